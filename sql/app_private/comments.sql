@@ -1,0 +1,14 @@
+comment on schema app_private is 'Helpers that decide who may see what. Granted to nobody.';
+
+comment on table app_private.tenant_logins is 'Which tenant a login of its own (an analyst''s) sees.';
+comment on column app_private.tenant_logins.login is 'The login''s name, as session_user says it.';
+comment on column app_private.tenant_logins.tenant_id is 'The one tenant that it sees.';
+comment on column app_private.tenant_logins.created_at is 'When it was bound.';
+
+comment on function app_private.current_tenant_id() is 'The tenant of whoever asks: from the setting app.tenant_id for the API''s login, from app_private.tenant_logins for any other, null for nobody''s.';
+comment on function app_private.login_tenant_id() is 'The tenant that the session''s login is bound to; null when it is bound to none or its tenant is suspended.';
+comment on function app_private.create_partition(regclass, name, timestamptz, timestamptz) is 'Makes the partition [range_start, range_end) of a table, with row-level security and audit; false when it is there already.';
+comment on function app_private.tg__touch_updated_at() is 'Trigger: sets updated_at.';
+comment on function app_private.tg__refuse_key_change() is 'Trigger: refuses to change a key, with LTK01.';
+comment on function app_private.tg_tasks__notify() is 'Trigger: NOTIFY lightning:tasks with {tenant, operation, ids}; ids is null when more than 150 tasks changed at once.';
+comment on function app_private.tg_tenants__notify() is 'Trigger: NOTIFY lightning:tenants without payload when a tenant was suspended or resumed.';

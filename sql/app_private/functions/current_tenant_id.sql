@@ -1,0 +1,12 @@
+-- Who is the tenant? A login that may become :ANON is the API's: it has verified a token and says the tenant in a
+-- setting. Every other login is bound to a tenant by a table, and whatever it sets is ignored.
+--
+-- No definer, no `set`, and a body that is parsed now instead of at each call: so the planner inlines it, and a policy
+-- that says `(select app_private.current_tenant_id())` costs one evaluation of a plain expression per statement.
+create or replace function app_private.current_tenant_id() returns text
+language sql stable parallel safe
+return case
+  when pg_catalog.pg_has_role(session_user, ':ANON', 'member')
+    then nullif(pg_catalog.current_setting('app.tenant_id', true), '')
+  else app_private.login_tenant_id()
+end;

@@ -1,0 +1,17 @@
+alter table app_public.metrics enable row level security, force row level security;
+
+-- Everybody of a tenant reads its metrics.
+drop policy if exists select_tenant on app_public.metrics;
+create policy select_tenant on app_public.metrics for select to :MEMBER, :SERVICE, :ADMIN, :ANALYST
+  using (tenant_id = (select app_private.current_tenant_id()));
+
+-- Programs measure; people do not.
+drop policy if exists insert_service on app_public.metrics;
+create policy insert_service on app_public.metrics for insert to :SERVICE, :ADMIN
+  with check (tenant_id = (select app_private.current_tenant_id()));
+
+revoke all on app_public.metrics from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
+grant select on app_public.metrics to :MEMBER, :SERVICE, :ADMIN, :ANALYST;
+-- No insert of id: it is the database's. No update and no delete: a measurement stands until its partition expires.
+grant insert (tenant_id, service_name, metric_name, value, tags, "timestamp") on app_public.metrics to :SERVICE, :ADMIN;
+-- The partitions have no grants and no policies: nobody but the owner can name one.

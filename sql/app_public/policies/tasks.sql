@@ -1,0 +1,34 @@
+alter table app_public.tasks enable row level security, force row level security;
+
+-- Everybody of a tenant reads all of its tasks.
+drop policy if exists select_tenant on app_public.tasks;
+create policy select_tenant on app_public.tasks for select to :MEMBER, :SERVICE, :ADMIN, :ANALYST
+  using (tenant_id = (select app_private.current_tenant_id()));
+
+-- People, services and administrators add tasks to their own tenant.
+drop policy if exists insert_tenant on app_public.tasks;
+create policy insert_tenant on app_public.tasks for insert to :MEMBER, :SERVICE, :ADMIN
+  with check (tenant_id = (select app_private.current_tenant_id()));
+
+-- They change their tenant's tasks, and cannot move one out of it.
+drop policy if exists update_tenant on app_public.tasks;
+create policy update_tenant on app_public.tasks for update to :MEMBER, :SERVICE, :ADMIN
+  using (tenant_id = (select app_private.current_tenant_id()))
+  with check (tenant_id = (select app_private.current_tenant_id()));
+
+-- They remove their tenant's tasks.
+drop policy if exists delete_tenant on app_public.tasks;
+create policy delete_tenant on app_public.tasks for delete to :MEMBER, :SERVICE, :ADMIN
+  using (tenant_id = (select app_private.current_tenant_id()));
+
+revoke all on app_public.tasks from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
+grant select on app_public.tasks to :MEMBER, :SERVICE, :ADMIN, :ANALYST;
+grant insert (tenant_id, id, agent_id, description, status, priority, context, result, started_at, completed_at,
+  error_message) on app_public.tasks to :MEMBER, :SERVICE, :ADMIN;
+-- Only programs bring history with them.
+grant insert (created_at) on app_public.tasks to :SERVICE, :ADMIN;
+-- No update of tenant_id, id or created_at for anybody: keys and beginnings do not change.
+grant update (agent_id, description, status, priority, context, result, started_at, completed_at, error_message)
+  on app_public.tasks to :MEMBER, :SERVICE, :ADMIN;
+grant delete on app_public.tasks to :MEMBER, :SERVICE, :ADMIN;
+-- No truncate for anybody: it knows no tenants.

@@ -1,0 +1,10 @@
+create or replace trigger _100_timestamps
+  before update on app_public.agents
+  for each row
+  execute function app_private.tg__touch_updated_at();
+
+create or replace trigger _200_keys
+  before update of tenant_id, id on app_public.agents
+  for each row
+  when (old.tenant_id is distinct from new.tenant_id or old.id is distinct from new.id)
+  execute function app_private.tg__refuse_key_change();

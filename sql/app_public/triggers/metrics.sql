@@ -1,0 +1,10 @@
+-- A partitioned table's row triggers are made on its partitions by Postgres, those attached later included.
+create or replace trigger _200_keys
+  before update of tenant_id, id, "timestamp" on app_public.metrics
+  for each row
+  when (
+    old.tenant_id is distinct from new.tenant_id
+    or old.id is distinct from new.id
+    or old."timestamp" is distinct from new."timestamp"
+  )
+  execute function app_private.tg__refuse_key_change();

@@ -1,0 +1,5 @@
+create or replace trigger _200_keys
+  before update of tenant_id, id on app_public.sessions
+  for each row
+  when (old.tenant_id is distinct from new.tenant_id or old.id is distinct from new.id)
+  execute function app_private.tg__refuse_key_change();

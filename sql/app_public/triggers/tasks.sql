@@ -1,0 +1,24 @@
+create or replace trigger _200_keys
+  before update of tenant_id, id on app_public.tasks
+  for each row
+  when (old.tenant_id is distinct from new.tenant_id or old.id is distinct from new.id)
+  execute function app_private.tg__refuse_key_change();
+
+-- One trigger per event: a trigger with transition tables can have only one.
+create or replace trigger _500_notify_insert
+  after insert on app_public.tasks
+  referencing new table as changed_rows
+  for each statement
+  execute function app_private.tg_tasks__notify();
+
+create or replace trigger _500_notify_update
+  after update on app_public.tasks
+  referencing new table as changed_rows
+  for each statement
+  execute function app_private.tg_tasks__notify();
+
+create or replace trigger _500_notify_delete
+  after delete on app_public.tasks
+  referencing old table as changed_rows
+  for each statement
+  execute function app_private.tg_tasks__notify();

@@ -1,0 +1,12 @@
+-- A row as the log keeps it: of the columns named in `digested` (secrets, and values that are large and mean nothing to
+-- a reader) only a SHA-256, enough to see that one changed. A column that is absent or null stays so.
+create or replace function audit.digest(doc jsonb, digested text[]) returns jsonb
+language sql immutable strict parallel safe
+return case
+  when digested = '{}' then doc
+  else doc || (
+    select coalesce(jsonb_object_agg(c, 'sha256:' || encode(sha256(convert_to(doc ->> c, 'UTF8')), 'hex')), '{}')
+    from unnest(digested) c
+    where doc ->> c is not null
+  )
+end;

@@ -1,0 +1,53 @@
+-- Puts a table under audit: every insert, update, delete and truncate leaves rows in audit.log, in the transaction that
+-- made it. Can be called again, also with other options.
+--   digested: columns of which the log keeps a SHA-256 in place of the value
+--   detail:   true, a row per row; false, a row per statement and tenant with their number
+create or replace function audit.enable_tracking(target regclass, digested text[] default '{}', detail boolean default true)
+returns void
+language plpgsql volatile
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  v_key text[];
+  v_call text;
+  v_event record;
+begin
+  select array_agg(a.attname order by k.position) into v_key
+  from pg_index i
+  cross join unnest(i.indkey) with ordinality k(attnum, position)
+  join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+  where i.indrelid = target and i.indisprimary;
+
+  if v_key is null then
+    raise exception 'cannot audit %: it has no primary key', target
+      using errcode = 'LTA01', hint = 'The log names rows by their primary key: add one first.';
+  end if;
+
+  if detail then
+    v_call := format(
+      'audit.tg__log_rows(%L, %L, %L)', v_key, digested, case when 'tenant_id' = any (v_key) then 'tenant_id' else 'id' end
+    );
+  else
+    v_call := 'audit.tg__log_summary()';
+  end if;
+
+  for v_event in
+    select *
+    from (values
+      ('insert', 'new table as ' || case when detail then 'new_rows' else 'changed_rows' end),
+      ('update', case when detail then 'old table as old_rows new table as new_rows' else 'new table as changed_rows' end),
+      ('delete', 'old table as ' || case when detail then 'old_rows' else 'changed_rows' end)
+    ) e(name, transition_tables)
+  loop
+    execute format(
+      'create or replace trigger _800_audit_%s after %1$s on %s referencing %s for each statement execute function %s',
+      v_event.name, target, v_event.transition_tables, v_call
+    );
+  end loop;
+  execute format(
+    'create or replace trigger _800_audit_truncate after truncate on %s for each statement '
+    'execute function audit.tg__log_truncate()',
+    target
+  );
+end
+$$;

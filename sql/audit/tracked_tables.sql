@@ -1,0 +1,10 @@
+-- The one list of what is audited, and of what is exempt from row detail. test/db/conventions.test.ts compares it with
+-- the catalog: a table of a tenant that is missing here turns it red.
+select audit.enable_tracking('app_public.tenants');
+select audit.enable_tracking('app_public.agents');
+select audit.enable_tracking('app_public.tasks');
+select audit.enable_tracking('app_public.knowledge', digested => '{embedding}');
+select audit.enable_tracking('app_public.workflows');
+select audit.enable_tracking('app_public.sessions', digested => '{token}');
+-- Thousands of points a call: a row per statement says who wrote how many.
+select audit.enable_tracking('app_public.metrics', detail => false);

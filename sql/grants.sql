@@ -1,0 +1,17 @@
+-- Who may look into which schema, and who may call what. Rights on tables are in the policy files.
+
+revoke all on schema app_public, app_private, audit, ops from public;
+grant usage on schema app_public to :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST;
+grant usage on schema audit to :ADMIN, :OPERATOR;
+grant usage on schema ops to :OPERATOR, :WORKER;
+-- app_private is granted to nobody. Defaults and policies name its functions by identity and need no usage of it.
+
+grant execute on function app_private.current_tenant_id(), app_private.login_tenant_id()
+  to :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST;
+
+grant execute on function ops.ensure_partitions(integer, integer) to :WORKER;
+grant execute on function ops.create_tenant(text, text), ops.set_tenant_suspended(text, boolean) to :OPERATOR;
+-- bind_login and unbind_login: the owner's only. They go with creating the login, which operators cannot.
+
+revoke all on ops.tenants from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :WORKER, :SEARCH;
+grant select on ops.tenants to :OPERATOR;

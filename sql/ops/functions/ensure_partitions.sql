@@ -1,0 +1,46 @@
+-- Makes the partitions that are missing between now and the horizons: a day each for metrics, a month each for the
+-- audit log. The worker runs it every hour and `lightning migrate` at its end; it can be run at any time and by several
+-- at once. Definer: partitions belong to the owner, and this makes only these two kinds.
+create or replace function ops.ensure_partitions(
+  metrics_days_ahead integer default 14,
+  audit_months_ahead integer default 3
+) returns setof text
+language plpgsql volatile security definer
+set search_path to pg_catalog, pg_temp
+set timezone to 'UTC'
+as $$
+declare
+  v_start timestamptz;
+  v_name text;
+begin
+  -- One maker at a time: a second one would find the name taken between the look and the create.
+  perform pg_advisory_xact_lock(hashtext('ops.ensure_partitions'));
+
+  -- Yesterday too: a point that is on its way at midnight belongs to the day that ended.
+  for v_start in
+    select d from generate_series(
+      date_trunc('day', now()) - interval '1 day',
+      date_trunc('day', now()) + make_interval(days => metrics_days_ahead),
+      interval '1 day'
+    ) d
+  loop
+    v_name := 'metrics_p' || to_char(v_start, 'YYYYMMDD');
+    if app_private.create_partition('app_public.metrics', v_name, v_start, v_start + interval '1 day') then
+      return next 'app_public.' || v_name;
+    end if;
+  end loop;
+
+  for v_start in
+    select m from generate_series(
+      date_trunc('month', now()),
+      date_trunc('month', now()) + make_interval(months => audit_months_ahead),
+      interval '1 month'
+    ) m
+  loop
+    v_name := 'log_p' || to_char(v_start, 'YYYYMM');
+    if app_private.create_partition('audit.log', v_name, v_start, v_start + interval '1 month') then
+      return next 'audit.' || v_name;
+    end if;
+  end loop;
+end
+$$;

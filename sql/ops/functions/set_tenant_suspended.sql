@@ -1,0 +1,20 @@
+-- Suspends a tenant or lets it in again. A suspended tenant's tokens are refused and its logins see nothing; its data
+-- stays as it is. Definer, as ops.create_tenant.
+create or replace function ops.set_tenant_suspended(tenant_id text, suspended boolean) returns app_public.tenants
+language plpgsql volatile security definer
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  v_tenant app_public.tenants;
+begin
+  update app_public.tenants t
+  set suspended_at = case when suspended then coalesce(t.suspended_at, now()) end
+  where t.id = set_tenant_suspended.tenant_id
+  returning * into v_tenant;
+  if not found then
+    raise exception 'there is no tenant %', set_tenant_suspended.tenant_id
+      using errcode = 'LTT02', hint = 'List them: select * from ops.tenants.';
+  end if;
+  return v_tenant;
+end
+$$;

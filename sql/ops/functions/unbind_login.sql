@@ -1,0 +1,8 @@
+-- Takes a login's tenant away: from its next statement on it sees nothing. Definer, as ops.bind_login.
+create or replace function ops.unbind_login(login name) returns boolean
+language sql volatile security definer
+set search_path to pg_catalog, pg_temp
+begin atomic
+  with gone as (delete from app_private.tenant_logins l where l.login = unbind_login.login returning 1)
+  select exists (select from gone);
+end;
