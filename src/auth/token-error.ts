@@ -1,0 +1,14 @@
+/** Why a token was refused. The codes are stable; every one of them is answered with 401. */
+export type TokenProblem =
+  'TOKEN_MALFORMED' | 'TOKEN_FORGED' | 'TOKEN_EXPIRED' | 'TOKEN_CLAIMS' | 'TENANT_SUSPENDED';
+
+/** A bearer token that does not let anybody in. The message may be shown: it says nothing about the secret. */
+export class TokenError extends Error {
+  override name = 'TokenError';
+  readonly code: TokenProblem;
+
+  constructor(code: TokenProblem, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}

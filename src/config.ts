@@ -1,0 +1,261 @@
+import { inspect } from 'node:util';
+import path from 'node:path';
+
+/** The environment, parsed. Frozen; made once by `parseConfig`. */
+export interface Config {
+  readonly production: boolean;
+  /** Where the embedded database, its socket and its secret live. */
+  readonly dataDirectory: string;
+  /** False: an embedded database in memory, the way back that loses everything at the end. */
+  readonly useDatabase: boolean;
+  /** Null: the embedded database. */
+  readonly server: ServerConfig | null;
+  readonly pool: PoolConfig;
+  readonly rolePrefix: string;
+  /** Null: the embedded start keeps one in the data directory. */
+  readonly jwtSecret: Secret | null;
+  readonly http: HttpConfig;
+}
+
+/** The four identities on a server. Absent ones are null: a process needs only its own. */
+export interface ServerConfig {
+  /** The API's login: may do nothing but switch to the request roles. */
+  readonly url: Secret;
+  readonly migrateUrl: Secret | null;
+  readonly workerUrl: Secret | null;
+  readonly backupUrl: Secret | null;
+  /** For hosts that are not this machine TLS with verification, unless DB_SSL says otherwise. */
+  readonly ssl: 'verify' | 'no-verify' | 'off';
+}
+
+export interface PoolConfig {
+  readonly size: number;
+  readonly overflow: number;
+  readonly waitMs: number;
+  readonly recycleSeconds: number;
+  readonly connectMs: number;
+  readonly statementTimeoutMs: number;
+  readonly applicationName: string;
+}
+
+export interface HttpConfig {
+  readonly host: string;
+  readonly port: number;
+  readonly maxBodyBytes: number;
+  readonly shutdownMs: number;
+}
+
+/** A value that logs print as `[secret]`. */
+export class Secret {
+  readonly #value: string;
+
+  constructor(value: string) {
+    this.#value = value;
+  }
+
+  /** The value itself, for where it is used. */
+  reveal(): string {
+    return this.#value;
+  }
+
+  toString(): string {
+    return '[secret]';
+  }
+
+  toJSON(): string {
+    return '[secret]';
+  }
+
+  [inspect.custom](): string {
+    return '[secret]';
+  }
+}
+
+/** The environment cannot be used. `problems` has one sentence for each thing that is wrong. */
+export class ConfigError extends Error {
+  override name = 'ConfigError';
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(`the configuration cannot be used:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+    this.problems = problems;
+  }
+}
+
+/** An option of the environment: what README's table and `parseConfig` are both made of. */
+export interface ConfigOption {
+  readonly name: string;
+  readonly fallback: string;
+  readonly meaning: string;
+}
+
+/** Every option, in the order of README's table. */
+export const configOptions = [
+  {
+    name: 'DATABASE_URL',
+    fallback: '',
+    meaning: "the API's login on a server; without it and without DB_HOST the database is embedded",
+  },
+  { name: 'DB_HOST', fallback: '', meaning: 'the server, when there is no DATABASE_URL' },
+  { name: 'DB_PORT', fallback: '5432', meaning: "the server's port" },
+  { name: 'DB_NAME', fallback: 'agent_lightning', meaning: 'the database' },
+  { name: 'DB_USER', fallback: 'agent_user', meaning: "the API's login" },
+  { name: 'DB_PASSWORD', fallback: '', meaning: 'its password' },
+  {
+    name: 'DB_SSL',
+    fallback: '',
+    meaning: '`verify`, `no-verify` or `off`; by default `verify`, and `off` for a server on this machine',
+  },
+  { name: 'MIGRATE_DATABASE_URL', fallback: '', meaning: 'the login of migrations, tenants and logins' },
+  { name: 'WORKER_DATABASE_URL', fallback: '', meaning: "the worker's login" },
+  { name: 'BACKUP_DATABASE_URL', fallback: '', meaning: 'the login of backups' },
+  {
+    name: 'DB_ROLE_PREFIX',
+    fallback: 'lightning',
+    meaning: "prefix of the roles' names, for two installations on one server",
+  },
+  { name: 'DB_POOL_SIZE', fallback: '20', meaning: 'connections kept open' },
+  { name: 'DB_POOL_OVERFLOW', fallback: '40', meaning: 'connections more under load' },
+  { name: 'DB_POOL_WAIT_MS', fallback: '30000', meaning: 'how long a request waits for a connection' },
+  { name: 'DB_POOL_RECYCLE_SECONDS', fallback: '3600', meaning: 'age at which a connection is replaced' },
+  { name: 'DB_CONNECT_MS', fallback: '10000', meaning: 'how long making a connection may take' },
+  {
+    name: 'DB_STATEMENT_TIMEOUT_MS',
+    fallback: '30000',
+    meaning: 'how long a statement of a request may run; 0 for no limit',
+  },
+  {
+    name: 'DB_APPLICATION_NAME',
+    fallback: 'agent_lightning',
+    meaning: 'name of the connections in pg_stat_activity',
+  },
+  { name: 'DATA_DIR', fallback: 'data', meaning: 'directory of the embedded database' },
+  { name: 'USE_DATABASE', fallback: 'true', meaning: '`false`: everything in memory, nothing is kept' },
+  {
+    name: 'JWT_SECRET',
+    fallback: '',
+    meaning: 'HS256 secret of the tokens, 32 bytes or more; the embedded database keeps one of its own',
+  },
+  { name: 'HOST', fallback: '127.0.0.1', meaning: 'address that the API listens on' },
+  { name: 'PORT', fallback: '3000', meaning: 'port that the API listens on' },
+  { name: 'MAX_BODY_BYTES', fallback: '10485760', meaning: 'largest body of a request' },
+  { name: 'SHUTDOWN_MS', fallback: '25000', meaning: 'how long requests may take to end at SIGTERM' },
+  {
+    name: 'NODE_ENV',
+    fallback: '',
+    meaning: '`production`: refuses to start on secrets that are missing or too short',
+  },
+] as const satisfies readonly ConfigOption[];
+
+type OptionName = (typeof configOptions)[number]['name'];
+
+/** Parses the environment. Throws one ConfigError that names every problem. An empty value counts as absent. */
+export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const problems: string[] = [];
+
+  const text = (name: OptionName): string => {
+    const value = env[name];
+    return value === undefined || value === ''
+      ? (configOptions.find((o) => o.name === name)?.fallback ?? '')
+      : value;
+  };
+  const integer = (name: OptionName, least: number, most: number): number => {
+    const value = text(name);
+    const number = /^\d+$/.test(value) ? Number(value) : NaN;
+    if (!(number >= least && number <= most)) {
+      problems.push(`${name} is ${JSON.stringify(value)}; a whole number from ${least} to ${most} is needed`);
+    }
+    return number;
+  };
+  const choice = <const T extends string>(name: OptionName, allowed: readonly T[]): T | undefined => {
+    const value = text(name);
+    const found = allowed.find((a) => a === value);
+    if (found === undefined && value !== '') {
+      problems.push(`${name} is ${JSON.stringify(value)}; allowed are ${allowed.join(', ')}`);
+    }
+    return found;
+  };
+  const url = (name: OptionName): Secret | null => {
+    const value = text(name);
+    if (value === '') return null;
+    const parsed = URL.parse(value);
+    if (!parsed || !/^postgres(ql)?:$/.test(parsed.protocol) || parsed.pathname.length < 2) {
+      // The value itself may hold a password.
+      problems.push(`${name} is not of the form postgres://user:password@host:5432/database`);
+    }
+    return new Secret(value);
+  };
+
+  const production = text('NODE_ENV') === 'production';
+  const apiUrl = url('DATABASE_URL') ?? urlFromParts(text);
+  const migrateUrl = url('MIGRATE_DATABASE_URL');
+  const workerUrl = url('WORKER_DATABASE_URL');
+  const backupUrl = url('BACKUP_DATABASE_URL');
+  const sslChoice = choice('DB_SSL', ['verify', 'no-verify', 'off']);
+
+  const rolePrefix = text('DB_ROLE_PREFIX');
+  if (!/^[a-z][a-z0-9_]{0,40}$/.test(rolePrefix)) {
+    problems.push(
+      `DB_ROLE_PREFIX is ${JSON.stringify(rolePrefix)}; lower case letters, digits and _ are allowed`,
+    );
+  }
+
+  const secret = text('JWT_SECRET');
+  if (secret !== '' && Buffer.byteLength(secret) < 32) {
+    problems.push(`JWT_SECRET has ${Buffer.byteLength(secret)} bytes; HS256 needs 32 or more`);
+  }
+  if (secret === '' && apiUrl) {
+    problems.push(
+      'JWT_SECRET is missing; a server database needs one that all processes share: openssl rand -hex 32',
+    );
+  }
+
+  const config: Config = {
+    production,
+    dataDirectory: path.resolve(text('DATA_DIR')),
+    useDatabase: choice('USE_DATABASE', ['true', 'false']) !== 'false',
+    server: apiUrl && {
+      url: apiUrl,
+      migrateUrl,
+      workerUrl,
+      backupUrl,
+      ssl: sslChoice ?? (isLocal(apiUrl) ? 'off' : 'verify'),
+    },
+    pool: {
+      size: integer('DB_POOL_SIZE', 1, 1000),
+      overflow: integer('DB_POOL_OVERFLOW', 0, 1000),
+      waitMs: integer('DB_POOL_WAIT_MS', 1, 3_600_000),
+      recycleSeconds: integer('DB_POOL_RECYCLE_SECONDS', 1, 86_400),
+      connectMs: integer('DB_CONNECT_MS', 1, 3_600_000),
+      statementTimeoutMs: integer('DB_STATEMENT_TIMEOUT_MS', 0, 86_400_000),
+      applicationName: text('DB_APPLICATION_NAME'),
+    },
+    rolePrefix,
+    jwtSecret: secret === '' ? null : new Secret(secret),
+    http: {
+      host: text('HOST'),
+      port: integer('PORT', 0, 65_535),
+      maxBodyBytes: integer('MAX_BODY_BYTES', 1024, 1_073_741_824),
+      shutdownMs: integer('SHUTDOWN_MS', 0, 3_600_000),
+    },
+  };
+  if (problems.length > 0) throw new ConfigError(problems);
+  return Object.freeze(config);
+}
+
+function urlFromParts(text: (name: OptionName) => string): Secret | null {
+  if (text('DB_HOST') === '') return null;
+  const url = new URL('postgres://localhost');
+  url.hostname = text('DB_HOST');
+  url.port = text('DB_PORT');
+  url.username = text('DB_USER');
+  url.password = text('DB_PASSWORD');
+  url.pathname = text('DB_NAME');
+  return new Secret(url.href);
+}
+
+function isLocal(url: Secret): boolean {
+  const parsed = URL.parse(url.reveal());
+  const host = parsed?.searchParams.get('host') ?? parsed?.hostname ?? '';
+  return host.startsWith('/') || ['', 'localhost', '127.0.0.1', '[::1]'].includes(host);
+}

@@ -1,0 +1,65 @@
+import type { Readable } from 'node:stream';
+import type { Statement, StatementResult } from './statement.ts';
+
+/** Settings that hold for one transaction, by name, e.g. `role`, `app.tenant_id`. See session.ts for who makes them. */
+export type TransactionSettings = Readonly<Record<string, string>>;
+
+/** Runs statements on one connection, in order. */
+export interface Executor {
+  query<Row = Record<string, unknown>>(statement: Statement): Promise<StatementResult<Row>>;
+}
+
+/** A transaction's executor; nested work goes into savepoints. */
+export interface Transaction extends Executor {
+  /** Runs `work` in a savepoint: when it throws, what it did is undone and the transaction lives on. */
+  savepoint<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
+  /** Feeds a `copy ... from stdin` from a stream of bytes in the format that the command names; gives back the rows stored. */
+  copyFrom(text: string, source: Readable): Promise<number>;
+}
+
+/**
+ * A Postgres database. Embedded and server databases are both reached by node-postgres (the embedded one over its own
+ * Unix socket), so there is one implementation, and one conformance suite that runs on both.
+ *
+ * All methods reject with node-postgres' DatabaseError for what Postgres refuses, and with DatabaseUnavailable when no
+ * connection could be had.
+ */
+export interface Database extends Executor {
+  readonly kind: 'embedded' | 'server';
+  /**
+   * Runs one statement under the settings: both in one implicit transaction and one round trip. Statements that may
+   * not run in a transaction with others (`vacuum`, `create database`) go through `query`.
+   */
+  queryWith<Row = Record<string, unknown>>(
+    settings: TransactionSettings,
+    statement: Statement,
+  ): Promise<StatementResult<Row>>;
+  /** Runs several statements in one explicit transaction under the settings. Rolls back when `work` throws. */
+  transaction<T>(settings: TransactionSettings, work: (transaction: Transaction) => Promise<T>): Promise<T>;
+  /**
+   * Calls `onPayload` for every NOTIFY on the channel, until the returned function is called. All channels share one
+   * connection. When that connection is lost it is made anew and `onGap` is called: notifications may have been
+   * missed, look again.
+   */
+  listen(
+    channel: string,
+    onPayload: (payload: string) => void,
+    onGap?: () => void,
+  ): Promise<() => Promise<void>>;
+  /** Connections in use, idle and waited for. */
+  poolState(): PoolState;
+  /** Waits for what is running, then closes every connection. */
+  close(): Promise<void>;
+}
+
+/** A snapshot of the pool's counters. */
+export interface PoolState {
+  readonly total: number;
+  readonly idle: number;
+  readonly waiting: number;
+}
+
+/** No connection could be had: the server is away, refuses, or every connection of the pool stayed busy too long. */
+export class DatabaseUnavailable extends Error {
+  override name = 'DatabaseUnavailable';
+}

@@ -1,0 +1,127 @@
+import pg from 'pg';
+import type { PoolClient, PoolConfig } from 'pg';
+import { DatabaseUnavailable } from './database.ts';
+
+/** How a pool of connections behaves. Defaults are in src/config.ts. */
+export interface PoolOptions {
+  /** A `postgres://` URL; the embedded database's names its socket directory as `host`. */
+  readonly connectionString: string;
+  readonly ssl?: PoolConfig['ssl'];
+  readonly applicationName: string;
+  /** Connections that are kept open when idle. */
+  readonly size: number;
+  /** Connections above `size` that may be opened under load; closed again when idle. */
+  readonly overflow: number;
+  /** How long a caller waits for a connection when all are busy. */
+  readonly waitMs: number;
+  /** How long a new connection may take to be made. */
+  readonly connectMs: number;
+  /** After this age a connection is replaced. */
+  readonly recycleSeconds: number;
+  /** Sent as `statement_timeout`; 0 for none. */
+  readonly statementTimeoutMs: number;
+}
+
+/** An idle connection is asked whether it still answers once it has rested this long: at each use it would cost a round trip. */
+const pingAfterIdleMs = 5_000;
+const pingTimeoutMs = 5_000;
+
+/** node-postgres' pool with what it lacks: a limit of its own for connecting, and a ping before rested connections are used. */
+export class ConnectionPool {
+  readonly #pool: pg.Pool;
+  readonly #waitMs: number;
+  readonly #restedSince = new WeakMap<PoolClient, number>();
+
+  constructor(options: PoolOptions, onError: (error: Error) => void) {
+    this.#waitMs = options.waitMs;
+    this.#pool = new pg.Pool({
+      ...connectionConfig(options),
+      min: options.size,
+      max: options.size + options.overflow,
+      idleTimeoutMillis: 10_000,
+      connectionTimeoutMillis: options.waitMs,
+      maxLifetimeSeconds: options.recycleSeconds,
+      // The pool's own limit covers waiting and connecting together; the client's covers connecting.
+      Client: class extends pg.Client {
+        constructor(config?: pg.ClientConfig) {
+          super({ ...config, connectionTimeoutMillis: options.connectMs });
+        }
+      },
+    } as PoolConfig);
+    // An idle connection that dies is replaced at the next use; without a listener it would end the process.
+    this.#pool.on('error', onError);
+  }
+
+  /** A connection for the caller alone, until `release`. Rejects with DatabaseUnavailable. */
+  async acquire(): Promise<PoolClient> {
+    for (;;) {
+      let client: PoolClient;
+      try {
+        client = await this.#pool.connect();
+      } catch (error) {
+        throw this.#unavailable(error);
+      }
+      const restedSince = this.#restedSince.get(client);
+      if (restedSince === undefined || Date.now() - restedSince < pingAfterIdleMs) return client;
+      if (await answers(client)) return client;
+      client.release(true);
+    }
+  }
+
+  /** Gives a connection back; `broken` closes it instead. */
+  release(client: PoolClient, broken = false): void {
+    this.#restedSince.set(client, Date.now());
+    client.release(broken);
+  }
+
+  get state(): { total: number; idle: number; waiting: number } {
+    return { total: this.#pool.totalCount, idle: this.#pool.idleCount, waiting: this.#pool.waitingCount };
+  }
+
+  /** node-postgres' own pool, for libraries that take one (graphile-worker). It is closed by `close` only. */
+  get raw(): pg.Pool {
+    return this.#pool;
+  }
+
+  close(): Promise<void> {
+    return this.#pool.end();
+  }
+
+  #unavailable(error: unknown): DatabaseUnavailable {
+    const reason = error instanceof Error ? error.message : String(error);
+    const { total, waiting } = this.state;
+    return reason === 'timeout exceeded when trying to connect'
+      ? new DatabaseUnavailable(
+          `no connection became free within ${this.#waitMs / 1000} s (${total} open, ${waiting} others waiting)`,
+          { cause: error },
+        )
+      : new DatabaseUnavailable(`cannot connect to the database: ${reason}`, { cause: error });
+  }
+}
+
+/** What node-postgres needs to make one connection of these options; for connections outside of a pool. */
+export function connectionConfig(options: PoolOptions): pg.ClientConfig {
+  return {
+    connectionString: options.connectionString,
+    ...(options.ssl === undefined ? {} : { ssl: options.ssl }),
+    application_name: options.applicationName,
+    ...(options.statementTimeoutMs > 0 ? { statement_timeout: options.statementTimeoutMs } : {}),
+    keepAlive: true,
+  };
+}
+
+async function answers(client: PoolClient): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const silence = new Promise<false>((resolve) => {
+    timer = setTimeout(resolve, pingTimeoutMs, false);
+  });
+  const answer = client.query('select 1').then(
+    () => true,
+    () => false,
+  );
+  try {
+    return await Promise.race([answer, silence]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,43 @@
+import type { Claims } from '../auth/claims.ts';
+import type { Database, Executor, Transaction, TransactionSettings } from './database.ts';
+import type { Statement, StatementResult } from './statement.ts';
+
+/** The database as somebody may use it: everything runs under their role and tenant, and under nothing else. */
+export interface Session extends Executor {
+  /** Runs several statements in one transaction. Rolls back when `work` throws. */
+  transaction<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
+}
+
+/** What a request brings beside its claims. */
+export interface RequestContext {
+  /** Of the roles' names: `lightning` for `lightning_member` and its like. */
+  readonly rolePrefix: string;
+  /** Ends up in the audit log. */
+  readonly requestId?: string | undefined;
+}
+
+/**
+ * The one way into the database: REST, GraphQL, jobs, the CLI and tests all come through here. A single statement costs
+ * one round trip, the role and claims included.
+ */
+export function withSession(database: Database, claims: Claims, context: RequestContext): Session {
+  const settings = sessionSettings(claims, context);
+  return {
+    query: <Row>(statement: Statement): Promise<StatementResult<Row>> =>
+      database.queryWith<Row>(settings, statement),
+    transaction: (work) => database.transaction(settings, work),
+  };
+}
+
+/**
+ * The settings that claims amount to. Policies read `app.tenant_id`; functions may read `request.jwt.claims`, as in
+ * PostgREST. All are always set: what an absent one would leave is what the connection's last user left.
+ */
+export function sessionSettings(claims: Claims, context: RequestContext): TransactionSettings {
+  return {
+    role: `${context.rolePrefix}_${claims.role}`,
+    'app.tenant_id': claims.tenantId ?? '',
+    'request.jwt.claims': claims.json,
+    'app.request_id': context.requestId ?? '',
+  };
+}
