@@ -9,6 +9,10 @@ grant usage on schema ops to :OPERATOR, :WORKER;
 grant execute on function app_private.current_tenant_id(), app_private.login_tenant_id()
   to :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST;
 
+-- Whether the schema fits is asked by every process before it serves, by the API as an anonymous request. They name the
+-- function in full, so they need usage of its schema.
+grant usage on schema ops to :ANON;
+grant execute on function ops.applied_migrations() to :ANON, :OPERATOR, :WORKER;
 grant execute on function ops.ensure_partitions(integer, integer) to :WORKER;
 grant execute on function ops.create_tenant(text, text), ops.set_tenant_suspended(text, boolean) to :OPERATOR;
 -- bind_login and unbind_login: the owner's only. They go with creating the login, which operators cannot.

@@ -1,0 +1,46 @@
+import type { Executor } from './database.ts';
+import { roleName } from './roles.ts';
+import { sql } from './statement.ts';
+
+/** The login may do more than a request may: serving under it would put every rule aside. */
+export class UnsafeLogin extends Error {
+  override name = 'UnsafeLogin';
+}
+
+/**
+ * Throws UnsafeLogin when the connection's login is a superuser, bypasses row-level security, owns a table, may make
+ * roles, or may become a role of which one of these is true. The API calls it before it serves.
+ */
+export async function refuseUnsafeLogin(executor: Executor, rolePrefix: string): Promise<void> {
+  const { rows } = await executor.query<{ login: string; role: string; reason: string }>(sql`
+    select session_user as login, r.rolname as role,
+      case
+        when r.rolsuper then 'is a superuser'
+        when r.rolbypassrls then 'bypasses row-level security'
+        when r.rolcreaterole then 'may make roles'
+        when r.rolreplication then 'may read the whole server as a replica'
+        when r.rolname = ${roleName(rolePrefix, 'owner')} then 'is the owner of the database''s objects'
+        else 'owns ' || o.relation
+      end as reason
+    from pg_catalog.pg_roles r
+    left join lateral (
+      select c.oid::regclass::text as relation
+      from pg_catalog.pg_class c
+      where c.relowner = r.oid and c.relkind in ('r', 'p', 'v', 'm')
+      limit 1
+    ) o on true
+    where pg_catalog.pg_has_role(session_user, r.oid, 'member')
+      and (
+        r.rolsuper or r.rolbypassrls or r.rolcreaterole or r.rolreplication
+        or r.rolname = ${roleName(rolePrefix, 'owner')} or o.relation is not null
+      )
+    order by r.rolname = session_user desc, r.rolname
+    limit 1`);
+  const found = rows[0];
+  if (!found) return;
+  const how = found.role === found.login ? found.reason : `may become ${found.role}, which ${found.reason}`;
+  throw new UnsafeLogin(
+    `the API's login ${found.login} ${how}; it must be a plain login that may only switch to the request roles. ` +
+      'Make one with: lightning setup --admin-url postgres://...',
+  );
+}

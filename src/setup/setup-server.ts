@@ -1,0 +1,171 @@
+import { randomBytes } from 'node:crypto';
+import pg from 'pg';
+import type { ClientConfig } from 'pg';
+import { roleName } from '../db/roles.ts';
+import { quoteIdentifier, quoteLiteral } from '../db/statement.ts';
+import { prepareDatabase } from './prepare-database.ts';
+
+/** The oldest server that is supported: incremental backups came with it. */
+const oldestVersion = 17;
+
+export interface SetupOptions {
+  /** An administrator of the server, connected to any database of it. */
+  readonly adminUrl: string;
+  readonly ssl?: ClientConfig['ssl'];
+  /** The database to make or to complete. */
+  readonly databaseName: string;
+  readonly rolePrefix: string;
+  /** Names of the four logins. */
+  readonly logins: LoginNames;
+  /** Called with each thing that was done. */
+  readonly log: (line: string) => void;
+}
+
+/** The four identities, each a login of its own. */
+export interface LoginNames {
+  readonly api: string;
+  readonly migrate: string;
+  readonly worker: string;
+  readonly backup: string;
+}
+
+/** Connection URLs of the four logins. A login that was there keeps its password, which is not known: its URL is null. */
+export type LoginUrls = { readonly [kind in keyof LoginNames]: string | null };
+
+/** The server cannot be used as it is. The message says why and what to do. */
+export class SetupError extends Error {
+  override name = 'SetupError';
+}
+
+/**
+ * Prepares a fresh server: roles, database, extension, and the four logins with random passwords. Can be run again:
+ * what is there is kept and completed. Throws SetupError when the server is too old or lacks pgvector.
+ */
+export async function setupServer(options: SetupOptions): Promise<LoginUrls> {
+  const admin = await connect(options.adminUrl, options.ssl);
+  try {
+    await checkServer(admin);
+    await createDatabase(admin, options);
+  } finally {
+    await admin.end();
+  }
+
+  const databaseUrl = withDatabase(options.adminUrl, options.databaseName);
+  const client = await connect(databaseUrl, options.ssl);
+  try {
+    await prepareDatabase(client, options.rolePrefix);
+    options.log(`roles ${options.rolePrefix}_* and extension vector are in place`);
+    await client.query(`alter database ${quoteIdentifier(options.databaseName)} owner to ${owner(options)}`);
+    const passwords = {
+      api: await createLogin(client, options.logins.api, 'noinherit', options.log),
+      migrate: await createLogin(client, options.logins.migrate, 'noinherit createrole', options.log),
+      worker: await createLogin(client, options.logins.worker, 'inherit', options.log),
+      backup: await createLogin(client, options.logins.backup, 'noinherit replication', options.log),
+    };
+    await client.query(membershipsOf(options));
+    const url = (login: string, password: string | null) =>
+      password && loginUrl(databaseUrl, login, password);
+    return {
+      api: url(options.logins.api, passwords.api),
+      migrate: url(options.logins.migrate, passwords.migrate),
+      worker: url(options.logins.worker, passwords.worker),
+      backup: url(options.logins.backup, passwords.backup),
+    };
+  } finally {
+    await client.end();
+  }
+}
+
+async function connect(connectionString: string, ssl: ClientConfig['ssl']): Promise<pg.Client> {
+  const client = new pg.Client({
+    connectionString,
+    ...(ssl === undefined ? {} : { ssl }),
+    application_name: 'agent_lightning setup',
+  });
+  await client.connect();
+  return client;
+}
+
+async function checkServer(admin: pg.Client): Promise<void> {
+  const { rows } = await admin.query(
+    `select current_setting('server_version') as version,
+            current_setting('server_version_num')::int / 10000 as major,
+            current_setting('data_checksums') as checksums,
+            exists (select from pg_available_extensions where name = 'vector') as vector`,
+  );
+  const { version, major, vector } = rows[0];
+  if (major < oldestVersion) {
+    throw new SetupError(`the server is Postgres ${version}; ${oldestVersion} or newer is needed`);
+  }
+  if (!vector) {
+    throw new SetupError(
+      `the server has no pgvector; install it there (on Debian: apt-get install postgresql-${major}-pgvector)`,
+    );
+  }
+}
+
+async function createDatabase(admin: pg.Client, { databaseName, log }: SetupOptions): Promise<void> {
+  const { rowCount } = await admin.query('select from pg_database where datname = $1', [databaseName]);
+  if (rowCount) return;
+  await admin.query(`create database ${quoteIdentifier(databaseName)} encoding 'UTF8' template template0`);
+  log(`database ${databaseName} made`);
+}
+
+/** Makes the login unless it is there; gives back the password of a new one. */
+async function createLogin(
+  client: pg.Client,
+  name: string,
+  attributes: string,
+  log: (line: string) => void,
+): Promise<string | null> {
+  const { rowCount } = await client.query('select from pg_roles where rolname = $1', [name]);
+  if (rowCount) {
+    log(`login ${name} was there already, its password is unchanged`);
+    return null;
+  }
+  const password = randomBytes(24).toString('base64url');
+  await client.query(
+    `create role ${quoteIdentifier(name)} login ${attributes} password ${quoteLiteral(password)}`,
+  );
+  log(`login ${name} made`);
+  return password;
+}
+
+/**
+ * Who may become what. `inherit false, set true` is the heart of it: a login may switch to the role, and until it does
+ * it has none of the role's rights.
+ */
+function membershipsOf({ databaseName, rolePrefix, logins }: SetupOptions): string {
+  const role = (name: Parameters<typeof roleName>[1]) => quoteIdentifier(roleName(rolePrefix, name));
+  const login = (kind: keyof LoginNames) => quoteIdentifier(logins[kind]);
+  const requestRoles = `${role('anon')}, ${role('member')}, ${role('service')}, ${role('admin')}`;
+  const database = quoteIdentifier(databaseName);
+  return `
+    grant ${requestRoles} to ${login('api')} with inherit false, set true;
+    grant ${role('owner')} to ${login('migrate')} with inherit false, set true;
+    -- Imports are run by the operator: staged in temporary tables, stored as a tenant's service.
+    grant ${role('anon')}, ${role('service')} to ${login('migrate')} with inherit false, set true;
+    -- To make analysts' logins: it may hand the group on and has no use of it itself.
+    grant ${role('analyst')} to ${login('migrate')} with admin true, inherit false, set false;
+    grant ${role('worker')} to ${login('worker')} with inherit true, set true;
+    grant connect on database ${database} to ${login('api')}, ${login('migrate')}, ${login('worker')}, ${login('backup')};
+    grant temporary on database ${database} to ${login('migrate')};
+  `;
+}
+
+function owner({ rolePrefix }: SetupOptions): string {
+  return quoteIdentifier(roleName(rolePrefix, 'owner'));
+}
+
+function withDatabase(url: string, databaseName: string): string {
+  const changed = new URL(url);
+  changed.pathname = `/${encodeURIComponent(databaseName)}`;
+  return changed.href;
+}
+
+function loginUrl(databaseUrl: string, login: string, password: string): string {
+  const url = new URL(databaseUrl);
+  url.username = encodeURIComponent(login);
+  url.password = encodeURIComponent(password);
+  return url.href;
+}

@@ -1,0 +1,24 @@
+import type { TestProject } from 'vitest/node';
+import { provideServer } from './support/postgres/provide.ts';
+import { skippedNotice } from './support/postgres/skipped-notice.ts';
+import { makeTemplate } from './support/template.ts';
+import type {} from './support/server.ts';
+
+/**
+ * Starts the one server of the run, or says what is skipped without it (`TotalsReporter` says it again at the end).
+ * Throws when `TEST_DATABASE_URL` names a server that cannot be used.
+ */
+export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const server = await provideServer();
+  if (server.kind === 'unavailable') {
+    console.log(skippedNotice(server.reason));
+    project.provide('server', server);
+    return async () => {};
+  }
+  const { stop, ...description } = server;
+  console.log(
+    `Tests run on Postgres ${server.version}${server.binDirectory ? ` (${server.binDirectory})` : ''}`,
+  );
+  project.provide('server', { ...description, template: await makeTemplate(server.adminUrl) });
+  return stop;
+}

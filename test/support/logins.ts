@@ -1,0 +1,15 @@
+import type { LoginNames, LoginUrls } from '../../src/setup/setup-server.ts';
+
+/** The four logins of the run's server, as `lightning setup` makes them. */
+export const testLogins: LoginNames = {
+  api: 'agent_user',
+  migrate: 'agent_migrate',
+  worker: 'agent_worker',
+  backup: 'agent_backup',
+};
+
+/** The prefix of the roles' names in all tests. */
+export const testRolePrefix = 'lightning';
+
+/** The logins' URLs, all known: the run made the server, or made the logins anew. */
+export type KnownLoginUrls = { readonly [kind in keyof LoginUrls]: string };
