@@ -2,7 +2,6 @@ import type { TestProject } from 'vitest/node';
 import { provideServer } from './support/postgres/provide.ts';
 import { skippedNotice } from './support/postgres/skipped-notice.ts';
 import { makeTemplate } from './support/template.ts';
-import type {} from './support/server.ts';
 
 /**
  * Starts the one server of the run, or says what is skipped without it (`TotalsReporter` says it again at the end).

@@ -1,0 +1,96 @@
+import { access, readdir } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { CommandError, runCommand } from './command.ts';
+import type { ServerUser } from './server-user.ts';
+
+/** A folder of Postgres programs that runs here, at least 17, with pgvector beside it. */
+export interface Binaries {
+  readonly binDirectory: string;
+  /** Such as `17.11`. */
+  readonly version: string;
+}
+
+/** The oldest major version that has `pg_basebackup --incremental`. */
+export const oldestMajor = 17;
+
+const programs =
+  'postgres initdb psql pgbench pg_config pg_dump pg_restore pg_amcheck pg_basebackup pg_combinebackup pg_verifybackup pg_receivewal'.split(
+    ' ',
+  );
+
+/**
+ * The folder's binaries, or the reason why they do not do: too old, not complete, without pgvector, or not to be run by
+ * the server's user.
+ */
+export async function inspectBinaries(
+  binDirectory: string,
+  user: ServerUser | undefined,
+): Promise<Binaries | { readonly lacking: string }> {
+  try {
+    const answer = await runCommand(join(binDirectory, 'postgres'), ['--version'], { user });
+    const version = /PostgreSQL\) (\d+)(\.\d+)?/.exec(answer);
+    if (!version) return { lacking: `${binDirectory} answers "${answer.trim()}" to postgres --version` };
+    const number = `${version[1]}${version[2] ?? ''}`;
+    if (Number(version[1]) < oldestMajor)
+      return { lacking: `${binDirectory} is ${number}, older than ${oldestMajor}` };
+    for (const program of programs) {
+      if (!(await exists(join(binDirectory, program))))
+        return { lacking: `${binDirectory} has no ${program}` };
+    }
+    const shared = (await runCommand(join(binDirectory, 'pg_config'), ['--sharedir'], { user })).trim();
+    if (!(await exists(join(shared, 'extension', 'vector.control')))) {
+      return { lacking: `${binDirectory} is ${number} without pgvector` };
+    }
+    return { binDirectory, version: number };
+  } catch (error) {
+    if (error instanceof CommandError) return { lacking: error.message };
+    throw error;
+  }
+}
+
+/**
+ * Binaries that are installed on this machine: from `PATH`, and from where Debian, Red Hat and Homebrew put them, the
+ * newest first within each place. `lacking` says why each that was found does not do.
+ */
+export async function findInstalledBinaries(
+  env: NodeJS.ProcessEnv,
+  user: ServerUser | undefined,
+): Promise<Binaries | { readonly lacking: string }> {
+  const lacking: string[] = [];
+  for (const directory of await candidates(env)) {
+    if (!(await exists(join(directory, 'postgres')))) continue;
+    const found = await inspectBinaries(directory, user);
+    if (!('lacking' in found)) return found;
+    lacking.push(found.lacking);
+  }
+  return { lacking: lacking.length > 0 ? lacking.join(', ') : 'no Postgres is installed' };
+}
+
+async function candidates(env: NodeJS.ProcessEnv): Promise<Set<string>> {
+  const configured = await runCommand('pg_config', ['--bindir'], { env }).catch(() => '');
+  const fromPath = env['PATH']?.split(delimiter).filter(Boolean) ?? [];
+  return new Set([
+    ...(configured ? [configured.trim()] : []),
+    ...fromPath,
+    ...(await versions('/usr/lib/postgresql', /^\d+$/)),
+    ...(await versions('/usr', /^pgsql-\d+$/)),
+    ...(await versions('/opt/homebrew/opt', /^postgresql@\d+$/)),
+    ...(await versions('/usr/local/opt', /^postgresql@\d+$/)),
+  ]);
+}
+
+async function versions(parent: string, pattern: RegExp): Promise<string[]> {
+  const names = (await readdir(parent).catch(() => [])).filter((name) => pattern.test(name));
+  return names.sort((a, b) => major(b) - major(a)).map((name) => join(parent, name, 'bin'));
+}
+
+function major(name: string): number {
+  return Number(/\d+$/.exec(name)?.[0]);
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}

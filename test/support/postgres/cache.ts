@@ -1,0 +1,99 @@
+import { randomBytes } from 'node:crypto';
+import {
+  access,
+  chmod,
+  constants,
+  lstat,
+  mkdir,
+  readdir,
+  realpath,
+  rename,
+  rm,
+  stat,
+} from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { canEnter, type ServerUser, temporaryDirectory } from './server-user.ts';
+
+/**
+ * The directory for downloads, made if missing: `.cache` in the checkout where we may write and the server's user may
+ * look, otherwise one of our own among the temporary files. Throws when a stranger owns that one.
+ */
+export async function cacheDirectory(user: ServerUser | undefined): Promise<string> {
+  const checkout = await realpath(fileURLToPath(new URL('../../..', import.meta.url)));
+  const inCheckout = join(checkout, '.cache');
+  const mayWrite = await access(checkout, constants.W_OK).then(
+    () => true,
+    () => false,
+  );
+  if (mayWrite && (await canEnter(checkout, user))) {
+    await mkdirForAll(inCheckout);
+    if (await canEnter(inCheckout, user)) return inCheckout;
+  }
+  const ours = join(
+    await realpath(await temporaryDirectory(user, false)),
+    `agent-lightning-db-${process.getuid?.() ?? 'user'}`,
+  );
+  await mkdirForAll(ours);
+  const { uid, mode } = await lstat(ours);
+  if (uid !== process.getuid?.() || mode & 0o022) {
+    throw new Error(
+      `${ours} can be written by another user, who could put programs of theirs there; remove it`,
+    );
+  }
+  return ours;
+}
+
+/**
+ * Puts a folder in place all at once: `build` fills a folder beside `target`, which is renamed to it when `build` is done.
+ * So `target` never holds half of anything, whatever is killed when; of two processes that build at once both succeed and
+ * the first one's folder stays. A folder already at `target` is kept if `isGood` says so, and replaced otherwise.
+ */
+export async function publishFolder(
+  target: string,
+  isGood: () => Promise<boolean>,
+  build: (folder: string) => Promise<void>,
+): Promise<void> {
+  if (await isGood()) return;
+  await removeAbandoned(target);
+  const folder = `${target}.${unfinished}${randomBytes(6).toString('hex')}`;
+  try {
+    await mkdirForAll(folder);
+    await build(folder);
+    // Asked again: another process may have put a good one there meanwhile, and may be running from it.
+    if (await isGood()) return;
+    // A folder that is no good cannot be renamed over, only out of the way.
+    await rename(target, `${folder}-replaced`).catch(unless('ENOENT'));
+    await rename(folder, target).catch(unless('ENOTEMPTY', 'EEXIST'));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+    await rm(`${folder}-replaced`, { recursive: true, force: true });
+  }
+}
+
+const unfinished = 'unfinished-';
+
+const abandonedAfterMs = 60 * 60 * 1000;
+
+/** What a killed process left half built. Only time tells it from what another process is building right now. */
+async function removeAbandoned(target: string): Promise<void> {
+  for (const name of await readdir(dirname(target))) {
+    if (!name.startsWith(`${basename(target)}.${unfinished}`)) continue;
+    const path = join(dirname(target), name);
+    const changed = await stat(path).catch(unless('ENOENT'));
+    if (changed && Date.now() - changed.mtimeMs > abandonedAfterMs)
+      await rm(path, { recursive: true, force: true });
+  }
+}
+
+/** Makes a directory that others may look into, whatever the umask is; leaves one that exists as it is. */
+async function mkdirForAll(path: string): Promise<void> {
+  const made = await mkdir(path, { recursive: true });
+  if (made) await chmod(path, 0o755);
+}
+
+function unless(...codes: string[]): (error: NodeJS.ErrnoException) => undefined {
+  return (error) => {
+    if (!codes.includes(error.code ?? '')) throw error;
+  };
+}

@@ -1,0 +1,70 @@
+import { execFile } from 'node:child_process';
+import type { ServerUser } from './server-user.ts';
+
+/** How to run a command other than as ourselves, here and with our environment. */
+export interface CommandOptions {
+  readonly env?: NodeJS.ProcessEnv;
+  /** Run as this user; only root can. */
+  readonly user?: ServerUser | undefined;
+  /** The command is ended after this; default one minute. */
+  readonly timeoutMs?: number;
+}
+
+/** A command that could not be started, failed, or took too long. The message ends with the last lines it printed. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
+  /** All that the command wrote, standard output first; empty when it did not start. */
+  readonly output: string;
+  /** Whether no program of that name is installed. */
+  readonly notFound: boolean;
+
+  constructor(message: string, output: string, notFound: boolean) {
+    super(message);
+    this.output = output;
+    this.notFound = notFound;
+  }
+}
+
+/**
+ * Runs a program without a shell and without input, in the root directory, and resolves to its standard output.
+ * Throws CommandError.
+ */
+export function runCommand(
+  program: string,
+  args: readonly string[],
+  options: CommandOptions = {},
+): Promise<string> {
+  const timeout = options.timeoutMs ?? 60_000;
+  return new Promise((resolve, reject) => {
+    const child = execFile(
+      program,
+      args,
+      {
+        // The checkout may be out of reach for `user`, and a program that cannot read its own directory fails.
+        cwd: '/',
+        timeout,
+        maxBuffer: 64 * 1024 * 1024,
+        ...(options.env && { env: options.env }),
+        ...options.user,
+      },
+      (error, stdout, stderr) => {
+        if (!error) return resolve(stdout);
+        const notFound = error.code === 'ENOENT';
+        const output = `${stdout}${stderr}`;
+        const what = notFound
+          ? `no program ${program} found`
+          : error.killed
+            ? `${program} took longer than ${timeout / 1000} s`
+            : `${program} failed (${error.signal ?? error.code})`;
+        reject(
+          new CommandError([what, lastLines(stderr || stdout)].filter(Boolean).join(': '), output, notFound),
+        );
+      },
+    );
+    child.stdin?.end();
+  });
+}
+
+function lastLines(text: string): string {
+  return text.trim().split('\n').slice(-5).join('\n');
+}

@@ -1,0 +1,158 @@
+import { access, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type AptSource, debianArchives, parseDeb822Sources, parseOneLineSources } from './apt-sources.ts';
+import { CommandError, runCommand } from './command.ts';
+import { type Say, withProgress } from './progress.ts';
+
+/** The Debian release that has Postgres 17 and pgvector 0.8 for it. */
+const release = 'trixie';
+
+const packages = ['postgresql-17', 'postgresql-client-17', 'postgresql-17-pgvector', 'patchelf'];
+
+const debianKeyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
+
+/**
+ * Debian's main archives among the host's apt sources, likeliest first; empty on a host that has none, such as Ubuntu.
+ * Throws CommandError when the host has no apt.
+ */
+export async function hostArchives(env: NodeJS.ProcessEnv): Promise<AptSource[]> {
+  const list = await aptPath(env, 'Dir::Etc::sourcelist/f');
+  const parts = await aptPath(env, 'Dir::Etc::sourceparts/d');
+  const names = (await readdir(parts).catch(() => [])).sort();
+  const sources = parseOneLineSources(await readIfThere(list));
+  for (const name of names) {
+    const path = join(parts, name);
+    if (name.endsWith('.list')) sources.push(...parseOneLineSources(await readIfThere(path)));
+    if (name.endsWith('.sources')) sources.push(...parseDeb822Sources(await readIfThere(path)));
+  }
+  return debianArchives(sources);
+}
+
+/**
+ * Downloads Postgres 17, pgvector, patchelf and everything they depend on from the first of the archives that serves
+ * them, into `folder` (made if missing). Resolves to the paths of the .deb files. Signatures are verified by apt against
+ * the host's Debian keys. Everything apt writes is in `folder`: nothing of the host's own apt is read but its sources,
+ * its proxy and its credentials, and nothing of it changes. Throws with what stood in the way, for a person to act on.
+ */
+export async function downloadPackages(
+  folder: string,
+  archives: readonly AptSource[],
+  env: NodeJS.ProcessEnv,
+  say: Say,
+): Promise<string[]> {
+  if (archives.length === 0)
+    throw new Error(`the host's apt sources name no Debian archive to take ${release} from`);
+  const failures: string[] = [];
+  for (const [index, archive] of archives.entries()) {
+    try {
+      return await downloadFrom(archive, join(folder, String(index)), env, say);
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      failures.push(`${withoutPassword(archive.uri)}: ${explain(error)}`);
+    }
+  }
+  throw new Error(failures.join('; '));
+}
+
+async function downloadFrom(
+  archive: AptSource,
+  folder: string,
+  env: NodeJS.ProcessEnv,
+  say: Say,
+): Promise<string[]> {
+  const architecture = (await runCommand('dpkg', ['--print-architecture'], { env })).trim();
+  const config = await writePrivateConfig(folder, archive, architecture);
+  // Its messages are read below: keep them in the language they are looked for in.
+  const apt = (args: string[], timeoutMs: number) =>
+    runCommand('apt-get', ['-c', config, '-q', '-y', ...args], { env: { ...env, LC_ALL: 'C' }, timeoutMs });
+  await withProgress(say, `reading the package list of Debian ${release}`, () => apt(['update'], 180_000));
+  await withProgress(say, 'downloading Postgres 17 and pgvector from Debian, about 97 MB', () =>
+    apt(['--download-only', 'install', ...packages], 900_000),
+  );
+  const archivesFolder = join(folder, 'archives');
+  const files = await readdir(archivesFolder);
+  return files.filter((name) => name.endsWith('.deb')).map((name) => join(archivesFolder, name));
+}
+
+async function writePrivateConfig(folder: string, archive: AptSource, architecture: string): Promise<string> {
+  for (const name of ['lists/partial', 'archives/partial', 'no-preferences']) {
+    await mkdir(join(folder, name), { recursive: true });
+  }
+  const hasDebianKeyring = await access(debianKeyring).then(
+    () => true,
+    () => false,
+  );
+  const keyring = hasDebianKeyring ? debianKeyring : archive.keyring;
+  const options = [
+    `arch=${architecture}`,
+    'target=Packages',
+    'lang=none',
+    ...(keyring ? [`signed-by=${keyring}`] : []),
+  ];
+  // An archive's address may hold a password.
+  const line = `deb [${options.join(' ')}] ${archive.uri} ${release} main\n`;
+  await writeFile(join(folder, 'sources.list'), line, { mode: 0o600 });
+  // No package is installed here, so that apt resolves every dependency to a download.
+  await writeFile(join(folder, 'status'), '');
+  const path = join(folder, 'apt.conf');
+  // Given with -c, apt reads this after the host's own configuration: the proxy stays, what touches the host goes.
+  // Hooks above all: Debian's container images empty the host's package cache after every update.
+  await writeFile(
+    path,
+    `
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+#clear DPkg::Pre-Invoke;
+#clear DPkg::Post-Invoke;
+#clear DPkg::Pre-Install-Pkgs;
+#clear APT::Architectures;
+#clear APT::Default-Release;
+APT::Architecture "${architecture}";
+APT::Architectures { "${architecture}"; };
+APT::Install-Recommends "false";
+APT::Install-Suggests "false";
+APT::Update::Error-Mode "any";
+APT::Get::AllowUnauthenticated "false";
+Acquire::AllowInsecureRepositories "false";
+Acquire::AllowWeakRepositories "false";
+Acquire::Retries "2";
+Acquire::http::Timeout "20";
+Acquire::https::Timeout "20";
+Dir::Etc::sourcelist "${folder}/sources.list";
+Dir::Etc::sourceparts "-";
+Dir::Etc::preferences "-";
+Dir::Etc::preferencesparts "${folder}/no-preferences";
+Dir::State "${folder}";
+Dir::State::lists "${folder}/lists";
+Dir::State::status "${folder}/status";
+Dir::Cache "${folder}";
+Dir::Cache::archives "${folder}/archives";
+Dir::Log "${folder}";
+`,
+  );
+  return path;
+}
+
+function explain(error: CommandError): string {
+  if (error.notFound) return error.message;
+  const missingKey = /NO_PUBKEY (\w+)/.exec(error.output)?.[1];
+  if (missingKey) {
+    return `${release} is signed with the key ${missingKey}, which the host's Debian keys lack; install a newer debian-archive-keyring`;
+  }
+  const complaints = error.output.split('\n').filter((line) => /^(E|Err|W):/.test(line));
+  return complaints.length > 0 ? complaints.slice(0, 3).join(' ') : error.message;
+}
+
+function readIfThere(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch(() => '');
+}
+
+async function aptPath(env: NodeJS.ProcessEnv, setting: string): Promise<string> {
+  const assignment = await runCommand('apt-config', ['shell', 'path', setting], { env });
+  return /^path='(.*)'$/m.exec(assignment)?.[1] ?? '';
+}
+
+function withoutPassword(uri: string): string {
+  return uri.replace(/\/\/[^@/]*@/, '//');
+}

@@ -1,0 +1,27 @@
+/** Where progress goes: one line at a time, without its end. */
+export type Say = (line: string) => void;
+
+const quietMs = 2_000;
+const againMs = 15_000;
+
+/**
+ * Does the work; if it takes longer than two seconds, says what is being done, says so again every 15 seconds, and at
+ * the end how long it took.
+ */
+export async function withProgress<T>(say: Say, doing: string, work: () => Promise<T>): Promise<T> {
+  const started = performance.now();
+  const seconds = () => Math.round((performance.now() - started) / 1000);
+  let said = false;
+  let timer = setTimeout(function speak() {
+    say(said ? `${doing} ... ${seconds()} s` : `${doing} ...`);
+    said = true;
+    timer = setTimeout(speak, againMs);
+  }, quietMs);
+  try {
+    const result = await work();
+    if (said) say(`${doing}: done in ${seconds()} s`);
+    return result;
+  } finally {
+    clearTimeout(timer);
+  }
+}

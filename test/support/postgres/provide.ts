@@ -1,0 +1,187 @@
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Client } from 'pg';
+import { type Binaries, findInstalledBinaries, inspectBinaries, oldestMajor } from './binaries.ts';
+import { cacheDirectory, publishFolder } from './cache.ts';
+import { startCluster } from './cluster.ts';
+import { downloadPackages, hostArchives } from './private-apt.ts';
+import { type Say, withProgress } from './progress.ts';
+import { type ServerUser, serverUser } from './server-user.ts';
+import { binariesInFolder, unpackPostgres } from './unpack.ts';
+
+/** A Postgres server for tests and benchmarks, or why there is none. */
+export type ProvidedServer =
+  | {
+      readonly kind: 'ready';
+      /** Superuser; TCP on 127.0.0.1 with a password, unless the server is the one that `TEST_DATABASE_URL` names. */
+      readonly adminUrl: string;
+      /** Holds psql, pg_basebackup and the others, at least as new as the server; missing when there are none. */
+      readonly binDirectory?: string;
+      /** Such as `17.11`. */
+      readonly version: string;
+      /** Stops the server and removes its data; leaves the one that `TEST_DATABASE_URL` names as it is. */
+      stop(): Promise<void>;
+    }
+  | {
+      readonly kind: 'unavailable';
+      /** For a person: what was tried, and what stood in the way of each. */
+      readonly reason: string;
+    };
+
+/** Each is optional. */
+export interface ProvideOptions {
+  /** Commits survive a power cut, and the data is on a disk: for benchmarks. Default false. */
+  readonly durable?: boolean;
+  /** Progress, line by line; default standard error. */
+  readonly say?: Say;
+  /** Read for `TEST_DATABASE_URL`, `LIGHTNING_TEST_NO_SERVER`, `PATH` and proxies; default the process's own. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** Where downloads are kept, an absolute path without links; default as `cacheDirectory` chooses. */
+  readonly cache?: string;
+}
+
+/**
+ * A Postgres of version 17 or newer with pgvector: the one that `TEST_DATABASE_URL` names; or a new, empty cluster run by
+ * binaries that are installed, or that an earlier run downloaded, or that are downloaded from Debian now. The caller
+ * stops it; it also ends by itself when this process does.
+ *
+ * Throws when `TEST_DATABASE_URL` is set and that server does not do: who names a server means that one.
+ */
+export async function provideServer(options: ProvideOptions = {}): Promise<ProvidedServer> {
+  const { env = process.env, say = (line) => void process.stderr.write(`${line}\n`) } = options;
+  if (env['LIGHTNING_TEST_NO_SERVER'] === '1') {
+    return { kind: 'unavailable', reason: 'LIGHTNING_TEST_NO_SERVER=1 forbids it' };
+  }
+  try {
+    const user = await serverUser();
+    const url = env['TEST_DATABASE_URL'];
+    if (url) return await useServer(url, env, user, options.cache);
+    const binaries = await findBinaries({ env, user, say, cache: options.cache });
+    const { adminUrl, stop } = await withProgress(say, `starting Postgres ${binaries.version}`, () =>
+      startCluster({ binDirectory: binaries.binDirectory, user, durable: options.durable ?? false, say }),
+    );
+    return { kind: 'ready', adminUrl, ...binaries, stop };
+  } catch (error) {
+    if (error instanceof NamedServerError) throw error;
+    return { kind: 'unavailable', reason: (error as Error).message };
+  }
+}
+
+/** The server that `TEST_DATABASE_URL` names cannot be used. The message never holds its password. */
+class NamedServerError extends Error {
+  override readonly name = 'NamedServerError';
+
+  constructor(why: string, cause?: unknown) {
+    super(`TEST_DATABASE_URL names a server that the tests cannot use: ${why}`, { cause });
+  }
+}
+
+async function useServer(
+  url: string,
+  env: NodeJS.ProcessEnv,
+  user: ServerUser | undefined,
+  cache: string | undefined,
+): Promise<ProvidedServer> {
+  const { version, major } = await examineServer(url);
+  const found = await findInstalledBinaries(env, user);
+  const folder = folderIn(cache ?? (await cacheDirectory(user)));
+  const binaries = 'lacking' in found ? await inspectFolder(folder, user) : found;
+  const newEnough = !('lacking' in binaries) && Number.parseInt(binaries.version, 10) >= major;
+  return {
+    kind: 'ready',
+    adminUrl: url,
+    ...(newEnough && { binDirectory: binaries.binDirectory }),
+    version,
+    stop: async () => {},
+  };
+}
+
+async function examineServer(url: string): Promise<{ version: string; major: number }> {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: 10_000 });
+  client.on('error', () => {}); // The query below fails too, and says why.
+  try {
+    await client.connect();
+    const { rows } = await client.query<{
+      version: string;
+      number: string;
+      superuser: boolean;
+      vector: boolean;
+    }>(`
+      select current_setting('server_version') as version, current_setting('server_version_num') as number,
+        (select rolsuper from pg_roles where rolname = current_user) as superuser,
+        exists (select from pg_available_extensions where name = 'vector') as vector`);
+    const [server] = rows;
+    if (!server) throw new NamedServerError('it does not answer');
+    const major = Math.floor(Number(server.number) / 10_000);
+    if (major < oldestMajor)
+      throw new NamedServerError(`it is ${server.version}, and ${oldestMajor} is the oldest that does`);
+    if (!server.superuser) throw new NamedServerError('its user is not a superuser');
+    if (!server.vector) throw new NamedServerError('the extension vector is not installed there');
+    return { version: server.version.split(' ')[0] ?? server.version, major };
+  } catch (error) {
+    throw error instanceof NamedServerError ? error : new NamedServerError((error as Error).message, error);
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+interface Search {
+  readonly env: NodeJS.ProcessEnv;
+  readonly user: ServerUser | undefined;
+  readonly say: Say;
+  readonly cache: string | undefined;
+}
+
+async function findBinaries({ env, user, say, cache }: Search): Promise<Binaries> {
+  const installed = await findInstalledBinaries(env, user);
+  if (!('lacking' in installed)) return installed;
+  const folder = folderIn(cache ?? (await cacheDirectory(user)));
+  try {
+    await publishFolder(
+      folder,
+      async () => !('lacking' in (await inspectFolder(folder, user))),
+      (unfinished) => buildFolder(unfinished, folder, env, say),
+    );
+  } catch (error) {
+    throw new Error(
+      `no Postgres ${oldestMajor} with pgvector here (${installed.lacking}), and none to be had from Debian (${(error as Error).message})`,
+      { cause: error },
+    );
+  }
+  const built = await inspectFolder(folder, user);
+  if ('lacking' in built)
+    throw new Error(`Postgres from Debian does not run on this machine: ${built.lacking}`);
+  return built;
+}
+
+function folderIn(cache: string): string {
+  return join(cache, `postgres-${oldestMajor}`);
+}
+
+/** The folder's own absolute path: its binaries name their loader by it, so a checkout that moved needs a new one. */
+const placeFile = 'built-for';
+
+async function buildFolder(
+  unfinished: string,
+  folder: string,
+  env: NodeJS.ProcessEnv,
+  say: Say,
+): Promise<void> {
+  const downloads = join(unfinished, 'download');
+  await mkdir(downloads);
+  const debs = await downloadPackages(downloads, await hostArchives(env), env, say);
+  await withProgress(say, `unpacking ${debs.length} packages`, () =>
+    unpackPostgres(debs, unfinished, folder),
+  );
+  await rm(downloads, { recursive: true });
+  await writeFile(join(unfinished, placeFile), folder);
+}
+
+async function inspectFolder(
+  folder: string,
+  user: ServerUser | undefined,
+): Promise<Binaries | { readonly lacking: string }> {
+  const place = await readFile(join(folder, placeFile), 'utf8').catch(() => undefined);
+  if (place !== folder) return { lacking: place ? `it was built for ${place}` : `nothing in ${folder}` };
+  return inspectBinaries(join(folder, binariesInFolder), user);
+}

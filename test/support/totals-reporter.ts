@@ -1,0 +1,43 @@
+import type { SerializedError } from 'vitest';
+import type { Reporter, TestModule, Vitest } from 'vitest/node';
+import { skippedNotice } from './postgres/skipped-notice.ts';
+
+/**
+ * Ends a run with the line `N passed, N failed, N skipped`, alone and without colour, for whoever reads the log by
+ * machine. A file that cannot be loaded, a failed hook and an error outside of any test count as one failure each:
+ * a run that is red never says `0 failed`. When there was no server, the notice about it is repeated above that line.
+ */
+export class TotalsReporter implements Reporter {
+  #vitest: Vitest | undefined;
+
+  onInit(vitest: Vitest): void {
+    this.#vitest = vitest;
+  }
+
+  onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly SerializedError[]): void {
+    const totals = countTests(modules, unhandledErrors.length);
+    const server = this.#vitest?.getProvidedContext().server;
+    if (server?.kind === 'unavailable') console.log(skippedNotice(server.reason));
+    console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
+  }
+}
+
+interface Totals {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+function countTests(modules: readonly TestModule[], unhandledErrors: number): Totals {
+  const totals: Totals = { passed: 0, failed: unhandledErrors, skipped: 0 };
+  for (const module of modules) {
+    totals.failed += module.errors().length;
+    for (const suite of module.children.allSuites()) totals.failed += suite.errors().length;
+    for (const test of module.children.allTests()) {
+      const { state } = test.result();
+      // A test that is still pending was interrupted: it did not pass, and nobody chose to skip it.
+      totals[state === 'pending' ? 'failed' : state] += 1;
+    }
+  }
+  return totals;
+}
