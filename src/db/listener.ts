@@ -1,4 +1,5 @@
-import pg from 'pg';
+import { Client } from 'pg';
+import type { ClientConfig } from 'pg';
 import type { ConnectionEvent } from './postgres.ts';
 import { quoteIdentifier } from './statement.ts';
 
@@ -16,15 +17,15 @@ const lastRetryMs = 10_000;
  * growing pauses when it is lost (every subscriber's `onGap` is called then), and closed by `close`.
  */
 export class NotificationListener {
-  readonly #config: pg.ClientConfig;
+  readonly #config: ClientConfig;
   readonly #onEvent: (event: ConnectionEvent) => void;
   readonly #subscribers = new Set<Subscriber>();
-  #client: pg.Client | undefined;
-  #connecting: Promise<pg.Client> | undefined;
+  #client: Client | undefined;
+  #connecting: Promise<Client> | undefined;
   #retry: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(config: pg.ClientConfig, onEvent: (event: ConnectionEvent) => void) {
+  constructor(config: ClientConfig, onEvent: (event: ConnectionEvent) => void) {
     this.#config = config;
     this.#onEvent = onEvent;
   }
@@ -64,7 +65,7 @@ export class NotificationListener {
       await this.#client.query(`unlisten ${quoteIdentifier(subscriber.channel)}`).catch(() => {});
   }
 
-  #connection(): Promise<pg.Client> {
+  #connection(): Promise<Client> {
     if (this.#client) return Promise.resolve(this.#client);
     this.#connecting ??= this.#connect().finally(() => {
       this.#connecting = undefined;
@@ -72,8 +73,8 @@ export class NotificationListener {
     return this.#connecting;
   }
 
-  async #connect(): Promise<pg.Client> {
-    const client = new pg.Client(this.#config);
+  async #connect(): Promise<Client> {
+    const client = new Client(this.#config);
     client.on('notification', ({ channel, payload }) => {
       for (const subscriber of this.#subscribers) {
         if (subscriber.channel === channel) subscriber.onPayload(payload ?? '');

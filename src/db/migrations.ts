@@ -1,8 +1,9 @@
 import { readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { Logger, migrate as runMigrations } from 'graphile-migrate';
-import pg from 'pg';
+import { Client } from 'pg';
 import type { ClientConfig } from 'pg';
+import { withRole } from './connection-url.ts';
 import type { Executor } from './database.ts';
 import { roleName, rolePlaceholders } from './roles.ts';
 import { quoteIdentifier, sql } from './statement.ts';
@@ -27,7 +28,7 @@ export interface MigrateOptions {
  * processes may call it at once: one works, the others wait for it. Returns the names of the migrations that it ran.
  */
 export async function migrate(options: MigrateOptions): Promise<string[]> {
-  const client = new pg.Client({
+  const client = new Client({
     connectionString: options.connectionString,
     ...(options.ssl === undefined ? {} : { ssl: options.ssl }),
     application_name: 'agent_lightning migrate',
@@ -43,7 +44,8 @@ export async function migrate(options: MigrateOptions): Promise<string[]> {
     }
     const before = await appliedMigrations(client);
     await runMigrations({
-      connectionString: asOwner(options.connectionString, options.rolePrefix),
+      // Everything that a migration makes belongs to the owner.
+      connectionString: withRole(options.connectionString, roleName(options.rolePrefix, 'owner')),
       migrationsFolder,
       placeholders: rolePlaceholders(options.rolePrefix),
       logger: new Logger(() => (level, message) => {
@@ -82,16 +84,9 @@ async function committedMigrations(): Promise<string[]> {
   return files.flatMap((file) => /^(\d{6})(?:-.*)?\.sql$/.exec(file)?.[1]?.concat('.sql') ?? []).toSorted();
 }
 
-async function appliedMigrations(client: pg.Client): Promise<string[]> {
+async function appliedMigrations(client: Client): Promise<string[]> {
   const { rows: found } = await client.query("select to_regclass('graphile_migrate.migrations') as ledger");
   if (found[0].ledger === null) return [];
   const { rows } = await client.query('select filename from graphile_migrate.migrations order by filename');
   return rows.map((row: { filename: string }) => row.filename);
-}
-
-/** The same database, entered as the owner: everything that a migration makes belongs to that role. */
-function asOwner(connectionString: string, rolePrefix: string): string {
-  const url = new URL(connectionString);
-  url.searchParams.set('options', `-c role=${roleName(rolePrefix, 'owner')}`);
-  return url.href;
 }

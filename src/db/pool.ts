@@ -1,5 +1,5 @@
-import pg from 'pg';
-import type { PoolClient, PoolConfig } from 'pg';
+import { Client, Pool } from 'pg';
+import type { ClientConfig, PoolClient, PoolConfig } from 'pg';
 import { DatabaseUnavailable } from './database.ts';
 
 /** How a pool of connections behaves. Defaults are in src/config.ts. */
@@ -28,13 +28,13 @@ const pingTimeoutMs = 5_000;
 
 /** node-postgres' pool with what it lacks: a limit of its own for connecting, and a ping before rested connections are used. */
 export class ConnectionPool {
-  readonly #pool: pg.Pool;
+  readonly #pool: Pool;
   readonly #waitMs: number;
   readonly #restedSince = new WeakMap<PoolClient, number>();
 
   constructor(options: PoolOptions, onError: (error: Error) => void) {
     this.#waitMs = options.waitMs;
-    this.#pool = new pg.Pool({
+    this.#pool = new Pool({
       ...connectionConfig(options),
       min: options.size,
       max: options.size + options.overflow,
@@ -42,8 +42,8 @@ export class ConnectionPool {
       connectionTimeoutMillis: options.waitMs,
       maxLifetimeSeconds: options.recycleSeconds,
       // The pool's own limit covers waiting and connecting together; the client's covers connecting.
-      Client: class extends pg.Client {
-        constructor(config?: pg.ClientConfig) {
+      Client: class extends Client {
+        constructor(config?: ClientConfig) {
           super({ ...config, connectionTimeoutMillis: options.connectMs });
         }
       },
@@ -79,7 +79,7 @@ export class ConnectionPool {
   }
 
   /** node-postgres' own pool, for libraries that take one (graphile-worker). It is closed by `close` only. */
-  get raw(): pg.Pool {
+  get raw(): Pool {
     return this.#pool;
   }
 
@@ -100,7 +100,7 @@ export class ConnectionPool {
 }
 
 /** What node-postgres needs to make one connection of these options; for connections outside of a pool. */
-export function connectionConfig(options: PoolOptions): pg.ClientConfig {
+export function connectionConfig(options: PoolOptions): ClientConfig {
   return {
     connectionString: options.connectionString,
     ...(options.ssl === undefined ? {} : { ssl: options.ssl }),

@@ -1,4 +1,4 @@
-import pg from 'pg';
+import { DatabaseError, Result, types } from 'pg';
 import { prepareValue } from 'pg/lib/utils.js';
 import type { Connection, FieldDef, PoolClient } from 'pg';
 import type { TransactionSettings } from './database.ts';
@@ -50,7 +50,7 @@ function submit<Row>(client: PoolClient, settings: TransactionSettings, statemen
 
 function isStalePlan(error: unknown): boolean {
   return (
-    error instanceof pg.DatabaseError &&
+    error instanceof DatabaseError &&
     error.code === '0A000' &&
     error.message === 'cached plan must not change result type'
   );
@@ -80,10 +80,7 @@ class RoundTrip<Row> {
     this.#role = role;
     this.#resolve = resolve;
     this.#reject = reject;
-    this.#result = new pg.Result(
-      statement.arrayMode ? 'array' : '',
-      pg.types,
-    ) as unknown as InternalResult<Row>;
+    this.#result = new Result(statement.arrayMode ? 'array' : '', types) as unknown as InternalResult<Row>;
   }
 
   submit(connection: Connection): Error | null {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import pg from 'pg';
+import { Client } from 'pg';
 import type { ClientConfig } from 'pg';
 import { roleName } from '../db/roles.ts';
 import { quoteIdentifier, quoteLiteral } from '../db/statement.ts';
@@ -76,8 +76,8 @@ export async function setupServer(options: SetupOptions): Promise<LoginUrls> {
   }
 }
 
-async function connect(connectionString: string, ssl: ClientConfig['ssl']): Promise<pg.Client> {
-  const client = new pg.Client({
+async function connect(connectionString: string, ssl: ClientConfig['ssl']): Promise<Client> {
+  const client = new Client({
     connectionString,
     ...(ssl === undefined ? {} : { ssl }),
     application_name: 'agent_lightning setup',
@@ -86,7 +86,7 @@ async function connect(connectionString: string, ssl: ClientConfig['ssl']): Prom
   return client;
 }
 
-async function checkServer(admin: pg.Client): Promise<void> {
+async function checkServer(admin: Client): Promise<void> {
   const { rows } = await admin.query(
     `select current_setting('server_version') as version,
             current_setting('server_version_num')::int / 10000 as major,
@@ -104,7 +104,7 @@ async function checkServer(admin: pg.Client): Promise<void> {
   }
 }
 
-async function createDatabase(admin: pg.Client, { databaseName, log }: SetupOptions): Promise<void> {
+async function createDatabase(admin: Client, { databaseName, log }: SetupOptions): Promise<void> {
   const { rowCount } = await admin.query('select from pg_database where datname = $1', [databaseName]);
   if (rowCount) return;
   await admin.query(`create database ${quoteIdentifier(databaseName)} encoding 'UTF8' template template0`);
@@ -113,7 +113,7 @@ async function createDatabase(admin: pg.Client, { databaseName, log }: SetupOpti
 
 /** Makes the login unless it is there; gives back the password of a new one. */
 async function createLogin(
-  client: pg.Client,
+  client: Client,
   name: string,
   attributes: string,
   log: (line: string) => void,

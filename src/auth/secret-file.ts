@@ -1,0 +1,26 @@
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+/**
+ * The secret that an embedded database keeps beside its data, made at the first call: 32 random bytes in hex, readable
+ * by nobody else (0600). Whoever can read it can sign tokens.
+ */
+export async function readOrMakeSecret(dataDirectory: string): Promise<string> {
+  const file = path.join(dataDirectory, 'jwt-secret');
+  await mkdir(dataDirectory, { recursive: true, mode: 0o700 });
+  try {
+    // `wx` refuses to overwrite: of two starts at once, one makes it and both read the same.
+    await writeFile(file, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600, flag: 'wx' });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  await chmod(file, 0o600);
+  const secret = (await readFile(file, 'utf8')).trim();
+  if (secret.length < 32) {
+    throw new Error(
+      `${file} holds ${secret.length} characters; remove it and a new secret is made (old tokens end)`,
+    );
+  }
+  return secret;
+}

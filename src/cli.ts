@@ -1,0 +1,319 @@
+import { Command, CommanderError } from 'commander';
+import { TokenError } from './auth/token-error.ts';
+import { importCommand } from './commands/import.ts';
+import { createLogin, dropLogin, rotateLogin } from './commands/login.ts';
+import { migrateTo, run } from './commands/serve.ts';
+import type { Duties } from './commands/serve.ts';
+import { formatConfig, formatStatus, status } from './commands/status.ts';
+import { createTenant, listTenants, setTenantSuspended } from './commands/tenant.ts';
+import { token } from './commands/token.ts';
+import { UsageError } from './commands/usage-error.ts';
+import { ConfigError, parseConfig } from './config.ts';
+import type { Config } from './config.ts';
+import type { Database } from './db/database.ts';
+import { makeLog } from './log.ts';
+import { apiDatabase, openConnections, operatorDatabase } from './open-database.ts';
+import { setupServer } from './setup/setup-server.ts';
+
+/** Exit statuses, the same for every command; README lists them. */
+export const exitStatus = { ok: 0, failed: 1, usage: 2, notReady: 3 } as const;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Runs one command line and gives back its exit status. The only catch-all: every error becomes a line that says what
+ * was wrong; what nobody expected shows its stack.
+ */
+export async function main(argv: readonly string[], env: Environment): Promise<number> {
+  let result: number = exitStatus.ok;
+  const program = makeProgram(env, (code) => {
+    result = code;
+  });
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return result;
+  } catch (error) {
+    return report(error);
+  }
+}
+
+function makeProgram(env: Environment, setResult: (code: number) => void): Command {
+  const log = makeLog(process.stderr, () => new Date());
+  const print = (text: string): void => {
+    process.stdout.write(`${text}\n`);
+  };
+
+  const program = new Command('lightning')
+    .description('The durable, Postgres-native home for the state of AI agents')
+    .exitOverride()
+    .showHelpAfterError('(--help lists what is allowed)')
+    .addHelpText(
+      'after',
+      '\nThe configuration comes from the environment: lightning status --config shows it.',
+    );
+
+  const withOperator = async (work: (database: Database, config: Config) => Promise<void>) => {
+    const config = parseConfig(env);
+    const connections = await openConnections(config, log, { attach: true });
+    try {
+      const database = operatorDatabase(connections, config, log);
+      try {
+        await work(database, config);
+      } finally {
+        await database.close();
+      }
+    } finally {
+      await connections.close();
+    }
+  };
+
+  const work = (duties: Duties) => async () => {
+    const running = await run(parseConfig(env), duties, log, () => new Date());
+    // Before it says that it is there: who waits for that may send a signal at once.
+    const stopped = untilSignal();
+    if (running.url) {
+      print(`GraphQL   ${running.url}/graphql`);
+      print(`GraphiQL  ${running.url}/graphiql`);
+    }
+    if (running.token) print(`Token     ${running.token}`);
+    const signal = await stopped;
+    log({ level: 'info', event: 'stopping', message: `${signal}: ending what is running`, signal });
+    await running.stop();
+    log({ level: 'info', event: 'stopped', message: 'stopped' });
+  };
+
+  program
+    .command('start')
+    .description('migrate, then serve the API and run the worker, in one process')
+    .action(work({ migrate: true, api: true, worker: true }));
+  program
+    .command('serve')
+    .description('serve the API')
+    .action(work({ migrate: false, api: true, worker: false }));
+  program
+    .command('work')
+    .description('run the worker')
+    .action(work({ migrate: false, api: false, worker: true }));
+
+  program
+    .command('migrate')
+    .description('bring the database to the newest schema')
+    .action(async () => {
+      const config = parseConfig(env);
+      const connections = await openConnections(config, log, { attach: true });
+      try {
+        await migrateTo(connections, config, log);
+      } finally {
+        await connections.close();
+      }
+    });
+
+  program
+    .command('setup')
+    .description(
+      'prepare a fresh server: roles, database, logins; prints their URLs as environment variables',
+    )
+    .requiredOption(
+      '--admin-url <url>',
+      'an administrator of the server, e.g. postgres://postgres:...@host:5432/postgres',
+    )
+    .option('--database <name>', 'the database to make', env['DB_NAME'] || 'agent_lightning')
+    .option('--api-login <name>', "the API's login", env['DB_USER'] || 'agent_user')
+    .option('--migrate-login <name>', 'the login of migrations', 'agent_migrate')
+    .option('--worker-login <name>', "the worker's login", 'agent_worker')
+    .option('--backup-login <name>', 'the login of backups', 'agent_backup')
+    .action(async (options: Record<string, string>) => {
+      const { adminUrl = '', database = '' } = options;
+      if (!/^postgres(ql)?:\/\//.test(adminUrl)) {
+        throw new UsageError('--admin-url is not of the form postgres://user:password@host:5432/postgres');
+      }
+      const urls = await setupServer({
+        adminUrl,
+        databaseName: database,
+        rolePrefix: env['DB_ROLE_PREFIX'] || 'lightning',
+        logins: {
+          api: options['apiLogin'] ?? '',
+          migrate: options['migrateLogin'] ?? '',
+          worker: options['workerLogin'] ?? '',
+          backup: options['backupLogin'] ?? '',
+        },
+        log: (message) => log({ level: 'info', event: 'setup', message }),
+      });
+      const names = {
+        api: 'DATABASE_URL',
+        migrate: 'MIGRATE_DATABASE_URL',
+        worker: 'WORKER_DATABASE_URL',
+        backup: 'BACKUP_DATABASE_URL',
+      };
+      for (const [kind, name] of Object.entries(names)) {
+        const url = urls[kind as keyof typeof names];
+        print(
+          url === null
+            ? `# ${name}: the login was there already, its password is unchanged`
+            : `${name}=${url}`,
+        );
+      }
+    });
+
+  program
+    .command('status')
+    .description('what the database is, and whether it is fit')
+    .option('--check', `exit with ${exitStatus.notReady} unless everything is fit`)
+    .option('--config', 'show the configuration instead, secrets hidden')
+    .action(async (options: { check?: true; config?: true }) => {
+      const config = parseConfig(env);
+      if (options.config) {
+        print(formatConfig(env));
+        return;
+      }
+      const connections = await openConnections(config, log, { attach: true });
+      try {
+        const database = apiDatabase(connections, config, log);
+        try {
+          const lines = await status(database, config);
+          print(formatStatus(lines));
+          if (options.check && lines.some(({ ok }) => !ok)) setResult(exitStatus.notReady);
+        } finally {
+          await database.close();
+        }
+      } finally {
+        await connections.close();
+      }
+    });
+
+  program
+    .command('token')
+    .description('print a token for the API')
+    .option('--tenant <id>', 'the tenant', 'default')
+    .option('--role <role>', 'member, service or admin', 'service')
+    .option('--subject <name>', 'who it is for; ends up in the audit log', 'cli')
+    .option('--expires <duration>', 'such as 30m, 12h or 90d, or never', '12h')
+    .action(async (options: { tenant: string; role: string; subject: string; expires: string }) => {
+      print(await token(parseConfig(env), options, new Date()));
+    });
+
+  const tenant = program.command('tenant').description('tenants');
+  tenant
+    .command('create <id>')
+    .description('make a tenant')
+    .option('--name <name>', 'the name to show; by default the id')
+    .action((id: string, options: { name?: string }) =>
+      withOperator(async (database, { rolePrefix }) => {
+        await createTenant(database, rolePrefix, id, options.name ?? id);
+        print(`tenant ${id} is there`);
+      }),
+    );
+  tenant
+    .command('list')
+    .description('all tenants with their logins')
+    .action(() =>
+      withOperator(async (database, { rolePrefix }) => {
+        for (const { id, name, suspended_at, logins } of await listTenants(database, rolePrefix)) {
+          print(
+            [
+              id,
+              name,
+              suspended_at ? `suspended ${suspended_at.toISOString()}` : 'active',
+              logins.join(','),
+            ].join('\t'),
+          );
+        }
+      }),
+    );
+  for (const [verb, suspended] of [
+    ['suspend', true],
+    ['resume', false],
+  ] as const) {
+    tenant
+      .command(`${verb} <id>`)
+      .description(suspended ? 'lock a tenant out; its data stays' : 'let a tenant in again')
+      .action((id: string) =>
+        withOperator(async (database, { rolePrefix }) => {
+          await setTenantSuspended(database, rolePrefix, id, suspended);
+          print(`tenant ${id} is ${suspended ? 'suspended' : 'active'}`);
+        }),
+      );
+  }
+
+  const login = program.command('login').description("analysts' own logins to the database");
+  login
+    .command('create <name>')
+    .description('make a login that sees one tenant; prints its password, once')
+    .requiredOption('--tenant <id>', 'the tenant that it sees')
+    .action((name: string, options: { tenant: string }) =>
+      withOperator(async (database, { rolePrefix }) =>
+        print(await createLogin(database, rolePrefix, name, options.tenant)),
+      ),
+    );
+  login
+    .command('rotate <name>')
+    .description('give a login a new password; prints it, once')
+    .action((name: string) =>
+      withOperator(async (database, { rolePrefix }) => print(await rotateLogin(database, rolePrefix, name))),
+    );
+  login
+    .command('drop <name>')
+    .description('remove a login')
+    .action((name: string) =>
+      withOperator(async (database, { rolePrefix }) => {
+        await dropLogin(database, rolePrefix, name);
+        print(`login ${name} is gone`);
+      }),
+    );
+
+  program
+    .command('import <folder>')
+    .description('load the state of the legacy system')
+    .option('--tenant <id>', 'the tenant that it belongs to', 'default')
+    .option('--create-missing-agents', 'make an agent for knowledge whose agent has no definition')
+    .option('--quarantine <file>', 'where to write what cannot be stored', 'quarantine.jsonl')
+    .action((folder: string, options: { tenant: string; createMissingAgents?: true; quarantine: string }) =>
+      withOperator(async (database, { rolePrefix }) => {
+        setResult(
+          await importCommand({
+            database,
+            rolePrefix,
+            folder,
+            tenantId: options.tenant,
+            createMissingAgents: options.createMissingAgents ?? false,
+            quarantineFile: options.quarantine,
+            out: process.stdout,
+            progress: process.stderr,
+          }),
+        );
+      }),
+    );
+
+  return program;
+}
+
+/** Resolves with the first signal that asks the process to end; a second one ends it at once. */
+function untilSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    let asked = false;
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        if (asked) process.exit(exitStatus.failed);
+        asked = true;
+        resolve(signal);
+      });
+    }
+  });
+}
+
+function report(error: unknown): number {
+  if (error instanceof CommanderError) {
+    // Commander has printed what was wrong; --help and --version arrive here too, with exit code 0.
+    return error.exitCode === 0 ? exitStatus.ok : exitStatus.usage;
+  }
+  const expected =
+    error instanceof Error && (error.name !== 'Error' || 'code' in error) && !(error instanceof TypeError);
+  const message =
+    error instanceof Error ? (expected ? error.message : (error.stack ?? error.message)) : String(error);
+  process.stderr.write(`lightning: ${message}\n`);
+  const hint = error instanceof Error && 'hint' in error ? error.hint : undefined;
+  if (typeof hint === 'string') process.stderr.write(`  ${hint}\n`);
+  return error instanceof ConfigError || error instanceof UsageError || error instanceof TokenError
+    ? exitStatus.usage
+    : exitStatus.failed;
+}

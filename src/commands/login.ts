@@ -1,0 +1,87 @@
+import { randomBytes } from 'node:crypto';
+import type { Database } from '../db/database.ts';
+import { roleName } from '../db/roles.ts';
+import { quoteIdentifier, quoteLiteral, sql } from '../db/statement.ts';
+import { UsageError } from './usage-error.ts';
+
+/**
+ * Makes an analyst's login that sees one tenant and returns its password, which is stored nowhere else. Role and binding
+ * are made in one transaction: a login without a tenant never exists.
+ */
+export async function createLogin(
+  database: Database,
+  rolePrefix: string,
+  name: string,
+  tenantId: string,
+): Promise<string> {
+  refuseEmbedded(database);
+  refuseOddName(name);
+  const password = newPassword();
+  const owner = quoteIdentifier(roleName(rolePrefix, 'owner'));
+  await database.transaction({}, async (transaction) => {
+    await transaction.query({
+      text: `create role ${quoteIdentifier(name)} login inherit password ${quoteLiteral(password)}`,
+    });
+    // It has the group's rights and cannot become the group.
+    await transaction.query({
+      text: `grant ${quoteIdentifier(roleName(rolePrefix, 'analyst'))} to ${quoteIdentifier(name)} with inherit true, set false`,
+    });
+    await transaction.query({ text: `set local role ${owner}` });
+    await transaction.query(sql`select ops.bind_login(${name}, ${tenantId})`);
+  });
+  return password;
+}
+
+/** Gives a login a new password and returns it. Connections that are open stay open. */
+export async function rotateLogin(database: Database, rolePrefix: string, name: string): Promise<string> {
+  refuseEmbedded(database);
+  await refuseForeignLogin(database, rolePrefix, name);
+  const password = newPassword();
+  await database.query({ text: `alter role ${quoteIdentifier(name)} password ${quoteLiteral(password)}` });
+  return password;
+}
+
+/** Takes a login's tenant away and removes it. */
+export async function dropLogin(database: Database, rolePrefix: string, name: string): Promise<void> {
+  refuseEmbedded(database);
+  await refuseForeignLogin(database, rolePrefix, name);
+  await database.transaction({}, async (transaction) => {
+    await transaction.query({ text: `set local role ${quoteIdentifier(roleName(rolePrefix, 'owner'))}` });
+    await transaction.query(sql`select ops.unbind_login(${name})`);
+    await transaction.query({ text: 'reset role' });
+    await transaction.query({ text: `drop role ${quoteIdentifier(name)}` });
+  });
+}
+
+function newPassword(): string {
+  return randomBytes(24).toString('base64url');
+}
+
+function refuseEmbedded(database: Database): void {
+  if (database.kind === 'embedded') {
+    throw new UsageError(
+      'the embedded database has no logins: whoever can open its socket is its superuser. Use a server for logins of their own',
+    );
+  }
+}
+
+/** Postgres would take any name; a shell, a URL and a person would not. */
+function refuseOddName(name: string): void {
+  if (!/^[a-z][a-z0-9_]{0,62}$/.test(name)) {
+    throw new UsageError(
+      `login ${JSON.stringify(name)}: lower case letters, digits and _ are allowed, 63 at most`,
+    );
+  }
+}
+
+/** The API's login and its like are not ours to change here. */
+async function refuseForeignLogin(database: Database, rolePrefix: string, name: string): Promise<void> {
+  const { rows } = await database.transaction({ role: roleName(rolePrefix, 'owner') }, (owner) =>
+    owner.query(sql`select from ops.tenants where ${name} = any (logins)`),
+  );
+  if (rows.length === 0) {
+    throw new UsageError(
+      `there is no login ${name} that belongs to a tenant; list them: lightning tenant list`,
+    );
+  }
+}

@@ -1,0 +1,131 @@
+import { makeApp } from '../app.ts';
+import { anonymous } from '../auth/claims.ts';
+import { makeVerifyToken, signToken } from '../auth/jwt.ts';
+import type { Config } from '../config.ts';
+import { migrate, migrationState } from '../db/migrations.ts';
+import type { MigrationState } from '../db/migrations.ts';
+import { refuseUnsafeLogin } from '../db/login-check.ts';
+import { withSession } from '../db/session.ts';
+import { startHttpServer } from '../http/server.ts';
+import type { Log } from '../log.ts';
+import { startWorker } from '../jobs/worker.ts';
+import type { RunningWorker } from '../jobs/worker.ts';
+import { apiDatabase, ConnectionsError, openConnections, workerDatabase } from '../open-database.ts';
+import type { Connections } from '../open-database.ts';
+import { jwtSecret } from './token.ts';
+
+/** What a process does. `start` is all of it. */
+export interface Duties {
+  readonly migrate: boolean;
+  readonly api: boolean;
+  readonly worker: boolean;
+}
+
+/** A process at work. */
+export interface Running {
+  /** Where the API listens; null when it does not. */
+  readonly url: string | null;
+  /** A token that works, for an embedded database's first user; null on a server. */
+  readonly token: string | null;
+  /** Drains requests, lets jobs end, closes the database. */
+  stop(): Promise<void>;
+}
+
+/** A day: long enough to try things out, short enough to be found out of date rather than kept. */
+const firstTokenSeconds = 86_400;
+
+/** Does the duties on the configured database until `stop`. What was begun is undone when a later step fails. */
+export async function run(config: Config, duties: Duties, log: Log, now: () => Date): Promise<Running> {
+  const begun: (() => Promise<void>)[] = [];
+  const stop = async () => {
+    for (const end of begun.splice(0).toReversed()) await end();
+  };
+  try {
+    const connections = await openConnections(config, log, { attach: false });
+    begun.push(() => connections.close());
+    if (duties.migrate) await migrateTo(connections, config, log);
+    const url = duties.api ? await beginApi(connections, config, log, begun) : null;
+    if (duties.worker) await beginWorker(connections, config, log, begun);
+    const token =
+      duties.api && connections.kind === 'embedded'
+        ? await signToken(
+            await jwtSecret(config),
+            { role: 'admin', tenantId: 'default', subject: 'first-user', lifetimeSeconds: firstTokenSeconds },
+            now(),
+          )
+        : null;
+    return { url, token, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Migrates as the migrations' login, and says what it did. */
+export async function migrateTo(connections: Connections, config: Config, log: Log): Promise<void> {
+  if (connections.migrate === null) {
+    throw new ConnectionsError(
+      'MIGRATE_DATABASE_URL is missing: `start` migrates first. Set it, or run `lightning migrate` elsewhere and `lightning serve` here',
+    );
+  }
+  const done = await migrate({
+    connectionString: connections.migrate,
+    rolePrefix: config.rolePrefix,
+    ssl: connections.ssl,
+    log: (message) => log({ level: 'info', event: 'migrate', message }),
+  });
+  const message = done.length > 0 ? `migrated: ${done.join(', ')}` : 'the schema is current';
+  log({ level: 'info', event: 'migrated', message, migrations: done });
+}
+
+async function beginApi(
+  connections: Connections,
+  config: Config,
+  log: Log,
+  begun: (() => Promise<void>)[],
+): Promise<string> {
+  const database = apiDatabase(connections, config, log);
+  begun.push(() => database.close());
+  if (connections.kind === 'server') await refuseUnsafeLogin(database, config.rolePrefix);
+  const session = withSession(database, anonymous, { rolePrefix: config.rolePrefix });
+  const app = await makeApp({
+    database,
+    verifyToken: makeVerifyToken(await jwtSecret(config)),
+    rolePrefix: config.rolePrefix,
+    maxBodyBytes: config.http.maxBodyBytes,
+    isReady: async () => readiness(await migrationState(session)),
+    log,
+  });
+  begun.push(() => app.close());
+  const server = await startHttpServer(app, config.http);
+  begun.push(() => server.close());
+  return server.url;
+}
+
+async function beginWorker(
+  connections: Connections,
+  config: Config,
+  log: Log,
+  begun: (() => Promise<void>)[],
+): Promise<void> {
+  const { pool, database, close } = workerDatabase(connections, config, log);
+  begun.push(close);
+  const worker: RunningWorker = await startWorker({ pool, executor: database, kind: connections.kind, log });
+  begun.push(() => worker.stop());
+}
+
+function readiness(state: MigrationState): { ready: boolean; reason?: string } {
+  switch (state.kind) {
+    case 'current':
+      return { ready: true };
+    case 'behind':
+      return { ready: false, reason: `the schema lacks ${state.missing.join(', ')}: run lightning migrate` };
+    case 'ahead':
+      return {
+        ready: false,
+        reason: `the schema has ${state.unknown.join(', ')}, which this version does not know`,
+      };
+    default:
+      return state satisfies never;
+  }
+}

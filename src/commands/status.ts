@@ -1,0 +1,137 @@
+import { anonymous } from '../auth/claims.ts';
+import { configOptions } from '../config.ts';
+import type { Config } from '../config.ts';
+import type { Database } from '../db/database.ts';
+import { migrationState } from '../db/migrations.ts';
+import { withSession } from '../db/session.ts';
+import { sql } from '../db/statement.ts';
+
+/** One thing that was looked at. `mend` is a command or setting, present exactly when it is not `ok`. */
+export interface StatusLine {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly found: string;
+  readonly mend?: string;
+}
+
+/**
+ * Looks at the database of the configuration: version, schema, and on a server the settings that backups and the pool
+ * need. Asks as an anonymous request would, so it works with the API's login alone.
+ */
+export async function status(database: Database, config: Config): Promise<StatusLine[]> {
+  const startedAt = performance.now();
+  const { rows } = await database.query<{ version: string; major: number }>(sql`
+    select current_setting('server_version') as version, current_setting('server_version_num')::int / 10000 as major`);
+  const elapsedMs = Math.round(performance.now() - startedAt);
+  const { version = '', major = 0 } = rows[0] ?? {};
+  const lines: StatusLine[] = [
+    line('database', true, `${database.kind}, answered in ${elapsedMs} ms`),
+    line('version', major >= 17, `Postgres ${version}`, 'upgrade the server to Postgres 17 or newer'),
+    await schemaLine(database, config),
+  ];
+  if (database.kind === 'server') lines.push(...(await serverLines(database, config)));
+  return lines;
+}
+
+/** The status as a table for people. */
+export function formatStatus(lines: readonly StatusLine[]): string {
+  const width = Math.max(...lines.map(({ name }) => name.length));
+  return lines
+    .map(({ name, ok, found, mend }) => {
+      const first = `${ok ? 'ok  ' : 'MEND'} ${name.padEnd(width)}  ${found}`;
+      return mend === undefined ? first : `${first}\n     ${' '.repeat(width)}  -> ${mend}`;
+    })
+    .join('\n');
+}
+
+/** The configuration as it took effect, secrets hidden. */
+export function formatConfig(env: Readonly<Record<string, string | undefined>>): string {
+  const secret = /SECRET|PASSWORD|URL/;
+  return configOptions
+    .map(({ name, fallback }) => {
+      const value = env[name];
+      const shown =
+        value === undefined || value === ''
+          ? `${fallback || '(unset)'} (default)`
+          : secret.test(name)
+            ? '[secret]'
+            : value;
+      return `${name.padEnd(24)} ${shown}`;
+    })
+    .join('\n');
+}
+
+async function schemaLine(database: Database, { rolePrefix }: Config): Promise<StatusLine> {
+  try {
+    const state = await migrationState(withSession(database, anonymous, { rolePrefix }));
+    switch (state.kind) {
+      case 'current':
+        return line('schema', true, 'current');
+      case 'behind':
+        return line('schema', false, `lacks ${state.missing.join(', ')}`, 'lightning migrate');
+      case 'ahead':
+        return line(
+          'schema',
+          false,
+          `has ${state.unknown.join(', ')}, unknown here`,
+          'install the newer version',
+        );
+      default:
+        return state satisfies never;
+    }
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return line(
+      'schema',
+      false,
+      reason,
+      'lightning setup --admin-url postgres://..., then lightning migrate',
+    );
+  }
+}
+
+async function serverLines(database: Database, { pool }: Config): Promise<StatusLine[]> {
+  const { rows } = await database.query<{ name: string; setting: string }>(sql`
+    select name, setting from pg_catalog.pg_settings
+    where name in ('wal_level', 'summarize_wal', 'max_wal_senders', 'max_connections', 'data_checksums', 'ssl')`);
+  const setting = (name: string) => rows.find((row) => row.name === name)?.setting ?? '(unknown)';
+  const needed = pool.size + pool.overflow + 20;
+  const alter = (name: string, value: string, effect: string) =>
+    `alter system set ${name} = ${value}; then ${effect}`;
+  return [
+    line(
+      'max_connections',
+      Number(setting('max_connections')) >= needed,
+      setting('max_connections'),
+      alter('max_connections', String(needed), 'restart the server'),
+    ),
+    line(
+      'wal_level',
+      setting('wal_level') !== 'minimal',
+      setting('wal_level'),
+      alter('wal_level', "'replica'", 'restart the server'),
+    ),
+    line(
+      'summarize_wal',
+      setting('summarize_wal') === 'on',
+      setting('summarize_wal'),
+      alter('summarize_wal', 'on', 'select pg_reload_conf()'),
+    ),
+    line(
+      'max_wal_senders',
+      Number(setting('max_wal_senders')) >= 3,
+      setting('max_wal_senders'),
+      alter('max_wal_senders', '10', 'restart the server'),
+    ),
+    line(
+      'data_checksums',
+      setting('data_checksums') === 'on',
+      setting('data_checksums'),
+      'stop the server, run pg_checksums --enable, start it',
+    ),
+  ];
+}
+
+function line(name: string, ok: boolean, found: string, mend?: string): StatusLine {
+  return ok || mend === undefined ? { name, ok, found } : { name, ok, found, mend };
+}

@@ -1,0 +1,55 @@
+import { requestRoles } from '../auth/claims.ts';
+import type { RequestRole } from '../auth/claims.ts';
+import { signToken } from '../auth/jwt.ts';
+import { readOrMakeSecret } from '../auth/secret-file.ts';
+import type { Config } from '../config.ts';
+import { UsageError } from './usage-error.ts';
+
+/** What `lightning token` was asked for, as it was typed. */
+export interface TokenCommand {
+  readonly tenant: string;
+  readonly role: string;
+  readonly subject: string;
+  /** Such as `30m`, `12h`, `90d`, or `never`. */
+  readonly expires: string;
+}
+
+/** Signs a token with the secret of the configuration, or of the embedded database. */
+export async function token(config: Config, command: TokenCommand, now: Date): Promise<string> {
+  return signToken(
+    await jwtSecret(config),
+    {
+      role: parseRole(command.role),
+      tenantId: command.tenant,
+      subject: command.subject,
+      lifetimeSeconds: parseLifetime(command.expires),
+    },
+    now,
+  );
+}
+
+/** The secret that tokens are signed and verified with. */
+export async function jwtSecret(config: Config): Promise<string> {
+  return config.jwtSecret?.reveal() ?? readOrMakeSecret(config.dataDirectory);
+}
+
+function parseRole(role: string): RequestRole {
+  const known = requestRoles.find((name) => name === role);
+  if (!known)
+    throw new UsageError(`--role is ${JSON.stringify(role)}; allowed are ${requestRoles.join(', ')}`);
+  return known;
+}
+
+const secondsPer = { s: 1, m: 60, h: 3600, d: 86_400 };
+
+/** Seconds of a duration such as `12h`; null for `never`. */
+export function parseLifetime(text: string): number | null {
+  if (text === 'never') return null;
+  const [, amount, unit] = /^(\d+)([smhd])$/.exec(text) ?? [];
+  if (!amount || Number(amount) === 0) {
+    throw new UsageError(
+      `--expires is ${JSON.stringify(text)}; a duration such as 30m, 12h or 90d is needed, or never`,
+    );
+  }
+  return Number(amount) * secondsPer[unit as keyof typeof secondsPer];
+}

@@ -1,0 +1,18 @@
+import type { CronItem } from 'graphile-worker';
+
+/** What runs by itself, and when (UTC). Payloads are parsed by the tasks; `backfill` makes up for time asleep. */
+export const crontab: readonly CronItem[] = [
+  {
+    task: 'ensure_partitions',
+    match: '7 * * * *',
+    options: { backfillPeriod: 3_600_000, maxAttempts: 5 },
+    identifier: 'ensure_partitions',
+  },
+  // An embedded database has no autovacuum; on a server this does nothing.
+  {
+    task: 'maintain_embedded',
+    match: '23 * * * *',
+    options: { backfillPeriod: 0, maxAttempts: 1 },
+    identifier: 'maintain_embedded',
+  },
+];

@@ -1,0 +1,57 @@
+import { Logger, parseCronItems, run } from 'graphile-worker';
+import type { TaskList } from 'graphile-worker';
+import type { Pool } from 'pg';
+import type { Executor } from '../db/database.ts';
+import type { Log } from '../log.ts';
+import { crontab } from './crontab.ts';
+import { ensurePartitions } from './ensure-partitions.ts';
+import { maintainEmbedded } from './maintain-embedded.ts';
+
+/** What the worker needs. */
+export interface WorkerOptions {
+  /** Connections of the worker's own login; closed by whoever made it, after `stop`. */
+  readonly pool: Pool;
+  /** The same database, for the jobs. */
+  readonly executor: Executor;
+  readonly kind: 'embedded' | 'server';
+  readonly log: Log;
+  readonly concurrency?: number;
+}
+
+/** A running worker. */
+export interface RunningWorker {
+  /** Lets the running jobs end, then stops. */
+  stop(): Promise<void>;
+}
+
+/** Starts graphile-worker with every task of the project and the crontab. Makes graphile-worker's schema if need be. */
+export async function startWorker({
+  pool,
+  executor,
+  kind,
+  log,
+  concurrency = 2,
+}: WorkerOptions): Promise<RunningWorker> {
+  const tasks: TaskList = {
+    ensure_partitions: async () => {
+      const made = await ensurePartitions(executor);
+      if (made.length > 0)
+        log({ level: 'info', event: 'partitions-made', message: `made ${made.join(', ')}`, made });
+    },
+    maintain_embedded: async () => {
+      if (kind === 'embedded') await maintainEmbedded(executor);
+    },
+  };
+  const runner = await run({
+    pgPool: pool,
+    concurrency,
+    // The command that started us handles signals: requests end first, then the worker.
+    noHandleSignals: true,
+    taskList: tasks,
+    parsedCronItems: parseCronItems([...crontab]),
+    logger: new Logger(() => (level, message) => {
+      if (level === 'error' || level === 'warning') log({ level, event: 'worker', message });
+    }),
+  });
+  return { stop: () => runner.stop() };
+}

@@ -1,0 +1,201 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Client, Pool } from 'pg';
+import type { ClientConfig } from 'pg';
+import type { Config } from './config.ts';
+import { withRole } from './db/connection-url.ts';
+import type { Database } from './db/database.ts';
+import { startEmbedded } from './db/embedded/embedded.ts';
+import type { EmbeddedEvent } from './db/embedded/embedded.ts';
+import { readLock } from './db/embedded/lock.ts';
+import { connectionConfig } from './db/pool.ts';
+import type { PoolOptions } from './db/pool.ts';
+import { PostgresDatabase } from './db/postgres.ts';
+import type { ConnectionEvent } from './db/postgres.ts';
+import { roleName } from './db/roles.ts';
+import type { Log } from './log.ts';
+import { prepareDatabase } from './setup/prepare-database.ts';
+
+/** Where a database is reached, by identity. On an embedded database all are the same. Null: not configured. */
+export interface Connections {
+  readonly kind: 'embedded' | 'server';
+  readonly api: string;
+  readonly migrate: string | null;
+  readonly worker: string | null;
+  readonly ssl: ClientConfig['ssl'];
+  /** Ends the embedded database if this process started it. */
+  close(): Promise<void>;
+}
+
+/** A command needs an identity that the environment does not name, or a database that cannot be reached. */
+export class ConnectionsError extends Error {
+  override name = 'ConnectionsError';
+}
+
+/**
+ * Finds the database of the configuration. An embedded one is started (and prepared) by this process; when another
+ * process runs it already, `attach` decides: true, its socket is used, false, the start is refused.
+ */
+export async function openConnections(
+  config: Config,
+  log: Log,
+  { attach }: { attach: boolean },
+): Promise<Connections> {
+  if (config.useDatabase && config.server) {
+    const { url, migrateUrl, workerUrl, ssl } = config.server;
+    return {
+      kind: 'server',
+      api: url.reveal(),
+      migrate: migrateUrl?.reveal() ?? null,
+      worker: workerUrl?.reveal() ?? null,
+      ssl: ssl === 'off' ? undefined : { rejectUnauthorized: ssl === 'verify' },
+      close: async () => {},
+    };
+  }
+  if (!config.useDatabase) return startInMemory(config, log);
+  if (attach) {
+    const running = await readLock(config.dataDirectory);
+    if (running) return embeddedConnections(running.connectionString, async () => {});
+  }
+  return startOnDisk(config, log);
+}
+
+/** The API's pool. The caller closes it before `connections`. */
+export function apiDatabase(connections: Connections, config: Config, log: Log): Database {
+  return new PostgresDatabase(connections.kind, poolOptions(connections.api, connections, config), (event) =>
+    logConnectionEvent(event, log),
+  );
+}
+
+/** A small pool of the migrations' login: tenants, logins, imports. The caller closes it. */
+export function operatorDatabase(connections: Connections, config: Config, log: Log): Database {
+  if (connections.migrate === null) {
+    throw new ConnectionsError(
+      'MIGRATE_DATABASE_URL is missing; `lightning setup` prints it when it makes the login',
+    );
+  }
+  // Imports and index builds take their time: no statement timeout of a request.
+  const options = poolOptions(connections.migrate, connections, config);
+  return new PostgresDatabase(
+    connections.kind,
+    { ...options, size: 1, overflow: 3, statementTimeoutMs: 0 },
+    (event) => logConnectionEvent(event, log),
+  );
+}
+
+/** The worker's pool and its Database, as `<prefix>_worker`. `close` ends both. */
+export function workerDatabase(
+  connections: Connections,
+  config: Config,
+  log: Log,
+): { pool: Pool; database: Database; close(): Promise<void> } {
+  if (connections.worker === null) {
+    throw new ConnectionsError(
+      'WORKER_DATABASE_URL is missing; `lightning setup` prints it when it makes the login',
+    );
+  }
+  // The embedded worker vacuums, which takes the owner of the tables or the superuser that everybody is there.
+  const url =
+    connections.kind === 'embedded'
+      ? connections.worker
+      : withRole(connections.worker, roleName(config.rolePrefix, 'worker'));
+  const options = {
+    ...poolOptions(url, connections, config),
+    applicationName: 'agent_lightning worker',
+    statementTimeoutMs: 0,
+  };
+  const pool = new Pool({ ...connectionConfig(options), max: 4 });
+  pool.on('error', (error) => logConnectionEvent({ kind: 'idle-connection-lost', error }, log));
+  const database = new PostgresDatabase(connections.kind, { ...options, size: 1, overflow: 2 }, (event) =>
+    logConnectionEvent(event, log),
+  );
+  return {
+    pool,
+    database,
+    close: async () => {
+      await database.close();
+      await pool.end();
+    },
+  };
+}
+
+function poolOptions(connectionString: string, connections: Connections, { pool }: Config): PoolOptions {
+  return { ...pool, connectionString, ssl: connections.ssl };
+}
+
+async function startOnDisk(config: Config, log: Log): Promise<Connections> {
+  const embedded = await startEmbedded({
+    dataDirectory: config.dataDirectory,
+    onEvent: (event) => logEmbeddedEvent(event, log),
+  });
+  try {
+    await prepare(embedded.connectionString, config.rolePrefix);
+  } catch (error) {
+    await embedded.close();
+    throw error;
+  }
+  return embeddedConnections(embedded.connectionString, () => embedded.close());
+}
+
+async function startInMemory(config: Config, log: Log): Promise<Connections> {
+  const directory = await mkdtemp(path.join(tmpdir(), 'lightning-'));
+  const embedded = await startEmbedded({
+    dataDirectory: directory,
+    storage: 'memory',
+    onEvent: (event) => logEmbeddedEvent(event, log),
+  });
+  await prepare(embedded.connectionString, config.rolePrefix);
+  return embeddedConnections(embedded.connectionString, async () => {
+    await embedded.close();
+    await rm(directory, { recursive: true, force: true });
+  });
+}
+
+async function prepare(connectionString: string, rolePrefix: string): Promise<void> {
+  const client = new Client({ connectionString });
+  await client.connect();
+  try {
+    await prepareDatabase(client, rolePrefix);
+  } finally {
+    await client.end();
+  }
+}
+
+function embeddedConnections(url: string, close: () => Promise<void>): Connections {
+  return { kind: 'embedded', api: url, migrate: url, worker: url, ssl: undefined, close };
+}
+
+function logConnectionEvent(event: ConnectionEvent, log: Log): void {
+  switch (event.kind) {
+    case 'idle-connection-lost':
+      log({
+        level: 'warning',
+        event: event.kind,
+        message: `an idle connection was lost: ${event.error.message}`,
+      });
+      return;
+    case 'listener-lost':
+      log({
+        level: 'warning',
+        event: event.kind,
+        message: `the listening connection was lost: ${event.error.message}`,
+      });
+      return;
+    case 'listener-restored':
+      log({ level: 'info', event: event.kind, message: `listening again after ${event.afterMs} ms` });
+      return;
+    default:
+      event satisfies never;
+  }
+}
+
+function logEmbeddedEvent(event: EmbeddedEvent, log: Log): void {
+  const { kind, ...details } = event;
+  log({
+    level: kind === 'engine-started' ? 'info' : 'warning',
+    event: `embedded-${kind}`,
+    message: `embedded database: ${kind}`,
+    ...details,
+  });
+}
