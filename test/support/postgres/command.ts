@@ -13,14 +13,16 @@ export interface CommandOptions {
 /** A command that could not be started, failed, or took too long. The message ends with the last lines it printed. */
 export class CommandError extends Error {
   override readonly name = 'CommandError';
-  /** All that the command wrote, standard output first; empty when it did not start. */
-  readonly output: string;
+  /** What the command wrote until then; empty when it did not start. */
+  readonly stdout: string;
+  readonly stderr: string;
   /** Whether no program of that name is installed. */
   readonly notFound: boolean;
 
-  constructor(message: string, output: string, notFound: boolean) {
+  constructor(message: string, stdout: string, stderr: string, notFound: boolean) {
     super(message);
-    this.output = output;
+    this.stdout = stdout;
+    this.stderr = stderr;
     this.notFound = notFound;
   }
 }
@@ -50,14 +52,18 @@ export function runCommand(
       (error, stdout, stderr) => {
         if (!error) return resolve(stdout);
         const notFound = error.code === 'ENOENT';
-        const output = `${stdout}${stderr}`;
         const what = notFound
           ? `no program ${program} found`
           : error.killed
             ? `${program} took longer than ${timeout / 1000} s`
             : `${program} failed (${error.signal ?? error.code})`;
         reject(
-          new CommandError([what, lastLines(stderr || stdout)].filter(Boolean).join(': '), output, notFound),
+          new CommandError(
+            [what, lastLines(stderr || stdout)].filter(Boolean).join(': '),
+            stdout,
+            stderr,
+            notFound,
+          ),
         );
       },
     );

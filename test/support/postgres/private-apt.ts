@@ -136,11 +136,12 @@ Dir::Log "${folder}";
 
 function explain(error: CommandError): string {
   if (error.notFound) return error.message;
-  const missingKey = /NO_PUBKEY (\w+)/.exec(error.output)?.[1];
+  const output = `${error.stdout}${error.stderr}`;
+  const missingKey = /NO_PUBKEY (\w+)/.exec(output)?.[1];
   if (missingKey) {
     return `${release} is signed with the key ${missingKey}, which the host's Debian keys lack; install a newer debian-archive-keyring`;
   }
-  const complaints = error.output.split('\n').filter((line) => /^(E|Err|W):/.test(line));
+  const complaints = output.split('\n').filter((line) => /^(E|Err|W):/.test(line));
   return complaints.length > 0 ? complaints.slice(0, 3).join(' ') : error.message;
 }
 

@@ -1,0 +1,81 @@
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { type CommandError, runCommand } from './postgres/command.ts';
+
+let project: string;
+
+// A project of its own, run by the vitest of this one: a reporter is only right about a real run.
+beforeEach(async () => {
+  project = await mkdtemp(join(tmpdir(), 'agent-lightning-reporter-test-'));
+  await symlink(fileURLToPath(new URL('../../node_modules', import.meta.url)), join(project, 'node_modules'));
+  await write(
+    'vitest.config.ts',
+    `import { TotalsReporter } from ${JSON.stringify(new URL('totals-reporter.ts', import.meta.url).href)};
+     export default { test: { root: ${JSON.stringify(project)}, globalSetup: ['./setup.ts'], reporters: ['default', new TotalsReporter()] } };`,
+  );
+  await write('setup.ts', 'export const setup = () => {};');
+});
+
+afterEach(() => rm(project, { recursive: true }));
+
+test('the last line of a run counts what passed, failed and was skipped', async () => {
+  await write(
+    'mixed.test.ts',
+    `import { expect, test } from 'vitest';
+     test('one', () => { expect(1).toBe(1); });
+     test('two', () => { expect(1).toBe(1); });
+     test('three', () => { expect(1).toBe(2); });
+     test.skipIf(true)('four', () => {});`,
+  );
+  expect(await lastLine()).toBe('2 passed, 1 failed, 1 skipped');
+});
+
+test('a file that cannot be loaded, a failed hook and a stray error count as failures', async () => {
+  await write('unloadable.test.ts', `import './not-there.ts';`);
+  await write(
+    'hook.test.ts',
+    `import { beforeAll, describe, test } from 'vitest';
+     describe('with a hook that fails', () => {
+       beforeAll(() => { throw new Error('no'); });
+       test('never run', () => {});
+     });`,
+  );
+  await write(
+    'stray.test.ts',
+    `import { test } from 'vitest';
+     test('passes, but leaves a rejection behind', () => { void Promise.reject(new Error('stray')); });`,
+  );
+  expect(await lastLine()).toBe('1 passed, 3 failed, 1 skipped');
+});
+
+test('a run without a server repeats at its end what it skipped and why', async () => {
+  await write('one.test.ts', `import { test } from 'vitest'; test.skipIf(true)('needs a server', () => {});`);
+  await write(
+    'setup.ts',
+    `export const setup = (project) => { project.provide('server', { kind: 'unavailable', reason: 'the cable is out' }); };`,
+  );
+  const lines = await runVitest();
+  expect(lines.at(-1)).toBe('0 passed, 0 failed, 1 skipped');
+  expect(lines.slice(-10).join('\n')).toMatch(
+    /SKIPPED: every test that needs a real Postgres server[^]*Why: the cable is out/,
+  );
+});
+
+function write(name: string, text: string): Promise<void> {
+  return writeFile(join(project, name), text);
+}
+
+async function lastLine(): Promise<string | undefined> {
+  return (await runVitest()).at(-1);
+}
+
+/** The lines of standard output, without what is empty. */
+async function runVitest(): Promise<string[]> {
+  const vitest = fileURLToPath(new URL('../../node_modules/vitest/vitest.mjs', import.meta.url));
+  const args = [vitest, 'run', '--config', join(project, 'vitest.config.ts')];
+  const output = await runCommand(process.execPath, args).catch((error: CommandError) => error.stdout);
+  return output.split('\n').filter(Boolean);
+}
