@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, link, mkdir, readFile, unlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 /**
@@ -9,11 +9,15 @@ import path from 'node:path';
 export async function readOrMakeSecret(dataDirectory: string): Promise<string> {
   const file = path.join(dataDirectory, 'jwt-secret');
   await mkdir(dataDirectory, { recursive: true, mode: 0o700 });
+  const draft = `${file}.${randomBytes(6).toString('hex')}`;
+  await writeFile(draft, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600, flag: 'wx' });
   try {
-    // `wx` refuses to overwrite: of two starts at once, one makes it and both read the same.
-    await writeFile(file, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600, flag: 'wx' });
+    // A link appears whole or not at all and never replaces a file: of two starts at once both read the same secret.
+    await link(draft, file);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  } finally {
+    await unlink(draft);
   }
   await chmod(file, 0o600);
   const secret = (await readFile(file, 'utf8')).trim();

@@ -1,0 +1,102 @@
+import { readFile } from 'node:fs/promises';
+import { inspect } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { ConfigError, configOptions, parseConfig } from '../src/config.ts';
+
+const secret = 'x'.repeat(32);
+
+function problemsOf(env: Record<string, string>): readonly string[] {
+  try {
+    parseConfig(env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe('the configuration', () => {
+  it('is an embedded database with the pool of the specification when nothing is set', () => {
+    const config = parseConfig({});
+    expect(config.server).toBeNull();
+    expect(config.pool).toMatchObject({
+      size: 20,
+      overflow: 40,
+      waitMs: 30_000,
+      recycleSeconds: 3600,
+      connectMs: 10_000,
+      statementTimeoutMs: 30_000,
+      applicationName: 'agent_lightning',
+    });
+  });
+
+  it('takes a server from DB_HOST and its like, with the names of the specification as defaults', () => {
+    const config = parseConfig({ DB_HOST: 'db.example', DB_PASSWORD: 'p@ss/word', JWT_SECRET: secret });
+    expect(config.server?.url.reveal()).toBe(
+      'postgres://agent_user:p%40ss%2Fword@db.example:5432/agent_lightning',
+    );
+  });
+
+  it.each([
+    ['db.example', 'verify'],
+    ['127.0.0.1', 'off'],
+    ['localhost', 'off'],
+  ])('for the host %s asks for TLS: %s', (host, ssl) => {
+    expect(parseConfig({ DB_HOST: host, JWT_SECRET: secret }).server?.ssl).toBe(ssl);
+  });
+
+  it('names every problem at once, with the value and what is allowed', () => {
+    expect(
+      problemsOf({
+        PORT: 'eighty',
+        DB_POOL_SIZE: '0',
+        USE_DATABASE: 'maybe',
+        DB_SSL: 'sure',
+        DB_ROLE_PREFIX: 'A b',
+      }),
+    ).toEqual([
+      'DB_SSL is "sure"; allowed are verify, no-verify, off',
+      'DB_ROLE_PREFIX is "A b"; lower case letters, digits and _ are allowed',
+      'USE_DATABASE is "maybe"; allowed are true, false',
+      'DB_POOL_SIZE is "0"; a whole number from 1 to 1000 is needed',
+      'PORT is "eighty"; a whole number from 0 to 65535 is needed',
+    ]);
+  });
+
+  it('refuses a server without a secret, and a secret that is too short for HS256', () => {
+    expect(problemsOf({ DATABASE_URL: 'postgres://a:b@127.0.0.1/c' })).toEqual([
+      expect.stringContaining('JWT_SECRET is missing'),
+    ]);
+    expect(problemsOf({ JWT_SECRET: 'short' })).toEqual(['JWT_SECRET has 5 bytes; HS256 needs 32 or more']);
+  });
+
+  it('does not repeat a malformed URL: it may hold a password', () => {
+    const [problem] = problemsOf({ DATABASE_URL: 'postgres//me:hunter2@host/db', JWT_SECRET: secret });
+    expect(problem).toContain('DATABASE_URL');
+    expect(problem).not.toContain('hunter2');
+  });
+
+  it('prints secrets as [secret]', () => {
+    const config = parseConfig({ DATABASE_URL: 'postgres://me:hunter2@127.0.0.1/db', JWT_SECRET: secret });
+    expect(`${inspect(config, { depth: 5 })}${JSON.stringify(config)}`).not.toMatch(/hunter2|xxxx/);
+  });
+
+  it('has every option in the table of the README, with its default', async () => {
+    const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8');
+    for (const { name, fallback, meaning } of configOptions) {
+      expect(readme.replaceAll(/ +/g, ' ')).toContain(
+        `| \`${name}\` | ${fallback && `\`${fallback}\``} | ${meaning} |`.replaceAll(/ +/g, ' '),
+      );
+    }
+  });
+
+  it('is the only place that reads the environment', async () => {
+    const { globSync } = await import('node:fs');
+    const root = new URL('..', import.meta.url).pathname;
+    const files = globSync('src/**/*.ts', { cwd: root });
+    expect(files.length).toBeGreaterThan(20);
+    for (const file of files) {
+      expect(await readFile(`${root}/${file}`, 'utf8'), file).not.toContain('process.env');
+    }
+  });
+});
