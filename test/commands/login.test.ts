@@ -1,0 +1,107 @@
+import { randomBytes } from 'node:crypto';
+import { Client } from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { claimsOf } from '../../src/auth/claims.ts';
+import { createLogin, dropLogin, rotateLogin } from '../../src/commands/login.ts';
+import { createTenant, listTenants, setTenantSuspended } from '../../src/commands/tenant.ts';
+import type { Database } from '../../src/db/database.ts';
+import { withSession } from '../../src/db/session.ts';
+import { sql } from '../../src/db/statement.ts';
+import { serverDatabase } from '../support/database.ts';
+import { migratedDatabase } from '../support/db.ts';
+import type { MigratedDatabase } from '../support/db.ts';
+import { noServer } from '../support/server.ts';
+
+const prefix = 'lightning';
+
+describe.skipIf(noServer)("tenants and analysts' logins", () => {
+  // Logins belong to the whole server: a name of this run's own.
+  const ann = `ann_${randomBytes(4).toString('hex')}`;
+  let made: MigratedDatabase;
+  let operator: Database;
+
+  beforeAll(async () => {
+    made = await migratedDatabase();
+    operator = serverDatabase(made.urls.migrate);
+    const api = serverDatabase(made.urls.api, 1);
+    for (const tenant of ['acme', 'globex']) {
+      await createTenant(operator, prefix, tenant, tenant);
+      await withSession(api, claimsOf('service', tenant, 'test'), { rolePrefix: prefix }).query(
+        sql`insert into app_public.agents (id, name, model) values (${`${tenant}_agent`}, 'A', 'm')`,
+      );
+    }
+    await api.close();
+  });
+  afterAll(async () => {
+    await operator.close();
+    await made.drop();
+  });
+
+  async function agentsSeenBy(login: string, password: string): Promise<string[]> {
+    const url = Object.assign(new URL(made.url), { username: login, password });
+    const client = new Client({ connectionString: url.href });
+    await client.connect();
+    try {
+      const { rows } = await client.query('select id from agents order by id');
+      return rows.map((row) => row.id);
+    } finally {
+      await client.end();
+    }
+  }
+
+  it('a login sees the agents of its tenant and of no other, by their bare names', async () => {
+    const password = await createLogin(operator, prefix, ann, 'acme');
+    expect(await agentsSeenBy(ann, password)).toEqual(['acme_agent']);
+    expect((await listTenants(operator, prefix)).find(({ id }) => id === 'acme')?.logins).toEqual([ann]);
+  });
+
+  it('making it a second time is refused and leaves it as it was', async () => {
+    await expect(createLogin(operator, prefix, ann, 'globex')).rejects.toThrow(/already exists/);
+  });
+
+  it('a login for a tenant that does not exist leaves no role behind', async () => {
+    const name = `bob_${randomBytes(4).toString('hex')}`;
+    await expect(createLogin(operator, prefix, name, 'nobody')).rejects.toThrow('there is no tenant nobody');
+    const { rowCount } = await operator.query(sql`select from pg_roles where rolname = ${name}`);
+    expect(rowCount).toBe(0);
+  });
+
+  it('a suspended tenant shows its logins nothing, and everything again when it is resumed', async () => {
+    const password = await rotateLogin(operator, prefix, ann);
+    await setTenantSuspended(operator, prefix, 'acme', true);
+    expect(await agentsSeenBy(ann, password)).toEqual([]);
+    await setTenantSuspended(operator, prefix, 'acme', false);
+    expect(await agentsSeenBy(ann, password)).toEqual(['acme_agent']);
+  });
+
+  it('rotating ends the old password', async () => {
+    const old = await rotateLogin(operator, prefix, ann);
+    const current = await rotateLogin(operator, prefix, ann);
+    await expect(agentsSeenBy(ann, old)).rejects.toThrow(/password authentication failed/);
+    expect(await agentsSeenBy(ann, current)).toEqual(['acme_agent']);
+  });
+
+  it.each(['agent_user', 'postgres', 'nobody_at_all'])('the login %s is not ours to drop', async (name) => {
+    await expect(dropLogin(operator, prefix, name)).rejects.toThrow(
+      `there is no login ${name} that belongs to a tenant`,
+    );
+  });
+
+  it.each(['Ann', 'a b', "x'; drop table agents --", ''])('the name %j is refused', async (name) => {
+    await expect(createLogin(operator, prefix, name, 'acme')).rejects.toThrow(/lower case letters/);
+  });
+
+  it('a dropped login is gone with its binding', async () => {
+    await dropLogin(operator, prefix, ann);
+    expect((await listTenants(operator, prefix)).find(({ id }) => id === 'acme')?.logins).toEqual([]);
+    await expect(agentsSeenBy(ann, 'x')).rejects.toThrow(/authentication failed/);
+  });
+
+  it('a tenant of the same id and name is the same tenant; under another name it is refused', async () => {
+    await createTenant(operator, prefix, 'acme', 'acme');
+    await expect(createTenant(operator, prefix, 'acme', 'Acme Inc.')).rejects.toThrow(
+      /exists already, under the name acme/,
+    );
+    await expect(createTenant(operator, prefix, 'No Good', 'x')).rejects.toThrow(/tenants_id_check/);
+  });
+});
