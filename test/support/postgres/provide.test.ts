@@ -1,16 +1,22 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Client } from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { freshDatabase } from '../db.ts';
 import { noServer, readyServer } from '../server.ts';
+import { findInstalledBinaries } from './binaries.ts';
 import { provideServer } from './provide.ts';
+import { serverUser } from './server-user.ts';
+
+/** An environment in which no program is found by its name. */
+const nothingOnPath: NodeJS.ProcessEnv = { PATH: '' };
 
 let cache: string;
 
 beforeEach(async () => {
   cache = await mkdtemp(join(tmpdir(), 'agent-lightning-provide-test-'));
+  await chmod(cache, 0o755); // the server's user looks in here
 });
 
 afterEach(() => rm(cache, { recursive: true }));
@@ -23,25 +29,53 @@ test('LIGHTNING_TEST_NO_SERVER=1 forbids a server, and the reason says so', asyn
   });
 });
 
-test('a download that was cut short is never taken for a server', async ({ skip }) => {
-  // As an interrupted build would look if it were not built beside its place: programs, but no mark of the end.
-  const half = join(cache, 'postgres-17', 'usr', 'lib', 'postgresql', '17', 'bin');
-  await mkdir(half, { recursive: true });
-  await writeFile(join(half, 'postgres'), '#!/bin/sh\necho "postgres (PostgreSQL) 17.99"\n', { mode: 0o755 });
-  const said: string[] = [];
-  const provided = await provideServer({ env: nothingInstalled, cache, say: (line) => said.push(line) });
-  if (provided.kind === 'ready') {
-    await provided.stop();
-    return skip('this machine has a Postgres 17 of its own, which is found before the download is looked at');
-  }
-  expect(provided.reason).toMatch(/no Postgres 17 with pgvector here .* none to be had from Debian/);
-  expect(provided.reason).toContain('no program apt-config found');
-  expect(await readdir(cache)).toEqual(['postgres-17']);
-});
+// The folder of downloads is looked at only where none of the usual places holds a Postgres that does.
+const installed = await findInstalledBinaries(nothingOnPath, await serverUser());
+
+describe.skipIf(noServer || !readyServer().binDirectory || !('lacking' in installed))(
+  'a downloaded folder',
+  () => {
+    let folder: string;
+
+    beforeEach(async () => {
+      // Programs that all run, so that nothing but the mark decides.
+      folder = join(await realpath(cache), 'postgres-17');
+      const versionFolder = join(folder, 'usr', 'lib', 'postgresql', '17');
+      await mkdir(versionFolder, { recursive: true });
+      await symlink(readyServer().binDirectory!, join(versionFolder, 'bin'));
+    });
+
+    const provide = () => provideServer({ env: nothingOnPath, cache: dirname(folder), say: () => {} });
+
+    test('is used when it was finished, for this place', async () => {
+      await writeFile(join(folder, 'built-for'), folder);
+      const provided = await provide();
+      expect(provided).toMatchObject({ kind: 'ready', version: readyServer().version });
+      if (provided.kind === 'ready') await provided.stop();
+    });
+
+    test('is not used when it was cut short, whatever it holds', async () => {
+      expect(await provide()).toMatchObject({
+        kind: 'unavailable',
+        reason: expect.stringMatching(
+          /^no Postgres 17 with pgvector here .* none to be had from Debian .*apt-config/,
+        ),
+      });
+    });
+
+    test('is not used when it was built for another place, as in a checkout that moved', async () => {
+      await writeFile(join(folder, 'built-for'), `${folder}-elsewhere`);
+      expect(await provide()).toMatchObject({ kind: 'unavailable' });
+    });
+  },
+);
 
 describe('the server that TEST_DATABASE_URL names', () => {
   test('is refused loudly, without its password, when it does not answer', async () => {
-    const env = { ...process.env, TEST_DATABASE_URL: 'postgresql://postgres:secret@127.0.0.1:9/postgres' };
+    const env = {
+      PATH: process.env['PATH'],
+      TEST_DATABASE_URL: 'postgresql://postgres:secret@127.0.0.1:9/postgres',
+    };
     const failure = await provideServer({ env, cache }).catch(String);
     expect(failure).toMatch(/TEST_DATABASE_URL names a server that the tests cannot use: .*ECONNREFUSED/);
     expect(failure).not.toContain('secret');
@@ -51,7 +85,9 @@ describe('the server that TEST_DATABASE_URL names', () => {
   describe.skipIf(noServer)('when it is a real one', () => {
     test('is used as it is, and left running by stop', async () => {
       const { adminUrl, version } = readyServer();
-      const provided = await provideServer({ env: { ...process.env, TEST_DATABASE_URL: adminUrl } });
+      const provided = await provideServer({
+        env: { PATH: process.env['PATH'], TEST_DATABASE_URL: adminUrl },
+      });
       expect(provided).toMatchObject({ kind: 'ready', adminUrl, version });
       if (provided.kind === 'ready') await provided.stop();
       await ask(adminUrl, 'select 1');
@@ -66,7 +102,10 @@ describe('the server that TEST_DATABASE_URL names', () => {
         const url = new URL(database.url);
         url.username = login;
         url.password = 'plain';
-        const provided = provideServer({ env: { ...process.env, TEST_DATABASE_URL: url.href }, cache });
+        const provided = provideServer({
+          env: { PATH: process.env['PATH'], TEST_DATABASE_URL: url.href },
+          cache,
+        });
         await expect(provided).rejects.toThrow('its user is not a superuser');
       } finally {
         await database.drop();
@@ -75,9 +114,6 @@ describe('the server that TEST_DATABASE_URL names', () => {
     });
   });
 });
-
-/** An environment in which no program is found by its name. */
-const nothingInstalled: NodeJS.ProcessEnv = { PATH: '' };
 
 async function ask(url: string, text: string): Promise<void> {
   const client = new Client({ connectionString: url });
