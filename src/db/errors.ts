@@ -1,0 +1,59 @@
+import pg from 'pg';
+import { AppError } from '../errors.ts';
+import type { ErrorCode } from '../errors.ts';
+import { DatabaseUnavailable } from './database.ts';
+
+/**
+ * What the database said, as it may be shown; null for what is nobody's business: broken SQL of ours, corrupted data,
+ * anything that is not the database's. Messages of Postgres name columns, constraints and the values that were sent,
+ * never those of another tenant's rows.
+ */
+export function databaseErrorToAppError(error: unknown): AppError | null {
+  if (error instanceof DatabaseUnavailable) {
+    return new AppError('DATABASE_UNAVAILABLE', 'the database cannot be reached at the moment', {
+      cause: error,
+      hint: 'Try again in a few seconds.',
+    });
+  }
+  if (!(error instanceof pg.DatabaseError)) return null;
+  const code = codeOf(error.code ?? '');
+  if (code === null) return null;
+  if (code === 'DATABASE_UNAVAILABLE') {
+    return new AppError(code, 'the database is not available at the moment', {
+      cause: error,
+      hint: 'Try again in a few seconds.',
+    });
+  }
+  return new AppError(code, error.message, {
+    cause: error,
+    // A refused row is printed whole by Postgres, what the caller may not read included.
+    details: error.detail?.startsWith('Failing row contains') ? null : (error.detail ?? null),
+    hint: error.hint ?? null,
+  });
+}
+
+const codesBySqlState: Readonly<Record<string, ErrorCode>> = {
+  '23502': 'NOT_NULL_VIOLATION',
+  '23503': 'FOREIGN_KEY_VIOLATION',
+  '23505': 'UNIQUE_VIOLATION',
+  '23514': 'CHECK_VIOLATION',
+  '40001': 'TRY_AGAIN',
+  '40P01': 'TRY_AGAIN',
+  '55P03': 'TRY_AGAIN',
+  '42501': 'PERMISSION_DENIED',
+  '57014': 'STATEMENT_TIMEOUT',
+  P0001: 'REFUSED',
+};
+
+function codeOf(sqlState: string): ErrorCode | null {
+  const exact = codesBySqlState[sqlState];
+  if (exact) return exact;
+  // `raise ... using errcode = 'LT...'`: our own rules.
+  if (sqlState.startsWith('LT')) return 'REFUSED';
+  if (sqlState.startsWith('22')) return 'INVALID_VALUE';
+  // Connection lost, too many connections or no memory, server stopping.
+  if (sqlState.startsWith('08') || sqlState.startsWith('53') || sqlState.startsWith('57P')) {
+    return 'DATABASE_UNAVAILABLE';
+  }
+  return null;
+}

@@ -1,0 +1,78 @@
+/**
+ * Every code that a client may find in `errors[].extensions.code`, with the HTTP status that goes with it when a whole
+ * request fails. Codes are stable: they are never renamed, and a retired one stays listed.
+ */
+export const errorCodes = {
+  // The request itself
+  MALFORMED_BODY: { status: 400, meaning: 'The body is not the JSON object that is expected.' },
+  BODY_TOO_LARGE: { status: 413, meaning: 'The body is larger than MAX_BODY_BYTES.' },
+  UNSUPPORTED_MEDIA_TYPE: { status: 415, meaning: 'The Content-Type is not application/json.' },
+  METHOD_NOT_ALLOWED: { status: 405, meaning: 'The path exists and does not answer this method.' },
+  NOT_FOUND: { status: 404, meaning: 'There is nothing under this path.' },
+
+  // Who is asking
+  TOKEN_MALFORMED: { status: 401, meaning: 'The Authorization header is not `Bearer` and a JWT.' },
+  TOKEN_FORGED: { status: 401, meaning: 'The token was not signed by this service.' },
+  TOKEN_EXPIRED: { status: 401, meaning: 'The token is past its time.' },
+  TOKEN_CLAIMS: { status: 401, meaning: 'The token is signed and says something that is not allowed.' },
+  AUTHENTICATION_REQUIRED: { status: 401, meaning: 'Nobody may do this without a token.' },
+  TENANT_SUSPENDED: { status: 403, meaning: "The token's tenant is locked out." },
+
+  // GraphQL, before anything runs
+  GRAPHQL_PARSE_FAILED: { status: 400, meaning: 'The query is not GraphQL.' },
+  GRAPHQL_VALIDATION_FAILED: { status: 400, meaning: 'The query does not fit the schema.' },
+  QUERY_TOO_DEEP: { status: 400, meaning: 'The query nests deeper than allowed.' },
+  BAD_USER_INPUT: { status: 400, meaning: 'A variable, argument or operation name cannot be used.' },
+
+  // What the database refused
+  INVALID_VALUE: { status: 400, meaning: 'A value is not of its type, or out of range (SQLSTATE class 22).' },
+  NOT_NULL_VIOLATION: { status: 400, meaning: 'A value that is needed is missing.' },
+  CHECK_VIOLATION: { status: 400, meaning: "A value breaks one of the table's rules." },
+  UNIQUE_VIOLATION: { status: 409, meaning: 'There is one already.' },
+  FOREIGN_KEY_VIOLATION: {
+    status: 409,
+    meaning: 'What it refers to is not there, or it is still referred to.',
+  },
+  PERMISSION_DENIED: { status: 403, meaning: 'This role may not do this, or not to this row.' },
+  ROW_NOT_FOUND: { status: 404, meaning: 'The row to change is not there, or out of reach for this role.' },
+  REFUSED: { status: 400, meaning: 'A rule in the database refused it; the message says which.' },
+  TRY_AGAIN: { status: 409, meaning: 'It collided with another request: send it once more.' },
+  STATEMENT_TIMEOUT: { status: 504, meaning: 'The statement ran longer than DB_STATEMENT_TIMEOUT_MS.' },
+  DATABASE_UNAVAILABLE: { status: 503, meaning: 'No connection to the database could be had.' },
+
+  // Subscriptions
+  SUBSCRIBER_TOO_SLOW: { status: 429, meaning: 'Events came faster than the subscriber read them.' },
+  SUBSCRIPTIONS_OVER_WEBSOCKET: { status: 400, meaning: 'Subscriptions need a WebSocket, not a POST.' },
+  SHUTTING_DOWN: { status: 503, meaning: 'The server is about to stop: connect again.' },
+
+  INTERNAL_ERROR: {
+    status: 500,
+    meaning: 'A bug or a broken database; the log has it under the request id.',
+  },
+} as const satisfies Record<string, { readonly status: number; readonly meaning: string }>;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+/** A refusal that may be shown to whoever asked. */
+export class AppError extends Error {
+  override name = 'AppError';
+  readonly code: ErrorCode;
+  readonly details: string | null;
+  readonly hint: string | null;
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: ErrorOptions & { readonly details?: string | null; readonly hint?: string | null } = {},
+  ) {
+    super(message, options);
+    this.code = code;
+    this.details = options.details ?? null;
+    this.hint = options.hint ?? null;
+  }
+
+  /** The HTTP status of the code. */
+  get status(): number {
+    return errorCodes[this.code].status;
+  }
+}

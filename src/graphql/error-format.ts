@@ -1,0 +1,86 @@
+import { isSafeError } from 'postgraphile/grafast';
+import { GraphQLError } from 'postgraphile/graphql';
+import type { GraphQLFormattedError } from 'postgraphile/graphql';
+import { databaseErrorToAppError } from '../db/errors.ts';
+import { AppError, errorCodes } from '../errors.ts';
+import type { ErrorCode } from '../errors.ts';
+
+/** Who is told about errors that the client is not. */
+export type OnInternalError = (error: unknown, requestId: string) => void;
+
+/**
+ * A GraphQL error as the client sees it: what was wrong, where, and a code of src/errors.ts. What is nobody's business
+ * is handed to `onInternalError` and replaced by a sentence with the request id, under which the log has it.
+ *
+ * @param fallback the code of an error that GraphQL itself found and that says no code
+ */
+export function formatGraphqlError(
+  error: GraphQLError,
+  fallback: ErrorCode,
+  requestId: string,
+  onInternalError: OnInternalError,
+): GraphQLFormattedError {
+  const { locations, path } = error.toJSON();
+  const place = { ...(locations && { locations }), ...(path && { path }) };
+  const shown = shownError(error, fallback);
+  if (!shown) {
+    onInternalError(originOf(error), requestId);
+    const code: ErrorCode = 'INTERNAL_ERROR';
+    return {
+      message: `something broke on our side; the log has it under ${requestId}`,
+      ...place,
+      extensions: { code, requestId },
+    };
+  }
+  const { code, details, hint } = shown;
+  return {
+    message: shown.message,
+    ...place,
+    extensions: { code, ...(details !== null && { details }), ...(hint !== null && { hint }) },
+  };
+}
+
+/** The HTTP status of a request of which nothing was answered but these errors: that of the first. */
+export function statusOf(errors: readonly GraphQLFormattedError[]): number {
+  const code = errors[0]?.extensions?.['code'];
+  return isErrorCode(code) ? errorCodes[code].status : 500;
+}
+
+interface ShownError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly details: string | null;
+  readonly hint: string | null;
+}
+
+function shownError(error: GraphQLError, fallback: ErrorCode): ShownError | null {
+  const origin = originOf(error);
+  const known = origin instanceof AppError ? origin : databaseErrorToAppError(origin);
+  if (known) return known;
+  const code = error.extensions['code'];
+  if (isErrorCode(code)) return plain(code, error.message);
+  if (origin instanceof GraphQLError) {
+    // With a path, it went wrong while answering: a null where the schema promises none.
+    return error.path ? null : plain(fallback, error.message);
+  }
+  if (isSafeError(origin)) return plain('BAD_USER_INPUT', origin.message);
+  if (origin instanceof Error && /^No values were (updated|deleted) in collection/.test(origin.message)) {
+    return plain('ROW_NOT_FOUND', 'there is no such row, or this role may not change it');
+  }
+  return null;
+}
+
+/** What was thrown in the first place; GraphQL wraps errors, sometimes twice. */
+function originOf(error: GraphQLError): unknown {
+  let origin: unknown = error;
+  while (origin instanceof GraphQLError && origin.originalError) origin = origin.originalError;
+  return origin;
+}
+
+function plain(code: ErrorCode, message: string): ShownError {
+  return { code, message, details: null, hint: null };
+}
+
+function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === 'string' && Object.hasOwn(errorCodes, code);
+}

@@ -1,0 +1,30 @@
+import 'postgraphile/graphile-build-pg';
+import { requestRoles } from '../../auth/claims.ts';
+
+/**
+ * PostGraphile leaves out of the schema what the introspecting role may not do. Requests come as several roles and all
+ * of them see one schema: what any of them may do. Postgres decides at each request who really may.
+ *
+ * Introspection runs as the anonymous role, so in the snapshot (not in the database) the grants of the others are
+ * counted as its own.
+ *
+ * @param rolePrefix of the roles' names; it needs no quotes (see parseConfig)
+ */
+export function makeShowWhatAnyRoleMayDoPlugin(rolePrefix: string): GraphileConfig.Plugin {
+  const grantee = new RegExp(`^${rolePrefix}_(?:${requestRoles.join('|')})=`);
+  const merge = (acl: readonly string[] | null): string[] | null =>
+    acl && acl.map((entry) => entry.replace(grantee, `${rolePrefix}_anon=`));
+  return {
+    name: 'ShowWhatAnyRoleMayDoPlugin',
+    version: '1.0.0',
+    gather: {
+      hooks: {
+        pgIntrospection_introspection(_info, { introspection }) {
+          for (const entity of introspection.classes) entity.relacl = merge(entity.relacl);
+          for (const entity of introspection.attributes) entity.attacl = merge(entity.attacl);
+          for (const entity of introspection.procs) entity.proacl = merge(entity.proacl);
+        },
+      },
+    },
+  };
+}

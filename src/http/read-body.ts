@@ -1,0 +1,32 @@
+import type { IncomingMessage } from 'node:http';
+import { AppError } from '../errors.ts';
+
+/**
+ * Reads a request's body. Rejects with BODY_TOO_LARGE as soon as it is known to have more than `maxBytes`; what still
+ * comes is read and thrown away, so that the answer is not lost to a reset connection.
+ */
+export function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const tooLarge = (): void => {
+      request.removeAllListeners('data').removeAllListeners('end').resume();
+      reject(
+        new AppError('BODY_TOO_LARGE', `the body has more than ${maxBytes} bytes`, {
+          hint: 'Send less at a time, or raise MAX_BODY_BYTES.',
+        }),
+      );
+    };
+    if (Number(request.headers['content-length']) > maxBytes) {
+      tooLarge();
+      return;
+    }
+    const chunks: Buffer[] = [];
+    let length = 0;
+    request.on('data', (chunk: Buffer) => {
+      length += chunk.length;
+      if (length > maxBytes) tooLarge();
+      else chunks.push(chunk);
+    });
+    request.on('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
+    request.on('error', reject);
+  });
+}
