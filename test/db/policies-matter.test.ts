@@ -1,0 +1,104 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { accessMatrix } from '../support/access-matrix.ts';
+import { expectedAccess } from '../support/expected-access.ts';
+import { noServer } from '../support/server.ts';
+import { twoTenants } from '../support/two-tenants.ts';
+import type { ActorName, TwoTenants } from '../support/two-tenants.ts';
+
+interface Policy {
+  readonly table: string;
+  readonly name: string;
+  readonly command: string;
+  readonly using: string | null;
+  readonly check: string | null;
+  /** The command that makes it anew. */
+  readonly definition: string;
+}
+
+/** Everybody who reaches anything, so everybody whom a policy can make a difference to. */
+const actors: readonly ActorName[] = ['member', 'service', 'admin', 'analyst', 'operator', 'owner'];
+
+describe.skipIf(noServer)('every policy matters', () => {
+  let world: TwoTenants;
+  let policies: readonly Policy[];
+  let expected: string;
+
+  beforeAll(async () => {
+    world = await twoTenants();
+    policies = await readPolicies(world);
+    expected = linesOf(expectedAccess);
+  });
+  afterAll(() => world?.close());
+
+  test('all of them together give what the table of access says', async () => {
+    expect(linesOf(await accessMatrix(world, actors))).toBe(expected);
+  });
+
+  test('dropping any single one changes who reaches what', async () => {
+    const unnoticed: string[] = [];
+    for (const { table, name, definition } of policies) {
+      await world.admin.query(`drop policy ${name} on ${table}`);
+      if (linesOf(await accessMatrix(world, actors)) === expected) unnoticed.push(`${name} on ${table}`);
+      await world.admin.query(definition);
+    }
+    expect(unnoticed).toEqual([]);
+    await expectAsBefore();
+  }, 120_000);
+
+  test('opening any single one to all tenants changes who reaches what', async () => {
+    const unnoticed: string[] = [];
+    let opened = 0;
+    for (const { table, name, command, using, check, definition } of policies) {
+      const openings = [
+        ...(using === null || using === 'true' ? [] : ['using (true)']),
+        // An update's check stands behind two others: no grant on tenant_id, and the guard of keys (tenancy.test.ts).
+        ...(check === null || check === 'true' || command === 'UPDATE' ? [] : ['with check (true)']),
+      ];
+      for (const opening of openings) {
+        await world.admin.query(`alter policy ${name} on ${table} ${opening}`);
+        opened += 1;
+        if (linesOf(await accessMatrix(world, actors)) === expected)
+          unnoticed.push(`${name} on ${table} ${opening}`);
+        await world.admin.query(`drop policy ${name} on ${table}`);
+        await world.admin.query(definition);
+      }
+    }
+    expect(opened).toBeGreaterThan(policies.length / 2);
+    expect(unnoticed).toEqual([]);
+    await expectAsBefore();
+  }, 120_000);
+
+  /** All policies are back, and as many were tried as the catalog has. */
+  async function expectAsBefore(): Promise<void> {
+    expect(await readPolicies(world)).toEqual(policies);
+    const { rows } = await world.admin.query('select count(*)::int as count from pg_policy');
+    expect(policies.length).toBe(rows[0].count);
+    expect(policies.length).toBeGreaterThan(0);
+    expect(linesOf(await accessMatrix(world, actors))).toBe(expected);
+  }
+});
+
+/** The lines of these actors, without the padding, which depends on what else is in the table. */
+function linesOf(matrix: string): string {
+  return matrix
+    .split('\n')
+    .map((line) => line.split(/ {2,}/))
+    .filter(([, actor]) => actors.some((name) => name === actor))
+    .map((cells) => cells.join('  '))
+    .join('\n');
+}
+
+async function readPolicies({ admin }: TwoTenants): Promise<Policy[]> {
+  const { rows } = await admin.query<Policy>(`
+    select
+      format('%I.%I', schemaname, tablename) as table, quote_ident(policyname) as name, cmd as command, qual as using,
+      with_check as check,
+      format(
+        'create policy %I on %I.%I as %s for %s to %s%s%s', policyname, schemaname, tablename, permissive, cmd,
+        (select string_agg(quote_ident(r), ', ') from unnest(roles) r),
+        ' using (' || qual || ')', ' with check (' || with_check || ')'
+      ) as definition
+    from pg_policies
+    order by 1, 2`);
+  return rows;
+}

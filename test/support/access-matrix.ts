@@ -1,0 +1,223 @@
+import { DatabaseError } from 'pg';
+import type { Transaction } from '../../src/db/database.ts';
+import type { Statement } from '../../src/db/statement.ts';
+import { other, own, somePartition, suspended, tryAs } from './two-tenants.ts';
+import type { Actor, ActorName, TwoTenants } from './two-tenants.ts';
+
+/**
+ * What somebody reaches of a table with a command.
+ * - `-` the command is not granted
+ * - `none` it is granted, and reaches no row (or row-level security refuses the row)
+ * - `own` the rows of their own tenant and no other
+ * - `all` rows of other tenants
+ * - `nobody's` rows that belong to no tenant, and no other
+ * - `held` it reaches rows that a constraint holds
+ * - `may` for truncate, which knows no rows: it is granted
+ *
+ * Anything else is shown as it came, so that it fits no expectation.
+ */
+export type Reach = string;
+
+const commands = ['select', 'insert', 'update', 'delete', 'truncate'] as const;
+
+/** A table or view: how to write to it as a tenant. No statement reads a column, so that update and delete are confined by their own policies, not by select's. */
+interface Relation {
+  readonly name: string;
+  readonly tenantColumn: string;
+  /** Where its rows are counted: a view as its owner shows a superuser none of them. */
+  readonly countedIn: string;
+  readonly insert: string;
+  readonly set: string;
+}
+
+const relations: readonly Relation[] = [
+  relation('app_public.tenants', "(id, name) values ($1, 'New')", "name = 'x'", 'id'),
+  relation('app_public.agents', "(tenant_id, id, name, model) values ($1, 'new', 'New', 'm')", "name = 'x'"),
+  relation('app_public.tasks', "(tenant_id, description) values ($1, 'new')", "description = 'x'"),
+  relation('app_public.knowledge', "(tenant_id, content) values ($1, 'new')", "content = 'x'"),
+  relation('app_public.workflows', "(tenant_id, name) values ($1, 'new')", "name = 'x'"),
+  relation(
+    'app_public.sessions',
+    "(tenant_id, user_id, token, expires_at) values ($1, 'new', repeat('0', 64), now())",
+    "data = '{}'",
+  ),
+  {
+    ...relation('app_public.user_sessions', "(tenant_id, user_id) values ($1, 'new')", "user_id = 'x'"),
+    countedIn: 'app_public.sessions',
+  },
+  relation(
+    'app_public.metrics',
+    "(tenant_id, service_name, metric_name, value) values ($1, 's', 'm', 1)",
+    'value = 2',
+  ),
+  relation(
+    'audit.log',
+    "(tenant_id, table_name, operation, row_count, role) values ($1, 'x', 'insert', 1, 'r')",
+    'row_count = 2',
+  ),
+  {
+    ...relation('ops.tenants', "(id, name) values ($1, 'New')", "name = 'x'", 'id'),
+    countedIn: 'app_public.tenants',
+  },
+  relation('app_private.tenant_logins', "(login, tenant_id) values ('new', $1)", 'created_at = now()'),
+];
+
+/**
+ * Tries every command on every table, view and on a partition of each kind, as each of the actors; nothing stays.
+ * A line per table and actor, in columns; lines of actors that reach nothing of a table are left out.
+ */
+export async function accessMatrix(world: TwoTenants, names?: readonly ActorName[]): Promise<string> {
+  const partitions = await Promise.all(
+    ['app_public.metrics', 'audit.log'].map(async (parent) => {
+      const whole = relations.find((r) => r.name === parent);
+      if (!whole) throw new Error(`${parent} is missing in the list`);
+      return { ...whole, ...(await partitionOf(world, parent)), shown: `${parent} (a partition)` };
+    }),
+  );
+  const lines = [['table', 'actor', ...commands]];
+  const counts = await countRows(world, [...relations, ...partitions]);
+  const targets: readonly (Relation & { readonly shown?: string })[] = [...relations, ...partitions];
+  const columns = new Map<string, Map<string, Reach[]>>();
+  for (const actor of world.actors.filter(({ name }) => !names || names.includes(name))) {
+    await tryAs(actor, async (transaction) => {
+      for (const target of targets) {
+        const row = await reachOf(transaction, actor, target, counts);
+        const byActor = columns.get(target.name) ?? new Map<string, Reach[]>();
+        columns.set(target.name, byActor.set(actor.name, row));
+      }
+    });
+  }
+  for (const target of targets) {
+    for (const [actor, row] of columns.get(target.name) ?? []) {
+      if (row.some((reach) => reach !== '-')) lines.push([target.shown ?? target.name, actor, ...row]);
+    }
+  }
+  return alignColumns(lines);
+}
+
+/** Puts text of columns into the same form as `accessMatrix` gives: two or more spaces part columns. */
+export function alignTable(text: string): string {
+  return alignColumns(
+    text
+      .trim()
+      .split('\n')
+      .map((line) => line.trim().split(/ {2,}/)),
+  );
+}
+
+async function partitionOf({ admin }: TwoTenants, parent: string) {
+  const name = await somePartition(admin, parent);
+  return { name, countedIn: name };
+}
+
+function relation(name: string, insert: string, set: string, tenantColumn = 'tenant_id'): Relation {
+  return { name, insert, set, tenantColumn, countedIn: name };
+}
+
+type Counts = ReadonlyMap<string, ReadonlyMap<string | null, number>>;
+
+/** How many rows each tenant has in each relation; throws unless several have some, or nothing would be proven. */
+async function countRows({ admin }: TwoTenants, targets: readonly Relation[]): Promise<Counts> {
+  const counts = new Map<string, Map<string | null, number>>();
+  for (const { name, tenantColumn, countedIn } of targets) {
+    const { rows } = await admin.query<{ tenant: string | null; count: number }>(
+      `select ${tenantColumn} as tenant, count(*)::int as count from ${countedIn} group by 1`,
+    );
+    counts.set(name, new Map(rows.map((row) => [row.tenant, row.count])));
+  }
+  for (const { name } of relations) {
+    const tenants = counts.get(name);
+    const needed = name === 'app_private.tenant_logins' ? [own, suspended] : [own, other, suspended];
+    for (const tenant of needed)
+      if (!tenants?.has(tenant)) throw new Error(`${name} has no row of ${tenant}`);
+  }
+  return counts;
+}
+
+async function reachOf(
+  transaction: Transaction,
+  actor: Actor,
+  { name, insert, set }: Relation,
+  counts: Counts,
+): Promise<Reach[]> {
+  const ofTenants = counts.get(name) ?? new Map<string | null, number>();
+  const total = [...ofTenants.values()].reduce((sum, count) => sum + count, 0);
+  const rowsReached = (outcome: Outcome): Reach => {
+    if (outcome.kind !== 'done') return outcome.kind === 'other' ? outcome.code : shownAs[outcome.kind];
+    if (outcome.count === 0) return 'none';
+    if (outcome.count === total && total !== ofTenants.get(actor.tenant)) return 'all';
+    if (outcome.count === ofTenants.get(null)) return "nobody's";
+    return outcome.count === ofTenants.get(actor.tenant) ? 'own' : `${outcome.count} rows of ${total}`;
+  };
+  const select = await attempt(transaction, { text: `select count(*)::int as count from ${name}` });
+  const insertOwn = await attempt(transaction, {
+    text: `insert into ${name} ${insert}`,
+    values: [actor.tenant],
+  });
+  const insertOther = await attempt(transaction, { text: `insert into ${name} ${insert}`, values: [other] });
+  const update = await attempt(transaction, { text: `update ${name} set ${set}` });
+  const remove = await attempt(transaction, { text: `delete from ${name}` });
+  const truncate = await attempt(transaction, { text: `truncate ${name}` });
+  return [
+    rowsReached(select),
+    insertReach(insertOwn, insertOther),
+    rowsReached(update),
+    rowsReached(remove),
+    // 0A000 and 42809: granted, but other tables refer to it, or it is a view.
+    truncate.kind === 'denied' || (truncate.kind === 'other' && truncate.code === '42809') ? '-' : 'may',
+  ];
+}
+
+const shownAs = { denied: '-', filtered: 'none', held: 'held' } as const;
+
+function insertReach(mine: Outcome, others: Outcome): Reach {
+  const took = (outcome: Outcome) => outcome.kind === 'done' || outcome.kind === 'held';
+  if (took(others)) return 'all';
+  if (others.kind === 'other') return others.code;
+  if (mine.kind === 'other') return mine.code;
+  if (took(mine)) return 'own';
+  return mine.kind === 'denied' && others.kind === 'denied' ? '-' : 'none';
+}
+
+type Outcome =
+  | { readonly kind: 'done'; readonly count: number }
+  /** The right is missing. */
+  | { readonly kind: 'denied' }
+  /** Row-level security refused the row. */
+  | { readonly kind: 'filtered' }
+  /** A constraint, or the guard of keys, held it: security let it through. */
+  | { readonly kind: 'held' }
+  | { readonly kind: 'other'; readonly code: string };
+
+async function attempt(transaction: Transaction, statement: Statement): Promise<Outcome> {
+  const undo = new Error('undone on purpose');
+  let outcome: Outcome | undefined;
+  try {
+    await transaction.savepoint(async (savepoint) => {
+      const { rows, rowCount } = await savepoint.query<{ count?: number }>(statement);
+      outcome = { kind: 'done', count: rows[0]?.count ?? rowCount ?? 0 };
+      throw undo;
+    });
+  } catch (error) {
+    if (outcome && error === undo) return outcome;
+    if (!(error instanceof DatabaseError)) throw error;
+    const { code = '', message } = error;
+    if (code === '42501') return { kind: message.includes('row-level security') ? 'filtered' : 'denied' };
+    if (code.startsWith('23')) return { kind: 'held' };
+    return { kind: 'other', code };
+  }
+  throw new Error('a savepoint neither threw nor did its work');
+}
+
+function alignColumns(lines: readonly (readonly string[])[]): string {
+  const widths =
+    lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0))) ?? [];
+  return lines
+    .map((line) =>
+      line
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}

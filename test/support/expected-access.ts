@@ -1,0 +1,69 @@
+import { alignTable } from './access-matrix.ts';
+
+/**
+ * Who reaches what, in the terms of `accessMatrix`. Everybody who is not named for a table reaches nothing of it, with no
+ * command: anon, the API's login before it takes a role, the worker, the login of backups, that of migrations, and so on.
+ * The owner is shown to prove that row-level security is forced; nobody logs in as it.
+ */
+export const expectedAccess: string = alignTable(`
+  table                             actor      select    insert  update  delete  truncate
+  app_public.tenants                member     own       -       -       -       -
+  app_public.tenants                service    own       -       -       -       -
+  app_public.tenants                admin      own       -       -       -       -
+  app_public.tenants                analyst    own       -       -       -       -
+  app_public.tenants                unbound    none      -       -       -       -
+  app_public.tenants                suspended  none      -       -       -       -
+  app_public.tenants                owner      all       all     all     held    may
+  app_public.agents                 member     own       own     own     -       -
+  app_public.agents                 service    own       own     own     own     -
+  app_public.agents                 admin      own       own     own     own     -
+  app_public.agents                 analyst    own       -       -       -       -
+  app_public.agents                 unbound    none      -       -       -       -
+  app_public.agents                 suspended  none      -       -       -       -
+  app_public.agents                 owner      none      none    none    none    may
+  app_public.tasks                  member     own       own     own     own     -
+  app_public.tasks                  service    own       own     own     own     -
+  app_public.tasks                  admin      own       own     own     own     -
+  app_public.tasks                  analyst    own       -       -       -       -
+  app_public.tasks                  unbound    none      -       -       -       -
+  app_public.tasks                  suspended  none      -       -       -       -
+  app_public.tasks                  owner      none      none    none    none    may
+  app_public.knowledge              member     own       own     own     own     -
+  app_public.knowledge              service    own       own     own     own     -
+  app_public.knowledge              admin      own       own     own     own     -
+  app_public.knowledge              analyst    own       -       -       -       -
+  app_public.knowledge              unbound    none      -       -       -       -
+  app_public.knowledge              suspended  none      -       -       -       -
+  app_public.knowledge              owner      none      none    none    none    may
+  app_public.workflows              member     own       own     own     own     -
+  app_public.workflows              service    own       own     own     own     -
+  app_public.workflows              admin      own       own     own     own     -
+  app_public.workflows              analyst    own       -       -       -       -
+  app_public.workflows              unbound    none      -       -       -       -
+  app_public.workflows              suspended  none      -       -       -       -
+  app_public.workflows              owner      none      none    none    none    may
+  app_public.sessions               service    own       own     own     own     -
+  app_public.sessions               admin      own       -       -       own     -
+  app_public.sessions               owner      none      none    none    none    may
+  app_public.user_sessions          service    own       -       -       -       -
+  app_public.user_sessions          admin      own       -       -       -       -
+  app_public.user_sessions          analyst    own       -       -       -       -
+  app_public.user_sessions          unbound    none      -       -       -       -
+  app_public.user_sessions          suspended  none      -       -       -       -
+  app_public.user_sessions          owner      none      none    none    none    -
+  app_public.metrics                member     own       -       -       -       -
+  app_public.metrics                service    own       own     -       -       -
+  app_public.metrics                admin      own       own     -       -       -
+  app_public.metrics                analyst    own       -       -       -       -
+  app_public.metrics                unbound    none      -       -       -       -
+  app_public.metrics                suspended  none      -       -       -       -
+  app_public.metrics                owner      none      none    none    none    may
+  audit.log                         admin      own       -       -       -       -
+  audit.log                         operator   nobody's  -       -       -       -
+  audit.log                         owner      none      all     none    none    may
+  ops.tenants                       operator   all       -       -       -       -
+  ops.tenants                       owner      all       all     all     held    -
+  app_private.tenant_logins         owner      all       all     all     all     may
+  app_public.metrics (a partition)  owner      none      none    none    none    may
+  audit.log (a partition)           owner      none      none    none    none    may
+`);

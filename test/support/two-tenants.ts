@@ -1,0 +1,252 @@
+import { Client, escapeIdentifier } from 'pg';
+import { anonymous, claimsOf } from '../../src/auth/claims.ts';
+import type { RequestRole } from '../../src/auth/claims.ts';
+import type { Database, Transaction, TransactionSettings } from '../../src/db/database.ts';
+import { roleName } from '../../src/db/roles.ts';
+import { sessionSettings, withSession } from '../../src/db/session.ts';
+import { sql } from '../../src/db/statement.ts';
+import { migratedDatabase } from './db.ts';
+import type { MigratedDatabase } from './db.ts';
+import { testRolePrefix } from './logins.ts';
+import { serverDatabase } from './server-database.ts';
+
+/** The tenant that everybody under test belongs to, and the one that they must never see. */
+export const own = 'acme';
+export const other = 'rival';
+/** A tenant with data, too, that is locked out. */
+export const suspended = 'locked_out';
+
+/** Somebody who comes to the database, by the way they come: a plain login, and what it sets. */
+export interface Actor {
+  readonly name: ActorName;
+  readonly tenant: string;
+  readonly database: Database;
+  readonly settings: TransactionSettings;
+}
+
+const actorNames = [
+  'anon',
+  'member',
+  'service',
+  'admin',
+  'analyst',
+  'unbound',
+  'suspended',
+  'operator',
+  'worker',
+  'api',
+  'migrate',
+  'backup',
+  'owner',
+] as const;
+export type ActorName = (typeof actorNames)[number];
+
+/** A migrated database with data of several tenants, and everybody who may come to it. `close` it. */
+export interface TwoTenants {
+  readonly database: MigratedDatabase;
+  /** Superuser: arranges and counts, and proves nothing. */
+  readonly admin: Client;
+  readonly actors: readonly Actor[];
+  actor(name: ActorName): Actor;
+  /** URL of a login made for this database: `analyst`, `unbound`, `suspended` or `operator`. */
+  loginUrl(name: string): string;
+  close(): Promise<void>;
+}
+
+/**
+ * Makes three tenants with rows in every table, and connections of everybody. Prints who each connection is, and throws
+ * unless it is a plain login: what a superuser may not see proves nothing.
+ */
+export async function twoTenants(): Promise<TwoTenants> {
+  const database = await migratedDatabase();
+  const admin = new Client({ connectionString: database.adminUrl });
+  await admin.connect();
+  const api = serverDatabase(database.urls.api);
+  const migrate = serverDatabase(database.urls.migrate);
+  for (const tenant of [own, other, suspended]) {
+    await admin.query('select ops.create_tenant($1, $1)', [tenant]);
+    await fillTenant(api, tenant);
+  }
+  await admin.query('select ops.set_tenant_suspended($1, true)', [suspended]);
+  // A truncation, for whoever may read of it.
+  await admin.query(`truncate ${await somePartition(admin, 'app_public.metrics', 'last')}`);
+
+  const suffix = new URL(database.url).pathname.slice(-6);
+  const logins = await makeLogins(migrate, admin, suffix);
+  const loginUrl = (name: string) =>
+    Object.assign(new URL(database.url), { username: `test_${name}_${suffix}`, password: loginPassword })
+      .href;
+  const direct = Object.fromEntries(
+    ['analyst', 'unbound', 'suspended', 'operator'].map((name) => [name, serverDatabase(loginUrl(name))]),
+  );
+  const worker = serverDatabase(database.urls.worker);
+  const backup = serverDatabase(database.urls.backup);
+
+  const make = (name: ActorName): Actor => {
+    const plain = (connected: Database | undefined, tenant = own): Actor => {
+      if (!connected) throw new Error(`no connection for ${name}`);
+      return { name, tenant, database: connected, settings: {} };
+    };
+    switch (name) {
+      case 'anon':
+      case 'member':
+      case 'service':
+      case 'admin':
+        return { name, tenant: own, database: api, settings: settingsOf(name, own) };
+      case 'analyst':
+      case 'unbound':
+      case 'operator':
+        return plain(direct[name]);
+      case 'suspended':
+        return plain(direct[name], suspended);
+      case 'worker':
+        return plain(worker);
+      case 'backup':
+        return plain(backup);
+      case 'api':
+        return plain(api);
+      case 'migrate':
+        return plain(migrate);
+      case 'owner':
+        return { ...plain(migrate), settings: { role: roleName(testRolePrefix, 'owner') } };
+    }
+  };
+  const actors = actorNames.map(make);
+  for (const actor of actors) await assertPlainLogin(actor);
+
+  return {
+    database,
+    admin,
+    actors,
+    actor: (name) => {
+      const found = actors.find((actor) => actor.name === name);
+      if (!found) throw new Error(`no actor ${name}`);
+      return found;
+    },
+    loginUrl,
+    close: async () => {
+      for (const made of [api, migrate, worker, backup, ...Object.values(direct)]) await made.close();
+      for (const login of logins) await dropLogin(admin, login);
+      await admin.end();
+      await database.drop();
+    },
+  };
+}
+
+/** The settings of a request of this role and tenant, as the API makes them; the subject is `<role>@<tenant>`. */
+export function settingsOf(role: RequestRole, tenant: string): TransactionSettings {
+  const claims = role === 'anon' ? anonymous : claimsOf(role, tenant, `${role}@${tenant}`);
+  return sessionSettings(claims, { rolePrefix: testRolePrefix, requestId: `request of ${role}` });
+}
+
+/** A partition's name with its schema: of all, the first or the last. */
+export async function somePartition(
+  admin: Client,
+  parent: string,
+  which: 'first' | 'last' = 'first',
+): Promise<string> {
+  const names = await partitionsOf(admin, parent);
+  const name = which === 'first' ? names[0] : names.at(-1);
+  if (!name) throw new Error(`${parent} has no partitions`);
+  return name;
+}
+
+/** The names of all partitions of a table, with their schema, in order. */
+export async function partitionsOf(admin: Client, parent: string): Promise<string[]> {
+  const { rows } = await admin.query<{ name: string }>(
+    `select format('%I.%I', n.nspname, c.relname) as name
+     from pg_inherits i
+     join pg_class c on c.oid = i.inhrelid
+     join pg_namespace n on n.oid = c.relnamespace
+     where i.inhparent = $1::regclass order by c.relname`,
+    [parent],
+  );
+  return rows.map((row) => row.name);
+}
+
+/** Runs `work` as the actor, and undoes all of it. */
+export async function tryAs<T>(
+  actor: Pick<Actor, 'database' | 'settings'>,
+  work: (transaction: Transaction) => Promise<T>,
+): Promise<T> {
+  const undo = new Error('undone on purpose');
+  let result: { readonly value: T } | undefined;
+  try {
+    await actor.database.transaction(actor.settings, async (transaction) => {
+      result = { value: await work(transaction) };
+      throw undo;
+    });
+  } catch (error) {
+    if (error !== undo) throw error;
+  }
+  if (!result) throw new Error('the work did not run');
+  return result.value;
+}
+
+/** The password of the logins that tests make: the server listens on loopback and goes with the run. */
+const loginPassword = 'a-password-for-tests';
+
+/** Two agents, one of which both tenants have under the same id, and rows of everything else. */
+async function fillTenant(api: Database, tenant: string): Promise<void> {
+  const session = withSession(api, claimsOf('service', tenant, 'setup'), { rolePrefix: testRolePrefix });
+  await session.transaction(async (t) => {
+    await t.query(sql`insert into agents (id, name, model) values ('shared', 'Shared', 'gpt-4o')`);
+    await t.query(sql`insert into agents (id, name, model) values (${`only_${tenant}`}, 'Own', 'gpt-4o')`);
+    await t.query(sql`insert into tasks (agent_id, description) values ('shared', 'one'), (null, 'two')`);
+    await t.query(sql`insert into knowledge (id, agent_id, content) values ('shared', 'shared', 'known')`);
+    await t.query(sql`insert into workflows (name) values ('flow')`);
+    await t.query(sql`
+      insert into sessions (user_id, token, expires_at)
+      values ('user', encode(sha256(${tenant}::bytea), 'hex'), now() + interval '1 hour')`);
+    await t.query(
+      sql`insert into metrics (service_name, metric_name, value) values ('s', 'm', 1), ('s', 'm', 2)`,
+    );
+  });
+}
+
+/** Logins as `lightning login create` makes them, by the login that runs migrations; and one of an operator. */
+async function makeLogins(migrate: Database, admin: Client, suffix: string): Promise<string[]> {
+  const analyst = roleName(testRolePrefix, 'analyst');
+  const bound = { analyst: own, unbound: null, suspended };
+  const made: string[] = [];
+  for (const [name, tenant] of Object.entries(bound)) {
+    const login = `test_${name}_${suffix}`;
+    await migrate.query({ text: `create role ${login} login noinherit password '${loginPassword}'` });
+    await migrate.query({ text: `grant ${analyst} to ${login} with inherit true, set false` });
+    if (tenant) {
+      await migrate.queryWith(
+        { role: roleName(testRolePrefix, 'owner') },
+        sql`select ops.bind_login(${login}, ${tenant})`,
+      );
+    }
+    made.push(login);
+  }
+  const operator = `test_operator_${suffix}`;
+  await admin.query(`create role ${operator} login password '${loginPassword}'`);
+  await admin.query(
+    `grant ${roleName(testRolePrefix, 'operator')} to ${operator} with inherit true, set false`,
+  );
+  return [...made, operator];
+}
+
+async function dropLogin(admin: Client, login: string): Promise<void> {
+  await admin.query(`drop role if exists ${escapeIdentifier(login)}`);
+}
+
+async function assertPlainLogin({ name, database, settings }: Actor): Promise<void> {
+  const { rows } = await database.queryWith<{
+    session_user: string;
+    current_user: string;
+    rolsuper: boolean;
+    rolbypassrls: boolean;
+  }>(
+    settings,
+    sql`select session_user, current_user, bool_or(r.rolsuper) as rolsuper, bool_or(r.rolbypassrls) as rolbypassrls
+        from pg_catalog.pg_roles r where r.rolname in (session_user, current_user)`,
+  );
+  const who = rows[0];
+  console.log(`${name}:`, JSON.stringify(who));
+  if (!who || who.rolsuper || who.rolbypassrls || who.session_user.startsWith(`${testRolePrefix}_`)) {
+    throw new Error(`${name} does not come as a plain login: ${JSON.stringify(who)}`);
+  }
+}
