@@ -1,0 +1,105 @@
+import type { Database } from '../db/database.ts';
+import { importFolder } from '../import/import-folder.ts';
+import type { ImportReport, StoreReport } from '../import/import-folder.ts';
+import { ProgressDisplay } from '../import/progress.ts';
+import type { ProgressStream } from '../import/progress.ts';
+import { QuarantineFile } from '../import/quarantine.ts';
+
+/** `lightning import FOLDER` */
+export interface ImportCommand {
+  /** Of a login that may make temporary tables and switch to the tenant's service role; on a server the migrations'. */
+  readonly database: Database;
+  readonly rolePrefix: string;
+  readonly folder: string;
+  readonly tenantId: string;
+  readonly createMissingAgents: boolean;
+  /** Where refused items go; written only when there are any, over what a former run left there. */
+  readonly quarantineFile: string;
+  /** Gets the report. */
+  readonly out: NodeJS.WritableStream;
+  /** Gets the progress. */
+  readonly progress: ProgressStream;
+}
+
+/**
+ * Imports a folder and prints what became of it. Gives back the exit status: 0 when every item is stored or in the
+ * quarantine file; 1 when the counts do not add up or the database does not hold what the files say. Throws ImportError
+ * when there is nothing to import.
+ */
+export async function importCommand(command: ImportCommand): Promise<number> {
+  const { database, rolePrefix, folder, tenantId, createMissingAgents, out } = command;
+  const quarantine = new QuarantineFile(command.quarantineFile);
+  const display = new ProgressDisplay(command.progress);
+  let report: ImportReport;
+  try {
+    report = await importFolder({
+      database,
+      rolePrefix,
+      folder,
+      tenantId,
+      createMissingAgents,
+      onRefused: (refusals) => quarantine.add(refusals),
+      onProgress: (progress) => display.show(progress),
+    });
+  } finally {
+    display.end();
+  }
+  out.write(`${formatReport(report, quarantine.lines > 0 ? quarantine.path : null)}\n`);
+  return report.stores.every(isComplete) ? 0 : 1;
+}
+
+/** The report as text; its last line says `read = stored + quarantined` of every store and of all together. */
+export function formatReport({ stores, ignored }: ImportReport, quarantineFile: string | null): string {
+  const lines = stores.flatMap(formatStore);
+  if (ignored.length > 0) lines.push(`left out, as no store that is imported: ${ignored.join(', ')}`);
+  if (quarantineFile !== null)
+    lines.push(`what could not be stored is in ${quarantineFile}, with the reasons`);
+  const sum = (of: (report: StoreReport) => number): number =>
+    stores.reduce((total, report) => total + of(report), 0);
+  const total = {
+    read: sum(({ read }) => read),
+    stored: sum(({ stored }) => stored),
+    quarantined: sum(({ quarantined }) => quarantined),
+  };
+  const equations = stores.map((report) => `${report.store}: ${equation(report)}`);
+  return [...lines, [...equations, `in all: ${equation(total)}`].join('; ')].join('\n');
+}
+
+function isComplete(report: StoreReport): boolean {
+  return report.read === report.stored + report.quarantined && report.mismatches.length === 0;
+}
+
+const shownRows = 10;
+
+function formatStore(report: StoreReport): string[] {
+  const { store, files, stored, inserted, differing, mismatches, createdAgents } = report;
+  const lines = [
+    `${store}: ${files} ${files === 1 ? 'file' : 'files'}; ${inserted} rows are new, ${stored - inserted} were there already`,
+  ];
+  if (createdAgents.length > 0) {
+    lines.push(`${store}: made ${createdAgents.length} missing agents: ${createdAgents.join(', ')}`);
+  }
+  if (differing.length > 0) {
+    const shown = differing.slice(0, shownRows).map(({ id, columns }) => `${id} (${columns.join(', ')})`);
+    const more = differing.length > shown.length ? `, and ${differing.length - shown.length} more` : '';
+    lines.push(
+      `${store}: ${differing.length} of those there already differ from the files and were left alone: ${shown.join(', ')}${more}`,
+    );
+  }
+  if (mismatches.length > 0) {
+    lines.push(
+      `${store}: ERROR: ${mismatches.length} stored rows do not hash as the files do: ${mismatches.join(', ')}`,
+    );
+  }
+  return lines;
+}
+
+function equation({
+  read,
+  stored,
+  quarantined,
+}: Pick<StoreReport, 'read' | 'stored' | 'quarantined'>): string {
+  return read === stored + quarantined
+    ? `read ${read} = stored ${stored} + quarantined ${quarantined}`
+    : `ERROR: read ${read}, but stored ${stored} + quarantined ${quarantined} = ${stored + quarantined}`;
+}

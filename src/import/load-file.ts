@@ -1,0 +1,179 @@
+import { Readable } from 'node:stream';
+import { DatabaseError } from 'pg';
+import type { Claims } from '../auth/claims.ts';
+import type { Database, Transaction } from '../db/database.ts';
+import { sessionSettings } from '../db/session.ts';
+import type { RequestContext } from '../db/session.ts';
+import { quoteIdentifier, sql } from '../db/statement.ts';
+import { copyLines } from './copy-lines.ts';
+import { refuseItem } from './quarantine.ts';
+import type { Refusal } from './quarantine.ts';
+import type { FileContent, ImportRow, Target } from './store.ts';
+
+/** Under whose name rows are stored. */
+export interface Importer {
+  readonly claims: Claims;
+  readonly context: RequestContext;
+}
+
+/** A row that is in the table now. */
+export interface StoredRow {
+  readonly row: ImportRow;
+  readonly id: string;
+  /** False: it was there before. */
+  readonly inserted: boolean;
+  /** Columns in which a row that was there before is not what the file says. It was left alone. */
+  readonly differs: readonly string[];
+}
+
+/** What became of a file's rows: each is in one of the two. */
+export interface LoadedFile {
+  readonly stored: readonly StoredRow[];
+  readonly refusals: readonly Refusal[];
+  /** The owner was made, because it was asked for and had no definition. */
+  readonly agentCreated: boolean;
+}
+
+/** Rows per statement: enough that the statement's own cost does not count, few enough to show progress. */
+const rowsPerInsert = 1_000;
+/** Others may take an id between our look and our insert; a second look then gives the item its derived id. */
+const attempts = 3;
+
+/**
+ * Loads a file's rows in one transaction: COPY into a temporary table, and from there into the store's table as the
+ * tenant's role, under row-level security. A row that Postgres refuses costs no other. `onRows` is told how many rows
+ * are done with.
+ *
+ * The role is set after the COPY, and not by the session that everything else goes through, because COPY is what a
+ * tenant's role cannot do everywhere: into a table under row-level security it is refused, making the temporary table
+ * takes a right that a role need not have, and the embedded database turns COPY into reading a file, which takes a
+ * superuser. So the login stages the file, and from then on the transaction is the tenant's.
+ */
+export async function loadFile(
+  database: Database,
+  importer: Importer,
+  target: Target,
+  { path, owner, rows }: Pick<FileContent, 'path' | 'owner' | 'rows'>,
+  options: { readonly createOwner: boolean; readonly onRows: (count: number) => void },
+): Promise<LoadedFile> {
+  return database.transaction({}, async (transaction) => {
+    await stage(transaction, target, rows, importer);
+    await becomeTenant(transaction, importer);
+    const agentCreated = owner !== null && options.createOwner && (await createAgent(transaction, owner));
+
+    const before = await compare(transaction, target);
+    const reasons = new Map<number, string>();
+    let now = before;
+    for (let attempt = 1; attempt <= attempts; attempt += 1) {
+      const missing = now.filter((row) => row.stored_id === null && !reasons.has(row.ordinal));
+      if (missing.length === 0) break;
+      for (const [first, last] of ranges(missing.map(({ ordinal }) => ordinal))) {
+        await insertRange(transaction, target, first, last, reasons);
+        if (attempt === 1) options.onRows(last - first + 1);
+      }
+      now = await compare(transaction, target);
+    }
+    options.onRows(before.filter((row) => row.stored_id !== null).length);
+
+    const stored: StoredRow[] = [];
+    const refusals: Refusal[] = [];
+    for (const { ordinal, stored_id: id, differs } of now) {
+      const row = rows[ordinal];
+      if (!row) throw new Error(`${path}: the database gives back a row ${ordinal} that it was not given`);
+      const inserted = before[ordinal]?.stored_id === null;
+      if (id === null) {
+        const reason = reasons.get(ordinal) ?? 'its id, and the one derived from it, belong to other rows';
+        refusals.push(refuseItem(path, row, reason));
+      } else if (inserted && differs.length > 0) {
+        throw new Error(`${path}: ${id} was stored, but is not what the file says in ${differs.join(', ')}`);
+      } else {
+        stored.push({ row, id, inserted, differs });
+      }
+    }
+    return { stored, refusals, agentCreated };
+  });
+}
+
+async function stage(
+  transaction: Transaction,
+  { columns }: Target,
+  rows: readonly ImportRow[],
+  { claims, context }: Importer,
+): Promise<void> {
+  const names = columns.map(quoteIdentifier);
+  const role = quoteIdentifier(sessionSettings(claims, context)['role'] ?? '');
+  await transaction.query({
+    text: `create temporary table import_rows (ordinal integer, ${names.map((name) => `${name} text`).join(', ')})
+      on commit drop`,
+  });
+  const sent = await transaction.copyFrom(
+    `copy pg_temp.import_rows (ordinal, ${names.join(', ')}) from stdin`,
+    Readable.from(copyLines(rows.map(({ values }, ordinal) => [String(ordinal), ...values]))),
+  );
+  if (sent !== rows.length) throw new Error(`COPY took ${sent} rows of ${rows.length}`);
+  await transaction.query({ text: 'analyze pg_temp.import_rows' });
+  await transaction.query({ text: `grant select on pg_temp.import_rows to ${role}` });
+}
+
+/** From here on the transaction is a tenant's; statements of a load may take longer than a request's. */
+async function becomeTenant(transaction: Transaction, { claims, context }: Importer): Promise<void> {
+  const settings = Object.entries({ statement_timeout: '0', ...sessionSettings(claims, context) });
+  await transaction.query({
+    text: `select ${settings.map((_, i) => `pg_catalog.set_config($${2 * i + 1}, $${2 * i + 2}, true)`).join(', ')}`,
+    values: settings.flat(),
+  });
+}
+
+async function createAgent(transaction: Transaction, id: string): Promise<boolean> {
+  const config = JSON.stringify({ created_by: 'import' });
+  const { rowCount } = await transaction.query(
+    sql`insert into app_public.agents (id, name, model, config) values (${id}, ${id}, 'unknown', ${config}::jsonb)
+      on conflict (tenant_id, id) do nothing`,
+  );
+  return rowCount === 1;
+}
+
+interface Compared {
+  readonly ordinal: number;
+  readonly stored_id: string | null;
+  readonly differs: readonly string[];
+}
+
+async function compare(transaction: Transaction, { compare: text }: Target): Promise<Compared[]> {
+  return (await transaction.query<Compared>({ text })).rows;
+}
+
+/** Stores what it can of the rows numbered `first` to `last`, and puts the reasons for the others into `reasons`. */
+async function insertRange(
+  transaction: Transaction,
+  target: Target,
+  first: number,
+  last: number,
+  reasons: Map<number, string>,
+): Promise<void> {
+  try {
+    await transaction.savepoint((inner) => inner.query({ text: target.insert, values: [first, last] }));
+  } catch (error) {
+    if (!(error instanceof DatabaseError) || !isAboutARow(error)) throw error;
+    if (first === last) {
+      reasons.set(first, `Postgres refuses it: ${error.message} (${error.code ?? ''})`);
+      return;
+    }
+    const middle = Math.floor((first + last) / 2);
+    await insertRange(transaction, target, first, middle, reasons);
+    await insertRange(transaction, target, middle + 1, last, reasons);
+  }
+}
+
+/** Data, constraint, limit, or a trigger's refusal. Anything else (rights, disk, connection) would befall every row. */
+function isAboutARow({ code = '' }: DatabaseError): boolean {
+  return ['22', '23', '44', '54', 'P0'].includes(code.slice(0, 2));
+}
+
+/** Runs of ordinals from ascending ones, none longer than a statement's rows; a run may span rows that need nothing. */
+function* ranges(ordinals: readonly number[]): Generator<[number, number]> {
+  for (let i = 0; i < ordinals.length; i += rowsPerInsert) {
+    const run = ordinals.slice(i, i + rowsPerInsert);
+    yield [run[0] ?? 0, run.at(-1) ?? 0];
+  }
+}

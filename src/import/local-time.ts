@@ -1,0 +1,42 @@
+/** The legacy host's clock: its JSON files say no zone. */
+const legacyZone = '+02:00';
+
+const form = /^(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?\s*(Z|[+-]\d\d(?::?\d\d)?)?$/;
+
+/** An instant as Postgres reads it. `exact` is false where Postgres would round it: it keeps microseconds. */
+export interface Instant {
+  readonly text: string;
+  readonly exact: boolean;
+}
+
+/**
+ * An ISO 8601 time of the legacy system's JSON files: one without a zone was written at UTC+02:00, all year round. Null
+ * for what is no time (`2025-02-30T00:00:00`).
+ */
+export function legacyInstant(text: string): Instant | null {
+  const match = form.exec(text);
+  if (!match) return null;
+  const [, year, month, day, hour, minute, second = '00', fraction = '', zone] = match;
+  const numbers = [year, month, day, hour, minute, second].map(Number);
+  const [y = 0, mo = 0, d = 0, h = 0, mi = 0, s = 0] = numbers;
+  const read = new Date(0);
+  read.setUTCFullYear(y, mo - 1, d);
+  read.setUTCHours(h, mi, s);
+  const same =
+    y > 0 &&
+    [
+      read.getUTCFullYear(),
+      read.getUTCMonth() + 1,
+      read.getUTCDate(),
+      read.getUTCHours(),
+      read.getUTCMinutes(),
+      read.getUTCSeconds(),
+    ].every((part, i) => part === numbers[i]);
+  const offset = zone ?? legacyZone;
+  // Postgres takes offsets up to 15:59.
+  if (!same || (offset !== 'Z' && !/^[+-](0\d|1[0-5])(:?[0-5]\d)?$/.test(offset))) return null;
+  return {
+    text: `${year}-${month}-${day}T${hour}:${minute}:${second}${fraction === '' ? '' : `.${fraction}`}${offset}`,
+    exact: /^0*$/.test(fraction.slice(6)),
+  };
+}

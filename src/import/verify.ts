@@ -1,0 +1,48 @@
+import type { Executor } from '../db/database.ts';
+import type { StoredRow } from './load-file.ts';
+import type { Target } from './store.ts';
+
+/** What the database says about rows, after they were committed. */
+export interface Verdict {
+  /** As counted by the database. */
+  readonly stored: number;
+  /** Ids of rows that hash to something else than the file. */
+  readonly mismatches: readonly string[];
+}
+
+const idsPerQuery = 5_000;
+
+/**
+ * Counts the rows in the database and compares the hashes that Postgres computes of them with those of the file. A row
+ * that was there before and differs is counted, and not compared: it was left alone.
+ */
+export async function verify(
+  session: Executor,
+  { table, hashed }: Target,
+  rows: readonly StoredRow[],
+): Promise<Verdict> {
+  let stored = 0;
+  const mismatches: string[] = [];
+  const hashes = hashed.map((text) => `encode(sha256(convert_to(${text}, 'UTF8')), 'hex')`).join(', ');
+  for (let from = 0; from < rows.length; from += idsPerQuery) {
+    const part = rows.slice(from, from + idsPerQuery);
+    const ids = part.map(({ id }) => id);
+    const counted = await session.query<{ stored: number }>({
+      text: `select count(*)::integer as stored from ${table} t where t.id = any($1)`,
+      values: [ids],
+    });
+    stored += counted.rows[0]?.stored ?? 0;
+    const found = await session.query<{ id: string; hashes: (string | null)[] }>({
+      text: `select t.id, array[${hashes}] as hashes from ${table} t where t.id = any($1)`,
+      values: [ids],
+    });
+    const inDatabase = new Map(found.rows.map((row) => [row.id, row.hashes]));
+    for (const { id, row, differs } of part) {
+      const actual = inDatabase.get(id);
+      // Not there: the count says so.
+      if (!actual || differs.length > 0) continue;
+      if (row.hashes.some((hash, i) => hash !== null && hash !== actual[i])) mismatches.push(id);
+    }
+  }
+  return { stored, mismatches };
+}
