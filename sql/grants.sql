@@ -13,6 +13,8 @@ grant execute on function app_private.current_tenant_id(), app_private.login_ten
 -- function in full, so they need usage of its schema.
 grant usage on schema ops to :ANON;
 grant execute on function ops.applied_migrations() to :ANON, :OPERATOR, :WORKER;
+-- Which tokens to refuse is asked in the same way.
+grant execute on function ops.suspended_tenants() to :ANON, :OPERATOR;
 grant execute on function ops.ensure_partitions(integer, integer) to :WORKER;
 grant execute on function ops.create_tenant(text, text), ops.set_tenant_suspended(text, boolean) to :OPERATOR;
 -- bind_login and unbind_login: the owner's only. They go with creating the login, which operators cannot.

@@ -9,6 +9,7 @@ comment on column ops.tenants.logins is 'Names of the logins that see it, in ord
 
 comment on function ops.create_tenant(text, text) is 'Makes a tenant, or gives back the one of that id and name. LTT01 when the id is taken under another name.';
 comment on function ops.set_tenant_suspended(text, boolean) is 'Locks a tenant out, or lets it in again. LTT02 when there is none.';
+comment on function ops.suspended_tenants() is 'Ids of the tenants that are locked out.';
 comment on function ops.bind_login(name, text) is 'Binds a login to the tenant it will see. LTT02 no such tenant, LTT03 the login is more than a plain one, LTT04 it belongs to another tenant.';
 comment on function ops.unbind_login(name) is 'Takes a login''s tenant away; false when it had none.';
 comment on function ops.ensure_partitions(integer, integer) is 'Makes the missing partitions of metrics (days ahead) and audit.log (months ahead), and returns their names.';

@@ -1,4 +1,4 @@
-import pg from 'pg';
+import { DatabaseError } from 'pg';
 import { AppError } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
 import { DatabaseUnavailable } from './database.ts';
@@ -15,7 +15,7 @@ export function databaseErrorToAppError(error: unknown): AppError | null {
       hint: 'Try again in a few seconds.',
     });
   }
-  if (!(error instanceof pg.DatabaseError)) return null;
+  if (!(error instanceof DatabaseError)) return null;
   const code = codeOf(error.code ?? '');
   if (code === null) return null;
   if (code === 'DATABASE_UNAVAILABLE') {

@@ -11,18 +11,15 @@ export type OnInternalError = (error: unknown, requestId: string) => void;
 /**
  * A GraphQL error as the client sees it: what was wrong, where, and a code of src/errors.ts. What is nobody's business
  * is handed to `onInternalError` and replaced by a sentence with the request id, under which the log has it.
- *
- * @param fallback the code of an error that GraphQL itself found and that says no code
  */
 export function formatGraphqlError(
   error: GraphQLError,
-  fallback: ErrorCode,
   requestId: string,
   onInternalError: OnInternalError,
 ): GraphQLFormattedError {
   const { locations, path } = error.toJSON();
   const place = { ...(locations && { locations }), ...(path && { path }) };
-  const shown = shownError(error, fallback);
+  const shown = shownError(error);
   if (!shown) {
     onInternalError(originOf(error), requestId);
     const code: ErrorCode = 'INTERNAL_ERROR';
@@ -53,17 +50,17 @@ interface ShownError {
   readonly hint: string | null;
 }
 
-function shownError(error: GraphQLError, fallback: ErrorCode): ShownError | null {
+function shownError(error: GraphQLError): ShownError | null {
   const origin = originOf(error);
   const known = origin instanceof AppError ? origin : databaseErrorToAppError(origin);
   if (known) return known;
   const code = error.extensions['code'];
   if (isErrorCode(code)) return plain(code, error.message);
   if (origin instanceof GraphQLError) {
-    // With a path, it went wrong while answering: a null where the schema promises none.
-    return error.path ? null : plain(fallback, error.message);
+    // Without a path: variables that do not fit, no such operation. With one, it went wrong while answering.
+    return error.path ? null : plain('BAD_USER_INPUT', error.message);
   }
-  if (isSafeError(origin)) return plain('BAD_USER_INPUT', origin.message);
+  if (origin instanceof Error && isSafeError(origin)) return plain('BAD_USER_INPUT', origin.message);
   if (origin instanceof Error && /^No values were (updated|deleted) in collection/.test(origin.message)) {
     return plain('ROW_NOT_FOUND', 'there is no such row, or this role may not change it');
   }

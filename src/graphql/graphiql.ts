@@ -9,7 +9,6 @@ export function graphiql(): Router {
     endpoint: '/graphql',
     subscriptionEndpoint: '/graphql',
     staticPath: '/graphiql/static/',
-    clientConfig: { debugTools: [] },
   };
   const page = ruruHTML(config, makeHTMLParts(config));
   router.get('/graphiql', (_request, response) => {

@@ -1,6 +1,6 @@
 import { stringifyPayload } from 'postgraphile/grafast';
 import { getOperationAST } from 'postgraphile/graphql';
-import type { ExecutionResult } from 'postgraphile/graphql';
+import type { ExecutionResult, GraphQLError } from 'postgraphile/graphql';
 import type { RequestHandler } from 'express';
 import { AppError } from '../errors.ts';
 import { claimsOf } from '../http/authenticate.ts';
@@ -11,6 +11,8 @@ import type { GraphqlEngine } from './engine.ts';
 import { formatGraphqlError, statusOf } from './error-format.ts';
 import type { OnInternalError } from './error-format.ts';
 import { parseGraphqlRequest } from './graphql-request.ts';
+
+type Payload = Parameters<typeof stringifyPayload>[0];
 
 /**
  * `POST /graphql`, as GraphQL over HTTP says, with one liberty: a request of which nothing could be answered gets the
@@ -47,11 +49,11 @@ export function graphqlHandler(
         acceptsGraphqlType ? 'application/graphql-response+json; charset=utf-8' : undefined,
       );
 
+    const format = (error: GraphQLError) => formatGraphqlError(error, requestId, onInternalError);
+
     const prepared = engine.prepare(query);
     if (prepared.errors) {
-      const errors = prepared.errors.map((e) =>
-        formatGraphqlError(e, prepared.code, requestId, onInternalError),
-      );
+      const errors = prepared.errors.map(format);
       send(statusOf(errors), JSON.stringify({ errors }));
       return;
     }
@@ -71,13 +73,14 @@ export function graphqlHandler(
     });
     const result: ExecutionResult = running instanceof Promise ? await running : running;
     if (!result.errors) {
-      send(200, stringifyPayload(result, true));
+      send(200, stringifyPayload(result as Payload, true));
       return;
     }
-    const errors = result.errors.map((e) =>
-      formatGraphqlError(e, 'BAD_USER_INPUT', requestId, onInternalError),
-    );
+    const errors = result.errors.map(format);
     const answered = result.data !== undefined && result.data !== null;
-    send(answered ? 200 : statusOf(errors), stringifyPayload({ ...result, errors } as never, true));
+    send(
+      answered ? 200 : statusOf(errors),
+      stringifyPayload({ ...result, errors } as unknown as Payload, true),
+    );
   };
 }

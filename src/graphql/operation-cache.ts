@@ -3,10 +3,10 @@ import type { DocumentNode, GraphQLSchema } from 'postgraphile/graphql';
 import type { ErrorCode } from '../errors.ts';
 import { depthLimitRule } from './depth-limit.ts';
 
-/** A query's text, parsed and validated; or why it cannot run, with the code that says at which step. */
+/** A query's text, parsed and validated; or why it cannot run, each error with its code. */
 export type PreparedQuery =
   | { readonly document: DocumentNode; readonly errors?: undefined }
-  | { readonly document?: undefined; readonly errors: readonly GraphQLError[]; readonly code: ErrorCode };
+  | { readonly document?: undefined; readonly errors: readonly GraphQLError[] };
 
 /** Queries remembered, and the longest text that is: with literals in the text every query is another one. */
 const maxQueries = 500;
@@ -36,9 +36,16 @@ function prepare(schema: GraphQLSchema, rules: Parameters<typeof validate>[2], t
   try {
     document = parse(text, { maxTokens: 50_000 });
   } catch (error) {
-    if (error instanceof GraphQLError) return { errors: [error], code: 'GRAPHQL_PARSE_FAILED' };
+    if (error instanceof GraphQLError) return { errors: [withCode(error, 'GRAPHQL_PARSE_FAILED')] };
     throw error;
   }
   const errors = validate(schema, document, rules, { maxErrors: 10 });
-  return errors.length > 0 ? { errors, code: 'GRAPHQL_VALIDATION_FAILED' } : { document };
+  if (errors.length === 0) return { document };
+  return { errors: errors.map((error) => withCode(error, 'GRAPHQL_VALIDATION_FAILED')) };
+}
+
+/** A rule that gave the error a code of its own knows better. */
+function withCode(error: GraphQLError, code: ErrorCode): GraphQLError {
+  error.extensions['code'] ??= code;
+  return error;
 }

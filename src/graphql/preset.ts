@@ -24,8 +24,14 @@ export function makePreset(database: Database, rolePrefix: string): GraphileConf
       TaskChangedPlugin,
       makeShowWhatAnyRoleMayDoPlugin(rolePrefix),
     ],
-    // No global object ids: rows are asked for by their own id, and `id` is the column, not an encoding of the key.
-    disablePlugins: ['NodePlugin', 'AddNodeInterfaceToSuitableTypesPlugin'],
+    disablePlugins: [
+      // No global object ids: rows are asked for by their own id, and `id` is the column, not an encoding of the key.
+      'NodePlugin',
+      'AddNodeInterfaceToSuitableTypesPlugin',
+      // It hides filters and orders of columns that no index begins with. All of ours begin with the tenant, which
+      // row-level security adds to every query.
+      'PgIndexBehaviorsPlugin',
+    ],
     pgServices: [makePgService(database, rolePrefix)],
     schema: {
       defaultBehavior: '-node -interface:node',

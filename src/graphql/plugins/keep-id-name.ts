@@ -1,5 +1,3 @@
-import 'postgraphile/graphile-build-pg';
-
 /** The column `id` is `id`. PostGraphile calls it `rowId` to keep `id` for global object ids, which we do not have. */
 export const KeepIdNamePlugin: GraphileConfig.Plugin = {
   name: 'KeepIdNamePlugin',

@@ -1,4 +1,3 @@
-import 'postgraphile/graphile-build-pg';
 import { requestRoles } from '../../auth/claims.ts';
 
 /**

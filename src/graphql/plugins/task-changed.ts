@@ -3,6 +3,15 @@ import type { FieldArgs, Step } from 'postgraphile/grafast';
 import { extendSchema } from 'postgraphile/utils';
 import type { TaskEvent, TaskSubscriber } from '../task-events.ts';
 
+declare global {
+  namespace Grafast {
+    interface Context {
+      /** Made for the caller of each operation, by src/graphql/engine.ts. */
+      taskSubscriber: TaskSubscriber;
+    }
+  }
+}
+
 /** `subscription { taskChanged { operation taskId task { ... } } }`, from src/graphql/task-events.ts. */
 export const TaskChangedPlugin: GraphileConfig.Plugin = extendSchema((build) => {
   const tasks = build.pgResources['tasks'];
@@ -50,7 +59,7 @@ export const TaskChangedPlugin: GraphileConfig.Plugin = extendSchema((build) => 
         plans: {
           taskChanged: {
             subscribePlan(_$root: Step, { $id }: FieldArgs) {
-              const $subscriber = context().get('taskSubscriber') as Step<TaskSubscriber>;
+              const $subscriber = context().get('taskSubscriber');
               return listen(
                 $subscriber,
                 lambda($id as Step<string | null | undefined>, (id) => id ?? ''),

@@ -1,4 +1,3 @@
-import 'postgraphile/graphile-build-pg';
 import type { PgCodec } from 'postgraphile/@dataplan/pg';
 import { GraphQLError, Kind } from 'postgraphile/graphql';
 import type { ValueNode } from 'postgraphile/graphql';

@@ -1,0 +1,88 @@
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import express from 'express';
+import type { Express } from 'express';
+import { makeAuthenticate } from './auth/authenticate.ts';
+import type { VerifyToken } from './auth/jwt.ts';
+import { watchSuspendedTenants } from './auth/suspended-tenants.ts';
+import type { Database } from './db/database.ts';
+import { makeGraphqlEngine } from './graphql/engine.ts';
+import { graphiql } from './graphql/graphiql.ts';
+import { graphqlHandler } from './graphql/http-handler.ts';
+import { TaskEvents } from './graphql/task-events.ts';
+import { makeGraphqlWebsockets } from './graphql/websocket.ts';
+import { authenticated } from './http/authenticate.ts';
+import { errorHandler, notFound } from './http/error-handler.ts';
+import { healthz, readyz } from './http/health.ts';
+import type { Readiness } from './http/health.ts';
+import { requestId } from './http/request-id.ts';
+import type { Log } from './log.ts';
+
+/** What the API is made of. The database stays the caller's to close, after the app. */
+export interface AppDependencies {
+  readonly database: Database;
+  readonly verifyToken: VerifyToken;
+  readonly rolePrefix: string;
+  readonly maxBodyBytes: number;
+  /** Asked at each `/readyz`. */
+  readonly isReady: () => Promise<Readiness>;
+  /** Gets whole what clients are not shown, with the request id that they are shown instead. */
+  readonly log: Log;
+}
+
+/** The API: HTTP through `handler`, WebSockets once it is attached to a server. */
+export interface App {
+  readonly handler: Express;
+  /** Serves requests and WebSocket upgrades of the server. */
+  attach(server: Server): void;
+  /** Ends subscriptions and WebSockets (1001). To be called once no new connection is accepted; again does nothing. */
+  close(): Promise<void>;
+}
+
+/** Builds the API on a migrated database: introspects it, and starts to listen for suspended tenants. */
+export async function makeApp(dependencies: AppDependencies): Promise<App> {
+  const { database, verifyToken, rolePrefix, maxBodyBytes, isReady, log } = dependencies;
+  const onInternalError = (error: unknown, requestId: string): void => {
+    const message = error instanceof Error ? error.message : String(error);
+    log({ level: 'error', event: 'internal-error', message, requestId, stack: (error as Error).stack });
+  };
+  const suspendedTenants = await watchSuspendedTenants(database, rolePrefix, (error) =>
+    log({ level: 'error', event: 'suspended-tenants-unknown', message: String(error) }),
+  );
+  const taskEvents = new TaskEvents(database);
+  const engine = await makeGraphqlEngine(database, rolePrefix, taskEvents);
+  const authenticate = makeAuthenticate(verifyToken, (tenantId) => suspendedTenants.has(tenantId));
+  const websockets = makeGraphqlWebsockets(engine, authenticate, maxBodyBytes, onInternalError);
+  suspendedTenants.onSuspended((tenantId) => websockets.dropTenant(tenantId));
+
+  const handler = express();
+  handler.disable('x-powered-by');
+  handler.disable('etag');
+  handler.disable('query parser');
+  handler.use(requestId);
+  handler.all('/graphql', authenticated(authenticate), graphqlHandler(engine, maxBodyBytes, onInternalError));
+  handler.get('/healthz', healthz);
+  handler.get('/readyz', readyz(isReady));
+  handler.get('/', (_request, response) => response.redirect('/graphiql'));
+  handler.use(graphiql());
+  handler.use(notFound);
+  handler.use(errorHandler(onInternalError));
+
+  const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    if (request.url?.split('?')[0] === '/graphql') websockets.handleUpgrade(request, socket, head);
+    else socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
+  };
+  let closing: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    websockets.close();
+    await Promise.all([taskEvents.close(), suspendedTenants.close()]);
+  };
+  return {
+    handler,
+    attach: (server) => {
+      server.on('request', handler);
+      server.on('upgrade', upgrade);
+    },
+    close: () => (closing ??= close()),
+  };
+}

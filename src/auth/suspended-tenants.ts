@@ -1,0 +1,49 @@
+import type { Database } from '../db/database.ts';
+import { withSession } from '../db/session.ts';
+import { sql } from '../db/statement.ts';
+import { anonymous } from './claims.ts';
+
+/** The tenants that are locked out, kept up to date. */
+export interface SuspendedTenants {
+  has(tenantId: string): boolean;
+  /** Calls back with the id of each tenant that becomes suspended from now on. */
+  onSuspended(callback: (tenantId: string) => void): void;
+  /** Stops listening; what is known stays. */
+  close(): Promise<void>;
+}
+
+/** Reads the list, and reads it again whenever `lightning:tenants` is notified or may have been missed. */
+export async function watchSuspendedTenants(
+  database: Database,
+  rolePrefix: string,
+  onError: (error: unknown) => void,
+): Promise<SuspendedTenants> {
+  let suspended: ReadonlySet<string> = new Set();
+  const callbacks: ((tenantId: string) => void)[] = [];
+  // One read after the other: an older answer must not overwrite a newer one.
+  let reading = Promise.resolve();
+  const read = async (): Promise<void> => {
+    const { rows } = await withSession(database, anonymous, { rolePrefix }).query<{ id: string }>(
+      sql`select id from ops.suspended_tenants() id`,
+    );
+    const before = suspended;
+    suspended = new Set(rows.map((row) => row.id));
+    for (const id of suspended) if (!before.has(id)) for (const callback of callbacks) callback(id);
+  };
+  const readAgain = (): void => {
+    reading = reading.then(read).catch(onError);
+  };
+  const unlisten = await database.listen('lightning:tenants', readAgain, readAgain);
+  // After LISTEN, so that a change in between is not missed.
+  await read();
+  return {
+    has: (tenantId) => suspended.has(tenantId),
+    onSuspended: (callback) => {
+      callbacks.push(callback);
+    },
+    close: async () => {
+      await unlisten();
+      await reading;
+    },
+  };
+}

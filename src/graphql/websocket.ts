@@ -1,0 +1,232 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { makeServer } from 'graphql-ws';
+import type { ServerOptions } from 'graphql-ws';
+import { GraphQLError, getOperationAST } from 'postgraphile/graphql';
+import type { ExecutionArgs, ExecutionResult } from 'postgraphile/graphql';
+import { WebSocketServer } from 'ws';
+import type { WebSocket } from 'ws';
+import type { Authenticate } from '../auth/authenticate.ts';
+import type { Claims } from '../auth/claims.ts';
+import { AppError } from '../errors.ts';
+import type { ErrorCode } from '../errors.ts';
+import { newRequestId } from '../http/request-id.ts';
+import type { GraphqlEngine, Operation } from './engine.ts';
+import { formatGraphqlError } from './error-format.ts';
+import type { OnInternalError } from './error-format.ts';
+import { checkGraphqlRequest } from './graphql-request.ts';
+
+/** What a client that does not read may leave unread, in bytes, before it is dropped. */
+const maxUnreadBytes = 1_048_576;
+/** Connections that do not answer a ping within this time are gone. */
+const pingEveryMs = 15_000;
+/** The longest that setTimeout can wait. */
+const longestTimeoutMs = 2_147_483_647;
+
+/** Close codes of our own; 4400 to 4429 follow HTTP, as in graphql-ws. The reason starts with a code of src/errors.ts. */
+const closeCodes = { unauthorized: 4401, forbidden: 4403, tooSlow: 4429, goingAway: 1001 } as const;
+
+/** GraphQL over WebSocket. */
+export interface GraphqlWebsockets {
+  /** Takes over an HTTP upgrade. */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** Ends the connections of a tenant. */
+  dropTenant(tenantId: string): void;
+  /** Ends every connection with 1001: going away. */
+  close(): void;
+}
+
+interface Connection {
+  readonly socket: WebSocket;
+  readonly request: IncomingMessage;
+  claims?: Claims;
+}
+
+/**
+ * graphql-transport-ws, for subscriptions and anything else. The token comes as `{"authorization": "Bearer ..."}` in the
+ * connection's parameters, or as a header; the connection ends with the token. A client that reads slower than events
+ * come is dropped; nobody else waits for it.
+ */
+export function makeGraphqlWebsockets(
+  engine: GraphqlEngine,
+  authenticate: Authenticate,
+  maxPayloadBytes: number,
+  onInternalError: OnInternalError,
+): GraphqlWebsockets {
+  const connections = new Set<Connection>();
+  const protocol = makeServer<Record<string, unknown>, Connection>(
+    protocolOptions(engine, authenticate, onInternalError),
+  );
+  const webSocketServer = new WebSocketServer({
+    noServer: true,
+    maxPayload: maxPayloadBytes,
+    handleProtocols: (offered) => (offered.has('graphql-transport-ws') ? 'graphql-transport-ws' : false),
+  });
+
+  const open = (socket: WebSocket, request: IncomingMessage): void => {
+    const connection: Connection = { socket, request };
+    connections.add(connection);
+    let alive = true;
+    const ping = setInterval(() => {
+      if (!alive) socket.terminate();
+      alive = false;
+      socket.ping();
+    }, pingEveryMs);
+    socket.on('pong', () => {
+      alive = true;
+    });
+    // A broken frame or a lost connection; `close` follows.
+    socket.on('error', () => {});
+    const closed = protocol.opened(
+      {
+        protocol: socket.protocol,
+        // Not awaited: what a client leaves unread has to pile up here, where it is counted.
+        send: (data) => {
+          if (socket.bufferedAmount > maxUnreadBytes) dropSlow(socket);
+          else socket.send(data);
+        },
+        close: (code, reason) => socket.close(code, reason),
+        onMessage: (receive) =>
+          socket.on('message', (data) => {
+            receive(String(data)).catch((error: unknown) => {
+              onInternalError(error, newRequestId());
+              socket.close(1011, 'INTERNAL_ERROR');
+            });
+          }),
+      },
+      connection,
+    );
+    socket.once('close', (code, reason) => {
+      clearInterval(ping);
+      connections.delete(connection);
+      void closed(code, String(reason));
+    });
+  };
+
+  return {
+    handleUpgrade: (request, socket, head) =>
+      webSocketServer.handleUpgrade(request, socket, head, (webSocket) => open(webSocket, request)),
+    dropTenant: (tenantId) => {
+      for (const { claims, socket } of connections) {
+        if (claims?.tenantId === tenantId) closeWith(socket, closeCodes.forbidden, 'TENANT_SUSPENDED');
+      }
+    },
+    close: () => {
+      for (const { socket } of connections) closeWith(socket, closeCodes.goingAway, 'SHUTTING_DOWN');
+      webSocketServer.close();
+    },
+  };
+}
+
+/** graphql-ws hands these arguments on to `execute` and `subscribe` unseen. */
+type OperationArguments = ExecutionArgs & { readonly operation: Operation };
+
+function protocolOptions(
+  engine: GraphqlEngine,
+  authenticate: Authenticate,
+  onInternalError: OnInternalError,
+): ServerOptions<Record<string, unknown>, Connection> {
+  const format = (error: GraphQLError) => formatGraphqlError(error, newRequestId(), onInternalError);
+  return {
+    onConnect: async ({ connectionParams, extra }) => {
+      try {
+        extra.claims = await authenticate(authorizationOf(connectionParams, extra.request));
+      } catch (error) {
+        if (!(error instanceof AppError)) throw error;
+        const code = error.status === 403 ? closeCodes.forbidden : closeCodes.unauthorized;
+        closeWith(extra.socket, code, error.code, error.message);
+        return false;
+      }
+      endWithToken(extra.socket, extra.claims);
+      return true;
+    },
+    onSubscribe: ({ extra }, _id, payload) => {
+      try {
+        return argumentsOf(engine, extra, payload);
+      } catch (error) {
+        if (error instanceof RefusedOperation) return error.errors;
+        throw error;
+      }
+    },
+    execute: (args) => parsedData(engine.execute((args as OperationArguments).operation)),
+    subscribe: (args) => engine.subscribe((args as OperationArguments).operation) as Promise<ExecutionResult>,
+    onError: (_context, _id, _payload, errors) => errors.map(format),
+    onNext: (_context, _id, _payload, _args, { errors, data }) =>
+      errors && { data: data ?? null, errors: errors.map((error) => format(error as GraphQLError)) },
+  };
+}
+
+/** Carries errors that the client gets as the operation's answer. */
+class RefusedOperation extends Error {
+  readonly errors: readonly GraphQLError[];
+
+  constructor(errors: readonly GraphQLError[]) {
+    super('the operation cannot run');
+    this.errors = errors;
+  }
+}
+
+function argumentsOf(engine: GraphqlEngine, { claims }: Connection, payload: unknown): OperationArguments {
+  if (!claims) throw new Error('an operation came before the connection was acknowledged');
+  const { query, variables, operationName } = asRefusal(() => checkGraphqlRequest(payload));
+  const prepared = engine.prepare(query);
+  if (prepared.errors) {
+    throw new RefusedOperation(prepared.errors);
+  }
+  const { document } = prepared;
+  if (!getOperationAST(document, operationName)) {
+    throw new RefusedOperation([
+      new GraphQLError(`there is no operation ${operationName ?? 'to choose; name one in operationName'}`),
+    ]);
+  }
+  const operation: Operation = { document, variables, operationName, claims, requestId: newRequestId() };
+  // The schema is the engine's business; graphql-ws needs the document and the name to know the kind of operation.
+  return { document, operationName, operation } as unknown as OperationArguments;
+}
+
+function asRefusal<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof AppError) {
+      throw new RefusedOperation([new GraphQLError(error.message, { originalError: error })]);
+    }
+    throw error;
+  }
+}
+
+/** The engine writes `data` as text; this protocol wraps it in a message of its own. */
+async function parsedData(running: ReturnType<GraphqlEngine['execute']>): Promise<ExecutionResult> {
+  const result = await running;
+  return typeof result.data === 'string' ? { ...result, data: JSON.parse(result.data) } : result;
+}
+
+function authorizationOf(parameters: Record<string, unknown> | undefined, request: IncomingMessage) {
+  for (const [name, value] of Object.entries(parameters ?? {})) {
+    if (name.toLowerCase() === 'authorization' && typeof value === 'string') return value;
+  }
+  return request.headers.authorization;
+}
+
+/** A token that is refused at the next request must not go on listening, either. */
+function endWithToken(socket: WebSocket, claims: Claims): void {
+  const { exp } = JSON.parse(claims.json) as { exp?: number };
+  if (exp === undefined) return;
+  const timer = setTimeout(
+    () => closeWith(socket, closeCodes.unauthorized, 'TOKEN_EXPIRED'),
+    Math.min(Math.max(exp * 1000 - Date.now(), 0), longestTimeoutMs),
+  );
+  socket.once('close', () => clearTimeout(timer));
+}
+
+function dropSlow(socket: WebSocket): void {
+  if (socket.readyState !== socket.OPEN) return;
+  closeWith(socket, closeCodes.tooSlow, 'SUBSCRIBER_TOO_SLOW');
+  // The frame that says so waits behind what is not read; do not keep all of it for ever.
+  setTimeout(() => socket.terminate(), 1_000).unref();
+}
+
+function closeWith(socket: WebSocket, closeCode: number, code: ErrorCode, message?: string): void {
+  // A close frame holds 123 bytes of reason.
+  socket.close(closeCode, message === undefined ? code : `${code}: ${message}`.slice(0, 120));
+}

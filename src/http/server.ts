@@ -1,0 +1,49 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { App } from '../app.ts';
+
+/** Where to listen, and how long to wait at the end. */
+export interface HttpServerOptions {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** How long requests in flight may take to end once the server closes. */
+  readonly shutdownMs: number;
+}
+
+/** A server that accepts requests. */
+export interface HttpServer {
+  /** Of the root, without a slash at the end. */
+  readonly url: string;
+  /**
+   * Drains: accepts no new connection, ends WebSockets with 1001, lets requests in flight finish for `shutdownMs`, then
+   * cuts off what is left. May be called more than once. The app is closed with it.
+   */
+  close(): Promise<void>;
+}
+
+/** Starts to listen. Rejects when the address cannot be had (EADDRINUSE, EACCES). */
+export async function startHttpServer(app: App, options: HttpServerOptions): Promise<HttpServer> {
+  const server = createServer();
+  app.attach(server);
+  server.listen(options.port, options.host);
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const host = options.host.includes(':') ? `[${options.host}]` : options.host;
+  let closing: Promise<void> | undefined;
+  return {
+    url: `http://${host}:${port}`,
+    close: () => (closing ??= drain(server, app, options.shutdownMs)),
+  };
+}
+
+async function drain(server: ReturnType<typeof createServer>, app: App, shutdownMs: number): Promise<void> {
+  // Closes idle connections, too; those with a request in flight when it is answered.
+  const closed = new Promise((resolve) => server.close(resolve));
+  const deadline = setTimeout(() => server.closeAllConnections(), shutdownMs);
+  const appClosed = app.close();
+  await closed;
+  clearTimeout(deadline);
+  await appClosed;
+}
