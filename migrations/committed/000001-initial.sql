@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:a6d762c8807eedfaf51daac9d70e57c23871ae3f
+--! Hash: sha1:14f8366e5447361e8fc497fd0f2aa46d63134f9a
 --! Message: initial
 
 -- State: schemas, tables, indexes. Behaviour (functions, triggers, policies, grants, views, comments) lives in sql/ and
@@ -489,12 +489,14 @@ begin
     'execute function audit.tg__log_truncate()',
     target
   );
+  -- Partitions that are there already; create_partition does it for later ones.
+  perform audit.copy_tracking(target, i.inhrelid::regclass) from pg_inherits i where i.inhparent = target;
 end
 $$;
 --! EndIncluded audit/functions/enable_tracking.sql
 --! Included audit/functions/copy_tracking.sql
 -- Gives a partition the audit triggers of its parent: statement triggers fire for the table that a statement names, so
--- the parent's do not see a statement that names the partition.
+-- the parent's do not see a statement that names the partition. Can be called again.
 create or replace function audit.copy_tracking(parent regclass, partition regclass) returns void
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -508,7 +510,8 @@ begin
     where t.tgrelid = parent and not t.tgisinternal and t.tgname like '\_800\_audit\_%'
   loop
     -- " ON schema.table " stands once, before the referencing clause; nothing before it can hold a name of a user's.
-    execute regexp_replace(v_definition, ' ON \S+ ', format(' ON %s ', partition));
+    v_definition := regexp_replace(v_definition, ' ON \S+ ', format(' ON %s ', partition));
+    execute regexp_replace(v_definition, '^CREATE TRIGGER', 'CREATE OR REPLACE TRIGGER');
   end loop;
 end
 $$;
@@ -1118,8 +1121,8 @@ comment on column app_public.tenants.suspended_at is 'Since when the tenant is l
 comment on column app_public.tenants.created_at is 'When the tenant was made.';
 comment on column app_public.tenants.updated_at is 'When the row last changed; kept by a trigger.';
 
-comment on table app_public.agents is 'An AI agent: who it is, which model it runs on and how it is set up.';
-comment on column app_public.agents.tenant_id is 'The tenant. By default the caller''s.';
+comment on table app_public.agents is E'@unique id|@fieldName agent|@updateFieldName updateAgent|@deleteFieldName deleteAgent\nAn AI agent: who it is, which model it runs on and how it is set up.';
+comment on column app_public.agents.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
 comment on column app_public.agents.id is 'The agent''s id in its tenant, e.g. `full_stack_developer`.';
 comment on column app_public.agents.name is 'The name to show.';
 comment on column app_public.agents.model is 'The language model, e.g. `gpt-4o`.';
@@ -1129,8 +1132,8 @@ comment on column app_public.agents.config is 'Everything else about it: prompts
 comment on column app_public.agents.created_at is 'When the agent was registered.';
 comment on column app_public.agents.updated_at is 'When the row last changed; kept by a trigger.';
 
-comment on table app_public.tasks is 'A piece of work for an agent.';
-comment on column app_public.tasks.tenant_id is 'The tenant. By default the caller''s.';
+comment on table app_public.tasks is E'@unique id|@fieldName task|@updateFieldName updateTask|@deleteFieldName deleteTask\nA piece of work for an agent.';
+comment on column app_public.tasks.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
 comment on column app_public.tasks.id is 'The task''s id.';
 comment on column app_public.tasks.agent_id is 'Who does it; null: nobody yet, or the agent was removed.';
 comment on column app_public.tasks.description is 'What is to be done.';
@@ -1143,8 +1146,8 @@ comment on column app_public.tasks.started_at is 'When work began.';
 comment on column app_public.tasks.completed_at is 'When it ended, well or badly.';
 comment on column app_public.tasks.error_message is 'Why it failed.';
 
-comment on table app_public.knowledge is 'An item of knowledge that agents look up, with an embedding to find it by meaning.';
-comment on column app_public.knowledge.tenant_id is 'The tenant. By default the caller''s.';
+comment on table app_public.knowledge is E'@unique id|@fieldName knowledge|@updateFieldName updateKnowledge|@deleteFieldName deleteKnowledge\nAn item of knowledge that agents look up, with an embedding to find it by meaning.';
+comment on column app_public.knowledge.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
 comment on column app_public.knowledge.id is 'The item''s id; a random one where none is given.';
 comment on column app_public.knowledge.agent_id is 'Whose knowledge it is; null: everybody''s, or the agent was removed.';
 comment on column app_public.knowledge.category is 'A word to group by.';
@@ -1157,8 +1160,8 @@ comment on column app_public.knowledge.relevance_score is 'How useful it proved;
 comment on column app_public.knowledge.created_at is 'When it was added.';
 comment on column app_public.knowledge.last_used_at is 'When it was last used.';
 
-comment on table app_public.workflows is 'Several steps of work that belong together.';
-comment on column app_public.workflows.tenant_id is 'The tenant. By default the caller''s.';
+comment on table app_public.workflows is E'@unique id|@fieldName workflow|@updateFieldName updateWorkflow|@deleteFieldName deleteWorkflow\nSeveral steps of work that belong together.';
+comment on column app_public.workflows.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
 comment on column app_public.workflows.id is 'The workflow''s id.';
 comment on column app_public.workflows.name is 'The name to show.';
 comment on column app_public.workflows.description is 'What it is for.';
@@ -1170,8 +1173,8 @@ comment on column app_public.workflows.context is 'What all steps need to know.'
 comment on column app_public.workflows.created_at is 'When the workflow was made.';
 comment on column app_public.workflows.updated_at is 'When the row last changed; kept by a trigger.';
 
-comment on table app_public.sessions is 'A user''s login session. The token itself is stored nowhere.';
-comment on column app_public.sessions.tenant_id is 'The tenant. By default the caller''s.';
+comment on table app_public.sessions is E'@unique id|@fieldName session|@updateFieldName updateSession|@deleteFieldName deleteSession\nA user''s login session. The token itself is stored nowhere.';
+comment on column app_public.sessions.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
 comment on column app_public.sessions.id is 'The session''s id.';
 comment on column app_public.sessions.user_id is 'Whose session it is.';
 comment on column app_public.sessions.token is 'SHA-256 of the token, 64 hexadecimal digits. Can be written and never read.';
@@ -1180,7 +1183,7 @@ comment on column app_public.sessions.expires_at is 'When it ends.';
 comment on column app_public.sessions.created_at is 'When it was opened.';
 
 comment on table app_public.metrics is 'A measurement of a service at a point in time. Partitioned by day, removed by retention.';
-comment on column app_public.metrics.tenant_id is 'The tenant. By default the caller''s.';
+comment on column app_public.metrics.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
 comment on column app_public.metrics.id is 'Tells points of the same instant apart.';
 comment on column app_public.metrics.service_name is 'Who measured.';
 comment on column app_public.metrics.metric_name is 'What was measured.';
@@ -1188,12 +1191,30 @@ comment on column app_public.metrics.value is 'The value, in the metric''s own u
 comment on column app_public.metrics.tags is 'Dimensions to filter and group by: a flat object.';
 comment on column app_public.metrics."timestamp" is 'When it was measured.';
 
-comment on view app_public.user_sessions is 'The sessions of the tenant''s users, without tokens and data.';
-comment on column app_public.user_sessions.tenant_id is 'The tenant.';
+comment on view app_public.user_sessions is E'@primaryKey id|@fieldName userSession\nThe sessions of the tenant''s users, without tokens and data.';
+comment on column app_public.user_sessions.tenant_id is E'@behavior -*\nThe tenant.';
 comment on column app_public.user_sessions.id is 'The session''s id.';
 comment on column app_public.user_sessions.user_id is 'Whose session it is.';
 comment on column app_public.user_sessions.expires_at is 'When it ends.';
 comment on column app_public.user_sessions.created_at is 'When it was opened.';
+
+-- In GraphQL a caller has one tenant and never names it: rows are found by their own id, the keys that hold the tenant
+-- and the way from and to the tenant's row are hidden.
+comment on constraint agents_pkey on app_public.agents is E'@behavior -single -update -delete\nA row is known by its tenant and its id.';
+comment on constraint tasks_pkey on app_public.tasks is E'@behavior -single -update -delete\nA row is known by its tenant and its id.';
+comment on constraint knowledge_pkey on app_public.knowledge is E'@behavior -single -update -delete\nA row is known by its tenant and its id.';
+comment on constraint workflows_pkey on app_public.workflows is E'@behavior -single -update -delete\nA row is known by its tenant and its id.';
+comment on constraint sessions_pkey on app_public.sessions is E'@behavior -single -update -delete\nA row is known by its tenant and its id.';
+comment on constraint metrics_pkey on app_public.metrics is E'@behavior -single -update -delete\nA row is known by its tenant, its time and its id.';
+comment on constraint agents_tenant_id_fkey on app_public.agents is E'@behavior -*\nA row belongs to a tenant.';
+comment on constraint tasks_tenant_id_fkey on app_public.tasks is E'@behavior -*\nA row belongs to a tenant.';
+comment on constraint knowledge_tenant_id_fkey on app_public.knowledge is E'@behavior -*\nA row belongs to a tenant.';
+comment on constraint workflows_tenant_id_fkey on app_public.workflows is E'@behavior -*\nA row belongs to a tenant.';
+comment on constraint sessions_tenant_id_fkey on app_public.sessions is E'@behavior -*\nA row belongs to a tenant.';
+comment on constraint metrics_tenant_id_fkey on app_public.metrics is E'@behavior -*\nA row belongs to a tenant.';
+comment on constraint sessions_token_key on app_public.sessions is E'@behavior -*\nA token opens one session, in whichever tenant. Nobody looks up by what they cannot read.';
+comment on constraint tasks_agent_id_fkey on app_public.tasks is E'@fieldName agent\n@foreignFieldName tasks\nWho does the task.';
+comment on constraint knowledge_agent_id_fkey on app_public.knowledge is E'@fieldName agent\n@foreignFieldName knowledge\nWhose knowledge it is.';
 --! EndIncluded app_public/comments.sql
 --! Included app_private/comments.sql
 comment on schema app_private is 'Helpers that decide who may see what. Granted to nobody.';

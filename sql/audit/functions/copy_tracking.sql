@@ -1,5 +1,5 @@
 -- Gives a partition the audit triggers of its parent: statement triggers fire for the table that a statement names, so
--- the parent's do not see a statement that names the partition.
+-- the parent's do not see a statement that names the partition. Can be called again.
 create or replace function audit.copy_tracking(parent regclass, partition regclass) returns void
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -13,7 +13,8 @@ begin
     where t.tgrelid = parent and not t.tgisinternal and t.tgname like '\_800\_audit\_%'
   loop
     -- " ON schema.table " stands once, before the referencing clause; nothing before it can hold a name of a user's.
-    execute regexp_replace(v_definition, ' ON \S+ ', format(' ON %s ', partition));
+    v_definition := regexp_replace(v_definition, ' ON \S+ ', format(' ON %s ', partition));
+    execute regexp_replace(v_definition, '^CREATE TRIGGER', 'CREATE OR REPLACE TRIGGER');
   end loop;
 end
 $$;

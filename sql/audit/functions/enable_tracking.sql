@@ -49,5 +49,7 @@ begin
     'execute function audit.tg__log_truncate()',
     target
   );
+  -- Partitions that are there already; create_partition does it for later ones.
+  perform audit.copy_tracking(target, i.inhrelid::regclass) from pg_inherits i where i.inhparent = target;
 end
 $$;
