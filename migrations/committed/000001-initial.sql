@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:14f8366e5447361e8fc497fd0f2aa46d63134f9a
+--! Hash: sha1:489926e7e92cdce09bd4603559dc52f0ceca6c72
 --! Message: initial
 
 -- State: schemas, tables, indexes. Behaviour (functions, triggers, policies, grants, views, comments) lives in sql/ and
@@ -817,6 +817,17 @@ begin
 end
 $$;
 --! EndIncluded ops/functions/applied_migrations.sql
+--! Included ops/functions/suspended_tenants.sql
+-- The tenants that are locked out. The API asks at its start and whenever `lightning:tenants` is notified, as an
+-- anonymous request, and refuses their tokens. Definer: nobody sees a tenant but their own; ids of the suspended ones
+-- are all that it gives away.
+create or replace function ops.suspended_tenants() returns setof text
+language sql stable security definer
+set search_path to pg_catalog, pg_temp
+as $$
+  select t.id from app_public.tenants t where t.suspended_at is not null
+$$;
+--! EndIncluded ops/functions/suspended_tenants.sql
 --! Included ops/views/tenants.sql
 -- Every tenant with its logins, for operators: names and dates, no content.
 create or replace view ops.tenants with (security_barrier) as
@@ -1104,6 +1115,8 @@ grant execute on function app_private.current_tenant_id(), app_private.login_ten
 -- function in full, so they need usage of its schema.
 grant usage on schema ops to :ANON;
 grant execute on function ops.applied_migrations() to :ANON, :OPERATOR, :WORKER;
+-- Which tokens to refuse is asked in the same way.
+grant execute on function ops.suspended_tenants() to :ANON, :OPERATOR;
 grant execute on function ops.ensure_partitions(integer, integer) to :WORKER;
 grant execute on function ops.create_tenant(text, text), ops.set_tenant_suspended(text, boolean) to :OPERATOR;
 -- bind_login and unbind_login: the owner's only. They go with creating the login, which operators cannot.
@@ -1273,6 +1286,7 @@ comment on column ops.tenants.logins is 'Names of the logins that see it, in ord
 
 comment on function ops.create_tenant(text, text) is 'Makes a tenant, or gives back the one of that id and name. LTT01 when the id is taken under another name.';
 comment on function ops.set_tenant_suspended(text, boolean) is 'Locks a tenant out, or lets it in again. LTT02 when there is none.';
+comment on function ops.suspended_tenants() is 'Ids of the tenants that are locked out.';
 comment on function ops.bind_login(name, text) is 'Binds a login to the tenant it will see. LTT02 no such tenant, LTT03 the login is more than a plain one, LTT04 it belongs to another tenant.';
 comment on function ops.unbind_login(name) is 'Takes a login''s tenant away; false when it had none.';
 comment on function ops.ensure_partitions(integer, integer) is 'Makes the missing partitions of metrics (days ahead) and audit.log (months ahead), and returns their names.';

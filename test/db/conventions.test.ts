@@ -1,0 +1,357 @@
+import { glob, readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { Client } from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { rolePlaceholders } from '../../src/db/roles.ts';
+import { migratedDatabase } from '../support/db.ts';
+import type { MigratedDatabase } from '../support/db.ts';
+import { testRolePrefix } from '../support/logins.ts';
+import { noServer } from '../support/server.ts';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const placeholders = rolePlaceholders(testRolePrefix);
+const schemas = "('app_public', 'app_private', 'audit', 'ops')";
+
+/** What the catalog says of the product's objects; each check gives the name of an object and whether it keeps the rule. */
+const checks: readonly (readonly [rule: string, query: string])[] = [
+  [
+    'every table has row-level security, enabled and forced, partitions too',
+    `select c.oid::regclass::text as name, c.relrowsecurity and c.relforcerowsecurity as kept
+     from pg_class c where c.relnamespace::regnamespace::text in ${schemas} and c.relkind in ('r', 'p')`,
+  ],
+  [
+    'every object belongs to the owner',
+    `select c.oid::regclass::text as name, c.relowner::regrole::text = 'lightning_owner' as kept
+     from pg_class c where c.relnamespace::regnamespace::text in ${schemas}
+     union all
+     select p.oid::regprocedure::text, p.proowner::regrole::text = 'lightning_owner'
+     from pg_proc p where p.pronamespace::regnamespace::text in ${schemas}
+     union all
+     select n.nspname, n.nspowner::regrole::text = 'lightning_owner'
+     from pg_namespace n where n.nspname in ${schemas}`,
+  ],
+  [
+    'no function can be executed by everybody',
+    `select p.oid::regprocedure::text as name, not exists (
+       select from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+       where a.grantee = 0 and a.privilege_type = 'EXECUTE'
+     ) as kept
+     from pg_proc p where p.pronamespace::regnamespace::text in ${schemas}`,
+  ],
+  [
+    'nothing else is granted to everybody either',
+    `select c.oid::regclass::text as name, not exists (
+       select from aclexplode(c.relacl) a where a.grantee = 0
+       union all
+       select from pg_attribute t, aclexplode(t.attacl) a where t.attrelid = c.oid and a.grantee = 0
+     ) as kept
+     from pg_class c where c.relnamespace::regnamespace::text in ${schemas}
+     union all
+     select n.nspname, not exists (select from aclexplode(n.nspacl) a where a.grantee = 0)
+     from pg_namespace n where n.nspname in ${schemas}`,
+  ],
+  [
+    'every definer function pins its search_path and belongs to the owner',
+    `select p.oid::regprocedure::text as name,
+       'search_path=pg_catalog, pg_temp' = any (p.proconfig) and p.proowner::regrole::text = 'lightning_owner' as kept
+     from pg_proc p where p.prosecdef and p.pronamespace::regnamespace::text in ${schemas}`,
+  ],
+  [
+    'every function that is not parsed ahead pins its search_path',
+    `select p.oid::regprocedure::text as name, 'search_path=pg_catalog, pg_temp' = any (p.proconfig) as kept
+     from pg_proc p where p.prosqlbody is null and p.pronamespace::regnamespace::text in ${schemas}`,
+  ],
+  [
+    'every schema, table, view and function says what it is',
+    `select n.nspname as name, obj_description(n.oid, 'pg_namespace') is not null as kept
+     from pg_namespace n where n.nspname in ${schemas}
+     union all
+     select c.oid::regclass::text, obj_description(c.oid, 'pg_class') is not null
+     from pg_class c
+     where c.relnamespace::regnamespace::text in ${schemas} and c.relkind in ('r', 'p', 'v', 'm') and not c.relispartition
+     union all
+     select p.oid::regprocedure::text, obj_description(p.oid, 'pg_proc') is not null
+     from pg_proc p where p.pronamespace::regnamespace::text in ${schemas}`,
+  ],
+  [
+    'every column says what it is',
+    `select c.oid::regclass || '.' || a.attname as name, col_description(c.oid, a.attnum) is not null as kept
+     from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+     where c.relnamespace::regnamespace::text in ${schemas} and c.relkind in ('r', 'p', 'v', 'm') and not c.relispartition`,
+  ],
+  [
+    'insert and update are granted by column, never for a whole table',
+    `select c.oid::regclass || ' to ' || a.grantee::regrole as name, a.privilege_type not in ('INSERT', 'UPDATE') as kept
+     from pg_class c, aclexplode(c.relacl) a
+     where c.relnamespace::regnamespace::text in ${schemas} and c.relkind in ('r', 'p', 'v', 'm')
+       and a.grantee <> c.relowner`,
+  ],
+  [
+    'no update of a key or of created_at is granted',
+    `select c.oid::regclass || '.' || t.attname || ' to ' || a.grantee::regrole as name,
+       t.attname not in ('tenant_id', 'id', 'created_at', 'updated_at') as kept
+     from pg_class c join pg_attribute t on t.attrelid = c.oid, aclexplode(t.attacl) a
+     where c.relnamespace::regnamespace::text in ${schemas} and a.privilege_type = 'UPDATE'`,
+  ],
+  [
+    'no right is granted that outlives or exceeds reading and writing rows (truncate, references, trigger, maintain), or may be handed on',
+    `select c.oid::regclass || ' ' || a.privilege_type || ' to ' || a.grantee::regrole as name,
+       a.privilege_type in ('SELECT', 'DELETE') and not a.is_grantable as kept
+     from pg_class c, aclexplode(c.relacl) a
+     where c.relnamespace::regnamespace::text in ${schemas} and c.relkind in ('r', 'p', 'v', 'm')
+       and a.grantee <> c.relowner`,
+  ],
+  [
+    'nobody but the owner has any right on a partition',
+    `select c.oid::regclass::text as name, not exists (
+       select from aclexplode(c.relacl) a where a.grantee <> c.relowner
+       union all
+       select from pg_attribute t, aclexplode(t.attacl) a where t.attrelid = c.oid
+     ) as kept
+     from pg_class c where c.relispartition and c.relkind in ('r', 'p')
+       and c.relnamespace::regnamespace::text in ${schemas}`,
+  ],
+  [
+    'a partition has no policies: its parent decides',
+    `select c.oid::regclass::text as name, not exists (select from pg_policy p where p.polrelid = c.oid) as kept
+     from pg_class c where c.relispartition and c.relkind in ('r', 'p')
+       and c.relnamespace::regnamespace::text in ${schemas}`,
+  ],
+  [
+    'every foreign key says what a delete does',
+    `select k.conrelid::regclass || ' ' || k.conname as name, k.confdeltype <> 'a' as kept
+     from pg_constraint k where k.contype = 'f' and k.connamespace::regnamespace::text in ${schemas}`,
+  ],
+  [
+    'every foreign key has an index that starts with its columns',
+    `select k.conrelid::regclass || ' ' || k.conname as name, exists (
+       select from pg_index i
+       where i.indrelid = k.conrelid and i.indpred is null and i.indisvalid
+         and (i.indkey::int2[])[0:cardinality(k.conkey) - 1] @> k.conkey
+     ) as kept
+     from pg_constraint k where k.contype = 'f' and k.connamespace::regnamespace::text in ${schemas}`,
+  ],
+  [
+    "every foreign key between a tenant's tables stays in the tenant",
+    `select k.conrelid::regclass || ' ' || k.conname as name, (
+       select a.attnum = any (k.conkey) from pg_attribute a where a.attrelid = k.conrelid and a.attname = 'tenant_id'
+     ) as kept
+     from pg_constraint k where k.contype = 'f' and k.connamespace::regnamespace::text = 'app_public'`,
+  ],
+  [
+    "every primary key of a tenant's table starts with the tenant",
+    `select i.indrelid::regclass::text as name, a.attname = 'tenant_id' as kept
+     from pg_index i
+     join pg_class c on c.oid = i.indrelid and c.relnamespace::regnamespace::text = 'app_public'
+     join pg_attribute a on a.attrelid = c.oid and a.attnum = i.indkey[0]
+     where i.indisprimary and c.relname <> 'tenants'`,
+  ],
+  [
+    'triggers are called _NNN_purpose',
+    `select t.tgrelid::regclass || ' ' || t.tgname as name, t.tgname ~ '^_[1-9]00_[a-z_]+$' as kept
+     from pg_trigger t join pg_class c on c.oid = t.tgrelid
+     where not t.tgisinternal and c.relnamespace::regnamespace::text in ${schemas}`,
+  ],
+  [
+    'trigger functions are called tg__purpose or tg_<table>__purpose, and nothing else is',
+    `select p.oid::regprocedure::text as name,
+       (p.prorettype = 'trigger'::regtype) = (p.proname ~ '^tg_([a-z]+)?_[a-z_]+$') as kept
+     from pg_proc p where p.pronamespace::regnamespace::text in ${schemas}`,
+  ],
+  [
+    'policies are called <command>_<who>',
+    `select p.tablename || ' ' || p.policyname as name,
+       p.policyname ~ ('^' || case p.cmd when 'ALL' then 'manage' else lower(p.cmd) end || '_[a-z]+$') as kept
+     from pg_policies p where p.schemaname in ${schemas}`,
+  ],
+  [
+    'no policy is for everybody',
+    `select p.tablename || ' ' || p.policyname as name, not 'public' = any (p.roles) as kept
+     from pg_policies p where p.schemaname in ${schemas}`,
+  ],
+  [
+    'constraints are called as Postgres would call them',
+    // The tenant is in nearly every key, so it is left out of names but for the foreign key that is the tenant's alone.
+    `select k.conrelid::regclass || ' ' || k.conname as name,
+       case k.contype
+         when 'p' then k.conname = c.relname || '_pkey'
+         when 'f' then k.conname = c.relname || '_' || k.columns || '_fkey'
+         when 'u' then k.conname = c.relname || '_' || k.columns || '_key'
+         when 'c' then k.conname ~ ('^' || c.relname || '_[a-z_]+_check$')
+         else false
+       end as kept
+     from (
+       select k.*, (
+         select string_agg(a.attname, '_' order by n.position)
+         from unnest(k.conkey) with ordinality n(attnum, position)
+         join pg_attribute a on a.attrelid = k.conrelid and a.attnum = n.attnum
+         where a.attname <> 'tenant_id' or cardinality(k.conkey) = 1
+       ) as columns
+       from pg_constraint k where k.contype not in ('n', 't') and k.connamespace::regnamespace::text in ${schemas}
+     ) k join pg_class c on c.oid = k.conrelid and not c.relispartition`,
+  ],
+  [
+    'indexes are called as Postgres would call them',
+    `select i.indexrelid::regclass::text as name, x.relname = c.relname || '_' || i.columns || '_idx' as kept
+     from (
+       select i.*, (
+         select string_agg(coalesce(a.attname, 'embedding'), '_' order by n.position)
+         from unnest(i.indkey) with ordinality n(attnum, position)
+         left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = n.attnum and n.attnum > 0
+         -- Left out as in constraints; the log and bindings are not the tenant's own tables, there it says something.
+         where a.attname is distinct from 'tenant_id' or t.relnamespace::regnamespace::text <> 'app_public'
+       ) as columns
+       from pg_index i join pg_class t on t.oid = i.indrelid
+     ) i
+     join pg_class x on x.oid = i.indexrelid
+     join pg_class c on c.oid = i.indrelid and not c.relispartition
+     where c.relnamespace::regnamespace::text in ${schemas}
+       and not exists (select from pg_constraint k where k.conindid = i.indexrelid)`,
+  ],
+  [
+    'every time has a time zone',
+    `select c.oid::regclass || '.' || a.attname as name, a.atttypid <> 'timestamp'::regtype as kept
+     from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+     where c.relnamespace::regnamespace::text in ${schemas} and c.relkind in ('r', 'p', 'v')
+       and (a.attname ~ '_at$' or a.attname in ('at', 'timestamp'))`,
+  ],
+  [
+    "every tenant's table is audited, every event",
+    `select c.oid::regclass || ' ' || e.event as name, exists (
+       select from pg_trigger t
+       where t.tgrelid = c.oid and t.tgname = '_800_audit_' || e.event and t.tgenabled = 'O' and t.tgtype & e.bit > 0
+         and t.tgtype & 1 = 0 and t.tgtype & 2 = 0
+     ) as kept
+     from pg_class c, (values ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) e(event, bit)
+     where c.relnamespace::regnamespace::text = 'app_public' and c.relkind in ('r', 'p')`,
+  ],
+];
+
+describe.skipIf(noServer)('the schema keeps its conventions', () => {
+  let database: MigratedDatabase;
+  let admin: Client;
+
+  beforeAll(async () => {
+    database = await migratedDatabase();
+    admin = new Client({ connectionString: database.adminUrl });
+    await admin.connect();
+  });
+  afterAll(async () => {
+    await admin?.end();
+    await database?.drop();
+  });
+
+  test.each(checks)('%s', async (_, query) => {
+    const { rows } = await admin.query<{ name: string; kept: boolean | null }>(query);
+    expect(rows.length).toBeGreaterThan(0);
+    expect(rows.filter((row) => row.kept !== true).map((row) => row.name)).toEqual([]);
+  });
+
+  test('the one file of policies across tenants names all of them, and no other', async () => {
+    const text = await sqlFile('cross_tenant_policies.sql');
+    const listed = [...text.matchAll(/create policy (\w+) on ([\w.]+) for (\w+) to (:\w+)/g)].map(
+      ([, policy, table, command, role]) => `${policy} on ${table} for ${command} to ${placeholders[role!]}`,
+    );
+    const { rows } = await admin.query<{ policy: string }>(
+      `select format('%s on %I.%I for %s to %s', policyname, schemaname, tablename, lower(cmd), array_to_string(roles, ', '))
+         as policy
+       from pg_policies where coalesce(qual, with_check) = 'true' or coalesce(with_check, qual) = 'true'`,
+    );
+    expect(listed.length).toBeGreaterThan(0);
+    expect(rows.map((row) => row.policy).toSorted()).toEqual(listed.toSorted());
+  });
+
+  test("every other policy compares the tenant with the caller's, but for the operators' on truncations", async () => {
+    const { rows } = await admin.query<{ name: string; expression: string }>(
+      `select p.tablename || ' ' || p.policyname as name, e.expression
+       from pg_policies p, unnest(array[p.qual, p.with_check]) e(expression)
+       where e.expression is not null and e.expression <> 'true' order by 1`,
+    );
+    const confined =
+      /^\((?:tenant_id|id) = \( SELECT app_private\.current_tenant_id\(\) AS current_tenant_id\)\)$/;
+    expect(rows.length).toBeGreaterThan(20);
+    expect(rows.filter((row) => !confined.test(row.expression))).toEqual([
+      { name: 'log select_truncations', expression: "(operation = 'truncate'::text)" },
+    ]);
+  });
+
+  test('the list of audited tables is what is audited, with its exemptions, partitions included', async () => {
+    const listed = new Map(
+      [
+        ...(await sqlFile('audit/tracked_tables.sql')).matchAll(
+          /enable_tracking\('([\w.]+)'(?:, digested => '\{(\w+)\}')?(, detail => false)?\)/g,
+        ),
+      ].map(([, table, digested = '', summary]) => [table!, { digested, detail: summary === undefined }]),
+    );
+    const { rows } = await admin.query<{ name: string; parent: string | null; definition: string }>(
+      `select t.tgrelid::regclass::text as name, i.inhparent::regclass::text as parent, pg_get_triggerdef(t.oid) as definition
+       from pg_trigger t left join pg_inherits i on i.inhrelid = t.tgrelid
+       where t.tgname like '\\_800\\_audit\\_%' and t.tgname <> '_800_audit_truncate'`,
+    );
+    const qualified = (name: string) => (name.includes('.') ? name : `app_public.${name}`);
+    expect(new Set(rows.map((row) => qualified(row.parent ?? row.name)))).toEqual(new Set(listed.keys()));
+    expect(rows.some((row) => row.parent !== null)).toBe(true);
+    for (const row of rows) {
+      const expected = listed.get(qualified(row.parent ?? row.name));
+      const call = expected?.detail
+        ? new RegExp(`tg__log_rows\\('\\{.*\\}', '\\{${expected.digested}\\}', '\\w+'\\)$`)
+        : /tg__log_summary\(\)$/;
+      expect(row.definition).toMatch(call);
+    }
+  });
+
+  test("the placeholders of graphile-migrate are the product's roles", async () => {
+    const text = await readFile(`${root}.gmrc`, 'utf8');
+    const block = /"placeholders": \{([^}]*)\}/.exec(text)?.[1] ?? '';
+    const named = Object.fromEntries([...block.matchAll(/"(:\w+)": "(\w+)"/g)].map(([, k, v]) => [k, v]));
+    expect(named).toEqual(placeholders);
+    const { rows } = await admin.query(
+      'select count(*)::int as count from pg_roles where rolname = any ($1) and not rolcanlogin and not rolsuper and not rolbypassrls and not rolcreaterole',
+      [Object.values(placeholders)],
+    );
+    expect(rows).toEqual([{ count: Object.keys(placeholders).length }]);
+  });
+
+  test('an error code of ours stands for one thing, and a comment on the function says so', async () => {
+    const files = await allSqlFiles();
+    const raised = new Map<string, string[]>();
+    for (const file of files) {
+      const text = await sqlFile(file);
+      for (const [, message, code] of text.matchAll(
+        /raise exception '((?:[^']|'')*)'[^;]*errcode = '(LT\w+)'/g,
+      ))
+        raised.set(code!, [...(raised.get(code!) ?? []), message!]);
+      // No other way to raise one than the pattern above sees.
+      expect(text.match(/errcode/g)?.length ?? 0).toBe(
+        text.match(/raise exception '(?:[^']|'')*'[^;]*errcode = 'LT\w{3}'/g)?.length ?? 0,
+      );
+    }
+    expect(raised.size).toBeGreaterThan(3);
+    for (const [code, messages] of raised) expect([code, new Set(messages).size]).toEqual([code, 1]);
+    const { rows } = await admin.query<{ comment: string }>(
+      "select obj_description(oid, 'pg_proc') as comment from pg_proc where obj_description(oid, 'pg_proc') ~ 'LT'",
+    );
+    const documented = rows.map((row) => row.comment).join();
+    expect([...raised.keys()].filter((code) => !documented.includes(code))).toEqual([]);
+  });
+
+  test('no file of sql/ needs cascade or names a role of its own', async () => {
+    const files = await allSqlFiles();
+    expect(files.length).toBeGreaterThan(20);
+    for (const file of files) {
+      const code = (await sqlFile(file)).replaceAll(/--.*$/gm, '');
+      expect([file, /\bcascade\b/i.test(code)]).toEqual([file, false]);
+      expect([file, /\blightning_\w+/.test(code)]).toEqual([file, false]);
+    }
+  });
+});
+
+function sqlFile(file: string): Promise<string> {
+  return readFile(`${root}sql/${file}`, 'utf8');
+}
+
+async function allSqlFiles(): Promise<string[]> {
+  const files: string[] = [];
+  for await (const file of glob('**/*.sql', { cwd: `${root}sql` })) files.push(file);
+  return files.toSorted();
+}
