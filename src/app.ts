@@ -42,9 +42,9 @@ export interface App {
 /** Builds the API on a migrated database: introspects it, and starts to listen for suspended tenants. */
 export async function makeApp(dependencies: AppDependencies): Promise<App> {
   const { database, verifyToken, rolePrefix, maxBodyBytes, isReady, log } = dependencies;
-  const onInternalError = (error: unknown, requestId: string): void => {
+  const onInternalError = (error: unknown, id: string): void => {
     const message = error instanceof Error ? error.message : String(error);
-    log({ level: 'error', event: 'internal-error', message, requestId, stack: (error as Error).stack });
+    log({ level: 'error', event: 'internal-error', message, requestId: id, stack: (error as Error).stack });
   };
   const suspendedTenants = await watchSuspendedTenants(database, rolePrefix, (error) =>
     log({ level: 'error', event: 'suspended-tenants-unknown', message: String(error) }),

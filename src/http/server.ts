@@ -39,11 +39,13 @@ export async function startHttpServer(app: App, options: HttpServerOptions): Pro
 }
 
 async function drain(server: ReturnType<typeof createServer>, app: App, shutdownMs: number): Promise<void> {
-  // Closes idle connections, too; those with a request in flight when it is answered.
   const closed = new Promise((resolve) => server.close(resolve));
+  // A connection whose request is answered now would be kept for another one.
+  const idle = setInterval(() => server.closeIdleConnections(), 20);
   const deadline = setTimeout(() => server.closeAllConnections(), shutdownMs);
   const appClosed = app.close();
   await closed;
+  clearInterval(idle);
   clearTimeout(deadline);
   await appClosed;
 }

@@ -1,0 +1,121 @@
+import { request } from 'node:http';
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Database } from '../../src/db/database.ts';
+import { startApp, testToken } from '../support/app.ts';
+import type { RunningApp } from '../support/app.ts';
+import { migratedDatabase } from '../support/db.ts';
+import type { MigratedDatabase } from '../support/db.ts';
+import { serverDatabase } from '../support/server-database.ts';
+import { noServer } from '../support/server.ts';
+
+describe.skipIf(noServer)('the HTTP server', () => {
+  let fresh: MigratedDatabase;
+  let database: Database;
+  let app: RunningApp;
+  let readiness: () => Promise<{ ready: boolean; reason?: string }> = async () => ({ ready: true });
+
+  beforeAll(async () => {
+    fresh = await migratedDatabase();
+    database = serverDatabase(fresh.urls.api);
+    app = await startApp(database, { isReady: () => readiness() });
+  });
+  afterAll(async () => {
+    await app?.close();
+    await database?.close();
+    await fresh?.drop();
+  });
+
+  const get = (path: string, headers: Record<string, string> = {}) =>
+    fetch(`${app.url}${path}`, { headers, redirect: 'manual' });
+
+  test('/healthz is fine whatever the database does', async () => {
+    expect((await get('/healthz')).status).toBe(200);
+  });
+
+  test('/readyz gives the reason when it is not, and does not wait for a silent database', async () => {
+    expect((await get('/readyz')).status).toBe(200);
+    readiness = async () => ({ ready: false, reason: 'behind' });
+    const behind = await get('/readyz');
+    expect([behind.status, await behind.json()]).toEqual([503, { status: 'not ready', reason: 'behind' }]);
+    readiness = () => new Promise(() => {});
+    const before = Date.now();
+    expect((await get('/readyz')).status).toBe(503);
+    expect(Date.now() - before).toBeLessThan(2_000);
+    readiness = async () => {
+      throw new Error('away');
+    };
+    expect(await (await get('/readyz')).json()).toEqual({ status: 'not ready', reason: 'away' });
+  });
+
+  test('a request id is taken over when it is sane, and made otherwise', async () => {
+    expect((await get('/healthz', { 'x-request-id': 'abc-1' })).headers.get('x-request-id')).toBe('abc-1');
+    const made = (await get('/healthz', { 'x-request-id': 'no spaces "please"' })).headers.get(
+      'x-request-id',
+    );
+    expect(made).toMatch(/^[\w-]+-[0-9a-z]+$/);
+  });
+
+  test('an unknown path is 404 with a code, a GET of /graphql 405', async () => {
+    const missing = await get('/nothing');
+    expect([missing.status, await missing.json()]).toMatchObject([
+      404,
+      { errors: [{ extensions: { code: 'NOT_FOUND' } }] },
+    ]);
+    const method = await get('/graphql');
+    expect([method.status, method.headers.get('allow')]).toEqual([405, 'POST']);
+  });
+
+  test('GraphiQL and everything that its page names is served from here', async () => {
+    expect((await get('/')).headers.get('location')).toBe('/graphiql');
+    const page = await (await get('/graphiql')).text();
+    expect(page.match(/(src|href|from|import)\s*[=(]?\s*["']https?:/g)).toBeNull();
+    const files = [...page.matchAll(/["'](\/graphiql\/static\/[\w.-]+)["']/g)].map((match) => match[1] ?? '');
+    expect(new Set(files).size).toBeGreaterThanOrEqual(2);
+    for (const file of new Set(files)) {
+      const response = await get(file);
+      expect([file, response.status]).toEqual([file, 200]);
+      expect((await response.text()).length).toBeGreaterThan(1_000);
+    }
+  });
+
+  test('closing lets a request in flight finish and accepts no other', async () => {
+    const own = await startApp(database);
+    const body = JSON.stringify({ query: '{ agents { totalCount } }' });
+    const authorization = `Bearer ${await testToken()}`;
+    const answer = new Promise<number | undefined>((resolve, reject) => {
+      const outgoing = request(`${own.url}/graphql`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'content-length': body.length, authorization },
+      });
+      outgoing.on('response', (response) => resolve(response.resume().statusCode));
+      outgoing.on('error', reject);
+      outgoing.write(body.slice(0, 5));
+      void pause(400).then(() => outgoing.end(body.slice(5)));
+    });
+    await pause(100);
+    const closed = own.close();
+    await expect(fetch(`${own.url}/healthz`)).rejects.toThrow();
+    expect(await answer).toBe(200);
+    const answeredAt = Date.now();
+    await closed;
+    expect(Date.now() - answeredAt).toBeLessThan(1_000);
+  });
+
+  test('closing cuts off what takes longer than it may', async () => {
+    const own = await startApp(database, { shutdownMs: 200 });
+    const cutOff = new Promise<Error>((resolve) => {
+      const outgoing = request(`${own.url}/graphql`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'content-length': 100 },
+      });
+      outgoing.on('error', resolve);
+      outgoing.write('{');
+    });
+    await pause(100);
+    const before = Date.now();
+    await own.close();
+    expect(Date.now() - before).toBeLessThan(2_000);
+    expect(await cutOff).toMatchObject({ code: 'ECONNRESET' });
+  });
+});

@@ -1,0 +1,90 @@
+import { makeApp } from '../../src/app.ts';
+import type { RequestRole } from '../../src/auth/claims.ts';
+import { makeVerifyToken, signToken } from '../../src/auth/jwt.ts';
+import type { Database } from '../../src/db/database.ts';
+import type { Readiness } from '../../src/http/health.ts';
+import { startHttpServer } from '../../src/http/server.ts';
+import type { LogEntry } from '../../src/log.ts';
+import { testRolePrefix } from './logins.ts';
+
+/** The secret of the tests' tokens. */
+export const testSecret = 'a secret of the tests, longer than 32 bytes';
+
+/** The API on a free port of the loopback interface. `close` it, then the database. */
+export interface RunningApp {
+  readonly url: string;
+  /** What the log got so far. */
+  readonly logged: LogEntry[];
+  /** Posts a GraphQL request; `token` null sends none. */
+  graphql(token: string | null, query: string, variables?: object): Promise<GraphqlAnswer>;
+  close(): Promise<void>;
+}
+
+/** An answer with the parts that tests look at. */
+export interface GraphqlAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly data: Record<string, never> | null | undefined;
+  readonly errors: readonly AnsweredError[] | undefined;
+}
+
+/** One of `errors`. */
+export interface AnsweredError {
+  readonly message: string;
+  readonly extensions: { readonly code: string; readonly requestId?: string };
+}
+
+/** How a test's app differs from the usual. */
+export interface AppOptions {
+  readonly maxBodyBytes?: number;
+  readonly shutdownMs?: number;
+  readonly isReady?: () => Promise<Readiness>;
+}
+
+/** Starts the API on a migrated database. */
+export async function startApp(database: Database, options: AppOptions = {}): Promise<RunningApp> {
+  const logged: LogEntry[] = [];
+  const app = await makeApp({
+    database,
+    verifyToken: makeVerifyToken(testSecret),
+    rolePrefix: testRolePrefix,
+    maxBodyBytes: options.maxBodyBytes ?? 1_048_576,
+    isReady: options.isReady ?? (async () => ({ ready: true })),
+    log: (entry) => logged.push(entry),
+  });
+  const server = await startHttpServer(app, {
+    host: '127.0.0.1',
+    port: 0,
+    shutdownMs: options.shutdownMs ?? 5_000,
+  });
+  return {
+    url: server.url,
+    logged,
+    graphql: (token, query, variables) => post(server.url, token, JSON.stringify({ query, variables })),
+    close: () => server.close(),
+  };
+}
+
+/** Posts a body as it is to /graphql. */
+export async function post(url: string, token: string | null, body: string): Promise<GraphqlAnswer> {
+  const response = await fetch(`${url}/graphql`, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      ...(token !== null && { authorization: `Bearer ${token}` }),
+    },
+    body,
+  });
+  const { data, errors } = (await response.json()) as GraphqlAnswer;
+  return { status: response.status, headers: response.headers, data, errors };
+}
+
+/** A token of the tests' secret; it lives an hour unless told otherwise (negative: it is past its time). */
+export function testToken(
+  role: RequestRole = 'service',
+  tenantId = 'default',
+  lifetimeSeconds: number | null = 3_600,
+): Promise<string> {
+  const request = { role, tenantId, subject: `test ${role}`, lifetimeSeconds };
+  return signToken(testSecret, request, new Date());
+}
