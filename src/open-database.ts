@@ -6,7 +6,7 @@ import type { ClientConfig } from 'pg';
 import type { Config } from './config.ts';
 import { withRole } from './db/connection-url.ts';
 import type { Database } from './db/database.ts';
-import { startEmbedded } from './db/embedded/embedded.ts';
+import { embeddedConnectionString, startEmbedded } from './db/embedded/embedded.ts';
 import type { EmbeddedEvent } from './db/embedded/embedded.ts';
 import { readLock } from './db/embedded/lock.ts';
 import { connectionConfig } from './db/pool.ts';
@@ -14,7 +14,7 @@ import type { PoolOptions } from './db/pool.ts';
 import { PostgresDatabase } from './db/postgres.ts';
 import type { ConnectionEvent } from './db/postgres.ts';
 import { roleName } from './db/roles.ts';
-import type { Log } from './log.ts';
+import type { Log, LogEntry } from './log.ts';
 import { prepareDatabase } from './setup/prepare-database.ts';
 
 /** Where a database is reached, by identity. On an embedded database all are the same. Null: not configured. */
@@ -56,7 +56,7 @@ export async function openConnections(
   if (!config.useDatabase) return startInMemory(config, log);
   if (attach) {
     const running = await readLock(config.dataDirectory);
-    if (running) return embeddedConnections(running.connectionString, async () => {});
+    if (running) return embeddedConnections(embeddedConnectionString(config.dataDirectory), async () => {});
   }
   return startOnDisk(config, log);
 }
@@ -106,7 +106,10 @@ export function workerDatabase(
     statementTimeoutMs: 0,
   };
   const pool = new Pool({ ...connectionConfig(options), max: 4 });
-  pool.on('error', (error) => logConnectionEvent({ kind: 'idle-connection-lost', error }, log));
+  const lost = (error: Error) => logConnectionEvent({ kind: 'idle-connection-lost', error }, log);
+  pool.on('error', lost);
+  // While graphile-worker holds a connection the pool does not watch it.
+  pool.on('connect', (client) => client.on('error', lost));
   const database = new PostgresDatabase(connections.kind, { ...options, size: 1, overflow: 2 }, (event) =>
     logConnectionEvent(event, log),
   );
@@ -192,10 +195,29 @@ function logConnectionEvent(event: ConnectionEvent, log: Log): void {
 
 function logEmbeddedEvent(event: EmbeddedEvent, log: Log): void {
   const { kind, ...details } = event;
-  log({
-    level: kind === 'engine-started' ? 'info' : 'warning',
-    event: `embedded-${kind}`,
-    message: `embedded database: ${kind}`,
-    ...details,
-  });
+  const entry = (level: LogEntry['level'], message: string) =>
+    log({ level, event: kind, message, ...details });
+  switch (event.kind) {
+    case 'engine-started':
+      entry(
+        'info',
+        `embedded database ${event.created ? 'made' : 'opened'} in ${Math.round(event.durationMs)} ms`,
+      );
+      return;
+    case 'engine-restarted':
+      entry('warning', `embedded database restarted in ${Math.round(event.downMs)} ms: ${event.reason}`);
+      return;
+    case 'engine-failed':
+      entry('error', `embedded database failed: ${event.reason}`);
+      return;
+    case 'client-refused':
+    case 'client-ended':
+      entry('warning', `${event.code}: ${event.message}`);
+      return;
+    case 'stale-lock':
+      entry('warning', `process ${event.pid} ended without closing the database; its lock was taken over`);
+      return;
+    default:
+      event satisfies never;
+  }
 }

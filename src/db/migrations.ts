@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { Logger, migrate as runMigrations } from 'graphile-migrate';
+import { clearAllPools } from 'graphile-migrate/dist/pgReal.js';
 import { Client } from 'pg';
 import type { ClientConfig } from 'pg';
 import { withRole } from './connection-url.ts';
@@ -52,6 +53,8 @@ export async function migrate(options: MigrateOptions): Promise<string[]> {
         if (level === 'error') options.log(message);
       }),
     });
+    // It keeps its connection for a while, and ends the process when it is lost: an embedded database may close before.
+    clearAllPools();
     await client.query('select ops.ensure_partitions()');
     return (await appliedMigrations(client)).filter((name) => !before.includes(name));
   } finally {

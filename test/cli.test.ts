@@ -1,0 +1,251 @@
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createTenant } from '../src/commands/tenant.ts';
+import { migratedDatabase } from './support/db.ts';
+import type { MigratedDatabase } from './support/db.ts';
+import { serverDatabase } from './support/database.ts';
+import { lightning, startLightning } from './support/lightning.ts';
+import type { Started } from './support/lightning.ts';
+import { noServer } from './support/server.ts';
+
+const secret = 'test-secret-test-secret-test-secret';
+
+interface GraphqlAnswer {
+  readonly data?: unknown;
+  readonly errors?: readonly { message: string }[];
+}
+
+async function graphql(
+  { url, token }: Pick<Started, 'url' | 'token'>,
+  query: string,
+  variables: object = {},
+): Promise<{ status: number; body: GraphqlAnswer }> {
+  const response = await fetch(`${url}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+    body: JSON.stringify({ query, variables }),
+  });
+  return { status: response.status, body: (await response.json()) as GraphqlAnswer };
+}
+
+const createTask =
+  'mutation ($d: String!) { createTask(input: { task: { description: $d } }) { task { id } } }';
+
+describe('lightning on an embedded database', () => {
+  let directory: string;
+  const running: Started[] = [];
+  beforeEach(async () => {
+    directory = await mkdtemp(path.join(tmpdir(), 'lt-'));
+  });
+  afterEach(async () => {
+    for (const started of running.splice(0)) await started.stop('SIGKILL');
+    await rm(directory, { recursive: true, force: true });
+  });
+  const start = async () => {
+    const started = await startLightning({ DATA_DIR: directory });
+    running.push(started);
+    return started;
+  };
+
+  it('starts with one command, answers with the token that it printed, and finds the same data at the second start', async () => {
+    const first = await start();
+    expect((await fetch(`${first.url}/healthz`)).status).toBe(200);
+    expect((await fetch(`${first.url}/readyz`)).status).toBe(200);
+    expect((await stat(path.join(directory, 'jwt-secret'))).mode & 0o777).toBe(0o600);
+    const made = await graphql(
+      first,
+      'mutation { createAgent(input: { agent: { id: "a1", name: "A", model: "m" } }) { agent { id status } } }',
+    );
+    expect(made.body).toEqual({ data: { createAgent: { agent: { id: 'a1', status: 'idle' } } } });
+    const ended = await first.stop();
+    expect(ended.status, ended.stderr).toBe(0);
+
+    const second = await start();
+    expect((await graphql(second, '{ agents { nodes { id } } }')).body).toEqual({
+      data: { agents: { nodes: [{ id: 'a1' }] } },
+    });
+    // What was signed with the secret of the first start still opens the door.
+    expect((await graphql({ url: second.url, token: first.token }, '{ agents { totalCount } }')).status).toBe(
+      200,
+    );
+  }, 60_000);
+
+  it('after kill -9 in the middle of 1,000 inserts has every acknowledged row', async () => {
+    const first = await start();
+    const acknowledged: string[] = [];
+    let sent = 0;
+    let killed = false;
+    const writers = Array.from({ length: 20 }, async () => {
+      while (sent < 1000 && !killed) {
+        sent += 1;
+        try {
+          const { body } = await graphql(first, createTask, { d: `task ${sent}` });
+          const id = (body.data as { createTask?: { task: { id: string } } } | undefined)?.createTask?.task
+            .id;
+          if (id) acknowledged.push(id);
+        } catch {
+          return; // The server is gone: that is the point.
+        }
+        if (acknowledged.length >= 400 && !killed) {
+          killed = true;
+          first.process.kill('SIGKILL');
+        }
+      }
+    });
+    await Promise.all(writers);
+    // The fault struck in the middle: some had been acknowledged, and not all had been sent.
+    expect(acknowledged.length).toBeGreaterThanOrEqual(400);
+    expect(acknowledged.length).toBeLessThan(1000);
+
+    const second = await start();
+    const { body } = await graphql(second, '{ tasks { nodes { id } } }');
+    const stored = (body.data as unknown as { tasks: { nodes: { id: string }[] } }).tasks.nodes.map(
+      ({ id }) => id,
+    );
+    expect(acknowledged.filter((id) => !stored.includes(id))).toEqual([]);
+  }, 90_000);
+
+  it('answers the requests that are running when SIGTERM comes, and ends with 0', async () => {
+    const started = await start();
+    const requests = Array.from({ length: 50 }, (_, i) => graphql(started, createTask, { d: `${i}` }));
+    // All of them are on their way before the signal is.
+    await requests[0];
+    const ended = started.stop();
+    const answered = (await Promise.allSettled(requests)).filter(
+      (r) => r.status === 'fulfilled' && r.value.status === 200,
+    );
+    expect(answered.length).toBeGreaterThan(0);
+    expect((await ended).status).toBe(0);
+  }, 60_000);
+
+  it('refuses a second process on the same directory, and names the first; its commands go through the socket', async () => {
+    const first = await start();
+    const second = await lightning(['start'], { DATA_DIR: directory, PORT: '0' });
+    expect(second.status).toBe(1);
+    expect(second.stderr).toContain(String(first.process.pid));
+    const list = await lightning(['tenant', 'list'], { DATA_DIR: directory });
+    expect(list.stdout).toMatch(/^default\tDefault tenant\tactive/);
+  }, 60_000);
+
+  it('keeps nothing with USE_DATABASE=false', async () => {
+    const started = await startLightning({ DATA_DIR: directory, USE_DATABASE: 'false' });
+    running.push(started);
+    expect((await graphql(started, createTask, { d: 'x' })).body.errors).toBeUndefined();
+    expect((await started.stop()).status).toBe(0);
+  }, 60_000);
+
+  it('has no logins, and says so', async () => {
+    const { status, stderr } = await lightning(['login', 'create', 'ann', '--tenant', 'default'], {
+      DATA_DIR: directory,
+    });
+    expect(status).toBe(2);
+    expect(stderr).toContain('the embedded database has no logins');
+  }, 60_000);
+});
+
+describe('the command line', () => {
+  it.each([
+    [['strat'], /unknown command 'strat'.*Did you mean start/s],
+    [['start', '--prot', '1'], /unknown option '--prot'/],
+    [['token', '--role', 'king'], /--role is "king"; allowed are anon, member, service, admin/],
+    [['token', '--expires', 'soon'], /--expires is "soon"; a duration such as 30m, 12h or 90d/],
+    [['setup'], /required option '--admin-url <url>' not specified/],
+    [['setup', '--admin-url', 'mysql://x'], /--admin-url is not of the form/],
+    [['login', 'create', 'ann'], /required option '--tenant <id>' not specified/],
+  ])('%j is refused with 2 and says what is wrong', async (args, message) => {
+    const { status, stderr } = await lightning(args, { JWT_SECRET: secret });
+    expect(stderr).toMatch(message);
+    expect(status).toBe(2);
+  });
+
+  it('a configuration that cannot be used is refused with 2, and every problem is named', async () => {
+    const { status, stderr } = await lightning(['start'], { PORT: 'x', DB_POOL_SIZE: '-1' });
+    expect(status).toBe(2);
+    expect(stderr).toContain('PORT is "x"');
+    expect(stderr).toContain('DB_POOL_SIZE is "-1"');
+  });
+
+  it('--help lists every command and ends with 0', async () => {
+    const { status, stdout } = await lightning(['--help']);
+    expect(status).toBe(0);
+    for (const command of [
+      'start',
+      'serve',
+      'work',
+      'migrate',
+      'setup',
+      'status',
+      'token',
+      'tenant',
+      'login',
+      'import',
+    ]) {
+      expect(stdout).toMatch(new RegExp(`^  ${command}`, 'm'));
+    }
+  });
+});
+
+describe.skipIf(noServer)('lightning on a server', () => {
+  let made: MigratedDatabase;
+  let env: Record<string, string>;
+  beforeAll(async () => {
+    made = await migratedDatabase();
+    env = {
+      DATABASE_URL: made.urls.api,
+      MIGRATE_DATABASE_URL: made.urls.migrate,
+      WORKER_DATABASE_URL: made.urls.worker,
+      JWT_SECRET: secret,
+    };
+  });
+  afterAll(() => made.drop());
+
+  it('serves each tenant its own rows, with tokens of `lightning token`', async () => {
+    const operator = serverDatabase(made.urls.migrate);
+    await createTenant(operator, 'lightning', 'acme', 'acme');
+    await operator.close();
+    const started = await startLightning(env);
+    try {
+      const tokenOf = async (tenant: string) =>
+        (await lightning(['token', '--tenant', tenant], env)).stdout.trim();
+      const acme = { url: started.url, token: await tokenOf('acme') };
+      const other = { url: started.url, token: await tokenOf('default') };
+      expect((await graphql(acme, createTask, { d: 'secret of acme' })).body.errors).toBeUndefined();
+      expect((await graphql(acme, '{ tasks { totalCount } }')).body).toEqual({
+        data: { tasks: { totalCount: 1 } },
+      });
+      expect((await graphql(other, '{ tasks { totalCount } }')).body).toEqual({
+        data: { tasks: { totalCount: 0 } },
+      });
+    } finally {
+      expect((await started.stop()).status).toBe(0);
+    }
+  }, 60_000);
+
+  it.each([
+    ['a superuser', () => made.adminUrl, /is a superuser/],
+    ['one that may become the owner', () => made.urls.migrate, /may make roles|may become lightning_owner/],
+  ])('refuses to serve under %s', async (_, url, message) => {
+    const { status, stderr } = await lightning(['serve'], { ...env, DATABASE_URL: url(), PORT: '0' });
+    expect(stderr).toMatch(message);
+    expect(status).toBe(1);
+  });
+
+  it('status --check names the settings that are missing and how to mend them, and ends with 3', async () => {
+    const ok = await lightning(['status'], env);
+    expect(ok.stdout).toMatch(/^ok {2}\s+schema\s+current$/m);
+    const tooMany = await lightning(['status', '--check'], { ...env, DB_POOL_SIZE: '500' });
+    expect(tooMany.stdout).toMatch(/^MEND max_connections/m);
+    expect(tooMany.stdout).toContain('alter system set max_connections = 560');
+    expect(tooMany.status).toBe(3);
+  });
+
+  it('a server that is away is said in one line, without a password', async () => {
+    const gone = 'postgres://agent_user:hunter2@127.0.0.1:1/agent_lightning';
+    const { status, stderr } = await lightning(['status'], { ...env, DATABASE_URL: gone });
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/cannot connect to the database/);
+    expect(stderr).not.toMatch(/hunter2|\n {4}at /);
+  });
+});

@@ -1,0 +1,72 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcessWithoutNullStreams } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const bin = fileURLToPath(new URL('../../bin/lightning', import.meta.url));
+
+/** How a command line ended. */
+export interface Finished {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Only what the test gives and what a process needs: nothing of the machine's own configuration. */
+function environment(env: Record<string, string>): Record<string, string> {
+  return { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env };
+}
+
+/** Runs `lightning` with these arguments to its end. */
+export function lightning(args: readonly string[], env: Record<string, string> = {}): Promise<Finished> {
+  const child = spawn(process.execPath, [bin, ...args], { env: environment(env) });
+  return finished(child);
+}
+
+/** A `lightning start` (or `serve`) that listens. */
+export interface Started {
+  readonly process: ChildProcessWithoutNullStreams;
+  readonly url: string;
+  /** The first user's token; empty on a server. */
+  readonly token: string;
+  /** Sends the signal and waits for the end. */
+  stop(signal?: NodeJS.Signals): Promise<Finished>;
+}
+
+/** Starts `lightning` on a free port and resolves once it listens. Rejects with its output when it ends before. */
+export async function startLightning(
+  env: Record<string, string>,
+  args: readonly string[] = ['start'],
+): Promise<Started> {
+  const child = spawn(process.execPath, [bin, ...args], { env: environment({ PORT: '0', ...env }) });
+  const end = finished(child);
+  let output = '';
+  const url = await new Promise<string>((resolve, reject) => {
+    child.stdout.on('data', (data) => {
+      output += String(data);
+      const found = /^GraphiQL\s+(\S+)\/graphiql$/m.exec(output)?.[1];
+      if (found) resolve(found);
+    });
+    void end.then(({ status, stdout, stderr }) =>
+      reject(new Error(`lightning ended with ${status} before it listened\n${stdout}${stderr}`)),
+    );
+  });
+  // The token's line follows the address; both are written at once, and may still arrive apart.
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  return {
+    process: child,
+    url,
+    token: /^Token\s+(\S+)$/m.exec(output)?.[1] ?? '',
+    stop: (signal = 'SIGTERM') => {
+      child.kill(signal);
+      return end;
+    },
+  };
+}
+
+function finished(child: ChildProcessWithoutNullStreams): Promise<Finished> {
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (data) => (stdout += String(data)));
+  child.stderr.on('data', (data) => (stderr += String(data)));
+  return new Promise((resolve) => child.on('close', (status) => resolve({ status, stdout, stderr })));
+}
