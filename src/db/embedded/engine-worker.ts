@@ -1,0 +1,136 @@
+import { existsSync, renameSync, rmSync } from 'node:fs';
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { PGlite } from '@electric-sql/pglite';
+import { vector } from '@electric-sql/pglite-pgvector';
+import { Control } from './engine-messages.ts';
+import type { EngineStart, FromEngine, GroupItem, ToEngine } from './engine-messages.ts';
+import { EngineSession } from './engine-session.ts';
+
+// The engine's thread: PGlite, and nothing that could not stand still for the length of a query. Started by engine.ts.
+
+/** Output of an item is sent ahead in pieces of this size. */
+const pieceBytes = 64 * 1024;
+/** Copying is cheaper than transferring below this size. */
+const transferBytes = 16 * 1024;
+
+const port = parentPort;
+if (!port) throw new Error('engine-worker.ts is started as a worker thread');
+const start = workerData as EngineStart;
+const control = new Control(start.control);
+let running = 0;
+let answering = false;
+
+const created = start.directory !== null && !existsSync(`${start.directory}/PG_VERSION`);
+if (start.directory !== null && created) await create(start.directory);
+const pg = await open(start.directory ?? 'memory://', start.directory === null ? start.template : null);
+const parameters = new Map<string, string>();
+const session = new EngineSession(pg, parameters, moreInput, sendAhead);
+port.on('message', (message: ToEngine) => void handle(message));
+post({ kind: 'ready', parameters: [...parameters], created });
+
+async function handle(message: ToEngine): Promise<void> {
+  switch (message.kind) {
+    case 'run':
+      try {
+        runGroup(message.items, message.bytes);
+      } catch (error) {
+        post({ kind: 'crashed', reason: reasonOf(error) });
+      }
+      return;
+    case 'feed':
+      // A COPY that failed meanwhile.
+      post({ kind: 'consumed', bytes: message.bytes.length });
+      return;
+    case 'dump': {
+      const tar = new Uint8Array(await (await pg.dumpDataDir('none')).arrayBuffer());
+      post({ kind: 'dumped', tar }, tar);
+      return;
+    }
+    case 'close':
+      await pg.close();
+      post({ kind: 'closed' });
+      port?.close();
+      return;
+    default:
+      message satisfies never;
+  }
+}
+
+function runGroup(items: readonly GroupItem[], bytes: Uint8Array): void {
+  let offset = 0;
+  for (let index = 0; ; index++) {
+    const item = items[index];
+    if (!item) return;
+    running = index;
+    answering = item.kind === 'client';
+    session.scanner.reset();
+    if (item.length > 0) session.run(bytes.subarray(offset, offset + item.length));
+    offset += item.length;
+    const findings = session.scanner.findings;
+    const idle = item.length === 0 || findings.status === 'I';
+    const unchanged = item.kind !== 'client' || findings.parameters.length === 0;
+    const restored = item.kind !== 'switch' || findings.error === undefined;
+    const more = index + 1 < items.length && idle && unchanged && restored && control.advance(index);
+    const output = item.kind === 'client' ? session.scanner.take() : new Uint8Array();
+    post({ kind: 'result', index, bytes: output, last: !more, ...findings }, output);
+    if (!more) return;
+  }
+}
+
+/** What COPY FROM STDIN gets next: blocks the thread until the client has sent it. */
+function moreInput(): Uint8Array {
+  sendOutput();
+  const bytes = control.waitForInput(() => {
+    const received = port ? receiveMessageOnPort(port) : undefined;
+    const message = received?.message as ToEngine | undefined;
+    return message?.kind === 'feed' ? message.bytes : undefined;
+  });
+  post({ kind: 'consumed', bytes: bytes.length });
+  return bytes;
+}
+
+function sendAhead(): void {
+  if (answering && session.scanner.complete >= pieceBytes) sendOutput();
+}
+
+function sendOutput(): void {
+  const output = session.scanner.take();
+  post({ kind: 'output', index: running, bytes: output, copying: session.scanner.copying }, output);
+  control.sent(output.length);
+}
+
+function post(message: FromEngine, bytes?: Uint8Array<ArrayBuffer>): void {
+  port?.postMessage(message, bytes && bytes.length >= transferBytes ? [bytes.buffer] : []);
+}
+
+/** A new database comes into being under another name: a process killed half way leaves nothing that looks like one. */
+async function create(directory: string): Promise<void> {
+  const unfinished = `${directory}.new`;
+  rmSync(unfinished, { recursive: true, force: true });
+  const fresh = await open(unfinished, start.template);
+  await fresh.close();
+  renameSync(unfinished, directory);
+}
+
+function open(directory: string, template: Uint8Array | null): Promise<PGlite> {
+  return PGlite.create(directory, {
+    extensions: { vector },
+    startParams: startParameters(),
+    ...(template ? { loadDataDir: new Blob([template as Uint8Array<ArrayBuffer>]) } : {}),
+  });
+}
+
+/** PGlite's own, with defaults of ours: what `reset all` returns to. */
+function startParameters(): string[] {
+  const ours = ['search_path=app_public, public', 'jit=off'];
+  const theirs = PGlite.defaultStartParams.flatMap((parameter, i, all) =>
+    parameter.startsWith('search_path=') || all[i + 1]?.startsWith('search_path=') ? [] : [parameter],
+  );
+  return [...theirs, ...ours.flatMap((setting) => ['-c', setting])];
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Object)) return String(error);
+  const name = 'name' in error ? String(error.name) : 'Error';
+  return 'message' in error ? `${name}: ${String(error.message)}` : name;
+}

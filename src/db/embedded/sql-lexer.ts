@@ -1,0 +1,149 @@
+// A lexer for SQL as Postgres reads it: just enough to know where statements end and what their first words are. Works on
+// latin1 strings (see wire.ts). Assumes `standard_conforming_strings` to be on, the default since 2010.
+
+/**
+ * A piece of SQL. `text` of a word is lower case, of a quoted identifier or a string what its quotes contain, of
+ * a parameter its number. `start` and `end` are offsets in the whole text.
+ */
+export interface Token {
+  readonly kind: 'word' | 'quoted' | 'string' | 'parameter' | 'number' | 'punctuation';
+  readonly text: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The token at or after `offset`, blanks and comments skipped; undefined at the end. */
+export function nextToken(sql: string, offset: number): Token | undefined {
+  const start = skipBlanks(sql, offset);
+  if (start >= sql.length) return undefined;
+  const c = sql.charCodeAt(start);
+  if (isIdentifierStart(c)) return wordOrPrefixedString(sql, start);
+  if (c === quote) return stringToken(sql, start, start, false);
+  if (c === doubleQuote) {
+    const end = endOfQuoted(sql, start + 1, '"');
+    return { kind: 'quoted', text: sql.slice(start + 1, end - 1).replaceAll('""', '"'), start, end };
+  }
+  if (c === dollar) return dollarToken(sql, start);
+  if (isDigit(c)) {
+    let end = start + 1;
+    while (end < sql.length && (isIdentifierPart(sql.charCodeAt(end)) || sql[end] === '.')) end++;
+    return { kind: 'number', text: sql.slice(start, end), start, end };
+  }
+  const end = sql.startsWith('::', start) ? start + 2 : start + 1;
+  return { kind: 'punctuation', text: sql.slice(start, end), start, end };
+}
+
+/** All tokens between two offsets. */
+export function tokensOf(sql: string, start: number, end: number): Token[] {
+  const tokens: Token[] = [];
+  let token = nextToken(sql, start);
+  while (token && token.start < end) {
+    tokens.push(token);
+    token = nextToken(sql, token.end);
+  }
+  return tokens;
+}
+
+/** ASCII letters to lower case, as Postgres folds identifiers in UTF-8; other bytes are left alone. */
+export function foldCase(text: string): string {
+  return /[A-Z]/.test(text) ? text.replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase()) : text;
+}
+
+const quote = 39;
+const doubleQuote = 34;
+const dollar = 36;
+const dash = 45;
+const slash = 47;
+const star = 42;
+
+function wordOrPrefixedString(sql: string, start: number): Token {
+  let end = start + 1;
+  while (end < sql.length && isIdentifierPart(sql.charCodeAt(end))) end++;
+  if (end - start === 1 && sql.charCodeAt(end) === quote) {
+    const prefix = sql.charCodeAt(start) | 32;
+    // e'..' has backslash escapes, b'..' x'..' n'..' have none.
+    if (prefix === 101) return stringToken(sql, start, end, true);
+    if (prefix === 98 || prefix === 120 || prefix === 110) return stringToken(sql, start, end, false);
+  }
+  return { kind: 'word', text: foldCase(sql.slice(start, end)), start, end };
+}
+
+function stringToken(sql: string, start: number, open: number, escapes: boolean): Token {
+  const end = escapes ? endOfEscaped(sql, open + 1) : endOfQuoted(sql, open + 1, "'");
+  return { kind: 'string', text: sql.slice(open + 1, end - 1).replaceAll("''", "'"), start, end };
+}
+
+function dollarToken(sql: string, start: number): Token {
+  if (isDigit(sql.charCodeAt(start + 1))) {
+    let end = start + 2;
+    while (isDigit(sql.charCodeAt(end))) end++;
+    return { kind: 'parameter', text: sql.slice(start + 1, end), start, end };
+  }
+  dollarTag.lastIndex = start;
+  const tag = dollarTag.exec(sql)?.[0];
+  if (tag === undefined) return { kind: 'punctuation', text: '$', start, end: start + 1 };
+  const close = sql.indexOf(tag, start + tag.length);
+  const end = close < 0 ? sql.length : close + tag.length;
+  return { kind: 'string', text: sql.slice(start + tag.length, close < 0 ? sql.length : close), start, end };
+}
+
+const dollarTag = /\$(?:[A-Za-z_\u0080-\u00ff][A-Za-z_0-9\u0080-\u00ff]*)?\$/y;
+
+/** The offset after the closing quote; a doubled quote is not one. */
+function endOfQuoted(sql: string, offset: number, mark: '"' | "'"): number {
+  for (let at = sql.indexOf(mark, offset); at >= 0; at = sql.indexOf(mark, at + 2)) {
+    if (sql[at + 1] !== mark) return at + 1;
+  }
+  return sql.length;
+}
+
+function endOfEscaped(sql: string, offset: number): number {
+  for (let at = offset; at < sql.length; at++) {
+    if (sql[at] === '\\') at++;
+    else if (sql.charCodeAt(at) === quote) {
+      if (sql.charCodeAt(at + 1) !== quote) return at + 1;
+      at++;
+    }
+  }
+  return sql.length;
+}
+
+function skipBlanks(sql: string, offset: number): number {
+  let at = offset;
+  for (;;) {
+    const c = sql.charCodeAt(at);
+    if (c === 32 || (c >= 9 && c <= 13)) {
+      at++;
+    } else if (c === dash && sql.charCodeAt(at + 1) === dash) {
+      const end = sql.indexOf('\n', at);
+      at = end < 0 ? sql.length : end + 1;
+    } else if (c === slash && sql.charCodeAt(at + 1) === star) {
+      at = endOfComment(sql, at);
+    } else {
+      return at;
+    }
+  }
+}
+
+/** Block comments nest. */
+function endOfComment(sql: string, start: number): number {
+  const marks = /\/\*|\*\//g;
+  marks.lastIndex = start + 2;
+  for (let depth = 1, mark = marks.exec(sql); mark; mark = marks.exec(sql)) {
+    depth += mark[0] === '/*' ? 1 : -1;
+    if (depth === 0) return marks.lastIndex;
+  }
+  return sql.length;
+}
+
+function isDigit(c: number): boolean {
+  return c >= 48 && c <= 57;
+}
+
+function isIdentifierStart(c: number): boolean {
+  return (c >= 97 && c <= 122) || (c >= 65 && c <= 90) || c === 95 || c >= 128;
+}
+
+function isIdentifierPart(c: number): boolean {
+  return isIdentifierStart(c) || isDigit(c) || c === dollar;
+}

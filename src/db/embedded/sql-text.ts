@@ -1,0 +1,440 @@
+import { nextToken, tokensOf } from './sql-lexer.ts';
+import type { Token } from './sql-lexer.ts';
+
+// What a statement's text does to the session that runs it. Texts, and the names in what is found, are latin1 strings
+// (see wire.ts). The analysis sees texts only: what functions do inside is beyond it (session-state.ts says what follows).
+
+/** An argument of set_config: a literal's value, a parameter's number, or something that has to be computed. */
+export type Argument =
+  | { readonly kind: 'literal'; readonly value: string }
+  | { readonly kind: 'parameter'; readonly number: number }
+  | { readonly kind: 'computed' };
+
+/** What a statement may leave in the session that no list of statements brings back. */
+export type Residue =
+  'temporary tables' | 'open cursors' | 'settings' | 'advisory locks' | 'effects of a procedure';
+
+/**
+ * What executing a statement changes in the session.
+ *
+ * `set` with `local` ends with the transaction; otherwise `sql` restores it later. `value` is there when it is a plain
+ * literal. A `set-config` is `certain` when the statement is nothing but such calls.
+ */
+export type Effect =
+  | { readonly kind: 'commit' | 'rollback' | 'reset-all' | 'discard-all' | 'unlisten-all' | 'deallocate-all' }
+  | { readonly kind: 'savepoint' | 'release' | 'rollback-to'; readonly name: string }
+  | {
+      readonly kind: 'set';
+      readonly name: string;
+      readonly value: string | undefined;
+      readonly local: boolean;
+      readonly sql: string;
+    }
+  | { readonly kind: 'reset'; readonly name: string }
+  | {
+      readonly kind: 'set-config';
+      readonly name: Argument;
+      readonly value: Argument;
+      readonly local: Argument;
+      readonly certain: boolean;
+    }
+  | { readonly kind: 'listen' | 'unlisten'; readonly channel: string }
+  | { readonly kind: 'prepare'; readonly name: string }
+  | { readonly kind: 'deallocate'; readonly name: string }
+  | { readonly kind: 'residue'; readonly residue: Residue };
+
+/** A place of the text to send to the engine in another form: the name of a prepared statement, or other SQL. */
+export type Edit =
+  | { readonly kind: 'statement-name'; readonly start: number; readonly end: number; readonly name: string }
+  | { readonly kind: 'text'; readonly start: number; readonly end: number; readonly text: string };
+
+/** One statement, and its place in the text. `copies`: it is a COPY, which may talk to the client while it runs. */
+export interface Statement {
+  readonly start: number;
+  readonly end: number;
+  readonly effects: readonly Effect[];
+  readonly edits: readonly Edit[];
+  readonly copies: boolean;
+}
+
+/** A statement but for its place. */
+type Facts = Omit<Statement, 'start' | 'end'>;
+
+const plain: Facts = { effects: [], edits: [], copies: false };
+
+/** The statements of a text, in order, empty ones left out (Postgres does not answer them either). */
+export function statementsOf(sql: string): readonly Statement[] {
+  const statements: Statement[] = [];
+  let offset = 0;
+  while (offset < sql.length) {
+    const scanned = scanStatement(sql, offset);
+    const start = scanned.head[0]?.start;
+    if (start !== undefined) statements.push({ start, end: scanned.end, ...factsOf(sql, scanned) });
+    offset = scanned.end + 1;
+  }
+  return statements;
+}
+
+/**
+ * The text that `statements` span, from the first one's start to the last one's end, with their edits applied.
+ * `rename` maps a prepared statement's name. `sql` is the text they were found in.
+ */
+export function editedText(
+  sql: string,
+  statements: readonly Statement[],
+  rename: (name: string) => string,
+): string {
+  let edited = '';
+  let from = statements[0]?.start ?? 0;
+  for (const edit of statements.flatMap((statement) => statement.edits)) {
+    const text = edit.kind === 'text' ? edit.text : `"${rename(edit.name).replaceAll('"', '""')}"`;
+    edited += sql.slice(from, edit.start) + text;
+    from = edit.end;
+  }
+  return edited + sql.slice(from, statements.at(-1)?.end ?? sql.length);
+}
+
+/** A statement's first tokens, the words of interest in it, and its end (the semicolon or the end of the text). */
+interface Scanned {
+  readonly head: readonly Token[];
+  readonly words: ReadonlySet<string>;
+  readonly end: number;
+}
+
+const headLength = 8;
+const interesting = new Set([
+  'drop',
+  'execute',
+  'hold',
+  'pg_advisory_lock',
+  'pg_advisory_lock_shared',
+  'pg_temp',
+  'pg_try_advisory_lock',
+  'pg_try_advisory_lock_shared',
+  'set_config',
+]);
+const noWords: ReadonlySet<string> = new Set();
+
+function scanStatement(sql: string, start: number): Scanned {
+  const head: Token[] = [];
+  let words: Set<string> | undefined;
+  let parentheses = 0;
+  // Bodies of `begin atomic ... end` contain semicolons; `case ... end` nests in them.
+  let block = 0;
+  let previous = '';
+  let at = start;
+  for (;;) {
+    const token = nextToken(sql, at);
+    if (!token) return { head, words: words ?? noWords, end: sql.length };
+    at = token.end;
+    if (token.kind === 'punctuation') {
+      if (token.text === '(') parentheses++;
+      else if (token.text === ')') parentheses--;
+      else if (token.text === ';' && parentheses <= 0 && block === 0) {
+        return { head, words: words ?? noWords, end: token.start };
+      }
+    } else if (token.kind === 'word') {
+      if (interesting.has(token.text)) (words ??= new Set()).add(token.text);
+      if ((token.text === 'temp' || token.text === 'temporary') && previous === 'into') {
+        (words ??= new Set()).add('into temp');
+      }
+      if (token.text === 'atomic' && previous === 'begin') block = 1;
+      else if (block > 0 && token.text === 'case') block++;
+      else if (block > 0 && token.text === 'end') block--;
+    }
+    if (head.length < headLength) head.push(token);
+    previous = token.text;
+  }
+}
+
+function factsOf(sql: string, { head, words, end }: Scanned): Facts {
+  const first = head[0];
+  if (first?.kind !== 'word')
+    return words.size > 0 ? { ...plain, effects: callEffects(sql, head, words, end) } : plain;
+  switch (first.text) {
+    case 'commit':
+    case 'end':
+      return isWord(head[1], 'prepared') ? plain : effect({ kind: 'commit' });
+    case 'rollback':
+    case 'abort':
+      return rollback(head);
+    case 'savepoint':
+      return savepoint('savepoint', head[1]);
+    case 'release':
+      return savepoint('release', isWord(head[1], 'savepoint') && head[2] ? head[2] : head[1]);
+    case 'set':
+      return set(sql, head, end);
+    case 'reset':
+      return reset(head);
+    case 'discard':
+      // ALL would take away what other clients prepared; the session it was sent for is emptied otherwise.
+      return isWord(head[1], 'all')
+        ? { ...effect({ kind: 'discard-all' }), edits: [textEdit(first.start, end, 'discard temp')] }
+        : plain;
+    case 'listen':
+      return isName(head[1]) ? effect({ kind: 'listen', channel: nameOf(head[1]) }) : plain;
+    case 'unlisten':
+      return unlisten(head, end);
+    case 'prepare':
+      return prepare(head);
+    case 'execute':
+      return isName(head[1]) ? { ...plain, edits: [nameEdit(head[1])] } : plain;
+    case 'deallocate':
+      return deallocate(head, end);
+    case 'copy':
+      return { ...plain, copies: true };
+    default:
+      return other(sql, head, words, end);
+  }
+}
+
+function rollback(head: readonly Token[]): Facts {
+  if (isWord(head[1], 'prepared')) return plain;
+  const to = isWord(head[1], 'to') ? 1 : isWord(head[2], 'to') ? 2 : 0;
+  if (to === 0) return effect({ kind: 'rollback' });
+  const name = isWord(head[to + 1], 'savepoint') && isName(head[to + 2]) ? head[to + 2] : head[to + 1];
+  return savepoint('rollback-to', name);
+}
+
+function savepoint(kind: 'savepoint' | 'release' | 'rollback-to', name: Token | undefined): Facts {
+  return isName(name) ? effect({ kind, name: nameOf(name) }) : plain;
+}
+
+function set(sql: string, head: readonly Token[], end: number): Facts {
+  const scope = isWord(head[1], 'local') ? 'local' : isWord(head[1], 'session') ? 'session' : undefined;
+  // SESSION may be the scope, or the beginning of SESSION AUTHORIZATION and SESSION CHARACTERISTICS.
+  const scoped =
+    scope !== undefined && !isWord(head[2], 'authorization') && !isWord(head[2], 'characteristics');
+  const [name, ...rest] = head.slice(scoped ? 2 : 1);
+  if (!isName(name)) return plain;
+  const restore = { local: scope === 'local', sql: sql.slice(head[0]?.start, end).trimEnd() };
+  if (isWord(name, 'transaction') || isWord(name, 'constraints')) return plain;
+  if (isWord(name, 'session') && isWord(rest[0], 'authorization')) {
+    return settingOrDefault('session_authorization', rest[1], restore);
+  }
+  if (isWord(name, 'session') && isWord(rest[0], 'characteristics')) {
+    return settingOrDefault('session characteristics', undefined, restore);
+  }
+  if (isWord(name, 'role')) return settingOrDefault('role', rest[0], restore);
+  if (isWord(name, 'time') && isWord(rest[0], 'zone')) return settingOrDefault('timezone', rest[1], restore);
+  if (isWord(name, 'names')) return encoding(rest[0], settingOrDefault('client_encoding', rest[0], restore));
+  if (isWord(name, 'schema')) return settingOrDefault('search_path', rest[0], restore);
+  if (isWord(name, 'seed')) return plain;
+  if (isWord(name, 'xml')) return settingOrDefault('xmloption', undefined, restore);
+  let at = 0;
+  let full = nameOf(name);
+  for (; rest[at]?.text === '.' && rest[at + 1]; at += 2) full += `.${nameOf(rest[at + 1])}`;
+  // More than one token: a list, or an expression such as -1.
+  const single = rest[at + 2] === undefined || (rest[at + 2]?.start ?? end) >= end;
+  const value = rest[at + 1];
+  const statement = settingOrDefault(full, single || isWord(value, 'default') ? value : undefined, restore);
+  return full === 'client_encoding' ? encoding(value, statement) : statement;
+}
+
+function settingOrDefault(
+  name: string,
+  value: Token | undefined,
+  restore: { readonly local: boolean; readonly sql: string },
+): Facts {
+  if (!restore.local && isDefault(name, value)) return effect({ kind: 'reset', name: name.toLowerCase() });
+  return effect({ kind: 'set', name: name.toLowerCase(), value: value?.text, ...restore });
+}
+
+function isDefault(name: string, value: Token | undefined): boolean {
+  if (isWord(value, 'default')) return true;
+  if (name === 'role') return isWord(value, 'none');
+  return name === 'timezone' && isWord(value, 'local');
+}
+
+/**
+ * PGlite has no conversions: choosing an encoding other than UTF8 ends the engine. So another one is turned into a value
+ * that Postgres refuses in its own words.
+ */
+function encoding(value: Token | undefined, statement: Facts): Facts {
+  if (!value || isWord(value, 'default') || speaksUtf8(value.text)) return statement;
+  const text = `'${value.text.replaceAll("'", "''")} (the embedded database speaks UTF8 only)'`;
+  return { ...statement, edits: [textEdit(value.start, value.end, text)] };
+}
+
+/** Whether an encoding's name is one that needs no conversion here. */
+export function speaksUtf8(name: string): boolean {
+  return /^(utf-?8|unicode|sql_?ascii|auto)$/i.test(name.trim());
+}
+
+function reset(head: readonly Token[]): Facts {
+  if (isWord(head[1], 'all')) return effect({ kind: 'reset-all' });
+  if (isWord(head[1], 'session') && isWord(head[2], 'authorization')) {
+    return effect({ kind: 'reset', name: 'session_authorization' });
+  }
+  if (isWord(head[1], 'time') && isWord(head[2], 'zone')) return effect({ kind: 'reset', name: 'timezone' });
+  if (!isName(head[1])) return plain;
+  let name = nameOf(head[1]);
+  for (let at = 2; head[at]?.text === '.' && head[at + 1]; at += 2) name += `.${nameOf(head[at + 1])}`;
+  return effect({ kind: 'reset', name: name.toLowerCase() });
+}
+
+/** UNLISTEN is answered as ever, but the engine goes on listening: for other clients, whose routing knows better. */
+function unlisten(head: readonly Token[], end: number): Facts {
+  const [keyword, target] = head;
+  if (!keyword || !target) return plain;
+  const edits = [textEdit(keyword.start, end, 'unlisten pglite_nothing')];
+  if (target.text === '*' && target.kind === 'punctuation')
+    return { ...effect({ kind: 'unlisten-all' }), edits };
+  return isName(target) ? { ...effect({ kind: 'unlisten', channel: nameOf(target) }), edits } : plain;
+}
+
+function prepare(head: readonly Token[]): Facts {
+  const name = head[1];
+  if (!isName(name) || (isWord(name, 'transaction') && head[2]?.kind === 'string')) return plain;
+  return { ...effect({ kind: 'prepare', name: nameOf(name) }), edits: [nameEdit(name)] };
+}
+
+function deallocate(head: readonly Token[], end: number): Facts {
+  const keyword = head[0];
+  const name = isWord(head[1], 'prepare') && head[2] ? head[2] : head[1];
+  if (!keyword || !isName(name)) return plain;
+  if (isWord(name, 'all')) {
+    // As with DISCARD ALL; DISCARD PLANS takes nothing from anyone.
+    return { ...effect({ kind: 'deallocate-all' }), edits: [textEdit(keyword.start, end, 'discard plans')] };
+  }
+  return { ...effect({ kind: 'deallocate', name: nameOf(name) }), edits: [nameEdit(name)] };
+}
+
+function other(sql: string, head: readonly Token[], words: ReadonlySet<string>, end: number): Facts {
+  const first = head[0]?.text;
+  if (first === 'do' || first === 'call')
+    return effect({ kind: 'residue', residue: 'effects of a procedure' });
+  const edits = words.has('execute') ? executeEdits(sql, head, end) : [];
+  const temporary =
+    first === 'create' && head.slice(1, 5).some((t) => isWord(t, 'temp') || isWord(t, 'temporary'));
+  const effects = words.size > 0 || temporary ? callEffects(sql, head, words, end) : [];
+  if (temporary && !(words.has('drop') && dropsAtCommit(sql, head, end))) {
+    effects.push({ kind: 'residue', residue: 'temporary tables' });
+  }
+  return effects.length > 0 || edits.length > 0 ? { effects, edits, copies: false } : plain;
+}
+
+/** EXPLAIN EXECUTE name, CREATE TABLE ... AS EXECUTE name; not EXECUTE FUNCTION of triggers and rules. */
+function executeEdits(sql: string, head: readonly Token[], end: number): Edit[] {
+  const explains = isWord(head[0], 'explain');
+  if (!explains && !isWord(head[0], 'create')) return [];
+  const tokens = tokensOf(sql, head[0]?.start ?? 0, end);
+  const at = tokens.findIndex(
+    (token, i) =>
+      isWord(token, 'execute') && (explains || isWord(tokens[i - 1], 'as')) && isName(tokens[i + 1]),
+  );
+  const name = at < 0 ? undefined : tokens[at + 1];
+  return name ? [nameEdit(name)] : [];
+}
+
+function dropsAtCommit(sql: string, head: readonly Token[], end: number): boolean {
+  const tokens = tokensOf(sql, head[0]?.start ?? 0, end);
+  return tokens.some(
+    (token, i) => isWord(token, 'on') && isWord(tokens[i + 1], 'commit') && isWord(tokens[i + 2], 'drop'),
+  );
+}
+
+function callEffects(sql: string, head: readonly Token[], words: ReadonlySet<string>, end: number): Effect[] {
+  const effects: Effect[] = [];
+  if (words.has('pg_temp') || words.has('into temp')) {
+    effects.push({ kind: 'residue', residue: 'temporary tables' });
+  }
+  if (words.has('hold') && isWord(head[0], 'declare'))
+    effects.push({ kind: 'residue', residue: 'open cursors' });
+  if ([...words].some((word) => word.startsWith('pg_advisory') || word.startsWith('pg_try_advisory'))) {
+    effects.push({ kind: 'residue', residue: 'advisory locks' });
+  }
+  if (words.has('set_config')) effects.push(...setConfigEffects(tokensOf(sql, head[0]?.start ?? 0, end)));
+  return effects;
+}
+
+function setConfigEffects(tokens: readonly Token[]): Effect[] {
+  const calls: Effect[] = [];
+  // `select [pg_catalog.]set_config(...) [as name], ...` and nothing else: then every call surely happens, once.
+  let certain = isWord(tokens[0], 'select');
+  let covered = 1;
+  for (let at = 0; at < tokens.length; at++) {
+    if (!isWord(tokens[at], 'set_config') || tokens[at + 1]?.text !== '(') continue;
+    const close = closingParenthesis(tokens, at + 1);
+    const from = tokens[at - 1]?.text === '.' ? at - 2 : at;
+    certain &&= from === covered;
+    covered = close + 1;
+    if (isWord(tokens[covered], 'as')) covered += 2;
+    if (tokens[covered]?.text === ',') covered++;
+    const [name, value, local, ...more] = argumentsOf(tokens.slice(at + 2, close));
+    if (!name || !value || !local || more.length > 0) calls.push({ kind: 'residue', residue: 'settings' });
+    else calls.push({ kind: 'set-config', name, value, local, certain: true });
+  }
+  certain &&= covered >= tokens.length;
+  return calls
+    .map((call): Effect => (call.kind === 'set-config' ? { ...call, certain } : call))
+    .filter((call) => !isHarmless(call));
+}
+
+/** Local to the transaction, and not the setting that the watchdog needs to know. */
+function isHarmless(call: Effect): boolean {
+  if (call.kind !== 'set-config' || call.local.kind !== 'literal' || !isTrue(call.local.value)) return false;
+  return call.name.kind === 'literal' && call.name.value.toLowerCase() !== 'statement_timeout';
+}
+
+/** Whether a literal is one of the ways to write true. */
+export function isTrue(value: string): boolean {
+  return /^(t|tr|tru|true|y|ye|yes|on|1)$/i.test(value);
+}
+
+function closingParenthesis(tokens: readonly Token[], open: number): number {
+  let depth = 0;
+  for (let at = open; at < tokens.length; at++) {
+    if (tokens[at]?.text === '(' && tokens[at]?.kind === 'punctuation') depth++;
+    else if (tokens[at]?.text === ')' && tokens[at]?.kind === 'punctuation' && --depth === 0) return at;
+  }
+  return tokens.length;
+}
+
+function argumentsOf(tokens: readonly Token[]): Argument[] {
+  const parts: Token[][] = [[]];
+  let depth = 0;
+  for (const token of tokens) {
+    if (token.kind === 'punctuation' && token.text === '(') depth++;
+    if (token.kind === 'punctuation' && token.text === ')') depth--;
+    if (token.kind === 'punctuation' && token.text === ',' && depth === 0) parts.push([]);
+    else parts.at(-1)?.push(token);
+  }
+  return parts.map(argumentOf);
+}
+
+function argumentOf(tokens: readonly Token[]): Argument {
+  const [token, ...cast] = tokens;
+  if (!token || (cast.length > 0 && !(cast[0]?.text === '::' && cast.length === 2)))
+    return { kind: 'computed' };
+  if (token.kind === 'parameter') return { kind: 'parameter', number: Number(token.text) };
+  if (token.kind === 'string' || isWord(token, 'true') || isWord(token, 'false')) {
+    return { kind: 'literal', value: token.text };
+  }
+  return { kind: 'computed' };
+}
+
+function effect(...effects: readonly Effect[]): Facts {
+  return { ...plain, effects };
+}
+
+function textEdit(start: number, end: number, text: string): Edit {
+  return { kind: 'text', start, end, text };
+}
+
+function nameEdit(token: Token): Edit {
+  return { kind: 'statement-name', start: token.start, end: token.end, name: nameOf(token) };
+}
+
+function isWord(token: Token | undefined, text: string): boolean {
+  return token?.kind === 'word' && token.text === text;
+}
+
+function isName(token: Token | undefined): token is Token {
+  return token?.kind === 'word' || token?.kind === 'quoted';
+}
+
+/** Postgres cuts identifiers at 63 bytes. */
+function nameOf(token: Token | undefined): string {
+  return token?.text.slice(0, 63) ?? '';
+}
