@@ -7,9 +7,12 @@ export class UnsafeLogin extends Error {
   override name = 'UnsafeLogin';
 }
 
+/** Postgres' own roles that amount to a superuser: each leads to the files of the data directory. */
+const reachingTheServer = ['pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files'];
+
 /**
  * Throws UnsafeLogin when the connection's login is a superuser, bypasses row-level security, owns a table, may make
- * roles, or may become a role of which one of these is true. The API calls it before it serves.
+ * roles, reaches the server's files, or may become a role of which one of these is true. The API calls it before it serves.
  */
 export async function refuseUnsafeLogin(executor: Executor, rolePrefix: string): Promise<void> {
   const { rows } = await executor.query<{ login: string; role: string; reason: string }>(sql`
@@ -19,6 +22,7 @@ export async function refuseUnsafeLogin(executor: Executor, rolePrefix: string):
         when r.rolbypassrls then 'bypasses row-level security'
         when r.rolcreaterole then 'may make roles'
         when r.rolreplication then 'may read the whole server as a replica'
+        when r.rolname = any (${reachingTheServer}) then 'reaches the files and programs of the server'
         when r.rolname = ${roleName(rolePrefix, 'owner')} then 'is the owner of the database''s objects'
         else 'owns ' || o.relation
       end as reason
@@ -32,7 +36,7 @@ export async function refuseUnsafeLogin(executor: Executor, rolePrefix: string):
     where pg_catalog.pg_has_role(session_user, r.oid, 'member')
       and (
         r.rolsuper or r.rolbypassrls or r.rolcreaterole or r.rolreplication
-        or r.rolname = ${roleName(rolePrefix, 'owner')} or o.relation is not null
+        or r.rolname = any (${reachingTheServer}) or r.rolname = ${roleName(rolePrefix, 'owner')} or o.relation is not null
       )
     order by r.rolname = session_user desc, r.rolname
     limit 1`);
