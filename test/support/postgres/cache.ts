@@ -1,18 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import {
-  access,
-  chmod,
-  constants,
-  lstat,
-  mkdir,
-  readdir,
-  realpath,
-  rename,
-  rm,
-  stat,
-} from 'node:fs/promises';
+import { access, constants, lstat, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { makeOpenDirectory } from './open-directory.ts';
 import { canEnter, type ServerUser, temporaryDirectory } from './server-user.ts';
 
 /**
@@ -27,14 +17,14 @@ export async function cacheDirectory(user: ServerUser | undefined): Promise<stri
     () => false,
   );
   if (mayWrite && (await canEnter(checkout, user))) {
-    await mkdirForAll(inCheckout);
+    await makeOpenDirectory(inCheckout);
     if (await canEnter(inCheckout, user)) return inCheckout;
   }
   const ours = join(
     await realpath(await temporaryDirectory(user, false)),
     `agent-lightning-db-${process.getuid?.() ?? 'user'}`,
   );
-  await mkdirForAll(ours);
+  await makeOpenDirectory(ours);
   const { uid, mode } = await lstat(ours);
   if (uid !== process.getuid?.() || mode & 0o022) {
     throw new Error(
@@ -58,7 +48,7 @@ export async function publishFolder(
   await removeAbandoned(target);
   const folder = `${target}.${unfinished}${randomBytes(6).toString('hex')}`;
   try {
-    await mkdirForAll(folder);
+    await makeOpenDirectory(folder);
     await build(folder);
     // Asked again: another process may have put a good one there meanwhile, and may be running from it.
     if (await isGood()) return;
@@ -84,12 +74,6 @@ async function removeAbandoned(target: string): Promise<void> {
     if (changed && Date.now() - changed.mtimeMs > abandonedAfterMs)
       await rm(path, { recursive: true, force: true });
   }
-}
-
-/** Makes a directory that others may look into, whatever the umask is; leaves one that exists as it is. */
-async function mkdirForAll(path: string): Promise<void> {
-  const made = await mkdir(path, { recursive: true });
-  if (made) await chmod(path, 0o755);
 }
 
 function unless(...codes: string[]): (error: NodeJS.ErrnoException) => undefined {

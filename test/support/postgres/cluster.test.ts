@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
-import { access } from 'node:fs/promises';
-import { networkInterfaces } from 'node:os';
-import { dirname } from 'node:path';
+import { access, chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { networkInterfaces, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
@@ -116,15 +116,7 @@ describe.skipIf(server.kind === 'unavailable' || !server.binDirectory)('a cluste
   });
 
   test('ends, and its directory goes, when the process that started it is killed', async () => {
-    const options = { binDirectory: readyServer().binDirectory, user: await serverUser(), durable: false };
-    const script = `
-      const { startCluster } = await import(${JSON.stringify(new URL('cluster.ts', import.meta.url).href)});
-      const cluster = await startCluster({ ...${JSON.stringify(options)}, say: console.error });
-      console.log(cluster.adminUrl);
-      setInterval(() => {}, 1000);`;
-    const parent = spawn(process.execPath, ['--input-type=module', '--eval', script], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
+    const { parent, temporary } = await startInAnother();
     const adminUrl = await firstLine(parent.stdout);
     const { directory, pid } = await whereIs(adminUrl);
     const busy = sleeper(adminUrl);
@@ -135,7 +127,23 @@ describe.skipIf(server.kind === 'unavailable' || !server.binDirectory)('a cluste
     parent.kill('SIGKILL');
     await until(async () => !isRunning(pid) && !(await exists(directory)));
     expect(parent.signalCode).toBe('SIGKILL');
+    await rm(temporary, { recursive: true });
     expect(await busy).toBe(orderlyEnd);
+  });
+
+  test('leaves nothing when the process is killed while the cluster is being made', async () => {
+    const { parent, temporary } = await startInAnother();
+    await until(async () =>
+      (await readdir(temporary, { recursive: true })).some((name) => name.endsWith('/data/base')),
+    );
+    parent.kill('SIGKILL');
+    // It was in the middle: the cluster had begun, and no server had come up.
+    expect(await readdir(temporary, { recursive: true })).not.toContainEqual(
+      expect.stringMatching('postmaster.opts'),
+    );
+    await until(async () => (await readdir(temporary)).length === 0);
+    expect(parent.signalCode).toBe('SIGKILL');
+    await rm(temporary, { recursive: true });
   });
 
   test('that cannot start says why and leaves nothing running', async () => {
@@ -145,9 +153,26 @@ describe.skipIf(server.kind === 'unavailable' || !server.binDirectory)('a cluste
       durable: false,
       say: () => {},
     });
-    await expect(failing).rejects.toThrow('no program /nowhere/initdb found');
+    await expect(failing).rejects.toThrow(/initdb failed:\n.*\/nowhere\/initdb: not found/);
   });
 });
+
+/** Starts a cluster from a process of its own, which prints the URL and waits; in a directory of temporary files of its own. */
+async function startInAnother() {
+  const temporary = await mkdtemp(join(tmpdir(), 'agent-lightning-killed-test-'));
+  await chmod(temporary, 0o777);
+  const options = { binDirectory: readyServer().binDirectory, user: await serverUser(), durable: false };
+  const script = `
+    const { startCluster } = await import(${JSON.stringify(new URL('cluster.ts', import.meta.url).href)});
+    const cluster = await startCluster({ ...${JSON.stringify(options)}, say: console.error });
+    console.log(cluster.adminUrl);
+    setInterval(() => {}, 1000);`;
+  const parent = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+    env: { ...process.env, TMPDIR: temporary },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  return { parent, temporary };
+}
 
 async function query(url: string, text: string): Promise<Record<string, unknown>[]> {
   const client = new Client({ connectionString: url });

@@ -1,13 +1,11 @@
-import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chown, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
-import { runCommand } from './command.ts';
-import { keeperScript } from './keeper.ts';
+import { keep, type Kept } from './keeper.ts';
 import type { Say } from './progress.ts';
 import { type ServerUser, temporaryDirectory } from './server-user.ts';
 
@@ -39,7 +37,7 @@ const systemLocale = process.platform === 'linux' ? 'C.UTF-8' : 'C';
  * does not come up.
  */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
-  const { binDirectory, user, durable } = options;
+  const { user, durable } = options;
   const directory = await mkdtemp(join(await temporaryDirectory(user, durable), 'agent-lightning-pg-'));
   try {
     if (user) await chown(directory, user.uid, user.gid);
@@ -48,10 +46,11 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     for (let attempt = 1; ; attempt += 1) {
       const port = await freePort();
       const adminUrl = `postgresql://postgres:${password}@127.0.0.1:${port}/postgres`;
-      const server = await launch(directory, join(binDirectory, 'postgres'), port, options);
+      const server = await launch(directory, port, options);
       try {
         await untilReady(adminUrl, server);
-        void server.watch(options.say);
+        server.unref();
+        void reportUnexpectedEnd(server, directory, options.say);
         return { adminUrl, stop: server.stop };
       } catch (error) {
         // Between finding a free port and using it somebody else may take it.
@@ -73,105 +72,47 @@ async function initializeCluster(
   const passwordFile = join(directory, 'password');
   await writeFile(passwordFile, password, { mode: 0o600 });
   if (user) await chown(passwordFile, user.uid, user.gid);
-  await runCommand(
-    join(binDirectory, 'initdb'),
-    [
-      `--pgdata=${join(directory, 'data')}`,
-      '--username=postgres',
-      `--pwfile=${passwordFile}`,
-      '--auth=scram-sha-256',
-      '--data-checksums',
-      '--encoding=UTF8',
-      // Postgres's own locale, so that order and case do not depend on the machine's C library; the C library's is
-      // still what full-text search reads, and only Linux has C.UTF-8 everywhere.
-      '--locale-provider=builtin',
-      '--builtin-locale=C.UTF-8',
-      `--locale=${systemLocale}`,
-      '--set=max_connections=200',
-      '--set=wal_level=replica',
-      '--set=summarize_wal=on',
-      ...(durable ? [] : ['--no-sync']),
-    ],
-    { user, timeoutMs: startTimeoutMs, env: serverEnvironment() },
-  );
+  const args = [
+    `--pgdata=${join(directory, 'data')}`,
+    '--username=postgres',
+    `--pwfile=${passwordFile}`,
+    '--auth=scram-sha-256',
+    '--data-checksums',
+    '--encoding=UTF8',
+    // Postgres's own locale, so that order and case do not depend on the machine's C library; the C library's is
+    // still what full-text search reads, and only Linux has C.UTF-8 everywhere.
+    '--locale-provider=builtin',
+    '--builtin-locale=C.UTF-8',
+    `--locale=${systemLocale}`,
+    '--set=max_connections=200',
+    '--set=wal_level=replica',
+    '--set=summarize_wal=on',
+    ...(durable ? [] : ['--no-sync']),
+  ];
+  const program = join(binDirectory, 'initdb');
+  const initdb = await keep({ directory, program, args, user, env: serverEnvironment() });
+  await initdb.ended;
+  if (initdb.exitCode() !== 0) throw new Error(`initdb failed:\n${await initdb.log()}`);
   await rm(passwordFile);
 }
 
-interface RunningServer {
-  readonly ended: Promise<unknown>;
-  hasEnded(): boolean;
-  log(): Promise<string>;
-  stop(): Promise<void>;
-  /** Settles when the server ends; one that was not asked to is reported, and its directory removed. */
-  watch(say: Say): Promise<void>;
-}
-
-async function launch(
+function launch(
   directory: string,
-  postgres: string,
   port: number,
-  { user, durable }: ClusterOptions,
-): Promise<RunningServer> {
-  const logPath = join(directory, 'log');
-  const logFile = await open(logPath, 'a');
-  const child = spawn(
-    'sh',
-    [
-      '-c',
-      keeperScript,
-      'keeper',
-      directory,
-      postgres,
-      '-D',
-      join(directory, 'data'),
-      `--port=${port}`,
-      `--unix_socket_directories=${directory}`,
-      '--listen_addresses=127.0.0.1',
-      `--fsync=${durable ? 'on' : 'off'}`,
-    ],
-    {
-      cwd: directory,
-      env: serverEnvironment(),
-      // A session of its own: Ctrl-C reaches this process only, which then stops the server in order.
-      detached: true,
-      stdio: ['pipe', logFile.fd, logFile.fd],
-      ...user,
-    },
-  );
-  const ended = once(child, 'exit').catch(() => undefined);
-  await logFile.close();
-  // Neither may keep this process alive: its end is what ends the server.
-  child.unref();
-  const stdin = child.stdin as typeof child.stdin & { unref(): void };
-  stdin.unref();
-  stdin.on('error', () => {}); // The keeper is gone already; `ended` tells.
-
-  let ending = false;
-  let stopping: Promise<void> | undefined;
-  const log = async () =>
-    (await readFile(logPath, 'utf8').catch(() => '')).split('\n').slice(-20).join('\n').trim();
-  const stop = async () => {
-    ending = true;
-    child.ref();
-    stdin.end();
-    await ended;
-    await rm(directory, { recursive: true, force: true });
-  };
-  return {
-    ended,
-    hasEnded: () => child.exitCode !== null || child.signalCode !== null || child.pid === undefined,
-    log,
-    stop: () => (stopping ??= stop()),
-    watch: async (say) => {
-      await ended;
-      if (ending) return;
-      say(`the test server ended by itself; the end of its log:\n${await log()}`);
-      await rm(directory, { recursive: true, force: true });
-    },
-  };
+  { binDirectory, user, durable }: ClusterOptions,
+): Promise<Kept> {
+  const args = [
+    '-D',
+    join(directory, 'data'),
+    `--port=${port}`,
+    `--unix_socket_directories=${directory}`,
+    '--listen_addresses=127.0.0.1',
+    `--fsync=${durable ? 'on' : 'off'}`,
+  ];
+  return keep({ directory, program: join(binDirectory, 'postgres'), args, user, env: serverEnvironment() });
 }
 
-async function untilReady(adminUrl: string, server: RunningServer): Promise<void> {
+async function untilReady(adminUrl: string, server: Kept): Promise<void> {
   const deadline = Date.now() + startTimeoutMs;
   let lastError: unknown;
   while (!server.hasEnded() && Date.now() < deadline) {
@@ -192,6 +133,13 @@ async function untilReady(adminUrl: string, server: RunningServer): Promise<void
   const log = await server.log();
   if (!server.hasEnded()) await server.stop();
   throw new Error(`the server did not come up (${String(lastError)}); the end of its log:\n${log}`);
+}
+
+async function reportUnexpectedEnd(server: Kept, directory: string, say: Say): Promise<void> {
+  await server.ended;
+  if (server.isStopping()) return;
+  say(`the test server ended by itself; the end of its log:\n${await server.log()}`);
+  await rm(directory, { recursive: true, force: true });
 }
 
 /** Nothing of ours reaches the server: `PG*` variables would change what initdb and postgres do. */

@@ -1,6 +1,7 @@
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { runCommand } from './command.ts';
+import { makeOpenDirectory } from './open-directory.ts';
 
 /** Where the binaries are in a folder that `unpackPostgres` filled. */
 export const binariesInFolder = join('usr', 'lib', 'postgresql', '17', 'bin');
@@ -39,7 +40,7 @@ export async function unpackPostgres(
   ]);
 
   for (const kept of [join('usr', 'lib', 'postgresql'), libraries, join('usr', 'share', 'postgresql')]) {
-    await mkdir(join(folder, kept, '..'), { recursive: true });
+    await makeOpenDirectory(join(folder, kept, '..'));
     await rename(join(staging, kept), join(folder, kept));
   }
   await rm(staging, { recursive: true });
