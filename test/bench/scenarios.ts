@@ -1,0 +1,159 @@
+import type { Request } from 'autocannon';
+import { agentsPerTenant, busyAgentsPerTenant } from './keys.ts';
+
+export const scenarioNames = ['get', 'list', 'insert'] as const;
+export type ScenarioName = (typeof scenarioNames)[number];
+
+export const opponentNames = ['node:http + pg', 'plain PostGraphile', 'Agent Lightning'] as const;
+export type OpponentName = (typeof opponentNames)[number];
+
+/** Who asks, and with what. */
+export interface Identity {
+  readonly tenantId: string;
+  readonly token: string;
+}
+
+/** One request and how to tell whether its answer is right. */
+export interface Question {
+  readonly request: Request;
+  readonly isAnswer: (body: string) => boolean;
+}
+
+/** What each opponent is asked. The same `random` gives the same keys to each. */
+export interface Scenario {
+  readonly title: string;
+  readonly insertsRows: boolean;
+  ask(opponent: OpponentName, identity: Identity, random: () => number): Question;
+}
+
+const pageSize = 50;
+
+export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
+  get: {
+    title: 'get one agent by id',
+    insertsRows: false,
+    ask(opponent, identity, random) {
+      const id = `agent-${Math.floor(random() * agentsPerTenant)}`;
+      const { tenantId } = identity;
+      return {
+        request: {
+          'node:http + pg': () => get(`/${tenantId}/agents/${id}`),
+          'plain PostGraphile': () => graphql(documents.plain.get, { tenantId, id }),
+          'Agent Lightning': () => graphql(documents.ours.get, { id }, identity.token),
+        }[opponent](),
+        isAnswer: (body) =>
+          hasNoErrors(body) &&
+          body.includes(`"id":"${id}"`) &&
+          body.includes(`"name":"${id} of ${tenantId}"`),
+      };
+    },
+  },
+  list: {
+    title: `list ${pageSize} tasks by agent and status`,
+    insertsRows: false,
+    ask(opponent, identity, random) {
+      const agentId = `agent-${Math.floor(random() * busyAgentsPerTenant)}`;
+      const status = 'completed';
+      const { tenantId } = identity;
+      return {
+        request: {
+          'node:http + pg': () => get(`/${tenantId}/tasks?agentId=${agentId}&status=${status}`),
+          'plain PostGraphile': () => graphql(documents.plain.list, { tenantId, agentId, status }),
+          'Agent Lightning': () => graphql(documents.ours.list, { agentId, status }, identity.token),
+        }[opponent](),
+        isAnswer: (body) => hasNoErrors(body) && occurrences(body, `"agentId":"${agentId}"`) === pageSize,
+      };
+    },
+  },
+  insert: {
+    title: 'insert one task',
+    insertsRows: true,
+    ask(opponent, identity, random) {
+      const agentId = `agent-${Math.floor(random() * agentsPerTenant)}`;
+      const task = {
+        agentId,
+        description: `Read the sources of ${agentId} and write down what matters, number ${Math.floor(random() * 1e6)}`,
+        priority: 'high',
+        context: { repository: 'repository 7', attempt: 1, labels: ['a', 'b'] },
+      };
+      const { tenantId } = identity;
+      return {
+        request: {
+          'node:http + pg': () => post(`/${tenantId}/tasks`, task),
+          'plain PostGraphile': () => graphql(documents.plain.insert, { task: { tenantId, ...task } }),
+          'Agent Lightning': () => graphql(documents.ours.insert, { task }, identity.token),
+        }[opponent](),
+        isAnswer: (body) =>
+          hasNoErrors(body) && body.includes(`"agentId":"${agentId}"`) && body.includes('"status":"pending"'),
+      };
+    },
+  },
+};
+
+/**
+ * The same fields of the same rows. Plain PostGraphile calls columns and look-ups otherwise (`rowId`, `allTasks`), so the
+ * aliases make its answers alike to the byte; and where it has to be told the tenant, a token tells this project.
+ */
+const documents = {
+  plain: {
+    get: `query Get($tenantId: String!, $id: String!) {
+      agent: agentByTenantIdAndRowId(tenantId: $tenantId, rowId: $id) {
+        id: rowId name model specialization status config createdAt updatedAt
+      }
+    }`,
+    list: `query List($tenantId: String!, $agentId: String!, $status: String!) {
+      tasks: allTasks(condition: { tenantId: $tenantId, agentId: $agentId, status: $status }, first: ${pageSize}) {
+        nodes { id: rowId agentId description status priority createdAt completedAt }
+      }
+    }`,
+    insert: `mutation Insert($task: TaskInput!) {
+      createTask(input: { task: $task }) { task { id: rowId agentId status createdAt } }
+    }`,
+  },
+  ours: {
+    get: `query Get($id: String!) {
+      agent(id: $id) {
+        id name model specialization status config createdAt updatedAt
+      }
+    }`,
+    list: `query List($agentId: String!, $status: String!) {
+      tasks(condition: { agentId: $agentId, status: $status }, first: ${pageSize}) {
+        nodes { id agentId description status priority createdAt completedAt }
+      }
+    }`,
+    insert: `mutation Insert($task: TaskInput!) {
+      createTask(input: { task: $task }) { task { id agentId status createdAt } }
+    }`,
+  },
+};
+
+function get(path: string): Request {
+  return { method: 'GET', path };
+}
+
+function post(path: string, body: object, headers: Readonly<Record<string, string>> = {}): Request {
+  return {
+    method: 'POST',
+    path,
+    headers: { 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(body),
+  };
+}
+
+function graphql(query: string, variables: object, token?: string): Request {
+  return post(
+    '/graphql',
+    { query, variables },
+    { accept: 'application/json', ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
+  );
+}
+
+function hasNoErrors(body: string): boolean {
+  return !body.includes('"errors":');
+}
+
+function occurrences(text: string, part: string): number {
+  let count = 0;
+  for (let at = text.indexOf(part); at !== -1; at = text.indexOf(part, at + part.length)) count += 1;
+  return count;
+}
