@@ -2,7 +2,6 @@ import { Command, CommanderError } from 'commander';
 import { TokenError } from './auth/token-error.ts';
 import { importCommand } from './commands/import.ts';
 import { createLogin, dropLogin, rotateLogin } from './commands/login.ts';
-import { migrateTo, run } from './commands/serve.ts';
 import type { Duties } from './commands/serve.ts';
 import { formatConfig, formatStatus, status } from './commands/status.ts';
 import { createTenant, listTenants, setTenantSuspended } from './commands/tenant.ts';
@@ -67,7 +66,11 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
     }
   };
 
+  // Loaded when it is needed: PostGraphile takes a second, and `token` should not.
+  const serving = () => import('./commands/serve.ts');
+
   const work = (duties: Duties) => async () => {
+    const { run } = await serving();
     const running = await run(parseConfig(env), duties, log, () => new Date());
     // Before it says that it is there: who waits for that may send a signal at once.
     const stopped = untilSignal();
@@ -102,6 +105,7 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
       const config = parseConfig(env);
       const connections = await openConnections(config, log, { attach: true });
       try {
+        const { migrateTo } = await serving();
         await migrateTo(connections, config, log);
       } finally {
         await connections.close();
