@@ -1,4 +1,4 @@
-/** Why a token was refused. The codes are stable; every one of them is answered with 401. */
+/** Why a token was refused. The codes are stable; src/errors.ts has their statuses. */
 export type TokenProblem =
   'TOKEN_MALFORMED' | 'TOKEN_FORGED' | 'TOKEN_EXPIRED' | 'TOKEN_CLAIMS' | 'TENANT_SUSPENDED';
 

@@ -5,6 +5,7 @@ import { PostGraphileConnectionFilterPreset } from 'postgraphile-plugin-connecti
 import type { Database } from '../db/database.ts';
 import { makePgService } from './pg-service.ts';
 import { KeepIdNamePlugin } from './plugins/keep-id-name.ts';
+import { RefuseUpdateOfNothingPlugin } from './plugins/refuse-update-of-nothing.ts';
 import { makeShowWhatAnyRoleMayDoPlugin } from './plugins/show-what-any-role-may-do.ts';
 import { TaskChangedPlugin } from './plugins/task-changed.ts';
 import { VectorCodecPlugin } from './plugins/vector-codec.ts';
@@ -22,6 +23,7 @@ export function makePreset(database: Database, rolePrefix: string): GraphileConf
       KeepIdNamePlugin,
       VectorCodecPlugin,
       TaskChangedPlugin,
+      RefuseUpdateOfNothingPlugin,
       makeShowWhatAnyRoleMayDoPlugin(rolePrefix),
     ],
     disablePlugins: [

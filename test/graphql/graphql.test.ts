@@ -228,6 +228,37 @@ describe.skipIf(noServer)('GraphQL', () => {
     expect(errors?.[0]?.message).toContain('agents_status_check');
   });
 
+  test('a bug of ours is masked, and the log has it under the id that the client got', async () => {
+    await createAgent('masked');
+    const admin = serverDatabase(fresh.adminUrl);
+    await admin.query({ text: 'alter table app_public.agents rename column specialization to renamed' });
+    const { data, errors } = await query('{ agent(id: "masked") { specialization } }');
+    await admin.query({ text: 'alter table app_public.agents rename column renamed to specialization' });
+    await admin.close();
+    expect(data).toEqual({ agent: null });
+    const requestId = errors?.[0]?.extensions.requestId ?? 'none';
+    expect(errors?.[0]).toMatchObject({ extensions: { code: 'INTERNAL_ERROR' } });
+    expect(errors?.[0]?.message).toContain(requestId);
+    expect(errors?.[0]?.message).not.toContain('specialization');
+    expect(app.logged).toContainEqual(
+      expect.objectContaining({
+        event: 'internal-error',
+        requestId,
+        message: expect.stringContaining('specialization'),
+      }),
+    );
+  });
+
+  test('an update or delete of a row that is not there says so', async () => {
+    for (const mutation of [
+      'deleteAgent(input: {id: "ghost"}) { agent { id } }',
+      'updateAgent(input: {id: "ghost", patch: {name: "x"}}) { agent { id } }',
+    ]) {
+      const { errors } = await query(`mutation { ${mutation} }`);
+      expect(errors?.[0]?.extensions.code).toBe('ROW_NOT_FOUND');
+    }
+  });
+
   test('audit knows the request id that the client sent', async () => {
     const response = await fetch(`${app.url}/graphql`, {
       method: 'POST',

@@ -95,7 +95,7 @@ describe.skipIf(noServer)('the HTTP server', () => {
     });
     await pause(100);
     const closed = own.close();
-    await expect(fetch(`${own.url}/healthz`)).rejects.toThrow();
+    await expect(fetch(`${own.url}/healthz`)).rejects.toThrow('fetch failed');
     expect(await answer).toBe(200);
     const answeredAt = Date.now();
     await closed;
