@@ -27,6 +27,9 @@ export function readBody(request: IncomingMessage, maxBytes: number): Promise<Bu
       else chunks.push(chunk);
     });
     request.on('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
-    request.on('error', reject);
+    // The client went away in the middle: nobody reads the answer, and nothing is wrong here.
+    request.on('error', (error) =>
+      reject(new AppError('MALFORMED_BODY', 'the connection ended before the body did', { cause: error })),
+    );
   });
 }
