@@ -1,5 +1,6 @@
 import { Client } from 'pg';
 import type { ClientConfig } from 'pg';
+import { DatabaseUnavailable } from './database.ts';
 import type { ConnectionEvent } from './postgres.ts';
 import { quoteIdentifier } from './statement.ts';
 
@@ -94,7 +95,9 @@ export class NotificationListener {
       }
     } catch (error) {
       await client.end().catch(() => {});
-      throw error;
+      throw new DatabaseUnavailable(`cannot connect to the database to listen: ${(error as Error).message}`, {
+        cause: error,
+      });
     }
     this.#client = client;
     return client;

@@ -96,10 +96,12 @@ class RoundTrip<Row> {
     wire.stream.cork();
     try {
       const state = statementsOf(wire);
-      if (names.length === 0) {
+      const settingsStatement = names.length > 0 ? preparedSettings(names.length) : undefined;
+      const prepared = this.#statement.prepare ? preparedFor(this.#role, this.#statement.text) : undefined;
+      state.makeRoomFor(wire, settingsStatement, prepared);
+      if (settingsStatement === undefined) {
         this.#settingsDone = true;
       } else {
-        const settingsStatement = preparedSettings(names.length);
         state.parseOnce(wire, settingsStatement);
         wire.bind({
           statement: settingsStatement.name,
@@ -107,8 +109,7 @@ class RoundTrip<Row> {
         });
         wire.execute({});
       }
-      if (this.#statement.prepare) {
-        const prepared = preparedFor(this.#role, this.#statement.text);
+      if (prepared) {
         this.#prepared = prepared;
         state.parseOnce(wire, prepared);
         wire.bind({ statement: prepared.name, values });
@@ -179,9 +180,10 @@ class RoundTrip<Row> {
   }
 
   handleCopyInResponse(connection: Connection): void {
-    (connection as unknown as WireConnection).sendCopyFail(
-      'COPY FROM STDIN needs a stream: use Transaction.copyFrom',
-    );
+    const wire = connection as unknown as WireConnection;
+    wire.sendCopyFail('COPY FROM STDIN needs a stream: use Transaction.copyFrom');
+    // Waiting for data, the server threw the Sync away that was sent with the statement.
+    wire.sync();
   }
 
   handleCopyData(): void {
@@ -233,21 +235,32 @@ class Statements {
     });
   }
 
-  /** Sends Parse unless the connection has the statement already; makes room when it has too many. */
-  parseOnce(wire: WireConnection, prepared: Prepared): void {
-    const fields = this.#known.get(prepared.name);
-    if (fields !== undefined) {
-      this.#known.delete(prepared.name);
-      this.#known.set(prepared.name, fields);
-      return;
-    }
-    if (this.#known.size >= maxPreparedPerConnection) {
-      const oldest = this.#known.keys().next();
-      if (!oldest.done) {
-        this.#known.delete(oldest.value);
-        wire.close({ type: 'S', name: oldest.value });
+  /**
+   * Closes the statements unused for longest so that these fit. Before anything else is sent: after an error the server
+   * skips what follows, a Close, too, and would keep a statement that we take for gone.
+   */
+  makeRoomFor(wire: WireConnection, ...wanted: readonly (Prepared | undefined)[]): void {
+    let missing = 0;
+    for (const prepared of wanted) {
+      if (!prepared) continue;
+      const fields = this.#known.get(prepared.name);
+      if (fields === undefined) {
+        missing += 1;
+      } else {
+        this.#known.delete(prepared.name);
+        this.#known.set(prepared.name, fields);
       }
     }
+    for (const oldest of this.#known.keys()) {
+      if (this.#known.size + missing <= maxPreparedPerConnection) break;
+      this.#known.delete(oldest);
+      wire.close({ type: 'S', name: oldest });
+    }
+  }
+
+  /** Sends Parse unless the connection has the statement already. */
+  parseOnce(wire: WireConnection, prepared: Prepared): void {
+    if (this.#known.has(prepared.name)) return;
     this.#parsing.push(prepared.name);
     wire.parse(prepared);
   }

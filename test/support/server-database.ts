@@ -11,7 +11,8 @@ export function serverDatabase(
   return new PostgresDatabase('server', poolOptions(connectionString, options), onEvent);
 }
 
-function poolOptions(connectionString: string, options: Partial<PoolOptions>): PoolOptions {
+/** Options of a small pool for tests. */
+export function poolOptions(connectionString: string, options: Partial<PoolOptions>): PoolOptions {
   return {
     connectionString,
     applicationName: 'agent_lightning test',

@@ -1,0 +1,326 @@
+import { Readable } from 'node:stream';
+import { DatabaseError } from 'pg';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Database } from '../../src/db/database.ts';
+import type { PoolOptions } from '../../src/db/pool.ts';
+import { sql } from '../../src/db/statement.ts';
+
+/** A database to hold against the contract: empty but for the roles (prefix `lightning`), entered by somebody who may switch to them and make tables. */
+export interface ConformanceTarget {
+  /** A Database of its own pool on it. The suite closes it. */
+  open(options: Partial<PoolOptions>): Database;
+  close(): Promise<void>;
+}
+
+/** What every Database must do, whichever Postgres is behind it. */
+export function describeDatabase(name: string, make: () => Promise<ConformanceTarget>): void {
+  describe(`${name}, as a Database`, () => {
+    let target: ConformanceTarget;
+    /** Has one connection, so that what one statement leaves behind the next would meet. */
+    let one: Database;
+    let many: Database;
+
+    beforeAll(async () => {
+      target = await make();
+      one = target.open({ size: 1, overflow: 0 });
+      many = target.open({ size: 5, overflow: 10 });
+      await one.query(
+        sql`create table public.items (owner name default current_user, id int primary key, data jsonb)`,
+      );
+      await one.query(sql`grant select, insert on public.items to lightning_member, lightning_service`);
+      await one.query(sql`alter table public.items enable row level security`);
+      await one.query(
+        sql`create policy own on public.items to lightning_member, lightning_service using (owner = current_user)`,
+      );
+    });
+    beforeEach(async () => {
+      await one.query(sql`delete from public.items`);
+    });
+    afterAll(async () => {
+      await one?.close();
+      await many?.close();
+      await target?.close();
+    });
+
+    const as = (role: string) => ({ role: `lightning_${role}`, 'app.tenant_id': role });
+    const who = (prepare = false) => ({
+      text: `select current_user as role, current_setting('app.tenant_id', true) as tenant`,
+      prepare,
+    });
+
+    describe('a statement', () => {
+      test('gives rows as objects or arrays, and the count that its command tells', async () => {
+        const statement = sql`select ${1}::int as a, ${'x'}::text as b, ${null}::text as c`;
+        expect(await one.query(statement)).toEqual({ rows: [{ a: 1, b: 'x', c: null }], rowCount: 1 });
+        expect((await one.query({ ...statement, arrayMode: true })).rows).toEqual([[1, 'x', null]]);
+        expect(await one.query(sql`insert into items (id) select generate_series(1, 3)`)).toEqual({
+          rows: [],
+          rowCount: 3,
+        });
+        expect((await one.query(sql`set local work_mem to '4MB'`)).rowCount).toBeNull();
+        expect(await one.query({ text: '' })).toEqual({ rows: [], rowCount: null });
+      });
+
+      test('takes and gives every kind of value', async () => {
+        const bytes = Buffer.from([0, 255, 10]);
+        const moment = new Date('2026-01-02T03:04:05.678Z');
+        const { rows } = await one.query(
+          sql`select ${{ a: [1, 'ü'] }}::jsonb as json, ${[1, 2]}::int[] as list, ${bytes}::bytea as bytes,
+            ${moment}::timestamptz as moment, ${true}::boolean as flag, ${'9007199254740993'}::bigint as big`,
+        );
+        expect(rows).toEqual([
+          { json: { a: [1, 'ü'] }, list: [1, 2], bytes, moment, flag: true, big: '9007199254740993' },
+        ]);
+      });
+
+      test('of a megabyte each way arrives whole', async () => {
+        const text = 'ä'.repeat(500_000);
+        expect((await one.query(sql`select ${text}::text as text`)).rows).toEqual([{ text }]);
+      });
+
+      test('has its settings, and the next one on the same connection has none', async () => {
+        const none = await one.query<{ role: string; tenant: string | null }>(who());
+        for (const prepare of [false, true]) {
+          expect((await one.queryWith(as('member'), who(prepare))).rows).toEqual([
+            { role: 'lightning_member', tenant: 'member' },
+          ]);
+          const next = await one.query<{ role: string; tenant: string | null }>(who(prepare));
+          expect(next.rows[0]?.role).toBe(none.rows[0]?.role);
+          // A setting that was local once is empty afterwards, not unset.
+          expect(next.rows[0]?.tenant ?? '').toBe('');
+        }
+      });
+
+      test('that fails rejects with what Postgres says, changes nothing and leaves the connection as it was', async () => {
+        for (const prepare of [false, true]) {
+          const failing = one.queryWith(as('member'), {
+            text: 'insert into items (id) select 1 / (3 - n) from generate_series(1, 3) n',
+            prepare,
+          });
+          await expect(failing).rejects.toBeInstanceOf(DatabaseError);
+          await expect(failing).rejects.toMatchObject({ code: expect.stringMatching(/^(22012|23505)$/) });
+          expect((await one.query(sql`select * from items`)).rows).toEqual([]);
+          expect((await one.query<{ role: string }>(who(prepare))).rows[0]?.role).not.toBe(
+            'lightning_member',
+          );
+        }
+        await expect(one.query(sql`select nonsense`)).rejects.toMatchObject({ code: '42703' });
+        await expect(one.query(sql`selekt`)).rejects.toMatchObject({ code: '42601' });
+        expect((await one.query(sql`select 1 as one`)).rows).toEqual([{ one: 1 }]);
+      });
+
+      test('does not run when its settings are refused', async () => {
+        await expect(
+          one.queryWith({ role: 'nobody_of_this_name' }, sql`insert into items (id) values (1)`),
+        ).rejects.toMatchObject({ code: expect.stringMatching(/^(22023|42704)$/) });
+        expect((await one.query(sql`select * from items`)).rows).toEqual([]);
+      });
+
+      test('with a value that cannot be sent rejects before anything is sent', async () => {
+        const circular: Record<string, unknown> = {};
+        circular['self'] = circular;
+        await expect(one.queryWith(as('member'), sql`select ${circular}::jsonb`)).rejects.toThrow(
+          /circular/i,
+        );
+        await expect(
+          one.query(
+            sql`select ${{
+              toPostgres: () => {
+                throw new Error('will not');
+              },
+            }}::text`,
+          ),
+        ).rejects.toThrow('will not');
+        expect((await one.query(sql`select 1 as one`)).rows).toEqual([{ one: 1 }]);
+      });
+
+      test('is not a copy, and says so instead of waiting for ever', async () => {
+        await expect(one.query(sql`copy items from stdin`)).rejects.toThrow(/copy/i);
+        expect((await one.query(sql`select 1 as one`)).rows).toEqual([{ one: 1 }]);
+      });
+    });
+
+    describe('a prepared statement', () => {
+      test('of two roles on one connection gives each its own rows', async () => {
+        const insert = { text: 'insert into items (id) values ($1)', prepare: true };
+        const select = { text: 'select id from items', prepare: true };
+        for (let n = 0; n < 10; n++) {
+          await one.queryWith(as('member'), { ...insert, values: [2 * n] });
+          await one.queryWith(as('service'), { ...insert, values: [2 * n + 1] });
+        }
+        for (let round = 0; round < 8; round++) {
+          const member = await one.queryWith<{ id: number }>(as('member'), select);
+          const service = await one.queryWith<{ id: number }>(as('service'), select);
+          expect(member.rows).toHaveLength(10);
+          expect(member.rows.filter((row) => row.id % 2 === 1)).toEqual([]);
+          expect(service.rows).toHaveLength(10);
+          expect(service.rows.filter((row) => row.id % 2 === 0)).toEqual([]);
+        }
+      });
+
+      test('whose table changed is prepared again, by itself', async () => {
+        const select = { text: 'select * from changing', prepare: true };
+        await one.query(sql`create table public.changing as select 1 as a`);
+        await one.query(sql`grant select on public.changing to lightning_member`);
+        for (let round = 0; round < 7; round++) await one.queryWith(as('member'), select);
+        await one.query(sql`alter table changing add column b int default 2`);
+        expect((await one.queryWith(as('member'), select)).rows).toEqual([{ a: 1, b: 2 }]);
+        await one.query(sql`alter table changing rename column b to c`);
+        expect((await one.queryWith(as('member'), select)).rows).toEqual([{ a: 1, c: 2 }]);
+        await one.query(sql`drop table changing`);
+      });
+
+      test('may be one of more than a connection keeps', async () => {
+        for (let round = 0; round < 2; round++) {
+          for (let n = 0; n < 300; n++) {
+            const { rows } = await one.queryWith(as('member'), { text: `select ${n} as n`, prepare: true });
+            expect(rows).toEqual([{ n }]);
+          }
+        }
+      });
+
+      test('makes room even when the settings before it are refused', async () => {
+        const text = (n: number) => `select ${n} as kept`;
+        for (let n = 0; n < 260; n++) await one.query({ text: text(n), prepare: true });
+        for (let n = 1000; n < 1020; n++) {
+          await expect(
+            one.queryWith({ role: 'nobody_of_this_name' }, { text: text(n), prepare: true }),
+          ).rejects.toBeInstanceOf(DatabaseError);
+        }
+        for (let n = 0; n < 260; n++)
+          expect((await one.query({ text: text(n), prepare: true })).rows).toEqual([{ kept: n }]);
+      });
+    });
+
+    test('a hundred statements of two roles at once are not mixed', async () => {
+      const results = await Promise.all(
+        Array.from({ length: 100 }, async (_, n) => {
+          const role = n % 2 ? 'member' : 'service';
+          const { rows } = await many.queryWith<{ role: string; n: number }>(as(role), {
+            text: 'select current_user as role, $1::int as n',
+            values: [n],
+            prepare: n % 3 > 0,
+          });
+          return [rows[0]?.role === `lightning_${role}`, rows[0]?.n === n];
+        }),
+      );
+      expect(results.filter(([role, n]) => !role || !n)).toEqual([]);
+      expect(many.poolState()).toMatchObject({ waiting: 0 });
+    });
+
+    describe('a transaction', () => {
+      test('holds its settings for all of its statements, and leaves none', async () => {
+        const roles = await one.transaction(as('member'), async (t) => {
+          const first = await t.query<{ role: string }>(who(true));
+          await t.query(sql`insert into items (id) values (1)`);
+          const second = await t.query<{ role: string }>(who(true));
+          return [first.rows[0]?.role, second.rows[0]?.role];
+        });
+        expect(roles).toEqual(['lightning_member', 'lightning_member']);
+        expect((await one.query<{ role: string }>(who(true))).rows[0]?.role).not.toBe('lightning_member');
+        expect((await one.query(sql`select owner, id from items`)).rows).toEqual([
+          { owner: 'lightning_member', id: 1 },
+        ]);
+      });
+
+      test('is undone when its work throws, and rejects with that', async () => {
+        const reason = new Error('changed my mind');
+        await expect(
+          one.transaction({}, async (t) => {
+            await t.query(sql`insert into items (id) values (1)`);
+            throw reason;
+          }),
+        ).rejects.toBe(reason);
+        await expect(
+          one.transaction({}, async (t) => {
+            await t.query(sql`insert into items (id) values (1)`);
+            await t.query(sql`select 1 / 0`);
+          }),
+        ).rejects.toMatchObject({ code: '22012' });
+        expect((await one.query(sql`select * from items`)).rows).toEqual([]);
+      });
+
+      test('lives on when a savepoint in it fails, nested ones too', async () => {
+        await one.transaction(as('member'), async (t) => {
+          await t.query(sql`insert into items (id) values (1)`);
+          await expect(
+            t.savepoint(async (outer) => {
+              await outer.query(sql`insert into items (id) values (2)`);
+              await expect(
+                outer.savepoint((inner) => inner.query(sql`insert into items (id) values (1)`)),
+              ).rejects.toMatchObject({ code: '23505' });
+              await outer.savepoint((inner) => inner.query(sql`insert into items (id) values (3)`));
+              throw new Error('undo outer');
+            }),
+          ).rejects.toThrow('undo outer');
+          expect(await t.savepoint(async (s) => (await s.query<{ role: string }>(who())).rows[0]?.role)).toBe(
+            'lightning_member',
+          );
+          await t.query(sql`insert into items (id) values (4)`);
+        });
+        expect((await one.query(sql`select id from items order by id`)).rows).toEqual([{ id: 1 }, { id: 4 }]);
+      });
+
+      test('loads a copy', async () => {
+        const load = (lines: string[]) =>
+          one.transaction({}, (t) => t.copyFrom('copy items (id) from stdin', Readable.from(lines)));
+        expect(await load(['1\n2\n', '3\n'])).toBe(3);
+        await expect(load(['4\n', 'five\n'])).rejects.toMatchObject({ code: '22P02' });
+        expect((await one.query(sql`select id from items order by id`)).rows).toEqual([
+          { id: 1 },
+          { id: 2 },
+          { id: 3 },
+        ]);
+      });
+    });
+
+    describe('notifications', () => {
+      test('reach whoever listens to their channel, once committed, until they stop', async () => {
+        const got: string[] = [];
+        const others: string[] = [];
+        const stop = await many.listen('con "quoted" formance', (payload) => got.push(payload));
+        const stopOther = await many.listen('another', (payload) => others.push(payload));
+        const notify = (payload: string) => sql`select pg_notify('con "quoted" formance', ${payload})`;
+        await one.query(notify('1'));
+        await one
+          .transaction({}, async (t) => {
+            await t.query(notify('rolled back'));
+            throw new Error('undo');
+          })
+          .catch(() => {});
+        await one.queryWith(as('member'), notify('2'));
+        await expect.poll(() => got).toEqual(['1', '2']);
+        await stop();
+        await one.query(notify('3'));
+        await one.query(sql`select pg_notify('another', 'last')`);
+        await expect.poll(() => others).toEqual(['last']);
+        expect(got).toEqual(['1', '2']);
+        await stopOther();
+      });
+
+      test('reach two who listen to one channel, and the one who stays when the other leaves', async () => {
+        const [first, second]: [string[], string[]] = [[], []];
+        const stopFirst = await many.listen('shared', (payload) => first.push(payload));
+        const stopSecond = await many.listen('shared', (payload) => second.push(payload));
+        await one.query(sql`select pg_notify('shared', 'both')`);
+        await expect.poll(() => [first, second]).toEqual([['both'], ['both']]);
+        await stopFirst();
+        await one.query(sql`select pg_notify('shared', 'one')`);
+        await expect.poll(() => second).toEqual(['both', 'one']);
+        expect(first).toEqual(['both']);
+        await stopSecond();
+      });
+    });
+
+    test('closing waits for what runs, and refuses what comes after', async () => {
+      const closing = target.open({ size: 2, overflow: 0 });
+      const running = closing.query(sql`select pg_sleep(0.2), 'done' as said`);
+      await closing.query(sql`select 1`);
+      const closed = closing.close();
+      expect((await running).rows).toMatchObject([{ said: 'done' }]);
+      await closed;
+      await expect(closing.query(sql`select 1`)).rejects.toThrow(/pool|closed/);
+      await expect(closing.listen('x', () => {})).rejects.toThrow(/closed/);
+    });
+  });
+}
