@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:489926e7e92cdce09bd4603559dc52f0ceca6c72
+--! Hash: sha1:7a1e48c617d29842d479a1368ca0d69b5c2c3499
 --! Message: initial
 
 -- State: schemas, tables, indexes. Behaviour (functions, triggers, policies, grants, views, comments) lives in sql/ and
@@ -314,22 +314,6 @@ begin
 end
 $$;
 --! EndIncluded audit/functions/actor.sql
---! Included audit/functions/pick.sql
--- The members of a JSON object that are named in `names`, e.g. a row's key.
-create or replace function audit.pick(doc jsonb, names text[]) returns jsonb
-language sql immutable strict parallel safe
-return (select jsonb_object_agg(n, doc -> n) from unnest(names) n);
---! EndIncluded audit/functions/pick.sql
---! Included audit/functions/difference.sql
--- The members of a JSON object that another one does not have, or has with another value.
-create or replace function audit.difference(doc jsonb, other jsonb) returns jsonb
-language sql immutable strict parallel safe
-return (
-  select coalesce(jsonb_object_agg(d.key, d.value), '{}')
-  from jsonb_each(doc) d
-  where other -> d.key is distinct from d.value
-);
---! EndIncluded audit/functions/difference.sql
 --! Included audit/functions/digest.sql
 -- A row as the log keeps it: of the columns named in `digested` (secrets, and values that are large and mean nothing to
 -- a reader) only a SHA-256, enough to see that one changed. A column that is absent or null stays so.
@@ -350,6 +334,9 @@ end;
 -- thousand rows costs one insert here.
 -- Arguments: the key columns, the columns to digest (array literals) and the column that holds the tenant. Definer:
 -- nobody may write the log.
+--
+-- The sub-selects stand here three times instead of in functions of their own: functions that contain one are not
+-- inlined, and calling them made an audited insert of one row cost three times as much.
 create or replace function audit.tg__log_rows() returns trigger
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -365,13 +352,17 @@ begin
   if TG_OP = 'INSERT' then
     insert into audit.log (tenant_id, table_name, operation, row_count, key, new_values, subject, role, request_id)
     select
-      n.doc ->> v_tenant_column, v_table, 'insert', 1, audit.pick(n.doc, v_key), audit.digest(n.doc, v_digested),
+      n.doc ->> v_tenant_column, v_table, 'insert', 1,
+      (select jsonb_object_agg(k, n.doc -> k) from unnest(v_key) k),
+      case when v_digested = '{}' then n.doc else audit.digest(n.doc, v_digested) end,
       v_actor.subject, v_actor.role, v_actor.request_id
     from (select to_jsonb(r) as doc from new_rows r) n;
   elsif TG_OP = 'DELETE' then
     insert into audit.log (tenant_id, table_name, operation, row_count, key, old_values, subject, role, request_id)
     select
-      o.doc ->> v_tenant_column, v_table, 'delete', 1, audit.pick(o.doc, v_key), audit.digest(o.doc, v_digested),
+      o.doc ->> v_tenant_column, v_table, 'delete', 1,
+      (select jsonb_object_agg(k, o.doc -> k) from unnest(v_key) k),
+      case when v_digested = '{}' then o.doc else audit.digest(o.doc, v_digested) end,
       v_actor.subject, v_actor.role, v_actor.request_id
     from (select to_jsonb(r) as doc from old_rows r) o;
   else
@@ -379,19 +370,26 @@ begin
       tenant_id, table_name, operation, row_count, key, old_values, new_values, subject, role, request_id
     )
     select
-      c.tenant_id, v_table, 'update', 1, c.key,
-      audit.digest(c.old_changed, v_digested),
-      audit.digest(c.new_changed, v_digested),
+      n.doc ->> v_tenant_column, v_table, 'update', 1, n.key,
+      case when v_digested = '{}' then c.old_values else audit.digest(c.old_values, v_digested) end,
+      case when v_digested = '{}' then c.new_values else audit.digest(c.new_values, v_digested) end,
       v_actor.subject, v_actor.role, v_actor.request_id
     from (
+      select d.doc, (select jsonb_object_agg(k, d.doc -> k) from unnest(v_key) k) as key
+      from (select to_jsonb(r) as doc from new_rows r) d
+    ) n
+    join (
+      select d.doc, (select jsonb_object_agg(k, d.doc -> k) from unnest(v_key) k) as key
+      from (select to_jsonb(r) as doc from old_rows r) d
+    ) o using (key)
+    cross join lateral (
       select
-        n.doc ->> v_tenant_column as tenant_id, n.key,
-        audit.difference(o.doc, n.doc) as old_changed,
-        audit.difference(n.doc, o.doc) as new_changed
-      from (select to_jsonb(r) as doc, audit.pick(to_jsonb(r), v_key) as key from new_rows r) n
-      join (select to_jsonb(r) as doc, audit.pick(to_jsonb(r), v_key) as key from old_rows r) o using (key)
+        jsonb_object_agg(e.key, o.doc -> e.key) as old_values,
+        jsonb_object_agg(e.key, e.value) as new_values
+      from jsonb_each(n.doc) e
+      where e.value is distinct from o.doc -> e.key
     ) c
-    where c.new_changed <> '{}';
+    where c.new_values is not null;
   end if;
   return null;
 end
@@ -1267,8 +1265,6 @@ comment on column audit.log.request_id is 'The API request, as in its X-Request-
 comment on function audit.enable_tracking(regclass, text[], boolean) is 'Puts a table under audit. Can be called again. LTA01 when it has no primary key.';
 comment on function audit.copy_tracking(regclass, regclass) is 'Gives a partition the audit triggers of its parent.';
 comment on function audit.actor() is 'Who is acting: verified subject, role, request id.';
-comment on function audit.pick(jsonb, text[]) is 'The named members of an object.';
-comment on function audit.difference(jsonb, jsonb) is 'The members that the other object has not, or has otherwise.';
 comment on function audit.digest(jsonb, text[]) is 'The object with the named members replaced by their SHA-256.';
 comment on function audit.tg__log_rows() is 'Trigger: a log row per changed row.';
 comment on function audit.tg__log_summary() is 'Trigger: a log row per statement and tenant.';
