@@ -1,4 +1,4 @@
-import { Client, Pool } from 'pg';
+import { Client, DatabaseError, Pool } from 'pg';
 import type { ClientConfig, PoolClient, PoolConfig } from 'pg';
 import { DatabaseUnavailable } from './database.ts';
 
@@ -50,6 +50,9 @@ export class ConnectionPool {
     } as PoolConfig);
     // An idle connection that dies is replaced at the next use; without a listener it would end the process.
     this.#pool.on('error', onError);
+    // One that dies in a caller's hands fails the caller's statement; between two statements, or after the statement
+    // failed and before the release, nobody listens, and that would end the process, too.
+    this.#pool.on('connect', (client) => void client.on('error', () => {}));
   }
 
   /** A connection for the caller alone, until `release`. Rejects with DatabaseUnavailable. */
@@ -108,6 +111,13 @@ export function connectionConfig(options: PoolOptions): ClientConfig {
     ...(options.statementTimeoutMs > 0 ? { statement_timeout: options.statementTimeoutMs } : {}),
     keepAlive: true,
   };
+}
+
+/** Whether the server closes the connection after this error: it must not be given to anybody else. */
+export function endsConnection(error: unknown): boolean {
+  return (
+    error instanceof DatabaseError && (error.severity === 'FATAL' || error.code?.startsWith('57P') === true)
+  );
 }
 
 async function answers(client: PoolClient): Promise<boolean> {

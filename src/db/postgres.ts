@@ -4,7 +4,7 @@ import type { PoolClient } from 'pg';
 import { from as copyFromStdin } from 'pg-copy-streams';
 import type { Database, PoolState, Transaction, TransactionSettings } from './database.ts';
 import { NotificationListener } from './listener.ts';
-import { ConnectionPool, connectionConfig } from './pool.ts';
+import { ConnectionPool, connectionConfig, endsConnection } from './pool.ts';
 import type { PoolOptions } from './pool.ts';
 import { roundTrip } from './round-trip.ts';
 import type { Statement, StatementResult } from './statement.ts';
@@ -37,10 +37,14 @@ export class PostgresDatabase implements Database {
 
   async queryWith<Row>(settings: TransactionSettings, statement: Statement): Promise<StatementResult<Row>> {
     const client = await this.#pool.acquire();
+    let broken = false;
     try {
       return await roundTrip<Row>(client, settings, statement);
+    } catch (error) {
+      broken = endsConnection(error);
+      throw error;
     } finally {
-      this.#pool.release(client);
+      this.#pool.release(client, broken);
     }
   }
 

@@ -1,0 +1,80 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { anonymous, claimsOf } from '../../src/auth/claims.ts';
+import { sessionSettings, withSession } from '../../src/db/session.ts';
+import type { PostgresDatabase } from '../../src/db/postgres.ts';
+import { sql } from '../../src/db/statement.ts';
+import { migratedDatabase } from '../support/db.ts';
+import type { MigratedDatabase } from '../support/db.ts';
+import { testRolePrefix } from '../support/logins.ts';
+import { serverDatabase } from '../support/server-database.ts';
+import { noServer } from '../support/server.ts';
+
+const context = { rolePrefix: testRolePrefix, requestId: 'r-1' };
+
+test('claims amount to four settings, all of them always set', () => {
+  const claims = claimsOf('member', 'acme', 'ann');
+  expect(sessionSettings(claims, context)).toEqual({
+    role: 'lightning_member',
+    'app.tenant_id': 'acme',
+    'request.jwt.claims': claims.json,
+    'app.request_id': 'r-1',
+  });
+  expect(sessionSettings(anonymous, { rolePrefix: 'other' })).toEqual({
+    role: 'other_anon',
+    'app.tenant_id': '',
+    'request.jwt.claims': '{"role":"anon"}',
+    'app.request_id': '',
+  });
+});
+
+describe.skipIf(noServer)('a session', () => {
+  let fresh: MigratedDatabase;
+  let database: PostgresDatabase;
+
+  beforeAll(async () => {
+    fresh = await migratedDatabase();
+    // One connection for everybody: what one leaves behind the next would meet.
+    database = serverDatabase(fresh.urls.api, { size: 1, overflow: 0 });
+  });
+  afterAll(async () => {
+    await database?.close();
+    await fresh?.drop();
+  });
+
+  const as = (subject: string) => withSession(database, claimsOf('service', 'default', subject), context);
+  const look = sql`select current_user::text as role, current_setting('app.tenant_id') as tenant,
+    current_setting('request.jwt.claims')::jsonb ->> 'sub' as subject, current_setting('app.request_id') as request`;
+
+  test('runs a statement as who asks, and the next as who asks next', async () => {
+    for (const subject of ['ann', 'bob', 'ann']) {
+      const seen = { role: 'lightning_service', tenant: 'default', subject, request: 'r-1' };
+      expect((await as(subject).query(look)).rows).toEqual([seen]);
+      const rows = await as(subject).transaction(async (t) => (await t.query(look)).rows);
+      expect(rows).toEqual([seen]);
+    }
+    const none = await withSession(database, anonymous, { rolePrefix: testRolePrefix }).query(look);
+    expect(none.rows).toEqual([{ role: 'lightning_anon', tenant: '', subject: null, request: '' }]);
+  });
+
+  test('is undone by no statement for whoever comes next on the connection', async () => {
+    await as('ann')
+      .query(
+        sql`select set_config('app.tenant_id', 'rival', false), set_config('role', 'lightning_admin', false)`,
+      )
+      .catch(() => {});
+    const { rows } = await as('bob').query(look);
+    expect(rows).toMatchObject([{ role: 'lightning_service', tenant: 'default', subject: 'bob' }]);
+  });
+
+  test('writes as the tenant of its claims without naming it', async () => {
+    await as('ann').query(sql`insert into agents (id, name, model) values ('a', 'A', 'm')`);
+    expect((await as('bob').query(sql`select tenant_id, id from agents`)).rows).toEqual([
+      { tenant_id: 'default', id: 'a' },
+    ]);
+    const other = withSession(database, claimsOf('service', 'nowhere', 'eve'), context);
+    expect((await other.query(sql`select * from agents`)).rows).toEqual([]);
+    await expect(
+      other.query(sql`insert into agents (id, name, model) values ('a', 'A', 'm')`),
+    ).rejects.toMatchObject({ code: '23503', constraint: 'agents_tenant_id_fkey' });
+  });
+});
