@@ -212,6 +212,7 @@ export class Client {
       if (step.prepares) this.statements.add(step.prepares.name, step.prepares.prepared);
       if (step.closes !== undefined) this.statements.delete(step.closes);
     }
+    if (batch.unnamed === 'dropped') this.statements.delete('');
     const consequences = this.session.record(executed, status, failed);
     this.#release(status ?? this.status, status === null && batch !== setUpOnly, failed);
     if (batch === setUpOnly) this.#onSetUp?.();

@@ -2,7 +2,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { EmbeddedEvent } from './embedded-event.ts';
 import { Front } from './front.ts';
-import { connectionString, socketPath, takeLock } from './lock.ts';
+import { socketPath, takeLock } from './lock.ts';
 import { Scheduler } from './scheduler.ts';
 
 export type { EmbeddedEvent } from './embedded-event.ts';

@@ -20,7 +20,9 @@ export const untouched: Loaded = { key: '', residues: new Set(), owner: null, un
  * One thing for the engine to do: a client's batch, or what has to be done before or after one. `ran`: its result has come.
  */
 export type Item = (
-  | { readonly purpose: 'batch' | 'restore'; readonly client: Client }
+  | { readonly purpose: 'batch'; readonly client: Client }
+  /** Makes statements that the client has prepared; `unnamed` if that one is among them. */
+  | { readonly purpose: 'restore'; readonly client: Client; readonly unnamed: boolean }
   | { readonly purpose: 'switch'; readonly client: Client; readonly after: Loaded }
   | { readonly purpose: 'tidy' | 'rollback' }
 ) & { readonly parts: readonly Uint8Array[]; ran: boolean };
@@ -48,7 +50,8 @@ export function groupOf(
   situation: Situation,
 ): { readonly items: readonly Item[]; readonly taken: number } {
   const items: Item[] = tidying(situation);
-  let { loaded } = situation;
+  // A simple Query takes the unnamed statement away.
+  let loaded = items.length > 0 ? { ...situation.loaded, unnamed: null } : situation.loaded;
   let taken = 0;
   let bytes = 0;
   for (const client of waiting) {
@@ -62,9 +65,12 @@ export function groupOf(
       loaded = restored.after;
     }
     const lost = client.engineNumber === situation.engineNumber ? [] : client.statements.named();
-    const unnamed = batch.needsUnnamed && loaded.unnamed !== client ? [unnamedOf(client)] : [];
-    const restore = [...lost.flatMap(({ restore: parts }) => [...parts, sync]), ...unnamed.flat()];
-    if (restore.length > 0) items.push({ purpose: 'restore', client, parts: restore, ran: false });
+    const unnamed = batch.needsUnnamed && loaded.unnamed !== client;
+    const parts = [
+      ...lost.flatMap(({ restore }) => [...restore, sync]),
+      ...(unnamed ? unnamedOf(client) : []),
+    ];
+    if (parts.length > 0) items.push({ purpose: 'restore', client, unnamed, parts, ran: false });
     items.push({ purpose: 'batch', client, parts: batch.parts, ran: false });
     if (batch.unnamed !== 'untouched') {
       loaded = { ...loaded, unnamed: batch.unnamed === 'parsed' ? client : null };

@@ -1,7 +1,7 @@
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { hostname } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 
 /** Who has a data directory open. */
 export interface LockOwner {
@@ -26,18 +26,13 @@ export function socketPath(dataDirectory: string): string {
   return join(dataDirectory, '.s.PGSQL.5432');
 }
 
-/** How node-postgres, psql and graphile-migrate reach the database of a data directory: as superuser `postgres`. */
-export function connectionString(dataDirectory: string): string {
-  return `postgres://postgres@localhost/postgres?host=${encodeURIComponent(resolve(dataDirectory))}`;
-}
-
-/** The living owner of a data directory, and how to work through it; null: nobody has it open. */
-export async function readLock(
-  dataDirectory: string,
-): Promise<(LockOwner & { readonly connectionString: string }) | null> {
+/**
+ * The living owner of a data directory; null: nobody has it open. A command that finds one works through its socket
+ * (`embeddedConnectionString`).
+ */
+export async function readLock(dataDirectory: string): Promise<LockOwner | null> {
   const owner = readOwner(lockPath(dataDirectory));
-  if (!owner || !(await isAlive(owner, dataDirectory))) return null;
-  return { ...owner, connectionString: connectionString(dataDirectory) };
+  return owner && (await isAlive(owner, dataDirectory)) ? owner : null;
 }
 
 /**
@@ -169,15 +164,15 @@ function processStart(pid: number): string | null {
 }
 
 function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
+  return new Promise((settle) => {
     const socket = createConnection(path);
-    const settle = (alive: boolean) => {
+    const end = (alive: boolean) => {
       socket.destroy();
-      resolve(alive);
+      settle(alive);
     };
-    socket.once('connect', () => settle(true));
-    socket.once('error', () => settle(false));
-    socket.setTimeout(2000, () => settle(false));
+    socket.once('connect', () => end(true));
+    socket.once('error', () => end(false));
+    socket.setTimeout(2000, () => end(false));
   });
 }
 

@@ -28,6 +28,13 @@ export function copyStalled(idleMs: number): string {
   return `no data came for ${Math.round(idleMs / 1000)} s, and the embedded database runs one transaction at a time`;
 }
 
+/** Said to the operator only: the client does not read. */
+export const notRead: Report = {
+  severity: 'FATAL',
+  code: '08006',
+  message: 'terminating connection because the client stopped reading its result',
+};
+
 export const statementTimeout: Report = {
   severity: 'ERROR',
   code: '57014',

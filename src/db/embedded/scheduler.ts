@@ -13,6 +13,7 @@ import {
   crashed,
   engineGone,
   idleInTransaction,
+  notRead,
   notRestored,
   outcomeUnknown,
   sessionLost,
@@ -264,11 +265,14 @@ export class Scheduler implements Executor {
         break;
       case 'restore':
         item.client.engineNumber = this.#engineNumber;
+        this.#loaded = { ...this.#loaded, unnamed: item.unnamed && !result.error ? item.client : null };
         break;
       case 'rollback':
         this.#holder = null;
+        this.#loaded = { ...this.#loaded, unnamed: null };
         break;
       case 'tidy':
+        this.#loaded = { ...this.#loaded, unnamed: null };
         break;
       default:
         item satisfies never;
@@ -407,8 +411,9 @@ export class Scheduler implements Executor {
     if (control.waiting === 'input') {
       if (report) client.stopCopying(report.message);
       else if (now - client.heardAt > idleLimit) client.stopCopying(copyStalled(idleLimit));
-    } else if (control.waiting === 'output') {
-      if (report || now - this.#readAt > idleLimit) client.destroy();
+    } else if (control.waiting === 'output' && now - this.#readAt > idleLimit) {
+      client.destroy();
+      this.#options.onEvent({ kind: 'client-ended', code: notRead.code, message: notRead.message });
     } else if (report && this.#options.engine.directory !== null) {
       this.#replaceEngine(engine, report, report.message);
     }

@@ -15,22 +15,30 @@ export interface Token {
 /** The token at or after `offset`, blanks and comments skipped; undefined at the end. */
 export function nextToken(sql: string, offset: number): Token | undefined {
   const start = skipBlanks(sql, offset);
-  if (start >= sql.length) return undefined;
+  return start < sql.length ? tokenAt(sql, start, endOfToken(sql, start)) : undefined;
+}
+
+/** Where the token that starts at `start` ends. Long texts are read by this alone: it allocates nothing. */
+export function endOfToken(sql: string, start: number): number {
   const c = sql.charCodeAt(start);
-  if (isIdentifierStart(c)) return wordOrPrefixedString(sql, start);
-  if (c === quote) return stringToken(sql, start, start, false);
-  if (c === doubleQuote) {
-    const end = endOfQuoted(sql, start + 1, '"');
-    return { kind: 'quoted', text: sql.slice(start + 1, end - 1).replaceAll('""', '"'), start, end };
+  if (isIdentifierStart(c)) {
+    let end = start + 1;
+    while (isIdentifierPart(sql.charCodeAt(end))) end++;
+    if (end - start > 1 || sql.charCodeAt(end) !== quote) return end;
+    // e'..' has backslash escapes; b'..', x'..' and n'..' are strings, too.
+    const prefix = c | 32;
+    if (prefix === 101) return endOfEscaped(sql, end + 1);
+    return prefix === 98 || prefix === 120 || prefix === 110 ? endOfQuoted(sql, end + 1, "'") : end;
   }
-  if (c === dollar) return dollarToken(sql, start);
+  if (c === quote) return endOfQuoted(sql, start + 1, "'");
+  if (c === doubleQuote) return endOfQuoted(sql, start + 1, '"');
+  if (c === dollar) return endOfDollar(sql, start);
   if (isDigit(c)) {
     let end = start + 1;
-    while (end < sql.length && (isIdentifierPart(sql.charCodeAt(end)) || sql[end] === '.')) end++;
-    return { kind: 'number', text: sql.slice(start, end), start, end };
+    while (isIdentifierPart(sql.charCodeAt(end)) || sql.charCodeAt(end) === dot) end++;
+    return end;
   }
-  const end = sql.startsWith('::', start) ? start + 2 : start + 1;
-  return { kind: 'punctuation', text: sql.slice(start, end), start, end };
+  return c === colon && sql.charCodeAt(start + 1) === colon ? start + 2 : start + 1;
 }
 
 /** All tokens between two offsets. */
@@ -50,41 +58,55 @@ export function foldCase(text: string): string {
 }
 
 const quote = 39;
+const dot = 46;
+const colon = 58;
 const doubleQuote = 34;
 const dollar = 36;
 const dash = 45;
 const slash = 47;
 const star = 42;
 
-function wordOrPrefixedString(sql: string, start: number): Token {
-  let end = start + 1;
-  while (end < sql.length && isIdentifierPart(sql.charCodeAt(end))) end++;
-  if (end - start === 1 && sql.charCodeAt(end) === quote) {
-    const prefix = sql.charCodeAt(start) | 32;
-    // e'..' has backslash escapes, b'..' x'..' n'..' have none.
-    if (prefix === 101) return stringToken(sql, start, end, true);
-    if (prefix === 98 || prefix === 120 || prefix === 110) return stringToken(sql, start, end, false);
+function tokenAt(sql: string, start: number, end: number): Token {
+  const c = sql.charCodeAt(start);
+  if (sql.charCodeAt(end - 1) === quote && end - start > 1) {
+    const open = sql.indexOf("'", start);
+    return { kind: 'string', text: sql.slice(open + 1, end - 1).replaceAll("''", "'"), start, end };
   }
-  return { kind: 'word', text: foldCase(sql.slice(start, end)), start, end };
+  if (c === quote) return { kind: 'string', text: sql.slice(start + 1, end), start, end };
+  if (isIdentifierStart(c)) return { kind: 'word', text: foldCase(sql.slice(start, end)), start, end };
+  if (c === doubleQuote) {
+    return { kind: 'quoted', text: sql.slice(start + 1, end - 1).replaceAll('""', '"'), start, end };
+  }
+  if (c === dollar) return dollarToken(sql, start, end);
+  return { kind: isDigit(c) ? 'number' : 'punctuation', text: sql.slice(start, end), start, end };
 }
 
-function stringToken(sql: string, start: number, open: number, escapes: boolean): Token {
-  const end = escapes ? endOfEscaped(sql, open + 1) : endOfQuoted(sql, open + 1, "'");
-  return { kind: 'string', text: sql.slice(open + 1, end - 1).replaceAll("''", "'"), start, end };
+function dollarToken(sql: string, start: number, end: number): Token {
+  if (isDigit(sql.charCodeAt(start + 1))) {
+    return { kind: 'parameter', text: sql.slice(start + 1, end), start, end };
+  }
+  const tag = end - start > 1 ? (tagAt(sql, start) ?? '') : '';
+  if (tag === '') return { kind: 'punctuation', text: '$', start, end };
+  const text = sql.slice(start + tag.length, sql.endsWith(tag, end) ? end - tag.length : end);
+  return { kind: 'string', text, start, end };
 }
 
-function dollarToken(sql: string, start: number): Token {
+function endOfDollar(sql: string, start: number): number {
   if (isDigit(sql.charCodeAt(start + 1))) {
     let end = start + 2;
     while (isDigit(sql.charCodeAt(end))) end++;
-    return { kind: 'parameter', text: sql.slice(start + 1, end), start, end };
+    return end;
   }
-  dollarTag.lastIndex = start;
-  const tag = dollarTag.exec(sql)?.[0];
-  if (tag === undefined) return { kind: 'punctuation', text: '$', start, end: start + 1 };
+  const tag = tagAt(sql, start);
+  if (tag === undefined) return start + 1;
   const close = sql.indexOf(tag, start + tag.length);
-  const end = close < 0 ? sql.length : close + tag.length;
-  return { kind: 'string', text: sql.slice(start + tag.length, close < 0 ? sql.length : close), start, end };
+  return close < 0 ? sql.length : close + tag.length;
+}
+
+/** The opening tag of a dollar-quoted string: `$$` or `$name$`. */
+function tagAt(sql: string, start: number): string | undefined {
+  dollarTag.lastIndex = start;
+  return dollarTag.exec(sql)?.[0];
 }
 
 const dollarTag = /\$(?:[A-Za-z_\u0080-\u00ff][A-Za-z_0-9\u0080-\u00ff]*)?\$/y;
@@ -108,7 +130,8 @@ function endOfEscaped(sql: string, offset: number): number {
   return sql.length;
 }
 
-function skipBlanks(sql: string, offset: number): number {
+/** The first offset that is in no blank and no comment. */
+export function skipBlanks(sql: string, offset: number): number {
   let at = offset;
   for (;;) {
     const c = sql.charCodeAt(at);

@@ -1,4 +1,4 @@
-import { nextToken, tokensOf } from './sql-lexer.ts';
+import { endOfToken, foldCase, nextToken, skipBlanks, tokensOf } from './sql-lexer.ts';
 import type { Token } from './sql-lexer.ts';
 
 // What a statement's text does to the session that runs it. Texts, and the names in what is found, are latin1 strings
@@ -103,7 +103,10 @@ interface Scanned {
 
 const headLength = 8;
 const interesting = new Set([
+  'atomic',
+  'case',
   'drop',
+  'end',
   'execute',
   'hold',
   'pg_advisory_lock',
@@ -112,7 +115,11 @@ const interesting = new Set([
   'pg_try_advisory_lock',
   'pg_try_advisory_lock_shared',
   'set_config',
+  'temp',
+  'temporary',
 ]);
+/** First letter and length of interesting words: no other word of a long text is looked at. */
+const shapes = new Set([...interesting].map((word) => word.charCodeAt(0) * 64 + word.length));
 const noWords: ReadonlySet<string> = new Set();
 
 function scanStatement(sql: string, start: number): Scanned {
@@ -121,31 +128,41 @@ function scanStatement(sql: string, start: number): Scanned {
   let parentheses = 0;
   // Bodies of `begin atomic ... end` contain semicolons; `case ... end` nests in them.
   let block = 0;
-  let previous = '';
-  let at = start;
-  for (;;) {
-    const token = nextToken(sql, at);
-    if (!token) return { head, words: words ?? noWords, end: sql.length };
-    at = token.end;
-    if (token.kind === 'punctuation') {
-      if (token.text === '(') parentheses++;
-      else if (token.text === ')') parentheses--;
-      else if (token.text === ';' && parentheses <= 0 && block === 0) {
-        return { head, words: words ?? noWords, end: token.start };
+  let previousStart = start;
+  let previousEnd = start;
+  for (let at = skipBlanks(sql, start); at < sql.length;) {
+    const end = endOfToken(sql, at);
+    const c = sql.charCodeAt(at);
+    if (c === openParenthesis) parentheses++;
+    else if (c === closeParenthesis) parentheses--;
+    else if (c === semicolon && parentheses <= 0 && block === 0) {
+      return { head, words: words ?? noWords, end: at };
+    } else if (shapes.has((c | 32) * 64 + end - at)) {
+      const word = foldCase(sql.slice(at, end));
+      if (word === 'atomic' || word === 'case' || word === 'end') {
+        if (word === 'atomic' && foldCase(sql.slice(previousStart, previousEnd)) === 'begin') block = 1;
+        else if (block > 0) block += word === 'case' ? 1 : word === 'end' ? -1 : 0;
+      } else if (word === 'temp' || word === 'temporary') {
+        const into = foldCase(sql.slice(previousStart, previousEnd)) === 'into';
+        if (into) (words ??= new Set()).add('into temp');
+      } else if (interesting.has(word)) {
+        (words ??= new Set()).add(word);
       }
-    } else if (token.kind === 'word') {
-      if (interesting.has(token.text)) (words ??= new Set()).add(token.text);
-      if ((token.text === 'temp' || token.text === 'temporary') && previous === 'into') {
-        (words ??= new Set()).add('into temp');
-      }
-      if (token.text === 'atomic' && previous === 'begin') block = 1;
-      else if (block > 0 && token.text === 'case') block++;
-      else if (block > 0 && token.text === 'end') block--;
     }
-    if (head.length < headLength) head.push(token);
-    previous = token.text;
+    if (head.length < headLength) {
+      const token = nextToken(sql, at);
+      if (token) head.push(token);
+    }
+    previousStart = at;
+    previousEnd = end;
+    at = skipBlanks(sql, end);
   }
+  return { head, words: words ?? noWords, end: sql.length };
 }
+
+const openParenthesis = 40;
+const closeParenthesis = 41;
+const semicolon = 59;
 
 function factsOf(sql: string, { head, words, end }: Scanned): Facts {
   const first = head[0];
@@ -305,8 +322,11 @@ function other(sql: string, head: readonly Token[], words: ReadonlySet<string>, 
   if (first === 'do' || first === 'call')
     return effect({ kind: 'residue', residue: 'effects of a procedure' });
   const edits = words.has('execute') ? executeEdits(sql, head, end) : [];
+  // Before the object's kind: `create [or replace] [local] temp table`.
+  const kind = head.findIndex((t) => isWord(t, 'table') || isWord(t, 'view') || isWord(t, 'sequence'));
   const temporary =
-    first === 'create' && head.slice(1, 5).some((t) => isWord(t, 'temp') || isWord(t, 'temporary'));
+    first === 'create' &&
+    head.slice(1, Math.max(kind, 0)).some((t) => isWord(t, 'temp') || isWord(t, 'temporary'));
   const effects = words.size > 0 || temporary ? callEffects(sql, head, words, end) : [];
   if (temporary && !(words.has('drop') && dropsAtCommit(sql, head, end))) {
     effects.push({ kind: 'residue', residue: 'temporary tables' });
