@@ -1,7 +1,8 @@
-import { DatabaseError, Result, types } from 'pg';
+import { DatabaseError } from 'pg';
 import { prepareValue } from 'pg/lib/utils.js';
 import type { Connection, FieldDef, PoolClient } from 'pg';
 import type { TransactionSettings } from './database.ts';
+import { RowShape } from './row-shape.ts';
 import type { Statement, StatementResult } from './statement.ts';
 
 /** Prepared statements kept per connection; the one unused for longest is closed when one more is needed. */
@@ -63,7 +64,9 @@ class RoundTrip<Row> {
   readonly #role: string;
   readonly #resolve: (result: StatementResult<Row>) => void;
   readonly #reject: (error: Error) => void;
-  readonly #result: InternalResult<Row>;
+  readonly #rows: Row[] = [];
+  #shape: RowShape | null = null;
+  #rowCount: number | null = null;
   #prepared: Prepared | undefined;
   #settingsDone = false;
   #failure: Error | undefined;
@@ -80,7 +83,6 @@ class RoundTrip<Row> {
     this.#role = role;
     this.#resolve = resolve;
     this.#reject = reject;
-    this.#result = new Result(statement.arrayMode ? 'array' : '', types) as unknown as InternalResult<Row>;
   }
 
   submit(connection: Connection): Error | null {
@@ -113,10 +115,9 @@ class RoundTrip<Row> {
         this.#prepared = prepared;
         state.parseOnce(wire, prepared);
         wire.bind({ statement: prepared.name, values });
-        const fields = state.fieldsOf(prepared);
         // What a preparation returns does not change while it lives: described once, then the rows come bare.
-        if (fields) this.#result.addFields(fields);
-        else wire.describe({ type: 'P', name: '' });
+        this.#shape = state.shapeOf(prepared);
+        if (this.#shape === null) wire.describe({ type: 'P', name: '' });
       } else {
         wire.parse({ name: '', text: this.#statement.text });
         state.expectUnnamed();
@@ -132,14 +133,16 @@ class RoundTrip<Row> {
   }
 
   handleRowDescription(message: { fields: FieldDef[] }): void {
-    this.#result.addFields(message.fields);
+    this.#shape = new RowShape(message.fields);
   }
 
   handleDataRow(message: { fields: (string | null)[] }): void {
     // The settings' own row: what was set, known already.
-    if (!this.#settingsDone || this.#failure) return;
+    if (!this.#settingsDone || this.#failure || this.#shape === null) return;
     try {
-      this.#result.rows.push(this.#result.parseRow(message.fields));
+      const { fields } = message;
+      const row = this.#statement.arrayMode ? this.#shape.toArray(fields) : this.#shape.toObject(fields);
+      this.#rows.push(row as Row);
     } catch (error) {
       this.#failure = error instanceof Error ? error : new Error(String(error));
     }
@@ -150,9 +153,14 @@ class RoundTrip<Row> {
       this.#settingsDone = true;
       return;
     }
-    this.#result.addCommandComplete(message);
+    // `INSERT 0 5`, `SELECT 3`; `CREATE TABLE` has no count.
+    const count = / (\d+)$/.exec(message.text)?.[1];
+    if (count !== undefined) this.#rowCount = Number(count);
     if (this.#prepared && connection) {
-      statementsOf(connection as unknown as WireConnection).remember(this.#prepared, this.#result.fields);
+      statementsOf(connection as unknown as WireConnection).remember(
+        this.#prepared,
+        this.#shape ?? RowShape.none,
+      );
     }
   }
 
@@ -172,7 +180,7 @@ class RoundTrip<Row> {
 
   handleReadyForQuery(): void {
     if (this.#failure) this.#reject(this.#failure);
-    else this.#resolve({ rows: this.#result.rows, rowCount: this.#result.rowCount });
+    else this.#resolve({ rows: this.#rows, rowCount: this.#rowCount });
   }
 
   handlePortalSuspended(): void {
@@ -225,7 +233,7 @@ function preparedSettings(count: number): Prepared {
 
 /** What one connection has prepared, in order of use, with what each returns (null: not described yet). */
 class Statements {
-  readonly #known = new Map<string, FieldDef[] | null>();
+  readonly #known = new Map<string, RowShape | null>();
   readonly #parsing: (string | null)[] = [];
 
   constructor(wire: WireConnection) {
@@ -270,12 +278,13 @@ class Statements {
     this.#parsing.push(null);
   }
 
-  fieldsOf(prepared: Prepared): FieldDef[] | null | undefined {
-    return this.#known.get(prepared.name);
+  /** Null: not described yet. */
+  shapeOf(prepared: Prepared): RowShape | null {
+    return this.#known.get(prepared.name) ?? null;
   }
 
-  remember(prepared: Prepared, fields: FieldDef[]): void {
-    if (this.#known.get(prepared.name) === null) this.#known.set(prepared.name, fields);
+  remember(prepared: Prepared, shape: RowShape): void {
+    if (this.#known.get(prepared.name) === null) this.#known.set(prepared.name, shape);
   }
 
   /** After an error the server skipped everything up to Sync: no further ParseComplete comes. */
@@ -307,14 +316,4 @@ interface WireConnection {
   sync(): void;
   sendCopyFail(reason: string): void;
   on(event: 'parseComplete', listener: () => void): void;
-}
-
-/** node-postgres' Result with the methods that its own Query uses. */
-interface InternalResult<Row> {
-  readonly rows: Row[];
-  readonly rowCount: number | null;
-  readonly fields: FieldDef[];
-  addFields(fields: FieldDef[]): void;
-  parseRow(fields: (string | null)[]): Row;
-  addCommandComplete(message: { text: string }): void;
 }
