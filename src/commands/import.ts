@@ -1,9 +1,10 @@
 import type { Database } from '../db/database.ts';
-import { importFolder } from '../import/import-folder.ts';
+import { ImportError, importFolder } from '../import/import-folder.ts';
 import type { ImportReport, StoreReport } from '../import/import-folder.ts';
 import { ProgressDisplay } from '../import/progress.ts';
 import type { ProgressStream } from '../import/progress.ts';
 import { QuarantineFile } from '../import/quarantine.ts';
+import { UsageError } from './usage-error.ts';
 
 /** `lightning import FOLDER` */
 export interface ImportCommand {
@@ -23,8 +24,8 @@ export interface ImportCommand {
 
 /**
  * Imports a folder and prints what became of it. Gives back the exit status: 0 when every item is stored or in the
- * quarantine file; 1 when the counts do not add up or the database does not hold what the files say. Throws ImportError
- * when there is nothing to import.
+ * quarantine file; 1 when the counts do not add up or the database does not hold what the files say. Throws UsageError
+ * when the folder has nothing to import or the tenant does not exist.
  */
 export async function importCommand(command: ImportCommand): Promise<number> {
   const { database, rolePrefix, folder, tenantId, createMissingAgents, out } = command;
@@ -41,6 +42,8 @@ export async function importCommand(command: ImportCommand): Promise<number> {
       onRefused: (refusals) => quarantine.add(refusals),
       onProgress: (progress) => display.show(progress),
     });
+  } catch (error) {
+    throw error instanceof ImportError ? new UsageError(error.message, { cause: error }) : error;
   } finally {
     display.end();
   }
@@ -77,7 +80,7 @@ function formatStore(report: StoreReport): string[] {
     `${store}: ${files} ${files === 1 ? 'file' : 'files'}; ${inserted} rows are new, ${stored - inserted} were there already`,
   ];
   if (createdAgents.length > 0) {
-    lines.push(`${store}: made ${createdAgents.length} missing agents: ${createdAgents.join(', ')}`);
+    lines.push(`${store}: made the agents that have no definition: ${createdAgents.join(', ')}`);
   }
   if (differing.length > 0) {
     const shown = differing.slice(0, shownRows).map(({ id, columns }) => `${id} (${columns.join(', ')})`);

@@ -82,7 +82,9 @@ export async function loadFile(
       if (!row) throw new Error(`${path}: the database gives back a row ${ordinal} that it was not given`);
       const inserted = before[ordinal]?.stored_id === null;
       if (id === null) {
-        const reason = reasons.get(ordinal) ?? 'its id, and the one derived from it, belong to other rows';
+        const reason =
+          reasons.get(ordinal) ??
+          'Postgres took it without an error and has not stored it: its id, and the one derived from it, belong to other rows, or a trigger drops it';
         refusals.push(refuseItem(path, row, reason));
       } else if (inserted && differs.length > 0) {
         throw new Error(`${path}: ${id} was stored, but is not what the file says in ${differs.join(', ')}`);

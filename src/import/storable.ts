@@ -19,7 +19,7 @@ export function textProblem(what: string, text: string, longest?: number): strin
 
 /** Why Postgres would not store a value as jsonb, naming the place in it, or null. */
 export function jsonProblem(what: string, value: JsonValue, depth = 0): string | null {
-  if (depth > deepest) return `${what} is nested deeper than ${deepest}`.slice(0, 200);
+  if (depth > deepest) return `${what.split('[')[0]?.split('.')[0]} is nested deeper than ${deepest}`;
   if (typeof value === 'string') return textProblem(what, value);
   if (typeof value === 'number' || isExactNumber(value)) return numberProblem(what, numberText(value));
   if (Array.isArray(value)) {

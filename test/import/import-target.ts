@@ -1,0 +1,59 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Client } from 'pg';
+import { parseConfig } from '../../src/config.ts';
+import type { Database } from '../../src/db/database.ts';
+import { migrate } from '../../src/db/migrations.ts';
+import { openConnections, operatorDatabase } from '../../src/open-database.ts';
+import { migratedDatabase } from '../support/db.ts';
+import { serverDatabase } from '../support/server-database.ts';
+
+/** A migrated database to import into, as the command gets it. */
+export interface ImportTarget {
+  /** Of the login that `lightning import` uses: on the server a plain one. */
+  readonly database: Database;
+  /** Superuser: for what a test arranges and looks at. */
+  readonly admin: Client;
+  close(): Promise<void>;
+}
+
+export async function onServer(): Promise<ImportTarget> {
+  const made = await migratedDatabase();
+  const database = serverDatabase(made.urls.migrate);
+  const admin = await connected(made.adminUrl);
+  return {
+    database,
+    admin,
+    close: async () => {
+      await admin.end();
+      await database.close();
+      await made.drop();
+    },
+  };
+}
+
+export async function onEmbedded(): Promise<ImportTarget> {
+  const directory = await mkdtemp(path.join(tmpdir(), 'lt-import-'));
+  const config = parseConfig({ DATA_DIR: directory });
+  const connections = await openConnections(config, () => {}, { attach: false });
+  await migrate({ connectionString: connections.api, rolePrefix: config.rolePrefix, log: () => {} });
+  const database = operatorDatabase(connections, config, () => {});
+  const admin = await connected(connections.api);
+  return {
+    database,
+    admin,
+    close: async () => {
+      await admin.end();
+      await database.close();
+      await connections.close();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+async function connected(connectionString: string): Promise<Client> {
+  const client = new Client({ connectionString });
+  await client.connect();
+  return client;
+}

@@ -1,0 +1,41 @@
+import { PassThrough } from 'node:stream';
+import { expect, it } from 'vitest';
+import { ProgressDisplay } from '../../src/import/progress.ts';
+
+const display = (isTTY: boolean) => {
+  const stream = Object.assign(new PassThrough(), { isTTY });
+  let now = 0;
+  const shown = new ProgressDisplay(stream, () => now);
+  return {
+    at: (ms: number, done: number) => {
+      now = ms;
+      shown.show({ done, total: 100, file: 'f.json' });
+      return String(stream.read() ?? '');
+    },
+    end: () => shown.end(),
+  };
+};
+
+it('says nothing of what takes less than two seconds', () => {
+  const { at } = display(false);
+  expect([at(0, 1), at(1_999, 50)]).toEqual(['', '']);
+});
+
+it('writes a line now and then where there is no terminal', () => {
+  const { at } = display(false);
+  expect([at(2_000, 10), at(2_100, 20), at(7_000, 60)]).toEqual([
+    '10 of 100 items (f.json)\n',
+    '',
+    '60 of 100 items (f.json)\n',
+  ]);
+});
+
+it('draws a bar on a terminal', () => {
+  const { at, end } = display(true);
+  try {
+    at(0, 1);
+    expect(at(2_000, 10)).toContain('10 of 100 items');
+  } finally {
+    end();
+  }
+});
