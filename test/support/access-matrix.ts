@@ -65,8 +65,13 @@ const relations: readonly Relation[] = [
 /**
  * Tries every command on every table, view and on a partition of each kind, as each of the actors; nothing stays.
  * A line per table and actor, in columns; lines of actors that reach nothing of a table are left out.
+ * `names` keeps to some actors, `table` to one table and the views of its rows.
  */
-export async function accessMatrix(world: TwoTenants, names?: readonly ActorName[]): Promise<string> {
+export async function accessMatrix(
+  world: TwoTenants,
+  names?: readonly ActorName[],
+  table?: string,
+): Promise<string> {
   const partitions = await Promise.all(
     ['app_public.metrics', 'audit.log'].map(async (parent) => {
       const whole = relations.find((r) => r.name === parent);
@@ -76,7 +81,9 @@ export async function accessMatrix(world: TwoTenants, names?: readonly ActorName
   );
   const lines = [['table', 'actor', ...commands]];
   const counts = await countRows(world, [...relations, ...partitions]);
-  const targets: readonly (Relation & { readonly shown?: string })[] = [...relations, ...partitions];
+  const targets: readonly (Relation & { readonly shown?: string })[] = [...relations, ...partitions].filter(
+    ({ name, countedIn }) => !table || name === table || countedIn === table,
+  );
   const columns = new Map<string, Map<string, Reach[]>>();
   for (const actor of world.actors.filter(({ name }) => !names || names.includes(name))) {
     await tryAs(actor, async (transaction) => {
