@@ -51,6 +51,12 @@ test('a file that cannot be loaded, a failed hook and a stray error count as fai
   expect(await lastLine()).toBe('1 passed, 3 failed, 1 skipped');
 });
 
+test('a run whose global setup fails counts one failure, and no test', async () => {
+  await write('one.test.ts', `import { test } from 'vitest'; test('never run', () => {});`);
+  await write('setup.ts', `export const setup = () => { throw new Error('no server'); };`);
+  expect(await lastLine()).toBe('0 passed, 1 failed, 0 skipped');
+});
+
 test('a run without a server repeats at its end what it skipped and why', async () => {
   await write('one.test.ts', `import { test } from 'vitest'; test.skipIf(true)('needs a server', () => {});`);
   await write(

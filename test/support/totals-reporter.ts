@@ -1,5 +1,5 @@
 import type { SerializedError } from 'vitest';
-import type { Reporter, TestModule, Vitest } from 'vitest/node';
+import type { Reporter, TestModule, TestRunEndReason, Vitest } from 'vitest/node';
 import { skippedNotice } from './postgres/skipped-notice.ts';
 
 /**
@@ -14,8 +14,14 @@ export class TotalsReporter implements Reporter {
     this.#vitest = vitest;
   }
 
-  onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly SerializedError[]): void {
+  onTestRunEnd(
+    modules: readonly TestModule[],
+    unhandledErrors: readonly SerializedError[],
+    reason: TestRunEndReason,
+  ): void {
     const totals = countTests(modules, unhandledErrors.length);
+    // Global setup fails before there is a test to count, and its error is not among the unhandled ones.
+    if (reason === 'failed' && totals.failed === 0) totals.failed = 1;
     const server = this.#vitest?.getProvidedContext().server;
     if (server?.kind === 'unavailable') console.log(skippedNotice(server.reason));
     console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
