@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Client } from 'pg';
@@ -61,6 +61,18 @@ describe.skipIf(noServer || !readyServer().binDirectory || !('lacking' in instal
           /^no Postgres 17 with pgvector here .* none to be had from Debian .*apt-config/,
         ),
       });
+    });
+
+    test('is never replaced once finished, since servers may run from it: the reason says to remove it', async () => {
+      await writeFile(join(folder, 'built-for'), folder);
+      await rm(join(folder, 'usr', 'lib', 'postgresql', '17', 'bin'));
+      expect(await provide()).toMatchObject({
+        kind: 'unavailable',
+        reason: expect.stringMatching(
+          /does not run here .*; remove .*postgres-17 to have it downloaded anew$/,
+        ),
+      });
+      expect(await readdir(folder)).toContain('built-for');
     });
 
     test('is not used when it was built for another place, as in a checkout that moved', async () => {

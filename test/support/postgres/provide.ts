@@ -139,7 +139,7 @@ async function findBinaries({ env, user, say, cache }: Search): Promise<Binaries
   try {
     await publishFolder(
       folder,
-      async () => !('lacking' in (await inspectFolder(folder, user))),
+      () => isFinished(folder),
       (unfinished) => buildFolder(unfinished, folder, env, say),
     );
   } catch (error) {
@@ -149,8 +149,12 @@ async function findBinaries({ env, user, say, cache }: Search): Promise<Binaries
     );
   }
   const built = await inspectFolder(folder, user);
-  if ('lacking' in built)
-    throw new Error(`Postgres from Debian does not run on this machine: ${built.lacking}`);
+  // Not replaced by itself: others may be running from it, and what is wrong may be this machine.
+  if ('lacking' in built) {
+    throw new Error(
+      `Postgres from Debian does not run here (${built.lacking}); remove ${folder} to have it downloaded anew`,
+    );
+  }
   return built;
 }
 
@@ -181,7 +185,12 @@ async function inspectFolder(
   folder: string,
   user: ServerUser | undefined,
 ): Promise<Binaries | { readonly lacking: string }> {
-  const place = await readFile(join(folder, placeFile), 'utf8').catch(() => undefined);
-  if (place !== folder) return { lacking: place ? `it was built for ${place}` : `nothing in ${folder}` };
+  if (!(await isFinished(folder))) return { lacking: `nothing finished in ${folder}` };
   return inspectBinaries(join(folder, binariesInFolder), user);
+}
+
+/** Whether all of a download is in the folder, made for the place where it is. */
+async function isFinished(folder: string): Promise<boolean> {
+  const place = await readFile(join(folder, placeFile), 'utf8').catch(() => undefined);
+  return place === folder;
 }
