@@ -24,7 +24,8 @@ export type Item = (
   /** Makes statements that the client has prepared; `unnamed` if that one is among them. */
   | { readonly purpose: 'restore'; readonly client: Client; readonly unnamed: boolean }
   | { readonly purpose: 'switch'; readonly client: Client; readonly after: Loaded }
-  | { readonly purpose: 'tidy' | 'rollback' }
+  | { readonly purpose: 'tidy' }
+  | { readonly purpose: 'rollback' }
 ) & { readonly parts: readonly Uint8Array[]; ran: boolean };
 
 /** Largest group, in items and bytes: what is behind a slow item waits for the watchdog to take it back. */

@@ -36,10 +36,10 @@ const tickMs = 50;
 /** An item of a group that runs longer than this has the items behind it taken back, for their own timeouts to count. */
 const patienceMs = 100;
 /** So many crashes within a minute mean that it would not stop. */
-const largestCrashes = 8;
+const largestCrashes = 6;
 const crashWindowMs = 60_000;
 /** Waits before the starts after the first crash, the second, ... of that minute. */
-const backOffMs = [0, 0, 250, 500, 1000, 2000, 4000, 8000];
+const backOffMs = [0, 0, 250, 500, 1000, 2000];
 /** How long `close` waits for what runs. */
 const drainMs = 5000;
 const goodbyeMs = 20;
@@ -507,8 +507,10 @@ export class Scheduler implements Executor {
     const position = run?.revokedAfter ?? engine.control.position;
     if (run && run.revokedAfter === null) this.#requeue(run, position + 1);
     for (const [index, item] of (run?.items ?? []).entries()) {
-      if (item.ran || item.purpose !== 'batch' || index > position) continue;
+      if (item.ran || index > position || item.purpose === 'tidy' || item.purpose === 'rollback') continue;
       if (index < position) this.#cutOff(item.client, outcomeUnknown);
+      // Its settings ended the engine: not to be tried again.
+      else if (item.purpose !== 'batch') this.#cutOff(item.client, { ...report, severity: 'FATAL' });
       else if (item.client !== holder) item.client.fail(report);
       else item.client.output(errorResponse(report));
     }

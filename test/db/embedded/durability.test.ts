@@ -1,0 +1,233 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { startEmbedded } from '../../../src/db/embedded/embedded.ts';
+import { readLock, takeLock } from '../../../src/db/embedded/lock.ts';
+import { emptyTemplate, sleep, temporaryDatabase } from './temporary-database.ts';
+
+const script = fileURLToPath(new URL('insert-until-killed.ts', import.meta.url));
+let directory: string;
+const processes: ChildProcess[] = [];
+
+let template: Uint8Array;
+let templateFile: string;
+
+beforeAll(async () => {
+  template = await emptyTemplate();
+  templateFile = join(mkdtempSync(join(tmpdir(), 'lightning-')), 'template.tar');
+  writeFileSync(templateFile, template);
+}, 60_000);
+afterAll(() => {
+  rmSync(dirname(templateFile), { recursive: true, force: true });
+});
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'lightning-'));
+});
+afterEach(() => {
+  for (const child of processes.splice(0)) child.kill('SIGKILL');
+  rmSync(directory, { recursive: true, force: true });
+});
+
+/** Starts the inserting process. `acknowledged` is the last id it printed. */
+function startInserting(...args: string[]): {
+  child: ChildProcess;
+  acknowledged: () => number;
+  reaches: (id: number) => Promise<void>;
+} {
+  const child = spawn(process.execPath, [script, directory, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  processes.push(child);
+  let output = '';
+  child.stdout?.on('data', (chunk) => {
+    output += String(chunk);
+  });
+  const acknowledged = () => Number(output.slice(0, output.lastIndexOf('\n')).split('\n').at(-1) ?? 0);
+  const reaches = async (id: number) => {
+    while (acknowledged() < id) {
+      if (child.exitCode !== null) throw new Error('the inserting process ended by itself');
+      await sleep(2);
+    }
+  };
+  return { child, acknowledged, reaches };
+}
+
+const exited = (child: ChildProcess) => new Promise<void>((resolve) => child.once('exit', () => resolve()));
+
+test(
+  'kill -9 in the middle of a thousand inserts loses no acknowledged row',
+  { timeout: 120_000 },
+  async () => {
+    let acknowledged = 0;
+    for (const target of [300, 700, 1000]) {
+      const { child, acknowledged: last, reaches } = startInserting(templateFile);
+      await reaches(target);
+      child.kill('SIGKILL');
+      await exited(child);
+      // The fault struck: the process was still inserting, and its lock is still there.
+      expect(child.signalCode).toBe('SIGKILL');
+      expect(existsSync(join(directory, 'lightning.lock'))).toBe(true);
+      acknowledged = last();
+    }
+    const db = await temporaryDatabase({ dataDirectory: directory, storage: 'disk', template });
+    const client = await db.connect();
+    const { rows } = await client.query(
+      'select count(*)::int as n, max(id)::int as last, min(id)::int as first from public.acknowledged',
+    );
+    expect(rows[0].last).toBeGreaterThanOrEqual(acknowledged);
+    expect(rows[0]).toMatchObject({ first: 1, n: rows[0].last });
+    expect(db.events).toContainEqual(expect.objectContaining({ kind: 'stale-lock' }));
+    // Indexes and tables agree after the recoveries.
+    await client.query('set enable_seqscan = off');
+    expect(
+      (await client.query('select count(*)::int as n from public.acknowledged where id > 0')).rows[0].n,
+    ).toBe(rows[0].n);
+    await db.disconnect();
+    await db.close();
+  },
+);
+
+test(
+  'a process killed during the first start leaves nothing that looks like a database',
+  { timeout: 120_000 },
+  async () => {
+    const { child } = startInserting();
+    const unfinished = join(directory, 'postgres.new');
+    while (!existsSync(join(unfinished, 'base'))) await sleep(5);
+    child.kill('SIGKILL');
+    await exited(child);
+    expect(existsSync(join(directory, 'postgres'))).toBe(false);
+    const db = await temporaryDatabase({ dataDirectory: directory, storage: 'disk', template });
+    expect((await (await db.connect()).query('select 1 as one')).rows).toEqual([{ one: 1 }]);
+    expect(existsSync(unfinished)).toBe(false);
+    await db.disconnect();
+    await db.close();
+  },
+);
+
+describe('the data directory', () => {
+  test(
+    'is closed to others, holds the socket and the lock, and both go at the end',
+    { timeout: 60_000 },
+    async () => {
+      const db = await temporaryDatabase({ dataDirectory: directory, storage: 'disk', template });
+      const client = await db.connect();
+      await client.query('create table public.kept as select 42 as answer');
+      expect(statSync(directory).mode & 0o777).toBe(0o700);
+      expect(statSync(join(directory, '.s.PGSQL.5432')).mode & 0o777).toBe(0o600);
+      expect(JSON.parse(readFileSync(join(directory, 'lightning.lock'), 'utf8'))).toMatchObject({
+        pid: process.pid,
+      });
+      expect(await readLock(directory)).toMatchObject({ pid: process.pid });
+      await db.embedded.close();
+      await db.embedded.close();
+      expect(db.endings).toEqual(['57P01']);
+      expect(existsSync(join(directory, '.s.PGSQL.5432'))).toBe(false);
+      expect(existsSync(join(directory, 'lightning.lock'))).toBe(false);
+      expect(await readLock(directory)).toBeNull();
+      await db.disconnect();
+      const again = await temporaryDatabase({ dataDirectory: directory, storage: 'disk', template });
+      expect((await (await again.connect()).query('select answer from public.kept')).rows).toEqual([
+        { answer: 42 },
+      ]);
+      expect(again.events).toEqual([expect.objectContaining({ kind: 'engine-started', created: false })]);
+      await again.disconnect();
+      await again.close();
+    },
+  );
+
+  test('open in a living process is refused, and works through its socket', { timeout: 60_000 }, async () => {
+    const { child, reaches } = startInserting(templateFile);
+    await reaches(1);
+    await expect(startEmbedded({ dataDirectory: directory })).rejects.toThrow(
+      new RegExp(`is open already, by process ${child.pid} since .*kill ${child.pid}.*DATA_DIR`),
+    );
+    expect(await readLock(directory)).toMatchObject({ pid: child.pid });
+    child.kill('SIGKILL');
+    await exited(child);
+    expect(await readLock(directory)).toBeNull();
+  });
+
+  test('open in this very process is refused, too', async () => {
+    const lock = await takeLock(directory);
+    await expect(takeLock(directory)).rejects.toThrow(`by process ${process.pid}`);
+    lock.release();
+    (await takeLock(directory)).release();
+  });
+
+  test.each([
+    ['a process that is gone', { pid: 2 ** 22 - 1 }],
+    ['another process of the same pid', { pid: process.pid, processStart: '1' }],
+    [
+      'a living process that is not ours, on a system that does not tell when it began',
+      { pid: 1, processStart: null },
+    ],
+    ['another host', { pid: process.pid, host: 'elsewhere.invalid' }],
+    ['nobody that can be made out', { text: 'garbage' }],
+  ])('the lock of %s is taken over', async (_, owner) => {
+    const content =
+      'text' in owner
+        ? owner.text
+        : JSON.stringify({
+            startedAt: '2026-01-01T00:00:00Z',
+            processStart: '5',
+            host: (await import('node:os')).hostname(),
+            ...owner,
+          });
+    writeFileSync(join(directory, 'lightning.lock'), content);
+    expect(await readLock(directory)).toBeNull();
+    const lock = await takeLock(directory);
+    expect(await readLock(directory)).toMatchObject({ pid: process.pid });
+    lock.release();
+  });
+
+  test('of twenty that start at once on a stale lock, one gets it', async () => {
+    writeFileSync(
+      join(directory, 'lightning.lock'),
+      JSON.stringify({ pid: 2 ** 22 - 1, startedAt: 'long ago' }),
+    );
+    const results = await Promise.allSettled(Array.from({ length: 20 }, () => takeLock(directory)));
+    expect(results.filter((result) => result.status === 'fulfilled')).toHaveLength(1);
+  });
+
+  test('with a path too long for a socket is refused', async () => {
+    const long = join(directory, 'd'.repeat(100));
+    await expect(startEmbedded({ dataDirectory: long })).rejects.toThrow(
+      new RegExp(`has ${Buffer.byteLength(long) + 14} bytes, and the system takes 107: set DATA_DIR`),
+    );
+  });
+
+  test('written by another version of Postgres is refused', async () => {
+    const { mkdirSync } = await import('node:fs');
+    mkdirSync(join(directory, 'postgres'));
+    writeFileSync(join(directory, 'postgres', 'PG_VERSION'), '17\n');
+    await expect(startEmbedded({ dataDirectory: directory })).rejects.toThrow('written by Postgres 17');
+    expect(existsSync(join(directory, 'lightning.lock'))).toBe(false);
+  });
+});
+
+test('a dump is what a new database can begin with, in memory as on disk', { timeout: 60_000 }, async () => {
+  const db = await temporaryDatabase({ template });
+  const client = await db.connect();
+  await client.query('create table public.kept as select 42 as answer');
+  await client.query('begin');
+  await client.query('insert into public.kept values (43)');
+  const dumping = db.embedded.dump();
+  await client.query('rollback');
+  const dump = await dumping;
+  await client.query('select 1');
+  await db.disconnect();
+  await db.close();
+  for (const storage of ['memory', 'disk'] as const) {
+    const copy = await temporaryDatabase({ storage, template: dump });
+    expect((await (await copy.connect()).query('select answer from public.kept')).rows).toEqual([
+      { answer: 42 },
+    ]);
+    await copy.disconnect();
+    await copy.close();
+  }
+});
