@@ -51,10 +51,15 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
       '\nThe configuration comes from the environment: lightning status --config shows it.',
     );
 
+  // Loaded when it is needed: PostGraphile takes a second, and `token` should not.
+  const serving = () => import('./commands/serve.ts');
+
   const withOperator = async (work: (database: Database, config: Config) => Promise<void>) => {
     const config = parseConfig(env);
     const connections = await openConnections(config, log, { attach: true });
     try {
+      // On a server migrating is a step of its own; an embedded database may be new.
+      if (connections.kind === 'embedded') await (await serving()).migrateTo(connections, config, log);
       const database = operatorDatabase(connections, config, log);
       try {
         await work(database, config);
@@ -65,9 +70,6 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
       await connections.close();
     }
   };
-
-  // Loaded when it is needed: PostGraphile takes a second, and `token` should not.
-  const serving = () => import('./commands/serve.ts');
 
   const work = (duties: Duties) => async () => {
     const { run } = await serving();
@@ -270,8 +272,8 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
     .description('load the state of the legacy system')
     .option('--tenant <id>', 'the tenant that it belongs to', 'default')
     .option('--create-missing-agents', 'make an agent for knowledge whose agent has no definition')
-    .option('--quarantine <file>', 'where to write what cannot be stored', 'quarantine.jsonl')
-    .action((folder: string, options: { tenant: string; createMissingAgents?: true; quarantine: string }) =>
+    .option('--quarantine <file>', 'where to write what cannot be stored (default: quarantine-<time>.jsonl)')
+    .action((folder: string, options: { tenant: string; createMissingAgents?: true; quarantine?: string }) =>
       withOperator(async (database, { rolePrefix }) => {
         setResult(
           await importCommand({
@@ -280,7 +282,8 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
             folder,
             tenantId: options.tenant,
             createMissingAgents: options.createMissingAgents ?? false,
-            quarantineFile: options.quarantine,
+            quarantineFile:
+              options.quarantine ?? `quarantine-${new Date().toISOString().replaceAll(':', '')}.jsonl`,
             out: process.stdout,
             progress: process.stderr,
           }),
