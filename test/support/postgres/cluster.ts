@@ -108,6 +108,8 @@ function launch(
     `--unix_socket_directories=${directory}`,
     '--listen_addresses=127.0.0.1',
     `--fsync=${durable ? 'on' : 'off'}`,
+    // A benchmark's rows stay in memory, whoever reads them; tests need no more than the default.
+    ...(durable ? ['--shared_buffers=512MB'] : []),
   ];
   return keep({ directory, program: join(binDirectory, 'postgres'), args, user, env: serverEnvironment() });
 }
