@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { createTenant } from '../src/commands/tenant.ts';
 import { migratedDatabase } from './support/db.ts';
 import type { MigratedDatabase } from './support/db.ts';
-import { serverDatabase } from './support/database.ts';
+import { serverDatabase } from './support/server-database.ts';
 import { lightning, startLightning } from './support/lightning.ts';
 import type { Started } from './support/lightning.ts';
 import { noServer } from './support/server.ts';

@@ -4,10 +4,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { claimsOf } from '../../src/auth/claims.ts';
 import { createLogin, dropLogin, rotateLogin } from '../../src/commands/login.ts';
 import { createTenant, listTenants, setTenantSuspended } from '../../src/commands/tenant.ts';
-import type { Database } from '../../src/db/database.ts';
+import type { PostgresDatabase } from '../../src/db/postgres.ts';
 import { withSession } from '../../src/db/session.ts';
 import { sql } from '../../src/db/statement.ts';
-import { serverDatabase } from '../support/database.ts';
+import { serverDatabase } from '../support/server-database.ts';
 import { migratedDatabase } from '../support/db.ts';
 import type { MigratedDatabase } from '../support/db.ts';
 import { noServer } from '../support/server.ts';
@@ -18,12 +18,12 @@ describe.skipIf(noServer)("tenants and analysts' logins", () => {
   // Logins belong to the whole server: a name of this run's own.
   const ann = `ann_${randomBytes(4).toString('hex')}`;
   let made: MigratedDatabase;
-  let operator: Database;
+  let operator: PostgresDatabase;
 
   beforeAll(async () => {
     made = await migratedDatabase();
     operator = serverDatabase(made.urls.migrate);
-    const api = serverDatabase(made.urls.api, 1);
+    const api = serverDatabase(made.urls.api);
     for (const tenant of ['acme', 'globex']) {
       await createTenant(operator, prefix, tenant, tenant);
       await withSession(api, claimsOf('service', tenant, 'test'), { rolePrefix: prefix }).query(
