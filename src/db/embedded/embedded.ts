@@ -12,7 +12,8 @@ export type { EmbeddedEvent } from './embedded-event.ts';
 // roles, temporary tables), prepared-statements.ts (names), channels.ts (LISTEN) and scheduler.ts (transactions,
 // timeouts). What they do notice:
 // - one transaction at a time: who waits longer than `queueTimeoutMs` gets 55P03; who idles in a transaction longer than
-//   `idleInTransactionTimeoutMs` is cut off (25P03) and rolled back;
+//   `idleInTransactionTimeoutMs` is cut off (25P03) and rolled back; a program that keeps a transaction open while it
+//   works on a second connection (graphile-migrate's `watch` and `commit` do; its `migrate` does not) needs a server;
 // - state that outlives its transaction and cannot be replayed is lost when another client comes in between, with a warning:
 //   temporary tables, cursors WITH HOLD, settings computed by expressions;
 // - one login, `postgres`: `session_user` is always that, and who can open the socket is superuser;
