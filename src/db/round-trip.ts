@@ -3,6 +3,7 @@ import { prepareValue } from 'pg/lib/utils.js';
 import type { Connection, FieldDef, PoolClient } from 'pg';
 import type { TransactionSettings } from './database.ts';
 import { RowShape } from './row-shape.ts';
+import { quoteLiteral } from './statement.ts';
 import type { Statement, StatementResult } from './statement.ts';
 
 /** Prepared statements kept per connection; the one unused for longest is closed when one more is needed. */
@@ -98,7 +99,7 @@ class RoundTrip<Row> {
     wire.stream.cork();
     try {
       const state = statementsOf(wire);
-      const settingsStatement = names.length > 0 ? preparedSettings(names.length) : undefined;
+      const settingsStatement = names.length > 0 ? preparedSettings(names) : undefined;
       const prepared = this.#statement.prepare ? preparedFor(this.#role, this.#statement.text) : undefined;
       state.makeRoomFor(wire, settingsStatement, prepared);
       if (settingsStatement === undefined) {
@@ -107,7 +108,7 @@ class RoundTrip<Row> {
         state.parseOnce(wire, settingsStatement);
         wire.bind({
           statement: settingsStatement.name,
-          values: names.flatMap((n) => [n, this.#settings[n]]),
+          values: Object.values(this.#settings),
         });
         wire.execute({});
       }
@@ -207,7 +208,7 @@ interface Prepared {
 
 let lastName = 0;
 const preparedByRole = new Map<string, Map<string, Prepared>>();
-const settingsStatements: Prepared[] = [];
+const settingsStatements = new Map<string, Prepared>();
 
 function preparedFor(role: string, text: string): Prepared {
   let texts = preparedByRole.get(role);
@@ -224,11 +225,16 @@ function preparedFor(role: string, text: string): Prepared {
   return prepared;
 }
 
-function preparedSettings(count: number): Prepared {
-  return (settingsStatements[count] ??= {
-    name: `lt_settings_${count}`,
-    text: `select ${Array.from({ length: count }, (_, i) => `pg_catalog.set_config($${2 * i + 1}, $${2 * i + 2}, true)`).join(', ')}`,
-  });
+/** The names stand in the text: half the parameters, on every request. Callers have a handful of sets of them. */
+function preparedSettings(names: readonly string[]): Prepared {
+  const key = names.join();
+  let prepared = settingsStatements.get(key);
+  if (!prepared) {
+    const calls = names.map((name, i) => `pg_catalog.set_config(${quoteLiteral(name)}, $${i + 1}, true)`);
+    prepared = { name: `lt_settings_${settingsStatements.size}`, text: `select ${calls.join(', ')}` };
+    settingsStatements.set(key, prepared);
+  }
+  return prepared;
 }
 
 /** What one connection has prepared, in order of use, with what each returns (null: not described yet). */
