@@ -1,5 +1,7 @@
-import { isTrue, editedText } from './sql-text.ts';
-import type { Argument, Effect, Statement } from './sql-text.ts';
+import { isTrue } from './set-config.ts';
+import type { Argument, SetConfigCall } from './set-config.ts';
+import { editedText } from './sql-text.ts';
+import type { Effect, Statement } from './sql-text.ts';
 import { quoted } from './session-state.ts';
 import type { SessionEffect } from './session-state.ts';
 import { frontend, query, readString } from './wire.ts';
@@ -245,10 +247,7 @@ const statementKind = 'S'.charCodeAt(0);
 type ParameterReader = (number: number) => string | undefined;
 
 /** Undefined: it leaves nothing behind and the watchdog need not know. */
-function resolveSetConfig(
-  call: Extract<Effect, { kind: 'set-config' }>,
-  parameter: ParameterReader,
-): SessionEffect | undefined {
+function resolveSetConfig(call: SetConfigCall, parameter: ParameterReader): SessionEffect | undefined {
   const textOf = (argument: Argument) => {
     if (argument.kind === 'literal') return argument.value;
     return argument.kind === 'parameter' ? parameter(argument.number) : undefined;

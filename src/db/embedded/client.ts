@@ -170,6 +170,7 @@ export class Client {
       return;
     }
     this.#copying = true;
+    this.#unconsumed = 0;
     this.heardAt = Date.now();
     this.proceed();
   }

@@ -95,8 +95,10 @@ function sendAhead(): void {
 
 function sendOutput(): void {
   const output = session.scanner.take();
+  // Posting it gives it away, and then it has no length.
+  const { length } = output;
   post({ kind: 'output', index: running, bytes: output, copying: session.scanner.copying }, output);
-  control.sent(output.length);
+  control.sent(length);
 }
 
 function post(message: FromEngine, bytes?: Uint8Array<ArrayBuffer>): void {

@@ -33,7 +33,7 @@ export class Engine {
   readonly #worker: Worker;
   readonly #listener: EngineListener;
   #ended = false;
-  #onDumped: ((tar: Uint8Array) => void) | undefined;
+  #dumped: { resolve: (tar: Uint8Array) => void; reject: (error: Error) => void } | undefined;
   #onClosed: (() => void) | undefined;
 
   /** Rejects with the reason when PGlite does not start. */
@@ -89,10 +89,10 @@ export class Engine {
     this.control.read(bytes);
   }
 
-  /** A tar of the data directory. Only while nothing runs. */
+  /** A tar of the data directory. Only while nothing runs. Rejects when the engine ends meanwhile. */
   dump(): Promise<Uint8Array> {
-    return new Promise((resolve) => {
-      this.#onDumped = resolve;
+    return new Promise((resolve, reject) => {
+      this.#dumped = { resolve, reject };
       this.#post({ kind: 'dump' });
     });
   }
@@ -125,7 +125,7 @@ export class Engine {
       case 'consumed':
         return this.#listener.onConsumed(message.bytes);
       case 'dumped':
-        return this.#onDumped?.(message.tar);
+        return this.#dumped?.resolve(message.tar);
       case 'crashed':
         return this.#lose(message.reason);
       case 'closed':
@@ -141,6 +141,7 @@ export class Engine {
     if (this.#ended) return;
     this.#ended = true;
     this.#onClosed?.();
+    this.#dumped?.reject(new Error(`the database's engine ended: ${reason}`));
     this.#listener.onLost(reason);
   }
 

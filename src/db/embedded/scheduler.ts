@@ -1,8 +1,8 @@
 import type { Client, Executor } from './client.ts';
 import { Channels } from './channels.ts';
 import type { EmbeddedEvent } from './embedded-event.ts';
-import { Engine } from './engine.ts';
-import type { EngineOptions } from './engine.ts';
+import type { Engine, EngineOptions } from './engine.ts';
+import { EngineHost } from './engine-host.ts';
 import type { ItemResult } from './engine-messages.ts';
 import { setUpOnly } from './batch.ts';
 import { groupOf, untouched } from './group.ts';
@@ -10,8 +10,6 @@ import type { Item, Loaded } from './group.ts';
 import {
   cancelled,
   copyStalled,
-  crashed,
-  engineGone,
   idleInTransaction,
   notRead,
   notRestored,
@@ -35,11 +33,6 @@ export interface SchedulerOptions {
 const tickMs = 50;
 /** An item of a group that runs longer than this has the items behind it taken back, for their own timeouts to count. */
 const patienceMs = 100;
-/** So many crashes within a minute mean that it would not stop. */
-const largestCrashes = 6;
-const crashWindowMs = 60_000;
-/** Waits before the starts after the first crash, the second, ... of that minute. */
-const backOffMs = [0, 0, 250, 500, 1000, 2000];
 /** How long `close` waits for what runs. */
 const drainMs = 5000;
 const goodbyeMs = 20;
@@ -57,9 +50,7 @@ export class Scheduler implements Executor {
   readonly #options: SchedulerOptions;
   readonly #channels = new Channels<Client>();
   readonly #clients = new Set<Client>();
-  #engine: Engine | null = null;
-  /** Counts the starts: prepared statements belong to one of them. */
-  #engineNumber = 0;
+  readonly #host: EngineHost;
   #parameters = new Map<string, string>();
   /** The reported settings when the session was last known to be what its key says. */
   #expected: ReadonlyMap<string, string> = new Map();
@@ -73,21 +64,33 @@ export class Scheduler implements Executor {
   /** When a client last read some of a large result. */
   #readAt = 0;
   #timer: NodeJS.Timeout | undefined;
-  #restarting: Promise<void> | null = null;
-  #crashes: number[] = [];
+  /** Whose COPY data are on their way to the engine. */
+  #feeder: Client | null = null;
   #failed: Report | null = null;
+  #dumping = false;
   #closing = false;
-  #onIdle: (() => void) | undefined;
+  #onIdle: (() => void)[] = [];
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
+    this.#host = new EngineHost(
+      options.engine,
+      {
+        onOutput: (index, bytes, copying) => this.#onOutput(index, bytes, copying),
+        onResult: (result) => this.#onResult(result),
+        onConsumed: (bytes) => this.#feeder?.consumed(bytes),
+        onDown: (engine, report) => this.#onDown(engine, report),
+        onUp: (engine) => this.#onUp(engine),
+        onFailed: (report) => this.#onFailed(report),
+      },
+      options.onEvent,
+    );
   }
 
   /** Starts the engine. Rejects when it does not start; there is nothing to close then. */
   async start(): Promise<void> {
-    const began = performance.now();
-    const created = await this.#startEngine();
-    this.#options.onEvent({ kind: 'engine-started', durationMs: performance.now() - began, created });
+    await this.#host.start();
+    if (this.#host.engine) this.#onUp(this.#host.engine);
   }
 
   /** Values of the settings that Postgres reports, as they are right after `settle` of the client that set them. */
@@ -103,7 +106,7 @@ export class Scheduler implements Executor {
   /** Counts a client in: before its first batch. */
   join(client: Client): void {
     this.#clients.add(client);
-    client.engineNumber = this.#engineNumber;
+    client.engineNumber = this.#host.number;
   }
 
   submit(client: Client): void {
@@ -116,14 +119,15 @@ export class Scheduler implements Executor {
     this.#proceed();
   }
 
-  feed(_client: Client, parts: readonly Uint8Array[]): void {
-    this.#engine?.feed(parts);
+  feed(client: Client, parts: readonly Uint8Array[]): void {
+    this.#feeder = client;
+    this.#host.engine?.feed(parts);
   }
 
   leave(client: Client): void {
     this.#clients.delete(client);
     this.#channels.set(client, new Set());
-    if (client.engineNumber === this.#engineNumber)
+    if (client.engineNumber === this.#host.number)
       this.#staleStatements.push(...client.statements.engineNames());
     if (this.#holder === client) this.#rollBack();
     else this.#proceed();
@@ -140,16 +144,16 @@ export class Scheduler implements Executor {
     }
   }
 
-  /** A tar of the data directory. Waits for the running transaction; nothing else runs meanwhile. */
+  /** A tar of the data directory. Waits for what runs; nothing else runs meanwhile. */
   async dump(): Promise<Uint8Array> {
     await this.#idle();
-    const engine = this.#engine;
-    if (!engine) throw new Error('the embedded database does not run');
-    this.#engine = null;
+    const { engine } = this.#host;
+    if (!engine || this.#dumping) throw new Error('the embedded database does not run, or is being dumped');
+    this.#dumping = true;
     try {
       return await engine.dump();
     } finally {
-      this.#engine = engine;
+      this.#dumping = false;
       this.#proceed();
     }
   }
@@ -164,28 +168,24 @@ export class Scheduler implements Executor {
     for (const client of waiting) this.#cutOff(client, shuttingDown);
     for (const client of new Set(this.#clients)) if (!client.batch) this.#cutOff(client, shuttingDown);
     await Promise.race([this.#idle(), sleep(drainMs)]);
-    await this.#restarting;
     for (const client of this.#clients) client.end(shuttingDown);
     clearInterval(this.#timer);
-    const engine = this.#engine;
-    this.#engine = null;
-    if (this.#running || this.#holder) await engine?.kill();
-    else await engine?.close();
+    await this.#host.close(this.#running !== null || this.#holder !== null);
   }
 
   // ---- who runs next
 
   #proceed(): void {
-    const engine = this.#engine;
-    if (!engine || this.#running) return;
+    const { engine } = this.#host;
+    if (!engine || this.#running || this.#dumping) return;
     const waiting = this.#holder ? [this.#holder].filter((holder) => holder.batch) : this.#queue;
     if (waiting.length === 0) {
-      if (!this.#holder) this.#onIdle?.();
+      if (!this.#holder) this.#wakeIdle();
       return;
     }
     const { items, taken } = groupOf(waiting, {
       loaded: this.#loaded,
-      engineNumber: this.#engineNumber,
+      engineNumber: this.#host.number,
       staleStatements: this.#staleStatements.splice(0),
       channels: this.#channels.catchUp(),
     });
@@ -207,9 +207,10 @@ export class Scheduler implements Executor {
 
   /** Undoes the holder's transaction after it has left. */
   #rollBack(): void {
-    if (!this.#engine) return;
+    const { engine } = this.#host;
+    if (!engine) return;
     // The first message aborts what has not come to its Sync; after an error only the Sync is heeded.
-    this.#run(this.#engine, [
+    this.#run(engine, [
       { purpose: 'rollback', parts: [query('rollback'), sync, query('rollback')], ran: false },
     ]);
   }
@@ -223,25 +224,30 @@ export class Scheduler implements Executor {
 
   /** Resolves when nothing runs and nobody waits. */
   async #idle(): Promise<void> {
-    while (this.#running || this.#holder || this.#restarting || this.#queue.length > 0) {
+    while (this.#running || this.#holder || this.#host.replacing || this.#queue.length > 0) {
       await new Promise<void>((resolve) => {
-        this.#onIdle = resolve;
+        this.#onIdle.push(resolve);
       });
     }
   }
 
+  #wakeIdle(): void {
+    for (const wake of this.#onIdle.splice(0)) wake();
+  }
+
   // ---- what comes back
 
-  #onOutput(engine: Engine, index: number, bytes: Uint8Array, copying: boolean): void {
+  #onOutput(index: number, bytes: Uint8Array, copying: boolean): void {
+    const { engine } = this.#host;
     const item = this.#running?.items[index];
     if (item?.purpose !== 'batch') {
-      engine.release(bytes.length);
+      engine?.release(bytes.length);
       return;
     }
     this.#readAt = Date.now();
     item.client.output(bytes, () => {
       this.#readAt = Date.now();
-      engine.release(bytes.length);
+      engine?.release(bytes.length);
     });
     if (copying) item.client.startCopying();
   }
@@ -264,7 +270,7 @@ export class Scheduler implements Executor {
         this.#onSwitched(item.client, item.after, result.error);
         break;
       case 'restore':
-        item.client.engineNumber = this.#engineNumber;
+        item.client.engineNumber = this.#host.number;
         this.#loaded = { ...this.#loaded, unnamed: item.unnamed && !result.error ? item.client : null };
         break;
       case 'rollback':
@@ -367,7 +373,7 @@ export class Scheduler implements Executor {
   }
 
   #tick(now: number): void {
-    if (this.#engine && this.#running) this.#tickRunning(this.#engine, this.#running, now);
+    if (this.#host.engine && this.#running) this.#tickRunning(this.#host.engine, this.#running, now);
     const holder = this.#holder;
     if (holder && !holder.batch && this.#clients.has(holder)) {
       const limits = [this.#options.idleInTransactionTimeoutMs, holder.session.idleTimeoutMs];
@@ -377,7 +383,7 @@ export class Scheduler implements Executor {
     const late = this.#queue.filter((client) => now - client.submittedAt > this.#options.queueTimeoutMs);
     if (late.length === 0) return;
     this.#queue = this.#queue.filter((client) => !late.includes(client));
-    const since = holder ? this.#heldSince : (this.#engine?.control.startedAt ?? now);
+    const since = holder ? this.#heldSince : (this.#host.engine?.control.startedAt ?? now);
     for (const client of late) {
       const report = waitedTooLong(now - since);
       if (client.batch === setUpOnly) this.#cutOff(client, { ...report, severity: 'FATAL' });
@@ -414,88 +420,27 @@ export class Scheduler implements Executor {
     } else if (control.waiting === 'output' && now - this.#readAt > idleLimit) {
       client.destroy();
       this.#options.onEvent({ kind: 'client-ended', code: notRead.code, message: notRead.message });
-    } else if (report && this.#options.engine.directory !== null) {
-      this.#replaceEngine(engine, report, report.message);
+    } else if (report && this.#host.recovers) {
+      this.#host.replace(report, report.message);
     }
   }
 
   // ---- another engine
 
-  /** Ends the engine (or what is left of it) and starts another; `report` goes to the client whose batch it ran. */
-  #replaceEngine(engine: Engine, report: Report, reason: string): void {
-    const began = performance.now();
-    this.#engine = null;
-    const replaced = async () => {
-      // The results that were on their way still count.
-      await engine.kill();
-      this.#endRunning(engine, report);
-      await this.#startAgain(reason);
-      this.#restarting = null;
-      if (this.#failed) {
-        this.#options.onEvent({ kind: 'engine-failed', reason });
-        for (const client of new Set(this.#clients)) this.#cutOff(client, this.#failed);
-        this.#onIdle?.();
-        return;
-      }
-      this.#options.onEvent({ kind: 'engine-restarted', reason, downMs: performance.now() - began });
-      this.#proceed();
-    };
-    this.#restarting = replaced();
-  }
-
-  #onLost(engine: Engine, reason: string): void {
-    if (this.#engine !== engine) return;
-    const now = Date.now();
-    this.#crashes = [...this.#crashes.filter((at) => now - at < crashWindowMs), now];
-    this.#replaceEngine(engine, crashed(reason), reason);
-  }
-
-  async #startAgain(reason: string): Promise<void> {
-    let failure = reason;
-    while (!this.#closing) {
-      if (this.#options.engine.directory === null) {
-        this.#failed = engineGone(`${failure}; it was in memory, its data are lost`);
-        return;
-      }
-      if (this.#crashes.length > largestCrashes) {
-        this.#failed = engineGone(
-          `it crashed ${this.#crashes.length} times within a minute, at last: ${failure}`,
-        );
-        return;
-      }
-      await sleep(backOffMs[this.#crashes.length - 1] ?? 0);
-      try {
-        await this.#startEngine();
-        return;
-      } catch (error) {
-        failure = error instanceof Error ? error.message : String(error);
-        this.#crashes.push(Date.now());
-      }
-    }
-  }
-
-  async #startEngine(): Promise<boolean> {
-    const engine: Engine = await Engine.start(this.#options.engine, {
-      onOutput: (index, bytes, copying) => this.#onOutput(engine, index, bytes, copying),
-      onResult: (result) => this.#onResult(result),
-      onConsumed: (bytes) => this.#onConsumed(bytes),
-      onLost: (reason) => this.#onLost(engine, reason),
-    });
-    this.#engine = engine;
-    this.#engineNumber++;
+  #onUp(engine: Engine): void {
     this.#parameters = new Map(engine.parameters);
     this.#expected = engine.parameters;
-    return engine.created;
+    this.#proceed();
   }
 
-  #onConsumed(bytes: number): void {
-    const run = this.#running;
-    const item = run && run.items.findLast((other) => other.purpose === 'batch' && !other.ran);
-    if (item?.purpose === 'batch') item.client.consumed(bytes);
+  #onFailed(report: Report): void {
+    this.#failed = report;
+    for (const client of new Set(this.#clients)) this.#cutOff(client, report);
+    this.#wakeIdle();
   }
 
   /** Answers what ran when the engine ended, and forgets what it held. */
-  #endRunning(engine: Engine, report: Report): void {
+  #onDown(engine: Engine, report: Report): void {
     const run = this.#running;
     const holder = this.#holder;
     this.#running = null;

@@ -1,4 +1,5 @@
 import type { TransactionStatus } from './wire.ts';
+import type { SetConfigCall } from './set-config.ts';
 import type { Effect, Residue } from './sql-text.ts';
 
 // The engine has one session, every client believes to have its own. What makes that true: each client's settings are
@@ -19,7 +20,7 @@ export interface Setting {
 }
 
 /** An effect whose arguments are known. */
-export type SessionEffect = Exclude<Effect, { readonly kind: 'set-config' }>;
+export type SessionEffect = Exclude<Effect, SetConfigCall>;
 
 /** An effect of a statement that was run, and the tag that the engine answered with, where it was asked for. */
 export interface Executed {

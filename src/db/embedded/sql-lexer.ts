@@ -2,11 +2,11 @@
 // latin1 strings (see wire.ts). Assumes `standard_conforming_strings` to be on, the default since 2010.
 
 /**
- * A piece of SQL. `text` of a word is lower case, of a quoted identifier or a string what its quotes contain, of
- * a parameter its number. `start` and `end` are offsets in the whole text.
+ * A piece of SQL. `text` of a word is lower case, of a quoted identifier or a string what its quotes contain (an escape
+ * string, e'..', with its backslashes), of a parameter its number. `start` and `end` are offsets in the whole text.
  */
 export interface Token {
-  readonly kind: 'word' | 'quoted' | 'string' | 'parameter' | 'number' | 'punctuation';
+  readonly kind: 'word' | 'quoted' | 'string' | 'escape-string' | 'parameter' | 'number' | 'punctuation';
   readonly text: string;
   readonly start: number;
   readonly end: number;
@@ -57,6 +57,21 @@ export function foldCase(text: string): string {
   return /[A-Z]/.test(text) ? text.replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase()) : text;
 }
 
+/** Whether it is this word, unquoted. */
+export function isWord(token: Token | undefined, text: string): boolean {
+  return token?.kind === 'word' && token.text === text;
+}
+
+/** Whether it can be an identifier. */
+export function isName(token: Token | undefined): token is Token {
+  return token?.kind === 'word' || token?.kind === 'quoted';
+}
+
+/** An identifier's name; Postgres cuts them at 63 bytes. */
+export function nameOf(token: Token | undefined): string {
+  return token?.text.slice(0, 63) ?? '';
+}
+
 const quote = 39;
 const dot = 46;
 const colon = 58;
@@ -70,7 +85,8 @@ function tokenAt(sql: string, start: number, end: number): Token {
   const c = sql.charCodeAt(start);
   if (sql.charCodeAt(end - 1) === quote && end - start > 1) {
     const open = sql.indexOf("'", start);
-    return { kind: 'string', text: sql.slice(open + 1, end - 1).replaceAll("''", "'"), start, end };
+    const kind = (c | 32) === 101 ? 'escape-string' : 'string';
+    return { kind, text: sql.slice(open + 1, end - 1).replaceAll("''", "'"), start, end };
   }
   if (c === quote) return { kind: 'string', text: sql.slice(start + 1, end), start, end };
   if (isIdentifierStart(c)) return { kind: 'word', text: foldCase(sql.slice(start, end)), start, end };

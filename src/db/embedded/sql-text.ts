@@ -1,24 +1,27 @@
-import { endOfToken, foldCase, nextToken, skipBlanks, tokensOf } from './sql-lexer.ts';
+import { setConfigCalls } from './set-config.ts';
+import type { SetConfigCall } from './set-config.ts';
+import {
+  endOfToken,
+  foldCase,
+  isName,
+  isWord,
+  nameOf,
+  nextToken,
+  skipBlanks,
+  tokensOf,
+} from './sql-lexer.ts';
 import type { Token } from './sql-lexer.ts';
 
 // What a statement's text does to the session that runs it. Texts, and the names in what is found, are latin1 strings
 // (see wire.ts). The analysis sees texts only: what functions do inside is beyond it (session-state.ts says what follows).
-
-/** An argument of set_config: a literal's value, a parameter's number, or something that has to be computed. */
-export type Argument =
-  | { readonly kind: 'literal'; readonly value: string }
-  | { readonly kind: 'parameter'; readonly number: number }
-  | { readonly kind: 'computed' };
 
 /** What a statement may leave in the session that no list of statements brings back. */
 export type Residue =
   'temporary tables' | 'open cursors' | 'settings' | 'advisory locks' | 'effects of a procedure';
 
 /**
- * What executing a statement changes in the session.
- *
- * `set` with `local` ends with the transaction; otherwise `sql` restores it later. `value` is there when it is a plain
- * literal. A `set-config` is `certain` when the statement is nothing but such calls.
+ * What executing a statement changes in the session. `set` with `local` ends with the transaction; otherwise `sql`
+ * restores it later. `value` is there when it is a plain literal.
  */
 export type Effect =
   | { readonly kind: 'commit' | 'rollback' | 'reset-all' | 'discard-all' | 'unlisten-all' | 'deallocate-all' }
@@ -31,13 +34,7 @@ export type Effect =
       readonly sql: string;
     }
   | { readonly kind: 'reset'; readonly name: string }
-  | {
-      readonly kind: 'set-config';
-      readonly name: Argument;
-      readonly value: Argument;
-      readonly local: Argument;
-      readonly certain: boolean;
-    }
+  | SetConfigCall
   | { readonly kind: 'listen' | 'unlisten'; readonly channel: string }
   | { readonly kind: 'prepare'; readonly name: string }
   | { readonly kind: 'deallocate'; readonly name: string }
@@ -273,9 +270,9 @@ function encoding(value: Token | undefined, statement: Facts): Facts {
   return { ...statement, edits: [textEdit(value.start, value.end, text)] };
 }
 
-/** Whether an encoding's name is one that needs no conversion here. */
+/** Whether an encoding is one that needs no conversion here. Postgres reads letters and digits of its name only. */
 export function speaksUtf8(name: string): boolean {
-  return /^(utf-?8|unicode|sql_?ascii|auto)$/i.test(name.trim());
+  return ['utf8', 'unicode', 'sqlascii'].includes(name.replaceAll(/[^a-z0-9]/gi, '').toLowerCase());
 }
 
 function reset(head: readonly Token[]): Facts {
@@ -364,74 +361,11 @@ function callEffects(sql: string, head: readonly Token[], words: ReadonlySet<str
   if ([...words].some((word) => word.startsWith('pg_advisory') || word.startsWith('pg_try_advisory'))) {
     effects.push({ kind: 'residue', residue: 'advisory locks' });
   }
-  if (words.has('set_config')) effects.push(...setConfigEffects(tokensOf(sql, head[0]?.start ?? 0, end)));
+  if (words.has('set_config')) {
+    const calls = setConfigCalls(tokensOf(sql, head[0]?.start ?? 0, end));
+    effects.push(...(calls ?? [{ kind: 'residue', residue: 'settings' } as const]));
+  }
   return effects;
-}
-
-function setConfigEffects(tokens: readonly Token[]): Effect[] {
-  const calls: Effect[] = [];
-  // `select [pg_catalog.]set_config(...) [as name], ...` and nothing else: then every call surely happens, once.
-  let certain = isWord(tokens[0], 'select');
-  let covered = 1;
-  for (let at = 0; at < tokens.length; at++) {
-    if (!isWord(tokens[at], 'set_config') || tokens[at + 1]?.text !== '(') continue;
-    const close = closingParenthesis(tokens, at + 1);
-    const from = tokens[at - 1]?.text === '.' ? at - 2 : at;
-    certain &&= from === covered;
-    covered = close + 1;
-    if (isWord(tokens[covered], 'as')) covered += 2;
-    if (tokens[covered]?.text === ',') covered++;
-    const [name, value, local, ...more] = argumentsOf(tokens.slice(at + 2, close));
-    if (!name || !value || !local || more.length > 0) calls.push({ kind: 'residue', residue: 'settings' });
-    else calls.push({ kind: 'set-config', name, value, local, certain: true });
-  }
-  certain &&= covered >= tokens.length;
-  return calls
-    .map((call): Effect => (call.kind === 'set-config' ? { ...call, certain } : call))
-    .filter((call) => !isHarmless(call));
-}
-
-/** Local to the transaction, and not the setting that the watchdog needs to know. */
-function isHarmless(call: Effect): boolean {
-  if (call.kind !== 'set-config' || call.local.kind !== 'literal' || !isTrue(call.local.value)) return false;
-  return call.name.kind === 'literal' && call.name.value.toLowerCase() !== 'statement_timeout';
-}
-
-/** Whether a literal is one of the ways to write true. */
-export function isTrue(value: string): boolean {
-  return /^(t|tr|tru|true|y|ye|yes|on|1)$/i.test(value);
-}
-
-function closingParenthesis(tokens: readonly Token[], open: number): number {
-  let depth = 0;
-  for (let at = open; at < tokens.length; at++) {
-    if (tokens[at]?.text === '(' && tokens[at]?.kind === 'punctuation') depth++;
-    else if (tokens[at]?.text === ')' && tokens[at]?.kind === 'punctuation' && --depth === 0) return at;
-  }
-  return tokens.length;
-}
-
-function argumentsOf(tokens: readonly Token[]): Argument[] {
-  const parts: Token[][] = [[]];
-  let depth = 0;
-  for (const token of tokens) {
-    if (token.kind === 'punctuation' && token.text === '(') depth++;
-    if (token.kind === 'punctuation' && token.text === ')') depth--;
-    if (token.kind === 'punctuation' && token.text === ',' && depth === 0) parts.push([]);
-    else parts.at(-1)?.push(token);
-  }
-  return parts.map(argumentOf);
-}
-
-function argumentOf(tokens: readonly Token[]): Argument {
-  const [token, ...cast] = tokens;
-  if (!token || (cast.length > 0 && !(cast[0]?.text === '::' && cast.length === 2)))
-    return { kind: 'computed' };
-  if (token.kind === 'parameter') return { kind: 'parameter', number: Number(token.text) };
-  if (token.kind === 'string' || isWord(token, 'true') || isWord(token, 'false')) {
-    return { kind: 'literal', value: token.text };
-  }
-  return { kind: 'computed' };
 }
 
 function effect(...effects: readonly Effect[]): Facts {
@@ -444,17 +378,4 @@ function textEdit(start: number, end: number, text: string): Edit {
 
 function nameEdit(token: Token): Edit {
   return { kind: 'statement-name', start: token.start, end: token.end, name: nameOf(token) };
-}
-
-function isWord(token: Token | undefined, text: string): boolean {
-  return token?.kind === 'word' && token.text === text;
-}
-
-function isName(token: Token | undefined): token is Token {
-  return token?.kind === 'word' || token?.kind === 'quoted';
-}
-
-/** Postgres cuts identifiers at 63 bytes. */
-function nameOf(token: Token | undefined): string {
-  return token?.text.slice(0, 63) ?? '';
 }

@@ -119,6 +119,10 @@ describe('set_config', () => {
       { name: literal('a'), value: { kind: 'computed' }, local: literal('false'), certain: true },
     ],
     [
+      "select set_config('a', e'b\\n', false)",
+      { name: literal('a'), value: { kind: 'computed' }, local: literal('false'), certain: true },
+    ],
+    [
       "select set_config('statement_timeout', '0', true)",
       { name: literal('statement_timeout'), value: literal('0'), local: literal('true'), certain: true },
     ],
@@ -231,7 +235,8 @@ test('COPY is known to talk while it runs', () => {
 
 test('a text of 20 MB is read in a fraction of a second', () => {
   const sql = `insert into t values ${'(1, \'text\', "x"), '.repeat(1_200_000)}(1)`;
-  const began = performance.now();
+  const before = process.threadCpuUsage();
   expect(statementsOf(sql)).toHaveLength(1);
-  expect(performance.now() - began).toBeLessThan(1000);
+  // What the thread computed: others may be using the machine.
+  expect(process.threadCpuUsage(before).user / 1000).toBeLessThan(1000);
 });

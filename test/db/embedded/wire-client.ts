@@ -79,6 +79,11 @@ export class WireClient {
     return this.until('no such type');
   }
 
+  /** Reads nothing more from the socket, which stays open. */
+  stopReading(): void {
+    this.#socket.pause();
+  }
+
   end(): void {
     this.#socket.end();
   }
