@@ -1,0 +1,223 @@
+import type { MediaType } from './media-type.ts';
+
+// What a query string says, as data. The grammar is PostgREST's; the parsers beside this file make these, the planner reads them.
+
+/** One `->` or `->>` step into a json column. An index may be negative. */
+export type JsonStep =
+  | { readonly arrow: '->' | '->>'; readonly key: string }
+  | { readonly arrow: '->' | '->>'; readonly index: number };
+
+/** A column, computed field or function result column, with steps into its json. `*` stands for all columns. */
+export interface Field {
+  readonly name: string;
+  readonly jsonPath: readonly JsonStep[];
+}
+
+export type AggregateFunction = 'sum' | 'avg' | 'max' | 'min' | 'count';
+export type JoinType = 'inner' | 'left';
+
+/** An item of `select=`. */
+export type SelectItem = SelectField | SelectRelation;
+
+/** `alias:field::cast.aggregate()::aggregateCast`; `count()` alone has the field `*`. */
+export interface SelectField {
+  readonly kind: 'field';
+  readonly field: Field;
+  readonly alias: string | null;
+  readonly cast: string | null;
+  readonly aggregate: AggregateFunction | null;
+  readonly aggregateCast: string | null;
+}
+
+/** `alias:relation!hint!inner(...)` or `...relation!hint(...)`. */
+export interface SelectRelation {
+  readonly kind: 'relation';
+  readonly relation: string;
+  /** Null for spreads. */
+  readonly alias: string | null;
+  readonly hint: string | null;
+  readonly join: JoinType | null;
+  readonly spread: boolean;
+  readonly select: readonly SelectItem[];
+}
+
+/** Names of embedded relations (or their aliases) from the outside in; empty for the top level. */
+export type EmbedPath = readonly string[];
+
+/** Something said of one level of the request. */
+export interface AtPath<T> {
+  readonly path: EmbedPath;
+  readonly value: T;
+}
+
+/** Operators with one value that may also be given as `op(any)` or `op(all)`. */
+export type QuantifiedOperator = 'eq' | 'gte' | 'gt' | 'lte' | 'lt' | 'like' | 'ilike' | 'match' | 'imatch';
+export type SimpleOperator = 'neq' | 'cs' | 'cd' | 'ov' | 'sl' | 'sr' | 'nxr' | 'nxl' | 'adj';
+export type FtsOperator = 'fts' | 'plfts' | 'phfts' | 'wfts';
+export type IsValue = 'null' | 'not_null' | 'true' | 'false' | 'unknown';
+
+/**
+ * Stands for the value of the nth plain filter of the query string: a statement made with these serves all requests
+ * that differ in nothing else. Only where no stage looks into the value.
+ */
+export interface Placeholder {
+  readonly placeholder: number;
+}
+export type FilterValue = string | Placeholder;
+
+export type Operation =
+  | {
+      readonly kind: 'quantified';
+      readonly operator: QuantifiedOperator;
+      readonly quantifier: 'any' | 'all' | null;
+      readonly value: FilterValue;
+    }
+  | { readonly kind: 'simple'; readonly operator: SimpleOperator; readonly value: FilterValue }
+  | { readonly kind: 'in'; readonly values: readonly string[] }
+  | { readonly kind: 'is'; readonly value: IsValue }
+  | { readonly kind: 'isdistinct'; readonly value: FilterValue }
+  | {
+      readonly kind: 'fts';
+      readonly operator: FtsOperator;
+      readonly language: string | null;
+      readonly value: FilterValue;
+    };
+
+/** `not.` negates the operation. */
+export interface OperatorExpression {
+  readonly negated: boolean;
+  readonly operation: Operation;
+}
+
+/** A condition on one field. */
+export interface Filter {
+  readonly field: Field;
+  readonly expression: OperatorExpression;
+}
+
+/** `and(...)`, `or(...)`, nested. */
+export type LogicTree<Leaf = Filter> =
+  | {
+      readonly kind: 'group';
+      readonly negated: boolean;
+      readonly operator: 'and' | 'or';
+      readonly members: readonly LogicTree<Leaf>[];
+    }
+  | { readonly kind: 'leaf'; readonly leaf: Leaf };
+
+/** A condition on an aggregate: a leaf of `having=`, an extension to the dialect. */
+export interface HavingFilter {
+  readonly field: Field;
+  readonly aggregate: AggregateFunction;
+  readonly expression: OperatorExpression;
+}
+
+export type OrderDirection = 'asc' | 'desc';
+export type OrderNulls = 'nullsfirst' | 'nullslast';
+
+/** `relation` is set for `order=relation(field).desc`: the order of a to-one embed. */
+export interface OrderTerm {
+  readonly relation: string | null;
+  readonly field: Field;
+  readonly direction: OrderDirection | null;
+  readonly nulls: OrderNulls | null;
+}
+
+/** Rows asked for. `limit` null: all of them. Both are whole numbers from 0. */
+export interface RowRange {
+  readonly offset: number;
+  readonly limit: number | null;
+}
+
+/** `distinct`, an extension: whole rows, or the first row of each value of the columns. */
+export type Distinct = { readonly kind: 'rows' } | { readonly kind: 'on'; readonly fields: readonly Field[] };
+
+/** A parsed query string. Filters stand in the order of the query string. */
+export interface Query {
+  /** All parameters sorted by name and percent-encoded: what `Content-Location` shows. */
+  readonly canonical: string;
+  /** Arguments of a function that is called by GET, in order; a name may occur more than once. */
+  readonly parameters: readonly (readonly [name: string, value: string])[];
+  readonly select: readonly SelectItem[];
+  readonly filters: readonly AtPath<Filter>[];
+  readonly logic: readonly AtPath<LogicTree>[];
+  readonly order: readonly AtPath<readonly OrderTerm[]>[];
+  /** Of embedded levels, and of the top level when its path is empty. */
+  readonly ranges: readonly AtPath<RowRange>[];
+  /** `columns=`; null: not given. */
+  readonly columns: readonly string[] | null;
+  /** `on_conflict=`; null: not given. */
+  readonly onConflict: readonly string[] | null;
+  /** Names of all parameters that could be filters, operators or not: what a function's rows are filtered by. */
+  readonly filterNames: readonly string[];
+  readonly having: readonly AtPath<LogicTree<HavingFilter>>[];
+  readonly distinct: Distinct | null;
+  /** `after=`: the cursor of the last row seen, empty for the first page; null: no keyset pagination is asked for. */
+  readonly after: string | null;
+}
+
+/** What the caller wants done to what. `name` is as in the path, decoded; `schema` as negotiated. */
+export type Action =
+  | { readonly kind: 'read'; readonly schema: string; readonly name: string; readonly headersOnly: boolean }
+  | {
+      readonly kind: 'mutate';
+      readonly schema: string;
+      readonly name: string;
+      readonly mutation: 'insert' | 'update' | 'upsert-one' | 'delete';
+    }
+  | {
+      readonly kind: 'call';
+      readonly schema: string;
+      readonly name: string;
+      /** GET and HEAD call with the query's parameters, in a read-only transaction; POST with the body. */
+      readonly method: 'get' | 'head' | 'post';
+    }
+  | { readonly kind: 'describe'; readonly schema: string; readonly headersOnly: boolean }
+  | { readonly kind: 'relation-options'; readonly schema: string; readonly name: string }
+  | { readonly kind: 'routine-options'; readonly schema: string; readonly name: string }
+  | { readonly kind: 'root-options' };
+
+/** A request's body, read as far as a plan needs it; Postgres takes it apart. */
+export type Payload =
+  /** JSON text: an object, or an array of objects that all have the same keys (`columns=` given: any keys). */
+  | { readonly kind: 'json'; readonly text: string; readonly keys: readonly string[] }
+  /** `application/x-www-form-urlencoded`, decoded, in order. */
+  | {
+      readonly kind: 'form';
+      readonly pairs: readonly (readonly [name: string, value: string])[];
+      readonly keys: readonly string[];
+    }
+  /** The one argument of a function with a single unnamed parameter, or JSON that was not looked at. */
+  | { readonly kind: 'raw'; readonly bytes: Buffer };
+
+/** A whole request, understood. Nothing in it was compared with the catalog yet. */
+export interface ApiRequest {
+  readonly action: Action;
+  readonly query: Query;
+  readonly preferences: Preferences;
+  readonly payload: Payload | null;
+  /** Columns to write, or names of the arguments: `columns=`, else the payload's keys. Sorted, without duplicates. */
+  readonly columns: readonly string[];
+  /** Of the top level: limit and offset cut with the Range header. */
+  readonly topRange: RowRange;
+  readonly schema: string;
+  /** Whether `Content-Profile` belongs in the answer: the request named a profile, or there is more than one schema. */
+  readonly negotiatedByProfile: boolean;
+  /** By preference, most wanted first. */
+  readonly accept: readonly MediaType[];
+  readonly contentType: MediaType;
+}
+
+/** The Prefer header (RFC 7240). Null: not stated. Of a preference that is stated twice the first counts. */
+export interface Preferences {
+  readonly resolution: 'merge-duplicates' | 'ignore-duplicates' | null;
+  readonly representation: 'full' | 'headers-only' | 'minimal' | null;
+  readonly count: 'exact' | 'planned' | 'estimated' | null;
+  readonly transaction: 'commit' | 'rollback' | null;
+  readonly missing: 'default' | 'null' | null;
+  readonly handling: 'strict' | 'lenient' | null;
+  readonly timezone: string | null;
+  readonly maxAffected: number | null;
+  /** What was stated and is not known, as it was stated. */
+  readonly invalid: readonly string[];
+}

@@ -1,0 +1,20 @@
+import type { QualifiedName } from './identifier.ts';
+
+/** What turns rows into a body. PostgREST calls the custom ones media type handlers. */
+export type MediaHandler =
+  | { readonly kind: 'json' }
+  | { readonly kind: 'json-nulls-stripped' }
+  | { readonly kind: 'json-object'; readonly stripNulls: boolean }
+  | { readonly kind: 'csv' }
+  | { readonly kind: 'geojson' }
+  /** An aggregate over a relation's rows (`target`), or over anything (`target` null); or a function's own result. */
+  | { readonly kind: 'custom'; readonly function: QualifiedName; readonly target: QualifiedName | null }
+  /** No body is asked for. */
+  | { readonly kind: 'none' };
+
+/** A handler with the media type that it makes: of one for any type the domain's own, `application/octet-stream`. */
+export interface ResolvedMediaHandler {
+  readonly handler: MediaHandler;
+  /** Lower case, as `type/subtype`. */
+  readonly mediaType: string;
+}
