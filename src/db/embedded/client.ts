@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { Findings } from './backend-scanner.ts';
 import { batchOf, setUpOnly } from './batch.ts';
 import type { Analyse, Batch, Portals } from './batch.ts';
+import { monotonicMs } from './monotonic.ts';
 import { PreparedStatements } from './prepared-statements.ts';
 import { residueLost } from './reports.ts';
 import { SessionState } from './session-state.ts';
@@ -52,9 +53,9 @@ export class Client {
   readonly statements: PreparedStatements;
   /** The batch that waits or runs. */
   batch: Batch | null = null;
-  /** When it was handed over, and when the client was last heard of. Milliseconds since 1970. */
+  /** When it was handed over, and when the client was last heard of, as `monotonicMs`. */
   submittedAt = 0;
-  heardAt = Date.now();
+  heardAt = monotonicMs();
   status: TransactionStatus = 'I';
   /** Between the batches of one extended query sequence, before its Sync. */
   open = false;
@@ -121,7 +122,7 @@ export class Client {
 
   receive(chunk: Buffer): void {
     if (this.#deaf) return;
-    this.heardAt = Date.now();
+    this.heardAt = monotonicMs();
     this.#reader.push(chunk);
     this.proceed();
   }
@@ -171,7 +172,7 @@ export class Client {
     }
     this.#copying = true;
     this.#unconsumed = 0;
-    this.heardAt = Date.now();
+    this.heardAt = monotonicMs();
     this.proceed();
   }
 
@@ -263,7 +264,7 @@ export class Client {
     this.open = open;
     this.#failed = open && failed;
     if (!this.busy) this.#portals.clear();
-    this.heardAt = Date.now();
+    this.heardAt = monotonicMs();
   }
 
   #frame(frame: Frame): void {
@@ -297,7 +298,7 @@ export class Client {
 
   #submit(batch: Batch): void {
     this.batch = batch;
-    this.submittedAt = Date.now();
+    this.submittedAt = monotonicMs();
     this.#executor.submit(this);
   }
 

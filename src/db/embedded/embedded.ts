@@ -113,8 +113,8 @@ export function embeddedConnectionString(dataDirectory: string): string {
   return `postgres://postgres@localhost/postgres?host=${encodeURIComponent(resolve(dataDirectory))}`;
 }
 
-/** Of `sockaddr_un`: 108 bytes with the closing zero. */
-const longestSocketPath = 107;
+/** Of `sockaddr_un`: 108 bytes with the closing zero, 104 on macOS. */
+const longestSocketPath = process.platform === 'darwin' ? 103 : 107;
 /** PGlite's major version of Postgres. */
 const postgresVersion = '18';
 

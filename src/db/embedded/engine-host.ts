@@ -1,6 +1,7 @@
 import type { EmbeddedEvent } from './embedded-event.ts';
 import { Engine } from './engine.ts';
 import type { EngineListener, EngineOptions } from './engine.ts';
+import { monotonicMs } from './monotonic.ts';
 import { crashed, engineGone } from './reports.ts';
 import type { Report } from './wire.ts';
 
@@ -111,7 +112,7 @@ export class EngineHost {
         return null;
       } catch (error) {
         failure = error instanceof Error ? error.message : String(error);
-        this.#crashes.push(Date.now());
+        this.#crashes.push(monotonicMs());
       }
     }
     return null;
@@ -124,7 +125,7 @@ export class EngineHost {
       onConsumed: (bytes) => this.#listener.onConsumed(bytes),
       onLost: (reason) => {
         if (this.#engine !== engine) return;
-        this.#crashes.push(Date.now());
+        this.#crashes.push(monotonicMs());
         this.replace(crashed(reason), reason);
       },
     });
@@ -134,7 +135,7 @@ export class EngineHost {
   }
 
   #countCrashes(): number {
-    const now = Date.now();
+    const now = monotonicMs();
     this.#crashes = this.#crashes.filter((at) => now - at < crashWindowMs);
     return this.#crashes.length;
   }

@@ -1,4 +1,5 @@
 import type { Findings } from './backend-scanner.ts';
+import { monotonicMs } from './monotonic.ts';
 
 // What the main thread and the engine's thread tell each other. Batches go over in groups: a hop between threads costs
 // 70 microseconds here, running a prepared `select 1` costs 6, so twenty waiting clients share one hop.
@@ -68,20 +69,20 @@ export class Control {
     return Atomics.load(this.#words, positionWord);
   }
 
-  /** When that item began, in milliseconds since 1970. */
+  /** When that item began, as `monotonicMs`. */
   get startedAt(): number {
     return this.#times[0] ?? 0;
   }
 
   /** Main, before it sends a group: its first item is what runs. */
   begin(): void {
-    this.#times[0] = Date.now();
+    this.#times[0] = monotonicMs();
     Atomics.store(this.#words, positionWord, 0);
   }
 
   /** Engine: goes on to the next item. False: it was revoked. */
   advance(from: number): boolean {
-    this.#times[0] = Date.now();
+    this.#times[0] = monotonicMs();
     return Atomics.compareExchange(this.#words, positionWord, from, from + 1) === from;
   }
 

@@ -124,7 +124,8 @@ function open(directory: string, template: Uint8Array | null): Promise<PGlite> {
 
 /** PGlite's own, with defaults of ours: what `reset all` returns to. */
 function startParameters(): string[] {
-  const ours = ['search_path=app_public, public', 'jit=off'];
+  // The log is kept short by checkpoints (group.ts): so many segments need not be kept for reuse.
+  const ours = ['search_path=app_public, public', 'jit=off', 'min_wal_size=64MB', 'max_wal_size=128MB'];
   const theirs = PGlite.defaultStartParams.flatMap((parameter, i, all) =>
     parameter.startsWith('search_path=') || all[i + 1]?.startsWith('search_path=') ? [] : [parameter],
   );

@@ -24,7 +24,7 @@ export type Item = (
   /** Makes statements that the client has prepared; `unnamed` if that one is among them. */
   | { readonly purpose: 'restore'; readonly client: Client; readonly unnamed: boolean }
   | { readonly purpose: 'switch'; readonly client: Client; readonly after: Loaded }
-  | { readonly purpose: 'tidy' }
+  | { readonly purpose: 'tidy' | 'checkpoint' }
   | { readonly purpose: 'rollback' }
 ) & { readonly parts: readonly Uint8Array[]; ran: boolean };
 
@@ -40,6 +40,8 @@ export interface Situation {
   readonly staleStatements: readonly string[];
   /** LISTEN and UNLISTEN to catch up with. */
   readonly channels: readonly string[];
+  /** It is time to see whether a checkpoint is due. */
+  readonly checkpoint: boolean;
 }
 
 /**
@@ -50,9 +52,9 @@ export function groupOf(
   waiting: readonly Client[],
   situation: Situation,
 ): { readonly items: readonly Item[]; readonly taken: number } {
-  const items: Item[] = tidying(situation);
-  // A simple Query takes the unnamed statement away.
-  let loaded = items.length > 0 ? { ...situation.loaded, unnamed: null } : situation.loaded;
+  const items: Item[] = [...(situation.checkpoint ? [checkpointing()] : []), ...tidying(situation)];
+  let { loaded } = situation;
+  for (const { purpose } of items) loaded = loadedAfter(purpose, loaded);
   let taken = 0;
   let bytes = 0;
   for (const client of waiting) {
@@ -83,6 +85,11 @@ export function groupOf(
   return { items, taken };
 }
 
+/** What work between the batches leaves: a simple Query takes the unnamed statement away, a checkpoint takes a superuser. */
+export function loadedAfter(purpose: Item['purpose'], loaded: Loaded): Loaded {
+  return { ...loaded, key: purpose === 'checkpoint' ? null : loaded.key, unnamed: null };
+}
+
 // RESET SESSION AUTHORIZATION comes first: it makes a superuser again of whom the rest depends.
 const resetSettings = 'reset session authorization; reset role; reset all';
 const dropResidues = 'close all; discard temp; discard sequences; select pg_catalog.pg_advisory_unlock_all()';
@@ -106,6 +113,18 @@ function switchTo(client: Client, loaded: Loaded): Extract<Item, { purpose: 'swi
 function unnamedOf(client: Client): Uint8Array[] {
   const prepared = client.statements.get('');
   return [...(prepared ? prepared.restore : [closeStatement('')]), sync];
+}
+
+/** Bounds the log, and with it what a start after a crash has to go through. */
+const checkpointBytes = 64 * 1024 * 1024;
+
+/** In single-user mode nobody makes checkpoints: without them the log would grow until the database is closed. */
+function checkpointing(): Item {
+  const ifDue =
+    'do $$ begin if (select pg_catalog.pg_current_wal_insert_lsn() - redo_lsn from pg_catalog.pg_control_checkpoint()) ' +
+    `> ${checkpointBytes} then execute 'checkpoint'; end if; end $$`;
+  const parts = [query('reset session authorization; reset role'), query(ifDue)];
+  return { purpose: 'checkpoint', parts, ran: false };
 }
 
 function tidying({ staleStatements, channels }: Situation): Item[] {

@@ -5,7 +5,8 @@ import type { Engine, EngineOptions } from './engine.ts';
 import { EngineHost } from './engine-host.ts';
 import type { ItemResult } from './engine-messages.ts';
 import { setUpOnly } from './batch.ts';
-import { groupOf, untouched } from './group.ts';
+import { monotonicMs } from './monotonic.ts';
+import { groupOf, loadedAfter, untouched } from './group.ts';
 import type { Item, Loaded } from './group.ts';
 import {
   cancelled,
@@ -33,6 +34,8 @@ export interface SchedulerOptions {
 const tickMs = 50;
 /** An item of a group that runs longer than this has the items behind it taken back, for their own timeouts to count. */
 const patienceMs = 100;
+/** How often, while there is work, the length of the log is looked at. */
+const checkpointMs = 2000;
 /** How long `close` waits for what runs. */
 const drainMs = 5000;
 const goodbyeMs = 20;
@@ -63,6 +66,8 @@ export class Scheduler implements Executor {
   #staleStatements: string[] = [];
   /** When a client last read some of a large result. */
   #readAt = 0;
+  /** When it was last seen to that the log does not grow. */
+  #checkpointAt = 0;
   #timer: NodeJS.Timeout | undefined;
   /** Whose COPY data are on their way to the engine. */
   #feeder: Client | null = null;
@@ -183,11 +188,15 @@ export class Scheduler implements Executor {
       if (!this.#holder) this.#wakeIdle();
       return;
     }
+    const now = monotonicMs();
+    const checkpoint = !this.#holder && now - this.#checkpointAt > checkpointMs;
+    if (checkpoint) this.#checkpointAt = now;
     const { items, taken } = groupOf(waiting, {
       loaded: this.#loaded,
       engineNumber: this.#host.number,
       staleStatements: this.#staleStatements.splice(0),
       channels: this.#channels.catchUp(),
+      checkpoint,
     });
     if (!this.#holder) this.#queue = this.#queue.slice(taken);
     this.#run(engine, items);
@@ -244,9 +253,9 @@ export class Scheduler implements Executor {
       engine?.release(bytes.length);
       return;
     }
-    this.#readAt = Date.now();
+    this.#readAt = monotonicMs();
     item.client.output(bytes, () => {
-      this.#readAt = Date.now();
+      this.#readAt = monotonicMs();
       engine?.release(bytes.length);
     });
     if (copying) item.client.startCopying();
@@ -275,10 +284,11 @@ export class Scheduler implements Executor {
         break;
       case 'rollback':
         this.#holder = null;
-        this.#loaded = { ...this.#loaded, unnamed: null };
+        this.#loaded = loadedAfter(item.purpose, this.#loaded);
         break;
       case 'tidy':
-        this.#loaded = { ...this.#loaded, unnamed: null };
+      case 'checkpoint':
+        this.#loaded = loadedAfter(item.purpose, this.#loaded);
         break;
       default:
         item satisfies never;
@@ -314,7 +324,7 @@ export class Scheduler implements Executor {
       client.statements.clear();
     }
     if (client.busy) {
-      if (this.#holder !== client) this.#heldSince = Date.now();
+      if (this.#holder !== client) this.#heldSince = monotonicMs();
       this.#holder = client;
     } else {
       if (this.#holder === client) this.#holder = null;
@@ -364,7 +374,7 @@ export class Scheduler implements Executor {
   #watch(): void {
     this.#timer ??= setInterval(() => {
       if (this.#running || this.#holder || this.#queue.length > 0) {
-        this.#tick(Date.now());
+        this.#tick(monotonicMs());
       } else {
         clearInterval(this.#timer);
         this.#timer = undefined;
@@ -452,7 +462,7 @@ export class Scheduler implements Executor {
     const position = run?.revokedAfter ?? engine.control.position;
     if (run && run.revokedAfter === null) this.#requeue(run, position + 1);
     for (const [index, item] of (run?.items ?? []).entries()) {
-      if (item.ran || index > position || item.purpose === 'tidy' || item.purpose === 'rollback') continue;
+      if (item.ran || index > position || !('client' in item)) continue;
       if (index < position) this.#cutOff(item.client, outcomeUnknown);
       // Its settings ended the engine: not to be tried again.
       else if (item.purpose !== 'batch') this.#cutOff(item.client, { ...report, severity: 'FATAL' });

@@ -231,3 +231,27 @@ test('a dump is what a new database can begin with, in memory as on disk', { tim
     await copy.close();
   }
 });
+
+test('the log is kept short while there is work', { timeout: 60_000 }, async () => {
+  const db = await temporaryDatabase({ storage: 'disk', template });
+  const [client, other] = await Promise.all([db.connect(), db.connect()]);
+  await client.query(
+    'create role loader; create table public.bulk (note text); grant insert on public.bulk to loader',
+  );
+  const written = async () =>
+    Number((await other.query('select pg_current_wal_lsn() - $1 as bytes', [begin])).rows[0].bytes);
+  const begin = (await other.query('select pg_current_wal_lsn() as lsn')).rows[0].lsn;
+  await client.query('set role loader');
+  // 30 MB each, for longer than it takes to look twice.
+  for (const until = Date.now() + 6000; Date.now() < until;) {
+    await client.query("insert into public.bulk select repeat('x', 1000) from generate_series(1, 28000)");
+  }
+  expect((await client.query('select current_user as name')).rows).toEqual([{ name: 'loader' }]);
+  expect(await written()).toBeGreaterThan(300 * 1024 * 1024);
+  const { rows } = await other.query(
+    'select pg_current_wal_lsn() - redo_lsn as bytes from pg_control_checkpoint()',
+  );
+  expect(Number(rows[0].bytes)).toBeLessThan((await written()) / 1.5);
+  await db.disconnect();
+  await db.close();
+});
