@@ -1,0 +1,108 @@
+import type { Statement } from '../../db/statement.ts';
+import { nameKey } from '../../schema-cache/identifier.ts';
+import type { Routine } from '../../schema-cache/routine.ts';
+
+/** What one role may do in a schema. */
+export interface Access {
+  readonly schemaComment: string | null;
+  /** By relation name; relations that the role has no right on are missing. */
+  readonly relations: ReadonlyMap<string, RelationAccess>;
+  /** `routineKey` of the functions that the role may execute. */
+  readonly routines: ReadonlySet<string>;
+}
+
+/** Columns by what may be done with them, in no order. */
+export interface RelationAccess {
+  readonly select: ReadonlySet<string>;
+  readonly insert: ReadonlySet<string>;
+  readonly update: ReadonlySet<string>;
+  readonly delete: boolean;
+}
+
+/** The row that `accessStatement` gives, to be read by `parseAccess`. */
+export interface AccessRow {
+  readonly access: {
+    readonly comment: string | null;
+    readonly relations: readonly {
+      readonly name: string;
+      readonly select: readonly string[];
+      readonly insert: readonly string[];
+      readonly update: readonly string[];
+      readonly delete: boolean;
+    }[];
+    readonly routines: readonly { readonly name: string; readonly parameters: readonly string[] }[];
+  };
+}
+
+/**
+ * What the current role may do in the schema, in one row. Views without a right of their own on the view, but on what it
+ * reads, are left out: the right on the view is what counts.
+ */
+export function accessStatement(schema: string): Statement {
+  return { text: accessText, values: [schema], prepare: true };
+}
+
+const accessText = `
+select json_build_object(
+  'comment', (select pg_catalog.obj_description(n.oid, 'pg_namespace') from pg_catalog.pg_namespace n where n.nspname = $1),
+  'relations', (
+    select coalesce(json_agg(r), '[]')
+    from (
+      select
+        c.relname as name,
+        coalesce(json_agg(a.attname) filter (where pg_catalog.has_column_privilege(c.oid, a.attnum, 'select')), '[]') as select,
+        coalesce(json_agg(a.attname) filter (where pg_catalog.has_column_privilege(c.oid, a.attnum, 'insert')), '[]') as insert,
+        coalesce(json_agg(a.attname) filter (where pg_catalog.has_column_privilege(c.oid, a.attnum, 'update')), '[]') as update,
+        pg_catalog.has_table_privilege(c.oid, 'delete') as delete
+      from pg_catalog.pg_class c
+        join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+      where n.nspname = $1
+        and c.relkind in ('r', 'v', 'm', 'f', 'p')
+        and (
+          pg_catalog.has_table_privilege(c.oid, 'select, insert, update, delete')
+          or pg_catalog.has_any_column_privilege(c.oid, 'select, insert, update')
+        )
+      group by c.oid, c.relname
+    ) r
+  ),
+  'routines', (
+    select coalesce(json_agg(f), '[]')
+    from (
+      select
+        p.proname as name,
+        (
+          select coalesce(json_agg(coalesce(p.proargnames[i], '') order by i), '[]')
+          from generate_series(1, coalesce(array_length(p.proallargtypes, 1), p.pronargs)) i
+          where coalesce(p.proargmodes[i], 'i') in ('i', 'b', 'v')
+        ) as parameters
+      from pg_catalog.pg_proc p
+        join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+      where n.nspname = $1 and pg_catalog.has_function_privilege(p.oid, 'execute')
+    ) f
+  )
+) as access`;
+
+/** Reads the statement's row. */
+export function parseAccess({ access }: AccessRow): Access {
+  return {
+    schemaComment: access.comment,
+    relations: new Map(
+      access.relations.map(({ name, select, insert, update, delete: mayDelete }) => [
+        name,
+        {
+          select: new Set(select),
+          insert: new Set(insert),
+          update: new Set(update),
+          delete: mayDelete,
+        },
+      ]),
+    ),
+    routines: new Set(access.routines.map(({ name, parameters }) => nameKey(name, parameters.join()))),
+  };
+}
+
+/** Overloads differ in their parameters' names, or nobody could choose between them by name. */
+export function routineKey({ name, parameters }: Routine): string {
+  return nameKey(name, parameters.map((parameter) => parameter.name).join());
+}

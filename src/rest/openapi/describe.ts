@@ -1,0 +1,62 @@
+import type { Session } from '../../db/session.ts';
+import type { SchemaCache } from '../../schema-cache/schema-cache.ts';
+import type { RestOptions } from '../options.ts';
+import type { DescribeAction } from '../plan/plan.ts';
+import type { ApiRequest } from '../request/query.ts';
+import type { RestResponse } from '../response/rest-response.ts';
+import { accessStatement, parseAccess } from './accessible.ts';
+import type { AccessRow } from './accessible.ts';
+import { openApiDocument } from './document.ts';
+import { referencePage } from './reference-page.ts';
+
+/** What describing needs beside the request. */
+export interface DescribeContext {
+  /** Under the caller's role: what it may do is asked of the database. */
+  readonly session: Session;
+  readonly cache: SchemaCache;
+  readonly options: RestOptions;
+  /** Path of the API's root, without a slash at the end. */
+  readonly mountPath: string;
+  /** Of the Host header; null: there was none. */
+  readonly host: string | null;
+  /** Of this project. */
+  readonly version: string;
+}
+
+/** Answers at the root: the document that follows the caller's privileges, or the page to browse it. One round trip. */
+export async function describe(
+  action: DescribeAction,
+  request: ApiRequest,
+  { session, cache, options, mountPath, host, version }: DescribeContext,
+): Promise<RestResponse> {
+  if (action.format === 'html') {
+    const page = referencePage(mountPath);
+    return action.headersOnly ? { ...page, body: null } : page;
+  }
+  const { rows } = await session.query<AccessRow>(accessStatement(action.schema));
+  const row = rows[0];
+  if (row === undefined) throw new Error('asking for the privileges gave no row');
+  const access = parseAccess(row);
+  const { mode, securityActive, serverProxyUri } = options.openapi;
+  const document = openApiDocument(
+    cache,
+    mode === 'ignore-privileges' ? null : access,
+    access.schemaComment,
+    {
+      schema: action.schema,
+      serverUrl: serverProxyUri?.replace(/\/$/, '') ?? `http://${host ?? 'localhost'}${mountPath}`,
+      version,
+      securityActive,
+    },
+  );
+  const body = JSON.stringify(document);
+  return {
+    status: 200,
+    headers: [
+      ['Content-Type', 'application/openapi+json; charset=utf-8'],
+      ...(request.negotiatedByProfile ? [['Content-Profile', action.schema] as const] : []),
+      ['Content-Length', String(Buffer.byteLength(body))],
+    ],
+    body: action.headersOnly ? null : body,
+  };
+}

@@ -1,0 +1,90 @@
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import type { RestResponse } from '../response/rest-response.ts';
+
+/** Below the root of the API: no relation can have this path, since all others with two parts begin with `rpc`. */
+export const referencePrefix = '/.reference/';
+
+/**
+ * The page to browse and try the API with: Swagger UI, everything served from the installed package. It reads the
+ * document from the root of the API, so it shows what the token may do that is entered there.
+ *
+ * @param mountPath of the API's root, without a slash at the end
+ */
+export function referencePage(mountPath: string): RestResponse {
+  const base = mountPath + referencePrefix;
+  const html = `<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    <title>REST reference</title>
+    <link rel="stylesheet" href="${base}swagger-ui.css">
+    <link rel="icon" type="image/png" href="${base}favicon-32x32.png">
+  </head>
+  <body>
+    <div id="reference" data-url="${mountPath}/"></div>
+    <script src="${base}swagger-ui-bundle.js"></script>
+    <script src="${base}start.js"></script>
+  </body>
+</html>
+`;
+  return {
+    status: 200,
+    headers: [
+      ['Content-Type', 'text/html; charset=utf-8'],
+      ['Content-Security-Policy', contentSecurityPolicy],
+      ['Content-Length', String(Buffer.byteLength(html))],
+    ],
+    body: html,
+  };
+}
+
+/** A file of the page; null: there is none of this name. `fileName` is what follows `referencePrefix`. */
+export async function referenceAsset(fileName: string): Promise<RestResponse | null> {
+  const contentType = contentTypes[fileName];
+  if (contentType === undefined) return null;
+  const body =
+    fileName === 'start.js' ? Buffer.from(startScript) : await readFile(path.join(packageFolder, fileName));
+  return {
+    status: 200,
+    headers: [
+      ['Content-Type', contentType],
+      ['Cache-Control', 'public, max-age=3600'],
+      ['Content-Length', String(body.length)],
+    ],
+    body,
+  };
+}
+
+const packageFolder = path.dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
+
+/** All that the page loads; nothing else of the package is served. */
+const contentTypes: Readonly<Record<string, string>> = {
+  'start.js': 'text/javascript; charset=utf-8',
+  'swagger-ui-bundle.js': 'text/javascript; charset=utf-8',
+  'swagger-ui.css': 'text/css; charset=utf-8',
+  'favicon-32x32.png': 'image/png',
+};
+
+/** A file of its own, so that the page needs no inline script. */
+const startScript = `SwaggerUIBundle({
+  url: document.querySelector('#reference').dataset.url,
+  dom_id: '#reference',
+  deepLinking: true,
+  docExpansion: 'none',
+  filter: true,
+  persistAuthorization: true,
+  validatorUrl: null,
+});
+`;
+
+/** This origin only; Swagger UI writes styles and images into the page. */
+const contentSecurityPolicy = [
+  "default-src 'self'",
+  "script-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "img-src 'self' data:",
+  "frame-ancestors 'none'",
+].join('; ');

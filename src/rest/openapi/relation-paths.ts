@@ -1,0 +1,202 @@
+import type { ForeignKeyRelationship } from '../../schema-cache/relationship.ts';
+import type { Column, Table } from '../../schema-cache/table.ts';
+import type { RelationAccess } from './accessible.ts';
+import { documentation, withoutTags } from './comment.ts';
+import { componentName, reference } from './component-name.ts';
+import { schemaOfColumn } from './json-schema.ts';
+import type { JsonSchema } from './json-schema.ts';
+import { sharedParameterNames } from './shared-components.ts';
+
+/** What a relation adds to the document: nothing that the role may not do. */
+export interface RelationPaths {
+  readonly path: string;
+  readonly pathItem: Readonly<Record<string, unknown>>;
+  readonly schemas: Readonly<Record<string, JsonSchema>>;
+  readonly parameters: Readonly<Record<string, unknown>>;
+}
+
+/** The path, schemas and filters of a relation for somebody with this access. */
+export function relationPaths(
+  table: Table,
+  access: RelationAccess,
+  relationships: readonly ForeignKeyRelationship[],
+): RelationPaths {
+  const rowName = componentName(table.name);
+  const writeName = componentName(table.name, 'write');
+  const { summary, description } = documentation(table.comment);
+  const columns = [...table.columns.values()];
+  const readable = columns.filter(({ name }) => access.select.has(name));
+  const insertable = table.insertable ? writable(columns, access.insert) : [];
+  const updatable = table.updatable ? writable(columns, access.update) : [];
+  const deletable = table.deletable && access.delete;
+  const filters = readable.filter(({ name }) => !sharedParameterNames.has(name));
+
+  const common = {
+    tags: [table.name],
+    ...(summary !== null && { summary }),
+    ...(description !== null && { description }),
+  };
+  const filterReferences = filters.map(({ name }) =>
+    reference('parameters', componentName('rowFilter', table.name, name)),
+  );
+  const rows = rowsResponse(rowName);
+  const written = (status: string, meaning: string) => ({
+    [status]: { ...rows, description: meaning },
+    default: reference('responses', 'Error'),
+  });
+  const body = reference('schemas', writeName);
+  return {
+    path: `/${encodeURIComponent(table.name)}`,
+    pathItem: {
+      ...(readable.length > 0 && {
+        get: {
+          ...common,
+          parameters: [
+            ...filterReferences,
+            ...['select', 'order', 'limit', 'offset', 'and', 'or', 'after', 'distinct', 'having'].map(
+              (name) => reference('parameters', name),
+            ),
+            reference('parameters', 'Range'),
+            reference('parameters', 'preferRead'),
+          ],
+          responses: {
+            '200': { ...rows, description: 'The rows' },
+            '206': { ...rows, description: 'Some of the rows; Content-Range says which' },
+            default: reference('responses', 'Error'),
+          },
+        },
+      }),
+      ...(insertable.length > 0 && {
+        post: {
+          ...common,
+          parameters: ['select', 'columns', 'on_conflict', 'preferInsert'].map((name) =>
+            reference('parameters', name),
+          ),
+          requestBody: {
+            required: true,
+            content: {
+              'application/json': { schema: { oneOf: [body, { type: 'array', items: body }] } },
+              'text/csv': { schema: { type: 'string' } },
+            },
+          },
+          responses: written('201', 'Inserted'),
+        },
+      }),
+      ...(updatable.length > 0 && {
+        patch: {
+          ...common,
+          parameters: [
+            ...filterReferences,
+            ...['select', 'columns', 'preferWrite'].map((name) => reference('parameters', name)),
+          ],
+          requestBody: { required: true, content: { 'application/json': { schema: body } } },
+          responses: {
+            ...written('200', 'Updated; the rows with Prefer: return=representation'),
+            '204': { description: 'Updated' },
+          },
+        },
+      }),
+      ...(deletable && {
+        delete: {
+          ...common,
+          parameters: [
+            ...filterReferences,
+            ...['select', 'preferWrite'].map((name) => reference('parameters', name)),
+          ],
+          responses: {
+            ...written('200', 'Deleted; the rows with Prefer: return=representation'),
+            '204': { description: 'Deleted' },
+          },
+        },
+      }),
+    },
+    schemas: {
+      [rowName]: objectSchema(table, readable, relationships),
+      ...((insertable.length > 0 || updatable.length > 0) && {
+        [writeName]: objectSchema(
+          table,
+          columns.filter((column) => insertable.includes(column) || updatable.includes(column)),
+          relationships,
+        ),
+      }),
+    },
+    parameters: Object.fromEntries(
+      filters.map((column) => [
+        componentName('rowFilter', table.name, column.name),
+        {
+          name: column.name,
+          in: 'query',
+          description: columnDescription(table, column, relationships) ?? `Filter by ${column.name}`,
+          schema: { type: 'string' },
+          examples: { equal: { summary: 'operator.value', value: 'eq.' } },
+        },
+      ]),
+    ),
+  };
+}
+
+/** No required properties: `select` leaves out any of them, a default fills in what is missing. */
+function objectSchema(
+  table: Table,
+  columns: readonly Column[],
+  relationships: readonly ForeignKeyRelationship[],
+): JsonSchema {
+  const description = withoutTags(table.comment);
+  return {
+    type: 'object',
+    ...(description !== null && { description }),
+    properties: Object.fromEntries(
+      columns.map((column) => [
+        column.name,
+        schemaOfColumn(column, columnDescription(table, column, relationships)),
+      ]),
+    ),
+  };
+}
+
+function writable(columns: readonly Column[], names: ReadonlySet<string>): readonly Column[] {
+  return columns.filter(({ name, generated }) => names.has(name) && !generated);
+}
+
+/** The notes on keys are PostgREST's, tags included: front ends read them. */
+function columnDescription(
+  table: Table,
+  column: Column,
+  relationships: readonly ForeignKeyRelationship[],
+): string | null {
+  const notes = [
+    ...(table.primaryKey.includes(column.name) ? ['This is a Primary Key.<pk/>'] : []),
+    ...foreignKeyNote(column, relationships),
+  ];
+  const comment = withoutTags(column.comment);
+  if (notes.length === 0) return comment;
+  return [...(comment === null ? [] : [comment, '']), 'Note:', ...notes].join('\n');
+}
+
+function foreignKeyNote(column: Column, relationships: readonly ForeignKeyRelationship[]): readonly string[] {
+  // Tables before views: the note names where the rows are.
+  const ordered = relationships.toSorted(
+    (one, other) => Number(one.foreignTableIsView) - Number(other.foreignTableIsView),
+  );
+  for (const { cardinality, foreignTable } of ordered) {
+    if (cardinality.kind === 'many-to-many' || cardinality.kind === 'one-to-many') continue;
+    if (cardinality.kind === 'one-to-one' && cardinality.isParent) continue;
+    const [pair, ...others] = cardinality.columns;
+    if (pair === undefined || others.length > 0 || pair[0] !== column.name) continue;
+    return [
+      `This is a Foreign Key to \`${foreignTable.name}.${pair[1]}\`.<fk table='${foreignTable.name}' column='${pair[1]}'/>`,
+    ];
+  }
+  return [];
+}
+
+function rowsResponse(rowName: string): Readonly<Record<string, unknown>> {
+  const row = reference('schemas', rowName);
+  return {
+    content: {
+      'application/json': { schema: { type: 'array', items: row } },
+      'application/vnd.pgrst.object+json': { schema: row },
+      'text/csv': { schema: { type: 'string' } },
+    },
+  };
+}
