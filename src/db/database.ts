@@ -4,6 +4,16 @@ import type { Statement, StatementResult } from './statement.ts';
 /** Settings that hold for one transaction, by name, e.g. `role`, `app.tenant_id`. See session.ts for who makes them. */
 export type TransactionSettings = Readonly<Record<string, string>>;
 
+/** How a transaction differs from the usual one. */
+export interface TransactionMode {
+  /** Null: the connection's own. */
+  readonly isolationLevel: IsolationLevel | null;
+  /** With `rollback` nothing stays of what succeeded; deferred constraints are checked as before a commit. */
+  readonly end: 'commit' | 'rollback';
+}
+
+export type IsolationLevel = 'read uncommitted' | 'read committed' | 'repeatable read' | 'serializable';
+
 /** Runs statements on one connection, in order. */
 export interface Executor {
   query<Row = Record<string, unknown>>(statement: Statement): Promise<StatementResult<Row>>;
@@ -34,6 +44,16 @@ export interface Database extends Executor {
     settings: TransactionSettings,
     statement: Statement,
   ): Promise<StatementResult<Row>>;
+  /**
+   * Runs one statement after the other under the settings, in one transaction and one round trip; gives their results in
+   * order. When one fails none has happened, and those behind it were not tried. A `mode` takes an explicit transaction:
+   * a second round trip when a statement fails.
+   */
+  batch(
+    settings: TransactionSettings,
+    statements: readonly Statement[],
+    mode?: TransactionMode,
+  ): Promise<readonly StatementResult<unknown>[]>;
   /** Runs several statements in one explicit transaction under the settings. Rolls back when `work` throws. */
   transaction<T>(settings: TransactionSettings, work: (transaction: Transaction) => Promise<T>): Promise<T>;
   /**

@@ -2,11 +2,11 @@ import { pipeline } from 'node:stream/promises';
 import type { Readable } from 'node:stream';
 import type { PoolClient } from 'pg';
 import { from as copyFromStdin } from 'pg-copy-streams';
-import type { Database, PoolState, Transaction, TransactionSettings } from './database.ts';
+import type { Database, PoolState, Transaction, TransactionMode, TransactionSettings } from './database.ts';
 import { NotificationListener } from './listener.ts';
 import { ConnectionPool, connectionConfig, endsConnection } from './pool.ts';
 import type { PoolOptions } from './pool.ts';
-import { roundTrip } from './round-trip.ts';
+import { roundTrip, roundTripOfOne } from './round-trip.ts';
 import type { Statement, StatementResult } from './statement.ts';
 
 /** What befalls the connections while nobody waits for them. */
@@ -36,10 +36,27 @@ export class PostgresDatabase implements Database {
   }
 
   async queryWith<Row>(settings: TransactionSettings, statement: Statement): Promise<StatementResult<Row>> {
+    const [result] = await this.#batch(settings, [statement], null);
+    return result as StatementResult<Row>;
+  }
+
+  async batch(
+    settings: TransactionSettings,
+    statements: readonly Statement[],
+    mode?: TransactionMode,
+  ): Promise<readonly StatementResult<unknown>[]> {
+    return statements.length === 0 ? [] : this.#batch(settings, statements, mode ?? null);
+  }
+
+  async #batch(
+    settings: TransactionSettings,
+    statements: readonly Statement[],
+    mode: TransactionMode | null,
+  ): Promise<readonly StatementResult<unknown>[]> {
     const client = await this.#pool.acquire();
     let broken = false;
     try {
-      return await roundTrip<Row>(client, settings, statement);
+      return await roundTrip(client, { settings, statements, mode, role: settings['role'] ?? '' });
     } catch (error) {
       broken = endsConnection(error);
       throw error;
@@ -115,7 +132,7 @@ class PostgresTransaction implements Transaction {
   }
 
   query<Row>(statement: Statement): Promise<StatementResult<Row>> {
-    return roundTrip<Row>(this.#client, {}, statement, this.#settings['role']);
+    return roundTripOfOne<Row>(this.#client, {}, statement, this.#settings['role']);
   }
 
   async savepoint<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {

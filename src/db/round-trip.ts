@@ -1,52 +1,74 @@
 import { DatabaseError } from 'pg';
 import { prepareValue } from 'pg/lib/utils.js';
 import type { Connection, FieldDef, PoolClient } from 'pg';
-import type { TransactionSettings } from './database.ts';
+import type { TransactionMode, TransactionSettings } from './database.ts';
+import { preparedFor, preparedSettings, preparedStatementsOf } from './prepared-statements.ts';
+import type { Prepared } from './prepared-statements.ts';
 import { RowShape } from './row-shape.ts';
-import { quoteLiteral } from './statement.ts';
 import type { Statement, StatementResult } from './statement.ts';
+import { wireOf } from './wire-connection.ts';
 
-/** Prepared statements kept per connection; the one unused for longest is closed when one more is needed. */
-const maxPreparedPerConnection = 250;
-/** Texts remembered per role. Generated SQL varies without end, so this has a bound, too. */
-const maxTextsPerRole = 2000;
+/** What goes to the server in one go. */
+export interface Batch {
+  /** Hold for all of the statements, and for nothing else. */
+  readonly settings: TransactionSettings;
+  /** One or more. */
+  readonly statements: readonly Statement[];
+  /** Null: an implicit transaction, or the open one. */
+  readonly mode: TransactionMode | null;
+  /** Whom preparations belong to: the settings' role, or in an open transaction the one set at its beginning. */
+  readonly role: string;
+}
 
 /**
- * Runs a statement under transaction-local settings in ONE round trip: Bind and Execute of `select set_config(...)`,
- * Bind and Execute of the statement, one Sync. All messages before a Sync form one implicit transaction, and that is
- * what the settings are local to.
+ * Runs statements under transaction-local settings in ONE round trip: Bind and Execute of `select set_config(...)`,
+ * Bind and Execute of each statement, one Sync. All messages before a Sync form one implicit transaction, and that is
+ * what the settings are local to; with a `mode` BEGIN stands before them and COMMIT or ROLLBACK behind. Gives a result
+ * for each statement; when one fails none has happened.
  *
  * Why our own: node-postgres sends one statement per Sync, so a role and a statement take four round trips with it
  * (`begin`, settings, statement, `commit`); this is what makes row-level security free on the wire. It is a
  * `Submittable`, node-postgres' own extension point.
  *
- * The statement is parsed after the role was set and its preparation belongs to that role: a cached plan under
+ * Statements are parsed after the role was set and their preparation belongs to that role: a cached plan under
  * row-level security is bound to the role that planned it, and Postgres would plan anew at every change of role.
  *
- * `role` is whom preparations belong to: the settings' role, or in an explicit transaction the one set at its beginning.
  * The client is the caller's before and after; after an error it may be released at once, node-postgres holds further
  * statements back until it is ready.
  */
-export async function roundTrip<Row>(
+export async function roundTrip(
+  client: PoolClient,
+  batch: Batch,
+): Promise<readonly StatementResult<unknown>[]> {
+  // DDL changed what a prepared statement returns. Nothing has happened and the stale preparation is gone then: once
+  // more, and again when another statement of the batch is stale, too. Not in an open transaction, which has ended.
+  const retries = batch.role === (batch.settings['role'] ?? '') ? batch.statements.length : 0;
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await submit(client, batch);
+    } catch (error) {
+      // Messages behind the error were skipped, ROLLBACK, too. A second round trip, in the rare case only. What cannot
+      // even roll back is a dead connection, which the pool drops; its failure is not the news.
+      if (batch.mode) await client.query('rollback').catch(() => {});
+      if (!isStalePlan(error) || attempt >= retries) throw error;
+    }
+  }
+}
+
+/** One statement: the batch of one. */
+export async function roundTripOfOne<Row>(
   client: PoolClient,
   settings: TransactionSettings,
   statement: Statement,
   role = settings['role'] ?? '',
 ): Promise<StatementResult<Row>> {
-  try {
-    return await submit<Row>(client, settings, statement, role);
-  } catch (error) {
-    // DDL changed what a prepared statement returns. Nothing ran and the stale preparation is gone now: once more,
-    // unless the role was set before, that is, in an explicit transaction, which the error ended.
-    if (isStalePlan(error) && role === (settings['role'] ?? ''))
-      return submit<Row>(client, settings, statement, role);
-    throw error;
-  }
+  const [result] = await roundTrip(client, { settings, statements: [statement], mode: null, role });
+  return result as StatementResult<Row>;
 }
 
-function submit<Row>(client: PoolClient, settings: TransactionSettings, statement: Statement, role: string) {
-  return new Promise<StatementResult<Row>>((resolve, reject) => {
-    client.query(new RoundTrip<Row>(settings, statement, role, resolve, reject));
+function submit(client: PoolClient, batch: Batch): Promise<readonly StatementResult<unknown>[]> {
+  return new Promise((resolve, reject) => {
+    client.query(new RoundTrip(batch, resolve, reject));
   });
 }
 
@@ -58,74 +80,99 @@ function isStalePlan(error: unknown): boolean {
   );
 }
 
+/** A statement on its way, and what has come back for it. */
+interface Step {
+  readonly text: string;
+  readonly values: unknown[];
+  /** Null: parsed anew. */
+  readonly prepared: Prepared | null;
+  /** What the caller gets; null: nobody asked (settings, BEGIN, COMMIT). */
+  readonly result: { readonly rows: unknown[]; rowCount: number | null } | null;
+  readonly arrayMode: boolean;
+  shape: RowShape | null;
+}
+
+/** The steps of a batch. Throws when a value cannot be serialised. */
+function stepsOf({ settings, statements, mode, role }: Batch): Step[] {
+  const steps: Step[] = [];
+  if (mode) steps.push(silent(preparedFor(role, beginOf(mode)), []));
+  const names = Object.keys(settings);
+  if (names.length > 0) steps.push(silent(preparedSettings(names), Object.values(settings)));
+  for (const { text, values = [], prepare, arrayMode = false } of statements) {
+    steps.push({
+      text,
+      values: values.map((value) => prepareValue(value)),
+      prepared: prepare ? preparedFor(role, text) : null,
+      result: { rows: [], rowCount: null },
+      arrayMode,
+      shape: null,
+    });
+  }
+  if (mode?.end === 'rollback') {
+    // What deferred constraints would have said at COMMIT is said all the same.
+    steps.push(silent(preparedFor(role, 'set constraints all immediate'), []));
+  }
+  if (mode) steps.push(silent(preparedFor(role, mode.end), []));
+  return steps;
+}
+
+function beginOf({ isolationLevel }: TransactionMode): string {
+  return isolationLevel ? `begin isolation level ${isolationLevel}` : 'begin';
+}
+
+function silent(prepared: Prepared, values: unknown[]): Step {
+  return { text: prepared.text, values, prepared, result: null, arrayMode: true, shape: RowShape.none };
+}
+
 /** What node-postgres calls while messages of this query arrive. */
-class RoundTrip<Row> {
-  readonly #settings: TransactionSettings;
-  readonly #statement: Statement;
-  readonly #role: string;
-  readonly #resolve: (result: StatementResult<Row>) => void;
+class RoundTrip {
+  readonly #batch: Batch;
+  readonly #resolve: (results: readonly StatementResult<unknown>[]) => void;
   readonly #reject: (error: Error) => void;
-  readonly #rows: Row[] = [];
-  #shape: RowShape | null = null;
-  #rowCount: number | null = null;
-  #prepared: Prepared | undefined;
-  #settingsDone = false;
+  #steps: readonly Step[] = [];
+  /** Of the step that the next message belongs to. */
+  #at = 0;
   #failure: Error | undefined;
 
   constructor(
-    settings: TransactionSettings,
-    statement: Statement,
-    role: string,
-    resolve: (result: StatementResult<Row>) => void,
+    batch: Batch,
+    resolve: (results: readonly StatementResult<unknown>[]) => void,
     reject: (error: Error) => void,
   ) {
-    this.#settings = settings;
-    this.#statement = statement;
-    this.#role = role;
+    this.#batch = batch;
     this.#resolve = resolve;
     this.#reject = reject;
   }
 
   submit(connection: Connection): Error | null {
-    const wire = connection as unknown as WireConnection;
     // Values that cannot be serialised must throw before the first message is on the wire.
-    let values: unknown[];
     try {
-      values = (this.#statement.values ?? []).map((value) => prepareValue(value));
+      this.#steps = stepsOf(this.#batch);
     } catch (error) {
       return error instanceof Error ? error : new Error(String(error));
     }
-    const names = Object.keys(this.#settings);
+    const wire = wireOf(connection);
+    const known = preparedStatementsOf(wire);
     wire.stream.cork();
     try {
-      const state = statementsOf(wire);
-      const settingsStatement = names.length > 0 ? preparedSettings(names) : undefined;
-      const prepared = this.#statement.prepare ? preparedFor(this.#role, this.#statement.text) : undefined;
-      state.makeRoomFor(wire, settingsStatement, prepared);
-      if (settingsStatement === undefined) {
-        this.#settingsDone = true;
-      } else {
-        state.parseOnce(wire, settingsStatement);
-        wire.bind({
-          statement: settingsStatement.name,
-          values: Object.values(this.#settings),
-        });
+      known.makeRoomFor(
+        wire,
+        this.#steps.map((step) => step.prepared),
+      );
+      for (const step of this.#steps) {
+        const { prepared, values } = step;
+        if (prepared) {
+          known.parseOnce(wire, prepared);
+          wire.bind({ statement: prepared.name, values });
+          // What a preparation returns does not change while it lives: described once, then the rows come bare.
+          step.shape ??= known.shapeOf(prepared);
+        } else {
+          known.parseUnnamed(wire, step.text);
+          wire.bind({ values });
+        }
+        if (step.shape === null) wire.describe({ type: 'P', name: '' });
         wire.execute({});
       }
-      if (prepared) {
-        this.#prepared = prepared;
-        state.parseOnce(wire, prepared);
-        wire.bind({ statement: prepared.name, values });
-        // What a preparation returns does not change while it lives: described once, then the rows come bare.
-        this.#shape = state.shapeOf(prepared);
-        if (this.#shape === null) wire.describe({ type: 'P', name: '' });
-      } else {
-        wire.parse({ name: '', text: this.#statement.text });
-        state.expectUnnamed();
-        wire.bind({ values });
-        wire.describe({ type: 'P', name: '' });
-      }
-      wire.execute({});
       wire.sync();
     } finally {
       wire.stream.uncork();
@@ -134,54 +181,52 @@ class RoundTrip<Row> {
   }
 
   handleRowDescription(message: { fields: FieldDef[] }): void {
-    this.#shape = new RowShape(message.fields);
+    const step = this.#steps[this.#at];
+    if (step) step.shape = new RowShape(message.fields);
   }
 
   handleDataRow(message: { fields: (string | null)[] }): void {
+    const step = this.#steps[this.#at];
     // The settings' own row: what was set, known already.
-    if (!this.#settingsDone || this.#failure || this.#shape === null) return;
+    if (!step?.result || this.#failure || step.shape === null) return;
     try {
       const { fields } = message;
-      const row = this.#statement.arrayMode ? this.#shape.toArray(fields) : this.#shape.toObject(fields);
-      this.#rows.push(row as Row);
+      step.result.rows.push(step.arrayMode ? step.shape.toArray(fields) : step.shape.toObject(fields));
     } catch (error) {
       this.#failure = error instanceof Error ? error : new Error(String(error));
     }
   }
 
   handleCommandComplete(message: { text: string }, connection?: Connection): void {
-    if (!this.#settingsDone) {
-      this.#settingsDone = true;
-      return;
-    }
+    const step = this.#steps[this.#at++];
+    if (!step?.result) return;
     // `INSERT 0 5`, `SELECT 3`; `CREATE TABLE` has no count.
     const count = / (\d+)$/.exec(message.text)?.[1];
-    if (count !== undefined) this.#rowCount = Number(count);
-    if (this.#prepared && connection) {
-      statementsOf(connection as unknown as WireConnection).remember(
-        this.#prepared,
-        this.#shape ?? RowShape.none,
-      );
+    if (count !== undefined) step.result.rowCount = Number(count);
+    if (step.prepared && connection) {
+      preparedStatementsOf(wireOf(connection)).remember(step.prepared, step.shape ?? RowShape.none);
     }
   }
 
   handleEmptyQuery(): void {
-    // An empty text: no rows, no command. ReadyForQuery settles it.
+    // An empty text: no rows, no command.
+    this.#at++;
   }
 
   handleError(error: Error, connection?: Connection): void {
     if (connection) {
-      const wire = connection as unknown as WireConnection;
-      const state = statementsOf(wire);
-      state.abandonParses();
-      if (this.#prepared && isStalePlan(error)) state.forget(wire, this.#prepared);
+      const wire = wireOf(connection);
+      const known = preparedStatementsOf(wire);
+      known.abandonParses();
+      const prepared = this.#steps[this.#at]?.prepared;
+      if (prepared && isStalePlan(error)) known.forget(wire, prepared);
     }
     this.#reject(error);
   }
 
   handleReadyForQuery(): void {
     if (this.#failure) this.#reject(this.#failure);
-    else this.#resolve({ rows: this.#rows, rowCount: this.#rowCount });
+    else this.#resolve(this.#steps.flatMap((step) => step.result ?? []));
   }
 
   handlePortalSuspended(): void {
@@ -189,7 +234,12 @@ class RoundTrip<Row> {
   }
 
   handleCopyInResponse(connection: Connection): void {
-    const wire = connection as unknown as WireConnection;
+    const wire = wireOf(connection);
+    if (this.#at < this.#steps.length - 1) {
+      // Statements behind a COPY were taken for its data: what is answered to what cannot be told any more.
+      wire.stream.destroy();
+      return;
+    }
     wire.sendCopyFail('COPY FROM STDIN needs a stream: use Transaction.copyFrom');
     // Waiting for data, the server threw the Sync away that was sent with the statement.
     wire.sync();
@@ -198,128 +248,4 @@ class RoundTrip<Row> {
   handleCopyData(): void {
     this.#failure ??= new Error('COPY TO STDOUT needs a stream of its own connection');
   }
-}
-
-/** A preparation's name and text. Names are short, and unique in the process: Postgres cuts them at 63 bytes. */
-interface Prepared {
-  readonly name: string;
-  readonly text: string;
-}
-
-let lastName = 0;
-const preparedByRole = new Map<string, Map<string, Prepared>>();
-const settingsStatements = new Map<string, Prepared>();
-
-function preparedFor(role: string, text: string): Prepared {
-  let texts = preparedByRole.get(role);
-  if (!texts) preparedByRole.set(role, (texts = new Map()));
-  let prepared = texts.get(text);
-  if (!prepared) {
-    if (texts.size >= maxTextsPerRole) {
-      const oldest = texts.keys().next();
-      if (!oldest.done) texts.delete(oldest.value);
-    }
-    prepared = { name: `lt${++lastName}`, text };
-    texts.set(text, prepared);
-  }
-  return prepared;
-}
-
-/** The names stand in the text: half the parameters, on every request. Callers have a handful of sets of them. */
-function preparedSettings(names: readonly string[]): Prepared {
-  const key = names.join();
-  let prepared = settingsStatements.get(key);
-  if (!prepared) {
-    const calls = names.map((name, i) => `pg_catalog.set_config(${quoteLiteral(name)}, $${i + 1}, true)`);
-    prepared = { name: `lt_settings_${settingsStatements.size}`, text: `select ${calls.join(', ')}` };
-    settingsStatements.set(key, prepared);
-  }
-  return prepared;
-}
-
-/** What one connection has prepared, in order of use, with what each returns (null: not described yet). */
-class Statements {
-  readonly #known = new Map<string, RowShape | null>();
-  readonly #parsing: (string | null)[] = [];
-
-  constructor(wire: WireConnection) {
-    wire.on('parseComplete', () => {
-      const name = this.#parsing.shift();
-      if (name) this.#known.set(name, null);
-    });
-  }
-
-  /**
-   * Closes the statements unused for longest so that these fit. Before anything else is sent: after an error the server
-   * skips what follows, a Close, too, and would keep a statement that we take for gone.
-   */
-  makeRoomFor(wire: WireConnection, ...wanted: readonly (Prepared | undefined)[]): void {
-    let missing = 0;
-    for (const prepared of wanted) {
-      if (!prepared) continue;
-      const fields = this.#known.get(prepared.name);
-      if (fields === undefined) {
-        missing += 1;
-      } else {
-        this.#known.delete(prepared.name);
-        this.#known.set(prepared.name, fields);
-      }
-    }
-    for (const oldest of this.#known.keys()) {
-      if (this.#known.size + missing <= maxPreparedPerConnection) break;
-      this.#known.delete(oldest);
-      wire.close({ type: 'S', name: oldest });
-    }
-  }
-
-  /** Sends Parse unless the connection has the statement already. */
-  parseOnce(wire: WireConnection, prepared: Prepared): void {
-    if (this.#known.has(prepared.name)) return;
-    this.#parsing.push(prepared.name);
-    wire.parse(prepared);
-  }
-
-  /** An unnamed statement's ParseComplete is coming: it names nothing to keep. */
-  expectUnnamed(): void {
-    this.#parsing.push(null);
-  }
-
-  /** Null: not described yet. */
-  shapeOf(prepared: Prepared): RowShape | null {
-    return this.#known.get(prepared.name) ?? null;
-  }
-
-  remember(prepared: Prepared, shape: RowShape): void {
-    if (this.#known.get(prepared.name) === null) this.#known.set(prepared.name, shape);
-  }
-
-  /** After an error the server skipped everything up to Sync: no further ParseComplete comes. */
-  abandonParses(): void {
-    this.#parsing.length = 0;
-  }
-
-  forget(wire: WireConnection, prepared: Prepared): void {
-    if (this.#known.delete(prepared.name)) wire.close({ type: 'S', name: prepared.name });
-  }
-}
-
-const statementsByConnection = new WeakMap<WireConnection, Statements>();
-
-function statementsOf(wire: WireConnection): Statements {
-  let statements = statementsByConnection.get(wire);
-  if (!statements) statementsByConnection.set(wire, (statements = new Statements(wire)));
-  return statements;
-}
-
-/** The part of node-postgres' Connection that its types leave out or describe as of an older version. */
-interface WireConnection {
-  readonly stream: { cork(): void; uncork(): void };
-  parse(message: { name: string; text: string }): void;
-  bind(message: { statement?: string; values: unknown[] }): void;
-  describe(message: { type: 'P' | 'S'; name: string }): void;
-  execute(message: object): void;
-  close(message: { type: 'S'; name: string }): void;
-  sync(): void;
-  sendCopyFail(reason: string): void;
-  on(event: 'parseComplete', listener: () => void): void;
 }

@@ -1,9 +1,14 @@
 import type { Claims } from '../auth/claims.ts';
-import type { Database, Executor, Transaction, TransactionSettings } from './database.ts';
+import type { Database, Executor, Transaction, TransactionMode, TransactionSettings } from './database.ts';
 import type { Statement, StatementResult } from './statement.ts';
 
 /** The database as somebody may use it: everything runs under their role and tenant, and under nothing else. */
 export interface Session extends Executor {
+  /** One statement after the other, in one transaction and one round trip: `Database.batch`. */
+  batch(
+    statements: readonly Statement[],
+    mode?: TransactionMode,
+  ): Promise<readonly StatementResult<unknown>[]>;
   /** Runs several statements in one transaction. Rolls back when `work` throws. */
   transaction<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
 }
@@ -21,10 +26,15 @@ export interface RequestContext {
  * one round trip, the role and claims included.
  */
 export function withSession(database: Database, claims: Claims, context: RequestContext): Session {
-  const settings = sessionSettings(claims, context);
+  return openSession(database, sessionSettings(claims, context));
+}
+
+/** A session of settings that are made elsewhere: REST serves databases whose roles and claims are not ours. */
+export function openSession(database: Database, settings: TransactionSettings): Session {
   return {
     query: <Row>(statement: Statement): Promise<StatementResult<Row>> =>
       database.queryWith<Row>(settings, statement),
+    batch: (statements, mode) => database.batch(settings, statements, mode),
     transaction: (work) => database.transaction(settings, work),
   };
 }

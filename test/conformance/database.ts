@@ -192,6 +192,135 @@ export function describeDatabase(name: string, make: () => Promise<ConformanceTa
       });
     });
 
+    describe('a batch', () => {
+      const insert = (id: number, prepare = false) => ({
+        text: 'insert into items (id) values ($1)',
+        values: [id],
+        prepare,
+      });
+
+      test('gives a result for each statement, all under the settings, and leaves none of these', async () => {
+        for (const prepare of [false, true, true]) {
+          const results = await one.batch(as('member'), [
+            { ...who(prepare), arrayMode: true },
+            { text: 'insert into items (id) select 1 where false', prepare },
+            { text: '' },
+            { text: 'select $1::int as n, $2::text as t', values: [7, 'x'], prepare },
+          ]);
+          expect(results).toEqual([
+            { rows: [['lightning_member', 'member']], rowCount: 1 },
+            { rows: [], rowCount: 0 },
+            { rows: [], rowCount: null },
+            { rows: [{ n: 7, t: 'x' }], rowCount: 1 },
+          ]);
+          const next = await one.query<{ role: string; tenant: string | null }>(who(prepare));
+          expect(next.rows[0]?.role).not.toBe('lightning_member');
+          expect(next.rows[0]?.tenant ?? '').toBe('');
+        }
+        expect(await one.batch(as('member'), [])).toEqual([]);
+      });
+
+      test('runs its statements in order, in one transaction', async () => {
+        const [, seen] = await one.batch(as('member'), [
+          insert(1),
+          { text: 'select id, xmin = pg_current_xact_id()::xid as mine from items' },
+        ]);
+        expect(seen?.rows).toEqual([{ id: 1, mine: true }]);
+      });
+
+      test('may have the same prepared statement twice', async () => {
+        await one.batch(as('member'), [insert(1, true), insert(2, true)]);
+        expect((await one.query(sql`select id from items order by id`)).rows).toEqual([{ id: 1 }, { id: 2 }]);
+      });
+
+      test('of which one statement fails has done nothing, with and without a mode', async () => {
+        for (const mode of [undefined, { isolationLevel: null, end: 'commit' }] as const) {
+          for (const prepare of [false, true]) {
+            await expect(
+              one.batch(as('member'), [insert(1, prepare), insert(1, prepare), insert(2, prepare)], mode),
+            ).rejects.toMatchObject({ code: '23505' });
+            expect((await one.query(sql`select * from items`)).rows).toEqual([]);
+            expect((await one.query<{ role: string }>(who(prepare))).rows[0]?.role).not.toBe(
+              'lightning_member',
+            );
+          }
+        }
+      });
+
+      test('may be read only by a setting', async () => {
+        const readOnly = { ...as('member'), transaction_read_only: 'on' };
+        await expect(one.batch(readOnly, [insert(1)])).rejects.toMatchObject({ code: '25006' });
+        const [seen] = await one.batch(readOnly, [{ text: 'select count(*)::int as n from items' }]);
+        expect(seen?.rows).toEqual([{ n: 0 }]);
+        await one.batch(as('member'), [insert(1)]);
+      });
+
+      test('with a mode has its isolation level, and commits or rolls back', async () => {
+        const level = { text: `select current_setting('transaction_isolation') as level`, prepare: true };
+        for (const isolationLevel of ['serializable', 'repeatable read', null] as const) {
+          const [seen] = await one.batch(as('member'), [level], { isolationLevel, end: 'commit' });
+          expect(seen?.rows).toEqual([{ level: isolationLevel ?? 'read committed' }]);
+        }
+        const back = { isolationLevel: null, end: 'rollback' } as const;
+        const results = await one.batch(
+          as('member'),
+          [insert(1, true), { text: 'select id from items' }],
+          back,
+        );
+        expect(results.map((result) => result.rows)).toEqual([[], [{ id: 1 }]]);
+        expect((await one.query(sql`select * from items`)).rows).toEqual([]);
+        await one.batch(as('member'), [insert(1, true)], { isolationLevel: null, end: 'commit' });
+        expect((await one.query(sql`select id from items`)).rows).toEqual([{ id: 1 }]);
+      });
+
+      test('hears of deferred constraints at its end, rolled back or not', async () => {
+        await one.query(
+          sql`create table public.once (id int constraint once_id unique deferrable initially deferred)`,
+        );
+        const twice = { text: 'insert into once values (1), (1)' };
+        for (const end of ['commit', 'rollback'] as const) {
+          await expect(one.batch({}, [twice], { isolationLevel: null, end })).rejects.toMatchObject({
+            code: '23505',
+            constraint: 'once_id',
+          });
+        }
+        await expect(one.batch({}, [twice])).rejects.toMatchObject({ code: '23505' });
+        expect((await one.query(sql`select * from once`)).rows).toEqual([]);
+        await one.query(sql`drop table once`);
+      });
+
+      test('runs again when preparations went stale, and once only', async () => {
+        await one.query(sql`create table public.changing as select 1 as a`);
+        await one.query(sql`create table public.changing_too as select 1 as a`);
+        await one.query(sql`grant select on public.changing, public.changing_too to lightning_member`);
+        const statements = [
+          insert(1, true),
+          { text: 'select * from changing', prepare: true },
+          { text: 'select * from changing_too', prepare: true },
+        ];
+        for (const mode of [undefined, { isolationLevel: null, end: 'commit' }] as const) {
+          await one.query(sql`delete from items`);
+          await one.batch(as('member'), statements, mode);
+          await one.query(sql`alter table changing add column b int default 2`);
+          await one.query(sql`alter table changing_too add column b int default 3`);
+          await one.query(sql`delete from items`);
+          const results = await one.batch(as('member'), statements, mode);
+          expect(results.slice(1).map((result) => result.rows)).toEqual([[{ a: 1, b: 2 }], [{ a: 1, b: 3 }]]);
+          expect((await one.query(sql`select id from items`)).rows).toEqual([{ id: 1 }]);
+          await one.query(sql`alter table changing drop column b`);
+          await one.query(sql`alter table changing_too drop column b`);
+        }
+        await one.query(sql`drop table changing, changing_too`);
+      });
+
+      test('with a COPY before other statements fails, and the pool goes on', async () => {
+        await expect(
+          one.batch({}, [{ text: 'copy items (id) from stdin' }, { text: 'select 1 as one' }]),
+        ).rejects.toThrow(/terminated|copy/i);
+        expect((await one.query(sql`select 1 as one`)).rows).toEqual([{ one: 1 }]);
+      });
+    });
+
     test('a hundred statements of two roles at once are not mixed', async () => {
       const results = await Promise.all(
         Array.from({ length: 100 }, async (_, n) => {

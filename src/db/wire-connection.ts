@@ -1,0 +1,19 @@
+import type { Connection } from 'pg';
+
+/** The part of node-postgres' Connection that its types leave out or describe as of an older version. */
+export interface WireConnection {
+  readonly stream: { cork(): void; uncork(): void; destroy(): void };
+  parse(message: { name: string; text: string }): void;
+  bind(message: { statement?: string; values: unknown[] }): void;
+  describe(message: { type: 'P' | 'S'; name: string }): void;
+  execute(message: object): void;
+  close(message: { type: 'S'; name: string }): void;
+  sync(): void;
+  sendCopyFail(reason: string): void;
+  on(event: 'parseComplete', listener: () => void): void;
+}
+
+/** The connection as it really is. */
+export function wireOf(connection: Connection): WireConnection {
+  return connection as unknown as WireConnection;
+}
