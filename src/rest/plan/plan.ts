@@ -19,11 +19,17 @@ import type {
 
 // Plans are data: what is to be read or written, with every name looked up. src/rest/sql/ prints them.
 
+/**
+ * The relation that rows of a write or a call come from: the top level's `from`, with an empty schema, its alias the
+ * table's name. Never a table's name with a schema, so no table can be mistaken for it.
+ */
+export const sourceName = 'lightning_source';
+
 /** A field with what the catalog knows of it. */
 export interface ResolvedField {
   readonly name: string;
   readonly jsonPath: readonly JsonStep[];
-  /** The column is composite or an array: json steps need `to_jsonb` first. */
+  /** Not known to be json or jsonb, as declared: json steps need `to_jsonb` first. */
   readonly toJson: boolean;
   /** Wrap in `to_tsvector`, for full text search on a column that is not a tsvector. */
   readonly toTsVector: { readonly language: string | null } | null;
