@@ -1,0 +1,27 @@
+import { describe, expect, test } from 'vitest';
+import { documentation, withoutTags } from '../../../src/rest/openapi/comment.ts';
+
+describe('a comment as documentation', () => {
+  test.each([
+    ['no comment', null, { summary: null, description: null }],
+    ['one line is the summary', 'A tenant.', { summary: 'A tenant.', description: null }],
+    [
+      'what follows describes',
+      'A tenant.\n\nOne customer\nor team.',
+      { summary: 'A tenant.', description: 'One customer\nor team.' },
+    ],
+    [
+      'smart tags are not documentation',
+      '@unique id\n@behavior -*\nAn agent.\nMore.',
+      { summary: 'An agent.', description: 'More.' },
+    ],
+    ['a comment of tags only says nothing', '@behavior -*', { summary: null, description: null }],
+    ['an at sign later on is text', 'Mail to\n@home', { summary: 'Mail to', description: '@home' }],
+  ])('%s', (_title, comment, expected) => {
+    expect(documentation(comment)).toEqual(expected);
+  });
+
+  test('keeps everything but the tags for a description', () => {
+    expect(withoutTags('@name x\nFirst.\nSecond.')).toBe('First.\nSecond.');
+  });
+});

@@ -1,0 +1,58 @@
+import { describe, expect, test } from 'vitest';
+import { schemaOfColumn, schemaOfType } from '../../../src/rest/openapi/json-schema.ts';
+import type { Column } from '../../../src/schema-cache/table.ts';
+
+describe('the schema of a type', () => {
+  test.each([
+    ['integer', { type: 'integer', format: 'int32' }],
+    ['character varying(20)', { type: 'string' }],
+    ['timestamp(3) with time zone', { type: 'string', format: 'date-time' }],
+    ['timestamp without time zone', { type: 'string', format: 'timestamp without time zone' }],
+    ['jsonb', {}],
+    ['numeric(10,2)', { type: 'number' }],
+    ['vector(1536)', { type: 'string', format: 'vector(1536)' }],
+    ['integer[]', { type: 'array', items: { type: 'integer', format: 'int32' } }],
+  ])('%s', (type, schema) => {
+    expect(schemaOfType(type)).toEqual(schema);
+  });
+});
+
+describe('the schema of a column', () => {
+  const column = (differences: Partial<Column>): Column => ({
+    name: 'c',
+    comment: null,
+    nullable: false,
+    generated: false,
+    type: 'text',
+    nominalType: 'text',
+    maxLength: null,
+    defaultExpression: null,
+    enumLabels: [],
+    ...differences,
+  });
+
+  test.each([
+    ['null is one of its values', { nullable: true }, { type: ['string', 'null'] }],
+    [
+      'null is one of an enum',
+      { nullable: true, enumLabels: ['a'] },
+      { type: ['string', 'null'], enum: ['a', null] },
+    ],
+    ['a length is a limit', { maxLength: 3 }, { type: 'string', maxLength: 3 }],
+    ['a constant is a default', { defaultExpression: "'it''s'::text" }, { type: 'string', default: "it's" }],
+    [
+      'a number is a default',
+      { type: 'integer', defaultExpression: '-7' },
+      { type: 'integer', format: 'int32', default: -7 },
+    ],
+    ['json is a default', { type: 'jsonb', defaultExpression: `'{"a": 1}'::jsonb` }, { default: { a: 1 } }],
+    ['what is computed is none', { defaultExpression: 'now()' }, { type: 'string' }],
+    ['what nobody may write is read-only', { generated: true }, { type: 'string', readOnly: true }],
+  ] satisfies [string, Partial<Column>, object][])('%s', (_title, differences, schema) => {
+    expect(schemaOfColumn(column(differences), null)).toEqual(schema);
+  });
+
+  test('carries the description', () => {
+    expect(schemaOfColumn(column({}), 'Who it is.')).toEqual({ type: 'string', description: 'Who it is.' });
+  });
+});
