@@ -1,0 +1,42 @@
+import type { Statement } from '../../db/statement.ts';
+
+/** A function that makes a domain whose name is a media type. */
+export interface MediaHandlerRow {
+  /** Of an aggregate its own name; of a function the domain's, which a call's scalar result is cast to. */
+  readonly schema: string;
+  readonly name: string;
+  /** The relation whose rows an aggregate takes, `pg_catalog.anyelement` for all; or the function. */
+  readonly target_schema: string;
+  readonly target_name: string;
+  readonly any_target: boolean;
+  /** The domain's name. */
+  readonly media_type: string;
+}
+
+/** Gives `MediaHandlerRow`s of the exposed schemas (PostgREST, Media Type Handlers). */
+export function mediaHandlersStatement(schemas: readonly string[]): Statement {
+  return {
+    text: `
+      with media_types as (
+        select t.oid, n.nspname as schema, t.typname as name
+        from pg_type t
+        join pg_namespace n on n.oid = t.typnamespace
+        where t.typtype = 'd' and (t.typname = '*/*' or t.typname ~* '^[a-z0-9.-]+/[a-z0-9.+-]+$')
+      )
+      select n.nspname as schema, p.proname as name, an.nspname as target_schema, a.typname as target_name,
+             a.oid = 'anyelement'::regtype as any_target, m.name as media_type
+      from media_types m
+      join pg_proc p on p.prorettype = m.oid and p.prokind = 'a' and p.pronargs = 1
+      join pg_namespace n on n.oid = p.pronamespace and n.nspname = any ($1::text[])
+      join pg_type a on a.oid = p.proargtypes[0]
+      join pg_namespace an on an.oid = a.typnamespace
+      where a.oid = 'anyelement'::regtype
+        or exists (select from pg_class c where c.oid = a.typrelid and c.relkind in ('r', 'p', 'v', 'm', 'f'))
+      union all
+      select m.schema, m.name, n.nspname, p.proname, false, m.name
+      from media_types m
+      join pg_proc p on p.prorettype = m.oid and p.prokind = 'f' and not p.proretset
+      join pg_namespace n on n.oid = p.pronamespace and n.nspname = any ($1::text[])`,
+    values: [schemas],
+  };
+}

@@ -1,0 +1,45 @@
+import type { Statement } from '../../db/statement.ts';
+
+/** A relation of any schema but Postgres' own: foreign keys may lead to those that are not exposed. */
+export interface RelationRow {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  readonly is_view: boolean;
+  /** Reached through its partitioned table, not by itself. */
+  readonly is_partition: boolean;
+  /** Null where the schema is not exposed, like the three below. */
+  readonly comment: string | null;
+  readonly insertable: boolean | null;
+  readonly updatable: boolean | null;
+  readonly deletable: boolean | null;
+}
+
+/** Gives `RelationRow`s. What a view or a foreign table can do is asked of exposed ones only: it opens the relation. */
+export function relationsStatement(schemas: readonly string[]): Statement {
+  // pg_relation_is_updatable answers with the bits 1 << CmdType: 4 update, 8 insert, 16 delete.
+  const can = (bit: number) =>
+    `case when not e.exposed then null when c.relkind in ('r', 'p') then true else u.events & ${bit} <> 0 end`;
+  return {
+    text: `
+      select c.oid, n.nspname as schema, c.relname as name,
+             c.relkind in ('v', 'm') as is_view,
+             c.relispartition as is_partition,
+             case when e.exposed then d.description end as comment,
+             ${can(8)} as insertable, ${can(4)} as updatable, ${can(16)} as deletable
+      from pg_class c
+      join pg_namespace n on n.oid = c.relnamespace
+      cross join lateral (select n.nspname = any ($1::text[]) as exposed) e
+      left join pg_description d
+        on d.objoid = c.oid and d.classoid = 'pg_class'::regclass and d.objsubid = 0
+      left join lateral (
+        select case when e.exposed and c.relkind in ('v', 'f') then pg_relation_is_updatable(c.oid, true) else 0 end
+                 as events
+      ) u on true
+      where c.relkind in ('r', 'p', 'v', 'm', 'f')
+        and n.nspname not in ('pg_catalog', 'information_schema')
+        and c.relpersistence <> 't'
+      order by n.nspname, c.relname`,
+    values: [schemas],
+  };
+}
