@@ -79,7 +79,16 @@ export interface PoolState {
   readonly waiting: number;
 }
 
-/** No connection could be had: the server is away, refuses, or every connection of the pool stayed busy too long. */
+/**
+ * No connection could be had. `unreachable`: the server is away or refuses; `busy`: every connection of the pool stayed in
+ * use for too long.
+ */
 export class DatabaseUnavailable extends Error {
   override name = 'DatabaseUnavailable';
+  readonly reason: 'unreachable' | 'busy';
+
+  constructor(message: string, options: ErrorOptions & { readonly reason?: 'unreachable' | 'busy' } = {}) {
+    super(message, options);
+    this.reason = options.reason ?? 'unreachable';
+  }
 }

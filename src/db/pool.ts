@@ -20,6 +20,8 @@ export interface PoolOptions {
   readonly recycleSeconds: number;
   /** Sent as `statement_timeout`; 0 for none. */
   readonly statementTimeoutMs: number;
+  /** False: nothing is kept prepared on a connection, for poolers that hand a connection to somebody else. By default true. */
+  readonly preparedStatements?: boolean | undefined;
 }
 
 /** An idle connection is asked whether it still answers once it has rested this long: at each use it would cost a round trip. */
@@ -96,7 +98,7 @@ export class ConnectionPool {
     return reason === 'timeout exceeded when trying to connect'
       ? new DatabaseUnavailable(
           `no connection became free within ${this.#waitMs / 1000} s (${total} open, ${waiting} others waiting)`,
-          { cause: error },
+          { cause: error, reason: 'busy' },
         )
       : new DatabaseUnavailable(`cannot connect to the database: ${reason}`, { cause: error });
   }

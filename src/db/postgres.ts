@@ -6,7 +6,7 @@ import type { Database, PoolState, Transaction, TransactionMode, TransactionSett
 import { NotificationListener } from './listener.ts';
 import { ConnectionPool, connectionConfig, endsConnection } from './pool.ts';
 import type { PoolOptions } from './pool.ts';
-import { roundTrip, roundTripOfOne } from './round-trip.ts';
+import { roundTrip } from './round-trip.ts';
 import type { Statement, StatementResult } from './statement.ts';
 
 /** What befalls the connections while nobody waits for them. */
@@ -20,9 +20,11 @@ export class PostgresDatabase implements Database {
   readonly kind: 'embedded' | 'server';
   readonly #pool: ConnectionPool;
   readonly #listener: NotificationListener;
+  readonly #prepare: boolean;
 
   constructor(kind: 'embedded' | 'server', options: PoolOptions, onEvent: (event: ConnectionEvent) => void) {
     this.kind = kind;
+    this.#prepare = options.preparedStatements ?? true;
     this.#pool = new ConnectionPool(options, (error) => onEvent({ kind: 'idle-connection-lost', error }));
     // A listening connection waits without end: no statement timeout.
     this.#listener = new NotificationListener(
@@ -56,7 +58,8 @@ export class PostgresDatabase implements Database {
     const client = await this.#pool.acquire();
     let broken = false;
     try {
-      return await roundTrip(client, { settings, statements, mode, role: settings['role'] ?? '' });
+      const role = settings['role'] ?? '';
+      return await roundTrip(client, { settings, statements, mode, role, prepare: this.#prepare });
     } catch (error) {
       broken = endsConnection(error);
       throw error;
@@ -74,7 +77,7 @@ export class PostgresDatabase implements Database {
     try {
       await client.query('begin');
       try {
-        const result = await work(await beginWith(client, settings));
+        const result = await work(await beginWith(client, settings, this.#prepare));
         await client.query('commit');
         return result;
       } catch (error) {
@@ -107,8 +110,12 @@ export class PostgresDatabase implements Database {
   }
 }
 
-async function beginWith(client: PoolClient, settings: TransactionSettings): Promise<Transaction> {
-  const transaction = new PostgresTransaction(client, settings, 0);
+async function beginWith(
+  client: PoolClient,
+  settings: TransactionSettings,
+  prepare: boolean,
+): Promise<Transaction> {
+  const transaction = new PostgresTransaction(client, settings['role'] ?? '', prepare, 0);
   const names = Object.keys(settings);
   if (names.length > 0) {
     await client.query(
@@ -122,24 +129,34 @@ async function beginWith(client: PoolClient, settings: TransactionSettings): Pro
 /** Statements of an open transaction. The settings hold already; the role is kept to name preparations by. */
 class PostgresTransaction implements Transaction {
   readonly #client: PoolClient;
-  readonly #settings: TransactionSettings;
+  readonly #role: string;
+  readonly #prepare: boolean;
   readonly #depth: number;
 
-  constructor(client: PoolClient, settings: TransactionSettings, depth: number) {
+  constructor(client: PoolClient, role: string, prepare: boolean, depth: number) {
     this.#client = client;
-    this.#settings = settings;
+    this.#role = role;
+    this.#prepare = prepare;
     this.#depth = depth;
   }
 
-  query<Row>(statement: Statement): Promise<StatementResult<Row>> {
-    return roundTripOfOne<Row>(this.#client, {}, statement, this.#settings['role']);
+  async query<Row>(statement: Statement): Promise<StatementResult<Row>> {
+    const [result] = await roundTrip(this.#client, {
+      settings: {},
+      statements: [statement],
+      mode: null,
+      role: this.#role,
+      prepare: this.#prepare,
+    });
+    return result as StatementResult<Row>;
   }
 
   async savepoint<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
     const name = `lt_${this.#depth + 1}`;
     await this.#client.query(`savepoint ${name}`);
     try {
-      const result = await work(new PostgresTransaction(this.#client, this.#settings, this.#depth + 1));
+      const nested = new PostgresTransaction(this.#client, this.#role, this.#prepare, this.#depth + 1);
+      const result = await work(nested);
       await this.#client.query(`release savepoint ${name}`);
       return result;
     } catch (error) {

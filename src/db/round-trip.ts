@@ -18,6 +18,8 @@ export interface Batch {
   readonly mode: TransactionMode | null;
   /** Whom preparations belong to: the settings' role, or in an open transaction the one set at its beginning. */
   readonly role: string;
+  /** False: nothing is prepared, whatever the statements say. */
+  readonly prepare: boolean;
 }
 
 /**
@@ -55,17 +57,6 @@ export async function roundTrip(
   }
 }
 
-/** One statement: the batch of one. */
-export async function roundTripOfOne<Row>(
-  client: PoolClient,
-  settings: TransactionSettings,
-  statement: Statement,
-  role = settings['role'] ?? '',
-): Promise<StatementResult<Row>> {
-  const [result] = await roundTrip(client, { settings, statements: [statement], mode: null, role });
-  return result as StatementResult<Row>;
-}
-
 function submit(client: PoolClient, batch: Batch): Promise<readonly StatementResult<unknown>[]> {
   return new Promise((resolve, reject) => {
     client.query(new RoundTrip(batch, resolve, reject));
@@ -93,16 +84,27 @@ interface Step {
 }
 
 /** The steps of a batch. Throws when a value cannot be serialised. */
-function stepsOf({ settings, statements, mode, role }: Batch): Step[] {
+function stepsOf({ settings, statements, mode, role, prepare }: Batch): Step[] {
   const steps: Step[] = [];
-  if (mode) steps.push(silent(preparedFor(role, beginOf(mode)), []));
+  const addSilent = (prepared: Prepared, values: unknown[]): void => {
+    const { text } = prepared;
+    steps.push({
+      text,
+      values,
+      prepared: prepare ? prepared : null,
+      result: null,
+      arrayMode: true,
+      shape: RowShape.none,
+    });
+  };
+  if (mode) addSilent(preparedFor(role, beginOf(mode)), []);
   const names = Object.keys(settings);
-  if (names.length > 0) steps.push(silent(preparedSettings(names), Object.values(settings)));
-  for (const { text, values = [], prepare, arrayMode = false } of statements) {
+  if (names.length > 0) addSilent(preparedSettings(names), Object.values(settings));
+  for (const { text, values = [], prepare: keep, arrayMode = false } of statements) {
     steps.push({
       text,
       values: values.map((value) => prepareValue(value)),
-      prepared: prepare ? preparedFor(role, text) : null,
+      prepared: prepare && keep ? preparedFor(role, text) : null,
       result: { rows: [], rowCount: null },
       arrayMode,
       shape: null,
@@ -110,18 +112,14 @@ function stepsOf({ settings, statements, mode, role }: Batch): Step[] {
   }
   if (mode?.end === 'rollback') {
     // What deferred constraints would have said at COMMIT is said all the same.
-    steps.push(silent(preparedFor(role, 'set constraints all immediate'), []));
+    addSilent(preparedFor(role, 'set constraints all immediate'), []);
   }
-  if (mode) steps.push(silent(preparedFor(role, mode.end), []));
+  if (mode) addSilent(preparedFor(role, mode.end), []);
   return steps;
 }
 
 function beginOf({ isolationLevel }: TransactionMode): string {
   return isolationLevel ? `begin isolation level ${isolationLevel}` : 'begin';
-}
-
-function silent(prepared: Prepared, values: unknown[]): Step {
-  return { text: prepared.text, values, prepared, result: null, arrayMode: true, shape: RowShape.none };
 }
 
 /** What node-postgres calls while messages of this query arrive. */

@@ -313,6 +313,22 @@ export function describeDatabase(name: string, make: () => Promise<ConformanceTa
         await one.query(sql`drop table changing, changing_too`);
       });
 
+      test('of a pool that keeps nothing prepared leaves nothing on its connection', async () => {
+        const plain = target.open({ size: 1, overflow: 0, preparedStatements: false });
+        try {
+          // The embedded database has one list for all of its connections.
+          const kept = [];
+          for (const id of [1, 2, 3]) {
+            const count = { text: 'select count(*)::int from pg_prepared_statements', prepare: true };
+            const mode = { isolationLevel: null, end: 'rollback' } as const;
+            kept.push((await plain.batch(as('member'), [insert(id, true), count], mode))[1]?.rows);
+          }
+          expect(kept).toEqual([kept[0], kept[0], kept[0]]);
+        } finally {
+          await plain.close();
+        }
+      });
+
       test('with a COPY before other statements fails, and the pool goes on', async () => {
         await expect(
           one.batch({}, [{ text: 'copy items (id) from stdin' }, { text: 'select 1 as one' }]),

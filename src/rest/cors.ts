@@ -1,0 +1,64 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Header, RestResponse } from './response/rest-response.ts';
+
+/** What a browser of another origin is told. */
+export interface CorsAnswer {
+  /** The whole answer to a preflight; null: the request goes its way. */
+  readonly preflight: RestResponse | null;
+  /** For the answer to the request itself. */
+  readonly headers: readonly Header[];
+}
+
+const nothing: CorsAnswer = { preflight: null, headers: [] };
+
+/**
+ * Cross-origin resource sharing (PostgREST, CORS). A preflight that asks for what is not to be had goes its way like any
+ * OPTIONS request: without the headers the browser stops there.
+ *
+ * @param allowedOrigins null or empty: any, without credentials
+ */
+export function cors(
+  method: string,
+  headers: IncomingHttpHeaders,
+  allowedOrigins: readonly string[] | null,
+): CorsAnswer {
+  const { origin } = headers;
+  if (origin === undefined) return nothing;
+  const any = allowedOrigins === null || allowedOrigins.length === 0;
+  if (!any && !allowedOrigins.includes(origin)) return nothing;
+  const allow: readonly Header[] = any
+    ? [['Access-Control-Allow-Origin', '*']]
+    : [
+        ['Access-Control-Allow-Origin', origin],
+        ['Access-Control-Allow-Credentials', 'true'],
+      ];
+  if (method !== 'OPTIONS') {
+    return { preflight: null, headers: [...allow, ['Access-Control-Expose-Headers', exposedHeaders]] };
+  }
+  const asked = headers['access-control-request-method'];
+  if (asked === undefined || !methods.includes(asked)) return nothing;
+  const preflight: readonly Header[] = [
+    ...allow,
+    ['Access-Control-Allow-Methods', methods.join(', ')],
+    ...allowHeaders(headers['access-control-request-headers']),
+    ['Access-Control-Max-Age', '86400'],
+    ['Content-Length', '0'],
+  ];
+  return { preflight: { status: 200, headers: preflight, body: null }, headers: [] };
+}
+
+const methods: readonly string[] = ['GET', 'POST', 'PATCH', 'PUT', 'DELETE', 'OPTIONS', 'HEAD'];
+const alwaysAllowed = ['Accept', 'Accept-Language', 'Content-Language'];
+const exposedHeaders =
+  'Content-Encoding, Content-Location, Content-Range, Content-Type, Date, Location, Server, Transfer-Encoding, Range-Unit';
+
+/** Whatever is asked for. */
+function allowHeaders(asked: string | undefined): Header[] {
+  if (asked === undefined) return [];
+  const names = new Map<string, string>();
+  for (const name of ['Authorization', ...asked.split(','), ...alwaysAllowed]) {
+    const trimmed = name.trim();
+    if (trimmed !== '' && !names.has(trimmed.toLowerCase())) names.set(trimmed.toLowerCase(), trimmed);
+  }
+  return [['Access-Control-Allow-Headers', [...names.values()].join(', ')]];
+}

@@ -1,0 +1,229 @@
+import { RestError } from '../errors.ts';
+import type { RestOptions } from '../options.ts';
+import type { CallAction, MutateAction, OptionsAction, ReadAction } from '../plan/plan.ts';
+import type { ApiRequest } from '../request/query.ts';
+import { returnsVoid } from '../../schema-cache/routine.ts';
+import type { ResultRow } from '../sql/request-statements.ts';
+import { contentRange, rangeStatus } from './content-range.ts';
+import { contentType } from './content-type.ts';
+import { errorBody } from './error-response.ts';
+import { override } from './override.ts';
+import { preferenceApplied } from './preference-applied.ts';
+import type { Header, RestResponse } from './rest-response.ts';
+
+/** What the statements of a plan gave: rows as arrays. */
+export interface Outcome {
+  readonly main: readonly unknown[];
+  /** Of EXPLAIN (format json); null: it was not asked. */
+  readonly explainCount: readonly unknown[] | null;
+}
+
+/** Makes the answer of what the statements gave. Throws RestError for what functions have set wrongly. */
+export function answer(
+  plan: ReadAction | MutateAction | CallAction,
+  request: ApiRequest,
+  outcome: Outcome,
+  options: RestOptions,
+): RestResponse {
+  if (plan.mediaType.kind === 'plan') return explained(plan, request, outcome.main);
+  const row = (outcome.main[0] ?? noRow) as ResultRow;
+  const response = answered(plan, request, row, outcome, options);
+  return override(response, row[3], row[4]);
+}
+
+/** What can be done with something: `Allow` (PostgREST, Tables and Views, OPTIONS). */
+export function answerOptions({ allow }: OptionsAction): RestResponse {
+  const headers: Header[] = [
+    ['Content-Length', '0'],
+    ['Access-Control-Allow-Origin', '*'],
+    ['Allow', allow],
+  ];
+  return { status: 200, headers, body: null };
+}
+
+const noRow: ResultRow = [null, '0', '', null, null, null, null, null];
+
+function answered(
+  plan: ReadAction | MutateAction | CallAction,
+  request: ApiRequest,
+  row: ResultRow,
+  outcome: Outcome,
+  options: RestOptions,
+): RestResponse {
+  switch (plan.kind) {
+    case 'read':
+      return read(plan, request, row, outcome, options);
+    case 'mutate':
+      return mutated(plan, request, row);
+    case 'call':
+      return called(plan, request, row, options);
+    default:
+      return plan satisfies never;
+  }
+}
+
+function read(
+  plan: ReadAction,
+  request: ApiRequest,
+  row: ResultRow,
+  { explainCount }: Outcome,
+  options: RestOptions,
+): RestResponse {
+  const total = totalOf(request, row, explainCount, options.maxRows);
+  const { status, range, refusal } = page(request, row, total, options);
+  const body = refusal ?? row[2] ?? '';
+  const { canonical } = request.query;
+  const headers: Header[] = [
+    ['Content-Range', range],
+    ['Content-Location', `/${plan.relation.name}${canonical === '' ? '' : `?${canonical}`}`],
+    ...(plan.headersOnly ? [] : [contentLength(body)]),
+    ...contentHeaders(plan, request),
+    ...preferenceHeader(plan, request),
+    ...(row[7] === null || row[7] === undefined ? [] : [['Next-Cursor', row[7]] as const]),
+  ];
+  return { status, headers, body: plan.headersOnly ? null : body };
+}
+
+function mutated(plan: MutateAction, request: ApiRequest, row: ResultRow): RestResponse {
+  const { preferences } = request;
+  const affected = Number(row[1]);
+  const full = preferences.representation === 'full';
+  const body = full ? (row[2] ?? '') : null;
+  const shouldCount = preferences.count === 'exact' || preferences.count === 'estimated';
+  const total = shouldCount ? affected : null;
+  const content = full ? contentHeaders(plan, request) : [];
+  const applied = preferenceHeader(plan, request);
+  const length = body === null ? [] : [contentLength(body)];
+  switch (plan.mutation) {
+    case 'insert': {
+      const location = row[5] && row[5].length > 0 ? row[5] : null;
+      // An upsert that found every row there has created nothing.
+      const created = preferences.resolution !== 'merge-duplicates' || Number(row[6] ?? 1) > 0;
+      const headers: Header[] = [
+        contentLength(body ?? ''),
+        ...(location ? [['Location', `/${plan.relation.name}?${keyQuery(location)}`] as const] : []),
+        ['Content-Range', contentRange(1, 0, total)],
+        ...applied,
+        ...content,
+      ];
+      return { status: created ? 201 : 200, headers, body };
+    }
+    case 'update': {
+      const range: Header = ['Content-Range', contentRange(0, affected - 1, total)];
+      return { status: full ? 200 : 204, headers: [range, ...applied, ...length, ...content], body };
+    }
+    case 'upsert-one': {
+      const status = full ? (Number(row[6] ?? 0) > 0 ? 201 : 200) : 204;
+      return { status, headers: [...length, ...content, ...applied], body };
+    }
+    case 'delete': {
+      const range: Header = ['Content-Range', contentRange(1, 0, total)];
+      return { status: full ? 200 : 204, headers: [range, ...applied, ...length, ...content], body };
+    }
+    default:
+      return plan.mutation satisfies never;
+  }
+}
+
+function called(plan: CallAction, request: ApiRequest, row: ResultRow, options: RestOptions): RestResponse {
+  const { status, range, refusal } = page(request, row, countOf(row[0]), options);
+  const body = refusal ?? row[2] ?? '';
+  const headers: Header[] = [['Content-Range', range], ...preferenceHeader(plan, request)];
+  if (returnsVoid(plan.callPlan.routine)) return { status: 204, headers, body: null };
+  const head = plan.method === 'head';
+  if (!head) headers.push(contentLength(body));
+  headers.push(...contentHeaders(plan, request));
+  return { status, headers, body: head ? null : body };
+}
+
+/** EXPLAIN's lines; of the JSON format it is one value. */
+function explained(
+  plan: ReadAction | MutateAction | CallAction,
+  request: ApiRequest,
+  rows: readonly unknown[],
+): RestResponse {
+  const lines = (rows as readonly (readonly unknown[])[]).map(([line]) =>
+    typeof line === 'string' ? line : JSON.stringify(line, null, 2),
+  );
+  const body = lines.map((line) => `${line}\n`).join('');
+  return { status: 200, headers: [contentLength(body), ...contentHeaders(plan, request)], body };
+}
+
+/** Status and range of a page of rows; beyond the end of all rows the refusal is the body. */
+function page(
+  request: ApiRequest,
+  row: ResultRow,
+  total: number | null,
+  options: RestOptions,
+): { readonly status: number; readonly range: string; readonly refusal: string | null } {
+  const { offset } = request.topRange;
+  const count = Number(row[1]);
+  const status = rangeStatus(offset, count, total);
+  const range = contentRange(offset, offset + count - 1, total);
+  if (status !== 416) return { status, range, refusal: null };
+  const error = new RestError('PGRST103', 'Requested range not satisfiable', {
+    details: `An offset of ${offset} was requested, but there are only ${total ?? 0} rows.`,
+  });
+  return { status, range, refusal: errorBody(error, options.errorVerbosity) };
+}
+
+/**
+ * How many rows there are in all, by the way of counting that was asked for (PostgREST, Pagination). `estimated` counts
+ * up to the largest page and trusts the planner beyond.
+ */
+function totalOf(
+  { preferences }: ApiRequest,
+  row: ResultRow,
+  explainCount: readonly unknown[] | null,
+  maxRows: number | null,
+): number | null {
+  const counted = countOf(row[0]);
+  if (preferences.count === 'planned') return plannedRows(explainCount);
+  if (preferences.count !== 'estimated' || counted === null) return counted;
+  if (maxRows !== null && counted <= maxRows) return counted;
+  const planned = plannedRows(explainCount);
+  return planned === null ? null : Math.max(counted, planned);
+}
+
+function countOf(text: string | null): number | null {
+  return text === null || text === '' ? null : Number(text);
+}
+
+function plannedRows(rows: readonly unknown[] | null): number | null {
+  const cell = (rows?.[0] as readonly unknown[] | undefined)?.[0];
+  const plans = (typeof cell === 'string' ? JSON.parse(cell) : cell) as
+    readonly { readonly Plan?: { readonly 'Plan Rows'?: number } }[] | undefined;
+  return plans?.[0]?.Plan?.['Plan Rows'] ?? null;
+}
+
+function contentLength(body: string | Buffer): Header {
+  return ['Content-Length', String(typeof body === 'string' ? Buffer.byteLength(body) : body.length)];
+}
+
+function contentHeaders(
+  plan: ReadAction | MutateAction | CallAction,
+  { negotiatedByProfile, schema }: ApiRequest,
+): Header[] {
+  const type: Header = ['Content-Type', contentType(plan.mediaType)];
+  return negotiatedByProfile ? [type, ['Content-Profile', schema]] : [type];
+}
+
+function preferenceHeader(plan: ReadAction | MutateAction | CallAction, request: ApiRequest): Header[] {
+  const applied = preferenceApplied(plan, request);
+  return applied === null ? [] : [['Preference-Applied', applied]];
+}
+
+/** `id=eq.5` of each key column, percent-encoded. */
+function keyQuery(location: readonly string[]): string {
+  return location
+    .map((pair) => {
+      const at = pair.indexOf('=');
+      return `${encode(pair.slice(0, at))}=${encode(pair.slice(at + 1))}`;
+    })
+    .join('&');
+}
+
+function encode(text: string): string {
+  const hex = (character: string) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
+  return encodeURIComponent(text).replaceAll(/[!'()*]/g, hex);
+}

@@ -1,0 +1,106 @@
+import { DatabaseError } from 'pg';
+import { DatabaseUnavailable } from '../../db/database.ts';
+import { RestError } from '../errors.ts';
+import type { ShownError } from './error-response.ts';
+import { parseRaised } from './raised-error.ts';
+
+/**
+ * What the database said, as an answer (PostgREST, Errors); null: it is no error of the database. `isAnonymous`: to whom
+ * something is forbidden that brought no credentials, credentials are asked of.
+ */
+export function databaseError(error: unknown, isAnonymous: boolean): ShownError | null {
+  if (error instanceof DatabaseUnavailable) {
+    return error.reason === 'busy'
+      ? new RestError('PGRST003', 'Timed out acquiring connection from connection pool.', { cause: error })
+      : new RestError('PGRST000', 'Database connection error.', { cause: error, details: error.message });
+  }
+  if (error instanceof DatabaseError) return said(error, isAnonymous);
+  if (isConnectionLoss(error)) {
+    return new RestError('PGRST001', 'Database client error. Retrying the connection.', {
+      cause: error,
+      details: error.message,
+    });
+  }
+  return null;
+}
+
+function said(error: DatabaseError, isAnonymous: boolean): ShownError {
+  if (error.code === 'PGRST') return parseRaised(error);
+  const { code = '', message } = error;
+  const status = httpStatus(code, message, isAnonymous);
+  return {
+    code,
+    status,
+    // `raise sqlstate 'PT402' using message = 'Payment Required'` chooses the status line, too.
+    reason: code.startsWith('PT') && status !== 500 ? message : undefined,
+    message,
+    details: error.detail ?? null,
+    hint: error.hint ?? null,
+    headers: status === 401 ? [['WWW-Authenticate', 'Bearer']] : [],
+  };
+}
+
+/** The HTTP status of an SQLSTATE. The longest entry that the code begins with counts (PostgREST, Errors, HTTP Status Codes). */
+function httpStatus(code: string, message: string, isAnonymous: boolean): number {
+  switch (code) {
+    case '42501':
+      return isAnonymous ? 401 : 403;
+    case '21000':
+      // What pg-safeupdate raises is the client's fault; several rows of a sub-select are not.
+      return message.endsWith('requires a WHERE clause') ? 400 : 500;
+    case '22023':
+      // A token whose role does not exist.
+      return /^role .* does not exist$/s.test(message) ? 401 : 400;
+    case '42883':
+      // No function can make what was accepted of these columns.
+      return message.startsWith('function xmlagg(') ? 406 : 404;
+    default:
+      if (code.startsWith('PT')) return customStatus(code.slice(2));
+      return statuses[code] ?? statuses[code.slice(0, 2)] ?? 400;
+  }
+}
+
+function customStatus(digits: string): number {
+  const status = /^\d{3}$/.test(digits) ? Number(digits) : 500;
+  return status >= 200 ? status : 500;
+}
+
+const statuses: Readonly<Record<string, number>> = {
+  '08': 503,
+  '09': 500,
+  '0L': 403,
+  '0P': 403,
+  '23503': 409,
+  '23505': 409,
+  '25006': 405,
+  '25': 500,
+  '28': 403,
+  '2D': 500,
+  '38': 500,
+  '39': 500,
+  '3B': 500,
+  '40': 500,
+  '42P01': 404,
+  '42P17': 500,
+  '53400': 500,
+  '53': 503,
+  '54': 500,
+  '55': 500,
+  '57P01': 503,
+  '57': 500,
+  '58': 500,
+  F0: 500,
+  HV: 500,
+  P0001: 400,
+  P0: 500,
+  XX: 500,
+};
+
+/** node-postgres and the socket say so in errors of their own, when a connection ends while a statement runs. */
+function isConnectionLoss(error: unknown): error is Error {
+  return (
+    error instanceof Error &&
+    (error.message.startsWith('Connection terminated') ||
+      ('code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE')))
+  );
+}
