@@ -7,7 +7,10 @@ export type MediaHandler =
   | { readonly kind: 'json-object'; readonly stripNulls: boolean }
   | { readonly kind: 'csv' }
   | { readonly kind: 'geojson' }
-  /** An aggregate over a relation's rows (`target`), or over anything (`target` null); or a function's own result. */
+  /**
+   * An aggregate over a relation's rows (`target`), or over anything (`target` null). Or a function's own result:
+   * `target` is the function, and `function` the domain, whose name casts the result.
+   */
   | { readonly kind: 'custom'; readonly function: QualifiedName; readonly target: QualifiedName | null }
   /** No body is asked for. */
   | { readonly kind: 'none' };

@@ -20,9 +20,15 @@ export interface Column {
   readonly nullable: boolean;
   /** Generated always, or identity always: no value may be given. */
   readonly generated: boolean;
-  /** As `format_type` says it with its modifier, domains resolved to their base type: `character varying(20)`. */
+  /**
+   * The type without modifier, a domain's as the type under it: `character varying`, for clients to read. Types that
+   * are not Postgres' own, domains over such included, are as in `nominalType`.
+   */
   readonly type: string;
-  /** The declared type, a domain's name included, and without modifier. Data representations are keyed by it. */
+  /**
+   * The type as declared, to cast to: modifier included (`character varying(20)`), domains and all other types that are
+   * not Postgres' own with their schema. Data representations are keyed by it.
+   */
   readonly nominalType: string;
   /** Characters; null: no limit. */
   readonly maxLength: number | null;
