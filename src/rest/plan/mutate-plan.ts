@@ -1,0 +1,146 @@
+import type { SchemaCache } from '../../schema-cache/schema-cache.ts';
+import type { Table } from '../../schema-cache/table.ts';
+import { RestError } from '../errors.ts';
+import type { Action, ApiRequest, Filter, Payload } from '../request/query.ts';
+import { filteredLogic } from './link-levels.ts';
+import { neededColumns, sorted } from './needed-columns.ts';
+import type { MutatePlan, PlannedLogic, ReadPlan, ResolvedField } from './plan.ts';
+import type { FieldResolver } from './resolve-field.ts';
+import { fieldResolver } from './resolve-field.ts';
+
+/** What is written, and what of it `readPlan` needs back. Throws PGRST105 for a PUT that names no row, PGRST204. */
+export function planMutation(
+  mutation: (Action & { kind: 'mutate' })['mutation'],
+  table: Table,
+  request: ApiRequest,
+  readPlan: ReadPlan,
+  cache: SchemaCache,
+): MutatePlan {
+  const { query, preferences, payload } = request;
+  const into = { schema: table.schema, name: table.name };
+  const { primaryKey } = table;
+  const resolver = fieldResolver(cache, into);
+  const returning = returnedColumns(request, readPlan, primaryKey);
+  const applyDefaults = preferences.missing === 'default';
+  switch (mutation) {
+    case 'insert': {
+      const { resolution } = preferences;
+      return {
+        kind: 'insert',
+        into,
+        columns: writtenColumns(request, table, resolver),
+        body: jsonText(payload),
+        onConflict: resolution === null ? null : { resolution, columns: query.onConflict ?? primaryKey },
+        where: [],
+        returning,
+        primaryKey,
+        applyDefaults,
+      };
+    }
+    case 'upsert-one':
+      if (!namesOneRow(request, primaryKey)) {
+        throw new RestError(
+          'PGRST105',
+          "Filters must include all and only primary key columns with 'eq' operators",
+        );
+      }
+      return {
+        kind: 'insert',
+        into,
+        columns: writtenColumns(request, table, resolver),
+        body: jsonText(payload),
+        onConflict: { resolution: 'merge-duplicates', columns: primaryKey },
+        where: topConditions(request, resolver),
+        returning,
+        primaryKey,
+        applyDefaults: false,
+      };
+    case 'update':
+      return {
+        kind: 'update',
+        into,
+        columns: writtenColumns(request, table, resolver),
+        body: jsonText(payload),
+        where: topConditions(request, resolver),
+        returning,
+        applyDefaults,
+      };
+    case 'delete':
+      return { kind: 'delete', from: into, where: topConditions(request, resolver), returning };
+    default:
+      return mutation satisfies never;
+  }
+}
+
+function topFilters({ query }: ApiRequest): Filter[] {
+  return query.filters.filter(({ path }) => path.length === 0).map(({ value }) => value);
+}
+
+/** Those of the top level: conditions on embeds choose what is shown, never what is written. */
+function topConditions(request: ApiRequest, resolver: FieldResolver): PlannedLogic[] {
+  const logic = request.query.logic.filter(({ path }) => path.length === 0).map(({ value }) => value);
+  const filters = topFilters(request).map((leaf) => ({ kind: 'leaf', leaf }) as const);
+  return [...filters, ...logic].map((tree) => filteredLogic(tree, resolver));
+}
+
+/** PUT writes the one row that its query string names by the whole primary key and nothing else. */
+function namesOneRow(request: ApiRequest, primaryKey: readonly string[]): boolean {
+  const { logic, filterNames } = request.query;
+  const key = sorted(primaryKey);
+  const named = sorted(filterNames);
+  return (
+    logic.length === 0 &&
+    key.length > 0 &&
+    key.length === named.length &&
+    key.every((column, index) => column === named[index]) &&
+    topFilters(request).every(({ expression: { negated, operation } }) => {
+      if (negated || operation.kind !== 'quantified') return false;
+      return operation.operator === 'eq' && operation.quantifier === null;
+    })
+  );
+}
+
+function writtenColumns({ columns }: ApiRequest, table: Table, resolver: FieldResolver): ResolvedField[] {
+  return columns.map((column) => {
+    const field = resolver.written(column);
+    if (field !== null) return field;
+    throw new RestError(
+      'PGRST204',
+      `Could not find the '${column}' column of '${table.name}' in the schema cache`,
+    );
+  });
+}
+
+/** The key too, for the Location header. Nothing when no row is asked for. */
+function returnedColumns(
+  { preferences }: ApiRequest,
+  readPlan: ReadPlan,
+  primaryKey: readonly string[],
+): string[] {
+  if (preferences.representation === null || preferences.representation === 'minimal') return [];
+  const needed = neededColumns(readPlan);
+  return needed.includes('*') ? needed : sorted([...needed, ...primaryKey]);
+}
+
+function jsonText(payload: Payload | null): string | null {
+  switch (payload?.kind) {
+    case undefined:
+      return null;
+    case 'json':
+      return payload.text;
+    case 'raw':
+      return payload.bytes.toString('utf8');
+    case 'form':
+      return formObject(payload.pairs);
+    default:
+      return payload satisfies never;
+  }
+}
+
+/** A form's fields as one row of text; of a name given twice the last counts. */
+function formObject(pairs: readonly (readonly [name: string, value: string])[]): string {
+  const members = [...new Map(pairs)].map(
+    ([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`,
+  );
+  return `{${members.join(',')}}`;
+}

@@ -1,0 +1,44 @@
+import type { Relationship } from '../../schema-cache/relationship.ts';
+import type { LogicTree } from '../request/query.ts';
+import type { PlannedFilter, ReadPlan } from './plan.ts';
+
+/**
+ * The columns that a write or a call must give back so that the read of its rows finds what it selects, joins and orders
+ * by; sorted, or `['*']` for all. A star takes all, as a column given back twice would be shown twice; so does a computed
+ * relationship, whose function gets the row.
+ */
+export function neededColumns(plan: ReadPlan): string[] {
+  const selected = plan.select.map(({ field }) => field.name);
+  const joined = plan.embeds.flatMap(({ relationship }) => columnsJoined(relationship));
+  if (selected.includes('*') || joined.includes('*')) return ['*'];
+  const ordered = plan.order.flatMap((term) => (term.kind === 'field' ? [term.field.name] : []));
+  const grouped = plan.having
+    .flatMap(leavesOf)
+    .flatMap(({ field }) => (field.name === '*' ? [] : [field.name]));
+  const distinct = plan.distinct?.kind === 'on' ? plan.distinct.fields.map(({ name }) => name) : [];
+  return sorted([...selected, ...joined, ...ordered, ...grouped, ...distinct]);
+}
+
+/** Those that its own conditions compare besides: on a call they are applied to what it gives back. */
+export function filteredColumns(plan: ReadPlan): string[] {
+  const filters: PlannedFilter[] = plan.where.flatMap(leavesOf);
+  return sorted(filters.flatMap((filter) => (filter.kind === 'field' ? [filter.field.name] : [])));
+}
+
+/** Names once each, in the order of their characters. */
+export function sorted(names: readonly string[]): string[] {
+  return [...new Set(names)].sort();
+}
+
+function columnsJoined(relationship: Relationship | null): string[] {
+  if (relationship === null) return [];
+  if (relationship.kind === 'computed') return ['*'];
+  const { cardinality } = relationship;
+  const pairs =
+    cardinality.kind === 'many-to-many' ? cardinality.junction.sourceColumns : cardinality.columns;
+  return pairs.map(([column]) => column);
+}
+
+function leavesOf<T>(tree: LogicTree<T>): T[] {
+  return tree.kind === 'leaf' ? [tree.leaf] : tree.members.flatMap(leavesOf);
+}

@@ -1,0 +1,91 @@
+import type { QualifiedName } from '../../schema-cache/identifier.ts';
+import { nameKey } from '../../schema-cache/identifier.ts';
+import type { SchemaCache } from '../../schema-cache/schema-cache.ts';
+import { representationKey } from '../../schema-cache/schema-cache.ts';
+import type { Column, Table } from '../../schema-cache/table.ts';
+import type { Field, OperatorExpression } from '../request/query.ts';
+import type { ResolvedField } from './plan.ts';
+
+/** Looks the fields of one relation up. A relation or column that is not known is none of its errors: Postgres decides. */
+export interface FieldResolver {
+  /** Null: not in the catalog, as a function's result may be. */
+  readonly table: Table | null;
+  /** To order by, group by and compare: as it is. */
+  readonly plain: (field: Field) => ResolvedField;
+  /** To select: shown by its data representation, if its domain has one. */
+  readonly selected: (field: Field) => ResolvedField;
+  /** To select: a column of the table's own. */
+  readonly selectedColumn: (column: Column) => ResolvedField;
+  /** To filter: the value is read by its data representation; full text search gets a tsvector. */
+  readonly filtered: (field: Field, expression: OperatorExpression) => ResolvedField;
+  /** To write, from json: read by its data representation. Null: the table has no such column. */
+  readonly written: (column: string) => ResolvedField | null;
+}
+
+/** The resolver of one relation's fields. */
+export function fieldResolver(cache: SchemaCache, relation: QualifiedName): FieldResolver {
+  const table = cache.tables.get(nameKey(relation.schema, relation.name)) ?? null;
+  const transformed = (field: ResolvedField, source: string, target: string): ResolvedField => {
+    const transform = cache.representations.get(representationKey(source, target));
+    return transform === undefined ? field : { ...field, type: source, transform };
+  };
+  const shown = (field: ResolvedField): ResolvedField => transformed(field, field.type, 'json');
+  const plain = ({ name, jsonPath }: Field): ResolvedField => {
+    const column = table?.columns.get(name);
+    const field = column === undefined ? unknownField(name) : columnField(column);
+    return { ...field, jsonPath, toJson: !isJson(field.type) };
+  };
+  return {
+    table,
+    plain,
+    selected: (field) => shown(plain(field)),
+    selectedColumn: (column) => shown(columnField(column)),
+    filtered: (field, expression) => {
+      const resolved = plain(field);
+      return transformed(
+        { ...resolved, toTsVector: tsVectorOf(resolved, expression) },
+        'text',
+        resolved.type,
+      );
+    },
+    written: (name) => {
+      const column = table?.columns.get(name);
+      return column === undefined ? null : transformed(columnField(column), 'json', column.nominalType);
+    },
+  };
+}
+
+/** A name that the catalog does not have: an alias, a computed field, a column of a function's result. */
+export function unknownField(name: string): ResolvedField {
+  return {
+    name,
+    jsonPath: [],
+    toJson: false,
+    toTsVector: null,
+    type: '',
+    baseType: '',
+    transform: null,
+    defaultExpression: null,
+    fullRow: false,
+  };
+}
+
+function columnField(column: Column): ResolvedField {
+  return {
+    ...unknownField(column.name),
+    type: column.nominalType,
+    baseType: column.type,
+    defaultExpression: column.defaultExpression,
+  };
+}
+
+/** Json needs no conversion, and one would keep an index on an expression like `data->'a'` from being used. */
+function isJson(type: string): boolean {
+  return type === 'json' || type === 'jsonb';
+}
+
+/** PostgREST, Tables and Views, Full-Text Search: of any column that is known and not a tsvector. */
+function tsVectorOf(field: ResolvedField, { operation }: OperatorExpression): ResolvedField['toTsVector'] {
+  if (operation.kind !== 'fts' || field.type === '' || field.baseType === 'tsvector') return null;
+  return { language: operation.language };
+}

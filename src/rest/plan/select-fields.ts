@@ -1,0 +1,60 @@
+import type { SelectField } from '../request/query.ts';
+import type { PlannedSelect, ResolvedField } from './plan.ts';
+import type { FieldResolver } from './resolve-field.ts';
+
+/** What decides how a level's fields are selected. */
+export interface SelectContext {
+  readonly resolver: FieldResolver;
+  readonly spread: boolean;
+  /** It must name its columns: rows are grouped, here or above, or aggregated into a to-many spread. */
+  readonly namesColumns: boolean;
+}
+
+/** The select list of a level: stars written out where they must be, and an alias where Postgres would give none or another. */
+export function plannedSelect(select: readonly SelectField[], context: SelectContext): PlannedSelect[] {
+  const fields = select.map(({ field, alias, cast, aggregate, aggregateCast }): PlannedSelect => ({
+    field: context.resolver.selected(field),
+    aggregate,
+    aggregateCast,
+    cast,
+    alias,
+  }));
+  return expandStars(fields, context).map((field) => ({ ...field, alias: aliasOf(field, context.spread) }));
+}
+
+/**
+ * A star stays where it can: columns that are added later show without a reload. It cannot where columns are grouped by,
+ * or shown by a data representation. The rows of a spread that `count()` counts are its own, not those of the level above.
+ */
+function expandStars(fields: readonly PlannedSelect[], context: SelectContext): PlannedSelect[] {
+  const { resolver, spread, namesColumns } = context;
+  const columns = fields.some(({ field }) => isStar(field))
+    ? [...(resolver.table?.columns.values() ?? [])].map((column) => resolver.selectedColumn(column))
+    : [];
+  if (!namesColumns && columns.every(({ transform }) => transform === null)) return [...fields];
+  return fields.flatMap((selected) => {
+    if (!isStar(selected.field)) return [selected];
+    if (selected.aggregate === null) return columns.map((field) => ({ ...selected, field }));
+    const ofRows = spread && selected.aggregate === 'count';
+    return [ofRows ? { ...selected, field: { ...selected.field, fullRow: true } } : selected];
+  });
+}
+
+/** Whether the field stands for all columns. */
+export function isStar({ name, jsonPath }: ResolvedField): boolean {
+  return name === '*' && jsonPath.length === 0;
+}
+
+/** Aggregates need none but in a spread, where the level above selects them by name. */
+function aliasOf({ field, alias, aggregate }: PlannedSelect, spread: boolean): string | null {
+  if (alias !== null) return alias;
+  if (aggregate !== null) return spread ? aggregate : null;
+  if (field.jsonPath.length > 0) return lastKey(field);
+  return field.transform === null ? null : field.name;
+}
+
+/** PostgREST, Tables and Views, JSON columns: named by the last key; `data->1->a->>2` is `a`, `data->3` is `data`. */
+function lastKey({ name, jsonPath }: ResolvedField): string {
+  const step = jsonPath.findLast((candidate) => 'key' in candidate);
+  return step === undefined || !('key' in step) ? name : step.key;
+}

@@ -1,0 +1,54 @@
+import { RestError } from '../errors.ts';
+import type { AliasGiver } from './alias.ts';
+import type { PlannedOrder, PlannedSelect, ReadPlan, Spread } from './plan.ts';
+import { unknownField } from './resolve-field.ts';
+
+/**
+ * The rows of a to-many spread become arrays, one for each column: their order goes into the arrays, and what they are
+ * ordered by is selected beside. Throws PGRST127 for aggregates there, which PostgREST has not either.
+ */
+export function withSpreadOrders(plan: ReadPlan, giveAlias: AliasGiver): ReadPlan {
+  const spread = plan.spread?.kind === 'to-many' ? orderedSpread(plan, giveAlias) : plan.spread;
+  return {
+    ...plan,
+    spread,
+    order: spread?.kind === 'to-many' ? [] : plan.order,
+    embeds: plan.embeds.map((embed) => withSpreadOrders(embed, giveAlias)),
+  };
+}
+
+function orderedSpread(plan: ReadPlan, giveAlias: AliasGiver): Spread {
+  const aggregates =
+    plan.select.some(({ aggregate }) => aggregate !== null) ||
+    plan.relationSelects.some(
+      (selected) => selected.kind === 'spread' && selected.select.some(({ aggregate }) => aggregate !== null),
+    );
+  if (aggregates) {
+    throw new RestError('PGRST127', 'Feature not implemented', {
+      details: 'Aggregates are not implemented for one-to-many or many-to-many spreads.',
+    });
+  }
+  const terms = plan.order.map((term, index) => {
+    const name = giveAlias(`${plan.aggregateAlias}_${term.field.name}_${index + 1}`);
+    return { extra: extraSelect(term, name), order: orderBy(term, name) };
+  });
+  return {
+    kind: 'to-many',
+    extraSelect: terms.map(({ extra }) => extra),
+    order: terms.map(({ order }) => order),
+  };
+}
+
+function extraSelect(
+  term: PlannedOrder,
+  alias: string,
+): (Spread & { kind: 'to-many' })['extraSelect'][number] {
+  const field =
+    term.kind === 'field' ? term.field : { ...unknownField(term.field.name), jsonPath: term.field.jsonPath };
+  const select: PlannedSelect = { field, aggregate: null, aggregateCast: null, cast: null, alias };
+  return { alias: term.kind === 'relation' ? term.relation : null, select };
+}
+
+function orderBy({ direction, nulls }: PlannedOrder, name: string): PlannedOrder {
+  return { kind: 'field', field: unknownField(name), direction, nulls };
+}
