@@ -1,4 +1,5 @@
 import { RestError } from '../errors.ts';
+import type { AggregateFunction } from '../request/query.ts';
 import type { PlannedSelect, ReadPlan, RelationSelect, SpreadSelect } from './plan.ts';
 
 /**
@@ -6,7 +7,7 @@ import type { PlannedSelect, ReadPlan, RelationSelect, SpreadSelect } from './pl
  * on the aggregates of a spread, which has no groups of its own.
  */
 export function checkAggregates(plan: ReadPlan, enabled: boolean): void {
-  if (!enabled && (plan.having.length > 0 || plan.select.some(({ aggregate }) => aggregate !== null))) {
+  if (!enabled && (plan.having.length > 0 || plan.select.some(isAggregate))) {
     throw new RestError('PGRST123', 'Use of aggregate functions is not allowed');
   }
   if (plan.spread !== null && plan.having.length > 0) {
@@ -15,6 +16,11 @@ export function checkAggregates(plan: ReadPlan, enabled: boolean): void {
     });
   }
   for (const embed of plan.embeds) checkAggregates(embed, enabled);
+}
+
+/** Whether rows stand for groups rather than for rows of the relation; of a plan whose aggregates were hoisted. */
+export function isGrouped({ select, having, relationSelects }: ReadPlan): boolean {
+  return having.length > 0 || [...select, ...relationSelects.flatMap(spreadSelects)].some(isAggregate);
 }
 
 /**
@@ -70,4 +76,12 @@ function withAggregates(relation: RelationSelect, aggregates: readonly HoistedAg
     return { ...selected, aggregate, aggregateCast, alias };
   });
   return { ...relation, select };
+}
+
+function isAggregate({ aggregate }: { readonly aggregate: AggregateFunction | null }): boolean {
+  return aggregate !== null;
+}
+
+function spreadSelects(relation: RelationSelect): readonly SpreadSelect[] {
+  return relation.kind === 'spread' ? relation.select : [];
 }

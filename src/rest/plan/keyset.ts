@@ -1,6 +1,7 @@
 import type { Table } from '../../schema-cache/table.ts';
 import { RestError } from '../errors.ts';
 import type { ApiRequest } from '../request/query.ts';
+import { isGrouped } from './aggregates.ts';
 import type { Keyset, PlannedOrder, ReadPlan, ResolvedField } from './plan.ts';
 import type { FieldResolver } from './resolve-field.ts';
 
@@ -15,7 +16,7 @@ export function planKeyset(request: ApiRequest, plan: ReadPlan, resolver: FieldR
   if (request.topRange.offset > 0) {
     throw refused(after, "'after' already says where the page starts: leave out 'offset' and 'Range'");
   }
-  if (plan.distinct !== null || groups(plan)) {
+  if (plan.distinct !== null || isGrouped(plan)) {
     throw refused(after, "'after' needs the table's rows: leave out 'distinct', 'having' and aggregates");
   }
   const terms = totalOrder(after, plan, resolver);
@@ -26,16 +27,6 @@ export function planKeyset(request: ApiRequest, plan: ReadPlan, resolver: FieldR
 }
 
 type Term = Keyset['terms'][number];
-
-function groups({ select, having, relationSelects }: ReadPlan): boolean {
-  return (
-    having.length > 0 ||
-    select.some(({ aggregate }) => aggregate !== null) ||
-    relationSelects.some(
-      (selected) => selected.kind === 'spread' && selected.select.some(({ aggregate }) => aggregate !== null),
-    )
-  );
-}
 
 function totalOrder(after: string, plan: ReadPlan, resolver: FieldResolver): Term[] {
   const ordered = plan.order.map((order) => termOf(after, order, resolver.table));

@@ -4,6 +4,7 @@ import type { SchemaCache } from '../../schema-cache/schema-cache.ts';
 import { mediaHandlerKey } from '../../schema-cache/schema-cache.ts';
 import { RestError } from '../errors.ts';
 import type { MediaType } from '../request/media-type.ts';
+import { mediaTypeName } from '../request/media-type.ts';
 import type { ReadPlan } from './plan.ts';
 import { isStar } from './select-fields.ts';
 
@@ -43,7 +44,7 @@ export function selectsWholeRows({ select, embeds }: ReadPlan): boolean {
 
 /** PGRST107, naming what was accepted. */
 export function notAvailable(accept: readonly MediaType[]): RestError {
-  const names = accept.map(nameOf).join(', ');
+  const names = accept.map(mediaTypeName).join(', ');
   return new RestError('PGRST107', `None of these media types are available: ${names}`);
 }
 
@@ -76,21 +77,4 @@ function handlerOf(
   const own = (type: string): ResolvedMediaHandler | undefined =>
     wholeRows ? mediaHandlers.get(mediaHandlerKey(relation, type)) : undefined;
   return own('*/*') ?? own(name) ?? mediaHandlers.get(mediaHandlerKey(null, name));
-}
-
-function nameOf(mediaType: MediaType): string {
-  switch (mediaType.kind) {
-    case 'plain':
-      return mediaType.name;
-    case 'object':
-      return `application/vnd.pgrst.object+json${mediaType.stripNulls ? ';nulls=stripped' : ''}`;
-    case 'array-nulls-stripped':
-      return 'application/vnd.pgrst.array+json;nulls=stripped';
-    case 'plan': {
-      const options = mediaType.options.length === 0 ? '' : `; options=${mediaType.options.join('|')}`;
-      return `application/vnd.pgrst.plan+${mediaType.format}; for="${nameOf(mediaType.of)}"${options}`;
-    }
-    default:
-      return mediaType satisfies never;
-  }
 }

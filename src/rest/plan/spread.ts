@@ -1,4 +1,5 @@
 import { RestError } from '../errors.ts';
+import { isGrouped } from './aggregates.ts';
 import type { AliasGiver } from './alias.ts';
 import type { PlannedOrder, PlannedSelect, ReadPlan, Spread } from './plan.ts';
 import { unknownField } from './resolve-field.ts';
@@ -18,12 +19,7 @@ export function withSpreadOrders(plan: ReadPlan, giveAlias: AliasGiver): ReadPla
 }
 
 function orderedSpread(plan: ReadPlan, giveAlias: AliasGiver): Spread {
-  const aggregates =
-    plan.select.some(({ aggregate }) => aggregate !== null) ||
-    plan.relationSelects.some(
-      (selected) => selected.kind === 'spread' && selected.select.some(({ aggregate }) => aggregate !== null),
-    );
-  if (aggregates) {
+  if (isGrouped(plan)) {
     throw new RestError('PGRST127', 'Feature not implemented', {
       details: 'Aggregates are not implemented for one-to-many or many-to-many spreads.',
     });

@@ -12,3 +12,21 @@ export type MediaType =
     };
 
 export type PlanOption = 'analyze' | 'verbose' | 'settings' | 'buffers' | 'wal';
+
+/** As headers and errors write it. */
+export function mediaTypeName(mediaType: MediaType): string {
+  switch (mediaType.kind) {
+    case 'plain':
+      return mediaType.name;
+    case 'object':
+      return `application/vnd.pgrst.object+json${mediaType.stripNulls ? ';nulls=stripped' : ''}`;
+    case 'array-nulls-stripped':
+      return 'application/vnd.pgrst.array+json;nulls=stripped';
+    case 'plan': {
+      const options = mediaType.options.length > 0 ? `; options=${mediaType.options.join('|')}` : '';
+      return `application/vnd.pgrst.plan+${mediaType.format}; for="${mediaTypeName(mediaType.of)}"${options}`;
+    }
+    default:
+      return mediaType satisfies never;
+  }
+}
