@@ -30,12 +30,13 @@ export function buildRelationships(
   for (const row of overridden.values()) relationships.push(toComputed(row));
 
   const byKey = new Map<string, Relationship[]>();
-  for (const relationship of relationships.sort(compareRelationships)) {
+  for (const relationship of relationships) {
     const key = relationshipKey(relationship.table, relationship.foreignTable.schema);
     const list = byKey.get(key);
     if (list) list.push(relationship);
     else byKey.set(key, [relationship]);
   }
+  for (const list of byKey.values()) list.sort(compareRelationships);
   return byKey;
 }
 

@@ -22,16 +22,15 @@ export function viewOrigins(tree: string): Map<number, ColumnOrigin> {
   for (const [token, resno, table, column] of tree.matchAll(tokens)) {
     if (token === '{') depth++;
     else if (token === '}') depth--;
-    else if (depth === 1) inSelectList ||= token === ':targetList ';
-    else if (depth === 2 && inSelectList) {
-      if (resno !== undefined) position = Number(resno);
-      else if (table !== undefined) relation = Number(table);
-      else if (column !== undefined && relation > 0) {
-        origins.set(position, { relation, position: Number(column) });
-      }
+    else if (depth === 1 && token === ':targetList ') inSelectList = true;
+    // The field after the list. The same kind of entries may follow it: RETURNING has them.
+    else if (depth === 1 && token === ':override ') break;
+    else if (depth !== 2 || !inSelectList) continue;
+    else if (resno !== undefined) position = Number(resno);
+    else if (table !== undefined) relation = Number(table);
+    else if (column !== undefined && relation > 0) {
+      origins.set(position, { relation, position: Number(column) });
     }
-    // What follows the list in the outermost node is no part of it: RETURNING has entries of the same kind.
-    if (depth === 1 && inSelectList && token === ':override ') break;
   }
   return origins;
 }
