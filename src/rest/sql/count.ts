@@ -1,0 +1,57 @@
+import type { PlannedLogic, ReadPlan } from '../plan/plan.ts';
+import type { ApiRequest } from '../request/query.ts';
+import type { RestOptions } from '../options.ts';
+import { condition, logicTree } from './filters.ts';
+import { fragment, parameter, verbatim } from './fragment.ts';
+import type { Fragment } from './fragment.ts';
+import { all, fromClause, joinCondition, readQuery, relationOf } from './read.ts';
+
+/**
+ * How many rows there are in all, whatever the range: an expression of type bigint. `pageCount` where the range leaves
+ * nothing out, so that nothing is counted twice. With `count=estimated` counting ends behind the largest page: more than
+ * that is estimated. PostgREST, Pagination and Count.
+ */
+export function totalCount(
+  plan: ReadPlan,
+  request: Pick<ApiRequest, 'preferences' | 'topRange'>,
+  options: Pick<RestOptions, 'maxRows'>,
+  pageCount: Fragment,
+): Fragment {
+  const { count } = request.preferences;
+  if (count !== 'exact' && count !== 'estimated') return verbatim('null::bigint');
+  const { offset, limit } = request.topRange;
+  if (options.maxRows === null && offset === 0 && limit === null) return pageCount;
+  if (count === 'estimated' && options.maxRows !== null) {
+    const most = parameter(String(options.maxRows + 1));
+    return fragment`(select count(*) from (${matchingRows(plan)} limit ${most}) as counted)`;
+  }
+  return fragment`(select count(*) from (${matchingRows(plan)}) as counted)`;
+}
+
+/**
+ * A `select` of nothing for every row that matches. Embeds only count where they filter: then by `exists`, because a
+ * join would count a row once for each row it leads to. Of groups and of distinct rows it is these that count.
+ */
+export function matchingRows(plan: ReadPlan): Fragment {
+  if (plan.distinct !== null || plan.having.length > 0)
+    return readQuery({ ...plan, order: [], range: { offset: 0, limit: null } });
+  return fragment`select${fromClause(plan)}${all([
+    ...plan.where.map((tree) => countCondition(plan, tree)),
+    ...plan.joinConditions.map(joinCondition),
+    ...plan.embeds
+      .filter(({ join }) => join === 'inner')
+      .map((embed) => fragment`exists (${matchingRows(embed)})`),
+  ])}`;
+}
+
+/** No embed is joined when rows are counted, so that one is empty has to be asked in another way. */
+function countCondition(plan: ReadPlan, tree: PlannedLogic): Fragment {
+  return logicTree(tree, (filter) => {
+    const embed =
+      filter.kind === 'null-embed'
+        ? plan.embeds.find(({ aggregateAlias }) => aggregateAlias === filter.aggregateAlias)
+        : undefined;
+    if (filter.kind !== 'null-embed' || !embed) return condition(relationOf(plan), filter);
+    return fragment`${verbatim(filter.negated ? '' : 'not ')}exists (${matchingRows(embed)})`;
+  });
+}

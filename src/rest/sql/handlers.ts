@@ -1,0 +1,95 @@
+import type { MediaHandler } from '../../schema-cache/media-handler.ts';
+import { returnsScalar, returnsSetOfScalar, returnsSingleComposite } from '../../schema-cache/routine.ts';
+import type { Routine } from '../../schema-cache/routine.ts';
+import { scalarColumn } from './call.ts';
+import { fragment, identifier, qualified, verbatim } from './fragment.ts';
+import type { Fragment } from './fragment.ts';
+
+/** Where the rows of an answer come from. */
+export interface AnswerRows {
+  /** The alias that the rows have in `from`. */
+  readonly name: Fragment;
+  /** One whole row: `name.*`, or a column that holds rows. */
+  readonly row: Fragment;
+  /** A `from` item of the same rows and alias, for CSV's heading; null: they cannot be read twice. */
+  readonly again: Fragment | null;
+  /** The function that they come from; null: a relation. */
+  readonly routine: Routine | null;
+}
+
+/**
+ * The body, made of all rows: an expression of type text, or bytea for handlers that make bytes; null without a body.
+ * PostgREST, Media Type Handlers.
+ */
+export function body(handler: MediaHandler, rows: AnswerRows): Fragment {
+  switch (handler.kind) {
+    case 'json':
+      return jsonBody(rows, false);
+    case 'json-nulls-stripped':
+      return jsonBody(rows, true);
+    case 'json-object':
+      return firstOf(rows, handler.stripNulls);
+    case 'csv':
+      return csvBody(rows);
+    case 'geojson':
+      // By the name that the search path finds: PostGIS may be in any schema.
+      return fragment`json_build_object('type', 'FeatureCollection', 'features', coalesce(json_agg(ST_AsGeoJSON(${rows.row})::json), '[]'))::text`;
+    case 'custom': {
+      const { routine, row } = rows;
+      const argument =
+        routine && returnsScalar(routine)
+          ? fragment`${rows.name}.${identifier(scalarColumn)}`
+          : handler.target === null
+            ? row
+            : fragment`(${row})::${qualified(handler.target)}`;
+      // With '' behind, json and xml become text, byte for byte; bytea stays what it is.
+      return fragment`(${qualified(handler.function)}(${argument}) || '')`;
+    }
+    case 'none':
+      return verbatim('null::text');
+    default:
+      return handler satisfies never;
+  }
+}
+
+/** Whether the body is an aggregate, so that there is one row whatever was found. */
+export function isAggregate(handler: MediaHandler, routine: Routine | null): boolean {
+  if (handler.kind === 'none') return false;
+  return !(handler.kind === 'custom' && routine !== null && returnsScalar(routine));
+}
+
+/** An array of the rows; of functions that return one thing that thing. */
+function jsonBody(rows: AnswerRows, stripNulls: boolean): Fragment {
+  const { routine } = rows;
+  if (routine && (returnsScalar(routine) || returnsSingleComposite(routine)))
+    return firstOf(rows, stripNulls);
+  const element = routine && returnsSetOfScalar(routine) ? scalarOf(rows) : rows.row;
+  return fragment`coalesce(${stripped(fragment`json_agg(${element})`, stripNulls)}, '[]')::text`;
+}
+
+/** The first row as an object. That there is but one is checked elsewhere. */
+function firstOf(rows: AnswerRows, stripNulls: boolean): Fragment {
+  const element = rows.routine && returnsScalar(rows.routine) ? scalarOf(rows) : rows.row;
+  return fragment`coalesce(${stripped(fragment`json_agg(${element})->0`, stripNulls)}, 'null')::text`;
+}
+
+function scalarOf({ name }: AnswerRows): Fragment {
+  return fragment`${name}.${identifier(scalarColumn)}`;
+}
+
+function stripped(json: Fragment, stripNulls: boolean): Fragment {
+  return stripNulls ? fragment`json_strip_nulls(${json})` : json;
+}
+
+/**
+ * A heading of the columns' names and the rows as Postgres writes composite values, less the parentheses: quoted where
+ * they must be, null as nothing, quotes and backslashes doubled. Without rows there is no heading to be had, only the
+ * end of its line.
+ */
+function csvBody({ row, again }: AnswerRows): Fragment {
+  if (again === null) throw new Error('CSV needs its rows twice');
+  const first = fragment`select row_to_json(${row}) as object from ${again} limit 1`;
+  const heading = fragment`(select coalesce(string_agg(key, ','), '') from (${first}) as first, json_object_keys(object) as key)`;
+  const lines = fragment`coalesce(string_agg(substr((${row})::text, 2, length((${row})::text) - 2), E'\\n'), '')`;
+  return fragment`${heading} || E'\\n' || ${lines}`;
+}

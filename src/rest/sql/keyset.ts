@@ -1,0 +1,69 @@
+import type { Keyset, ReadPlan } from '../plan/plan.ts';
+import { fieldValue } from './field.ts';
+import { fragment, join, nothing, parameter, verbatim } from './fragment.ts';
+import type { Fragment } from './fragment.ts';
+import { direction, orderedBy } from './order.ts';
+import { range, relationOf, rowSource, selectList, where } from './read.ts';
+
+type Term = Keyset['terms'][number];
+
+// Keyset pagination, an extension: `after=` a row's place in a total order instead of `offset`, which reads all it skips.
+
+/** A page of rows: each as a whole in `row`, and its place as JSON text, an array of texts and nulls, in `place`. */
+export function keysetPage(plan: ReadPlan, { terms, after }: Keyset): Fragment {
+  const relation = relationOf(plan);
+  const values = terms.map(({ field }) => fieldValue(relation, field));
+  const place = fragment`json_build_array(${join(
+    values.map((value) => fragment`(${value})::text`),
+    ', ',
+  )})::text`;
+  const order = orderedBy(
+    terms.map((term, i) => fragment`${values[i] ?? nothing}${direction(term.direction, term.nulls)}`),
+  );
+  const behind = after === null ? nothing : placedAfter(terms, values, after);
+  return fragment`select (select selected from (select ${selectList(plan)}) as selected) as "row", ${place} as place${rowSource(
+    plan,
+  )}${where(plan, behind)}${order}${range(plan.range)}`;
+}
+
+/** The place of the last row of the page called `page`; null when the page is not full, and so the last one. */
+export function cursor({ range: { limit } }: ReadPlan, page: Fragment): Fragment {
+  if (limit === null || limit === 0) return verbatim('null::text');
+  return fragment`case when count(*) = ${parameter(String(limit))} then (array_agg(${page}.place))[count(*)] end`;
+}
+
+/** Whether a row comes behind the place. */
+function placedAfter(
+  terms: readonly Term[],
+  values: readonly Fragment[],
+  place: readonly (string | null)[],
+): Fragment {
+  const inOneDirection = new Set(terms.map((term) => term.direction)).size === 1;
+  // As rows, an index on the terms can be entered at the place.
+  if (inOneDirection && terms.every((term) => !term.nullable)) {
+    const operator = verbatim(terms[0]?.direction === 'desc' ? '<' : '>');
+    return fragment`(${join(values, ', ')}) ${operator} (${join(place.map(parameter), ', ')})`;
+  }
+  const cases = terms.map((term, i) => {
+    const equal = terms
+      .slice(0, i)
+      .map((_, before) => sameAs(values[before] ?? nothing, place[before] ?? null));
+    const beyond = behindValue(term, values[i] ?? nothing, place[i] ?? null);
+    return fragment`(${join([...equal, beyond], ' and ')})`;
+  });
+  return fragment`(${join(cases, ' or ')})`;
+}
+
+function sameAs(value: Fragment, at: string | null): Fragment {
+  return at === null ? fragment`${value} is null` : fragment`${value} = ${parameter(at)}`;
+}
+
+function behindValue(
+  { direction: way, nulls, nullable }: Term,
+  value: Fragment,
+  at: string | null,
+): Fragment {
+  if (at === null) return nulls === 'nullsfirst' ? fragment`${value} is not null` : verbatim('false');
+  const beyond = fragment`${value} ${verbatim(way === 'desc' ? '<' : '>')} ${parameter(at)}`;
+  return nullable && nulls === 'nullslast' ? fragment`(${beyond} or ${value} is null)` : beyond;
+}

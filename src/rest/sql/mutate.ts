@@ -1,0 +1,111 @@
+import type { QualifiedName } from '../../schema-cache/identifier.ts';
+import type { MutatePlan, ResolvedField } from '../plan/plan.ts';
+import { column } from './field.ts';
+import { conditions } from './filters.ts';
+import { fragment, identifier, join, nothing, qualified, verbatim } from './fragment.ts';
+import type { Fragment } from './fragment.ts';
+import { payloadName, payloadRows } from './payload.ts';
+import { all } from './read.ts';
+
+/** Counts rows that an upsert found and updated. Local to the transaction, as every setting of a request. */
+const updatedCounter = 'lightning.updated';
+const updatedSoFar = verbatim(
+  `coalesce(nullif(current_setting('${updatedCounter}', true), ''), '0')::bigint`,
+);
+/** True for every row, which it counts. */
+const countUpdated = fragment`set_config('${verbatim(updatedCounter)}', (${updatedSoFar} + 1)::text, true) <> ''`;
+
+/** Writes the rows and gives back what is to be returned of them: the statement inside `with`. */
+export function mutateQuery(plan: MutatePlan): Fragment {
+  switch (plan.kind) {
+    case 'insert':
+      return insertQuery(plan);
+    case 'update':
+      return updateQuery(plan);
+    case 'delete':
+      return fragment`delete from ${qualified(plan.from)}${all(conditions(plan.from, plan.where))}${returning(
+        plan.from,
+        plan.returning,
+      )}`;
+    default:
+      return plan satisfies never;
+  }
+}
+
+/** Of an upsert that ran as `source`: how many of its rows were new. */
+export function insertedCount(source: Fragment): Fragment {
+  return fragment`(select count(*) from ${source}) - ${updatedSoFar}`;
+}
+
+/** Whether rows that exist may be updated, so that new ones have to be told apart. */
+export function isUpsert(plan: MutatePlan): plan is Extract<MutatePlan, { kind: 'insert' }> {
+  return plan.kind === 'insert' && plan.onConflict?.resolution === 'merge-duplicates';
+}
+
+function insertQuery(plan: Extract<MutatePlan, { kind: 'insert' }>): Fragment {
+  const { into, columns, body, applyDefaults } = plan;
+  const names = columns.length === 0 ? nothing : fragment` (${columnNames(columns)})`;
+  const rows = payloadRows(body, columns, { applyDefaults, firstOnly: false });
+  const values = join(
+    columns.map(({ name }) => column(payload, name)),
+    ', ',
+  );
+  const from = fragment` from ${rows}${all(conditions(payload, plan.where))}`;
+  return fragment`insert into ${qualified(into)}${names} select ${values}${from}${onConflict(plan)}${returning(
+    into,
+    plan.returning,
+  )}`;
+}
+
+/** Without a key there is nothing that rows could conflict in. */
+function onConflict(plan: Extract<MutatePlan, { kind: 'insert' }>): Fragment {
+  if (plan.onConflict === null || plan.onConflict.columns.length === 0) return nothing;
+  const { resolution, columns: key } = plan.onConflict;
+  const target = join(key.map(identifier), ', ');
+  if (resolution === 'ignore-duplicates' || plan.columns.length === 0)
+    return fragment` on conflict (${target}) do nothing`;
+  const assignments = join(
+    plan.columns.map(({ name }) => fragment`${identifier(name)} = excluded.${identifier(name)}`),
+    ', ',
+  );
+  return fragment` on conflict (${target}) do update set ${assignments} where ${countUpdated}`;
+}
+
+function updateQuery(plan: Extract<MutatePlan, { kind: 'update' }>): Fragment {
+  const { into, columns, body, applyDefaults } = plan;
+  // `set` needs a column. With nothing to change nothing changes, but what is selected must still exist.
+  if (columns.length === 0) {
+    const list = plan.returning.length === 0 ? verbatim('1') : columnList(into, plan.returning);
+    return fragment`select ${list} from ${qualified(into)} where false`;
+  }
+  const assignments = join(
+    columns.map(({ name }) => fragment`${identifier(name)} = ${column(payload, name)}`),
+    ', ',
+  );
+  const rows = payloadRows(body, columns, { applyDefaults, firstOnly: false });
+  return fragment`update ${qualified(into)} set ${assignments} from ${rows}${all(conditions(into, plan.where))}${returning(
+    into,
+    plan.returning,
+  )}`;
+}
+
+const payload: QualifiedName = { schema: '', name: payloadName };
+
+/** Something is always returned: it is counted. */
+function returning(relation: QualifiedName, names: readonly string[]): Fragment {
+  return fragment` returning ${names.length === 0 ? verbatim('1') : columnList(relation, names)}`;
+}
+
+function columnList(relation: QualifiedName, names: readonly string[]): Fragment {
+  return join(
+    names.map((name) => column(relation, name)),
+    ', ',
+  );
+}
+
+function columnNames(columns: readonly ResolvedField[]): Fragment {
+  return join(
+    columns.map(({ name }) => identifier(name)),
+    ', ',
+  );
+}

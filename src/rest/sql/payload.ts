@@ -1,0 +1,67 @@
+import { fragment, identifier, join, parameter, verbatim } from './fragment.ts';
+import type { Fragment } from './fragment.ts';
+
+/** A column to read out of a JSON body. `type` as the catalog quotes it; `transform` a data representation's function. */
+export interface PayloadColumn {
+  readonly name: string;
+  readonly type: string;
+  readonly transform: string | null;
+  readonly defaultExpression: string | null;
+}
+
+/** The name that a body's rows have in a statement. Clients meet it in messages of Postgres, as PostgREST's do. */
+export const payloadName = 'pgrst_body';
+
+/**
+ * The rows of a JSON body, an object or an array of objects, as a `from` item that is called `payloadName` and has
+ * `columns`. Keys that are not columns are left out. `applyDefaults`: what a row lacks comes from the column's default
+ * rather than being null. Postgres takes the text apart, once.
+ */
+export function payloadRows(
+  body: string | null,
+  columns: readonly PayloadColumn[],
+  { applyDefaults, firstOnly }: { readonly applyDefaults: boolean; readonly firstOnly: boolean },
+): Fragment {
+  const isObject = isJsonObject(body);
+  const json = verbatim(applyDefaults ? 'jsonb' : 'json');
+  const given = fragment`${parameter(body)}::${json}`;
+  const name = identifier(payloadName);
+  // No column to take: an object is one row, an array as many as it has elements.
+  if (columns.length === 0)
+    return isObject
+      ? fragment`(values (1)) as ${name}`
+      : fragment`${json}_array_elements(${given}) as ${name}`;
+
+  const complete = applyDefaults ? withDefaults(given, columns, isObject) : given;
+  const rows = fragment`${json}_to_record${verbatim(isObject ? '' : 'set')}(${complete})`;
+  const types = join(
+    columns.map((column) => fragment`${identifier(column.name)} ${verbatim(column.type)}`),
+    ', ',
+  );
+  if (!firstOnly && columns.every(({ transform }) => transform === null))
+    return fragment`${rows} as ${name}(${types})`;
+  const values = join(
+    columns.map(({ name: column, transform }) =>
+      transform === null
+        ? identifier(column)
+        : fragment`${verbatim(transform)}(${identifier(column)}) as ${identifier(column)}`,
+    ),
+    ', ',
+  );
+  return fragment`(select ${values} from ${rows} as _(${types})${verbatim(firstOnly ? ' limit 1' : '')}) as ${name}`;
+}
+
+/** Whether JSON text holds an object rather than an array; Postgres checks the rest of it. */
+export function isJsonObject(body: string | null): boolean {
+  return body !== null && /^[ \t\n\r]*\{/.test(body);
+}
+
+/** The body with the defaults of columns under what it says itself; each row draws its own. */
+function withDefaults(given: Fragment, columns: readonly PayloadColumn[], isObject: boolean): Fragment {
+  const pairs = columns.flatMap(({ name, defaultExpression }) =>
+    defaultExpression === null ? [] : [fragment`${parameter(name)}::text, ${verbatim(defaultExpression)}`],
+  );
+  const defaults = fragment`jsonb_build_object(${join(pairs, ', ')})`;
+  if (isObject) return fragment`${defaults} || ${given}`;
+  return fragment`(select jsonb_agg(${defaults} || element) from jsonb_array_elements(${given}) as element)`;
+}

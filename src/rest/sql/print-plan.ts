@@ -1,0 +1,193 @@
+import type { Routine } from '../../schema-cache/routine.ts';
+import { returnsScalar } from '../../schema-cache/routine.ts';
+import type { RestOptions } from '../options.ts';
+import type { CallAction, MutateAction, ReadAction } from '../plan/plan.ts';
+import { sourceName } from '../plan/plan.ts';
+import type { ApiRequest } from '../request/query.ts';
+import { callQuery } from './call.ts';
+import { matchingRows, totalCount } from './count.ts';
+import { estimated, explained } from './explain.ts';
+import { fragment, identifier, join, nothing, parameter, toStatement, verbatim } from './fragment.ts';
+import type { Fragment } from './fragment.ts';
+import { body, isAggregate } from './handlers.ts';
+import type { AnswerRows } from './handlers.ts';
+import { cursor, keysetPage } from './keyset.ts';
+import { location } from './location.ts';
+import { insertedCount, isUpsert, mutateQuery } from './mutate.ts';
+import { readQuery } from './read.ts';
+import { checkedCount } from './refusals.ts';
+import type { Check } from './refusals.ts';
+import type { RequestStatements } from './request-statements.ts';
+
+/** Longer statements are not kept prepared: they hardly come again, and each is kept on every connection. */
+const maxPreparedText = 16_384;
+
+// An alias and a name for what each statement is made of. Tables and columns of these names would have to be meant.
+const page = identifier('lightning_page');
+const source = identifier(sourceName);
+const counted = verbatim('count(*)');
+
+/** What is to be run for a plan. Pure; throws nothing but on plans that contradict themselves. */
+export function requestStatements(
+  plan: ReadAction | MutateAction | CallAction,
+  request: ApiRequest,
+  options: RestOptions,
+): RequestStatements {
+  const query = print(plan, request, options);
+  const explains = isExplained(plan);
+  const { text, values } = toStatement(
+    plan.mediaType.kind === 'plan' ? explained(query, plan.mediaType) : query,
+  );
+  const prepare = options.preparedStatements && !explains && text.length <= maxPreparedText;
+  return {
+    main: { text, values, arrayMode: true, prepare },
+    explainCount: explains ? null : explainCount(plan, request),
+  };
+}
+
+function print(
+  plan: ReadAction | MutateAction | CallAction,
+  request: ApiRequest,
+  options: RestOptions,
+): Fragment {
+  switch (plan.kind) {
+    case 'read':
+      return printRead(plan, request, options);
+    case 'mutate':
+      return printMutation(plan, request);
+    case 'call':
+      return printCall(plan, request, options);
+    default:
+      return plan satisfies never;
+  }
+}
+
+/** The planner's count, for reads alone: of what a function returns the planner knows nothing. */
+function explainCount(plan: ReadAction | MutateAction | CallAction, request: ApiRequest) {
+  const { count } = request.preferences;
+  if (plan.kind !== 'read' || (count !== 'planned' && count !== 'estimated')) return null;
+  return { ...toStatement(estimated(matchingRows(plan.readPlan))), arrayMode: true };
+}
+
+function printRead(plan: ReadAction, request: ApiRequest, options: RestOptions): Fragment {
+  const { readPlan, keyset, handler } = plan;
+  const rowsQuery = keyset === null ? readQuery(readPlan) : keysetPage(readPlan, keyset);
+  const row = keyset === null ? fragment`${page}.*` : fragment`${page}."row"`;
+  const answer = {
+    totalCount: totalCount(readPlan, request, options, counted),
+    pageCount: counted,
+    cursor: keyset === null ? null : cursor(readPlan, page),
+  };
+  if (handler.kind !== 'csv')
+    return result(
+      { ...answer, body: body(handler, { name: page, row, again: null, routine: null }) },
+      fragment`(${rowsQuery}) as ${page}`,
+    );
+  return fragment`with ${page} as (${rowsQuery}) ${result(
+    { ...answer, body: body(handler, { name: page, row, again: page, routine: null }) },
+    page,
+  )}`;
+}
+
+function printMutation(plan: MutateAction, request: ApiRequest): Fragment {
+  const { mutatePlan, readPlan, handler } = plan;
+  // Without a body no column of `select` is looked at, not even whether it exists.
+  const rowsQuery = handler.kind === 'none' ? null : readQuery(readPlan);
+  const isLocated = mutatePlan.kind === 'insert' && request.preferences.representation === 'headers-only';
+  const { withPages, rows, from } = rowsOf(rowsQuery, handler.kind === 'csv', null);
+  const answer = result(
+    {
+      totalCount: verbatim('null::bigint'),
+      pageCount: checkedCount(counted, mutationChecks(plan, request)),
+      body: body(handler, rows),
+      location: isLocated ? location(source, counted, mutatePlan.primaryKey) : null,
+      insertedCount: isUpsert(mutatePlan) ? insertedCount(source) : null,
+    },
+    from,
+  );
+  return fragment`with ${source} as (${mutateQuery(mutatePlan)})${withPages} ${answer}`;
+}
+
+function printCall(plan: CallAction, request: ApiRequest, options: RestOptions): Fragment {
+  const { callPlan, readPlan, handler } = plan;
+  const { routine } = callPlan;
+  // PostgREST says 1 of whatever is no set, rows or not.
+  const rowCount = routine.returns.setOf ? counted : verbatim('1');
+  const { withPages, rows, from } = rowsOf(readQuery(readPlan), handler.kind === 'csv', routine);
+  const answer = result(
+    {
+      totalCount: totalCount(readPlan, request, options, rowCount),
+      pageCount: routine.returns.setOf ? checkedCount(counted, callChecks(plan, request)) : rowCount,
+      body: body(handler, rows),
+    },
+    from,
+  );
+  // Nobody looks at the value then, and a stable function that nobody looks at would not be called.
+  const called =
+    !isAggregate(handler, routine) && returnsScalar(routine) ? verbatim('materialized ') : nothing;
+  return fragment`with ${source} as ${called}(${callQuery(callPlan)})${withPages} ${answer}`;
+}
+
+/** Where the answer's rows come from: `from`, behind `withPages`. */
+function rowsOf(
+  rowsQuery: Fragment | null,
+  readTwice: boolean,
+  routine: Routine | null,
+): { readonly withPages: Fragment; readonly rows: AnswerRows; readonly from: Fragment } {
+  const rows = { name: page, row: fragment`${page}.*`, again: readTwice ? page : null, routine };
+  if (rowsQuery === null) return { withPages: nothing, rows, from: fragment`${source} as ${page}` };
+  if (readTwice) return { withPages: fragment`, ${page} as (${rowsQuery})`, rows, from: page };
+  return { withPages: nothing, rows, from: fragment`(${rowsQuery}) as ${page}` };
+}
+
+/** The columns of a `ResultRow`. */
+interface Answer {
+  readonly totalCount: Fragment;
+  readonly pageCount: Fragment;
+  readonly body: Fragment;
+  readonly location?: Fragment | null;
+  readonly insertedCount?: Fragment | null;
+  readonly cursor?: Fragment | null;
+}
+
+function result(answer: Answer, from: Fragment): Fragment {
+  const columns = [
+    fragment`${answer.totalCount} as total_count`,
+    fragment`${answer.pageCount} as page_count`,
+    fragment`${answer.body} as body`,
+    verbatim(`nullif(current_setting('response.headers', true), '') as response_headers`),
+    verbatim(`nullif(current_setting('response.status', true), '') as response_status`),
+    fragment`${answer.location ?? verbatim('null::text[]')} as location`,
+    fragment`${answer.insertedCount ?? verbatim('null::bigint')} as inserted_count`,
+    fragment`${answer.cursor ?? verbatim('null::text')} as cursor`,
+  ];
+  return fragment`select ${join(columns, ', ')} from ${from}`;
+}
+
+function mutationChecks(plan: MutateAction, request: ApiRequest): Check[] {
+  // PUT writes one row by its nature; which is told apart from a caller's wish for one row.
+  if (plan.mutation === 'upsert-one')
+    return isExplained(plan) ? [] : [{ violated: verbatim('count(*) <> 1'), code: 'PGRST115' }];
+  return [...singularCheck(plan), ...(plan.mutation === 'insert' ? [] : maxAffectedCheck(plan, request))];
+}
+
+function callChecks(plan: CallAction, request: ApiRequest): Check[] {
+  return [...singularCheck(plan), ...maxAffectedCheck(plan, request)];
+}
+
+/** A single object is wanted: PostgREST, Singular or Plural. */
+function singularCheck({ mediaType }: MutateAction | CallAction): Check[] {
+  return mediaType.kind === 'object' ? [{ violated: verbatim('count(*) <> 1'), code: 'PGRST116' }] : [];
+}
+
+/** PostgREST, Prefer Header, Max Affected: only under `handling=strict`. */
+function maxAffectedCheck(plan: MutateAction | CallAction, { preferences }: ApiRequest): Check[] {
+  const { maxAffected, handling } = preferences;
+  if (maxAffected === null || handling !== 'strict' || isExplained(plan)) return [];
+  return [{ violated: fragment`count(*) > ${parameter(String(maxAffected))}`, code: 'PGRST124' }];
+}
+
+/** Then nothing is refused: what would run is shown, whatever it would give. */
+function isExplained({ mediaType }: ReadAction | MutateAction | CallAction): boolean {
+  return mediaType.kind === 'plan';
+}

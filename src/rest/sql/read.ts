@@ -1,0 +1,182 @@
+import type { QualifiedName } from '../../schema-cache/identifier.ts';
+import type { JoinCondition, PlannedSelect, ReadPlan, RelationSelect, SpreadSelect } from '../plan/plan.ts';
+import type { RowRange } from '../request/query.ts';
+import { aggregated, as, column, fieldValue, selectItem } from './field.ts';
+import { conditions, havingConditions } from './filters.ts';
+import {
+  fragment,
+  identifier,
+  isNothing,
+  join,
+  nothing,
+  parameter,
+  qualified,
+  verbatim,
+} from './fragment.ts';
+import type { Fragment } from './fragment.ts';
+import { distinctClause, distinctOrder, orderBy, orderedBy } from './order.ts';
+
+/** The rows of one level with its embeds: a `select`, without semicolon or parentheses. */
+export function readQuery(plan: ReadPlan): Fragment {
+  const relation = relationOf(plan);
+  const order = orderedBy(distinctOrder(relation, plan.distinct, plan.order));
+  return fragment`select ${distinctClause(relation, plan.distinct, plan.order)}${selectList(plan)}${rowSource(
+    plan,
+  )}${where(plan)}${grouping(plan)}${order}${range(plan.range)}`;
+}
+
+/** What columns of a level are qualified with: its alias, or its name. */
+export function relationOf({ from, fromAlias, relationship }: ReadPlan): QualifiedName {
+  if (fromAlias !== null) return { schema: '', name: fromAlias };
+  return relationship?.kind === 'computed' ? { schema: '', name: relationship.function.name } : from;
+}
+
+/** What is selected, of the relation and of its embeds. May be nothing, which Postgres takes. */
+export function selectList(plan: ReadPlan): Fragment {
+  const relation = relationOf(plan);
+  const own =
+    plan.select.length === 0 && plan.embeds.length === 0
+      ? [column(relation, '*')]
+      : plan.select.map((item) => selectItem(relation, item));
+  const forOrder =
+    plan.spread?.kind === 'to-many'
+      ? plan.spread.extraSelect.map((extra) =>
+          selectItem(extra.alias === null ? relation : { schema: '', name: extra.alias }, extra.select),
+        )
+      : [];
+  return join([...own, ...forOrder, ...plan.relationSelects.flatMap(relationSelect)], ', ');
+}
+
+/** ` from` the relation, ` join`ed with its embeds. */
+export function rowSource(plan: ReadPlan): Fragment {
+  return {
+    parts: [fromClause(plan), ...plan.relationSelects.map((selected) => lateralJoin(plan, selected))],
+  };
+}
+
+/** ` from` the relation alone, with the junction of a many-to-many relationship. */
+export function fromClause({ from, fromAlias, relationship, computedArgument }: ReadPlan): Fragment {
+  const name = fromAlias === null ? nothing : fragment` as ${identifier(fromAlias)}`;
+  if (relationship?.kind === 'computed') {
+    // The cast picks the overload, and names the row's type where the row comes from a statement of its own.
+    const argument = identifier((computedArgument ?? relationship.table).name);
+    return fragment` from ${qualified(relationship.function)}(${argument}::${qualified(relationship.table)})${name}`;
+  }
+  if (relationship?.cardinality.kind === 'many-to-many')
+    return fragment` from ${qualified(from)}${name}, ${qualified(relationship.cardinality.junction.table)}`;
+  return fragment` from ${qualified(from)}${name}`;
+}
+
+/** ` where` the filters hold and the row belongs to the level above, and whatever `further` says. */
+export function where(plan: ReadPlan, ...further: readonly Fragment[]): Fragment {
+  return all([
+    ...conditions(relationOf(plan), plan.where),
+    ...plan.joinConditions.map(joinCondition),
+    ...further,
+  ]);
+}
+
+/** ` where` all of these hold, or nothing. */
+export function all(tests: readonly Fragment[]): Fragment {
+  const stated = tests.filter((test) => !isNothing(test));
+  return stated.length === 0 ? nothing : fragment` where ${join(stated, ' and ')}`;
+}
+
+/** `left = right` of a join. */
+export function joinCondition({ left, right }: JoinCondition): Fragment {
+  return fragment`${column(left.relation, left.column)} = ${column(right.relation, right.column)}`;
+}
+
+/** ` limit ... offset ...`, as far as they limit anything. */
+export function range({ limit, offset }: RowRange): Fragment {
+  return fragment`${limit === null ? nothing : fragment` limit ${parameter(String(limit))}`}${
+    offset === 0 ? nothing : fragment` offset ${parameter(String(offset))}`
+  }`;
+}
+
+/** Whether rows stand for groups rather than for rows of the relation. */
+export function isGrouped({ select, relationSelects, having }: ReadPlan): boolean {
+  return (
+    having.length > 0 ||
+    select.some((item) => item.aggregate !== null) ||
+    relationSelects.some(
+      (selected) => selected.kind === 'spread' && selected.select.some((item) => item.aggregate !== null),
+    )
+  );
+}
+
+/** ` group by` everything that is selected and not aggregated, then ` having`. */
+function grouping(plan: ReadPlan): Fragment {
+  if (!isGrouped(plan)) return nothing;
+  const relation = relationOf(plan);
+  const terms = [
+    ...plan.select.flatMap((item) => groupTerm(relation, item)),
+    ...plan.relationSelects.flatMap(relationGroupTerms),
+  ];
+  const groups = terms.length === 0 ? nothing : fragment` group by ${join(terms, ', ')}`;
+  if (plan.having.length === 0) return groups;
+  return fragment`${groups} having ${join(havingConditions(relation, plan.having), ' and ')}`;
+}
+
+function groupTerm(relation: QualifiedName, { aggregate, alias: name, field }: PlannedSelect): Fragment[] {
+  if (aggregate !== null) return [];
+  return [name === null ? fieldValue(relation, field) : identifier(name)];
+}
+
+function relationGroupTerms(selected: RelationSelect): Fragment[] {
+  // An embed that only filters is not in the select list, and so cannot be grouped by.
+  if (selected.kind === 'json') return selected.empty ? [] : [identifier(selected.name)];
+  return selected.select
+    .filter((item) => item.aggregate === null)
+    .map((item) => fragment`${identifier(selected.aggregateAlias)}.${identifier(item.alias ?? item.name)}`);
+}
+
+/** What an embed adds to the select list above: PostgREST, Resource Embedding. */
+function relationSelect(selected: RelationSelect): Fragment[] {
+  const joined = identifier(selected.aggregateAlias);
+  if (selected.kind === 'spread')
+    return selected.select.map(
+      (item) =>
+        fragment`${aggregated(item.aggregate, item.aggregateCast, spreadColumn(joined, item))}${as(item.alias)}`,
+    );
+  if (selected.empty) return [];
+  // jsonb, so that embeds can be grouped by; clients see it by its spaces.
+  return selected.mode === 'object'
+    ? [fragment`row_to_json(${joined}.*)::jsonb${as(selected.name)}`]
+    : [fragment`coalesce(${joined}.${joined}, '[]')${as(selected.name)}`];
+}
+
+function spreadColumn(joined: Fragment, { name }: SpreadSelect): Fragment {
+  return name === '*' ? fragment`${joined}.*` : fragment`${joined}.${identifier(name)}`;
+}
+
+/**
+ * Joins the rows that an embed finds for each row: as they are where there is one at most, else as one array, or one
+ * array for each column (spreads). An inner join of arrays drops the row whose array is missing.
+ */
+function lateralJoin(plan: ReadPlan, selected: RelationSelect): Fragment {
+  const embed = plan.embeds.find(({ aggregateAlias }) => aggregateAlias === selected.aggregateAlias);
+  if (!embed)
+    throw new Error(`the plan of ${plan.name} selects an embed that it has not: ${selected.aggregateAlias}`);
+  const name = identifier(selected.aggregateAlias);
+  const kind = verbatim(embed.join === 'inner' ? 'inner' : 'left');
+  const rows = readQuery(embed);
+  const isArray = selected.kind === 'json' ? selected.mode === 'array' : embed.spread?.kind === 'to-many';
+  if (!isArray) return fragment` ${kind} join lateral (${rows}) as ${name} on true`;
+  const arrays = [
+    fragment`json_agg(${name}.*)::jsonb as ${name}`,
+    ...(selected.kind === 'spread' ? selected.select.map((item) => spreadArray(embed, item)) : []),
+  ];
+  const found = embed.join === 'inner' ? fragment`${name}.${name} is not null` : verbatim('true');
+  return fragment` ${kind} join lateral (select ${join(arrays, ', ')} from (${rows}) as ${name}) as ${name} on ${found}`;
+}
+
+function spreadArray(embed: ReadPlan, item: SpreadSelect): Fragment {
+  const rows = identifier(embed.aggregateAlias);
+  const order =
+    embed.spread?.kind === 'to-many'
+      ? orderBy({ schema: '', name: embed.aggregateAlias }, embed.spread.order)
+      : nothing;
+  const values = fragment`json_agg(${spreadColumn(rows, item)}${order})`;
+  return fragment`coalesce(${values}, '[]')::jsonb${as(item.alias ?? item.name)}`;
+}
