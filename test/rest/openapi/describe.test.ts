@@ -1,0 +1,133 @@
+import { Validator } from '@seriousme/openapi-schema-validator';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { apiTargets } from '../../support/api-targets.ts';
+import type { ApiTarget } from '../../support/api-targets.ts';
+import { startApp, testToken } from '../../support/app.ts';
+import type { RunningApp } from '../../support/app.ts';
+
+interface OpenApiDocument {
+  readonly openapi: string;
+  readonly info: { readonly title: string };
+  readonly servers: readonly { readonly url: string }[];
+  readonly paths: Readonly<Record<string, Readonly<Record<string, { readonly parameters: unknown[] }>>>>;
+  readonly components: {
+    readonly schemas: Readonly<Record<string, { readonly properties: Readonly<Record<string, unknown>> }>>;
+  };
+}
+
+describe.each(apiTargets)('the OpenAPI document on the %s database', (_kind, open) => {
+  let target: ApiTarget;
+  let app: RunningApp;
+
+  beforeAll(async () => {
+    target = await open();
+    await target.admin.query(`
+      create table app_public."odd ""näme"" {x}" ("select" integer primary key, "ord er" text default 'it''s', labels text[]);
+      comment on table app_public."odd ""näme"" {x}" is E'@behavior -*\\nOdd.\\nMore of it.';
+      grant select on app_public."odd ""näme"" {x}" to public;
+      create function app_public.sum_of(variadic numbers integer[]) returns bigint
+        language sql immutable as 'select sum(n) from unnest(numbers) n';
+      create function app_public.shout(text) returns text language sql volatile as 'select upper($1)';
+      create function app_public.hidden() returns text language sql as $$select 'x'$$;
+      grant execute on function app_public.sum_of(integer[]), app_public.shout(text) to public;`);
+    app = await startApp(target.database);
+  }, 60_000);
+  afterAll(async () => {
+    await app?.close();
+    await target?.close();
+  });
+
+  const documentFor = async (token: string | null, accept = 'application/openapi+json') => {
+    const response = await fetch(`${app.url}/rest/v1/`, {
+      headers: { accept, ...(token !== null && { authorization: `Bearer ${token}` }) },
+    });
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toBe('application/openapi+json; charset=utf-8');
+    return (await response.json()) as OpenApiDocument;
+  };
+
+  test('is valid OpenAPI 3.1, whoever asks and however it is asked for', async () => {
+    for (const token of [
+      null,
+      await testToken('member'),
+      await testToken('service'),
+      await testToken('admin'),
+    ]) {
+      for (const accept of ['application/openapi+json', 'application/json', '*/*']) {
+        const document = await documentFor(token, accept);
+        expect(await new Validator().validate({ ...document })).toMatchObject({ valid: true });
+        expect(document.openapi).toBe('3.1.1');
+      }
+    }
+  });
+
+  test('has the paths, methods and columns that the caller has a right to', async () => {
+    const ofAnonymous = await documentFor(null);
+    expect(Object.keys(ofAnonymous.paths)).not.toContain('/agents');
+    const ofMember = await documentFor(await testToken('member'));
+    expect(Object.keys(ofMember.paths['/tasks'] ?? {})).toEqual(['get', 'post', 'patch', 'delete']);
+    // Nobody inserts tenants by REST.
+    expect(Object.keys(ofMember.paths['/tenants'] ?? {})).toEqual(['get']);
+    const writable = (document: OpenApiDocument) =>
+      Object.keys(document.components.schemas['tasks.write']?.properties ?? {});
+    // Only programs bring history with them.
+    expect(writable(ofMember)).not.toContain('created_at');
+    expect(writable(await documentFor(await testToken('service')))).toContain('created_at');
+    expect(Object.keys(ofMember.paths)).toContain('/rpc/sum_of');
+    expect(Object.keys(ofMember.paths)).not.toContain('/rpc/hidden');
+  });
+
+  test('speaks in the words of the comments, without smart tags', async () => {
+    const { paths, components, info } = await documentFor(await testToken('member'));
+    expect(info.title).toBe(
+      'What both APIs and analysts see. Every table is confined to one tenant by row-level security.',
+    );
+    expect(paths['/agents']?.['get']).toMatchObject({
+      summary: 'An AI agent: who it is, which model it runs on and how it is set up.',
+    });
+    expect(components.schemas['tasks']?.properties['agent_id']).toEqual({
+      type: ['string', 'null'],
+      description: 'Who does it; null: nobody yet, or the agent was removed.',
+    });
+    expect(paths['/odd%20%22n%C3%A4me%22%20%7Bx%7D']?.['get']).toMatchObject({
+      summary: 'Odd.',
+      description: 'More of it.',
+    });
+  });
+
+  test('a column with the name of a parameter does not hide the parameter', async () => {
+    const { paths } = await documentFor(await testToken('member'));
+    const parameters = paths['/odd%20%22n%C3%A4me%22%20%7Bx%7D']?.['get']?.parameters;
+    expect(parameters).toContainEqual({ $ref: '#/components/parameters/select' });
+  });
+
+  test('functions that write are called by POST only, arguments are described', async () => {
+    const { paths } = await documentFor(await testToken('member'));
+    expect(Object.keys(paths['/rpc/shout'] ?? {})).toEqual(['post']);
+    expect(paths['/rpc/shout']?.['post']).toMatchObject({
+      requestBody: { content: { 'text/plain': { schema: { type: 'string' } } } },
+    });
+    expect(paths['/rpc/sum_of']?.['get']?.parameters).toEqual([
+      expect.objectContaining({ name: 'numbers', in: 'query', required: true }),
+    ]);
+  });
+
+  test('says where the API is', async () => {
+    expect((await documentFor(null)).servers).toEqual([{ url: `${app.url}/rest/v1` }]);
+  });
+
+  test('a browser gets a page that loads nothing from elsewhere', async () => {
+    const page = await fetch(`${app.url}/rest/v1/`, {
+      headers: { accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' },
+    });
+    expect(page.headers.get('content-type')).toBe('text/html; charset=utf-8');
+    const html = await page.text();
+    const loaded = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, url = '']) => url);
+    expect(loaded).toHaveLength(4);
+    for (const url of loaded) {
+      expect(url).toMatch(/^\/rest\/v1\/\.reference\//);
+      expect((await fetch(app.url + url)).status).toBe(200);
+    }
+    expect((await fetch(`${app.url}/rest/v1/.reference/package.json`)).status).toBe(404);
+  });
+});

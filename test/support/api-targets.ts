@@ -1,0 +1,66 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Client } from 'pg';
+import { parseConfig } from '../../src/config.ts';
+import type { Database } from '../../src/db/database.ts';
+import { migrate } from '../../src/db/migrations.ts';
+import { apiDatabase, openConnections } from '../../src/open-database.ts';
+import { migratedDatabase } from './db.ts';
+import { testRolePrefix } from './logins.ts';
+import { serverDatabase } from './server-database.ts';
+import { noServer } from './server.ts';
+
+/** A migrated database as the API gets it. */
+export interface ApiTarget {
+  readonly database: Database;
+  /** Superuser: for what a test arranges and looks at. */
+  readonly admin: Client;
+  close(): Promise<void>;
+}
+
+/** Both kinds of database by name, to be opened in a hook; the server only where there is one. */
+export const apiTargets: readonly (readonly [kind: string, open: () => Promise<ApiTarget>])[] = [
+  ['embedded', openEmbedded],
+  ...(noServer ? [] : [['server', openOnServer] as const]),
+];
+
+async function openOnServer(): Promise<ApiTarget> {
+  const made = await migratedDatabase();
+  const database = serverDatabase(made.urls.api);
+  const admin = await connected(made.adminUrl);
+  return {
+    database,
+    admin,
+    close: async () => {
+      await admin.end();
+      await database.close();
+      await made.drop();
+    },
+  };
+}
+
+async function openEmbedded(): Promise<ApiTarget> {
+  const directory = await mkdtemp(path.join(tmpdir(), 'lightning-'));
+  const config = parseConfig({ DATA_DIR: directory, DB_ROLE_PREFIX: testRolePrefix });
+  const connections = await openConnections(config, () => {}, { attach: false });
+  await migrate({ connectionString: connections.api, rolePrefix: testRolePrefix, log: () => {} });
+  const database = apiDatabase(connections, config, () => {});
+  const admin = await connected(connections.api);
+  return {
+    database,
+    admin,
+    close: async () => {
+      await admin.end();
+      await database.close();
+      await connections.close();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+async function connected(connectionString: string): Promise<Client> {
+  const client = new Client({ connectionString });
+  await client.connect();
+  return client;
+}
