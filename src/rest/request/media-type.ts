@@ -30,3 +30,19 @@ export function mediaTypeName(mediaType: MediaType): string {
       return mediaType satisfies never;
   }
 }
+
+/** A media type as headers and errors write it, without charset. */
+export function mediaTypeText(mediaType: MediaType): string {
+  switch (mediaType.kind) {
+    case 'plain':
+      return mediaType.name;
+    case 'object':
+      return `application/vnd.pgrst.object+json${mediaType.stripNulls ? ';nulls=stripped' : ''}`;
+    case 'array-nulls-stripped':
+      return 'application/vnd.pgrst.array+json;nulls=stripped';
+    case 'plan': {
+      const options = mediaType.options.length === 0 ? '' : `; options=${mediaType.options.join('|')}`;
+      return `application/vnd.pgrst.plan+${mediaType.format}; for="${mediaTypeText(mediaType.of)}"${options}`;
+    }
+  }
+}

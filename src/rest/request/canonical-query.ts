@@ -1,0 +1,31 @@
+import { encodeQueryText } from './percent-encoding.ts';
+import type { QueryPair } from './query-pairs.ts';
+import { queryPairs } from './query-pairs.ts';
+
+/** What `Content-Location` shows of a query string: its parameters sorted by name and percent-encoded. */
+export function canonicalQuery(query: string): string {
+  return query === '' ? '' : canonicalPairs(queryPairs(query));
+}
+
+/** The same of parameters that were read already. The values of one name are joined by commas. */
+export function canonicalPairs(pairs: readonly QueryPair[]): string {
+  const valuesOf = new Map<string, string[]>();
+  for (const { name, value } of pairs) {
+    const encoded = encodeBytes(value ?? '');
+    const values = valuesOf.get(name);
+    if (values === undefined) valuesOf.set(name, [encoded]);
+    else values.push(encoded);
+  }
+  return [...valuesOf]
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, values]) => `${encodeBytes(name)}=${values.join(',')}`)
+    .join('&');
+}
+
+/** Each byte of the UTF-8 as a character of its own, which is what PostgREST's header shows of text beyond ASCII. */
+function encodeBytes(text: string): string {
+  for (let index = 0; index < text.length; index++) {
+    if (text.charCodeAt(index) > 0x7f) return encodeQueryText(Buffer.from(text, 'utf8').toString('latin1'));
+  }
+  return encodeQueryText(text);
+}

@@ -1,0 +1,139 @@
+import type { Parser } from './parser.ts';
+import {
+  as,
+  attempt,
+  first,
+  char,
+  character,
+  choice,
+  end,
+  label,
+  lookAhead,
+  many,
+  map,
+  noneOf,
+  notFollowedBy,
+  optional,
+  pure,
+  run1,
+  separated1,
+  sequence,
+  spaced,
+  second,
+  word,
+} from './parser.ts';
+import type { EmbedPath, Field, JsonStep } from './query.ts';
+
+// Names, and the paths to json values below them (PostgREST, URL Grammar; Tables and Views, JSON columns).
+
+/** Between the names of a path. */
+export const delimiter: Parser<string> = label(char('.'), 'delimiter (.)');
+
+/** In double quotes, a backslash before any character that is meant as it is. */
+export const quotedValue: Parser<string> = map(
+  sequence(
+    char('"'),
+    many(
+      choice(
+        run1(noneOf('\\"')),
+        second(
+          char('\\'),
+          character(() => true),
+        ),
+      ),
+    ),
+    char('"'),
+  ),
+  ([, parts]) => parts.join(''),
+);
+
+/** Letters of any script, digits, `_`, `$` and blanks; the blanks around it do not belong to it. */
+export const identifier: Parser<string> = map(run1(isIdentifierCharacter, ['letter', 'digit']), (name) =>
+  name.trim(),
+);
+
+/** A name: quoted, or an identifier in which dashes may stand. */
+export const fieldName: Parser<string> = label(
+  choice(quotedValue, joinedByDashes(identifier)),
+  'field name (* or [a..z0..9_$])',
+);
+
+const jsonKey: Parser<string> = label(
+  choice(quotedValue, joinedByDashes(map(run1(noneOf('(-:.,>)')), (key) => key.trim()))),
+  'any non reserved character different from: .,>()',
+);
+
+const jsonIndexEnd = choice(
+  attempt(lookAhead(word('->'))),
+  attempt(lookAhead(word('::'))),
+  attempt(lookAhead(word('.'))),
+  attempt(lookAhead(word(','))),
+  attempt(end),
+);
+
+const jsonIndex: Parser<number> = map(
+  sequence(choice(char('-'), pure('+')), run1(isDigit, ['digit']), jsonIndexEnd),
+  ([sign, digits]) => {
+    // What an integer of Postgres cannot hold stays that big: it refuses it.
+    const index = Math.min(Number(digits), Number.MAX_SAFE_INTEGER);
+    return sign === '-' && index !== 0 ? -index : index;
+  },
+);
+
+const jsonStep: Parser<JsonStep> = map(
+  sequence(
+    choice(as(attempt(word('->>')), '->>' as const), as(attempt(word('->')), '->' as const)),
+    choice(attempt(map(jsonIndex, (index) => ({ index }))), attempt(map(jsonKey, (key) => ({ key })))),
+  ),
+  ([arrow, operand]): JsonStep => ({ arrow, ...operand }),
+);
+
+/** `->key->>0`; perhaps nothing. */
+export const jsonPath: Parser<readonly JsonStep[]> = many(jsonStep);
+
+/** A name with the path below it. */
+export const field: Parser<Field> = spaced(
+  map(sequence(fieldName, jsonPath), ([name, path]) => ({ name, jsonPath: path })),
+);
+
+/** The name of a filter: `relation.other.column->key`. */
+export const treePath: Parser<{ readonly path: EmbedPath; readonly field: Field }> = map(
+  sequence(separated1(fieldName, delimiter), jsonPath),
+  ([names, steps]) => ({ path: names.slice(0, -1), field: { name: names.at(-1) ?? '', jsonPath: steps } }),
+);
+
+/** The names of a logic parameter: `relation.not.or`. */
+export const logicPath: Parser<readonly string[]> = separated1(fieldName, delimiter);
+
+/** `columns=` and `on_conflict=`. */
+export const columnNames: Parser<readonly string[]> = separated1(fieldName, spaced(char(',')));
+
+/** An alias with the colon behind it, which must not begin a cast. */
+export const alias: Parser<string | null> = optional(
+  attempt(first(fieldName, sequence(char(':'), notFollowedBy(char(':'))))),
+);
+
+function joinedByDashes(name: Parser<string>): Parser<string> {
+  // A dash before `>` begins a json path.
+  const dash = attempt(sequence(char('-'), notFollowedBy(char('>'))));
+  return map(separated1(name, dash), (names) => names.join('-'));
+}
+
+function isIdentifierCharacter(code: number): boolean {
+  if (code < 0x80) {
+    return (
+      (code >= 0x61 && code <= 0x7a) ||
+      (code >= 0x41 && code <= 0x5a) ||
+      isDigit(code) ||
+      code === 0x5f ||
+      code === 0x20 ||
+      code === 0x24
+    );
+  }
+  return letter.test(String.fromCodePoint(code));
+}
+const letter = /^\p{L}$/u;
+
+function isDigit(code: number): boolean {
+  return code >= 0x30 && code <= 0x39;
+}

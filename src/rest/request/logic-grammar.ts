@@ -1,0 +1,51 @@
+import { delimiter, field } from './field-grammar.ts';
+import { innerValue, negation, operatorExpression } from './operator-grammar.ts';
+import type { Parser } from './parser.ts';
+import {
+  as,
+  attempt,
+  char,
+  choice,
+  label,
+  map,
+  nested,
+  separated1,
+  sequence,
+  spaced,
+  word,
+} from './parser.ts';
+import type { Filter, LogicTree } from './query.ts';
+
+// `and(...)` and `or(...)` (PostgREST, Tables and Views, Logical operators).
+
+const not = label(negation, 'negation operator (not)');
+
+const operator: Parser<'and' | 'or'> = label(
+  choice(as(attempt(word('and')), 'and' as const), as(word('or'), 'or')),
+  'logic operator (and, or)',
+);
+
+/** A group of conditions, `members` reading what stands in it. */
+export function logicGroup<Leaf>(members: () => Parser<LogicTree<Leaf>>): Parser<LogicTree<Leaf>> {
+  return map(
+    sequence(
+      not,
+      operator,
+      spaced(char('(')),
+      separated1(nested(members), spaced(char(','))),
+      spaced(char(')')),
+    ),
+    ([negated, joinedBy, , inside]) => ({ kind: 'group', negated, operator: joinedBy, members: inside }),
+  );
+}
+
+const condition: Parser<LogicTree> = map(
+  sequence(field, delimiter, operatorExpression(innerValue)),
+  ([of, , expression]): LogicTree => ({ kind: 'leaf', leaf: { field: of, expression } satisfies Filter }),
+);
+
+/** A condition, or a group of them. */
+export const logicTree: Parser<LogicTree> = choice(
+  attempt(condition),
+  logicGroup(() => logicTree),
+);

@@ -1,0 +1,157 @@
+import { delimiter, identifier, quotedValue } from './field-grammar.ts';
+import type { Parser } from './parser.ts';
+import {
+  as,
+  attempt,
+  first,
+  bracketed,
+  char,
+  character,
+  choice,
+  label,
+  map,
+  noneOf,
+  notFollowedBy,
+  optional,
+  pure,
+  remainder,
+  run,
+  separated1,
+  sequence,
+  spaced,
+  second,
+  word,
+  wordInAnyCase,
+} from './parser.ts';
+import type {
+  FtsOperator,
+  IsValue,
+  Operation,
+  OperatorExpression,
+  QuantifiedOperator,
+  SimpleOperator,
+} from './query.ts';
+
+// Operators and their values (PostgREST, Tables and Views, Operators; Operator Modifiers).
+
+const endsElement = notFollowedBy(character(noneOf(',)')));
+
+const unquotedElement = run(noneOf(',)'));
+
+/** `{1,2}`: commas belong to the array. */
+const arrayLiteral = map(sequence(word('{'), run(noneOf('{}')), word('}')), (parts) => parts.join(''));
+
+/** The value of a filter that is a parameter of its own: all there is. */
+export const wholeValue: Parser<string> = remainder;
+
+/** The value of a filter inside `and(...)`: quoted, an array, or up to the next comma or bracket. */
+export const innerValue: Parser<string> = choice(
+  attempt(first(quotedValue, endsElement)),
+  attempt(arrayLiteral),
+  unquotedElement,
+);
+
+const list: Parser<readonly string[]> = map(
+  sequence(
+    spaced(char('(')),
+    separated1(choice(attempt(first(quotedValue, endsElement)), unquotedElement), char(',')),
+    spaced(char(')')),
+  ),
+  ([, elements]) => elements,
+);
+
+const isValue: Parser<IsValue> = label(
+  choice(
+    ...(['null', 'not_null', 'true', 'false', 'unknown'] as const).map((value) =>
+      as(attempt(wordInAnyCase(value)), value),
+    ),
+  ),
+  'isVal: (null, not_null, true, false, unknown)',
+);
+
+const simpleOperator: Parser<SimpleOperator> = firstOf(
+  'neq',
+  'cs',
+  'cd',
+  'ov',
+  'sl',
+  'sr',
+  'nxr',
+  'nxl',
+  'adj',
+);
+
+// The longer of two that begin alike stands first.
+const quantifiedOperator: Parser<QuantifiedOperator> = firstOf(
+  'eq',
+  'gte',
+  'gt',
+  'lte',
+  'lt',
+  'like',
+  'ilike',
+  'match',
+  'imatch',
+);
+
+const ftsOperator: Parser<FtsOperator> = firstOf('fts', 'plfts', 'phfts', 'wfts');
+
+const quantifier = optional(
+  attempt(bracketed(choice(as(attempt(word('any')), 'any' as const), as(word('all'), 'all')))),
+);
+
+/** `not.` and an operator with its value, which `value` reads. */
+export function operatorExpression(value: Parser<string>): Parser<OperatorExpression> {
+  const operation: Parser<Operation> = label(
+    choice(
+      map(second(attempt(sequence(word('in'), delimiter)), list), (values): Operation => ({
+        kind: 'in',
+        values,
+      })),
+      map(second(attempt(sequence(word('is'), delimiter)), isValue), (is): Operation => ({
+        kind: 'is',
+        value: is,
+      })),
+      map(second(attempt(sequence(word('isdistinct'), delimiter)), value), (text): Operation => ({
+        kind: 'isdistinct',
+        value: text,
+      })),
+      attempt(
+        map(
+          sequence(ftsOperator, optional(attempt(bracketed(identifier))), delimiter, value),
+          ([operator, language, , text]): Operation => ({ kind: 'fts', operator, language, value: text }),
+        ),
+      ),
+      attempt(
+        map(sequence(simpleOperator, delimiter, value), ([operator, , text]): Operation => ({
+          kind: 'simple',
+          operator,
+          value: text,
+        })),
+      ),
+      attempt(
+        map(
+          sequence(quantifiedOperator, quantifier, delimiter, value),
+          ([operator, quantified, , text]): Operation => ({
+            kind: 'quantified',
+            operator,
+            quantifier: quantified,
+            value: text,
+          }),
+        ),
+      ),
+    ),
+    'operator (eq, gt, ...)',
+  );
+  return map(sequence(negation, operation), ([negated, of]) => ({ negated, operation: of }));
+}
+
+/** `not.`, perhaps. */
+export const negation: Parser<boolean> = choice(
+  as(attempt(sequence(word('not'), delimiter)), true),
+  pure(false),
+);
+
+function firstOf<T extends string>(...operators: readonly T[]): Parser<T> {
+  return choice(...operators.map((operator) => as(attempt(word(operator)), operator)));
+}

@@ -1,0 +1,58 @@
+import { delimiter, field, fieldName } from './field-grammar.ts';
+import type { Parser } from './parser.ts';
+import {
+  as,
+  attempt,
+  first,
+  bracketed,
+  char,
+  choice,
+  end,
+  lookAhead,
+  map,
+  optional,
+  separated1,
+  sequence,
+  spaced,
+  second,
+  word,
+} from './parser.ts';
+import type { OrderDirection, OrderNulls, OrderTerm } from './query.ts';
+
+// `order=` (PostgREST, Tables and Views, Ordering; Resource Embedding, Top-level Ordering).
+
+const direction: Parser<OrderDirection | null> = optional(
+  choice(
+    as(attempt(second(delimiter, word('asc'))), 'asc'),
+    as(attempt(second(delimiter, word('desc'))), 'desc'),
+  ),
+);
+
+const nulls: Parser<OrderNulls | null> = optional(
+  choice(
+    as(attempt(second(delimiter, word('nullsfirst'))), 'nullsfirst'),
+    as(attempt(second(delimiter, word('nullslast'))), 'nullslast'),
+  ),
+);
+
+const termEnd = choice(attempt(lookAhead(char(','))), attempt(end));
+
+const nullsToEnd: Parser<OrderNulls | null> = choice(first(nulls, termEnd), as(termEnd, null));
+
+const relationTerm: Parser<OrderTerm> = map(
+  sequence(fieldName, bracketed(field), direction, nullsToEnd),
+  ([relation, of, way, nullsWay]) => ({ relation, field: of, direction: way, nulls: nullsWay }),
+);
+
+const columnTerm: Parser<OrderTerm> = map(sequence(field, direction, nullsToEnd), ([of, way, nullsWay]) => ({
+  relation: null,
+  field: of,
+  direction: way,
+  nulls: nullsWay,
+}));
+
+/** The terms of `order=`, one at least. */
+export const orderTerms: Parser<readonly OrderTerm[]> = separated1(
+  spaced(choice(attempt(relationTerm), columnTerm)),
+  char(','),
+);

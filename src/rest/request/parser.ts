@@ -1,0 +1,349 @@
+import type { Failure } from './parse-failure.ts';
+import { mergeFailures, parseError, shown, shownCharacter, surprise, unexpectedAt } from './parse-failure.ts';
+
+// A small parser with Parsec's rules, because its error texts are part of the dialect: an alternative is tried only when
+// the one before it failed without consuming anything (or was wrapped in `attempt`), and what was expected on the way is
+// remembered until something is consumed. Parsers are built once, when their module loads.
+
+const failed = Symbol('failed');
+type Failed = typeof failed;
+
+/** Deeper nesting is refused, in place of running out of stack. */
+export const maxNesting = 200;
+
+/** A text being parsed. */
+class Input {
+  readonly text: string;
+  at = 0;
+  /** Of the last parser that ran: why it failed, or why it did not consume more. */
+  failure: Failure | null = null;
+  /** Whether the last parser that failed had consumed something. */
+  consumed = false;
+  depth = 0;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  stop(failure: Failure | null, consumed: boolean): Failed {
+    this.failure = failure;
+    this.consumed = consumed;
+    return failed;
+  }
+}
+
+/** Reads a value off the front of a text, or fails. What is left over is for the next. */
+export type Parser<T> = (input: Input) => T | Failed;
+
+/** The value that `parser` reads off the front of `text`; throws PGRST100, `what` naming the parameter. The rest is ignored. */
+export function parse<T>(parser: Parser<T>, what: string, text: string): T {
+  const input = new Input(text);
+  const value = parser(input);
+  if (value === failed) throw parseError(`failed to parse ${what} (${text})`, text, input.failure);
+  return value;
+}
+
+/** The same with the text that errors show given apart from the text that is parsed. */
+export function parseShown<T>(parser: Parser<T>, what: string, text: string, shownText: string): T {
+  const input = new Input(text);
+  const value = parser(input);
+  if (value === failed) throw parseError(`failed to parse ${what} (${shownText})`, text, input.failure);
+  return value;
+}
+
+/** The value, or undefined where `parse` would throw. */
+export function parseOrNothing<T>(parser: Parser<T>, text: string): T | undefined {
+  const value = parser(new Input(text));
+  return value === failed ? undefined : value;
+}
+
+// One character, or a run of them
+
+/** One character that passes; `expected` is what errors name. */
+export function character(test: (code: number) => boolean, expected: readonly string[] = []): Parser<string> {
+  return (input) => {
+    const code = input.text.codePointAt(input.at);
+    if (code === undefined || !test(code))
+      return input.stop(unexpectedAt(input.at, input.at, expected), false);
+    input.at += width(code);
+    input.failure = null;
+    return String.fromCodePoint(code);
+  };
+}
+
+export function char(wanted: string): Parser<string> {
+  const code = wanted.codePointAt(0);
+  return character((other) => other === code, [shown(wanted)]);
+}
+
+/** The longest run of characters that pass, perhaps none. */
+export function run(test: (code: number) => boolean, expected: readonly string[] = []): Parser<string> {
+  return (input) => {
+    const start = input.at;
+    let code = input.text.codePointAt(input.at);
+    while (code !== undefined && test(code)) {
+      input.at += width(code);
+      code = input.text.codePointAt(input.at);
+    }
+    input.failure = unexpectedAt(input.at, input.at, expected);
+    return input.text.slice(start, input.at);
+  };
+}
+
+/** The longest run of characters that pass, one at least. */
+export function run1(test: (code: number) => boolean, expected: readonly string[] = []): Parser<string> {
+  const any = run(test, expected);
+  return (input) => {
+    const text = any(input);
+    return text === '' ? input.stop(input.failure, false) : text;
+  };
+}
+
+/** A fixed text. Having matched its beginning counts as consumed; the error stands at its beginning. */
+export function word(wanted: string): Parser<string> {
+  const expected = [shown(wanted)];
+  return (input) => {
+    const start = input.at;
+    for (let index = 0; index < wanted.length; index++) {
+      if (input.text[start + index] !== wanted[index]) {
+        return input.stop(unexpectedAt(start, start + index, expected), index > 0);
+      }
+    }
+    input.at += wanted.length;
+    input.failure = null;
+    return wanted;
+  };
+}
+
+/** A fixed lower case text in any case of its letters. */
+export function wordInAnyCase(wanted: string): Parser<string> {
+  return (input) => {
+    const start = input.at;
+    for (const letter of wanted) {
+      const actual = input.text[input.at];
+      if (actual !== letter && actual !== letter.toUpperCase()) {
+        const expected = [shown(letter), shown(letter.toUpperCase())];
+        return input.stop(unexpectedAt(input.at, input.at, expected), input.at > start);
+      }
+      input.at++;
+    }
+    input.failure = null;
+    return wanted;
+  };
+}
+
+/** All that is left. */
+export const remainder: Parser<string> = run(() => true);
+
+/** Nothing is left. */
+export const end: Parser<null> = (input) => {
+  const code = input.text.codePointAt(input.at);
+  if (code === undefined) {
+    input.failure = unexpectedAt(input.at, input.at, endExpected);
+    return null;
+  }
+  const { surprises } = surprise(input.at, shownCharacter(String.fromCodePoint(code)));
+  return input.stop({ at: input.at, foundAt: -1, surprises, expected: endExpected }, false);
+};
+const endExpected = ['end of input'];
+
+// Combining parsers
+
+/** Reads nothing and gives `value`. */
+export function pure<T>(value: T): Parser<T> {
+  return (input) => {
+    input.failure = null;
+    return value;
+  };
+}
+
+/** One after the other; their values as a tuple. */
+export function sequence<T extends readonly unknown[]>(
+  ...parsers: { readonly [K in keyof T]: Parser<T[K]> }
+): Parser<T> {
+  return (input) => {
+    const start = input.at;
+    const values: unknown[] = [];
+    let pending: Failure | null = null;
+    for (const parser of parsers) {
+      const before = input.at;
+      const value = parser(input);
+      if (value === failed) {
+        if (input.consumed) return failed;
+        return input.stop(mergeFailures(pending, input.failure), before > start);
+      }
+      pending = input.at > before ? input.failure : mergeFailures(pending, input.failure);
+      values.push(value);
+    }
+    input.failure = pending;
+    // As long as the parsers, each value that of the parser in its place.
+    return values as unknown as T;
+  };
+}
+
+export function map<A, B>(parser: Parser<A>, change: (value: A) => B): Parser<B> {
+  return (input) => {
+    const value = parser(input);
+    return value === failed ? failed : change(value);
+  };
+}
+
+/** Gives `result` for whatever was read. */
+export function as<const T>(parser: Parser<unknown>, result: T): Parser<T> {
+  return map(parser, () => result);
+}
+
+/** Both in order, the second's value. */
+export function second<T>(one: Parser<unknown>, two: Parser<T>): Parser<T> {
+  return map(sequence(one, two), ([, value]) => value);
+}
+
+/** Both in order, the first's value. */
+export function first<T>(one: Parser<T>, two: Parser<unknown>): Parser<T> {
+  return map(sequence(one, two), ([value]) => value);
+}
+
+/** The first that does not fail without consuming. */
+export function choice<T extends readonly unknown[]>(
+  ...parsers: { readonly [K in keyof T]: Parser<T[K]> }
+): Parser<T[number]> {
+  return (input) => {
+    const start = input.at;
+    let pending: Failure | null = null;
+    for (const parser of parsers) {
+      input.at = start;
+      const value = parser(input);
+      if (value === failed) {
+        if (input.consumed) return failed;
+        pending = mergeFailures(pending, input.failure);
+      } else {
+        if (input.at === start) input.failure = mergeFailures(pending, input.failure);
+        return value;
+      }
+    }
+    return input.stop(pending, false);
+  };
+}
+
+/** As the parser, but a failure consumes nothing, so that the next alternative is tried. */
+export function attempt<T>(parser: Parser<T>): Parser<T> {
+  return (input) => {
+    const start = input.at;
+    const value = parser(input);
+    if (value === failed) {
+      input.at = start;
+      input.consumed = false;
+    }
+    return value;
+  };
+}
+
+/** The value, or null where the parser fails without consuming. */
+export function optional<T>(parser: Parser<T>): Parser<T | null> {
+  return choice(parser, pure(null));
+}
+
+/** Checks what comes next without consuming it. */
+export function lookAhead<T>(parser: Parser<T>): Parser<T> {
+  return (input) => {
+    const start = input.at;
+    const value = parser(input);
+    if (value !== failed) {
+      input.at = start;
+      input.failure = null;
+    }
+    return value;
+  };
+}
+
+/** A character that must not come next. The error stands behind it. */
+export function notFollowedBy(parser: Parser<string>): Parser<null> {
+  return (input) => {
+    const start = input.at;
+    const value = attempt(parser)(input);
+    if (value === failed) return null;
+    const failure = surprise(input.at, shownCharacter(value));
+    input.at = start;
+    return input.stop(failure, false);
+  };
+}
+
+/** What errors name in place of the parser's own expectations, as long as it consumed nothing. */
+export function label<T>(parser: Parser<T>, name: string): Parser<T> {
+  const expected = [name];
+  return (input) => {
+    const start = input.at;
+    const value = parser(input);
+    const empty = value === failed ? !input.consumed : input.at === start;
+    if (empty && input.failure !== null) input.failure = { ...input.failure, expected };
+    return value;
+  };
+}
+
+/** As often as it goes. The parser must consume something. */
+export function many<T>(parser: Parser<T>): Parser<readonly T[]> {
+  return (input) => {
+    const values: T[] = [];
+    for (;;) {
+      const start = input.at;
+      const value = parser(input);
+      if (value === failed) {
+        if (input.consumed) return failed;
+        input.at = start;
+        return values;
+      }
+      values.push(value);
+    }
+  };
+}
+
+export function separated1<T>(parser: Parser<T>, separator: Parser<unknown>): Parser<readonly T[]> {
+  return map(sequence(parser, many(second(separator, parser))), ([head, others]) => [head, ...others]);
+}
+
+export function separated<T>(parser: Parser<T>, separator: Parser<unknown>): Parser<readonly T[]> {
+  return choice(separated1(parser, separator), pure<readonly T[]>([]));
+}
+
+/** Only a value that passes; else it fails behind it. */
+export function only<T>(parser: Parser<T>, test: (value: T) => boolean): Parser<T> {
+  return (input) => {
+    const start = input.at;
+    const value = parser(input);
+    return value === failed || test(value) ? value : input.stop(input.failure, input.at > start);
+  };
+}
+
+/** A parser that contains itself. Deeper than `maxNesting` it fails for good. */
+export function nested<T>(parser: () => Parser<T>): Parser<T> {
+  return (input) => {
+    if (input.depth === maxNesting) {
+      return input.stop(surprise(input.at, `nesting of more than ${maxNesting} levels`), true);
+    }
+    input.depth++;
+    const value = parser()(input);
+    input.depth--;
+    return value;
+  };
+}
+
+/** With blanks and tabs around it. */
+export function spaced<T>(parser: Parser<T>): Parser<T> {
+  return map(sequence(blanks, parser, blanks), ([, value]) => value);
+}
+const blanks = run((code) => code === 0x20 || code === 0x09);
+
+/** In round brackets. */
+export function bracketed<T>(parser: Parser<T>): Parser<T> {
+  return map(sequence(char('('), parser, char(')')), ([, value]) => value);
+}
+
+/** The character codes of a text, as a test for not being one of them. */
+export function noneOf(characters: string): (code: number) => boolean {
+  const codes = new Set(Array.from(characters, (each) => each.codePointAt(0)));
+  return (code) => !codes.has(code);
+}
+
+function width(code: number): 1 | 2 {
+  return code > 0xffff ? 2 : 1;
+}

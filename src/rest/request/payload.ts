@@ -1,0 +1,125 @@
+import { isUtf8 } from 'node:buffer';
+import { RestError } from '../errors.ts';
+import { csvPayload } from './csv-payload.ts';
+import type { MediaType } from './media-type.ts';
+import { mediaTypeText } from './media-type.ts';
+import type { Action, Payload, Query } from './query.ts';
+import { queryPairs } from './query-pairs.ts';
+
+/** A body, and the columns or arguments that it brings. */
+export interface ParsedPayload {
+  readonly payload: Payload | null;
+  /** Sorted, without duplicates. */
+  readonly columns: readonly string[];
+}
+
+/**
+ * Reads the body of a request that writes or calls a function by POST; others have none. Throws PGRST102 for bodies that
+ * are not what their Content-Type says (PostgREST, Tables and Views, Insert; Functions).
+ */
+export function parsePayload(
+  body: Buffer,
+  contentType: MediaType,
+  action: Action,
+  query: Query,
+): ParsedPayload {
+  if (!takesBody(action)) return { payload: null, columns: [] };
+  const columns = takesColumns(action) ? query.columns : null;
+  const isCall = action.kind === 'call';
+  const type = contentType.kind === 'plain' ? contentType.name : '';
+  if (type === 'application/json') {
+    const payload = columns === null ? jsonPayload(body, isCall) : unreadJson(body);
+    return { payload, columns: sorted(columns ?? payload.keys) };
+  }
+  if (type === 'text/csv') return withKeys(csvPayload(body));
+  if (type === 'application/x-www-form-urlencoded') return withKeys(formPayload(body, isCall));
+  if (isCall && (type === 'text/plain' || type === 'text/xml' || type === 'application/octet-stream')) {
+    return { payload: { kind: 'raw', bytes: body }, columns: [] };
+  }
+  throw new RestError('PGRST102', `Content-Type not acceptable: ${mediaTypeText(contentType)}`);
+}
+
+type JsonPayload = Extract<Payload, { kind: 'json' }>;
+
+function takesBody(action: Action): boolean {
+  if (action.kind === 'call') return action.method === 'post';
+  return action.kind === 'mutate' && action.mutation !== 'delete';
+}
+
+function takesColumns(action: Action): boolean {
+  return action.kind === 'call' || (action.kind === 'mutate' && action.mutation !== 'upsert-one');
+}
+
+function withKeys(payload: Exclude<Payload, { kind: 'raw' }>): ParsedPayload {
+  return { payload, columns: sorted(payload.keys) };
+}
+
+function sorted(names: readonly string[]): readonly string[] {
+  return [...new Set(names)].toSorted();
+}
+
+/** With `columns=` nobody looks into the body before Postgres does. */
+function unreadJson(body: Buffer): JsonPayload {
+  if (!isUtf8(body)) throw invalidJson();
+  return { kind: 'json', text: body.toString('utf8'), keys: [] };
+}
+
+/** The text stays as it came, so that numbers keep their digits; only the keys are read. */
+function jsonPayload(body: Buffer, isCall: boolean): JsonPayload {
+  if (body.length === 0 && isCall) return { kind: 'json', text: '', keys: [] };
+  if (!isUtf8(body)) throw invalidJson();
+  const text = body.toString('utf8');
+  const json = parseJson(text);
+  if (!Array.isArray(json)) {
+    // Scalars count as no rows.
+    return isObject(json)
+      ? { kind: 'json', text, keys: Object.keys(json) }
+      : { kind: 'json', text: '[]', keys: [] };
+  }
+  if (json.length === 0) return { kind: 'json', text: '[]', keys: [] };
+  return { kind: 'json', text, keys: commonKeys(json) };
+}
+
+function commonKeys(rows: readonly unknown[]): readonly string[] {
+  const [first] = rows;
+  if (!isObject(first)) throw differentKeys();
+  const keys = Object.keys(first);
+  for (const row of rows) {
+    if (!isObject(row)) throw differentKeys();
+    const others = Object.keys(row);
+    if (others.length !== keys.length || !others.every((key) => Object.hasOwn(first, key)))
+      throw differentKeys();
+  }
+  return keys;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw invalidJson();
+  }
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function invalidJson(): RestError {
+  return new RestError('PGRST102', 'Empty or invalid json');
+}
+
+function differentKeys(): RestError {
+  return new RestError('PGRST102', 'All object keys must match');
+}
+
+/** For a function the pairs as they are: a name that occurs several times is variadic. Else an object, where the last counts. */
+function formPayload(body: Buffer, isCall: boolean): Exclude<Payload, { kind: 'raw' }> {
+  const text = body.toString('latin1').replace(/^\?/, '');
+  const pairs = queryPairs(text).map(({ name, value }) => [name, value ?? ''] as const);
+  const byName = new Map(pairs);
+  const keys = [...byName.keys()];
+  if (isCall) return { kind: 'form', pairs, keys };
+  const members = Array.from(byName, ([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`);
+  return { kind: 'json', text: `{${members.join(',')}}`, keys };
+}

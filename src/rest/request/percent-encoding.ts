@@ -1,0 +1,93 @@
+// Percent-encoding, the way PostgREST reads and writes it (RFC 3986, and `+` for a blank in query strings). Characters
+// beyond ASCII stand for bytes, as node:http hands them over.
+
+/** The decoded text; a `%` that begins no escape stays. Null: its bytes are not UTF-8. */
+export function decodeQueryText(encoded: string): string | null {
+  if (isPlain(encoded)) return encoded;
+  const spaced = encoded.replaceAll('+', ' ');
+  if (isAscii(spaced)) {
+    try {
+      return decodeURIComponent(spaced);
+    } catch {
+      // A stray `%`, or not UTF-8: byte by byte tells which.
+    }
+  }
+  const bytes = decodeBytes(spaced);
+  try {
+    return strictUtf8.decode(bytes);
+  } catch {
+    return null;
+  }
+}
+
+/** The decoded segment of a path; bytes that are not UTF-8 become U+FFFD. `+` is a plus. */
+export function decodePathSegment(encoded: string): string {
+  return isAscii(encoded) && !encoded.includes('%') ? encoded : decodeBytes(encoded).toString('utf8');
+}
+
+/** A header's value: node:http gives its bytes as characters. */
+export function decodeHeader(value: string): string {
+  return isAscii(value) ? value : decodeBytes(value.replaceAll('%', '%25')).toString('utf8');
+}
+
+/** Everything but ASCII letters, digits and `-_.~` escaped. */
+export function encodeQueryText(text: string): string {
+  return encodeURIComponent(text).replace(/[!'()*]/g, (character) => escapes[character] ?? character);
+}
+
+const escapes: Readonly<Record<string, string>> = {
+  '!': '%21',
+  "'": '%27',
+  '(': '%28',
+  ')': '%29',
+  '*': '%2A',
+};
+
+const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Nothing in it is to be decoded. */
+function isPlain(encoded: string): boolean {
+  for (let index = 0; index < encoded.length; index++) {
+    const code = encoded.charCodeAt(index);
+    if (code > 0x7f || code === 0x25 || code === 0x2b) return false;
+  }
+  return true;
+}
+
+function isAscii(text: string): boolean {
+  for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) > 0x7f) return false;
+  return true;
+}
+
+function decodeBytes(encoded: string): Buffer {
+  // Text that cannot have come from node:http is taken as text.
+  const source = Buffer.from(encoded, isLatin1(encoded) ? 'latin1' : 'utf8');
+  const bytes = Buffer.allocUnsafe(source.length);
+  let length = 0;
+  for (let index = 0; index < source.length; index++) {
+    const byte = source[index] ?? 0;
+    if (byte === 0x25) {
+      const high = hexDigit(source[index + 1]);
+      const low = hexDigit(source[index + 2]);
+      if (high >= 0 && low >= 0) {
+        bytes[length++] = high * 16 + low;
+        index += 2;
+        continue;
+      }
+    }
+    bytes[length++] = byte;
+  }
+  return bytes.subarray(0, length);
+}
+
+function isLatin1(text: string): boolean {
+  for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) > 0xff) return false;
+  return true;
+}
+
+function hexDigit(byte: number | undefined): number {
+  if (byte === undefined) return -1;
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
+  const letter = byte | 0x20;
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
+}

@@ -1,0 +1,56 @@
+import type { FilterValue, Filter, Operation } from './query.ts';
+
+// `name=op.value` with an unquoted ASCII name and a comparison: nearly all filters there are. They are recognised without
+// the grammar, and they are what requests of one shape may differ in.
+
+/** A plain filter, found in a parameter as it came. */
+export interface PlainFilter {
+  readonly name: string;
+  readonly operator: 'eq' | 'neq' | 'gt' | 'gte' | 'lt' | 'lte';
+  /** Where the value begins in the parameter. */
+  readonly valueAt: number;
+}
+
+/** The plain filter that a parameter is; null: it is something else, or is to be read by the grammar. */
+export function plainFilter(raw: string): PlainFilter | null {
+  const equals = raw.indexOf('=');
+  if (equals < 1) return null;
+  for (let index = 0; index < equals; index++) {
+    const code = raw.charCodeAt(index);
+    const isLetter = (code >= 0x61 && code <= 0x7a) || (code >= 0x41 && code <= 0x5a) || code === 0x5f;
+    if (!isLetter && !(code >= 0x30 && code <= 0x39)) return null;
+  }
+  const dot = raw.indexOf('.', equals + 2);
+  if (dot === -1 || dot > equals + 4) return null;
+  const operator = raw.slice(equals + 1, dot);
+  if (!isPlainOperator(operator)) return null;
+  const name = raw.slice(0, equals);
+  return reservedNames.has(name) ? null : { name, operator, valueAt: dot + 1 };
+}
+
+/** The filter with its value, or with what stands for it. */
+export function filterOf({ name, operator }: PlainFilter, value: FilterValue): Filter {
+  const operation: Operation =
+    operator === 'neq'
+      ? { kind: 'simple', operator, value }
+      : { kind: 'quantified', operator, quantifier: null, value };
+  return { field: { name, jsonPath: [] }, expression: { negated: false, operation } };
+}
+
+/** Parameters that are never filters at the top level, and those of embedded levels by the last name of their path. */
+export const reservedNames: ReadonlySet<string> = new Set([
+  'select',
+  'columns',
+  'on_conflict',
+  'order',
+  'limit',
+  'offset',
+  'and',
+  'or',
+]);
+
+function isPlainOperator(text: string): text is PlainFilter['operator'] {
+  return (
+    text === 'eq' || text === 'neq' || text === 'gt' || text === 'gte' || text === 'lt' || text === 'lte'
+  );
+}
