@@ -1,6 +1,7 @@
 import { RestError } from '../errors.ts';
 import type { RestOptions } from '../options.ts';
 import type { CallAction, MutateAction, OptionsAction, ReadAction } from '../plan/plan.ts';
+import { encodeQueryText } from '../request/percent-encoding.ts';
 import type { ApiRequest } from '../request/query.ts';
 import { returnsVoid } from '../../schema-cache/routine.ts';
 import type { ResultRow } from '../sql/request-statements.ts';
@@ -9,6 +10,7 @@ import { contentType } from './content-type.ts';
 import { errorBody } from './error-response.ts';
 import { override } from './override.ts';
 import { preferenceApplied } from './preference-applied.ts';
+import { notSingular } from './refused-write.ts';
 import type { Header, RestResponse } from './rest-response.ts';
 
 /** What the statements of a plan gave: rows as arrays. */
@@ -69,6 +71,8 @@ function read(
   { explainCount }: Outcome,
   options: RestOptions,
 ): RestResponse {
+  // A read that is refused afterwards has changed nothing; writes are refused by their statement itself.
+  if (plan.mediaType.kind === 'object' && Number(row[1]) !== 1) throw notSingular(Number(row[1]));
   const total = totalOf(request, row, explainCount, options.maxRows);
   const { status, range, refusal } = page(request, row, total, options);
   const body = refusal ?? row[2] ?? '';
@@ -218,12 +222,7 @@ function keyQuery(location: readonly string[]): string {
   return location
     .map((pair) => {
       const at = pair.indexOf('=');
-      return `${encode(pair.slice(0, at))}=${encode(pair.slice(at + 1))}`;
+      return `${encodeQueryText(pair.slice(0, at))}=${encodeQueryText(pair.slice(at + 1))}`;
     })
     .join('&');
-}
-
-function encode(text: string): string {
-  const hex = (character: string) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
-  return encodeURIComponent(text).replaceAll(/[!'()*]/g, hex);
 }

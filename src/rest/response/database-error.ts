@@ -2,6 +2,7 @@ import { DatabaseError } from 'pg';
 import { DatabaseUnavailable } from '../../db/database.ts';
 import { RestError } from '../errors.ts';
 import type { ShownError } from './error-response.ts';
+import { isFinalStatus } from './header-syntax.ts';
 import { parseRaised } from './raised-error.ts';
 
 /**
@@ -62,7 +63,7 @@ function httpStatus(code: string, message: string, isAnonymous: boolean): number
 
 function customStatus(digits: string): number {
   const status = /^\d{3}$/.test(digits) ? Number(digits) : 500;
-  return status >= 200 ? status : 500;
+  return isFinalStatus(status) ? status : 500;
 }
 
 const statuses: Readonly<Record<string, number>> = {

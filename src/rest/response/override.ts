@@ -1,4 +1,5 @@
 import { RestError } from '../errors.ts';
+import { isFinalStatus, isHeader } from './header-syntax.ts';
 import type { Header, RestResponse } from './rest-response.ts';
 
 /**
@@ -20,14 +21,9 @@ export function override(
 
 function parseStatus(text: string): number {
   const status = Number(/^\d+/.exec(text)?.[0] ?? NaN);
-  if (status >= 200 && status <= 999) return status;
+  if (isFinalStatus(status)) return status;
   throw new RestError('PGRST112', 'response.status guc must be a valid status code');
 }
-
-const headerName = /^[!#$%&'*+.^_`|~\w-]+$/;
-// Line ends would begin another header.
-// oxlint-disable-next-line no-control-regex
-const headerValue = /^[^\u0000-\u0008\u000a-\u001f\u007f]*$/;
 
 function parseHeaders(text: string): Header[] {
   let parsed: unknown;
@@ -41,7 +37,7 @@ function parseHeaders(text: string): Header[] {
     const entries = typeof item === 'object' && item !== null ? Object.entries(item) : [];
     const [name, value] = entries[0] ?? [];
     if (entries.length !== 1 || name === undefined || typeof value !== 'string') throw malformed();
-    if (!headerName.test(name) || !headerValue.test(value)) throw malformed();
+    if (!isHeader(name, value)) throw malformed();
     return [name, value];
   });
 }

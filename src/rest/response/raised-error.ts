@@ -1,6 +1,7 @@
 import type { DatabaseError } from 'pg';
 import { RestError } from '../errors.ts';
 import type { ShownError } from './error-response.ts';
+import { isFinalStatus, isHeader } from './header-syntax.ts';
 import type { Header } from './rest-response.ts';
 
 /**
@@ -38,12 +39,16 @@ function parseBody(text: string): Pick<ShownError, 'code' | 'message' | 'details
 
 function parseAnswer(text: string): Pick<ShownError, 'status' | 'reason' | 'headers'> | null {
   const { status, status_text: reason = null, headers } = parseObject(text) ?? {};
-  if (!Number.isInteger(status) || !isTextOrNull(reason)) return null;
+  if (!isFinalStatus(status) || !isTextOrNull(reason)) return null;
   if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) return null;
   const pairs = Object.entries(headers as Record<string, unknown>);
-  if (!pairs.every((pair): pair is [string, string] => typeof pair[1] === 'string')) return null;
+  if (!pairs.every(isHeaderPair)) return null;
   const sorted: readonly Header[] = pairs.toSorted(([a], [b]) => (a < b ? -1 : 1));
-  return { status: status as number, reason: reason ?? undefined, headers: sorted };
+  return { status, reason: reason ?? undefined, headers: sorted };
+}
+
+function isHeaderPair(pair: [string, unknown]): pair is [string, string] {
+  return typeof pair[1] === 'string' && isHeader(pair[0], pair[1]);
 }
 
 function parseObject(text: string): Readonly<Record<string, unknown>> | null {

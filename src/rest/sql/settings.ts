@@ -5,6 +5,7 @@ import type { QualifiedName } from '../../schema-cache/identifier.ts';
 import type { RoleSettings } from '../../schema-cache/schema-cache.ts';
 import type { RestOptions } from '../options.ts';
 import type { CallAction, MutateAction, ReadAction } from '../plan/plan.ts';
+import { decodeHeader } from '../request/percent-encoding.ts';
 import type { ApiRequest } from '../request/query.ts';
 import type { RawRequest } from '../request/raw-request.ts';
 import { fragment, qualified, toStatement } from './fragment.ts';
@@ -48,8 +49,8 @@ export function requestSettings({
     ...requester,
     'request.method': raw.method,
     'request.path': raw.path,
-    'request.headers': JSON.stringify(headers),
-    'request.cookies': JSON.stringify(Object.fromEntries(cookies(cookie ?? ''))),
+    'request.headers': decodeHeader(JSON.stringify(headers)),
+    'request.cookies': JSON.stringify(Object.fromEntries(cookies(decodeHeader(cookie ?? '')))),
     ...(timezone === null ? {} : { timezone }),
     ...(plan?.kind === 'call'
       ? Object.fromEntries(plan.callPlan.routine.settings.filter(([name]) => hoisted.has(name.toLowerCase())))

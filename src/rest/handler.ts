@@ -1,0 +1,262 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Database } from '../db/database.ts';
+import { openSession } from '../db/session.ts';
+import type { Session } from '../db/session.ts';
+import type { Statement } from '../db/statement.ts';
+import { newRequestId, requestIdFrom } from '../http/request-id.ts';
+import type { Log } from '../log.ts';
+import type { SchemaCache } from '../schema-cache/schema-cache.ts';
+import { cors } from './cors.ts';
+import { RestError } from './errors.ts';
+import { legacyWarning } from './legacy-warning.ts';
+import { describe } from './openapi/describe.ts';
+import { referenceAsset, referencePrefix } from './openapi/reference-page.ts';
+import type { RestOptions } from './options.ts';
+import { planRequest } from './plan/plan-request.ts';
+import type { CallAction, MutateAction, ReadAction } from './plan/plan.ts';
+import { rawRequestOf } from './raw-request-of.ts';
+import { parseRequest } from './request/parse-request.ts';
+import type { IdentifyRequester, Requester } from './requester.ts';
+import { answer, answerOptions } from './response/answer.ts';
+import { databaseError } from './response/database-error.ts';
+import { errorResponse } from './response/error-response.ts';
+import { refusedWrite } from './response/refused-write.ts';
+import type { Header, RestResponse } from './response/rest-response.ts';
+import { send } from './send.ts';
+import { requestStatements } from './sql/print-plan.ts';
+import { preRequestStatement, requestSettings } from './sql/settings.ts';
+import { Stopwatch } from './stopwatch.ts';
+import { transactionMode } from './transaction-mode.ts';
+
+/** Where the dialect runs. */
+export interface RestDependencies {
+  readonly database: Database;
+  /** The newest snapshot; null: the catalog could not be read yet. Asked once for each request. */
+  readonly schemaCache: () => SchemaCache | null;
+  readonly identify: IdentifyRequester;
+  /** Asked once for each request: options may change while requests run. */
+  readonly options: () => RestOptions;
+  /** Path of the API's root, without a slash at the end. */
+  readonly mountPath: string;
+  /** Of this project, for the OpenAPI document. */
+  readonly version: string;
+  readonly log: Log;
+  /** Setting that gets the request's id, which is also in X-Request-Id; null: requests have no ids. */
+  readonly requestIdSetting: string | null;
+  /** Whether the texts of main statements are logged. Values never are. */
+  readonly logStatements: boolean;
+  /** Hears of every request once it was answered; null: nobody listens. */
+  readonly onAnswered: ((answered: Answered) => void) | null;
+}
+
+/** A request that was answered, for access logs and metrics. */
+export interface Answered {
+  readonly request: IncomingMessage;
+  readonly status: number;
+  /** Null: refused before it was known. */
+  readonly role: string | null;
+  readonly durationMs: number;
+}
+
+/** Answers requests. `target` is the URL's path and query, with the mount point cut off. */
+export type RestHandler = (request: IncomingMessage, response: ServerResponse, target: string) => void;
+
+/** The one impure part of the dialect: reads HTTP, runs the stages, sends what came of it. */
+export function makeRestHandler(dependencies: RestDependencies): RestHandler {
+  return (request, response, target) => {
+    void new Exchange(dependencies, request, response).serve(target);
+  };
+}
+
+/** One request and its answer. */
+class Exchange {
+  readonly #dependencies: RestDependencies;
+  readonly #options: RestOptions;
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #requestId: string | null;
+  readonly #began: number;
+  /** Null: not known yet. */
+  #requester: Requester | null = null;
+
+  constructor(dependencies: RestDependencies, request: IncomingMessage, response: ServerResponse) {
+    this.#dependencies = dependencies;
+    this.#options = dependencies.options();
+    this.#request = request;
+    this.#response = response;
+    this.#requestId =
+      dependencies.requestIdSetting === null ? null : requestIdFrom(request.headers['x-request-id']);
+    this.#began = dependencies.onAnswered ? performance.now() : 0;
+  }
+
+  /** Never rejects. */
+  async serve(target: string): Promise<void> {
+    const { method = 'GET', headers } = this.#request;
+    const { preflight, headers: further } = cors(method, headers, this.#options.corsAllowedOrigins);
+    let reply: RestResponse;
+    try {
+      reply = preflight ?? (await this.#reply(target));
+    } catch (error) {
+      reply = this.#refusal(error);
+    }
+    send(this.#response, reply, [...further, ...this.#traces()]);
+    this.#dependencies.onAnswered?.({
+      request: this.#request,
+      status: reply.status,
+      role: this.#requester?.role ?? null,
+      durationMs: performance.now() - this.#began,
+    });
+  }
+
+  async #reply(target: string): Promise<RestResponse> {
+    if (target.startsWith(referencePrefix)) {
+      const asset = await referenceAsset(target.slice(referencePrefix.length));
+      if (asset) return asset;
+    }
+    const { identify, schemaCache } = this.#dependencies;
+    const options = this.#options;
+    const stopwatch = options.serverTiming ? new Stopwatch() : null;
+
+    const requester = (this.#requester = await identify(this.#request.headers.authorization));
+    stopwatch?.lap('jwt');
+
+    const cache = schemaCache();
+    if (!cache) {
+      throw new RestError('PGRST002', 'Could not query the database for the schema cache. Retrying.');
+    }
+    const raw = await rawRequestOf(this.#request, target, options.maxBodyBytes);
+    const request = parseRequest(raw, options);
+    stopwatch?.lap('parse');
+
+    const plan = planRequest(request, cache, options);
+    stopwatch?.lap('plan');
+
+    if (plan.kind === 'options') return finished(answerOptions(plan), stopwatch, null);
+    const roleSettings = cache.roleSettings.get(requester.role);
+    const planned = plan.kind === 'describe' ? null : plan;
+    const settings = {
+      ...requestSettings({
+        raw,
+        request,
+        plan: planned,
+        options,
+        requester: requester.settings,
+        roleSettings,
+      }),
+      ...this.#idSetting(),
+    };
+    const session = openSession(this.#dependencies.database, settings);
+    if (plan.kind === 'describe') {
+      const { mountPath, version } = this.#dependencies;
+      const host = this.#request.headers.host ?? null;
+      const described = {
+        session: afterPreRequest(session, options),
+        cache,
+        options,
+        mountPath,
+        host,
+        version,
+      };
+      const reply = await describe(plan, request, described);
+      stopwatch?.lap('transaction');
+      return finished(reply, stopwatch, null);
+    }
+    const mode = transactionMode(plan, request, roleSettings, options);
+    const { main, explainCount } = requestStatements(plan, request, options);
+    if (this.#dependencies.logStatements) this.#logStatement(main);
+    const statements = [...preRequest(options), main, ...(explainCount ? [explainCount] : [])];
+    const results = await session.batch(statements, mode);
+    stopwatch?.lap('transaction');
+
+    const mainAt = statements.indexOf(main);
+    const outcome = {
+      main: results[mainAt]?.rows ?? [],
+      explainCount: explainCount ? (results[mainAt + 1]?.rows ?? null) : null,
+    };
+    const reply = answer(plan, request, outcome, options);
+    return finished(reply, stopwatch, this.#warning(plan));
+  }
+
+  #idSetting(): Readonly<Record<string, string>> {
+    const { requestIdSetting } = this.#dependencies;
+    return requestIdSetting === null ? {} : { [requestIdSetting]: this.#requestId ?? '' };
+  }
+
+  #warning({ readPlan }: ReadAction | MutateAction | CallAction): string | null {
+    return this.#options.legacyTargetNames ? legacyWarning(readPlan) : null;
+  }
+
+  #logStatement({ text }: Statement): void {
+    this.#dependencies.log({
+      level: 'info',
+      event: 'rest-statement',
+      message: text,
+      requestId: this.#requestId,
+    });
+  }
+
+  /** The request's id, and the header that the client asked to see again (PostgREST, Observability, Trace Header). */
+  #traces(): Header[] {
+    const traces: Header[] = [];
+    if (this.#requestId !== null) traces.push(['X-Request-Id', this.#requestId]);
+    const { traceHeader } = this.#options;
+    if (traceHeader !== null) {
+      const value = this.#request.headers[traceHeader.toLowerCase()] ?? '';
+      traces.push([traceHeader, typeof value === 'string' ? value : value.join(', ')]);
+    }
+    return traces;
+  }
+
+  #refusal(error: unknown): RestResponse {
+    const shown =
+      error instanceof RestError
+        ? error
+        : (refusedWrite(error) ??
+          databaseError(error, this.#requester?.isAnonymous ?? true) ??
+          this.#bug(error));
+    return errorResponse(shown, this.#options.errorVerbosity);
+  }
+
+  /** What nobody expected goes to the log; the client gets the id that it is logged under. */
+  #bug(error: unknown): RestError {
+    const requestId = this.#requestId ?? newRequestId();
+    const { message, stack } = error instanceof Error ? error : { message: String(error), stack: undefined };
+    this.#dependencies.log({ level: 'error', event: 'internal-error', message, requestId, stack });
+    return new RestError('PGRSTX00', `something broke on our side; the log has it under ${requestId}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Headers that every answer of a request that succeeded has. */
+function finished(reply: RestResponse, stopwatch: Stopwatch | null, warning: string | null): RestResponse {
+  const headers: Header[] = [...reply.headers];
+  if (stopwatch) {
+    stopwatch.lap('response');
+    headers.push(['Server-Timing', stopwatch.header]);
+  }
+  if (warning !== null) headers.push(['Warning', warning]);
+  if (!headers.some(([name]) => name.toLowerCase() === 'vary'))
+    headers.push(['Vary', 'Accept, Prefer, Range']);
+  return { ...reply, headers };
+}
+
+/** The function that is called before every request (PostgREST, Transactions, Pre-Request); or nothing. */
+function preRequest(options: RestOptions): Statement[] {
+  return options.preRequest === null ? [] : [preRequestStatement(options.preRequest, options)];
+}
+
+/** A session that calls the pre-request function before each statement, in its transaction and round trip. */
+function afterPreRequest(session: Session, options: RestOptions): Session {
+  const first = preRequest(options);
+  if (first.length === 0) return session;
+  return {
+    ...session,
+    query: async <Row>(statement: Statement) => {
+      const results = await session.batch([...first, statement]);
+      const result = results.at(-1);
+      if (!result) throw new Error('a batch gave no results');
+      return { rows: result.rows as Row[], rowCount: result.rowCount };
+    },
+  };
+}

@@ -1,0 +1,49 @@
+import type { IncomingMessage } from 'node:http';
+import { AppError } from '../errors.ts';
+import { readBody } from '../http/read-body.ts';
+import { RestError } from './errors.ts';
+import type { RawRequest } from './request/raw-request.ts';
+
+const noBody = Buffer.alloc(0);
+
+/**
+ * A request as the stages take it; reads the body of those methods that have one. Rejects with LTR413, and with what
+ * `readBody` rejects with when the client goes away.
+ *
+ * @param target path and query, with the mount point cut off
+ */
+export async function rawRequestOf(
+  request: IncomingMessage,
+  target: string,
+  maxBodyBytes: number,
+): Promise<RawRequest> {
+  const method = request.method ?? 'GET';
+  const at = target.indexOf('?');
+  const path = at < 0 ? target : target.slice(0, at);
+  const hasBody = method === 'POST' || method === 'PATCH' || method === 'PUT';
+  return {
+    method,
+    path: path === '' ? '/' : path,
+    query: at < 0 ? '' : target.slice(at + 1),
+    headers: headersOf(request),
+    body: hasBody ? await bodyOf(request, maxBodyBytes) : noBody,
+  };
+}
+
+/** As node gives them, a character for a byte: the stages decode what they look at. */
+function headersOf({ headers }: IncomingMessage): RawRequest['headers'] {
+  const setCookie = headers['set-cookie'];
+  const single = setCookie ? { ...headers, 'set-cookie': setCookie.join(', ') } : headers;
+  return single as Readonly<Record<string, string>>;
+}
+
+async function bodyOf(request: IncomingMessage, maxBodyBytes: number): Promise<Buffer> {
+  try {
+    return await readBody(request, maxBodyBytes);
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'BODY_TOO_LARGE') {
+      throw new RestError('LTR413', error.message, { hint: 'Send fewer rows at a time.', cause: error });
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,33 @@
+import { DatabaseError } from 'pg';
+import { RestError } from '../errors.ts';
+import { refusalFrom } from '../sql/refusals.ts';
+
+/** The refusal that a statement of ours failed with on purpose, so that nothing of a write stays; null: another error. */
+export function refusedWrite(error: unknown): RestError | null {
+  if (!(error instanceof DatabaseError) || error.code !== '22P02') return null;
+  const refusal = refusalFrom(error.message);
+  if (refusal === null) return null;
+  const { code, rows } = refusal;
+  switch (code) {
+    case 'PGRST115':
+      return new RestError(code, 'Payload values do not match URL in primary key column(s)', {
+        cause: error,
+      });
+    case 'PGRST116':
+      return notSingular(rows);
+    case 'PGRST124':
+      return new RestError(code, 'Query result exceeds max-affected preference constraint', {
+        details: `The query affects ${rows} rows`,
+        cause: error,
+      });
+    default:
+      return code satisfies never;
+  }
+}
+
+/** Not exactly one row, where a single object is wanted (PostgREST, Resource Representation, Singular or Plural). */
+export function notSingular(rows: number): RestError {
+  return new RestError('PGRST116', 'Cannot coerce the result to a single JSON object', {
+    details: `The result contains ${rows} rows`,
+  });
+}
