@@ -33,8 +33,17 @@ export function relationsStatement(schemas: readonly string[]): Statement {
       left join pg_description d
         on d.objoid = c.oid and d.classoid = 'pg_class'::regclass and d.objsubid = 0
       left join lateral (
-        select case when e.exposed and c.relkind in ('v', 'f') then pg_relation_is_updatable(c.oid, true) else 0 end
-                 as events
+        select case
+                 when not e.exposed then 0
+                 -- Asking about one whose wrapper has no handler is an error.
+                 when c.relkind = 'v' or c.relkind = 'f' and exists (
+                   select from pg_foreign_table f
+                   join pg_foreign_server s on s.oid = f.ftserver
+                   join pg_foreign_data_wrapper w on w.oid = s.srvfdw
+                   where f.ftrelid = c.oid and w.fdwhandler <> 0
+                 ) then pg_relation_is_updatable(c.oid, true)
+                 else 0
+               end as events
       ) u on true
       where c.relkind in ('r', 'p', 'v', 'm', 'f')
         and n.nspname not in ('pg_catalog', 'information_schema')

@@ -1,0 +1,245 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Database } from '../db/database.ts';
+import type { Log } from '../log.ts';
+import { RestError } from '../rest/errors.ts';
+import { isAnnounced } from './announced.ts';
+import { readFingerprint } from './fingerprint.ts';
+import type { Fingerprint } from './fingerprint.ts';
+import { loadSchemaCache } from './load.ts';
+import type { SchemaCacheOptions } from './load.ts';
+import type { SchemaCache } from './schema-cache.ts';
+
+export interface WatchOptions {
+  /** What to load. Asked at every load, so that a reloaded configuration counts. */
+  readonly scope: () => SchemaCacheOptions;
+  /** Listened to for `reload schema`, `reload config`, and an empty payload, which means both. Null: no listening. */
+  readonly channel: string | null;
+  /** Called for `reload config`; before the reload when the payload means both. */
+  readonly onReloadConfig?: () => void;
+  readonly log: Log;
+  readonly pace?: Partial<WatchPace>;
+}
+
+/** How often things are done, in milliseconds. */
+export interface WatchPace {
+  /** Between the starts of two loads, however many are asked for. */
+  readonly betweenLoads: number;
+  /** Between two looks at the catalog, where no event trigger announces changes. */
+  readonly betweenLooks: number;
+  /** Pause after the first failure; doubled after each further one, up to `lastRetry`. */
+  readonly firstRetry: number;
+  readonly lastRetry: number;
+}
+
+/** PostgREST's, where it has one (Schema Cache, Debouncing; Connection Pool, Automatic Recovery). */
+const defaultPace: WatchPace = {
+  betweenLoads: 100,
+  betweenLooks: 5_000,
+  firstRetry: 1_000,
+  lastRetry: 32_000,
+};
+
+/**
+ * Keeps the snapshot of the catalog current. Starts at once, and reloads when somebody asks by NOTIFY or `reload`, when
+ * the listening connection was lost meanwhile, and when a look at the catalog shows another one. What is current stays
+ * so until its successor is complete; a load that fails is logged and tried again. `close` it before the database.
+ */
+export class SchemaCacheWatcher {
+  /** Whether the first attempt gave a snapshot. Never rejects. */
+  readonly firstLoad: Promise<boolean>;
+  readonly #database: Database;
+  readonly #options: WatchOptions;
+  readonly #pace: WatchPace;
+  readonly #closing = new AbortController();
+  readonly #waiting: { readonly request: number; readonly settle: (loaded: boolean) => void }[] = [];
+  readonly #tasks: Promise<void>[];
+  #current: SchemaCache | null = null;
+  /** Requests so far; those up to `#served` are met by the load that runs or by an earlier one. */
+  #requests = 0;
+  #served = 0;
+  /** Ends the pause before the next load. */
+  #wake: () => void = () => {};
+  #stopListening: (() => Promise<void>) | null = null;
+  #fingerprint: Fingerprint | null = null;
+  #announced = false;
+  /** Something may have been notified before anybody listened. */
+  #unheard = true;
+
+  constructor(database: Database, options: WatchOptions) {
+    this.#database = database;
+    this.#options = options;
+    this.#pace = { ...defaultPace, ...options.pace };
+    this.firstLoad = this.reload();
+    this.#tasks = [this.#keepLoaded(), this.#keepListening(), this.#keepLooking()].map((task) =>
+      // Each ends by the rejection of the pause that closing interrupts.
+      task.catch((error: unknown) => {
+        if (!this.#closed) throw error;
+      }),
+    );
+  }
+
+  /** The newest snapshot. Throws RestError PGRST002 while there is none. */
+  get current(): SchemaCache {
+    if (!this.#current) {
+      throw new RestError('PGRST002', 'Could not query the database for the schema cache. Retrying.');
+    }
+    return this.#current;
+  }
+
+  /** Asks for a load. Resolves when one that began afterwards has ended: whether it gave a snapshot. */
+  reload(): Promise<boolean> {
+    return new Promise((settle) => {
+      if (this.#closed) return settle(false);
+      this.#waiting.push({ request: ++this.#requests, settle });
+      this.#wake();
+    });
+  }
+
+  /** Stops listening and looking, and waits for a load that runs. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#wake();
+    await Promise.all(this.#tasks);
+    await this.#stopListening?.();
+    this.#settle(this.#requests, false);
+  }
+
+  get #closed(): boolean {
+    return this.#closing.signal.aborted;
+  }
+
+  async #keepLoaded(): Promise<void> {
+    for (let failures = 0; !this.#closed;) {
+      const started = Date.now();
+      const served = (this.#served = this.#requests);
+      const loaded = await this.#load(failures);
+      this.#settle(served, loaded);
+      failures = loaded ? 0 : failures + 1;
+      await this.#requested(loaded ? null : this.#retryPause(failures - 1));
+      await this.#pause(Math.max(0, started + this.#pace.betweenLoads - Date.now()));
+    }
+  }
+
+  async #load(failures: number): Promise<boolean> {
+    const { channel, scope, log } = this.#options;
+    const started = performance.now();
+    try {
+      // Before the load: what changes during it is found by the next look.
+      const fingerprint = await readFingerprint(this.#database);
+      const announced = channel !== null && (await isAnnounced(this.#database, channel));
+      const cache = await loadSchemaCache(this.#database, scope());
+      this.#current = cache;
+      this.#fingerprint = fingerprint;
+      this.#announced = announced;
+      log({
+        level: 'info',
+        event: 'schema-cache-loaded',
+        message:
+          `catalog read in ${Math.round(performance.now() - started)} ms: ` +
+          `${cache.tables.size} relations, ${cache.routines.size} functions`,
+      });
+      return true;
+    } catch (error) {
+      if (!this.#closed) {
+        log({
+          level: 'error',
+          event: 'schema-cache-failed',
+          message:
+            `the catalog could not be read: ${messageOf(error)}; next try in ${this.#retryPause(failures) / 1_000} s, ` +
+            (this.#current
+              ? 'requests are served from what was read before'
+              : 'requests are refused until then'),
+        });
+      }
+      return false;
+    }
+  }
+
+  #retryPause(failures: number): number {
+    return Math.min(this.#pace.firstRetry * 2 ** failures, this.#pace.lastRetry);
+  }
+
+  /** Resolves once there is a request that no load has met, and after the pause at the latest. */
+  async #requested(pauseMs: number | null): Promise<void> {
+    if (this.#requests > this.#served || this.#closed) return;
+    await new Promise<void>((resolve) => {
+      const timer = pauseMs === null ? undefined : setTimeout(resolve, pauseMs);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#wake = () => {};
+  }
+
+  #settle(served: number, loaded: boolean): void {
+    while (this.#waiting.length > 0 && this.#waiting[0]!.request <= served) {
+      this.#waiting.shift()!.settle(loaded);
+    }
+  }
+
+  async #keepListening(): Promise<void> {
+    const { channel, log } = this.#options;
+    if (channel === null) return;
+    for (let failures = 0; ; failures++) {
+      try {
+        this.#stopListening = await this.#database.listen(
+          channel,
+          (payload) => this.#notified(payload),
+          () => void this.reload(),
+        );
+        break;
+      } catch (error) {
+        if (this.#closed) return;
+        // A standby refuses LISTEN for as long as it is one.
+        if (failures === 0) {
+          log({
+            level: 'warning',
+            event: 'schema-cache-not-listening',
+            message: `nobody can ask for a reload by NOTIFY ${channel} yet: ${messageOf(error)}`,
+          });
+        }
+        await this.#pause(this.#retryPause(failures));
+      }
+    }
+  }
+
+  #notified(payload: string): void {
+    if (payload === '' || payload === 'reload config') this.#options.onReloadConfig?.();
+    if (payload === '' || payload === 'reload schema') void this.reload();
+  }
+
+  async #keepLooking(): Promise<void> {
+    for (let failed = false; ;) {
+      await this.#pause(this.#pace.betweenLooks);
+      const known = this.#fingerprint;
+      const listening = this.#stopListening !== null;
+      if (known === null || (this.#announced && listening && !this.#unheard)) continue;
+      try {
+        const now = await readFingerprint(this.#database, known);
+        failed = false;
+        if (this.#fingerprint !== known) continue;
+        this.#fingerprint = now;
+        this.#unheard &&= !listening;
+        if (now.catalog !== known.catalog) await this.reload();
+      } catch (error) {
+        if (!failed && !this.#closed) {
+          this.#options.log({
+            level: 'warning',
+            event: 'schema-cache-not-looking',
+            message: `cannot see whether the catalog changed: ${messageOf(error)}; looking again until it can`,
+          });
+        }
+        failed = true;
+      }
+    }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.#closing.signal });
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
