@@ -16,6 +16,8 @@ export interface WatchOptions {
   readonly channel: string | null;
   /** Called for `reload config`; before the reload when the payload means both. */
   readonly onReloadConfig?: () => void;
+  /** Runs at the beginning of every load, which fails when it does: for what the scope is read from. */
+  readonly beforeLoad?: () => Promise<void>;
   readonly log: Log;
   readonly pace?: Partial<WatchPace>;
 }
@@ -124,6 +126,7 @@ export class SchemaCacheWatcher {
     const { channel, scope, log } = this.#options;
     const started = performance.now();
     try {
+      await this.#options.beforeLoad?.();
       // Before the load: what changes during it is found by the next look.
       const fingerprint = await readFingerprint(this.#database);
       const announced = channel !== null && (await isAnnounced(this.#database, channel));
