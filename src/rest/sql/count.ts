@@ -2,9 +2,9 @@ import type { PlannedLogic, ReadPlan } from '../plan/plan.ts';
 import type { ApiRequest } from '../request/query.ts';
 import type { RestOptions } from '../options.ts';
 import { condition, logicTree } from './filters.ts';
-import { fragment, parameter, verbatim } from './fragment.ts';
+import { fragment, verbatim } from './fragment.ts';
 import type { Fragment } from './fragment.ts';
-import { all, fromClause, joinCondition, readQuery, relationOf } from './read.ts';
+import { all, fromClause, joinCondition, limitTo, readQuery, relationOf } from './read.ts';
 
 /**
  * How many rows there are in all, whatever the range: an expression of type bigint. `pageCount` where the range leaves
@@ -21,11 +21,8 @@ export function totalCount(
   if (count !== 'exact' && count !== 'estimated') return verbatim('null::bigint');
   const { offset, limit } = request.topRange;
   if (options.maxRows === null && offset === 0 && limit === null) return pageCount;
-  if (count === 'estimated' && options.maxRows !== null) {
-    const most = parameter(String(options.maxRows + 1));
-    return fragment`(select count(*) from (${matchingRows(plan)} limit ${most}) as counted)`;
-  }
-  return fragment`(select count(*) from (${matchingRows(plan)}) as counted)`;
+  const most = count === 'estimated' && options.maxRows !== null ? options.maxRows + 1 : null;
+  return fragment`(select count(*) from (${matchingRows(plan)}${limitTo(most)}) as counted)`;
 }
 
 /**

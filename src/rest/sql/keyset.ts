@@ -26,10 +26,16 @@ export function keysetPage(plan: ReadPlan, { terms, after }: Keyset): Fragment {
   )}${where(plan, behind)}${order}${range(plan.range)}`;
 }
 
-/** The place of the last row of the page called `page`; null when the page is not full, and so the last one. */
+/**
+ * The cursor of the last row of the page called `page`: its place in base64url, as the planner reads it. Null when the
+ * page is not full, and so the last one.
+ */
 export function cursor({ range: { limit } }: ReadPlan, page: Fragment): Fragment {
   if (limit === null || limit === 0) return verbatim('null::text');
-  return fragment`case when count(*) = ${parameter(String(limit))} then (array_agg(${page}.place))[count(*)] end`;
+  const place = fragment`convert_to((array_agg(${page}.place))[count(*)], 'UTF8')`;
+  // Postgres breaks base64 into lines, and has no base64url before 19.
+  const encoded = fragment`translate(encode(${place}, 'base64'), E'+/=\\n', '-_')`;
+  return fragment`case when count(*) = ${parameter(String(limit))} then ${encoded} end`;
 }
 
 /** Whether a row comes behind the place. */

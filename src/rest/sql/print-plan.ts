@@ -112,7 +112,7 @@ function printCall(plan: CallAction, request: ApiRequest, options: RestOptions):
   const { callPlan, readPlan, handler } = plan;
   const { routine } = callPlan;
   // PostgREST says 1 of whatever is no set, rows or not.
-  const rowCount = routine.returns.setOf ? counted : verbatim('1');
+  const rowCount = routine.returns.setOf ? counted : verbatim('1::bigint');
   const { withPages, rows, from } = rowsOf(readQuery(readPlan), handler.kind === 'csv', routine);
   const answer = result(
     {

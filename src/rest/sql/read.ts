@@ -87,11 +87,20 @@ export function joinCondition({ left, right }: JoinCondition): Fragment {
   return fragment`${column(left.relation, left.column)} = ${column(right.relation, right.column)}`;
 }
 
-/** ` limit ... offset ...`, as far as they limit anything. */
+/**
+ * ` limit ... offset ...`, as far as they limit anything. The limit is no parameter: of a limit that it does not know
+ * the planner expects a tenth of the table, and so plans prepared statements anew each time (seen: 380 us instead of 255
+ * for a page of 50). An offset, of which there are many for each statement, is.
+ */
 export function range({ limit, offset }: RowRange): Fragment {
-  return fragment`${limit === null ? nothing : fragment` limit ${parameter(String(limit))}`}${
-    offset === 0 ? nothing : fragment` offset ${parameter(String(offset))}`
-  }`;
+  return fragment`${limitTo(limit)}${offset === 0 ? nothing : fragment` offset ${parameter(String(offset))}`}`;
+}
+
+/** ` limit n`; nothing for all rows. */
+export function limitTo(limit: number | null): Fragment {
+  if (limit === null) return nothing;
+  if (!Number.isInteger(limit) || limit < 0) throw new Error(`not a limit: ${limit}`);
+  return verbatim(` limit ${BigInt(limit)}`);
 }
 
 /** Whether rows stand for groups rather than for rows of the relation. */
