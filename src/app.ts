@@ -1,8 +1,9 @@
-import type { IncomingMessage, Server } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import express from 'express';
 import type { Express } from 'express';
 import { makeAuthenticate } from './auth/authenticate.ts';
+import { identifyByClaims } from './auth/identify-by-claims.ts';
 import type { VerifyToken } from './auth/jwt.ts';
 import { watchSuspendedTenants } from './auth/suspended-tenants.ts';
 import type { Database } from './db/database.ts';
@@ -17,6 +18,11 @@ import { healthz, readyz } from './http/health.ts';
 import type { Readiness } from './http/health.ts';
 import { requestId } from './http/request-id.ts';
 import type { Log } from './log.ts';
+import { makeRestHandler } from './rest/handler.ts';
+import { ownRestOptions } from './rest/own-options.ts';
+import type { RestConfig } from './rest/own-options.ts';
+import { SchemaCacheWatcher } from './schema-cache/watch.ts';
+import { version } from './version.ts';
 
 /** What the API is made of. The database stays the caller's to close, after the app. */
 export interface AppDependencies {
@@ -24,24 +30,30 @@ export interface AppDependencies {
   readonly verifyToken: VerifyToken;
   readonly rolePrefix: string;
   readonly maxBodyBytes: number;
+  readonly rest: RestConfig;
+  /** Shows less of the database's insides. */
+  readonly production: boolean;
   /** Asked at each `/readyz`. */
   readonly isReady: () => Promise<Readiness>;
   /** Gets whole what clients are not shown, with the request id that they are shown instead. */
   readonly log: Log;
 }
 
-/** The API: HTTP through `handler`, WebSockets once it is attached to a server. */
+/** The API: HTTP and WebSockets, once it is attached to a server. */
 export interface App {
-  readonly handler: Express;
   /** Serves requests and WebSocket upgrades of the server. */
   attach(server: Server): void;
-  /** Ends subscriptions and WebSockets (1001). To be called once no new connection is accepted; again does nothing. */
+  /** Stops looking at the catalog, ends subscriptions and WebSockets (1001). To be called once no new connection is accepted; again does nothing. */
   close(): Promise<void>;
 }
+
+/** Where REST is: what PostgREST's clients append to the address that they are given. */
+const restPath = '/rest/v1';
 
 /** Builds the API on a migrated database: introspects it, and starts to listen for suspended tenants. */
 export async function makeApp(dependencies: AppDependencies): Promise<App> {
   const { database, verifyToken, rolePrefix, maxBodyBytes, isReady, log } = dependencies;
+  const restOptions = ownRestOptions(dependencies.rest, dependencies);
   const onInternalError = (error: unknown, id: string): void => {
     const message = error instanceof Error ? error.message : String(error);
     log({ level: 'error', event: 'internal-error', message, requestId: id, stack: (error as Error).stack });
@@ -55,7 +67,26 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
   const websockets = makeGraphqlWebsockets(engine, authenticate, maxBodyBytes, onInternalError);
   suspendedTenants.onSuspended((tenantId) => websockets.dropTenant(tenantId));
 
-  const handler = express();
+  const schemaCache = new SchemaCacheWatcher(database, {
+    scope: () => restOptions,
+    channel: 'pgrst',
+    log,
+  });
+  const rest = makeRestHandler({
+    database,
+    schemaCache: () => schemaCache.current,
+    identify: identifyByClaims(authenticate, rolePrefix),
+    options: () => restOptions,
+    mountPath: restPath,
+    version,
+    log,
+    requestIdSetting: 'app.request_id',
+    logStatements: dependencies.rest.logStatements,
+    onAnswered: null,
+  });
+  await schemaCache.firstLoad;
+
+  const handler: Express = express();
   handler.disable('x-powered-by');
   handler.disable('etag');
   handler.disable('query parser');
@@ -68,6 +99,12 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
   handler.use(notFound);
   handler.use(errorHandler(onInternalError));
 
+  // Past Express, for speed.
+  const serve = (request: IncomingMessage, response: ServerResponse): void => {
+    const target = restTarget(request.url ?? '/');
+    if (target === null) handler(request, response);
+    else rest(request, response, target);
+  };
   const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     if (request.url?.split('?')[0] === '/graphql') websockets.handleUpgrade(request, socket, head);
     else socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
@@ -75,14 +112,20 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     websockets.close();
-    await Promise.all([taskEvents.close(), suspendedTenants.close()]);
+    await Promise.all([taskEvents.close(), suspendedTenants.close(), schemaCache.close()]);
   };
   return {
-    handler,
     attach: (server) => {
-      server.on('request', handler);
+      server.on('request', serve);
       server.on('upgrade', upgrade);
     },
     close: () => (closing ??= close()),
   };
+}
+
+/** Path and query of what is asked of REST; null: it is for somebody else. */
+function restTarget(url: string): string | null {
+  if (!url.startsWith(restPath)) return null;
+  const next = url[restPath.length];
+  return next === undefined || next === '/' || next === '?' ? url.slice(restPath.length) : null;
 }

@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 import path from 'node:path';
+import type { RestConfig } from './rest/own-options.ts';
 
 /** The environment, parsed. Frozen; made once by `parseConfig`. */
 export interface Config {
@@ -15,6 +16,7 @@ export interface Config {
   /** Null: the embedded start keeps one in the data directory. */
   readonly jwtSecret: Secret | null;
   readonly http: HttpConfig;
+  readonly rest: RestConfig;
 }
 
 /** The four identities on a server. Absent ones are null: a process needs only its own. */
@@ -139,6 +141,13 @@ export const configOptions = [
   { name: 'HOST', fallback: '127.0.0.1', meaning: 'address that the API listens on' },
   { name: 'PORT', fallback: '3000', meaning: 'port that the API listens on' },
   { name: 'MAX_BODY_BYTES', fallback: '10485760', meaning: 'largest body of a request' },
+  { name: 'REST_MAX_ROWS', fallback: '1000', meaning: 'most rows that REST gives at once, on every level' },
+  {
+    name: 'REST_CORS_ORIGINS',
+    fallback: '',
+    meaning: 'origins whose pages may use REST, with commas between; by default any',
+  },
+  { name: 'REST_LOG_STATEMENTS', fallback: 'false', meaning: "`true`: the log shows REST's statements" },
   { name: 'SHUTDOWN_MS', fallback: '25000', meaning: 'how long requests may take to end at SIGTERM' },
   {
     name: 'NODE_ENV',
@@ -237,6 +246,11 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
       port: integer('PORT', 0, 65_535),
       maxBodyBytes: integer('MAX_BODY_BYTES', 1024, 1_073_741_824),
       shutdownMs: integer('SHUTDOWN_MS', 0, 3_600_000),
+    },
+    rest: {
+      maxRows: integer('REST_MAX_ROWS', 1, 1_000_000),
+      corsOrigins: text('REST_CORS_ORIGINS') === '' ? null : text('REST_CORS_ORIGINS').split(/\s*,\s*/),
+      logStatements: choice('REST_LOG_STATEMENTS', ['true', 'false']) === 'true',
     },
   };
   if (problems.length > 0) throw new ConfigError(problems);

@@ -93,6 +93,8 @@ async function beginApi(
     verifyToken: makeVerifyToken(await jwtSecret(config)),
     rolePrefix: config.rolePrefix,
     maxBodyBytes: config.http.maxBodyBytes,
+    rest: config.rest,
+    production: config.production,
     isReady: async () => readiness(await migrationState(session)),
     log,
   });

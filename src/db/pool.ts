@@ -18,6 +18,8 @@ export interface PoolOptions {
   readonly connectMs: number;
   /** After this age a connection is replaced. */
   readonly recycleSeconds: number;
+  /** How long a connection above `size` stays open unused. By default 10 s. */
+  readonly idleMs?: number | undefined;
   /** Sent as `statement_timeout`; 0 for none. */
   readonly statementTimeoutMs: number;
   /** False: nothing is kept prepared on a connection, for poolers that hand a connection to somebody else. By default true. */
@@ -40,7 +42,7 @@ export class ConnectionPool {
       ...connectionConfig(options),
       min: options.size,
       max: options.size + options.overflow,
-      idleTimeoutMillis: 10_000,
+      idleTimeoutMillis: options.idleMs ?? 10_000,
       connectionTimeoutMillis: options.waitMs,
       maxLifetimeSeconds: options.recycleSeconds,
       // The pool's own limit covers waiting and connecting together; the client's covers connecting.

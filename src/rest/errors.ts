@@ -52,7 +52,8 @@ export const restErrorCodes = {
   // Anything else
   PGRSTX00: 500,
 
-  // Extensions
+  // Extensions: the tenant is locked out; the body is too large
+  LTR403: 403,
   LTR413: 413,
 } as const satisfies Record<string, number>;
 

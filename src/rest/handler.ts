@@ -31,8 +31,8 @@ import { transactionMode } from './transaction-mode.ts';
 /** Where the dialect runs. */
 export interface RestDependencies {
   readonly database: Database;
-  /** The newest snapshot; null: the catalog could not be read yet. Asked once for each request. */
-  readonly schemaCache: () => SchemaCache | null;
+  /** The newest snapshot, asked once for each request. Throws RestError PGRST002 while the catalog could not be read. */
+  readonly schemaCache: () => SchemaCache;
   readonly identify: IdentifyRequester;
   /** Asked once for each request: options may change while requests run. */
   readonly options: () => RestOptions;
@@ -121,9 +121,6 @@ class Exchange {
     stopwatch?.lap('jwt');
 
     const cache = schemaCache();
-    if (!cache) {
-      throw new RestError('PGRST002', 'Could not query the database for the schema cache. Retrying.');
-    }
     const raw = await rawRequestOf(this.#request, target, options.maxBodyBytes);
     const request = parseRequest(raw, options);
     stopwatch?.lap('parse');

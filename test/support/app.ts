@@ -4,6 +4,7 @@ import { makeVerifyToken, signToken } from '../../src/auth/jwt.ts';
 import type { Database } from '../../src/db/database.ts';
 import type { Readiness } from '../../src/http/health.ts';
 import { startHttpServer } from '../../src/http/server.ts';
+import type { RestConfig } from '../../src/rest/own-options.ts';
 import type { LogEntry } from '../../src/log.ts';
 import { testRolePrefix } from './logins.ts';
 
@@ -39,6 +40,8 @@ export interface AppOptions {
   readonly maxBodyBytes?: number;
   readonly shutdownMs?: number;
   readonly isReady?: () => Promise<Readiness>;
+  readonly rest?: Partial<RestConfig>;
+  readonly production?: boolean;
 }
 
 /** Starts the API on a migrated database. */
@@ -49,6 +52,8 @@ export async function startApp(database: Database, options: AppOptions = {}): Pr
     verifyToken: makeVerifyToken(testSecret),
     rolePrefix: testRolePrefix,
     maxBodyBytes: options.maxBodyBytes ?? 1_048_576,
+    rest: { maxRows: 1000, corsOrigins: null, logStatements: false, ...options.rest },
+    production: options.production ?? false,
     isReady: options.isReady ?? (async () => ({ ready: true })),
     log: (entry) => logged.push(entry),
   });

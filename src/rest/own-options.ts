@@ -1,0 +1,44 @@
+import type { RestOptions } from './options.ts';
+
+/** What can be configured of the dialect where it serves this project's own schema. */
+export interface RestConfig {
+  /** Of any read, on every level. */
+  readonly maxRows: number;
+  /** Null: any. */
+  readonly corsOrigins: readonly string[] | null;
+  readonly logStatements: boolean;
+}
+
+/** The dialect as it serves this project's own schema: what PostgREST leaves off for safety's sake is safe here. */
+export function ownRestOptions(
+  { maxRows, corsOrigins }: RestConfig,
+  { production, maxBodyBytes }: { readonly production: boolean; readonly maxBodyBytes: number },
+): RestOptions {
+  return {
+    schemas: ['app_public'],
+    // Where the vector extension's operators are.
+    extraSearchPath: ['public'],
+    maxRows,
+    aggregatesEnabled: true,
+    // Plans tell how many rows others have.
+    planEnabled: !production,
+    preparedStatements: true,
+    preRequest: null,
+    rootSpec: null,
+    transactionEnd: 'commit-allow-override',
+    appSettings: [],
+    hoistedSettings: [
+      'statement_timeout',
+      'plan_filter.statement_cost_limit',
+      'default_transaction_isolation',
+    ],
+    openapi: { mode: 'follow-privileges', securityActive: true, serverProxyUri: null },
+    corsAllowedOrigins: corsOrigins,
+    traceHeader: null,
+    serverTiming: true,
+    errorVerbosity: 'verbose',
+    // There are no clients yet that would rely on what PostgREST is about to drop.
+    legacyTargetNames: false,
+    maxBodyBytes,
+  };
+}
