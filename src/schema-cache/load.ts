@@ -9,6 +9,7 @@ import { buildTables } from './build/tables.ts';
 import { buildPrimaryKeys } from './build/view-keys.ts';
 import { readCatalog } from './catalog/read-catalog.ts';
 import type { CatalogRows } from './catalog/read-catalog.ts';
+import { nameKey } from './identifier.ts';
 import { representationKey } from './schema-cache.ts';
 import type { SchemaCache } from './schema-cache.ts';
 
@@ -45,10 +46,15 @@ export function buildSchemaCache(
   const lineage = buildLineage(rows.viewRules, (view) => names.has(view));
   const primaryKeys = buildPrimaryKeys(rows.relations, rows.keys, lineage, columnName);
   const tables = buildTables(rows.relations, rows.columns, primaryKeys, schemas);
+  const keysByName = new Map(
+    rows.relations
+      .filter((row) => !row.is_partition)
+      .map((row) => [nameKey(row.schema, row.name), primaryKeys.get(row.oid) ?? []]),
+  );
   const foreignKeys = buildForeignKeys(rows.relations, rows.keys, lineage, columnName);
   return {
     tables,
-    relationships: buildRelationships(foreignKeys, rows.computedRelationships, tables, schemas),
+    relationships: buildRelationships(foreignKeys, rows.computedRelationships, keysByName, schemas),
     routines: buildRoutines(rows.routines, new Set(hoistedSettings.map((name) => name.toLowerCase()))),
     representations: new Map(
       rows.representations.map((row) => [representationKey(row.source_type, row.target_type), row.function]),

@@ -3,29 +3,34 @@ import { nameKey } from '../identifier.ts';
 import type { QualifiedName } from '../identifier.ts';
 import type { ColumnPair, ForeignKeyRelationship, Relationship } from '../relationship.ts';
 import { relationshipKey } from '../schema-cache.ts';
-import type { Table } from '../table.ts';
 import { compareRelationships } from './relationship-order.ts';
 
 /**
  * All ways between exposed tables, by `relationshipKey`: `foreignKeys` in both directions, over junctions, and computed
  * ones. A computed relationship takes the place of all that lead to a table of its function's name. Ordered as
- * PostgREST lists the candidates of an ambiguous embed.
+ * PostgREST lists the candidates of an ambiguous embed. Two tables that a hidden junction alone joins have an empty
+ * list: neither of their names is misspelt.
+ *
+ * @param primaryKeys by `nameKey`, of hidden tables too
  */
 export function buildRelationships(
   foreignKeys: readonly ForeignKeyRelationship[],
   computed: readonly ComputedRelationshipRow[],
-  tables: ReadonlyMap<string, Table>,
+  primaryKeys: ReadonlyMap<string, readonly string[]>,
   schemas: readonly string[],
 ): Map<string, readonly Relationship[]> {
   const exposed = new Set(schemas);
   const visible = foreignKeys.filter(
     ({ table, foreignTable }) => exposed.has(table.schema) && exposed.has(foreignTable.schema),
   );
+  const hidden = foreignKeys.filter(
+    ({ table, foreignTable }) => !exposed.has(table.schema) && exposed.has(foreignTable.schema),
+  );
   const overridden = new Map(computed.map((row) => [pairKey(fromTable(row), functionOf(row)), row]));
   const relationships: Relationship[] = [
     ...visible,
     ...visible.map(inverse),
-    ...overJunctions(visible, tables),
+    ...overJunctions(visible, primaryKeys),
   ].filter(({ table, foreignTable }) => !overridden.has(pairKey(table, foreignTable)));
   for (const row of overridden.values()) relationships.push(toComputed(row));
 
@@ -37,6 +42,10 @@ export function buildRelationships(
     else byKey.set(key, [relationship]);
   }
   for (const list of byKey.values()) list.sort(compareRelationships);
+  for (const { table, foreignTable } of overJunctions(hidden, primaryKeys)) {
+    const key = relationshipKey(table, foreignTable.schema);
+    if (!byKey.has(key)) byKey.set(key, []);
+  }
   return byKey;
 }
 
@@ -72,14 +81,14 @@ function inverse(relationship: ForeignKeyRelationship): ForeignKeyRelationship {
 /** Two foreign keys of one table or view, all of whose columns belong to its primary key (PostgREST, Many-to-many). */
 function overJunctions(
   foreignKeys: readonly ForeignKeyRelationship[],
-  tables: ReadonlyMap<string, Table>,
+  primaryKeys: ReadonlyMap<string, readonly string[]>,
 ): ForeignKeyRelationship[] {
   const arms = new Map<string, Arm[]>();
   for (const relationship of foreignKeys) {
     const { table, cardinality } = relationship;
     if (cardinality.kind !== 'many-to-one') continue;
     const key = nameKey(table.schema, table.name);
-    const primaryKey = tables.get(key)?.primaryKey ?? [];
+    const primaryKey = primaryKeys.get(key) ?? [];
     if (!cardinality.columns.every(([column]) => primaryKey.includes(column))) continue;
     const arm = { relationship, constraint: cardinality.constraint, columns: swapped(cardinality.columns) };
     const list = arms.get(key);
