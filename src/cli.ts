@@ -17,6 +17,14 @@ import { setupServer } from './setup/setup-server.ts';
 /** Exit statuses, the same for every command; README lists them. */
 export const exitStatus = { ok: 0, failed: 1, usage: 2, notReady: 3 } as const;
 
+/** Flags of `lightning rest`, at most one of which counts. */
+interface RestFlags {
+  readonly example?: true;
+  readonly dumpConfig?: true;
+  readonly dumpSchema?: true;
+  readonly ready?: true;
+}
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
@@ -99,6 +107,37 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
     .command('work')
     .description('run the worker')
     .action(work({ migrate: false, api: false, worker: true }));
+
+  program
+    .command('rest [file]')
+    .description(
+      'serve any database over REST, configured as the postgrest program is; touches nothing of it',
+    )
+    .option('-e, --example', 'show a configuration file')
+    .option('--dump-config', 'show the configuration as it takes effect, secrets included')
+    .option('--dump-schema', 'show the catalog as it was read, as JSON')
+    .option('--ready', 'ask a running one, at its admin server, whether it can answer requests')
+    .action(async (file: string | undefined, options: RestFlags) => {
+      const commands = await import('./commands/rest-tools.ts');
+      if (options.example) return print(commands.exampleConfig());
+      if (options.dumpConfig) return print(await commands.dumpRestConfig({ env, file, log }));
+      if (options.dumpSchema) return print(await commands.dumpRestSchema({ env, file, log }));
+      if (options.ready) return print(await commands.askReady({ env, file }));
+      const { startRest } = await import('./commands/rest.ts');
+      const stopped = untilSignal();
+      const rest = startRest({ env, file, log, writeAccess: print });
+      // On Windows there are no such signals; a NOTIFY does the same.
+      if (process.platform !== 'win32') {
+        for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) process.on(signal, () => rest.reload());
+      }
+      try {
+        const signal = await Promise.race([stopped, rest.failed]);
+        log({ level: 'info', event: 'stopping', message: `${signal}: ending what is running`, signal });
+      } finally {
+        await rest.stop();
+      }
+      log({ level: 'info', event: 'stopped', message: 'stopped' });
+    });
 
   program
     .command('migrate')

@@ -6,8 +6,6 @@ import { ConfigError, Secret } from '../config.ts';
 import type { RestOptions } from '../rest/options.ts';
 import type { QualifiedName } from '../schema-cache/identifier.ts';
 import type { ListenAddress } from './listen-address.ts';
-import { postgrestOptions } from './option-list.ts';
-import type { PostgrestOption } from './option-list.ts';
 import { OptionReader, unknownNames } from './option-reader.ts';
 import type { OptionSources } from './option-reader.ts';
 
@@ -63,12 +61,6 @@ const defaultMaxBodyBytes = 256 * 1024 * 1024;
 export function parsePostgrestConfig(sources: PostgrestConfigSources): PostgrestConfig {
   const options = new OptionReader(sources);
   options.warnings.push(...unknownNames(sources));
-  for (const { name, without } of postgrestOptions as readonly PostgrestOption[]) {
-    if (without === undefined) continue;
-    const known = postgrestOptions.find((each) => each.name === name);
-    if (known && options.isSet(known.name)) options.warn(known.name, `does nothing here: ${without}`);
-  }
-
   const secret = readSecret(options, sources);
   const jwtSecretIsBase64 = options.boolean('jwt-secret-is-base64');
   const server = readServer(options);

@@ -15,8 +15,6 @@ export interface PostgrestOption {
   /** Takes effect at `reload config`; else at the next start. */
   readonly reloadable: boolean;
   readonly meaning: string;
-  /** Why it does nothing here; absent: it does what it says. */
-  readonly without?: string;
 }
 
 /** Every option of PostgREST 16, in the order of the alphabet. `app.settings.*` are beside them. */
@@ -292,8 +290,7 @@ export const postgrestOptions = [
     fallback: 'false',
     inDatabase: false,
     reloadable: true,
-    meaning: 'whether the SQL of a logged request is logged',
-    without: 'statements are not logged',
+    meaning: 'whether the SQL of every request is logged, without its values',
   },
   {
     name: 'openapi-mode',

@@ -80,11 +80,6 @@ export class OptionReader {
     return byDefault;
   }
 
-  /** Whether somebody set it, be it to its default. */
-  isSet(name: PostgrestOptionName): boolean {
-    return (this.#found(name)?.value ?? '') !== '';
-  }
-
   problem(name: PostgrestOptionName, sentence: string): void {
     this.problems.push(`${this.#origin(name)} ${sentence}`);
   }

@@ -1,0 +1,82 @@
+import { ConfigError } from '../config.ts';
+import type { Log } from '../log.ts';
+import { dumpConfig } from '../postgrest/dump-config.ts';
+import { exampleConfig } from '../postgrest/example-config.ts';
+import { schemaCacheJson } from '../postgrest/schema-cache-json.ts';
+import { PostgrestService } from '../postgrest/service.ts';
+import { readRestConfig, reloadRestConfig } from './rest.ts';
+import { UsageError } from './usage-error.ts';
+
+export { exampleConfig };
+
+/** Where a configuration comes from. */
+export interface RestSource {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly file: string | undefined;
+}
+
+/** The configuration as it takes effect, that in the database included where the database can be reached. */
+export async function dumpRestConfig(source: RestSource & { readonly log: Log }): Promise<string> {
+  const { config } = readRestConfig(source);
+  if (!config.database.configInDatabase) return dumpConfig(config);
+  return withService(source, async (service) => dumpConfig(service.config));
+}
+
+/** The snapshot of the catalog as JSON. Rejects when it cannot be read. */
+export async function dumpRestSchema(source: RestSource & { readonly log: Log }): Promise<string> {
+  return withService(source, async (service) => {
+    if (service.schemaCache === null) throw new UsageError('the catalog could not be read; the log says why');
+    return schemaCacheJson(service.schemaCache);
+  });
+}
+
+/** Asks the admin server of a running `lightning rest` of the same configuration. Rejects unless it is ready. */
+export async function askReady(source: RestSource): Promise<string> {
+  const { host, port } = readRestConfig(source).config.admin;
+  if (port === null) {
+    throw new ConfigError(['PGRST_ADMIN_SERVER_PORT is not set: there is no admin server to ask']);
+  }
+  if (['*', '*4', '!4', '*6', '!6'].includes(host)) {
+    throw new ConfigError([
+      `PGRST_ADMIN_SERVER_HOST or PGRST_SERVER_HOST is ${host}, any address; --ready needs to know one, such as 127.0.0.1`,
+    ]);
+  }
+  const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}/ready`;
+  let status: number;
+  try {
+    ({ status } = await fetch(url));
+  } catch (error) {
+    throw new NotReady(`connection refused to ${url}`, { cause: error });
+  }
+  if (status !== 200) throw new NotReady(`${url} answers ${status}`);
+  return `OK: ${url}`;
+}
+
+/** A `lightning rest` that does not run, or cannot answer requests. */
+export class NotReady extends Error {
+  override name = 'NotReady';
+}
+
+async function withService<T>(
+  source: RestSource & { readonly log: Log },
+  work: (service: PostgrestService) => Promise<T>,
+): Promise<T> {
+  const { config, target } = readRestConfig(source);
+  let fail: (error: Error) => void = () => {};
+  const failed = new Promise<never>((_resolve, reject) => {
+    fail = reject;
+  });
+  const service = new PostgrestService({
+    config,
+    target,
+    readConfig: (database) => reloadRestConfig(source, database),
+    log: source.log,
+    onFatal: fail,
+  });
+  try {
+    await Promise.race([service.attempted, failed]);
+    return await work(service);
+  } finally {
+    await service.close();
+  }
+}

@@ -1,0 +1,200 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { userInfo } from 'node:os';
+import path from 'node:path';
+import { ConfigError } from '../config.ts';
+import type { Log } from '../log.ts';
+import { accessLogLine } from '../postgrest/access-log.ts';
+import { makeAdminServer } from '../postgrest/admin-server.ts';
+import { readConfigFile, ConfigFileError } from '../postgrest/config-file.ts';
+import { parsePostgrestConfig } from '../postgrest/config.ts';
+import type { PostgrestConfig } from '../postgrest/config.ts';
+import { ConnectionStringError, parseConnectionString } from '../postgrest/connection-string.ts';
+import { connectionTarget } from '../postgrest/connection-target.ts';
+import type { ConnectionTarget, MachineDefaults } from '../postgrest/connection-target.ts';
+import { endServer } from '../postgrest/end-server.ts';
+import { hasAddress, listenAt } from '../postgrest/listen-address.ts';
+import { PostgrestService } from '../postgrest/service.ts';
+import { RestError } from '../rest/errors.ts';
+import { makeRestHandler } from '../rest/handler.ts';
+import type { Answered, RestHandler } from '../rest/handler.ts';
+import { version } from '../version.ts';
+
+/** What `lightning rest` is started with. */
+export interface RestCommand {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** A configuration file of PostgREST's; undefined: none. */
+  readonly file: string | undefined;
+  readonly log: Log;
+  /** Takes the lines of the access log. */
+  readonly writeAccess: (line: string) => void;
+}
+
+/** A `lightning rest` at work. */
+export interface RunningRest {
+  /** Resolves with the API's address once it listens. */
+  readonly listening: Promise<string>;
+  /** Rejects when the process cannot go on. Never resolves. */
+  readonly failed: Promise<never>;
+  /** Reads configuration and catalog again. */
+  reload(): void;
+  /** Drains requests, closes the database. */
+  stop(): Promise<void>;
+}
+
+/** How long requests in flight may take to end. */
+const shutdownMs = 25_000;
+/** Long filters stand in the URL; Node's own limit is 16 KiB. */
+const maxHeaderBytes = 128 * 1024;
+
+/**
+ * Serves a database over REST as the `postgrest` program does, and nothing else: no migration, no worker, nothing of ours
+ * in the database. The API listens once the database was tried for the first time, whatever came of it. Throws
+ * ConfigError.
+ */
+export function startRest(command: RestCommand): RunningRest {
+  const { log } = command;
+  const { config, target } = readRestConfig(command);
+  for (const warning of config.warnings) log({ level: 'warning', event: 'config', message: warning });
+
+  let fail: (error: Error) => void = () => {};
+  const failed = new Promise<never>((_resolve, reject) => {
+    fail = reject;
+  });
+  // Whoever awaits it hears of it; nobody has to.
+  failed.catch(() => {});
+
+  const service = new PostgrestService({
+    config,
+    target,
+    readConfig: (database) => reloadRestConfig(command, database),
+    log,
+    onFatal: fail,
+  });
+  let poolTimeouts = 0;
+  const handle = serviceHandler(command, service, (answered) => {
+    if (answered.status === 504) poolTimeouts++;
+    const line = accessLogLine(answered, service.config.logLevel, new Date());
+    if (line !== null) command.writeAccess(line);
+  });
+  const api = createServer({ maxHeaderSize: maxHeaderBytes, keepAliveTimeout: 30_000 }, handle);
+  const admin = makeAdminServer({ service, api, poolTimeouts: () => poolTimeouts });
+
+  const listen = async (): Promise<string> => {
+    if (hasAddress(config.admin)) {
+      const at = await listenAt(admin, config.admin);
+      log({
+        level: 'info',
+        event: 'admin-listening',
+        message: `Admin server listening on ${at}`,
+        address: at,
+      });
+    }
+    await service.attempted;
+    const at = await listenAt(api, config.server);
+    log({ level: 'info', event: 'api-listening', message: `API server listening on ${at}`, address: at });
+    if (config.server.socket === null && config.server.host === '127.0.0.1') {
+      const message =
+        'Only this machine can reach it: PGRST_SERVER_HOST=!4 is what PostgREST does by default';
+      log({ level: 'info', event: 'loopback-only', message });
+    }
+    return at;
+  };
+  const listening = listen();
+  listening.catch(fail);
+  let stopping: Promise<void> | undefined;
+  return {
+    listening,
+    failed,
+    reload: () => service.reload(),
+    stop: () =>
+      (stopping ??= (async () => {
+        await endServer(api, shutdownMs);
+        await service.close();
+        // Last, so that it can be asked until the end.
+        await endServer(admin, 0);
+      })()),
+  };
+}
+
+/** The configuration of environment and file, and where its database is. Throws one ConfigError with every problem. */
+export function readRestConfig(command: Pick<RestCommand, 'env' | 'file'>): {
+  config: PostgrestConfig;
+  target: ConnectionTarget;
+} {
+  const config = reloadRestConfig(command, new Map());
+  try {
+    const parameters = parseConnectionString(config.database.uri.reveal(), command.env);
+    const target = connectionTarget(parameters, machineDefaults);
+    const warnings = target.ignored.map((name) => `the connection parameter ${name} does nothing here`);
+    return { config: { ...config, warnings: [...config.warnings, ...warnings] }, target };
+  } catch (error) {
+    if (!(error instanceof ConnectionStringError)) throw error;
+    throw new ConfigError([`PGRST_DB_URI, with the PG* variables, cannot be used: ${error.message}`]);
+  }
+}
+
+/** The configuration with the settings of the database in it. Throws ConfigError. */
+export function reloadRestConfig(
+  { env, file }: Pick<RestCommand, 'env' | 'file'>,
+  database: ReadonlyMap<string, string>,
+): PostgrestConfig {
+  try {
+    const values = file === undefined ? new Map() : readConfigFile(path.resolve(file), { readText, env });
+    return parsePostgrestConfig({ env, file: values, database, readText });
+  } catch (error) {
+    if (error instanceof ConfigFileError) throw new ConfigError([error.message]);
+    throw error;
+  }
+}
+
+/** A handler is for one database; the service may come to use another one when it first reaches the server. */
+function serviceHandler(
+  { log }: RestCommand,
+  service: PostgrestService,
+  onAnswered: (answered: Answered) => void,
+): (request: IncomingMessage, response: ServerResponse) => void {
+  const make = (): RestHandler =>
+    makeRestHandler({
+      database: service.database,
+      schemaCache: () => service.schemaCache ?? refuseWithoutCache(),
+      identify: (authorization) => service.identification.identify(authorization),
+      options: () => service.config.rest,
+      mountPath: '',
+      version,
+      log,
+      requestIdSetting: null,
+      logStatements: service.config.logQuery,
+      onAnswered,
+    });
+  let [database, logQuery] = [service.database, service.config.logQuery];
+  let handler = make();
+  return (request, response) => {
+    if (database !== service.database || logQuery !== service.config.logQuery) {
+      [database, logQuery] = [service.database, service.config.logQuery];
+      handler = make();
+    }
+    handler(request, response, request.url ?? '/');
+  };
+}
+
+function refuseWithoutCache(): never {
+  throw new RestError('PGRST002', 'Could not query the database for the schema cache. Retrying.');
+}
+
+function readText(file: string): string {
+  return readFileSync(file, 'utf8');
+}
+
+const machineDefaults: MachineDefaults = {
+  get user() {
+    return userInfo().username;
+  },
+  // Debian's place, and that of Postgres as it comes.
+  socketDirectory: (port) =>
+    ['/run/postgresql', '/var/run/postgresql', '/tmp'].find((directory) =>
+      existsSync(path.join(directory, `.s.PGSQL.${port}`)),
+    ) ?? null,
+  readText,
+};

@@ -1,0 +1,13 @@
+import { postgrestOptions } from './option-list.ts';
+import type { PostgrestOption } from './option-list.ts';
+
+/** A configuration file with every option, all of them commented out at their defaults. */
+export function exampleConfig(): string {
+  return postgrestOptions
+    .map(({ name, type, fallback, meaning }: PostgrestOption) => {
+      const isQuoted = type.startsWith('text') || fallback === '';
+      const value = isQuoted ? `"${fallback.replaceAll('$', '$$$$')}"` : fallback;
+      return `## ${meaning.replaceAll(/[*`]{2}|`/g, '')}\n# ${name} = ${value}\n`;
+    })
+    .join('\n');
+}

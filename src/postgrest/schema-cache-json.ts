@@ -1,0 +1,15 @@
+import type { SchemaCache } from '../schema-cache/schema-cache.ts';
+
+/** The snapshot of the catalog as JSON, for people who look for what a request did not find. Its shape is not stable. */
+export function schemaCacheJson(cache: SchemaCache): string {
+  return JSON.stringify({
+    dbMediaHandlers: [...cache.mediaHandlers],
+    dbRelationships: [...cache.relationships],
+    dbRepresentations: [...cache.representations],
+    dbRoutines: [...cache.routines],
+    dbTables: [...cache.tables].map(([key, table]) => [
+      key,
+      { ...table, columns: [...table.columns.values()] },
+    ]),
+  });
+}

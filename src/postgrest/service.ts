@@ -1,0 +1,317 @@
+import { Client, DatabaseError } from 'pg';
+import { makeRequesterIdentification } from '../auth/identify-requester.ts';
+import type { RequesterIdentification } from '../auth/identify-requester.ts';
+import { ConfigError } from '../config.ts';
+import type { Database } from '../db/database.ts';
+import { connectionConfig } from '../db/pool.ts';
+import type { PoolOptions } from '../db/pool.ts';
+import { PostgresDatabase } from '../db/postgres.ts';
+import type { ConnectionEvent } from '../db/postgres.ts';
+import type { Log, LogEntry } from '../log.ts';
+import type { SchemaCache } from '../schema-cache/schema-cache.ts';
+import { SchemaCacheWatcher } from '../schema-cache/watch.ts';
+import type { PostgrestConfig } from './config.ts';
+import type { ConnectionTarget } from './connection-target.ts';
+import { readDatabaseSettings } from './database-settings.ts';
+
+/** What a service is made of. */
+export interface PostgrestServiceParts {
+  readonly config: PostgrestConfig;
+  readonly target: ConnectionTarget;
+  /** Reads the configuration again, the file included, with the settings of the database. Throws ConfigError. */
+  readonly readConfig: (database: ReadonlyMap<string, string>) => PostgrestConfig;
+  readonly log: Log;
+  /** The service cannot go on: a wrong password, or the database is away and is not to be waited for. */
+  readonly onFatal: (error: Error) => void;
+}
+
+/** What the admin server tells of. */
+export interface LoadCounts {
+  readonly succeeded: number;
+  readonly failed: number;
+  /** Of the last one that succeeded, the configuration in the database included; null: none has. */
+  readonly seconds: number | null;
+}
+
+const firstRetryMs = 1_000;
+const lastRetryMs = 32_000;
+
+/**
+ * Holds what requests are answered with (configuration, catalog, database) and renews it: when asked, when somebody
+ * notifies the channel, and with growing pauses for as long as the database is away (PostgREST, Connection Pool,
+ * Automatic Recovery). `close` it.
+ */
+export class PostgrestService {
+  /** The first attempt to reach the database and to read it has ended, one way or the other. */
+  readonly attempted: Promise<void>;
+  readonly #parts: PostgrestServiceParts;
+  readonly #running: Promise<void>;
+  #config: PostgrestConfig;
+  #identification: RequesterIdentification;
+  #database: PostgresDatabase;
+  #tls: ConnectionTarget['tls'][number];
+  #watcher: SchemaCacheWatcher | null = null;
+  #loads: LoadCounts = { succeeded: 0, failed: 0, seconds: null };
+  #loadBegan = 0;
+  #ready = false;
+  #closed = false;
+  #wake: () => void = () => {};
+
+  constructor(parts: PostgrestServiceParts) {
+    this.#parts = parts;
+    this.#config = parts.config;
+    this.#identification = makeRequesterIdentification(parts.config.identification);
+    this.#tls = parts.target.tls[0] ?? false;
+    this.#database = this.#open();
+    let attempted = (): void => {};
+    this.attempted = new Promise((resolve) => {
+      attempted = resolve;
+    });
+    this.#running = this.#begin(attempted);
+  }
+
+  get config(): PostgrestConfig {
+    return this.#config;
+  }
+
+  get identification(): RequesterIdentification {
+    return this.#identification;
+  }
+
+  /** For the next statement: it may be another one once the server was reached. */
+  get database(): Database {
+    return this.#database;
+  }
+
+  /** Null: it could not be read yet. */
+  get schemaCache(): SchemaCache | null {
+    return this.#loads.succeeded > 0 ? this.#ofConfig(this.#watcher?.current ?? null) : null;
+  }
+
+  get loads(): LoadCounts {
+    return this.#loads;
+  }
+
+  /** The catalog is read, and nothing has happened since that puts it in doubt. */
+  get isReady(): boolean {
+    return this.#ready;
+  }
+
+  /** Reads configuration and catalog again; until then requests are answered with what was read before. */
+  reload(): void {
+    this.#wake();
+    void this.#watcher?.reload();
+  }
+
+  /** Waits for what is running, then closes every connection. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#wake();
+    await this.#running;
+    await this.#watcher?.close();
+    await this.#database.close();
+  }
+
+  async #begin(attempted: () => void): Promise<void> {
+    for (let pauseMs = firstRetryMs; !this.#closed; pauseMs = Math.min(pauseMs * 2, lastRetryMs)) {
+      try {
+        await this.#connect();
+        // Before the catalog is read it must be known whose: a first configuration with mistakes ends the start.
+        await this.#renewConfig(true);
+        break;
+      } catch (error) {
+        if (!(error instanceof Error)) throw error;
+        if (this.#closed) return;
+        this.#failed(`the database cannot be used: ${error.message}`);
+        if (this.#isFatal(error)) {
+          this.#parts.onFatal(error);
+          return;
+        }
+        attempted();
+        this.#log('info', 'retry', `Attempting to reconnect to the database in ${pauseMs / 1000} seconds...`);
+        await this.#pause(pauseMs);
+      }
+    }
+    if (this.#closed) return;
+    const { channel, channelEnabled } = this.#config.database;
+    this.#watcher = new SchemaCacheWatcher(this.#database, {
+      scope: () => this.#config.rest,
+      channel: channelEnabled ? channel : null,
+      beforeLoad: () => this.#renewConfig(false),
+      onReloadConfig: () => this.reload(),
+      log: (entry) => this.#watched(entry),
+    });
+    await this.#watcher.firstLoad;
+    attempted();
+  }
+
+  /** Finds out which kind of TLS the server takes, and says who answered. */
+  async #connect(): Promise<void> {
+    let failure: unknown;
+    for (const tls of this.#parts.target.tls) {
+      const client = new Client({
+        ...connectionConfig(this.#poolOptions(tls)),
+        connectionTimeoutMillis: this.#parts.target.connectMs,
+      });
+      // An error once it is connected fails the statement, too.
+      client.on('error', () => {});
+      try {
+        await client.connect();
+        const { rows } = await client.query<{ version: string }>('select version()');
+        this.#log('info', 'connected', `Successfully connected to ${rows[0]?.version ?? 'the database'}`);
+        if (tls !== this.#tls) {
+          this.#tls = tls;
+          await this.#database.close();
+          this.#database = this.#open();
+        }
+        return;
+      } catch (error) {
+        failure = error;
+      } finally {
+        await client.end().catch(() => {});
+      }
+    }
+    throw failure;
+  }
+
+  /** Takes over what may change while the process runs. Later on a configuration with mistakes changes nothing. */
+  async #renewConfig(isFirst: boolean): Promise<void> {
+    this.#loadBegan = performance.now();
+    const settings = await this.#readSettings();
+    let next: PostgrestConfig;
+    try {
+      next = this.#parts.readConfig(settings);
+    } catch (error) {
+      if (isFirst || !(error instanceof ConfigError)) throw error;
+      this.#log('error', 'config-invalid', `the configuration stays as it was; ${error.message}`);
+      return;
+    }
+    for (const warning of next.warnings) {
+      if (!this.#config.warnings.includes(warning)) this.#log('warning', 'config', warning);
+    }
+    const { server, admin, database } = this.#parts.config;
+    const { automaticRecovery, configInDatabase, preConfig } = next.database;
+    this.#config = {
+      ...next,
+      server,
+      admin,
+      database: { ...database, automaticRecovery, configInDatabase, preConfig },
+    };
+    // What was remembered of tokens was found with the old secret.
+    this.#identification = makeRequesterIdentification(next.identification);
+  }
+
+  async #readSettings(): Promise<ReadonlyMap<string, string>> {
+    const { configInDatabase, preConfig } = this.#config.database;
+    if (!configInDatabase) return new Map();
+    try {
+      return await readDatabaseSettings(this.#database, preConfig);
+    } catch (error) {
+      // A function with a mistake in it: the rest of the configuration is good.
+      if (!(error instanceof DatabaseError)) throw error;
+      const message = `the configuration in the database cannot be read: ${error.message}`;
+      this.#log('error', 'database-config-failed', message);
+      return new Map();
+    }
+  }
+
+  /** The watcher's log is where it says how its loads went. */
+  #watched(entry: LogEntry): void {
+    if (entry.event === 'schema-cache-loaded') {
+      const seconds = (performance.now() - this.#loadBegan) / 1000;
+      this.#loads = { ...this.#loads, succeeded: this.#loads.succeeded + 1, seconds };
+      this.#ready = true;
+    } else if (entry.event === 'schema-cache-failed') {
+      this.#failed(null);
+      if (!this.#config.database.automaticRecovery) this.#parts.onFatal(new Error(entry.message));
+    }
+    if (!this.#closed) this.#parts.log(entry);
+  }
+
+  #failed(message: string | null): void {
+    this.#ready = false;
+    this.#loads = { ...this.#loads, failed: this.#loads.failed + 1 };
+    if (message !== null) this.#log('error', 'database-failed', message);
+  }
+
+  /** What waiting does not mend: wrong credentials, a database that is not there, a configuration with mistakes. */
+  #isFatal(error: Error): boolean {
+    const codes = ['28P01', '28000', '3D000'];
+    return (
+      !this.#config.database.automaticRecovery ||
+      error instanceof ConfigError ||
+      (error instanceof DatabaseError && codes.includes(error.code ?? ''))
+    );
+  }
+
+  /** Ends early when somebody asks for a reload, and at the close. */
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  #ofWhich: SchemaCache | null = null;
+  #withoutRoleSettings: SchemaCache | null = null;
+
+  /** Without the configuration in the database roles have no settings either, as in PostgREST. */
+  #ofConfig(cache: SchemaCache | null): SchemaCache | null {
+    if (cache === null || this.#config.database.configInDatabase) return cache;
+    if (cache !== this.#ofWhich) {
+      this.#ofWhich = cache;
+      this.#withoutRoleSettings = { ...cache, roleSettings: new Map() };
+    }
+    return this.#withoutRoleSettings;
+  }
+
+  #open(): PostgresDatabase {
+    return new PostgresDatabase('server', this.#poolOptions(this.#tls), (event) =>
+      this.#connectionEvent(event),
+    );
+  }
+
+  #connectionEvent(event: ConnectionEvent): void {
+    switch (event.kind) {
+      case 'idle-connection-lost':
+        this.#log('warning', event.kind, `an idle connection was lost: ${event.error.message}`);
+        return;
+      case 'listener-lost':
+        // Until it is restored and the catalog read again, which the watcher does.
+        this.#ready = false;
+        this.#log('warning', event.kind, `the listening connection was lost: ${event.error.message}`);
+        if (!this.#config.database.automaticRecovery) this.#parts.onFatal(event.error);
+        return;
+      case 'listener-restored':
+        this.#log('info', event.kind, `listening again after ${event.afterMs} ms`);
+        return;
+      default:
+        event satisfies never;
+    }
+  }
+
+  #poolOptions(tls: ConnectionTarget['tls'][number]): PoolOptions {
+    const { target, config } = this.#parts;
+    const { poolSize, poolWaitSeconds, poolMaxLifetimeSeconds, poolMaxIdleSeconds } = config.database;
+    return {
+      connectionString: target.connectionString,
+      ssl: tls,
+      applicationName: target.applicationName,
+      size: 0,
+      overflow: poolSize,
+      waitMs: poolWaitSeconds * 1000,
+      connectMs: target.connectMs,
+      recycleSeconds: poolMaxLifetimeSeconds,
+      idleMs: poolMaxIdleSeconds * 1000,
+      statementTimeoutMs: 0,
+      preparedStatements: config.rest.preparedStatements,
+    };
+  }
+
+  #log(level: LogEntry['level'], event: string, message: string): void {
+    if (!this.#closed) this.#parts.log({ level, event, message });
+  }
+}
