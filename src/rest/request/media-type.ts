@@ -1,6 +1,6 @@
 /** A media type as requests and answers name it. */
 export type MediaType =
-  /** Lower case `type/subtype`, without parameters; any type is the range of all. */
+  /** Lower case `type/subtype` without parameters of the types that are known by name, any type among them; others as they came. */
   | { readonly kind: 'plain'; readonly name: string }
   | { readonly kind: 'object'; readonly stripNulls: boolean }
   | { readonly kind: 'array-nulls-stripped' }
@@ -13,7 +13,7 @@ export type MediaType =
 
 export type PlanOption = 'analyze' | 'verbose' | 'settings' | 'buffers' | 'wal';
 
-/** As headers and errors write it. */
+/** As headers and errors write it, without charset. */
 export function mediaTypeName(mediaType: MediaType): string {
   switch (mediaType.kind) {
     case 'plain':
@@ -28,21 +28,5 @@ export function mediaTypeName(mediaType: MediaType): string {
     }
     default:
       return mediaType satisfies never;
-  }
-}
-
-/** A media type as headers and errors write it, without charset. */
-export function mediaTypeText(mediaType: MediaType): string {
-  switch (mediaType.kind) {
-    case 'plain':
-      return mediaType.name;
-    case 'object':
-      return `application/vnd.pgrst.object+json${mediaType.stripNulls ? ';nulls=stripped' : ''}`;
-    case 'array-nulls-stripped':
-      return 'application/vnd.pgrst.array+json;nulls=stripped';
-    case 'plan': {
-      const options = mediaType.options.length === 0 ? '' : `; options=${mediaType.options.join('|')}`;
-      return `application/vnd.pgrst.plan+${mediaType.format}; for="${mediaTypeText(mediaType.of)}"${options}`;
-    }
   }
 }

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { RestError } from '../errors.ts';
 import { csvPayload } from './csv-payload.ts';
 import type { MediaType } from './media-type.ts';
-import { mediaTypeText } from './media-type.ts';
+import { mediaTypeName } from './media-type.ts';
 import type { Action, Payload, Query } from './query.ts';
 import { queryPairs } from './query-pairs.ts';
 
@@ -36,7 +36,7 @@ export function parsePayload(
   if (isCall && (type === 'text/plain' || type === 'text/xml' || type === 'application/octet-stream')) {
     return { payload: { kind: 'raw', bytes: body }, columns: [] };
   }
-  throw new RestError('PGRST102', `Content-Type not acceptable: ${mediaTypeText(contentType)}`);
+  throw new RestError('PGRST102', `Content-Type not acceptable: ${mediaTypeName(contentType)}`);
 }
 
 type JsonPayload = Extract<Payload, { kind: 'json' }>;
