@@ -1,0 +1,62 @@
+import { once } from 'node:events';
+import { Agent, createServer } from 'node:http';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { makeRequesterIdentification } from '../../../src/auth/identify-requester.ts';
+import type { Database } from '../../../src/db/database.ts';
+import type { LogEntry } from '../../../src/log.ts';
+import { makeRestHandler } from '../../../src/rest/handler.ts';
+import { loadSchemaCache } from '../../../src/schema-cache/load.ts';
+import { conformanceConfig } from './configuration.ts';
+
+/** A server for every set of options that cases want, on one database: started when it is first asked for. */
+export class ConformanceServers {
+  readonly agent = new Agent({ keepAlive: true });
+  /** What the servers had to log: what went wrong on our side. */
+  readonly logged: LogEntry[] = [];
+  readonly #database: Database;
+  readonly #servers = new Map<string, Promise<{ readonly url: string; readonly server: Server }>>();
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** Where the API with these options is. */
+  async url(options: ReadonlyMap<string, string>): Promise<string> {
+    const key = JSON.stringify([...options]);
+    let starting = this.#servers.get(key);
+    if (!starting) this.#servers.set(key, (starting = this.#start(options)));
+    return (await starting).url;
+  }
+
+  /** Ends the servers; the database is the caller's. */
+  async close(): Promise<void> {
+    this.agent.destroy();
+    for (const starting of this.#servers.values()) {
+      const { server } = await starting;
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    }
+  }
+
+  async #start(options: ReadonlyMap<string, string>) {
+    const { rest, identification } = conformanceConfig(options);
+    const cache = await loadSchemaCache(this.#database, rest);
+    const handler = makeRestHandler({
+      database: this.#database,
+      schemaCache: () => cache,
+      identify: makeRequesterIdentification(identification).identify,
+      options: () => rest,
+      mountPath: '',
+      version: '0.0.0',
+      log: (entry) => this.logged.push(entry),
+      requestIdSetting: null,
+      logStatements: false,
+      onAnswered: null,
+    });
+    const server = createServer((request, response) => handler(request, response, request.url ?? '/'));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, server };
+  }
+}

@@ -1,0 +1,83 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { noServer } from '../../support/server.ts';
+import { authorizationOf } from './authorization.ts';
+import { readChapters, referencePages, summaryOf } from './chapters.ts';
+import { embeddedConformanceDatabase, serverConformanceDatabase } from './conformance-database.ts';
+import type { ConformanceDatabase } from './conformance-database.ts';
+import { ConformanceServers } from './conformance-servers.ts';
+import { differences } from './differences.ts';
+import { sendRequest } from './send-request.ts';
+
+const chapters = readChapters();
+console.log(summaryOf(chapters));
+
+describe('the chapters', () => {
+  test('are several hundred cases, and those without one are known', () => {
+    const without = chapters.filter(({ cases }) => cases.length === 0).map(({ page }) => page);
+    expect(without).toEqual(withoutCases.map(({ page }) => page));
+    expect(chapters).toHaveLength(referencePages.length);
+    expect(chapters.reduce((sum, { cases }) => sum + cases.length, 0)).toBeGreaterThan(400);
+  });
+
+  test.each(chapters.filter(({ cases }) => cases.length > 0))('$page says nothing twice', ({ cases }) => {
+    const names = cases.map(({ section, name }) => `${section}: ${name}`);
+    expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
+  });
+});
+
+/** Pages that are not about requests and answers, and where they are tested instead. */
+const withoutCases = [
+  { page: 'admin_server', testedIn: 'test/postgrest' },
+  { page: 'cli', testedIn: 'test/commands' },
+  { page: 'connection_pool', testedIn: 'test/db' },
+  { page: 'http_server', testedIn: 'test/http' },
+  { page: 'listener', testedIn: 'test/schema-cache' },
+  { page: 'schema_cache', testedIn: 'test/schema-cache' },
+];
+
+describeConformance('the embedded database', embeddedConformanceDatabase);
+describe.skipIf(noServer)('with a server', () => {
+  describeConformance('a server', serverConformanceDatabase);
+});
+
+function describeConformance(on: string, open: () => Promise<ConformanceDatabase>): void {
+  describe(`REST on ${on}`, () => {
+    let target: ConformanceDatabase;
+    let servers: ConformanceServers;
+    beforeAll(async () => {
+      target = await open();
+      servers = new ConformanceServers(target.database);
+    });
+    afterAll(async () => {
+      await servers?.close();
+      await target?.close();
+    });
+
+    for (const { page, cases } of chapters) {
+      if (cases.length === 0) continue;
+      describe(`${page}`, () => {
+        for (const { section, name, line, options, caller, exchanges } of cases) {
+          test(`${section}: ${name}`, async () => {
+            const url = await servers.url(options);
+            for (const exchange of exchanges) {
+              const answer = await sendRequest(
+                url,
+                servers.agent,
+                exchange,
+                authorizationOf(caller, Date.now()),
+              );
+              const found = differences(exchange.expected, answer);
+              expect(found, `chapters/${page}.http:${line}: ${exchange.method} ${exchange.target}`).toEqual(
+                [],
+              );
+            }
+          });
+        }
+      });
+    }
+
+    test('nothing went wrong on our side', () => {
+      expect(servers.logged).toEqual([]);
+    });
+  });
+}
