@@ -1,0 +1,74 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client } from 'pg';
+import { afterAll, beforeAll, describe } from 'vitest';
+import type { Database } from '../../src/db/database.ts';
+import { startEmbedded } from '../../src/db/embedded/embedded.ts';
+import { PostgresDatabase } from '../../src/db/postgres.ts';
+import { freshDatabase } from '../support/db.ts';
+import { poolOptions } from '../support/server-database.ts';
+import { noServer, readyServer } from '../support/server.ts';
+
+/** An empty database of a test group's own. */
+export interface Target {
+  readonly kind: Database['kind'];
+  /** Of a superuser. */
+  readonly database: Database;
+  /** Runs statements, several if need be, as a superuser. */
+  run(text: string): Promise<void>;
+}
+
+/** Describes the same on an empty database of the run's server and on an empty embedded one. */
+export function describeOnBoth(name: string, tests: (target: () => Target) => void): void {
+  describe.skipIf(noServer)(`${name}, on a server`, () => {
+    withTarget(async () => {
+      const fresh = await freshDatabase(readyServer().adminUrl);
+      return { kind: 'server', url: fresh.url, drop: () => fresh.drop() };
+    }, tests);
+  });
+  describe(`${name}, embedded`, () => {
+    withTarget(async () => {
+      const directory = await mkdtemp(join(tmpdir(), 'lightning-'));
+      const embedded = await startEmbedded({ dataDirectory: directory, storage: 'memory' });
+      return {
+        kind: 'embedded',
+        url: embedded.connectionString,
+        drop: async () => {
+          await embedded.close();
+          await rm(directory, { recursive: true, force: true });
+        },
+      };
+    }, tests);
+  });
+}
+
+interface Place {
+  readonly kind: Database['kind'];
+  readonly url: string;
+  drop(): Promise<void>;
+}
+
+function withTarget(make: () => Promise<Place>, tests: (target: () => Target) => void): void {
+  let place: Place;
+  let target: Target;
+  let admin: Client;
+
+  beforeAll(async () => {
+    place = await make();
+    admin = new Client({ connectionString: place.url });
+    await admin.connect();
+    target = {
+      kind: place.kind,
+      database: new PostgresDatabase(place.kind, poolOptions(place.url, {}), () => {}),
+      run: async (text) => void (await admin.query(text)),
+    };
+  });
+  afterAll(async () => {
+    await target?.database.close();
+    await admin?.end();
+    await place?.drop();
+  });
+
+  tests(() => target);
+}
