@@ -50,17 +50,27 @@ describe.each(apiTargets)('postgrest-js on the %s database', (_kind, open) => {
       .insert([
         { id: 'ada', name: 'Ada', model: 'gpt-4o', status: 'idle', config: { tools: ['search'], depth: 2 } },
         { id: 'bob', name: 'Bob', model: 'gpt-4o', status: 'busy', config: { tools: [], depth: 5 } },
-        { id: 'cyd', name: 'Cyd', model: 'claude', status: 'offline', specialization: 'full stack' },
+        {
+          id: 'cyd',
+          name: 'Cyd',
+          model: 'claude',
+          status: 'offline',
+          specialization: 'full stack',
+          config: {},
+        },
       ])
       .throwOnError();
     await api
       .from('tasks')
-      .insert([
-        { agent_id: 'ada', description: 'read the sources', priority: 'high', status: 'completed' },
-        { agent_id: 'ada', description: 'write a report', priority: 'low' },
-        { agent_id: 'bob', description: 'call mother', priority: 'high' },
-        { description: 'for nobody', priority: 'normal' },
-      ])
+      .insert(
+        [
+          { agent_id: 'ada', description: 'read the sources', priority: 'high', status: 'completed' },
+          { agent_id: 'ada', description: 'write a report', priority: 'low' },
+          { agent_id: 'bob', description: 'call mother', priority: 'high' },
+          { description: 'for nobody', priority: 'normal' },
+        ],
+        { defaultToNull: false },
+      )
       .throwOnError();
   });
 
@@ -268,7 +278,7 @@ describe.each(apiTargets)('postgrest-js on the %s database', (_kind, open) => {
 
   test('csv, geojson refused where there is no PostGIS, nulls stripped, rollback and max affected', async () => {
     const csv = await api.from('agents').select('id,specialization').order('id').csv();
-    expect(csv.data).toBe('id,specialization\nada,\nbob,\ncyd,full stack');
+    expect(csv.data).toBe('id,specialization\nada,\nbob,\ncyd,"full stack"');
     const stripped = await api.from('agents').select('id,specialization').eq('id', 'ada').stripNulls();
     expect(stripped.data).toEqual([{ id: 'ada' }]);
     const strict: PostgrestClient<TypedDatabase> = new PostgrestClient(api.url, { headers: api.headers });

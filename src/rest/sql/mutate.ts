@@ -64,8 +64,12 @@ function onConflict(plan: Extract<MutatePlan, { kind: 'insert' }>): Fragment {
   const target = join(key.map(identifier), ', ');
   if (resolution === 'ignore-duplicates' || plan.columns.length === 0)
     return fragment` on conflict (${target}) do nothing`;
+  // What the rows are equal in need not be written again: nobody has to be granted update of a key for it.
+  const others = plan.columns.filter(({ name }) => !key.includes(name));
   const assignments = join(
-    plan.columns.map(({ name }) => fragment`${identifier(name)} = excluded.${identifier(name)}`),
+    (others.length > 0 ? others : plan.columns).map(
+      ({ name }) => fragment`${identifier(name)} = excluded.${identifier(name)}`,
+    ),
     ', ',
   );
   return fragment` on conflict (${target}) do update set ${assignments} where ${countUpdated}`;

@@ -29,6 +29,7 @@ describe.each(apiTargets)('the OpenAPI document on the %s database', (_kind, ope
         language sql immutable as 'select sum(n) from unnest(numbers) n';
       create function app_public.shout(text) returns text language sql volatile as 'select upper($1)';
       create function app_public.hidden() returns text language sql as $$select 'x'$$;
+      revoke execute on function app_public.hidden() from public;
       grant execute on function app_public.sum_of(integer[]), app_public.shout(text) to public;`);
     app = await startApp(target.database);
   }, 60_000);
@@ -87,6 +88,7 @@ describe.each(apiTargets)('the OpenAPI document on the %s database', (_kind, ope
     });
     expect(components.schemas['tasks']?.properties['agent_id']).toEqual({
       type: ['string', 'null'],
+      maxLength: 50,
       description: 'Who does it; null: nobody yet, or the agent was removed.',
     });
     expect(paths['/odd%20%22n%C3%A4me%22%20%7Bx%7D']?.['get']).toMatchObject({
