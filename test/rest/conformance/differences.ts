@@ -26,10 +26,11 @@ export function differences(expected: Expectation, answer: Answer): string[] {
   return found;
 }
 
-function impliedHeaders({ headers, body }: Expectation): (readonly [string, TextMatcher])[] {
+function impliedHeaders({ headers, absentHeaders, body }: Expectation): (readonly [string, TextMatcher])[] {
   if (body.kind !== 'json') return [];
   const implied: (readonly [string, TextMatcher])[] = [];
-  const named = (wanted: string) => headers.some(([name]) => name.toLowerCase() === wanted);
+  const named = (wanted: string) =>
+    [...headers.map(([name]) => name), ...absentHeaders].some((name) => name.toLowerCase() === wanted);
   if (!named('content-type'))
     implied.push(['content-type', { kind: 'exactly', text: 'application/json; charset=utf-8' }]);
   const { value } = body;
