@@ -123,7 +123,7 @@ export interface OrderTerm {
   readonly nulls: OrderNulls | null;
 }
 
-/** Rows asked for. `limit` null: all of them. Both are whole numbers from 0. */
+/** Rows asked for. `limit` null: all of them. Both are whole numbers; of an embedded level they may be negative, which Postgres refuses. */
 export interface RowRange {
   readonly offset: number;
   readonly limit: number | null;
@@ -142,7 +142,7 @@ export interface Query {
   readonly filters: readonly AtPath<Filter>[];
   readonly logic: readonly AtPath<LogicTree>[];
   readonly order: readonly AtPath<readonly OrderTerm[]>[];
-  /** Of embedded levels, and of the top level when its path is empty. */
+  /** Of embedded levels; the top level's is `ApiRequest.topRange`. A negative number is left for Postgres to refuse. */
   readonly ranges: readonly AtPath<RowRange>[];
   /** `columns=`; null: not given. */
   readonly columns: readonly string[] | null;

@@ -96,10 +96,10 @@ export function range({ limit, offset }: RowRange): Fragment {
   return fragment`${limitTo(limit)}${offset === 0 ? nothing : fragment` offset ${parameter(String(offset))}`}`;
 }
 
-/** ` limit n`; nothing for all rows. */
+/** ` limit n`; nothing for all rows. A negative one, which embeds may ask for, is Postgres' to refuse. */
 export function limitTo(limit: number | null): Fragment {
   if (limit === null) return nothing;
-  if (!Number.isInteger(limit) || limit < 0) throw new Error(`not a limit: ${limit}`);
+  if (!Number.isInteger(limit)) throw new Error(`not a limit: ${limit}`);
   return verbatim(` limit ${BigInt(limit)}`);
 }
 
