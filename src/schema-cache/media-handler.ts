@@ -9,9 +9,15 @@ export type MediaHandler =
   | { readonly kind: 'geojson' }
   /**
    * An aggregate over a relation's rows (`target`), or over anything (`target` null). Or a function's own result:
-   * `target` is the function, and `function` the domain, whose name casts the result.
+   * `target` is the function, and `function` the domain, whose name casts the result. `bytes`: the domain is one over
+   * bytea; the values of all others are shown as text.
    */
-  | { readonly kind: 'custom'; readonly function: QualifiedName; readonly target: QualifiedName | null }
+  | {
+      readonly kind: 'custom';
+      readonly function: QualifiedName;
+      readonly target: QualifiedName | null;
+      readonly bytes: boolean;
+    }
   /** No body is asked for. */
   | { readonly kind: 'none' };
 

@@ -207,13 +207,19 @@ describeOnBoth('a snapshot of the catalog', (target) => {
   test('media handlers are aggregates over rows and functions, beside the built-in ones', () => {
     const handler = (schema: string | null, name: string | null, type: string) =>
       cache.mediaHandlers.get(mediaHandlerKey(schema === null ? null : { schema, name: name! }, type));
-    const custom = (functionSchema: string, name: string, of: readonly [string, string] | null) => ({
+    const custom = (
+      functionSchema: string,
+      name: string,
+      of: readonly [string, string] | null,
+      bytes = false,
+    ) => ({
       kind: 'custom',
       function: { schema: functionSchema, name },
       target: of && { schema: of[0], name: of[1] },
+      bytes,
     });
     expect(handler('api', 'children', 'application/x-one')).toEqual({
-      handler: custom('api', 'one_agg', ['api', 'children']),
+      handler: custom('api', 'one_agg', ['api', 'children'], true),
       mediaType: 'application/x-one',
     });
     expect(handler(null, null, 'text/csv')).toEqual({

@@ -42,8 +42,9 @@ export function body(handler: MediaHandler, rows: AnswerRows): Fragment {
           : handler.target === null
             ? row
             : fragment`(${row})::${qualified(handler.target)}`;
-      // With '' behind, json and xml become text, byte for byte; bytea stays what it is.
-      return fragment`(${qualified(handler.function)}(${argument}) || '')`;
+      const made = fragment`${qualified(handler.function)}(${argument})`;
+      // As the type writes itself, for any type: a cast of xml to text would not drop an empty first line.
+      return handler.bytes ? made : fragment`concat(${made})`;
     }
     case 'none':
       return verbatim('null::text');

@@ -17,7 +17,7 @@ export function buildMediaHandlers(rows: readonly MediaHandlerRow[]): Map<string
     const target = row.any_target ? null : { schema: row.target_schema, name: row.target_name };
     const mediaType = row.media_type.toLowerCase();
     handlers.set(mediaHandlerKey(target, mediaType), {
-      handler: { kind: 'custom', function: { schema: row.schema, name: row.name }, target },
+      handler: { kind: 'custom', function: { schema: row.schema, name: row.name }, target, bytes: row.bytes },
       mediaType: mediaType === '*/*' ? 'application/octet-stream' : mediaType,
     });
   }

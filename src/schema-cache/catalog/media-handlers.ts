@@ -1,4 +1,5 @@
 import type { Statement } from '../../db/statement.ts';
+import { domainBases } from './domains.ts';
 
 /** A function that makes a domain whose name is a media type. */
 export interface MediaHandlerRow {
@@ -11,20 +12,24 @@ export interface MediaHandlerRow {
   readonly any_target: boolean;
   /** The domain's name. */
   readonly media_type: string;
+  /** It is one over bytea. */
+  readonly bytes: boolean;
 }
 
 /** Gives `MediaHandlerRow`s of the exposed schemas (PostgREST, Media Type Handlers). */
 export function mediaHandlersStatement(schemas: readonly string[]): Statement {
   return {
     text: `
-      with media_types as (
-        select t.oid, n.nspname as schema, t.typname as name
+      with recursive ${domainBases},
+      media_types as (
+        select t.oid, n.nspname as schema, t.typname as name, b.base = 'bytea'::regtype as bytes
         from pg_type t
+        join domain_bases b on b.oid = t.oid
         join pg_namespace n on n.oid = t.typnamespace
         where t.typtype = 'd' and (t.typname = '*/*' or t.typname ~* '^[a-z0-9.-]+/[a-z0-9.+-]+$')
       )
       select n.nspname as schema, p.proname as name, an.nspname as target_schema, a.typname as target_name,
-             a.oid = 'anyelement'::regtype as any_target, m.name as media_type
+             a.oid = 'anyelement'::regtype as any_target, m.name as media_type, m.bytes
       from media_types m
       join pg_proc p on p.prorettype = m.oid and p.prokind = 'a' and p.pronargs = 1
       join pg_namespace n on n.oid = p.pronamespace and n.nspname = any ($1::text[])
@@ -33,7 +38,7 @@ export function mediaHandlersStatement(schemas: readonly string[]): Statement {
       where a.oid = 'anyelement'::regtype
         or exists (select from pg_class c where c.oid = a.typrelid and c.relkind in ('r', 'p', 'v', 'm', 'f'))
       union all
-      select m.schema, m.name, n.nspname, p.proname, false, m.name
+      select m.schema, m.name, n.nspname, p.proname, false, m.name, m.bytes
       from media_types m
       join pg_proc p on p.prorettype = m.oid and p.prokind = 'f' and not p.proretset
       join pg_namespace n on n.oid = p.pronamespace and n.nspname = any ($1::text[])`,

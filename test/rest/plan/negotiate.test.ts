@@ -7,7 +7,12 @@ import { call, embed, get, plain, planOf, refusalOf, request, select, write } fr
 
 function custom(name: string, target: string | null, mediaType: string): ResolvedMediaHandler {
   return {
-    handler: { kind: 'custom', function: api(name), target: target === null ? null : api(target) },
+    handler: {
+      kind: 'custom',
+      function: api(name),
+      target: target === null ? null : api(target),
+      bytes: false,
+    },
     mediaType,
   };
 }
@@ -44,7 +49,7 @@ describe('the media type of an answer', () => {
   test('is made by the relation itself before all others, and by its own for any type before that', () => {
     expect(contentOf('maps', [plain('text/csv')]).handler).toMatchObject({ function: api('maps_csv') });
     expect(contentOf('films', [plain('text/csv')])).toEqual({
-      handler: { kind: 'custom', function: api('any_film'), target: api('films') },
+      handler: { kind: 'custom', function: api('any_film'), target: api('films'), bytes: false },
       mediaType: plain('application/octet-stream'),
     });
   });
