@@ -11,3 +11,35 @@ revoke all on database ":DATABASE_NAME" from public;
 -- The migrations' schemas, and graphile-worker's.
 grant create on database ":DATABASE_NAME" to :OWNER, :WORKER;
 grant connect on database ":DATABASE_NAME" to :OWNER, :ANALYST, :OPERATOR, :WORKER;
+
+-- Every process that serves this database keeps a snapshot of its catalog, and hears here that it is out of date. Only a
+-- superuser can make event triggers; without this one the processes look by themselves every few seconds.
+create or replace function public.tg__notify_catalog_change() returns event_trigger
+  language plpgsql
+  set search_path = ''
+as $$
+begin
+  -- What changes no name, type or right, and what only one session sees.
+  if TG_TAG in ('CREATE INDEX', 'DROP INDEX', 'ALTER INDEX', 'REINDEX', 'CREATE STATISTICS', 'REFRESH MATERIALIZED VIEW') then
+    return;
+  end if;
+  if not exists (select from pg_event_trigger_ddl_commands() c)
+    or exists (select from pg_event_trigger_ddl_commands() c where c.schema_name is distinct from 'pg_temp')
+  then
+    perform pg_notify('pgrst', 'reload schema');
+  end if;
+end
+$$;
+comment on function public.tg__notify_catalog_change() is 'Tells the processes that serve this database to read its catalog anew.';
+revoke all on function public.tg__notify_catalog_change() from public;
+
+do $$
+begin
+  if not exists (select from pg_event_trigger t where t.evtname = '_500_notify_catalog_change') then
+    create event trigger _500_notify_catalog_change on ddl_command_end execute function public.tg__notify_catalog_change();
+  end if;
+exception
+  when insufficient_privilege then
+    raise notice 'no event trigger: the administrator is no superuser';
+end
+$$;

@@ -68,7 +68,8 @@ const fingerprintText = `
     select 'comment', hash_record_extended((d.objoid, d.objsubid, d.xmin), 0)
     from pg_catalog.pg_description d where d.objoid >= 16384
     union all
-    select 'schema', hash_record_extended((n.oid, n.nspname), 0) from pg_catalog.pg_namespace n
+    select 'schema', hash_record_extended((n.oid, n.nspname), 0)
+    from pg_catalog.pg_namespace n where n.nspname !~ '^pg_(toast_)?temp_'
     union all
     select 'role setting', hash_record_extended((s.setdatabase, s.setrole, s.xmin), 0)
     from pg_catalog.pg_db_role_setting s

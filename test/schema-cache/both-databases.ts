@@ -12,44 +12,46 @@ import { noServer, readyServer } from '../support/server.ts';
 
 /** An empty database of a test group's own. */
 export interface Target {
-  readonly kind: Database['kind'];
-  /** Of a superuser. */
+  /** Of a superuser, like `database`. */
+  readonly url: string;
   readonly database: Database;
   /** Runs statements, several if need be, as a superuser. */
   run(text: string): Promise<void>;
 }
 
+/** For hooks and tests, not while tests are being collected; `kind` is known then, too. */
+export type GetTarget = () => Target;
+type Tests = (target: GetTarget, kind: Database['kind']) => void;
+
 /** Describes the same on an empty database of the run's server and on an empty embedded one. */
-export function describeOnBoth(name: string, tests: (target: () => Target) => void): void {
+export function describeOnBoth(name: string, tests: Tests): void {
   describe.skipIf(noServer)(`${name}, on a server`, () => {
-    withTarget(async () => {
+    withTarget('server', tests, async () => {
       const fresh = await freshDatabase(readyServer().adminUrl);
-      return { kind: 'server', url: fresh.url, drop: () => fresh.drop() };
-    }, tests);
+      return { url: fresh.url, drop: () => fresh.drop() };
+    });
   });
   describe(`${name}, embedded`, () => {
-    withTarget(async () => {
+    withTarget('embedded', tests, async () => {
       const directory = await mkdtemp(join(tmpdir(), 'lightning-'));
       const embedded = await startEmbedded({ dataDirectory: directory, storage: 'memory' });
       return {
-        kind: 'embedded',
         url: embedded.connectionString,
         drop: async () => {
           await embedded.close();
           await rm(directory, { recursive: true, force: true });
         },
       };
-    }, tests);
+    });
   });
 }
 
 interface Place {
-  readonly kind: Database['kind'];
   readonly url: string;
   drop(): Promise<void>;
 }
 
-function withTarget(make: () => Promise<Place>, tests: (target: () => Target) => void): void {
+function withTarget(kind: Database['kind'], tests: Tests, make: () => Promise<Place>): void {
   let place: Place;
   let target: Target;
   let admin: Client;
@@ -59,8 +61,8 @@ function withTarget(make: () => Promise<Place>, tests: (target: () => Target) =>
     admin = new Client({ connectionString: place.url });
     await admin.connect();
     target = {
-      kind: place.kind,
-      database: new PostgresDatabase(place.kind, poolOptions(place.url, {}), () => {}),
+      url: place.url,
+      database: new PostgresDatabase(kind, poolOptions(place.url, {}), () => {}),
       run: async (text) => void (await admin.query(text)),
     };
   });
@@ -70,5 +72,5 @@ function withTarget(make: () => Promise<Place>, tests: (target: () => Target) =>
     await place?.drop();
   });
 
-  tests(() => target);
+  tests(() => target, kind);
 }
