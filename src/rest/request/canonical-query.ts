@@ -24,8 +24,6 @@ export function canonicalPairs(pairs: readonly QueryPair[]): string {
 
 /** Each byte of the UTF-8 as a character of its own, which is what PostgREST's header shows of text beyond ASCII. */
 function encodeBytes(text: string): string {
-  for (let index = 0; index < text.length; index++) {
-    if (text.charCodeAt(index) > 0x7f) return encodeQueryText(Buffer.from(text, 'utf8').toString('latin1'));
-  }
-  return encodeQueryText(text);
+  if (/^[\0-\x7f]*$/.test(text)) return encodeQueryText(text);
+  return encodeQueryText(Buffer.from(text, 'utf8').toString('latin1'));
 }

@@ -3,13 +3,18 @@ import { CsvError, parse } from 'csv-parse/sync';
 import { RestError } from '../errors.ts';
 import type { Payload } from './query.ts';
 
+const lineFeed = 0x0a;
+
 /**
  * The JSON of a CSV body with a header line: an array of objects of text, or null where the field is `NULL`. Empty lines
- * do not count, fields beyond the header's are dropped. Throws PGRST102 when the lines' lengths differ.
+ * do not count, fields beyond the header's are dropped. Throws PGRST102 for a
+ * header that no line end follows, for misplaced quotes, and when the lines' lengths differ.
  */
 export function csvPayload(body: Buffer): Extract<Payload, { kind: 'json' }> {
   const [header, ...rows] = records(body);
-  if (header === undefined) throw new RestError('PGRST102', 'parse error (not enough input) at ""');
+  if (header === undefined || (rows.length === 0 && body.at(-1) !== lineFeed)) {
+    throw new RestError('PGRST102', 'parse error (not enough input) at ""');
+  }
   const lines = rows.filter((row) => row.length !== 1 || row[0] !== '');
   const [firstLine] = lines;
   if (firstLine === undefined) return { kind: 'json', text: '[]', keys: [] };

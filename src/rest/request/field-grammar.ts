@@ -1,6 +1,7 @@
 import type { Parser } from './parser.ts';
 import {
   as,
+  asciiClass,
   attempt,
   first,
   char,
@@ -47,8 +48,14 @@ export const quotedValue: Parser<string> = map(
   ([, parts]) => parts.join(''),
 );
 
+const letter = /^\p{L}$/u;
+const identifierCharacter = asciiClass(
+  (code) => /[A-Za-z0-9_ $]/.test(String.fromCharCode(code)),
+  (code) => letter.test(String.fromCodePoint(code)),
+);
+
 /** Letters of any script, digits, `_`, `$` and blanks; the blanks around it do not belong to it. */
-export const identifier: Parser<string> = map(run1(isIdentifierCharacter, ['letter', 'digit']), (name) =>
+export const identifier: Parser<string> = map(run1(identifierCharacter, ['letter', 'digit']), (name) =>
   name.trim(),
 );
 
@@ -118,21 +125,6 @@ function joinedByDashes(name: Parser<string>): Parser<string> {
   const dash = attempt(sequence(char('-'), notFollowedBy(char('>'))));
   return map(separated1(name, dash), (names) => names.join('-'));
 }
-
-function isIdentifierCharacter(code: number): boolean {
-  if (code < 0x80) {
-    return (
-      (code >= 0x61 && code <= 0x7a) ||
-      (code >= 0x41 && code <= 0x5a) ||
-      isDigit(code) ||
-      code === 0x5f ||
-      code === 0x20 ||
-      code === 0x24
-    );
-  }
-  return letter.test(String.fromCodePoint(code));
-}
-const letter = /^\p{L}$/u;
 
 function isDigit(code: number): boolean {
   return code >= 0x30 && code <= 0x39;

@@ -11,9 +11,11 @@ import {
   nested,
   separated1,
   sequence,
+  shortcut,
   spaced,
   word,
 } from './parser.ts';
+import { comparison, isComparison } from './plain-filter.ts';
 import type { Filter, LogicTree } from './query.ts';
 
 // `and(...)` and `or(...)` (PostgREST, Tables and Views, Logical operators).
@@ -44,8 +46,19 @@ const condition: Parser<LogicTree> = map(
   ([of, , expression]): LogicTree => ({ kind: 'leaf', leaf: { field: of, expression } satisfies Filter }),
 );
 
+/** A comparison whose value is neither quoted nor an array. */
+const plainCondition = /([A-Za-z0-9_]+)\.(not\.)?(eq|neq|gte|gt|lte|lt)\.((?!["{])[^,)]*)(?=[,)])/y;
+
 /** A condition, or a group of them. */
-export const logicTree: Parser<LogicTree> = choice(
-  attempt(condition),
-  logicGroup(() => logicTree),
+export const logicTree: Parser<LogicTree> = shortcut<LogicTree>(
+  plainCondition,
+  ([, name = '', negated, operatorName, value = '']) => ({
+    kind: 'leaf',
+    // The expression lets no other operator through.
+    leaf: comparison(name, isComparison(operatorName) ? operatorName : 'eq', value, negated !== undefined),
+  }),
+  choice(
+    attempt(condition),
+    logicGroup(() => logicTree),
+  ),
 );

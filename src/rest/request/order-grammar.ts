@@ -13,6 +13,7 @@ import {
   optional,
   separated1,
   sequence,
+  shortcut,
   spaced,
   second,
   word,
@@ -51,8 +52,19 @@ const columnTerm: Parser<OrderTerm> = map(sequence(field, direction, nullsToEnd)
   nulls: nullsWay,
 }));
 
+const plainTerm = /([A-Za-z0-9_]+)(?:\.(asc|desc))?(?:\.(nullsfirst|nullslast))?(?=,|$)/y;
+
 /** The terms of `order=`, one at least. */
 export const orderTerms: Parser<readonly OrderTerm[]> = separated1(
-  spaced(choice(attempt(relationTerm), columnTerm)),
+  shortcut<OrderTerm>(
+    plainTerm,
+    ([, name, way, nullsWay]) => ({
+      relation: null,
+      field: { name: name ?? '', jsonPath: [] },
+      direction: way === 'asc' || way === 'desc' ? way : null,
+      nulls: nullsWay === 'nullsfirst' || nullsWay === 'nullslast' ? nullsWay : null,
+    }),
+    spaced(choice(attempt(relationTerm), columnTerm)),
+  ),
   char(','),
 );

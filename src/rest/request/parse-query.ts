@@ -5,7 +5,7 @@ import { logicTree } from './logic-grammar.ts';
 import { operatorExpression, wholeValue } from './operator-grammar.ts';
 import { orderTerms } from './order-grammar.ts';
 import { choice, parse, parseOrNothing, parseShown, pure } from './parser.ts';
-import { filterOf, plainFilter, reservedNames } from './plain-filter.ts';
+import { comparison, plainFilter, reservedNames } from './plain-filter.ts';
 import type {
   AtPath,
   Distinct,
@@ -138,7 +138,7 @@ function parseFilters(given: readonly GivenPair[], use: QueryUse): Filters {
     if (plain !== null) {
       const placeholder = plainCount++;
       const plainValue = use.placeholders ? { placeholder } : value.slice(plain.operator.length + 1);
-      filters.push({ path: [], value: filterOf(plain, plainValue) });
+      filters.push({ path: [], value: comparison(plain.name, plain.operator, plainValue) });
       names.push(name);
       continue;
     }

@@ -59,43 +59,80 @@ export function parseOrNothing<T>(parser: Parser<T>, text: string): T | undefine
 
 // One character, or a run of them
 
-/** One character that passes; `expected` is what errors name. */
-export function character(test: (code: number) => boolean, expected: readonly string[] = []): Parser<string> {
+/** Characters, by their code points. */
+export type CharacterClass = (code: number) => boolean;
+
+/** One character of a class; `expected` is what errors name. */
+export function character(test: CharacterClass, expected: readonly string[] = []): Parser<string> {
   return (input) => {
     const code = input.text.codePointAt(input.at);
     if (code === undefined || !test(code))
       return input.stop(unexpectedAt(input.at, input.at, expected), false);
-    input.at += width(code);
+    input.at += code > 0xffff ? 2 : 1;
     input.failure = null;
     return String.fromCodePoint(code);
   };
 }
 
+/** One ASCII character. */
 export function char(wanted: string): Parser<string> {
-  const code = wanted.codePointAt(0);
-  return character((other) => other === code, [shown(wanted)]);
-}
-
-/** The longest run of characters that pass, perhaps none. */
-export function run(test: (code: number) => boolean, expected: readonly string[] = []): Parser<string> {
+  const code = wanted.charCodeAt(0);
+  const expected = [shown(wanted)];
   return (input) => {
-    const start = input.at;
-    let code = input.text.codePointAt(input.at);
-    while (code !== undefined && test(code)) {
-      input.at += width(code);
-      code = input.text.codePointAt(input.at);
-    }
-    input.failure = unexpectedAt(input.at, input.at, expected);
-    return input.text.slice(start, input.at);
+    if (input.text.charCodeAt(input.at) !== code)
+      return input.stop(unexpectedAt(input.at, input.at, expected), false);
+    input.at++;
+    input.failure = null;
+    return wanted;
   };
 }
 
-/** The longest run of characters that pass, one at least. */
-export function run1(test: (code: number) => boolean, expected: readonly string[] = []): Parser<string> {
+/** The longest run of characters of a class, perhaps none. */
+export function run(test: CharacterClass, expected: readonly string[] = []): Parser<string> {
+  return (input) => {
+    const { text, at } = input;
+    const stop = endOfRun(text, at, test);
+    input.at = stop;
+    input.failure = unexpectedAt(stop, stop, expected);
+    return text.slice(at, stop);
+  };
+}
+
+/** The longest run of characters of a class, one at least. */
+export function run1(test: CharacterClass, expected: readonly string[] = []): Parser<string> {
   const any = run(test, expected);
   return (input) => {
     const text = any(input);
     return text === '' ? input.stop(input.failure, false) : text;
+  };
+}
+
+function endOfRun(text: string, start: number, test: CharacterClass): number {
+  let at = start;
+  while (at < text.length) {
+    const code = text.codePointAt(at) ?? 0;
+    if (!test(code)) return at;
+    at += code > 0xffff ? 2 : 1;
+  }
+  return at;
+}
+
+/**
+ * What a sticky expression matches, and only where it does not match, what `parser` reads. For the usual case of a grammar:
+ * the expression must look ahead to something that is read next in any case, so that no error depends on the way taken.
+ */
+export function shortcut<T>(
+  usual: RegExp,
+  value: (match: RegExpExecArray) => T,
+  parser: Parser<T>,
+): Parser<T> {
+  return (input) => {
+    usual.lastIndex = input.at;
+    const match = usual.exec(input.text);
+    if (match === null) return parser(input);
+    input.at += match[0].length;
+    input.failure = null;
+    return value(match);
   };
 }
 
@@ -338,12 +375,16 @@ export function bracketed<T>(parser: Parser<T>): Parser<T> {
   return map(sequence(char('('), parser, char(')')), ([, value]) => value);
 }
 
-/** The character codes of a text, as a test for not being one of them. */
-export function noneOf(characters: string): (code: number) => boolean {
-  const codes = new Set(Array.from(characters, (each) => each.codePointAt(0)));
-  return (code) => !codes.has(code);
+/** Every character but these, which are ASCII. */
+export function noneOf(characters: string): CharacterClass {
+  return asciiClass(
+    (code) => !characters.includes(String.fromCharCode(code)),
+    () => true,
+  );
 }
 
-function width(code: number): 1 | 2 {
-  return code > 0xffff ? 2 : 1;
+/** The characters that pass: a table of the ASCII ones, which are nearly all there are, and a test of the others. */
+export function asciiClass(ascii: CharacterClass, others: CharacterClass): CharacterClass {
+  const table = Uint8Array.from({ length: 0x80 }, (_, code) => (ascii(code) ? 1 : 0));
+  return (code) => (code < 0x80 ? table[code] === 1 : others(code));
 }

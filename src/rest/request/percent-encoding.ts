@@ -32,16 +32,31 @@ export function decodeHeader(value: string): string {
 
 /** Everything but ASCII letters, digits and `-_.~` escaped. */
 export function encodeQueryText(text: string): string {
-  return encodeURIComponent(text).replace(/[!'()*]/g, (character) => escapes[character] ?? character);
+  let result = '';
+  let from = 0;
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (code > 0x7f) return escapeBytes(Buffer.from(text, 'utf8'));
+    const escape = escapes[code];
+    if (escape === undefined) continue;
+    result += text.slice(from, index) + escape;
+    from = index + 1;
+  }
+  return from === 0 ? text : result + text.slice(from);
 }
 
-const escapes: Readonly<Record<string, string>> = {
-  '!': '%21',
-  "'": '%27',
-  '(': '%28',
-  ')': '%29',
-  '*': '%2A',
-};
+function escapeBytes(bytes: Buffer): string {
+  let result = '';
+  for (const byte of bytes) result += escapes[byte] ?? String.fromCharCode(byte);
+  return result;
+}
+
+/** By byte; undefined for those that stand for themselves. */
+const escapes: readonly (string | undefined)[] = Array.from({ length: 0x100 }, (_, byte) =>
+  /[-\w.~]/.test(String.fromCharCode(byte))
+    ? undefined
+    : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`,
+);
 
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 

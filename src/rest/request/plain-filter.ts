@@ -3,10 +3,13 @@ import type { FilterValue, Filter, Operation } from './query.ts';
 // `name=op.value` with an unquoted ASCII name and a comparison: nearly all filters there are. They are recognised without
 // the grammar, and they are what requests of one shape may differ in.
 
+/** The operators of plain filters. */
+export type Comparison = 'eq' | 'neq' | 'gt' | 'gte' | 'lt' | 'lte';
+
 /** A plain filter, found in a parameter as it came. */
 export interface PlainFilter {
   readonly name: string;
-  readonly operator: 'eq' | 'neq' | 'gt' | 'gte' | 'lt' | 'lte';
+  readonly operator: Comparison;
   /** Where the value begins in the parameter. */
   readonly valueAt: number;
 }
@@ -23,18 +26,18 @@ export function plainFilter(raw: string): PlainFilter | null {
   const dot = raw.indexOf('.', equals + 2);
   if (dot === -1 || dot > equals + 4) return null;
   const operator = raw.slice(equals + 1, dot);
-  if (!isPlainOperator(operator)) return null;
+  if (!isComparison(operator)) return null;
   const name = raw.slice(0, equals);
   return reservedNames.has(name) ? null : { name, operator, valueAt: dot + 1 };
 }
 
-/** The filter with its value, or with what stands for it. */
-export function filterOf({ name, operator }: PlainFilter, value: FilterValue): Filter {
+/** The comparison of a column with a value, or with what stands for it. */
+export function comparison(name: string, operator: Comparison, value: FilterValue, negated = false): Filter {
   const operation: Operation =
     operator === 'neq'
       ? { kind: 'simple', operator, value }
       : { kind: 'quantified', operator, quantifier: null, value };
-  return { field: { name, jsonPath: [] }, expression: { negated: false, operation } };
+  return { field: { name, jsonPath: [] }, expression: { negated, operation } };
 }
 
 /** Parameters that are never filters at the top level, and those of embedded levels by the last name of their path. */
@@ -49,7 +52,8 @@ export const reservedNames: ReadonlySet<string> = new Set([
   'or',
 ]);
 
-function isPlainOperator(text: string): text is PlainFilter['operator'] {
+/** Whether a text is one of the operators. */
+export function isComparison(text: string | undefined): text is Comparison {
   return (
     text === 'eq' || text === 'neq' || text === 'gt' || text === 'gte' || text === 'lt' || text === 'lte'
   );

@@ -14,6 +14,7 @@ import {
   optional,
   separated,
   sequence,
+  shortcut,
   spaced,
   second,
   word,
@@ -57,6 +58,12 @@ const column: Parser<SelectField> = map(
 
 const selectColumn: Parser<SelectItem> = spaced(choice(attempt(everything), attempt(countOfRows), column));
 
+/** A name or a star by itself. */
+const plainColumn = /(?:[A-Za-z0-9_]+|\*)(?=[,)])/y;
+
+/** `alias:relation!inner`, with what its bracket begins. `count()` is the aggregate. */
+const plainRelation = /(?:([A-Za-z0-9_]+):)?(?!count\()([A-Za-z0-9_]+)(?:!(inner|left))?(?=\()/y;
+
 type EmbedParameter = { readonly join: JoinType } | { readonly hint: string };
 
 const embedParameter: Parser<EmbedParameter> = second(
@@ -80,6 +87,8 @@ const embedParameters = map(sequence(optional(embedParameter), optional(embedPar
   return { hint, join };
 });
 
+type RelationHead = Pick<SelectRelation, 'relation' | 'alias' | 'hint' | 'join'>;
+
 const opening = attempt(lookAhead(word('(')));
 
 const spreadHead = spaced(
@@ -90,30 +99,40 @@ const spreadHead = spaced(
   })),
 );
 
-const relationHead = spaced(
-  map(
-    // `count()` is the aggregate.
-    sequence(
-      alias,
-      only(fieldName, (name) => name !== 'count'),
-      embedParameters,
-      opening,
+const relationHead = shortcut<RelationHead>(
+  plainRelation,
+  ([, name, relation, join]) => ({
+    relation: relation ?? '',
+    alias: name ?? null,
+    hint: null,
+    join: join === 'inner' || join === 'left' ? join : null,
+  }),
+  spaced(
+    map(
+      sequence(
+        alias,
+        only(fieldName, (name) => name !== 'count'),
+        embedParameters,
+        opening,
+      ),
+      ([name, relation, parameters]) => ({ relation, alias: name, ...parameters }),
     ),
-    ([name, relation, parameters]) => ({ relation, alias: name, ...parameters }),
   ),
+);
+
+const item: Parser<SelectItem> = choice(
+  map(sequence(attempt(spreadHead), bracketed(nested(() => selectItems))), ([head, select]) =>
+    selectRelation({ ...head, spread: true, select }),
+  ),
+  map(sequence(attempt(relationHead), bracketed(nested(() => selectItems))), ([head, select]) =>
+    selectRelation({ ...head, spread: false, select }),
+  ),
+  selectColumn,
 );
 
 /** The items of `select=`; an empty text has none. */
 export const selectItems: Parser<readonly SelectItem[]> = separated(
-  choice(
-    map(sequence(attempt(spreadHead), bracketed(nested(() => selectItems))), ([head, select]) =>
-      selectRelation({ ...head, spread: true, select }),
-    ),
-    map(sequence(attempt(relationHead), bracketed(nested(() => selectItems))), ([head, select]) =>
-      selectRelation({ ...head, spread: false, select }),
-    ),
-    selectColumn,
-  ),
+  shortcut<SelectItem>(plainColumn, ([name]) => selectField({ field: { name, jsonPath: [] } }), item),
   spaced(char(',')),
 );
 
