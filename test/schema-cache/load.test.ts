@@ -22,7 +22,7 @@ describeOnBoth('a snapshot of the catalog', (target) => {
   describe('relations', () => {
     test('are those of the exposed schemas, partitions and temporary ones excepted', () => {
       const names =
-        'children children_view computed counted events grouped joined key_twice loosely_tagged notes of_secret ' +
+        'children children_view computed counted events grouped joined key_twice loop_a loop_b loosely_tagged notes of_secret ' +
         'over_hidden over_path parents remote ruled tagged tagged_view tags twins types united without_key';
       expect([...cache.tables.values()].map(({ schema, name }) => `${schema}.${name}`).toSorted()).toEqual(
         [

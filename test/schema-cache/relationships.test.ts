@@ -120,6 +120,7 @@ describeOnBoth('relationships of a snapshot', (target) => {
       expect(table('united').primaryKey).toEqual([]);
       expect(between('united', 'parents')).toEqual([]);
       expect(table('computed').primaryKey).toEqual([]);
+      expect(table('loop_a').primaryKey).toEqual([]);
     });
 
     test('are told from rules of theirs that write', () => {
