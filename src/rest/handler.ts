@@ -12,10 +12,9 @@ import { legacyWarning } from './legacy-warning.ts';
 import { describe } from './openapi/describe.ts';
 import { referenceAsset, referencePrefix } from './openapi/reference-page.ts';
 import type { RestOptions } from './options.ts';
-import { planRequest } from './plan/plan-request.ts';
+import { PlanCache } from './plan-cache.ts';
 import type { CallAction, MutateAction, ReadAction } from './plan/plan.ts';
 import { rawRequestOf } from './raw-request-of.ts';
-import { parseRequest } from './request/parse-request.ts';
 import type { IdentifyRequester, Requester } from './requester.ts';
 import { answer, answerOptions } from './response/answer.ts';
 import { databaseError } from './response/database-error.ts';
@@ -23,7 +22,6 @@ import { errorResponse } from './response/error-response.ts';
 import { refusedWrite } from './response/refused-write.ts';
 import type { Header, RestResponse } from './response/rest-response.ts';
 import { send } from './send.ts';
-import { requestStatements } from './sql/print-plan.ts';
 import { preRequestStatement, requestSettings } from './sql/settings.ts';
 import { Stopwatch } from './stopwatch.ts';
 import { transactionMode } from './transaction-mode.ts';
@@ -63,14 +61,16 @@ export type RestHandler = (request: IncomingMessage, response: ServerResponse, t
 
 /** The one impure part of the dialect: reads HTTP, runs the stages, sends what came of it. */
 export function makeRestHandler(dependencies: RestDependencies): RestHandler {
+  const plans = new PlanCache();
   return (request, response, target) => {
-    void new Exchange(dependencies, request, response).serve(target);
+    void new Exchange(dependencies, plans, request, response).serve(target);
   };
 }
 
 /** One request and its answer. */
 class Exchange {
   readonly #dependencies: RestDependencies;
+  readonly #plans: PlanCache;
   readonly #options: RestOptions;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
@@ -79,8 +79,14 @@ class Exchange {
   /** Null: not known yet. */
   #requester: Requester | null = null;
 
-  constructor(dependencies: RestDependencies, request: IncomingMessage, response: ServerResponse) {
+  constructor(
+    dependencies: RestDependencies,
+    plans: PlanCache,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ) {
     this.#dependencies = dependencies;
+    this.#plans = plans;
     this.#options = dependencies.options();
     this.#request = request;
     this.#response = response;
@@ -122,12 +128,7 @@ class Exchange {
 
     const cache = schemaCache();
     const raw = await rawRequestOf(this.#request, target, options.maxBodyBytes);
-    const request = parseRequest(raw, options);
-    stopwatch?.lap('parse');
-
-    const plan = planRequest(request, cache, options);
-    stopwatch?.lap('plan');
-
+    const { request, plan, statements } = this.#plans.plan(raw, cache, options, stopwatch);
     if (plan.kind === 'options') return finished(answerOptions(plan), stopwatch, null);
     const roleSettings = cache.roleSettings.get(requester.role);
     const planned = plan.kind === 'describe' ? null : plan;
@@ -159,16 +160,16 @@ class Exchange {
       return finished(reply, stopwatch, null);
     }
     const mode = transactionMode(plan, request, roleSettings, options);
-    const { main, explainCount } = requestStatements(plan, request, options);
+    if (statements === null) throw new Error(`a plan of kind ${plan.kind} has no statements`);
+    const { main, explainCount } = statements;
     if (this.#dependencies.logStatements) this.#logStatement(main);
-    const statements = [...preRequest(options), main, ...(explainCount ? [explainCount] : [])];
-    const results = await session.batch(statements, mode);
+    const before = preRequest(options);
+    const results = await session.batch([...before, main, ...(explainCount ? [explainCount] : [])], mode);
     stopwatch?.lap('transaction');
 
-    const mainAt = statements.indexOf(main);
     const outcome = {
-      main: results[mainAt]?.rows ?? [],
-      explainCount: explainCount ? (results[mainAt + 1]?.rows ?? null) : null,
+      main: results[before.length]?.rows ?? [],
+      explainCount: explainCount ? (results[before.length + 1]?.rows ?? null) : null,
     };
     const reply = answer(plan, request, outcome, options);
     return finished(reply, stopwatch, this.#warning(plan));
