@@ -55,7 +55,8 @@ export async function describe(
     headers: [
       ['Content-Type', 'application/openapi+json; charset=utf-8'],
       ...(request.negotiatedByProfile ? [['Content-Profile', action.schema] as const] : []),
-      ['Content-Length', String(Buffer.byteLength(body))],
+      // As of any HEAD (PostgREST, Observability, Content-Length Header).
+      ...(action.headersOnly ? [] : [['Content-Length', String(Buffer.byteLength(body))] as const]),
     ],
     body: action.headersOnly ? null : body,
   };

@@ -3,13 +3,16 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Client, escapeIdentifier, escapeLiteral } from 'pg';
+import { Client, DatabaseError, escapeIdentifier, escapeLiteral } from 'pg';
 import type { Database } from '../../../src/db/database.ts';
 import { startEmbedded } from '../../../src/db/embedded/embedded.ts';
 import { PostgresDatabase } from '../../../src/db/postgres.ts';
 import { freshDatabase } from '../../support/db.ts';
 import { poolOptions, serverDatabase } from '../../support/server-database.ts';
 import { readyServer } from '../../support/server.ts';
+
+/** As schema.sql makes them. */
+const roles = ['conf_anon', 'conf_member', 'conf_curator', 'conf_serial', 'conf Größe'];
 
 /** A database with the suite's schema and data. */
 export interface ConformanceDatabase {
@@ -42,7 +45,7 @@ export async function serverConformanceDatabase(): Promise<ConformanceDatabase> 
   const password = randomBytes(16).toString('hex');
   await asAdmin(adminUrl, [
     `create role ${escapeIdentifier(login)} login noinherit password ${escapeLiteral(password)}`,
-    `grant conf_anon, conf_member, conf_curator, conf_serial, "conf Größe" to ${escapeIdentifier(login)}`,
+    `grant ${roles.map(escapeIdentifier).join(', ')} to ${escapeIdentifier(login)}`,
   ]);
   const url = Object.assign(new URL(fresh.url), { username: login, password });
   const database = serverDatabase(url.href, { size: 2 });
@@ -52,8 +55,20 @@ export async function serverConformanceDatabase(): Promise<ConformanceDatabase> 
       await database.close();
       await fresh.drop();
       await asAdmin(adminUrl, [`drop role ${escapeIdentifier(login)}`]);
+      await dropRoles(adminUrl);
     },
   };
+}
+
+/** Roles belong to the whole server; another run may still need them. */
+async function dropRoles(adminUrl: string): Promise<void> {
+  for (const role of roles) {
+    try {
+      await asAdmin(adminUrl, [`drop role if exists ${escapeIdentifier(role)}`]);
+    } catch (error) {
+      if (!(error instanceof DatabaseError && error.code === '2BP01')) throw error;
+    }
+  }
 }
 
 async function loadSchema(connectionString: string): Promise<void> {

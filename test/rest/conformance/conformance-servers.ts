@@ -7,6 +7,8 @@ import type { Database } from '../../../src/db/database.ts';
 import type { LogEntry } from '../../../src/log.ts';
 import { makeRestHandler } from '../../../src/rest/handler.ts';
 import { loadSchemaCache } from '../../../src/schema-cache/load.ts';
+import type { SchemaCacheOptions } from '../../../src/schema-cache/load.ts';
+import type { SchemaCache } from '../../../src/schema-cache/schema-cache.ts';
 import { conformanceConfig } from './configuration.ts';
 
 /** A server for every set of options that cases want, on one database: started when it is first asked for. */
@@ -16,6 +18,8 @@ export class ConformanceServers {
   readonly logged: LogEntry[] = [];
   readonly #database: Database;
   readonly #servers = new Map<string, Promise<{ readonly url: string; readonly server: Server }>>();
+  /** No case changes the catalog: one snapshot does for all that read the same of it. */
+  readonly #caches = new Map<string, Promise<SchemaCache>>();
 
   constructor(database: Database) {
     this.#database = database;
@@ -41,7 +45,7 @@ export class ConformanceServers {
 
   async #start(options: ReadonlyMap<string, string>) {
     const { rest, identification } = conformanceConfig(options);
-    const cache = await loadSchemaCache(this.#database, rest);
+    const cache = await this.#schemaCache(rest);
     const handler = makeRestHandler({
       database: this.#database,
       schemaCache: () => cache,
@@ -58,5 +62,13 @@ export class ConformanceServers {
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, server };
+  }
+
+  #schemaCache({ schemas, extraSearchPath, hoistedSettings }: SchemaCacheOptions): Promise<SchemaCache> {
+    const wanted = { schemas, extraSearchPath, hoistedSettings };
+    const key = JSON.stringify(wanted);
+    let loading = this.#caches.get(key);
+    if (!loading) this.#caches.set(key, (loading = loadSchemaCache(this.#database, wanted)));
+    return loading;
   }
 }

@@ -47,7 +47,7 @@ function describeConformance(on: string, open: () => Promise<ConformanceDatabase
     beforeAll(async () => {
       target = await open();
       servers = new ConformanceServers(target.database);
-    });
+    }, 120_000);
     afterAll(async () => {
       await servers?.close();
       await target?.close();

@@ -76,7 +76,7 @@ function readCase(
   let caller: Caller = { kind: 'anonymous' };
   let start = 0;
   for (const { line } of lines) {
-    const option = /^with ([a-z-]+(?:\.[a-z.]+)?) = (.*)$/.exec(line);
+    const option = /^with ([a-z-]+(?:\.[a-z._]+)?) =(?: (.*))?$/.exec(line);
     const who = /^as (.+)$/.exec(line);
     if (option) options.set(option[1] ?? '', option[2] ?? '');
     else if (who) caller = readCaller(who[1] ?? '');
@@ -174,7 +174,7 @@ function readBody(page: string, lines: readonly Line[]): BodyMatcher {
 }
 
 function readPlace(place: string, line: string): [pointer: string, value: unknown] {
-  const found = /^(\S+) (?:(absent)|= (.+))$/.exec(line);
+  const found = /^(\/.*?) (?:(absent)|= (.+))$/.exec(line);
   if (!found) throw new Error(`${place}: not a place: ${line}`);
   return [found[1] ?? '', found[2] ? undefined : JSON.parse(found[3] ?? '')];
 }
