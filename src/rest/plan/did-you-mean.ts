@@ -10,29 +10,36 @@ export interface SimilarName {
   readonly name: string;
 }
 
-/**
- * The names most like `asked`, best first; of equals the last of `names`. PostgREST's hints come from a fuzzy set: those
- * that share most runs of three characters (two, where that finds none) are ranked by edit distance.
- */
-export function similarNames(names: readonly string[], asked: string, leastScore: number): SimilarName[] {
-  const key = asked.toLowerCase();
-  const { exact, keys } = indexed(names);
-  const same = exact.get(key);
-  if (same !== undefined) return [{ score: 1, name: same }];
-  const askedCharacters = [...key];
-  const reachable = keys.some((candidate) =>
-    canReach([...candidate].length, askedCharacters.length, leastScore),
-  );
-  if (!reachable) return [];
-  for (const size of [3, 2]) {
-    const found = byDistance(mostRunsInCommon(keys, key, size), askedCharacters, leastScore);
-    if (found.length > 0) return found.map(({ score, name }) => ({ score, name: exact.get(name) ?? name }));
-  }
-  return [];
+/** Names made ready for looking similar ones up. */
+export interface NameIndex {
+  /** In lower case, the last name first. */
+  readonly keys: readonly string[];
+  /** The name that a key stands for. */
+  readonly exact: ReadonlyMap<string, string>;
+  readonly runs: readonly RunIndex[];
 }
 
-/** Lower-case keys, last name first, and the name that each stands for. */
-function indexed(names: readonly string[]): { exact: Map<string, string>; keys: string[] } {
+/** Which names have a run of `size` characters, and how often. */
+interface RunIndex {
+  readonly size: number;
+  readonly occurrences: ReadonlyMap<string, readonly Occurrence[]>;
+  /** Length of the vector of each name's counts. */
+  readonly magnitudes: readonly number[];
+}
+
+interface Occurrence {
+  readonly nameAt: number;
+  readonly count: number;
+}
+
+/** Tried one after the other, until one finds something. */
+const runSizes = [3, 2];
+
+/** More candidates than this are not compared by edit distance. */
+const comparedByDistance = 50;
+
+/** Reads the names once, for any number of questions. */
+export function nameIndex(names: readonly string[]): NameIndex {
   const exact = new Map<string, string>();
   const keys: string[] = [];
   const taken = new Set<string>();
@@ -43,22 +50,56 @@ function indexed(names: readonly string[]): { exact: Map<string, string>; keys: 
     exact.set(key, name);
     keys.push(key);
   }
-  return { exact, keys };
+  return { exact, keys, runs: runSizes.map((size) => runIndex(keys, size)) };
 }
 
-/** More candidates than this are not compared by edit distance. */
-const comparedByDistance = 50;
+/**
+ * The names most like `asked`, best first; of equals the last of those indexed. PostgREST's hints come from a fuzzy set:
+ * those that share most runs of three characters (two, where that finds none) are ranked by edit distance.
+ */
+export function similarNames(index: NameIndex, asked: string, leastScore: number): SimilarName[] {
+  const key = asked.toLowerCase();
+  const same = index.exact.get(key);
+  if (same !== undefined) return [{ score: 1, name: same }];
+  const characters = [...key];
+  if (!index.keys.some((candidate) => canReach(candidate.length, key.length, leastScore / 2))) return [];
+  for (const runs of index.runs) {
+    const found = byDistance(mostRunsInCommon(index.keys, runs, key), characters, leastScore);
+    if (found.length > 0)
+      return found.map(({ score, name }) => ({ score, name: index.exact.get(name) ?? name }));
+  }
+  return [];
+}
 
-function mostRunsInCommon(keys: readonly string[], asked: string, size: number): string[] {
-  const askedRuns = runsOf(asked, size);
-  const askedLength = magnitude(askedRuns);
+function runIndex(keys: readonly string[], size: number): RunIndex {
+  const occurrences = new Map<string, Occurrence[]>();
+  const magnitudes = keys.map((key, nameAt) => {
+    const runs = runsOf(key, size);
+    for (const [run, count] of runs) {
+      const found = occurrences.get(run);
+      if (found) found.push({ nameAt, count });
+      else occurrences.set(run, [{ nameAt, count }]);
+    }
+    return magnitude(runs);
+  });
+  return { size, occurrences, magnitudes };
+}
+
+/** Keys by the cosine of their counts and those of `asked`, as many as are compared further. */
+function mostRunsInCommon(
+  keys: readonly string[],
+  { size, occurrences, magnitudes }: RunIndex,
+  asked: string,
+): string[] {
+  const products = new Uint32Array(keys.length);
+  for (const [run, askedCount] of runsOf(asked, size)) {
+    for (const { nameAt, count } of occurrences.get(run) ?? []) {
+      products[nameAt] = (products[nameAt] ?? 0) + count * askedCount;
+    }
+  }
   return keys
-    .flatMap((key) => {
-      const runs = runsOf(key, size);
-      let product = 0;
-      for (const [run, count] of runs) product += count * (askedRuns.get(run) ?? 0);
-      return product === 0 ? [] : [{ key, cosine: product / (askedLength * magnitude(runs)) }];
-    })
+    .map((key, at) => ({ key, cosine: (products[at] ?? 0) / (magnitudes[at] ?? 1) }))
+    .filter(({ cosine }) => cosine > 0)
     .sort((a, b) => b.cosine - a.cosine)
     .slice(0, comparedByDistance)
     .map(({ key }) => key);
@@ -98,21 +139,17 @@ function magnitude(runs: ReadonlyMap<string, number>): number {
   return Math.sqrt(sum);
 }
 
-/** Levenshtein's: insertions, deletions and substitutions. */
+/** Levenshtein's: insertions, deletions and substitutions. Two rows of its table are kept, in turn. */
 function editDistance(a: readonly string[], b: readonly string[]): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (const [row, character] of a.entries()) {
-    const current = [row + 1];
-    for (const [column, other] of b.entries()) {
-      current.push(
-        Math.min(
-          (previous[column + 1] ?? 0) + 1,
-          (current[column] ?? 0) + 1,
-          (previous[column] ?? 0) + (character === other ? 0 : 1),
-        ),
-      );
+  let above = Uint32Array.from({ length: b.length + 1 }, (_, column) => column);
+  let row = new Uint32Array(b.length + 1);
+  for (let i = 0; i < a.length; i += 1) {
+    row[0] = i + 1;
+    for (let j = 0; j < b.length; j += 1) {
+      const substituted = (above[j] ?? 0) + (a[i] === b[j] ? 0 : 1);
+      row[j + 1] = Math.min(substituted, (above[j + 1] ?? 0) + 1, (row[j] ?? 0) + 1);
     }
-    previous = current;
+    [above, row] = [row, above];
   }
-  return previous.at(-1) ?? 0;
+  return above[b.length] ?? 0;
 }

@@ -1,9 +1,9 @@
-import { nameKey } from '../../schema-cache/identifier.ts';
 import type { ColumnPair, ForeignKeyRelationship, Relationship } from '../../schema-cache/relationship.ts';
 import type { SchemaCache } from '../../schema-cache/schema-cache.ts';
 import { relationshipKey } from '../../schema-cache/schema-cache.ts';
 import { RestError } from '../errors.ts';
-import { looseScore, similarNames } from './did-you-mean.ts';
+import { catalogNames } from './catalog-names.ts';
+import { looseScore, nameIndex, similarNames } from './did-you-mean.ts';
 
 /** An embed as the request names it: `target!hint` on `origin`. */
 export interface EmbedName {
@@ -92,23 +92,12 @@ function notRelated(cache: SchemaCache, { schema, origin, target, hint }: EmbedN
 function relationshipHint(cache: SchemaCache, schema: string, origin: string, target: string): string | null {
   const relationships = cache.relationships.get(relationshipKey({ schema, name: origin }, schema));
   if (relationships === undefined) {
-    const [parent] = similarNames(originsIn(cache, schema), origin, looseScore);
+    const [parent] = similarNames(catalogNames(cache, 'origins', schema), origin, looseScore);
     return parent === undefined ? null : `Perhaps you meant '${parent.name}' instead of '${origin}'.`;
   }
   const targets = relationships.map(({ foreignTable }) => foreignTable.name);
-  const child = similarNames(targets, target, looseScore).find(({ score }) => score < 1);
+  const child = similarNames(nameIndex(targets), target, looseScore).find(({ score }) => score < 1);
   return child === undefined ? null : `Perhaps you meant '${child.name}' instead of '${target}'.`;
-}
-
-/** Names of all relations that lead to one of the schema. */
-function originsIn(cache: SchemaCache, schema: string): string[] {
-  const origins = new Map<string, string>();
-  for (const relationships of cache.relationships.values()) {
-    const [first] = relationships;
-    if (first === undefined || first.foreignTable.schema !== schema) continue;
-    origins.set(nameKey(first.table.schema, first.table.name), first.table.name);
-  }
-  return [...origins.values()];
 }
 
 function ambiguous({ origin, target }: EmbedName, found: readonly Relationship[]): RestError {

@@ -4,7 +4,8 @@ import type { Routine } from '../../schema-cache/routine.ts';
 import type { SchemaCache } from '../../schema-cache/schema-cache.ts';
 import { RestError } from '../errors.ts';
 import type { MediaType } from '../request/media-type.ts';
-import { looseScore, similarNames, strictScore } from './did-you-mean.ts';
+import { catalogNames } from './catalog-names.ts';
+import { looseScore, nameIndex, similarNames, strictScore } from './did-you-mean.ts';
 
 /** How a function is called, as far as it decides which overload is meant. */
 export interface CallShape extends QualifiedName {
@@ -106,21 +107,17 @@ function routineHint(cache: SchemaCache, shape: CallShape, overloads: readonly R
   const { schema, name, argumentNames } = shape;
   if (overloads.length > 0) {
     const lists = overloads.map(({ parameters }) => listed(parameters.map((parameter) => parameter.name)));
-    const [similar] = similarNames(lists, listed(argumentNames), looseScore);
+    const [similar] = similarNames(nameIndex(lists), listed(argumentNames), looseScore);
     return similar === undefined
       ? null
       : `Perhaps you meant to call the function ${schema}.${name}${similar.name}`;
   }
-  const [similar] = similarNames(routineNames(cache, schema), name, strictScore);
+  const [similar] = similarNames(catalogNames(cache, 'routines', schema), name, strictScore);
   return similar === undefined ? null : `Perhaps you meant to call the function ${schema}.${similar.name}`;
 }
 
 function listed(names: readonly string[]): string {
   return `(${names.toSorted().join(', ')})`;
-}
-
-function routineNames(cache: SchemaCache, schema: string): string[] {
-  return [...cache.routines.values()].flatMap(([first]) => (first?.schema === schema ? [first.name] : []));
 }
 
 function ambiguous(candidates: readonly Routine[]): RestError {

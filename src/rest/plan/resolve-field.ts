@@ -26,6 +26,8 @@ export interface FieldResolver {
 export function fieldResolver(cache: SchemaCache, relation: QualifiedName): FieldResolver {
   const table = cache.tables.get(nameKey(relation.schema, relation.name)) ?? null;
   const transformed = (field: ResolvedField, source: string, target: string): ResolvedField => {
+    // Most databases have none, and then no key needs to be made.
+    if (cache.representations.size === 0) return field;
     const transform = cache.representations.get(representationKey(source, target));
     return transform === undefined ? field : { ...field, type: source, transform };
   };

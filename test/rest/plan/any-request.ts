@@ -3,7 +3,7 @@ import type { Action, ApiRequest, LogicTree, SelectItem } from '../../../src/res
 import { field, plain, request } from './requests.ts';
 
 // Names that are in the catalog of films.ts are likelier than any text, so that not every request fails at its first name.
-const anyText = fc.string({ unit: 'grapheme', maxLength: 70 });
+const anyText = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 70 });
 const relation = fc.oneof(
   {
     weight: 12,
@@ -84,7 +84,7 @@ function treeOf<T>(leaf: fc.Arbitrary<T>): fc.Arbitrary<LogicTree<T>> {
         kind: fc.constant('group'),
         negated: fc.boolean(),
         operator: fc.constantFrom('and', 'or'),
-        members: fc.array(tie('tree'), { maxLength: 3 }),
+        members: fc.array(tie('tree'), { minLength: 1, maxLength: 3 }),
       }),
     ),
   })).tree;

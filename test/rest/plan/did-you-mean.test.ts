@@ -1,56 +1,59 @@
 import { describe, expect, test } from 'vitest';
-import { looseScore, similarNames, strictScore } from '../../../src/rest/plan/did-you-mean.ts';
+import { looseScore, nameIndex, similarNames, strictScore } from '../../../src/rest/plan/did-you-mean.ts';
 
 describe('similarNames', () => {
   test('finds a name whose ending was forgotten', () => {
-    expect(similarNames(['directors', 'films'], 'film', strictScore)).toEqual([
+    expect(similarNames(nameIndex(['directors', 'films']), 'film', strictScore)).toEqual([
       { score: 0.8, name: 'films' },
     ]);
   });
 
   test('ranks by edit distance, then by runs in common, and leaves out what is not alike enough', () => {
     const names = ['actor_roles', 'actor', 'actors'];
-    expect(similarNames(names, 'actorz', looseScore).map(({ name }) => name)).toEqual([
+    expect(similarNames(nameIndex(names), 'actorz', looseScore).map(({ name }) => name)).toEqual([
       'actor',
       'actors',
       'actor_roles',
     ]);
-    expect(similarNames(names, 'actorz', strictScore).map(({ name }) => name)).toEqual(['actor', 'actors']);
+    expect(similarNames(nameIndex(names), 'actorz', strictScore).map(({ name }) => name)).toEqual([
+      'actor',
+      'actors',
+    ]);
   });
 
   test('takes what differs only in case for the same, and gives the name as it is written', () => {
-    expect(similarNames(['Films'], 'fILMS', strictScore)).toEqual([{ score: 1, name: 'Films' }]);
+    expect(similarNames(nameIndex(['Films']), 'fILMS', strictScore)).toEqual([{ score: 1, name: 'Films' }]);
   });
 
   test('finds short names by runs of two characters', () => {
-    expect(similarNames(['ab'], 'xab', looseScore)).toEqual([{ score: 1 - 1 / 3, name: 'ab' }]);
+    expect(similarNames(nameIndex(['ab']), 'xab', looseScore)).toEqual([{ score: 1 - 1 / 3, name: 'ab' }]);
   });
 
   test('needs a run of characters in common, however close the names are', () => {
-    expect(similarNames(['xaxbx'], 'yayby', looseScore)).toEqual([]);
+    expect(similarNames(nameIndex(['xaxbx']), 'yayby', looseScore)).toEqual([]);
   });
 
   test('of names that are as alike, takes the last', () => {
-    expect(similarNames(['film1', 'film2'], 'film', looseScore).map(({ name }) => name)).toEqual([
+    expect(similarNames(nameIndex(['film1', 'film2']), 'film', looseScore).map(({ name }) => name)).toEqual([
       'film2',
       'film1',
     ]);
   });
 
   test('compares whole lists of parameters, with their commas', () => {
-    expect(similarNames(['(attr, id)', '(name, val)'], '(attrs, id)', looseScore)[0]?.name).toBe(
+    expect(similarNames(nameIndex(['(attr, id)', '(name, val)']), '(attrs, id)', looseScore)[0]?.name).toBe(
       '(attr, id)',
     );
   });
 
   test('has nothing to say of an empty name or an empty catalog', () => {
-    expect(similarNames(['films'], '', looseScore)).toEqual([]);
-    expect(similarNames([], 'films', looseScore)).toEqual([]);
+    expect(similarNames(nameIndex(['films']), '', looseScore)).toEqual([]);
+    expect(similarNames(nameIndex([]), 'films', looseScore)).toEqual([]);
   });
 
   test('does not work on a name of megabytes', () => {
     const started = performance.now();
-    expect(similarNames(['films', 'directors'], 'film'.repeat(500_000), looseScore)).toEqual([]);
+    expect(similarNames(nameIndex(['films', 'directors']), 'film'.repeat(500_000), looseScore)).toEqual([]);
     expect(performance.now() - started).toBeLessThan(1_000);
   });
 });
