@@ -2,7 +2,8 @@ import { delimiter, field } from './field-grammar.ts';
 import { logicGroup } from './logic-grammar.ts';
 import { innerValue, operatorExpression, wholeValue } from './operator-grammar.ts';
 import type { Parser } from './parser.ts';
-import { as, attempt, first, char, choice, end, map, separated1, sequence, spaced, word } from './parser.ts';
+import { as, attempt, first, choice, map, separated1, sequence } from './parser.ts';
+import { char, end, spaced, word } from './text-parsers.ts';
 import type { AggregateFunction, Distinct, Field, HavingFilter, LogicTree } from './query.ts';
 import { aggregateFunction } from './select-grammar.ts';
 

@@ -1,28 +1,30 @@
 import type { Parser } from './parser.ts';
 import {
   as,
-  asciiClass,
   attempt,
   first,
-  char,
-  character,
   choice,
-  end,
   label,
   lookAhead,
   many,
   map,
-  noneOf,
-  notFollowedBy,
   optional,
   pure,
-  run1,
   separated1,
   sequence,
-  spaced,
   second,
-  word,
 } from './parser.ts';
+import {
+  asciiClass,
+  char,
+  character,
+  end,
+  noneOf,
+  notFollowedBy,
+  run1,
+  spaced,
+  word,
+} from './text-parsers.ts';
 import type { EmbedPath, Field, JsonStep } from './query.ts';
 
 // Names, and the paths to json values below them (PostgREST, URL Grammar; Tables and Views, JSON columns).

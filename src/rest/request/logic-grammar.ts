@@ -1,20 +1,8 @@
 import { delimiter, field } from './field-grammar.ts';
 import { innerValue, negation, operatorExpression } from './operator-grammar.ts';
 import type { Parser } from './parser.ts';
-import {
-  as,
-  attempt,
-  char,
-  choice,
-  label,
-  map,
-  nested,
-  separated1,
-  sequence,
-  shortcut,
-  spaced,
-  word,
-} from './parser.ts';
+import { as, attempt, choice, label, map, nested, separated1, sequence } from './parser.ts';
+import { char, shortcut, spaced, word } from './text-parsers.ts';
 import { comparison, isComparison } from './plain-filter.ts';
 import type { Filter, LogicTree } from './query.ts';
 

@@ -4,20 +4,15 @@ import {
   as,
   attempt,
   first,
-  bracketed,
-  char,
   choice,
-  end,
   lookAhead,
   map,
   optional,
   separated1,
   sequence,
-  shortcut,
-  spaced,
   second,
-  word,
 } from './parser.ts';
+import { bracketed, char, end, shortcut, spaced, word } from './text-parsers.ts';
 import type { OrderDirection, OrderNulls, OrderTerm } from './query.ts';
 
 // `order=` (PostgREST, Tables and Views, Ordering; Resource Embedding, Top-level Ordering).

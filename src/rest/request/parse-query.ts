@@ -39,6 +39,9 @@ export interface ParsedQuery {
   readonly topInterval: Interval;
 }
 
+/** Of a query string without `select=`. */
+const everyColumn = parse(selectItems, 'select parameter', '*');
+
 const filterExpression = operatorExpression(wholeValue);
 const filterOrArgument = choice(filterExpression, pure(null));
 
@@ -50,7 +53,8 @@ export function parseQuery(text: string, use: QueryUse): ParsedQuery {
   const order = given.filter(({ name }) => lastName(name) === 'order').map(parseOrder);
   const logic = given.filter(({ name }) => isLogic(lastName(name))).map(parseLogic);
   const columns = parseColumns('columns parameter', firstValue(pairs, 'columns'));
-  const select = parse(selectItems, 'select parameter', firstValue(pairs, 'select') ?? '*');
+  const selected = firstValue(pairs, 'select');
+  const select = selected === null ? everyColumn : parse(selectItems, 'select parameter', selected);
   const filters = parseFilters(given, use);
   const bareDistinct =
     use.readsRelation && pairs.some(({ name, value }) => name === 'distinct' && value === null);

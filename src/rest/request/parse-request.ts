@@ -11,7 +11,10 @@ import { topRange } from './row-range.ts';
 
 /** How a request is read. */
 export interface ParseSettings {
-  /** Values of plain filters become placeholders, for a plan that serves all requests of one `requestShape`. */
+  /**
+   * Values of plain filters become placeholders, for a plan that serves all requests of one `requestShape`. The canonical
+   * form still holds the values of this request: `canonicalQuery` tells that of another.
+   */
   readonly placeholders: boolean;
 }
 

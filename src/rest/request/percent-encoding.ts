@@ -27,7 +27,7 @@ export function decodePathSegment(encoded: string): string {
 
 /** A header's value: node:http gives its bytes as characters. */
 export function decodeHeader(value: string): string {
-  return isAscii(value) ? value : decodeBytes(value.replaceAll('%', '%25')).toString('utf8');
+  return isAscii(value) ? value : bytesOf(value).toString('utf8');
 }
 
 /** Everything but ASCII letters, digits and `-_.~` escaped. */
@@ -75,8 +75,7 @@ function isAscii(text: string): boolean {
 }
 
 function decodeBytes(encoded: string): Buffer {
-  // Text that cannot have come from node:http is taken as text.
-  const source = Buffer.from(encoded, isLatin1(encoded) ? 'latin1' : 'utf8');
+  const source = bytesOf(encoded);
   const bytes = Buffer.allocUnsafe(source.length);
   let length = 0;
   for (let index = 0; index < source.length; index++) {
@@ -93,6 +92,11 @@ function decodeBytes(encoded: string): Buffer {
     bytes[length++] = byte;
   }
   return bytes.subarray(0, length);
+}
+
+/** Text that cannot have come from node:http is taken as text. */
+function bytesOf(text: string): Buffer {
+  return Buffer.from(text, isLatin1(text) ? 'latin1' : 'utf8');
 }
 
 function isLatin1(text: string): boolean {

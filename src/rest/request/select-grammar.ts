@@ -3,10 +3,7 @@ import type { Parser } from './parser.ts';
 import {
   as,
   attempt,
-  bracketed,
-  char,
   choice,
-  end,
   lookAhead,
   map,
   nested,
@@ -14,11 +11,9 @@ import {
   optional,
   separated,
   sequence,
-  shortcut,
-  spaced,
   second,
-  word,
 } from './parser.ts';
+import { bracketed, char, end, shortcut, spaced, word } from './text-parsers.ts';
 import type { AggregateFunction, JoinType, SelectField, SelectItem, SelectRelation } from './query.ts';
 
 // `select=` (PostgREST, Tables and Views, Vertical Filtering; Resource Embedding; Aggregate Functions).

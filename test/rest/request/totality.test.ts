@@ -132,11 +132,11 @@ describe('any request', () => {
         const code = codeOf(raw);
         codes.set(code, (codes.get(code) ?? 0) + 1);
       }),
-      { numRuns: 20_000 },
+      { numRuns: 10_000 },
     );
     // Both happen, for the property would hold of a parser that refuses everything too.
-    expect(codes.get(null)).toBeGreaterThan(1000);
-    expect(codes.get('PGRST100')).toBeGreaterThan(1000);
+    expect(codes.get(null)).toBeGreaterThan(500);
+    expect(codes.get('PGRST100')).toBeGreaterThan(500);
     expect([...codes.keys()].every((code) => code === null || /^PGRST1\d\d$/.test(code))).toBe(true);
   });
 
@@ -154,14 +154,14 @@ describe('any request', () => {
         expect([null, 'PGRST100', 'PGRST103']).toContain(code);
         if (code === null) read++;
       }),
-      { numRuns: 20_000 },
+      { numRuns: 10_000 },
     );
-    expect(read).toBeGreaterThan(1000);
+    expect(read).toBeGreaterThan(500);
   });
 });
 
 describe('a huge query string', () => {
-  const mega = 1_000_000;
+  const mega = 200_000;
   test.each<[what: string, query: string, code: string | null]>([
     ['a long value', `id=eq.${'x'.repeat(mega)}`, null],
     ['a value without an operator', `id=${'x'.repeat(mega)}`, 'PGRST100'],
@@ -183,8 +183,8 @@ describe('a huge query string', () => {
   ])('with %s takes time in proportion', (_what, text, code) => {
     const started = performance.now();
     expect(codeOf(rawRequest(`GET /films?${text}`))).toBe(code);
-    // Seconds on a busy machine; anything quadratic takes many minutes.
-    expect(performance.now() - started).toBeLessThan(15_000);
+    // Under a second, even on a busy machine; anything quadratic takes minutes.
+    expect(performance.now() - started).toBeLessThan(5_000);
   });
 });
 
