@@ -1,4 +1,5 @@
 import type { QualifiedName } from '../../schema-cache/identifier.ts';
+import { isGrouped } from '../plan/aggregates.ts';
 import type { JoinCondition, PlannedSelect, ReadPlan, RelationSelect, SpreadSelect } from '../plan/plan.ts';
 import type { RowRange } from '../request/query.ts';
 import { aggregated, as, column, fieldValue, selectItem } from './field.ts';
@@ -101,17 +102,6 @@ export function limitTo(limit: number | null): Fragment {
   if (limit === null) return nothing;
   if (!Number.isInteger(limit)) throw new Error(`not a limit: ${limit}`);
   return verbatim(` limit ${BigInt(limit)}`);
-}
-
-/** Whether rows stand for groups rather than for rows of the relation. */
-export function isGrouped({ select, relationSelects, having }: ReadPlan): boolean {
-  return (
-    having.length > 0 ||
-    select.some((item) => item.aggregate !== null) ||
-    relationSelects.some(
-      (selected) => selected.kind === 'spread' && selected.select.some((item) => item.aggregate !== null),
-    )
-  );
 }
 
 /** ` group by` everything that is selected and not aggregated, then ` having`. */
