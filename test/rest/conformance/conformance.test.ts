@@ -2,11 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { noServer } from '../../support/server.ts';
 import { authorizationOf } from './authorization.ts';
 import { readChapters, referencePages, summaryOf } from './chapters.ts';
-import { embeddedConformanceDatabase, serverConformanceDatabase } from './conformance-database.ts';
-import type { ConformanceDatabase } from './conformance-database.ts';
 import { ConformanceServers } from './conformance-servers.ts';
 import { differences } from './differences.ts';
+import { embeddedConformanceDatabase } from './embedded-database.ts';
+import type { ConformanceDatabase } from './load-schema.ts';
 import { sendRequest } from './send-request.ts';
+import { serverConformanceDatabase } from './server-database.ts';
 
 const chapters = readChapters();
 console.log(summaryOf(chapters));

@@ -1,40 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Client, DatabaseError, escapeIdentifier, escapeLiteral } from 'pg';
-import type { Database } from '../../../src/db/database.ts';
-import { startEmbedded } from '../../../src/db/embedded/embedded.ts';
-import { PostgresDatabase } from '../../../src/db/postgres.ts';
 import { freshDatabase } from '../../support/db.ts';
-import { poolOptions, serverDatabase } from '../../support/server-database.ts';
+import { serverDatabase } from '../../support/server-database.ts';
 import { readyServer } from '../../support/server.ts';
+import { loadSchema } from './load-schema.ts';
+import type { ConformanceDatabase } from './load-schema.ts';
 
 /** As schema.sql makes them. */
 const roles = ['conf_anon', 'conf_member', 'conf_curator', 'conf_serial', 'conf Größe'];
-
-/** A database with the suite's schema and data. */
-export interface ConformanceDatabase {
-  readonly database: Database;
-  close(): Promise<void>;
-}
-
-/** On an embedded database of its own: the API is superuser there, and switches roles. */
-export async function embeddedConformanceDatabase(): Promise<ConformanceDatabase> {
-  const directory = await mkdtemp(join(tmpdir(), 'lightning-'));
-  const embedded = await startEmbedded({ dataDirectory: directory, storage: 'memory' });
-  await loadSchema(embedded.connectionString);
-  const database = new PostgresDatabase('embedded', poolOptions(embedded.connectionString, {}), () => {});
-  return {
-    database,
-    close: async () => {
-      await database.close();
-      await embedded.close();
-      await rm(directory, { recursive: true, force: true });
-    },
-  };
-}
 
 /** On the run's server, as a login that may do nothing but switch roles, as PostgREST's documentation sets it up. */
 export async function serverConformanceDatabase(): Promise<ConformanceDatabase> {
@@ -68,17 +41,6 @@ async function dropRoles(adminUrl: string): Promise<void> {
     } catch (error) {
       if (!(error instanceof DatabaseError && error.code === '2BP01')) throw error;
     }
-  }
-}
-
-async function loadSchema(connectionString: string): Promise<void> {
-  const text = await readFile(fileURLToPath(new URL('schema.sql', import.meta.url)), 'utf8');
-  const client = new Client({ connectionString });
-  await client.connect();
-  try {
-    await client.query(text);
-  } finally {
-    await client.end();
   }
 }
 
