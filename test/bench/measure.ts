@@ -4,7 +4,7 @@ import type { BenchDatabases } from './databases.ts';
 import { makeRandom } from './keys.ts';
 import { connections, putLoad } from './load.ts';
 import type { Opponents } from './opponents.ts';
-import { opponentNames, scenarios } from './scenarios.ts';
+import { isOurs, opponentNames, scenarios } from './scenarios.ts';
 import type { OpponentName, Question, ScenarioName } from './scenarios.ts';
 
 /** One opponent under load in one round. */
@@ -58,7 +58,7 @@ export async function measure(
       for (const scenario of plan.scenarios) {
         for (let i = 0; i < opponentNames.length; i += 1) {
           const opponent = opponentNames[(i + round) % opponentNames.length]!;
-          const admin = opponent === 'Agent Lightning' ? protectedAdmin : plainAdmin;
+          const admin = isOurs(opponent) ? protectedAdmin : plainAdmin;
           const seconds = round === 0 ? Math.min(plan.seconds, maxWarmUpSeconds) : plan.seconds;
           const turn = await takeTurn({ scenario, opponent, round, seconds, opponents, admin });
           turns.push(turn);
@@ -148,7 +148,7 @@ function whatIsWrong(
   if (changed.tasks < least || changed.tasks > most) {
     return `${changed.tasks} rows changed by ${answers} answers; from ${least} to ${most} are right`;
   }
-  const audited = opponent === 'Agent Lightning' ? changed.tasks : 0;
+  const audited = isOurs(opponent) ? changed.tasks : 0;
   if (changed.audited !== audited) return `${changed.audited} rows audited, ${audited} are right`;
   return null;
 }

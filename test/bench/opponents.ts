@@ -8,7 +8,7 @@ import type { BenchDatabases } from './databases.ts';
 import { tenantCount } from './keys.ts';
 import type { Identity, OpponentName } from './scenarios.ts';
 
-/** The three servers, each a process of its own, and the identities that ask them. */
+/** The servers, each a process of its own (both of ours are one), and the identities that ask them. */
 export interface Opponents {
   readonly urls: Readonly<Record<OpponentName, string>>;
   /** 100 of them, over all tenants; half are members, half are services. */
@@ -23,7 +23,7 @@ const tokensPerTenant = 10;
 const startTimeoutMs = 30_000;
 
 /**
- * Starts all three in production mode. Ours is `lightning serve` itself. With `profileDirectory` each writes a CPU profile
+ * Starts all of them in production mode. Ours is `lightning serve` itself. With `profileDirectory` each writes a CPU profile
  * there when it is stopped.
  */
 export async function startOpponents(
@@ -42,16 +42,20 @@ export async function startOpponents(
   const stop = async () => void (await Promise.all(started.map((server) => server.stop())));
   try {
     const plain = { DATABASE_URL: databases.plainUrl };
+    const plainHttp = await start('plain-http.ts', [], plain);
+    const plainPostgraphile = await start('plain-postgraphile.ts', [], plain);
+    const ours = await start('../../bin/lightning', ['serve'], {
+      DATABASE_URL: databases.protectedUrl,
+      DB_ROLE_PREFIX: databases.rolePrefix,
+      DB_POOL_OVERFLOW: '0',
+      JWT_SECRET: secret,
+      PORT: '0',
+    });
     const urls = {
-      'node:http + pg': await start('plain-http.ts', [], plain),
-      'plain PostGraphile': await start('plain-postgraphile.ts', [], plain),
-      'Agent Lightning': await start('../../bin/lightning', ['serve'], {
-        DATABASE_URL: databases.protectedUrl,
-        DB_ROLE_PREFIX: databases.rolePrefix,
-        DB_POOL_OVERFLOW: '0',
-        JWT_SECRET: secret,
-        PORT: '0',
-      }),
+      'node:http + pg': plainHttp,
+      'plain PostGraphile': plainPostgraphile,
+      'Agent Lightning GraphQL': ours,
+      'Agent Lightning REST': ours,
     };
     return { urls, identities: await makeIdentities(secret), stop };
   } catch (error) {

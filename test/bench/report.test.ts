@@ -42,22 +42,22 @@ describe('a summary', () => {
 
   test('compares rounds pair by pair, whatever their order, and leaves the warm-up out', () => {
     const turns = [
-      turn('Agent Lightning', 0, 1),
+      turn('Agent Lightning REST', 0, 1),
       turn('plain PostGraphile', 0, 1000),
       // The machine was twice as fast in round 2; the ratio of the medians would hide that nothing changed but that.
       turn('plain PostGraphile', 2, 200),
-      turn('Agent Lightning', 1, 150),
+      turn('Agent Lightning REST', 1, 150),
       turn('plain PostGraphile', 1, 100),
-      turn('Agent Lightning', 2, 300),
+      turn('Agent Lightning REST', 2, 300),
       turn('node:http + pg', 1, 300),
       turn('node:http + pg', 2, 400),
     ];
     const { opponents, ratios } = summarise('get', turns);
-    expect(ratios).toEqual([
-      { to: 'node:http + pg', ratio: { median: 0.625, min: 0.5, max: 0.75 } },
-      { to: 'plain PostGraphile', ratio: { median: 1.5, min: 1.5, max: 1.5 } },
+    expect(ratios.filter(({ of }) => of === 'Agent Lightning REST')).toEqual([
+      { of: 'Agent Lightning REST', to: 'node:http + pg', ratio: { median: 0.625, min: 0.5, max: 0.75 } },
+      { of: 'Agent Lightning REST', to: 'plain PostGraphile', ratio: { median: 1.5, min: 1.5, max: 1.5 } },
     ]);
-    expect(opponents.find(({ opponent }) => opponent === 'Agent Lightning')).toMatchObject({
+    expect(opponents.find(({ opponent }) => opponent === 'Agent Lightning REST')).toMatchObject({
       requestsPerSecond: { median: 225, min: 150, max: 300 },
       p99: 2,
       answers: 20,

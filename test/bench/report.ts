@@ -1,6 +1,6 @@
 import { connections } from './load.ts';
 import type { Plan, Turn } from './measure.ts';
-import { opponentNames, scenarios } from './scenarios.ts';
+import { isOurs, opponentNames, ourNames, scenarios } from './scenarios.ts';
 import type { OpponentName, ScenarioName } from './scenarios.ts';
 
 /** The middle of several values, and how far they spread. */
@@ -14,8 +14,12 @@ export interface Spread {
 export interface ScenarioSummary {
   readonly scenario: ScenarioName;
   readonly opponents: readonly OpponentSummary[];
-  /** Of requests per second, ours to each opponent's of the same round. */
-  readonly ratios: readonly { readonly to: OpponentName; readonly ratio: Spread }[];
+  /** Of requests per second, each of ours to each other opponent's of the same round. */
+  readonly ratios: readonly {
+    readonly of: OpponentName;
+    readonly to: OpponentName;
+    readonly ratio: Spread;
+  }[];
 }
 
 export interface OpponentSummary {
@@ -28,8 +32,6 @@ export interface OpponentSummary {
   readonly rowsChanged: number;
   readonly rowsAudited: number;
 }
-
-const ours: OpponentName = 'Agent Lightning';
 
 /** Sums the counted rounds of one scenario up. Warm-up turns (round 0) are left out. */
 export function summarise(scenario: ScenarioName, turns: readonly Turn[]): ScenarioSummary {
@@ -55,15 +57,18 @@ export function summarise(scenario: ScenarioName, turns: readonly Turn[]): Scena
         rowsAudited: total(its, 'rowsAudited'),
       };
     }),
-    ratios: opponentNames
-      .filter((opponent) => opponent !== ours)
-      .map((to) => {
-        const theirs = of(to);
-        return {
-          to,
-          ratio: spreadOf(of(ours).map((turn, i) => turn.requestsPerSecond / theirs[i]!.requestsPerSecond)),
-        };
-      }),
+    ratios: ourNames.flatMap((ours) =>
+      opponentNames
+        .filter((opponent) => !isOurs(opponent))
+        .map((to) => {
+          const theirs = of(to);
+          return {
+            of: ours,
+            to,
+            ratio: spreadOf(of(ours).map((turn, i) => turn.requestsPerSecond / theirs[i]!.requestsPerSecond)),
+          };
+        }),
+    ),
   };
 }
 
@@ -109,8 +114,8 @@ export function formatReport(
         ]),
       ]),
       ...ratios.map(
-        ({ to, ratio }) =>
-          `  ${ours} / ${to}: ${ratio.median.toFixed(2)} (${ratio.min.toFixed(2)}-${ratio.max.toFixed(2)})`,
+        ({ of, to, ratio }) =>
+          `  ${of} / ${to}: ${ratio.median.toFixed(2)} (${ratio.min.toFixed(2)}-${ratio.max.toFixed(2)})`,
       ),
     );
   }

@@ -4,8 +4,14 @@ import { agentsPerTenant, busyAgentsPerTenant } from './keys.ts';
 export const scenarioNames = ['get', 'list', 'insert'] as const;
 export type ScenarioName = (typeof scenarioNames)[number];
 
-export const opponentNames = ['node:http + pg', 'plain PostGraphile', 'Agent Lightning'] as const;
+export const ourNames = ['Agent Lightning GraphQL', 'Agent Lightning REST'] as const;
+export const opponentNames = ['node:http + pg', 'plain PostGraphile', ...ourNames] as const;
 export type OpponentName = (typeof opponentNames)[number];
+
+/** Whether it is this project: one server for both APIs, on the database with roles, policies and audit. */
+export function isOurs(opponent: OpponentName): boolean {
+  return ourNames.some((name) => name === opponent);
+}
 
 /** Who asks, and with what. */
 export interface Identity {
@@ -39,7 +45,11 @@ export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
         request: {
           'node:http + pg': () => get(`/${tenantId}/agents/${id}`),
           'plain PostGraphile': () => graphql(documents.plain.get, { tenantId, id }),
-          'Agent Lightning': () => graphql(documents.ours.get, { id }, identity.token),
+          'Agent Lightning GraphQL': () => graphql(documents.ours.get, { id }, identity.token),
+          'Agent Lightning REST': () =>
+            rest('GET', `agents?id=eq.${id}&select=${columns.agent}`, identity.token, {
+              accept: 'application/vnd.pgrst.object+json',
+            }),
         }[opponent](),
         isAnswer: (body) =>
           hasNoErrors(body) &&
@@ -59,7 +69,13 @@ export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
         request: {
           'node:http + pg': () => get(`/${tenantId}/tasks?agentId=${agentId}&status=${status}`),
           'plain PostGraphile': () => graphql(documents.plain.list, { tenantId, agentId, status }),
-          'Agent Lightning': () => graphql(documents.ours.list, { agentId, status }, identity.token),
+          'Agent Lightning GraphQL': () => graphql(documents.ours.list, { agentId, status }, identity.token),
+          'Agent Lightning REST': () =>
+            rest(
+              'GET',
+              `tasks?agent_id=eq.${agentId}&status=eq.${status}&select=${columns.task}&order=tenant_id,id&limit=${pageSize}`,
+              identity.token,
+            ),
         }[opponent](),
         isAnswer: (body) => hasNoErrors(body) && occurrences(body, `"agentId":"${agentId}"`) === pageSize,
       };
@@ -81,7 +97,15 @@ export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
         request: {
           'node:http + pg': () => post(`/${tenantId}/tasks`, task),
           'plain PostGraphile': () => graphql(documents.plain.insert, { task: { tenantId, ...task } }),
-          'Agent Lightning': () => graphql(documents.ours.insert, { task }, identity.token),
+          'Agent Lightning GraphQL': () => graphql(documents.ours.insert, { task }, identity.token),
+          'Agent Lightning REST': () =>
+            rest(
+              'POST',
+              `tasks?select=${columns.insertedTask}`,
+              identity.token,
+              { accept: 'application/vnd.pgrst.object+json', prefer: 'return=representation' },
+              { ...task, agent_id: agentId, agentId: undefined },
+            ),
         }[opponent](),
         isAnswer: (body) =>
           hasNoErrors(body) && body.includes(`"agentId":"${agentId}"`) && body.includes('"status":"pending"'),
@@ -126,6 +150,32 @@ const documents = {
     }`,
   },
 };
+
+/** The same names in the answers of REST. */
+const columns = {
+  agent: 'id,name,model,specialization,status,config,createdAt:created_at,updatedAt:updated_at',
+  task: 'id,agentId:agent_id,description,status,priority,createdAt:created_at,completedAt:completed_at',
+  insertedTask: 'id,agentId:agent_id,status,createdAt:created_at',
+};
+
+function rest(
+  method: 'GET' | 'POST',
+  path: string,
+  token: string,
+  headers: Readonly<Record<string, string>> = {},
+  body?: object,
+): Request {
+  return {
+    method,
+    path: `/rest/v1/${path}`,
+    headers: {
+      authorization: `Bearer ${token}`,
+      ...(body && { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    ...(body && { body: JSON.stringify(body) }),
+  };
+}
 
 function get(path: string): Request {
   return { method: 'GET', path };
