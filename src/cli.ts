@@ -85,6 +85,7 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
     // Before it says that it is there: who waits for that may send a signal at once.
     const stopped = untilSignal();
     if (running.url) {
+      print(`REST      ${running.url}/rest/v1`);
       print(`GraphQL   ${running.url}/graphql`);
       print(`GraphiQL  ${running.url}/graphiql`);
     }
