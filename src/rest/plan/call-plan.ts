@@ -1,14 +1,15 @@
 import type { Routine } from '../../schema-cache/routine.ts';
 import type { Action, ApiRequest, Payload } from '../request/query.ts';
-import { filteredColumns, neededColumns, sorted } from './needed-columns.ts';
+import { filteredColumns, neededColumns } from './needed-columns.ts';
 import type { ArgumentValue, CallPlan, ReadPlan } from './plan.ts';
+import { sortedNames } from './sorted-names.ts';
 
 /** How a function is called by HTTP. */
 export type CallMethod = (Action & { kind: 'call' })['method'];
 
 /** Names of the arguments that a request gives, sorted, without duplicates. */
 export function argumentNames({ query, columns }: ApiRequest, method: CallMethod): readonly string[] {
-  return method === 'post' ? columns : sorted(query.parameters.map(([name]) => name));
+  return method === 'post' ? columns : sortedNames(query.parameters.map(([name]) => name));
 }
 
 /** The call of a function, with what of its result `readPlan` needs. */
@@ -24,7 +25,7 @@ export function planCall(
     routine,
     parameters: parametersOf(routine, argumentNames(request, method)),
     arguments: argumentsOf(routine, request, method),
-    returning: all ? ['*'] : sorted([...needed, ...filteredColumns(readPlan)]),
+    returning: all ? ['*'] : sortedNames([...needed, ...filteredColumns(readPlan)]),
   };
 }
 

@@ -8,6 +8,7 @@ import { findRelationship } from './find-relationship.ts';
 import { joinConditions } from './join-conditions.ts';
 import type { Level } from './level.ts';
 import { nameOfEmbed } from './level.ts';
+import { asLeaf, mapLeaves } from './logic.ts';
 import type { PlannedFilter, PlannedHaving, PlannedLogic, PlannedOrder, ReadPlan, Spread } from './plan.ts';
 import { sourceName } from './plan.ts';
 import type { FieldResolver } from './resolve-field.ts';
@@ -131,10 +132,6 @@ function spreadOf(relationship: Relationship): Spread {
   return isToOne(relationship) ? { kind: 'to-one' } : { kind: 'to-many', extraSelect: [], order: [] };
 }
 
-function asLeaf<T>(leaf: T): LogicTree<T> {
-  return { kind: 'leaf', leaf };
-}
-
 /** Conditions on the fields of one relation. */
 export function filteredLogic(tree: LogicTree, resolver: FieldResolver): PlannedLogic {
   return mapLeaves(tree, ({ field, expression }): PlannedFilter => ({
@@ -157,10 +154,4 @@ function plannedOrder(term: OrderTerm, resolver: FieldResolver): PlannedOrder {
   // The name of an embed still: related-order.ts puts its alias there.
   if (relation !== null) return { kind: 'relation', relation, field, direction, nulls };
   return { kind: 'field', field: resolver.plain(field), direction, nulls };
-}
-
-/** The same tree with other leaves. */
-export function mapLeaves<A, B>(tree: LogicTree<A>, change: (leaf: A) => B): LogicTree<B> {
-  if (tree.kind === 'leaf') return { kind: 'leaf', leaf: change(tree.leaf) };
-  return { ...tree, members: tree.members.map((member) => mapLeaves(member, change)) };
 }

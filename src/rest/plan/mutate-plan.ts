@@ -3,10 +3,12 @@ import type { Table } from '../../schema-cache/table.ts';
 import { RestError } from '../errors.ts';
 import type { Action, ApiRequest, Filter, Payload } from '../request/query.ts';
 import { filteredLogic } from './link-levels.ts';
-import { neededColumns, sorted } from './needed-columns.ts';
+import { asLeaf } from './logic.ts';
+import { neededColumns } from './needed-columns.ts';
 import type { MutatePlan, PlannedLogic, ReadPlan, ResolvedField } from './plan.ts';
 import type { FieldResolver } from './resolve-field.ts';
 import { fieldResolver } from './resolve-field.ts';
+import { sortedNames } from './sorted-names.ts';
 
 /** What is written, and what of it `readPlan` needs back. Throws PGRST105 for a PUT that names no row, PGRST204. */
 export function planMutation(
@@ -79,15 +81,15 @@ function topFilters({ query }: ApiRequest): Filter[] {
 /** Those of the top level: conditions on embeds choose what is shown, never what is written. */
 function topConditions(request: ApiRequest, resolver: FieldResolver): PlannedLogic[] {
   const logic = request.query.logic.filter(({ path }) => path.length === 0).map(({ value }) => value);
-  const filters = topFilters(request).map((leaf) => ({ kind: 'leaf', leaf }) as const);
+  const filters = topFilters(request).map(asLeaf);
   return [...filters, ...logic].map((tree) => filteredLogic(tree, resolver));
 }
 
 /** PUT writes the one row that its query string names by the whole primary key and nothing else. */
 function namesOneRow(request: ApiRequest, primaryKey: readonly string[]): boolean {
   const { logic, filterNames } = request.query;
-  const key = sorted(primaryKey);
-  const named = sorted(filterNames);
+  const key = sortedNames(primaryKey);
+  const named = sortedNames(filterNames);
   return (
     logic.length === 0 &&
     key.length > 0 &&
@@ -119,28 +121,10 @@ function returnedColumns(
 ): string[] {
   if (preferences.representation === null || preferences.representation === 'minimal') return [];
   const needed = neededColumns(readPlan);
-  return needed.includes('*') ? needed : sorted([...needed, ...primaryKey]);
+  return needed.includes('*') ? needed : sortedNames([...needed, ...primaryKey]);
 }
 
+/** Of every body that writes to a relation the parser makes JSON. */
 function jsonText(payload: Payload | null): string | null {
-  switch (payload?.kind) {
-    case undefined:
-      return null;
-    case 'json':
-      return payload.text;
-    case 'raw':
-      return payload.bytes.toString('utf8');
-    case 'form':
-      return formObject(payload.pairs);
-    default:
-      return payload satisfies never;
-  }
-}
-
-/** A form's fields as one row of text; of a name given twice the last counts. */
-function formObject(pairs: readonly (readonly [name: string, value: string])[]): string {
-  const members = [...new Map(pairs)].map(
-    ([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`,
-  );
-  return `{${members.join(',')}}`;
+  return payload?.kind === 'json' ? payload.text : null;
 }

@@ -1,6 +1,7 @@
 import type { Relationship } from '../../schema-cache/relationship.ts';
-import type { LogicTree } from '../request/query.ts';
+import { leavesOf } from './logic.ts';
 import type { PlannedFilter, ReadPlan } from './plan.ts';
+import { sortedNames } from './sorted-names.ts';
 
 /**
  * The columns that a write or a call must give back so that the read of its rows finds what it selects, joins and orders
@@ -16,18 +17,13 @@ export function neededColumns(plan: ReadPlan): string[] {
     .flatMap(leavesOf)
     .flatMap(({ field }) => (field.name === '*' ? [] : [field.name]));
   const distinct = plan.distinct?.kind === 'on' ? plan.distinct.fields.map(({ name }) => name) : [];
-  return sorted([...selected, ...joined, ...ordered, ...grouped, ...distinct]);
+  return sortedNames([...selected, ...joined, ...ordered, ...grouped, ...distinct]);
 }
 
 /** Those that its own conditions compare besides: on a call they are applied to what it gives back. */
 export function filteredColumns(plan: ReadPlan): string[] {
   const filters: PlannedFilter[] = plan.where.flatMap(leavesOf);
-  return sorted(filters.flatMap((filter) => (filter.kind === 'field' ? [filter.field.name] : [])));
-}
-
-/** Names once each, in the order of their characters. */
-export function sorted(names: readonly string[]): string[] {
-  return [...new Set(names)].sort();
+  return sortedNames(filters.flatMap((filter) => (filter.kind === 'field' ? [filter.field.name] : [])));
 }
 
 function columnsJoined(relationship: Relationship | null): string[] {
@@ -37,8 +33,4 @@ function columnsJoined(relationship: Relationship | null): string[] {
   const pairs =
     cardinality.kind === 'many-to-many' ? cardinality.junction.sourceColumns : cardinality.columns;
   return pairs.map(([column]) => column);
-}
-
-function leavesOf<T>(tree: LogicTree<T>): T[] {
-  return tree.kind === 'leaf' ? [tree.leaf] : tree.members.flatMap(leavesOf);
 }

@@ -1,5 +1,5 @@
 import { nameOfEmbed } from './level.ts';
-import { mapLeaves } from './link-levels.ts';
+import { mapLeaves } from './logic.ts';
 import type { PlannedFilter, ReadPlan } from './plan.ts';
 
 /** `relation=is.null` and its negation ask whether an embed found a row (PostgREST, Resource Embedding, Null filtering). */

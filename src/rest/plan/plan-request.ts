@@ -86,7 +86,6 @@ function planWriting(
   options: PlanOptions,
 ): MutateAction {
   const table = findTable(cache, { schema, name });
-  refuseForReadsOnly(request);
   const relation = nameOf(table);
   const readPlan = planRead(relation, request, cache, options);
   const mutatePlan = planMutation(mutation, table, request, readPlan, cache);
@@ -111,7 +110,6 @@ function planCalling(
     withBody,
     contentType: request.contentType,
   });
-  refuseKeyset(request);
   const relation = { schema: routine.schema, name: resultRelation(routine) ?? routine.name };
   const readPlan = planRead(relation, request, cache, options);
   const callPlan = planCall(routine, request, method, readPlan);
@@ -154,19 +152,4 @@ function refuseMaxAffectedOfOne({ handling, maxAffected }: Preferences, { return
     'PGRST128',
     'Function must return SETOF or TABLE when max-affected preference is used with handling=strict',
   );
-}
-
-function refuseKeyset({ query: { after } }: ApiRequest): void {
-  if (after === null) return;
-  throw new RestError('PGRST100', `"failed to parse after parameter (${after})"`, {
-    details: "'after' pages through tables and views: leave it out here",
-  });
-}
-
-function refuseForReadsOnly(request: ApiRequest): void {
-  refuseKeyset(request);
-  if (request.query.distinct === null) return;
-  throw new RestError('PGRST100', '"failed to parse distinct parameter"', {
-    details: "'distinct' is for reads: leave it out here",
-  });
 }

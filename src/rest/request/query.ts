@@ -150,6 +150,7 @@ export interface Query {
   readonly onConflict: readonly string[] | null;
   /** Names of all parameters that could be filters, operators or not: what a function's rows are filtered by. */
   readonly filterNames: readonly string[];
+  /** This and what follows: extensions, of reads of relations only. */
   readonly having: readonly AtPath<LogicTree<HavingFilter>>[];
   readonly distinct: Distinct | null;
   /** `after=`: the cursor of the last row seen, empty for the first page; null: no keyset pagination is asked for. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { OrderTerm } from '../../../src/rest/request/query.ts';
-import { catalog, column, foreignKey, routine, rowsOf, table } from './catalog.ts';
-import { call, embed, get, having, order, planOf, refusalOf, select, write } from './requests.ts';
+import { catalog, column, foreignKey, table } from './catalog.ts';
+import { embed, get, having, order, planOf, refusalOf, select } from './requests.ts';
 import type { Said } from './requests.ts';
 
 const cache = catalog({
@@ -17,7 +17,6 @@ const cache = catalog({
     table('series'),
   ],
   relationships: foreignKey('points', 'series', [['value', 'id']]),
-  routines: [routine('all_points', [], { returns: rowsOf('points') })],
 });
 
 const asked = (after: string, terms: readonly OrderTerm[] = [], said: Said = {}) =>
@@ -105,14 +104,5 @@ describe('a page after a cursor', () => {
     });
     const ordered = of({ order: [{ path: [], value: [order('id')] }] });
     expect(planOf('read', ordered, cache).keyset?.terms).toHaveLength(1);
-  });
-
-  test('is of tables and views only', () => {
-    for (const refused of [
-      write('delete', 'points', { query: { after: '' } }),
-      call('get', 'all_points', { query: { after: '' } }),
-    ]) {
-      expect(refusalOf(refused, cache)).toMatchObject({ code: 'PGRST100' });
-    }
   });
 });

@@ -53,24 +53,6 @@ describe('an insert', () => {
       applyDefaults: true,
     });
   });
-
-  test('takes bytes that nobody looked at as text, and a form as one row of text', () => {
-    expect(
-      mutation('insert', 'studios', { payload: { kind: 'raw', bytes: Buffer.from('[{}]') } }),
-    ).toMatchObject({
-      body: '[{}]',
-    });
-    const pairs = [
-      ['name', 'a"b'],
-      ['10', 'x'],
-      ['name', 'c'],
-    ] as const;
-    expect(mutation('insert', 'studios', { payload: { kind: 'form', pairs, keys: ['name'] } })).toMatchObject(
-      {
-        body: '{"name":"c","10":"x"}',
-      },
-    );
-  });
 });
 
 describe('what a write gives back', () => {

@@ -134,12 +134,6 @@ describe('of several things that are wrong', () => {
   });
 });
 
-test('distinct rows are for reads', () => {
-  const query = { distinct: { kind: 'rows' } as const };
-  expect(planOf('read', get('films', { query }), films).readPlan.distinct).toEqual({ kind: 'rows' });
-  expect(refusalOf(write('delete', 'films', { query }), films)).toMatchObject({ code: 'PGRST100' });
-});
-
 test('planning is total: every request ends in a plan, or in a refusal with a code', () => {
   const outcomes = new Map<string, number>();
   fc.assert(

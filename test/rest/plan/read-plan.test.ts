@@ -122,6 +122,11 @@ describe('the levels of a read', () => {
   });
 });
 
+test('distinct rows are asked of the top level', () => {
+  const plan = readOf('films', { select: [select('*'), embed('reviews')], distinct: { kind: 'rows' } });
+  expect([plan.distinct, plan.embeds[0]?.distinct]).toEqual([{ kind: 'rows' }, null]);
+});
+
 describe('a filter on an embed as a whole', () => {
   test.each([
     ['is.null', isNull, false, false],
