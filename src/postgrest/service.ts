@@ -33,6 +33,11 @@ export interface LoadCounts {
   readonly seconds: number | null;
 }
 
+/** The service cannot go on, and waiting would not help. */
+export class ServiceFailed extends Error {
+  override name = 'ServiceFailed';
+}
+
 const firstRetryMs = 1_000;
 const lastRetryMs = 32_000;
 
@@ -122,9 +127,12 @@ export class PostgrestService {
       } catch (error) {
         if (!(error instanceof Error)) throw error;
         if (this.#closed) return;
-        this.#failed(`the database cannot be used: ${error.message}`);
+        const message = `the database cannot be used: ${error.message}`;
+        this.#failed(message);
         if (this.#isFatal(error)) {
-          this.#parts.onFatal(error);
+          this.#parts.onFatal(
+            error instanceof ConfigError ? error : new ServiceFailed(message, { cause: error }),
+          );
           return;
         }
         attempted();
@@ -223,7 +231,7 @@ export class PostgrestService {
       this.#ready = true;
     } else if (entry.event === 'schema-cache-failed') {
       this.#failed(null);
-      if (!this.#config.database.automaticRecovery) this.#parts.onFatal(new Error(entry.message));
+      if (!this.#config.database.automaticRecovery) this.#parts.onFatal(new ServiceFailed(entry.message));
     }
     if (!this.#closed) this.#parts.log(entry);
   }
@@ -234,13 +242,13 @@ export class PostgrestService {
     if (message !== null) this.#log('error', 'database-failed', message);
   }
 
-  /** What waiting does not mend: wrong credentials, a database that is not there, a configuration with mistakes. */
+  /** What waiting does not mend: a wrong password, or none. A role or database that is not there may be made yet. */
   #isFatal(error: Error): boolean {
-    const codes = ['28P01', '28000', '3D000'];
     return (
       !this.#config.database.automaticRecovery ||
       error instanceof ConfigError ||
-      (error instanceof DatabaseError && codes.includes(error.code ?? ''))
+      (error instanceof DatabaseError && error.code === '28P01') ||
+      error.message.includes('client password must be a')
     );
   }
 
@@ -283,7 +291,9 @@ export class PostgrestService {
         // Until it is restored and the catalog read again, which the watcher does.
         this.#ready = false;
         this.#log('warning', event.kind, `the listening connection was lost: ${event.error.message}`);
-        if (!this.#config.database.automaticRecovery) this.#parts.onFatal(event.error);
+        if (!this.#config.database.automaticRecovery) {
+          this.#parts.onFatal(new ServiceFailed(event.error.message, { cause: event.error }));
+        }
         return;
       case 'listener-restored':
         this.#log('info', event.kind, `listening again after ${event.afterMs} ms`);
