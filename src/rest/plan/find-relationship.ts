@@ -92,7 +92,10 @@ function notRelated(cache: SchemaCache, { schema, origin, target, hint }: EmbedN
 function relationshipHint(cache: SchemaCache, schema: string, origin: string, target: string): string | null {
   const relationships = cache.relationships.get(relationshipKey({ schema, name: origin }, schema));
   if (relationships === undefined) {
-    const [parent] = similarNames(catalogNames(cache, 'origins', schema), origin, looseScore);
+    const parent = similarNames(catalogNames(cache, 'origins', schema), origin, looseScore).find(
+      // A table of the same name in another schema is no advice.
+      ({ name }) => name !== origin,
+    );
     return parent === undefined ? null : `Perhaps you meant '${parent.name}' instead of '${origin}'.`;
   }
   const targets = relationships.map(({ foreignTable }) => foreignTable.name);

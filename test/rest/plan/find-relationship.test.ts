@@ -85,6 +85,19 @@ describe('an embed is refused', () => {
     });
   });
 
+  test('when only a table of the same name in another schema leads there, without naming it', () => {
+    const [there] = foreignKey('films', 'directors', [['director_id', 'id']]);
+    if (there === undefined) throw new Error('no foreign key');
+    const cache = catalog({
+      tables: [table('films')],
+      relationships: [{ ...there, table: { schema: 'other', name: 'films' } }],
+    });
+    expect(refusalOf(get('films', { query: { select: [embed('directors')] } }), cache)).toMatchObject({
+      code: 'PGRST200',
+      hint: null,
+    });
+  });
+
   test('when the hint is wrong, which it names, without a guess at the table', () => {
     const asked = get('films', { query: { select: [embed('directors', [], { hint: 'nothing' })] } });
     expect(refusalOf(asked, films)).toEqual({
