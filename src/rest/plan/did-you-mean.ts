@@ -62,6 +62,7 @@ export function similarNames(index: NameIndex, asked: string, leastScore: number
   const same = index.exact.get(key);
   if (same !== undefined) return [{ score: 1, name: same }];
   const characters = [...key];
+  // Nothing is read of a name that no edit could bring near; half, because a character may take two units of a string.
   if (!index.keys.some((candidate) => canReach(candidate.length, key.length, leastScore / 2))) return [];
   for (const runs of index.runs) {
     const found = byDistance(mostRunsInCommon(index.keys, runs, key), characters, leastScore);
