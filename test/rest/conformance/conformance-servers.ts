@@ -14,15 +14,17 @@ import { conformanceConfig } from './configuration.ts';
 /** A server for every set of options that cases want, on one database: started when it is first asked for. */
 export class ConformanceServers {
   readonly agent = new Agent({ keepAlive: true });
-  /** What the servers had to log: what went wrong on our side. */
+  /** What the servers had to log: what went wrong on our side, and statements if they are wanted. */
   readonly logged: LogEntry[] = [];
   readonly #database: Database;
+  readonly #logStatements: boolean;
   readonly #servers = new Map<string, Promise<{ readonly url: string; readonly server: Server }>>();
   /** No case changes the catalog: one snapshot does for all that read the same of it. */
   readonly #caches = new Map<string, Promise<SchemaCache>>();
 
-  constructor(database: Database) {
+  constructor(database: Database, { logStatements = false } = {}) {
     this.#database = database;
+    this.#logStatements = logStatements;
   }
 
   /** Where the API with these options is. */
@@ -55,7 +57,7 @@ export class ConformanceServers {
       version: '0.0.0',
       log: (entry) => this.logged.push(entry),
       requestIdSetting: null,
-      logStatements: false,
+      logStatements: this.#logStatements,
       onAnswered: null,
     });
     const server = createServer((request, response) => handler(request, response, request.url ?? '/'));
