@@ -1,9 +1,12 @@
 import type { Keyset, ReadPlan } from '../plan/plan.ts';
 import { fieldValue } from './field.ts';
-import { fragment, join, nothing, parameter, verbatim } from './fragment.ts';
+import { fragment, identifier, join, nothing, parameter, verbatim } from './fragment.ts';
 import type { Fragment } from './fragment.ts';
 import { direction, orderedBy } from './order.ts';
 import { range, relationOf, rowSource, selectList, where } from './read.ts';
+
+/** An alias that is no column's name, so that it stands for all of them. */
+const whole = identifier('lightning_row');
 
 type Term = Keyset['terms'][number];
 
@@ -21,7 +24,7 @@ export function keysetPage(plan: ReadPlan, { terms, after }: Keyset): Fragment {
     terms.map((term, i) => fragment`${values[i] ?? nothing}${direction(term.direction, term.nulls)}`),
   );
   const behind = after === null ? nothing : placedAfter(terms, values, after);
-  return fragment`select (select selected from (select ${selectList(plan)}) as selected) as "row", ${place} as place${rowSource(
+  return fragment`select (select ${whole} from (select ${selectList(plan)}) as ${whole}) as "row", ${place} as place${rowSource(
     plan,
   )}${where(plan, behind)}${order}${range(plan.range)}`;
 }

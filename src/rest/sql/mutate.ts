@@ -7,13 +7,18 @@ import type { Fragment } from './fragment.ts';
 import { payloadName, payloadRows } from './payload.ts';
 import { all } from './read.ts';
 
-/** Counts rows that an upsert found and updated. Local to the transaction, as every setting of a request. */
-const updatedCounter = 'lightning.updated';
-const updatedSoFar = verbatim(
-  `coalesce(nullif(current_setting('${updatedCounter}', true), ''), '0')::bigint`,
-);
-/** True for every row, which it counts. */
-const countUpdated = fragment`set_config('${verbatim(updatedCounter)}', (${updatedSoFar} + 1)::text, true) <> ''`;
+/** Counts the rows of an upsert that were new. Local to the transaction, as every setting of a request. */
+const newRows = 'lightning.inserted';
+const newSoFar = `coalesce(nullif(current_setting('${newRows}', true), ''), '0')::bigint`;
+/** True for every row, which counts as new until it meets one that is there. */
+const countAsNew = verbatim(`set_config('${newRows}', (${newSoFar} + 1)::text, true) <> ''`);
+const countAsFound = verbatim(`set_config('${newRows}', (${newSoFar} - 1)::text, true) <> ''`);
+
+/**
+ * How many rows of an upsert were new, whatever its triggers made of them. Nothing that is returned tells: `xmax` is not
+ * to be had of views and partitioned tables.
+ */
+export const insertedCount = verbatim(newSoFar);
 
 /** Writes the rows and gives back what is to be returned of them: the statement inside `with`. */
 export function mutateQuery(plan: MutatePlan): Fragment {
@@ -32,11 +37,6 @@ export function mutateQuery(plan: MutatePlan): Fragment {
   }
 }
 
-/** Of an upsert that ran as `source`: how many of its rows were new. */
-export function insertedCount(source: Fragment): Fragment {
-  return fragment`(select count(*) from ${source}) - ${updatedSoFar}`;
-}
-
 /** Whether rows that exist may be updated, so that new ones have to be told apart. */
 export function isUpsert(plan: MutatePlan): plan is Extract<MutatePlan, { kind: 'insert' }> {
   return plan.kind === 'insert' && plan.onConflict?.resolution === 'merge-duplicates';
@@ -50,7 +50,7 @@ function insertQuery(plan: Extract<MutatePlan, { kind: 'insert' }>): Fragment {
     columns.map(({ name }) => column(payload, name)),
     ', ',
   );
-  const from = fragment` from ${rows}${all(conditions(payload, plan.where))}`;
+  const from = fragment` from ${rows}${all([...conditions(payload, plan.where), ...(isUpsert(plan) ? [countAsNew] : [])])}`;
   return fragment`insert into ${qualified(into)}${names} select ${values}${from}${onConflict(plan)}${returning(
     into,
     plan.returning,
@@ -72,7 +72,7 @@ function onConflict(plan: Extract<MutatePlan, { kind: 'insert' }>): Fragment {
     ),
     ', ',
   );
-  return fragment` on conflict (${target}) do update set ${assignments} where ${countUpdated}`;
+  return fragment` on conflict (${target}) do update set ${assignments} where ${countAsFound}`;
 }
 
 function updateQuery(plan: Extract<MutatePlan, { kind: 'update' }>): Fragment {

@@ -101,7 +101,7 @@ function printMutation(plan: MutateAction, request: ApiRequest): Fragment {
       pageCount: checkedCount(counted, mutationChecks(plan, request)),
       body: body(handler, rows),
       location: isLocated ? location(source, counted, mutatePlan.primaryKey) : null,
-      insertedCount: isUpsert(mutatePlan) ? insertedCount(source) : null,
+      insertedCount: isUpsert(mutatePlan) ? insertedCount : null,
     },
     from,
   );

@@ -16,6 +16,7 @@ const rest = [
   'null::bigint as inserted_count',
   'null::text as cursor',
 ].join(', ');
+const newSoFar = `coalesce(nullif(current_setting('lightning.inserted', true), ''), '0')::bigint`;
 const array = `coalesce(json_agg("lightning_page".*), '[]')::text as body`;
 
 /** A few of each kind, so that a change in what is sent to Postgres shows in a review. */
@@ -40,7 +41,7 @@ export const golden: readonly Golden[] = [
     line: 'POST /stock?select=sku',
     headers: { prefer: 'return=representation, resolution=merge-duplicates' },
     body: '[{"sku":"a","place":"x"}]',
-    text: `with "lightning_source" as (insert into "library"."stock" ("place", "sku") select "pgrst_body"."place", "pgrst_body"."sku" from json_to_recordset($1::json) as "pgrst_body"("place" text, "sku" text) on conflict ("sku", "place") do update set "place" = excluded."place", "sku" = excluded."sku" where set_config('lightning.updated', (coalesce(nullif(current_setting('lightning.updated', true), ''), '0')::bigint + 1)::text, true) <> '' returning "library"."stock"."place", "library"."stock"."sku") select ${page}, ${array}, ${rest.replace('null::bigint', `(select count(*) from "lightning_source") - coalesce(nullif(current_setting('lightning.updated', true), ''), '0')::bigint`)} from (select "stock"."sku" from "lightning_source" as "stock") as "lightning_page"`,
+    text: `with "lightning_source" as (insert into "library"."stock" ("place", "sku") select "pgrst_body"."place", "pgrst_body"."sku" from json_to_recordset($1::json) as "pgrst_body"("place" text, "sku" text) where set_config('lightning.inserted', (${newSoFar} + 1)::text, true) <> '' on conflict ("sku", "place") do update set "place" = excluded."place", "sku" = excluded."sku" where set_config('lightning.inserted', (${newSoFar} - 1)::text, true) <> '' returning "library"."stock"."place", "library"."stock"."sku") select ${page}, ${array}, ${rest.replace('null::bigint', newSoFar)} from (select "stock"."sku" from "lightning_source" as "stock") as "lightning_page"`,
     values: ['[{"sku":"a","place":"x"}]'],
   },
   {
