@@ -35,6 +35,9 @@ export class ConnectionPool {
   readonly #pool: Pool;
   readonly #waitMs: number;
   readonly #restedSince = new WeakMap<PoolClient, number>();
+  /** Connections made before the last `renew` are closed instead of used. */
+  #outdated = new WeakSet<PoolClient>();
+  readonly #all = new Set<PoolClient>();
 
   constructor(options: PoolOptions, onError: (error: Error) => void) {
     this.#waitMs = options.waitMs;
@@ -56,7 +59,11 @@ export class ConnectionPool {
     this.#pool.on('error', onError);
     // One that dies in a caller's hands fails the caller's statement; between two statements, or after the statement
     // failed and before the release, nobody listens, and that would end the process, too.
-    this.#pool.on('connect', (client) => void client.on('error', () => {}));
+    this.#pool.on('connect', (client) => {
+      client.on('error', () => {});
+      this.#all.add(client);
+    });
+    this.#pool.on('remove', (client) => void this.#all.delete(client));
   }
 
   /** A connection for the caller alone, until `release`. Rejects with DatabaseUnavailable. */
@@ -67,6 +74,10 @@ export class ConnectionPool {
         client = await this.#pool.connect();
       } catch (error) {
         throw this.#unavailable(error);
+      }
+      if (this.#outdated.has(client)) {
+        client.release(true);
+        continue;
       }
       const restedSince = this.#restedSince.get(client);
       if (restedSince === undefined || Date.now() - restedSince < pingAfterIdleMs) return client;
@@ -79,6 +90,11 @@ export class ConnectionPool {
   release(client: PoolClient, broken = false): void {
     this.#restedSince.set(client, Date.now());
     client.release(broken);
+  }
+
+  /** From now on only connections made anew are used; those in use are finished with first. */
+  renew(): void {
+    this.#outdated = new WeakSet(this.#all);
   }
 
   get state(): { total: number; idle: number; waiting: number } {

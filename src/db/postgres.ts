@@ -100,6 +100,14 @@ export class PostgresDatabase implements Database {
     return this.#listener.listen(channel, onPayload, onGap);
   }
 
+  /**
+   * From now on statements run on connections made anew: what the login's settings (`alter role ... set`) are is read when
+   * a connection is made. Statements that run are not disturbed.
+   */
+  renewConnections(): void {
+    this.#pool.renew();
+  }
+
   poolState(): PoolState {
     return this.#pool.state;
   }

@@ -195,7 +195,7 @@ export const postgrestOptions = [
     type: 'boolean',
     fallback: 'true',
     inDatabase: true,
-    reloadable: true,
+    reloadable: false,
     meaning: '`false` behind a pooler that hands a connection on after each transaction',
   },
   {

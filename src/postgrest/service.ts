@@ -123,6 +123,9 @@ export class PostgrestService {
         await this.#connect();
         // Before the catalog is read it must be known whose: a first configuration with mistakes ends the start.
         await this.#renewConfig(true);
+        if (this.#config.rest.preparedStatements !== this.#parts.config.rest.preparedStatements) {
+          await this.#reopen();
+        }
         break;
       } catch (error) {
         if (!(error instanceof Error)) throw error;
@@ -169,8 +172,7 @@ export class PostgrestService {
         this.#log('info', 'connected', `Successfully connected to ${rows[0]?.version ?? 'the database'}`);
         if (tls !== this.#tls) {
           this.#tls = tls;
-          await this.#database.close();
-          this.#database = this.#open();
+          await this.#reopen();
         }
         return;
       } catch (error) {
@@ -180,6 +182,12 @@ export class PostgrestService {
       }
     }
     throw failure;
+  }
+
+  /** With other options of the pool; nobody uses the old one yet. */
+  async #reopen(): Promise<void> {
+    await this.#database.close();
+    this.#database = this.#open();
   }
 
   /** Takes over what may change while the process runs. Later on a configuration with mistakes changes nothing. */
@@ -199,8 +207,10 @@ export class PostgrestService {
     }
     const { server, admin, database } = this.#parts.config;
     const { automaticRecovery, configInDatabase, preConfig } = next.database;
+    const { preparedStatements } = isFirst ? next.rest : this.#config.rest;
     this.#config = {
       ...next,
+      rest: { ...next.rest, preparedStatements },
       server,
       admin,
       database: { ...database, automaticRecovery, configInDatabase, preConfig },
@@ -227,6 +237,8 @@ export class PostgrestService {
   #watched(entry: LogEntry): void {
     if (entry.event === 'schema-cache-loaded') {
       const seconds = (performance.now() - this.#loadBegan) / 1000;
+      // What the login may have been given since (`alter role ... set`) is read when a connection is made.
+      if (this.#loads.succeeded > 0) this.#database.renewConnections();
       this.#loads = { ...this.#loads, succeeded: this.#loads.succeeded + 1, seconds };
       this.#ready = true;
     } else if (entry.event === 'schema-cache-failed') {
@@ -317,7 +329,7 @@ export class PostgrestService {
       recycleSeconds: poolMaxLifetimeSeconds,
       idleMs: poolMaxIdleSeconds * 1000,
       statementTimeoutMs: 0,
-      preparedStatements: config.rest.preparedStatements,
+      preparedStatements: this.#config.rest.preparedStatements,
     };
   }
 

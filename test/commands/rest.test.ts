@@ -163,6 +163,17 @@ describe.skipIf(noServer)('lightning rest', () => {
     }
   });
 
+  it('takes over new settings of its login at a reload', async () => {
+    const child = start();
+    const url = await listening(child);
+    const workMem = () => json(`${url}/rpc/setting?name=work_mem`);
+    const before = await workMem();
+    await admin.query(`alter role ${roles.login} set work_mem = '5MB'`);
+    expect(await workMem()).toBe(before);
+    child.kill('SIGUSR1');
+    await until(async () => (await workMem()) === '5MB');
+  });
+
   it('reads its configuration file again at SIGUSR2, and keeps the old one when it has mistakes', async () => {
     const file = path.join(directory, 'rest.conf');
     const write = (text: string) => writeFile(file, `app.settings.who = "$(WHO)"\n${text}`);
@@ -207,6 +218,23 @@ describe.skipIf(noServer)('lightning rest', () => {
     expect(dumped.stdout).toMatch(/^db-schemas = "other"$/m);
     const off = await lightning(['rest', '--dump-config'], { PGRST_DB_CONFIG: 'false', ...env });
     expect(off.stdout).toMatch(/^db-schemas = "public"$/m);
+  });
+
+  it('prepares nothing when the database says so', async () => {
+    await admin.query(`alter role ${roles.login} set pgrst.db_prepared_statements = 'false'`);
+    await admin.query(`create or replace function api.prepared() returns bigint stable language sql
+      begin atomic; select count(*) from pg_prepared_statements; end`);
+    const url = await listening(start({ PGRST_DB_POOL: '1' }));
+    for (let i = 0; i < 3; i++) expect(await json(`${url}/rpc/prepared`)).toBe(0);
+    await admin.query(`alter role ${roles.login} reset all`);
+    const preparing = await listening(
+      start({
+        PGRST_DB_POOL: '1',
+        PGRST_ADMIN_SERVER_UNIX_SOCKET: '',
+      }),
+    );
+    await json(`${preparing}/rpc/prepared`);
+    expect(await json(`${preparing}/rpc/prepared`)).toBeGreaterThan(0);
   });
 
   it('waits for the database, says so, and finds it again when it was away', async () => {

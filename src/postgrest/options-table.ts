@@ -1,0 +1,17 @@
+import { environmentName, postgrestOptions } from './option-list.ts';
+import type { PostgrestOption } from './option-list.ts';
+
+/** The options as a table in Markdown: the part of docs/postgrest.md that is written from the code. */
+export function optionsTable(): string {
+  const rows = postgrestOptions.map(
+    ({ name, fallback, aliases, meaning, inDatabase, reloadable }: PostgrestOption) => [
+      `\`${environmentName(name)}\``,
+      fallback === '' ? '' : `\`${fallback.replaceAll(',', ', ')}\``,
+      `${inDatabase ? 'D' : ''}${reloadable ? 'R' : ''}`,
+      aliases === undefined ? meaning : `${meaning} (also \`${aliases.join('`, `')}\`)`,
+    ],
+  );
+  return [['variable', 'default', '', 'meaning'], ['---', '---', '---', '---'], ...rows]
+    .map((cells) => `| ${cells.join(' | ')} |`)
+    .join('\n');
+}
