@@ -7,8 +7,8 @@ import type { RawRequest } from './request/raw-request.ts';
 const noBody = Buffer.alloc(0);
 
 /**
- * A request as the stages take it; reads the body of those methods that have one. Rejects with LTR413, and with what
- * `readBody` rejects with when the client goes away.
+ * A request as the stages take it; reads the body of those methods that have one. Rejects with RestError: LTR413, or
+ * PGRST102 when the client goes away.
  *
  * @param target path and query, with the mount point cut off
  */
@@ -44,6 +44,8 @@ async function bodyOf(request: IncomingMessage, maxBodyBytes: number): Promise<B
     if (error instanceof AppError && error.code === 'BODY_TOO_LARGE') {
       throw new RestError('LTR413', error.message, { hint: 'Send fewer rows at a time.', cause: error });
     }
+    // The client has gone: nobody reads this.
+    if (error instanceof AppError) throw new RestError('PGRST102', error.message, { cause: error });
     throw error;
   }
 }

@@ -7,10 +7,18 @@ export function send(response: ServerResponse, answer: RestResponse, further: re
   if (response.destroyed) return;
   // A flat list keeps order and repetitions (Set-Cookie), and costs less than a call for each.
   const headers: string[] = [];
-  for (const [name, value] of answer.headers) headers.push(name, headerBytes(value));
-  for (const [name, value] of further) headers.push(name, headerBytes(value));
+  let beyondAscii = false;
+  for (const part of [answer.headers, further]) {
+    for (const [name, value] of part) {
+      const bytes = headerBytes(value);
+      if (bytes !== value) beyondAscii = true;
+      headers.push(name, bytes);
+    }
+  }
   if (answer.reason === undefined) response.writeHead(answer.status, headers);
   else response.writeHead(answer.status, answer.reason.replaceAll(/[^\t\x20-\x7e]/g, '?'), headers);
-  if (answer.body === null) response.end();
-  else response.end(answer.body);
+  const { body } = answer;
+  if (body === null) response.end();
+  // Node sends headers together with a body that is text, and encodes both as UTF-8: what is bytes already, once more.
+  else response.end(beyondAscii && typeof body === 'string' ? Buffer.from(body) : body);
 }

@@ -1,0 +1,59 @@
+import { describe, expect, test } from 'vitest';
+import { cors } from '../../src/rest/cors.ts';
+
+const origin = 'http://example.com';
+const preflight = { origin, 'access-control-request-method': 'POST' };
+
+describe('a request of another origin', () => {
+  test('from no browser gets no headers', () => {
+    expect(cors('GET', {}, null)).toEqual({ preflight: null, headers: [] });
+    expect(cors('OPTIONS', { 'access-control-request-method': 'POST' }, null).preflight).toBeNull();
+  });
+
+  test('is shown the answer and its headers', () => {
+    const exposed =
+      'Content-Encoding, Content-Location, Content-Range, Content-Type, Date, Location, Server, Transfer-Encoding, Range-Unit';
+    expect(cors('GET', { origin }, null)).toEqual({
+      preflight: null,
+      headers: [
+        ['Access-Control-Allow-Origin', '*'],
+        ['Access-Control-Expose-Headers', exposed],
+      ],
+    });
+    expect(cors('PATCH', { origin }, ['http://a.example', origin]).headers.slice(0, 2)).toEqual([
+      ['Access-Control-Allow-Origin', origin],
+      ['Access-Control-Allow-Credentials', 'true'],
+    ]);
+  });
+
+  test('that is not allowed is told nothing', () => {
+    expect(cors('GET', { origin }, ['http://a.example'])).toEqual({ preflight: null, headers: [] });
+    expect(cors('OPTIONS', preflight, ['http://a.example']).preflight).toBeNull();
+  });
+});
+
+describe('a preflight', () => {
+  test('may ask for any header', () => {
+    const headers = { ...preflight, 'access-control-request-headers': 'Foo,Bar, foo ,authorization' };
+    expect(cors('OPTIONS', headers, null).preflight).toEqual({
+      status: 200,
+      headers: [
+        ['Access-Control-Allow-Origin', '*'],
+        ['Access-Control-Allow-Methods', 'GET, POST, PATCH, PUT, DELETE, OPTIONS, HEAD'],
+        [
+          'Access-Control-Allow-Headers',
+          'Authorization, Foo, Bar, Accept, Accept-Language, Content-Language',
+        ],
+        ['Access-Control-Max-Age', '86400'],
+        ['Content-Length', '0'],
+      ],
+      body: null,
+    });
+  });
+
+  test('that asks for none, or for no method there is, is an OPTIONS request like any', () => {
+    expect(cors('OPTIONS', { origin }, null)).toEqual({ preflight: null, headers: [] });
+    const odd = { origin, 'access-control-request-method': 'TRACE' };
+    expect(cors('OPTIONS', odd, null)).toEqual({ preflight: null, headers: [] });
+  });
+});
