@@ -5,6 +5,7 @@ import {
   fragment,
   identifier,
   isNothing,
+  join,
   nothing,
   parameter,
   qualified,
@@ -87,11 +88,12 @@ function fieldPath(relation: QualifiedName, field: ResolvedField, toJson: boolea
 
 function jsonPath(steps: readonly JsonStep[]): Fragment {
   if (steps.length === 0) return nothing;
-  return {
-    parts: steps.map((step) =>
+  return join(
+    steps.map((step) =>
       'key' in step
         ? fragment`${verbatim(step.arrow)}${sharedParameter(step.key)}`
         : fragment`${verbatim(step.arrow)}${sharedParameter(step.index)}::int`,
     ),
-  };
+    '',
+  );
 }

@@ -7,7 +7,7 @@ import type { ApiRequest } from '../request/query.ts';
 import { callQuery } from './call.ts';
 import { matchingRows, totalCount } from './count.ts';
 import { estimated, explained } from './explain.ts';
-import { fragment, identifier, join, nothing, parameter, toStatement, verbatim } from './fragment.ts';
+import { fragment, identifier, nothing, parameter, toStatement, verbatim } from './fragment.ts';
 import type { Fragment } from './fragment.ts';
 import { body, isAggregate } from './handlers.ts';
 import type { AnswerRows } from './handlers.ts';
@@ -26,6 +26,9 @@ const maxPreparedText = 16_384;
 const page = identifier('lightning_page');
 const source = identifier(sourceName);
 const counted = verbatim('count(*)');
+const noCount = verbatim('null::bigint');
+const noLocation = verbatim('null::text[]');
+const noCursor = verbatim('null::text');
 
 /** What is to be run for a plan. Pure; throws nothing but on plans that contradict themselves. */
 export function requestStatements(
@@ -97,7 +100,7 @@ function printMutation(plan: MutateAction, request: ApiRequest): Fragment {
   const { withPages, rows, from } = rowsOf(rowsQuery, handler.kind === 'csv', null);
   const answer = result(
     {
-      totalCount: verbatim('null::bigint'),
+      totalCount: noCount,
       pageCount: checkedCount(counted, mutationChecks(plan, request)),
       body: body(handler, rows),
       location: isLocated ? location(source, counted, mutatePlan.primaryKey) : null,
@@ -151,17 +154,17 @@ interface Answer {
 }
 
 function result(answer: Answer, from: Fragment): Fragment {
-  const columns = [
-    fragment`${answer.totalCount} as total_count`,
-    fragment`${answer.pageCount} as page_count`,
-    fragment`${answer.body} as body`,
-    verbatim(`nullif(current_setting('response.headers', true), '') as response_headers`),
-    verbatim(`nullif(current_setting('response.status', true), '') as response_status`),
-    fragment`${answer.location ?? verbatim('null::text[]')} as location`,
-    fragment`${answer.insertedCount ?? verbatim('null::bigint')} as inserted_count`,
-    fragment`${answer.cursor ?? verbatim('null::text')} as cursor`,
-  ];
-  return fragment`select ${join(columns, ', ')} from ${from}`;
+  const {
+    totalCount: total,
+    pageCount,
+    body: made,
+    location: place,
+    insertedCount: inserted,
+    cursor: next,
+  } = answer;
+  return fragment`select ${total} as total_count, ${pageCount} as page_count, ${made} as body, nullif(current_setting('response.headers', true), '') as response_headers, nullif(current_setting('response.status', true), '') as response_status, ${
+    place ?? noLocation
+  } as location, ${inserted ?? noCount} as inserted_count, ${next ?? noCursor} as cursor from ${from}`;
 }
 
 function mutationChecks(plan: MutateAction, request: ApiRequest): Check[] {

@@ -50,9 +50,7 @@ export function selectList(plan: ReadPlan): Fragment {
 
 /** ` from` the relation, ` join`ed with its embeds. */
 export function rowSource(plan: ReadPlan): Fragment {
-  return {
-    parts: [fromClause(plan), ...plan.relationSelects.map((selected) => lateralJoin(plan, selected))],
-  };
+  return join([fromClause(plan), ...plan.relationSelects.map((selected) => lateralJoin(plan, selected))], '');
 }
 
 /** ` from` the relation alone, with the junction of a many-to-many relationship. */
