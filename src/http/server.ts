@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { App } from '../app.ts';
+import { answerUnreadable, maxHeaderBytes } from './unreadable-request.ts';
 
 /** Where to listen, and how long to wait at the end. */
 export interface HttpServerOptions {
@@ -25,7 +26,8 @@ export interface HttpServer {
 
 /** Starts to listen. Rejects when the address cannot be had (EADDRINUSE, EACCES). */
 export async function startHttpServer(app: App, options: HttpServerOptions): Promise<HttpServer> {
-  const server = createServer();
+  const server = createServer({ maxHeaderSize: maxHeaderBytes });
+  answerUnreadable(server);
   app.attach(server);
   server.listen(options.port, options.host);
   await once(server, 'listening');

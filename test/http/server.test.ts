@@ -1,4 +1,5 @@
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Database } from '../../src/db/database.ts';
@@ -26,10 +27,31 @@ describe.skipIf(noServer)('the HTTP server', () => {
     await fresh?.drop();
   });
 
+  /** What comes back for bytes that no client would send. */
+  const raw = (text: string): Promise<string> =>
+    new Promise((resolve) => {
+      const socket = connect(Number(new URL(app.url).port), '127.0.0.1');
+      let answer = '';
+      socket.setEncoding('utf8').on('data', (chunk: string) => (answer += chunk));
+      socket.on('error', () => {}).on('close', () => resolve(answer));
+      socket.write(text);
+    });
   const get = (path: string, headers: Record<string, string> = {}) =>
     fetch(`${app.url}${path}`, { headers, redirect: 'manual' });
 
   test('/healthz is fine whatever the database does', async () => {
+    expect((await get('/healthz')).status).toBe(200);
+  });
+
+  test('a URL of ten megabytes is refused in JSON, one of 100 kilobytes is read', async () => {
+    const refused = await raw(`GET /rest/v1/agents?id=in.(${'a'.repeat(10_000_000)}) HTTP/1.1\r\n\r\n`);
+    expect(refused).toMatch(/^HTTP\/1\.1 431 [\s\S]*"code":"LTR431"/);
+    const read = await get(`/rest/v1/agents?id=in.(${'a'.repeat(100_000)})`);
+    expect([read.status, await read.json()]).toEqual([401, expect.objectContaining({ code: '42501' })]);
+  });
+
+  test('what is not HTTP is refused in JSON', async () => {
+    expect(await raw('HELO there\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 [\s\S]*"code":"LTR400"/);
     expect((await get('/healthz')).status).toBe(200);
   });
 
