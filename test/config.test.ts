@@ -63,6 +63,21 @@ describe('the configuration', () => {
     ]);
   });
 
+  it('says how REST behaves', () => {
+    expect(parseConfig({}).rest).toEqual({ maxRows: 1000, corsOrigins: null, logStatements: false });
+    const env = {
+      REST_MAX_ROWS: '5',
+      REST_CORS_ORIGINS: 'http://a.example , http://b.example',
+      REST_LOG_STATEMENTS: 'true',
+    };
+    const corsOrigins = ['http://a.example', 'http://b.example'];
+    expect(parseConfig(env).rest).toEqual({ maxRows: 5, corsOrigins, logStatements: true });
+    expect(problemsOf({ REST_MAX_ROWS: '0', REST_LOG_STATEMENTS: 'yes' })).toEqual([
+      'REST_MAX_ROWS is "0"; a whole number from 1 to 1000000 is needed',
+      'REST_LOG_STATEMENTS is "yes"; allowed are true, false',
+    ]);
+  });
+
   it('refuses a server without a secret, and a secret that is too short for HS256', () => {
     expect(problemsOf({ DATABASE_URL: 'postgres://a:b@127.0.0.1/c' })).toEqual([
       expect.stringContaining('JWT_SECRET is missing'),
