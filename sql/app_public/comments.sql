@@ -1,4 +1,4 @@
-comment on schema app_public is 'What both APIs and analysts see. Every table is confined to one tenant by row-level security.';
+comment on schema app_public is E'Agent Lightning DB\nThe state of AI agents. Every table is confined to one tenant by row-level security, and what is listed here follows the caller''s rights: without a token there is next to nothing.';
 
 comment on table app_public.tenants is 'A tenant: one customer or team, whose data nobody else sees.';
 comment on column app_public.tenants.id is 'A short name in lower case, e.g. `default`. Never changes.';

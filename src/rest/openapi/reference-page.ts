@@ -68,15 +68,54 @@ const contentTypes: Readonly<Record<string, string>> = {
   'favicon-32x32.png': 'image/png',
 };
 
-/** A file of its own, so that the page needs no inline script. */
-const startScript = `SwaggerUIBundle({
-  url: document.querySelector('#reference').dataset.url,
+/**
+ * A file of its own, so that the page needs no inline script. The document is read again whenever somebody authorizes or
+ * logs out: it shows what the token may do.
+ */
+const startScript = `'use strict';
+const address = document.querySelector('#reference').dataset.url;
+let token = null;
+const tokenIn = (authorized) => (authorized && authorized.JWT ? authorized.JWT.value : null);
+try {
+  // Where persistAuthorization keeps it.
+  token = tokenIn(JSON.parse(localStorage.getItem('authorized')));
+} catch {
+  // Storage is forbidden or holds something else: as if nobody had logged in.
+}
+const readAgain = (system) => setTimeout(() => system.specActions.download(address));
+const followAuthorization = () => ({
+  statePlugins: {
+    auth: {
+      wrapActions: {
+        authorize: (authorize, system) => (authorized) => {
+          const result = authorize(authorized);
+          token = tokenIn(authorized);
+          readAgain(system);
+          return result;
+        },
+        logout: (logout, system) => (names) => {
+          const result = logout(names);
+          token = null;
+          readAgain(system);
+          return result;
+        },
+      },
+    },
+  },
+});
+SwaggerUIBundle({
+  url: address,
   dom_id: '#reference',
   deepLinking: true,
   docExpansion: 'none',
   filter: true,
   persistAuthorization: true,
   validatorUrl: null,
+  plugins: [followAuthorization],
+  requestInterceptor: (request) => {
+    if (request.loadSpec && token) request.headers.Authorization = 'Bearer ' + token;
+    return request;
+  },
 });
 `;
 

@@ -126,9 +126,10 @@ export function relationPaths(
         {
           name: column.name,
           in: 'query',
-          description: columnDescription(table, column, relationships) ?? `Filter by ${column.name}`,
+          description:
+            columnDescription(table, column, relationships) ??
+            `Filter by ${column.name}: an operator and a value, such as \`eq.1\``,
           schema: { type: 'string' },
-          examples: { equal: { summary: 'operator.value', value: 'eq.' } },
         },
       ]),
     ),

@@ -7,7 +7,7 @@ import type { RunningApp } from '../../support/app.ts';
 
 interface OpenApiDocument {
   readonly openapi: string;
-  readonly info: { readonly title: string };
+  readonly info: { readonly title: string; readonly description?: string };
   readonly servers: readonly { readonly url: string }[];
   readonly paths: Readonly<Record<string, Readonly<Record<string, { readonly parameters: unknown[] }>>>>;
   readonly components: {
@@ -80,9 +80,8 @@ describe.each(apiTargets)('the OpenAPI document on the %s database', (_kind, ope
 
   test('speaks in the words of the comments, without smart tags', async () => {
     const { paths, components, info } = await documentFor(await testToken('member'));
-    expect(info.title).toBe(
-      'What both APIs and analysts see. Every table is confined to one tenant by row-level security.',
-    );
+    expect(info.title).toBe('Agent Lightning DB');
+    expect(info.description).toContain('confined to one tenant by row-level security');
     expect(paths['/agents']?.['get']).toMatchObject({
       summary: 'An AI agent: who it is, which model it runs on and how it is set up.',
     });

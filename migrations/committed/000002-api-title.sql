@@ -1,0 +1,110 @@
+--! Previous: sha1:7a1e48c617d29842d479a1368ca0d69b5c2c3499
+--! Hash: sha1:35542e0113eb2748ed55bc4b3ed4be45cd57a5bb
+--! Message: api-title
+
+-- The title of the REST document and what it says about what is listed.
+--! Included app_public/comments.sql
+comment on schema app_public is E'Agent Lightning DB\nThe state of AI agents. Every table is confined to one tenant by row-level security, and what is listed here follows the caller''s rights: without a token there is next to nothing.';
+
+comment on table app_public.tenants is 'A tenant: one customer or team, whose data nobody else sees.';
+comment on column app_public.tenants.id is 'A short name in lower case, e.g. `default`. Never changes.';
+comment on column app_public.tenants.name is 'The name to show.';
+comment on column app_public.tenants.suspended_at is 'Since when the tenant is locked out; null: it is not.';
+comment on column app_public.tenants.created_at is 'When the tenant was made.';
+comment on column app_public.tenants.updated_at is 'When the row last changed; kept by a trigger.';
+
+comment on table app_public.agents is E'@unique id|@fieldName agent|@updateFieldName updateAgent|@deleteFieldName deleteAgent\nAn AI agent: who it is, which model it runs on and how it is set up.';
+comment on column app_public.agents.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
+comment on column app_public.agents.id is 'The agent''s id in its tenant, e.g. `full_stack_developer`.';
+comment on column app_public.agents.name is 'The name to show.';
+comment on column app_public.agents.model is 'The language model, e.g. `gpt-4o`.';
+comment on column app_public.agents.specialization is 'What it is good at, in a word or two.';
+comment on column app_public.agents.status is 'One of idle, busy, paused, offline, error.';
+comment on column app_public.agents.config is 'Everything else about it: prompts, capabilities, limits.';
+comment on column app_public.agents.created_at is 'When the agent was registered.';
+comment on column app_public.agents.updated_at is 'When the row last changed; kept by a trigger.';
+
+comment on table app_public.tasks is E'@unique id|@fieldName task|@updateFieldName updateTask|@deleteFieldName deleteTask\nA piece of work for an agent.';
+comment on column app_public.tasks.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
+comment on column app_public.tasks.id is 'The task''s id.';
+comment on column app_public.tasks.agent_id is 'Who does it; null: nobody yet, or the agent was removed.';
+comment on column app_public.tasks.description is 'What is to be done.';
+comment on column app_public.tasks.status is 'One of pending, assigned, running, completed, failed, cancelled, dead.';
+comment on column app_public.tasks.priority is 'One of low, normal, high, critical.';
+comment on column app_public.tasks.context is 'What the agent needs to know.';
+comment on column app_public.tasks.result is 'What came out; null until it is completed.';
+comment on column app_public.tasks.created_at is 'When the task was made.';
+comment on column app_public.tasks.started_at is 'When work began.';
+comment on column app_public.tasks.completed_at is 'When it ended, well or badly.';
+comment on column app_public.tasks.error_message is 'Why it failed.';
+
+comment on table app_public.knowledge is E'@unique id|@fieldName knowledge|@updateFieldName updateKnowledge|@deleteFieldName deleteKnowledge\nAn item of knowledge that agents look up, with an embedding to find it by meaning.';
+comment on column app_public.knowledge.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
+comment on column app_public.knowledge.id is 'The item''s id; a random one where none is given.';
+comment on column app_public.knowledge.agent_id is 'Whose knowledge it is; null: everybody''s, or the agent was removed.';
+comment on column app_public.knowledge.category is 'A word to group by.';
+comment on column app_public.knowledge.content is 'The text itself.';
+comment on column app_public.knowledge.source is 'Where it comes from: a file, an address, a whole quotation.';
+comment on column app_public.knowledge.metadata is 'Anything else about it.';
+comment on column app_public.knowledge.embedding is 'The content''s embedding, 1536 dimensions; null until it is computed.';
+comment on column app_public.knowledge.usage_count is 'How often it was used.';
+comment on column app_public.knowledge.relevance_score is 'How useful it proved; 1 is neutral.';
+comment on column app_public.knowledge.created_at is 'When it was added.';
+comment on column app_public.knowledge.last_used_at is 'When it was last used.';
+
+comment on table app_public.workflows is E'@unique id|@fieldName workflow|@updateFieldName updateWorkflow|@deleteFieldName deleteWorkflow\nSeveral steps of work that belong together.';
+comment on column app_public.workflows.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
+comment on column app_public.workflows.id is 'The workflow''s id.';
+comment on column app_public.workflows.name is 'The name to show.';
+comment on column app_public.workflows.description is 'What it is for.';
+comment on column app_public.workflows.steps is 'The steps, a JSON array.';
+comment on column app_public.workflows.status is 'One of draft, pending, running, paused, completed, failed, cancelled.';
+comment on column app_public.workflows.created_by is 'Who made it.';
+comment on column app_public.workflows.assigned_to is 'Who looks after it.';
+comment on column app_public.workflows.context is 'What all steps need to know.';
+comment on column app_public.workflows.created_at is 'When the workflow was made.';
+comment on column app_public.workflows.updated_at is 'When the row last changed; kept by a trigger.';
+
+comment on table app_public.sessions is E'@unique id|@fieldName session|@updateFieldName updateSession|@deleteFieldName deleteSession\nA user''s login session. The token itself is stored nowhere.';
+comment on column app_public.sessions.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
+comment on column app_public.sessions.id is 'The session''s id.';
+comment on column app_public.sessions.user_id is 'Whose session it is.';
+comment on column app_public.sessions.token is 'SHA-256 of the token, 64 hexadecimal digits. Can be written and never read.';
+comment on column app_public.sessions.data is 'What the service keeps in it.';
+comment on column app_public.sessions.expires_at is 'When it ends.';
+comment on column app_public.sessions.created_at is 'When it was opened.';
+
+comment on table app_public.metrics is 'A measurement of a service at a point in time. Partitioned by day, removed by retention.';
+comment on column app_public.metrics.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
+comment on column app_public.metrics.id is 'Tells points of the same instant apart.';
+comment on column app_public.metrics.service_name is 'Who measured.';
+comment on column app_public.metrics.metric_name is 'What was measured.';
+comment on column app_public.metrics.value is 'The value, in the metric''s own unit.';
+comment on column app_public.metrics.tags is 'Dimensions to filter and group by: a flat object.';
+comment on column app_public.metrics."timestamp" is 'When it was measured.';
+
+comment on view app_public.user_sessions is E'@primaryKey id|@fieldName userSession\nThe sessions of the tenant''s users, without tokens and data.';
+comment on column app_public.user_sessions.tenant_id is E'@behavior -*\nThe tenant.';
+comment on column app_public.user_sessions.id is 'The session''s id.';
+comment on column app_public.user_sessions.user_id is 'Whose session it is.';
+comment on column app_public.user_sessions.expires_at is 'When it ends.';
+comment on column app_public.user_sessions.created_at is 'When it was opened.';
+
+-- In GraphQL a caller has one tenant and never names it: rows are found by their own id, the keys that hold the tenant
+-- and the way from and to the tenant's row are hidden.
+comment on constraint agents_pkey on app_public.agents is E'@behavior -single -update -delete\nA row is known by its tenant and its id.';
+comment on constraint tasks_pkey on app_public.tasks is E'@behavior -single -update -delete\nA row is known by its tenant and its id.';
+comment on constraint knowledge_pkey on app_public.knowledge is E'@behavior -single -update -delete\nA row is known by its tenant and its id.';
+comment on constraint workflows_pkey on app_public.workflows is E'@behavior -single -update -delete\nA row is known by its tenant and its id.';
+comment on constraint sessions_pkey on app_public.sessions is E'@behavior -single -update -delete\nA row is known by its tenant and its id.';
+comment on constraint metrics_pkey on app_public.metrics is E'@behavior -single -update -delete\nA row is known by its tenant, its time and its id.';
+comment on constraint agents_tenant_id_fkey on app_public.agents is E'@behavior -*\nA row belongs to a tenant.';
+comment on constraint tasks_tenant_id_fkey on app_public.tasks is E'@behavior -*\nA row belongs to a tenant.';
+comment on constraint knowledge_tenant_id_fkey on app_public.knowledge is E'@behavior -*\nA row belongs to a tenant.';
+comment on constraint workflows_tenant_id_fkey on app_public.workflows is E'@behavior -*\nA row belongs to a tenant.';
+comment on constraint sessions_tenant_id_fkey on app_public.sessions is E'@behavior -*\nA row belongs to a tenant.';
+comment on constraint metrics_tenant_id_fkey on app_public.metrics is E'@behavior -*\nA row belongs to a tenant.';
+comment on constraint sessions_token_key on app_public.sessions is E'@behavior -*\nA token opens one session, in whichever tenant. Nobody looks up by what they cannot read.';
+comment on constraint tasks_agent_id_fkey on app_public.tasks is E'@fieldName agent\n@foreignFieldName tasks\nWho does the task.';
+comment on constraint knowledge_agent_id_fkey on app_public.knowledge is E'@fieldName agent\n@foreignFieldName knowledge\nWhose knowledge it is.';
+--! EndIncluded app_public/comments.sql
