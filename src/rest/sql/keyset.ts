@@ -60,7 +60,15 @@ function placedAfter(
     const beyond = behindValue(term, values[i] ?? nothing, place[i] ?? null);
     return fragment`(${join([...equal, beyond], ' and ')})`;
   });
-  return fragment`(${join(cases, ' or ')})`;
+  const [first] = terms;
+  const bound = first && !first.nullable ? notBefore(first, values[0] ?? nothing, place[0] ?? null) : nothing;
+  return fragment`${bound}(${join(cases, ' or ')})`;
+}
+
+/** What the cases amount to for the first term, said once more: an index can be entered by this, and not by an `or`. */
+function notBefore({ direction: way }: Term, value: Fragment, at: string | null): Fragment {
+  if (at === null) return nothing;
+  return fragment`${value} ${verbatim(way === 'desc' ? '<=' : '>=')} ${parameter(at)} and `;
 }
 
 function sameAs(value: Fragment, at: string | null): Fragment {

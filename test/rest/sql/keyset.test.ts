@@ -80,12 +80,13 @@ describe.each(libraries)('keyset pagination on %s', (_kind, open) => {
     ]);
   });
 
-  test('enters the index at the place', async () => {
-    const { cursor } = await library.run({ line: 'GET /books?after=&limit=2' });
+  test.each(['order=id', 'order=at.desc'])('enters an index at the place: %s', async (order) => {
+    const { cursor } = await library.run({ line: `GET /moments?after=&limit=20&${order}` });
     const { main } = await library.rows({
-      line: `GET /books?after=${cursor}&limit=2`,
+      line: `GET /moments?after=${cursor}&limit=20&${order}`,
       headers: { accept: 'application/vnd.pgrst.plan+text' },
     });
     expect(JSON.stringify(main)).toContain('Index Cond');
+    expect(JSON.stringify(main)).not.toContain('Sort');
   });
 });

@@ -38,6 +38,12 @@ insert into stock values ('a', 'x', 1), ('b', 'x', 2);
 create table loose (note text, amount int);
 insert into loose values ('one', 1), ('two', 2);
 
+-- Enough rows for an index to be worth it.
+create table moments (id int primary key, at timestamptz not null);
+insert into moments select n, '2026-01-01 00:00+00'::timestamptz + n / 3 * interval '1 second' from generate_series(1, 5000) n;
+create index on moments (at desc, id);
+analyze moments;
+
 -- A data representation: stored as an int, shown and taken as text like '#0000ff'.
 create domain colour as int;
 create function colour_json(colour) returns json language sql immutable as $$select to_json('#' || lpad(to_hex($1::int), 6, '0'))$$;
