@@ -17,6 +17,7 @@ export class JwtSecretError extends Error {
 
 /** Bytes that a plain secret needs at least: HS256's own length (RFC 7518, 3.2). */
 const leastSecretBytes = 32;
+const leastRsaBits = 2048;
 
 /** PS256 and its like are left out, as in PostgREST: what an operator's key is good for should not change with the server. */
 const algorithmsOf = {
@@ -86,9 +87,19 @@ function keyObject(jwk: object, isSecret: boolean, name: string): KeyObject {
     }
     return createSecretKey(Buffer.from(k, 'base64url'));
   }
+  let key: KeyObject;
   try {
-    return createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' });
+    key = createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' });
   } catch (error) {
     throw new JwtSecretError(`${name} is not a key: ${(error as Error).message}`, { cause: error });
   }
+  // What jose refuses at each token is better said once, at the start.
+  const { modulusLength = leastRsaBits } = key.asymmetricKeyDetails ?? {};
+  if (modulusLength < leastRsaBits) {
+    throw new JwtSecretError(`${name} has ${modulusLength} bits; RSA needs ${leastRsaBits} or more`);
+  }
+  if (key.asymmetricKeyType === 'ed448') {
+    throw new JwtSecretError(`${name} is of the curve Ed448; Ed25519 is the one that is supported`);
+  }
+  return key;
 }

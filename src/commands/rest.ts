@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { userInfo } from 'node:os';
 import path from 'node:path';
 import { ConfigError } from '../config.ts';
+import { answerUnreadable, maxHeaderBytes } from '../http/unreadable-request.ts';
 import type { Log } from '../log.ts';
 import { accessLogLine } from '../postgrest/access-log.ts';
 import { makeAdminServer } from '../postgrest/admin-server.ts';
@@ -15,7 +16,7 @@ import { connectionTarget } from '../postgrest/connection-target.ts';
 import type { ConnectionTarget, MachineDefaults } from '../postgrest/connection-target.ts';
 import { endServer } from '../postgrest/end-server.ts';
 import { hasAddress, listenAt } from '../postgrest/listen-address.ts';
-import { PostgrestService } from '../postgrest/service.ts';
+import { PostgrestService, ServiceFailed } from '../postgrest/service.ts';
 import { RestError } from '../rest/errors.ts';
 import { makeRestHandler } from '../rest/handler.ts';
 import type { Answered, RestHandler } from '../rest/handler.ts';
@@ -45,8 +46,6 @@ export interface RunningRest {
 
 /** How long requests in flight may take to end. */
 const shutdownMs = 25_000;
-/** Long filters stand in the URL; Node's own limit is 16 KiB. */
-const maxHeaderBytes = 128 * 1024;
 
 /**
  * Serves a database over REST as the `postgrest` program does, and nothing else: no migration, no worker, nothing of ours
@@ -79,6 +78,7 @@ export function startRest(command: RestCommand): RunningRest {
     if (line !== null) command.writeAccess(line);
   });
   const api = createServer({ maxHeaderSize: maxHeaderBytes, keepAliveTimeout: 30_000 }, handle);
+  answerUnreadable(api);
   const admin = makeAdminServer({ service, api, poolTimeouts: () => poolTimeouts });
 
   const listen = async (): Promise<string> => {
@@ -92,6 +92,7 @@ export function startRest(command: RestCommand): RunningRest {
       });
     }
     await service.attempted;
+    if (stopping !== undefined) throw new ServiceFailed('it was told to stop before it listened');
     const at = await listenAt(api, config.server);
     log({ level: 'info', event: 'api-listening', message: `API server listening on ${at}`, address: at });
     if (config.server.socket === null && config.server.host === '127.0.0.1') {
@@ -101,9 +102,9 @@ export function startRest(command: RestCommand): RunningRest {
     }
     return at;
   };
+  let stopping: Promise<void> | undefined;
   const listening = listen();
   listening.catch(fail);
-  let stopping: Promise<void> | undefined;
   return {
     listening,
     failed,

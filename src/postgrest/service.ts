@@ -60,6 +60,8 @@ export class PostgrestService {
   #loadBegan = 0;
   #ready = false;
   #closed = false;
+  /** The connection that is being tried. */
+  #trying: Client | null = null;
   #wake: () => void = () => {};
 
   constructor(parts: PostgrestServiceParts) {
@@ -112,6 +114,8 @@ export class PostgrestService {
   async close(): Promise<void> {
     this.#closed = true;
     this.#wake();
+    // What is not connected yet may take its time otherwise.
+    if (this.#trying) cutOff(this.#trying);
     await this.#running;
     await this.#watcher?.close();
     await this.#database.close();
@@ -166,6 +170,7 @@ export class PostgrestService {
       });
       // An error once it is connected fails the statement, too.
       client.on('error', () => {});
+      this.#trying = client;
       try {
         await client.connect();
         const { rows } = await client.query<{ version: string }>('select version()');
@@ -177,7 +182,10 @@ export class PostgrestService {
         return;
       } catch (error) {
         failure = error;
+        // Another kind of TLS does not make it answer.
+        if (this.#closed || isUnreachable(error)) break;
       } finally {
+        this.#trying = null;
         await client.end().catch(() => {});
       }
     }
@@ -205,6 +213,7 @@ export class PostgrestService {
     for (const warning of next.warnings) {
       if (!this.#config.warnings.includes(warning)) this.#log('warning', 'config', warning);
     }
+    const previous = this.#config;
     const { server, admin, database } = this.#parts.config;
     const { automaticRecovery, configInDatabase, preConfig } = next.database;
     const { preparedStatements } = isFirst ? next.rest : this.#config.rest;
@@ -215,8 +224,8 @@ export class PostgrestService {
       admin,
       database: { ...database, automaticRecovery, configInDatabase, preConfig },
     };
-    // What was remembered of tokens was found with the old secret.
-    this.#identification = makeRequesterIdentification(next.identification);
+    // What is remembered of tokens was found with the old secret.
+    if (!judgeAlike(next, previous)) this.#identification = makeRequesterIdentification(next.identification);
   }
 
   async #readSettings(): Promise<ReadonlyMap<string, string>> {
@@ -336,4 +345,31 @@ export class PostgrestService {
   #log(level: LogEntry['level'], event: string, message: string): void {
     if (!this.#closed) this.#parts.log({ level, event, message });
   }
+}
+
+/** `end` waits for an answer of the server; node-postgres' types leave the stream out. */
+function cutOff(client: Client): void {
+  const { connection } = client as unknown as {
+    readonly connection: { readonly stream: { destroy(error: Error): void } };
+  };
+  connection.stream.destroy(new Error('the connection is not needed any more'));
+}
+
+/** Nobody was there to refuse anything. */
+function isUnreachable(error: unknown): boolean {
+  if (!(error instanceof Error) || error instanceof DatabaseError) return false;
+  return 'syscall' in error || error.message === 'timeout expired';
+}
+
+/** Whether tokens are judged alike. */
+function judgeAlike(one: PostgrestConfig, other: PostgrestConfig): boolean {
+  const [a, b] = [one.identification, other.identification];
+  return (
+    one.jwtSecret?.reveal() === other.jwtSecret?.reveal() &&
+    one.jwtSecretIsBase64 === other.jwtSecretIsBase64 &&
+    a.audience === b.audience &&
+    a.roleClaim.text === b.roleClaim.text &&
+    a.anonymousRole === b.anonymousRole &&
+    a.cacheMaxEntries === b.cacheMaxEntries
+  );
 }

@@ -48,6 +48,8 @@ describe('the keys of a secret', () => {
     [{ kty: 'oct' }, 'the JSON Web Key has no "k"'],
     [{ kty: 'oct', k: '***' }, 'or it is not base64url'],
     [{ kty: 'EC', crv: 'P-999', x: 'AA', y: 'AA' }, 'the JSON Web Key is not a key'],
+    [jwk(generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey), 'has 1024 bits; RSA needs 2048'],
+    [jwk(generateKeyPairSync('ed448').publicKey), 'is of the curve Ed448'],
     [{ keys: {} }, 'its "keys" are not an array'],
     [{ keys: [{ kty: 'oct', k: 'AQID' }, 7] }, 'key 2 of the set is not a JSON object'],
     [{ kty: 'oct', k: 'AQID', kid: 7 }, 'a "kid" that is not text'],

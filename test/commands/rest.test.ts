@@ -1,5 +1,8 @@
 import { chmod, mkdtemp, rm, stat, unlink, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
 import { request } from 'node:http';
+import { createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { SignJWT } from 'jose';
@@ -272,6 +275,25 @@ describe.skipIf(noServer)('lightning rest', () => {
       );
     } finally {
       await gate.shut();
+    }
+  });
+
+  it('ends at once when it is told to while a server that says nothing is waited for', async () => {
+    const sockets: Socket[] = [];
+    const silent = createServer((socket) => void sockets.push(socket));
+    silent.listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    try {
+      const child = start({ PGRST_DB_URI: `postgres://u@127.0.0.1:${port}/d` });
+      await until(async () => sockets.length > 0);
+      const began = performance.now();
+      expect(await child.ended('SIGTERM')).toBe(0);
+      // Connecting would be given up after ten seconds.
+      expect(performance.now() - began).toBeLessThan(5_000);
+    } finally {
+      for (const socket of sockets) socket.destroy();
+      silent.close();
     }
   });
 
