@@ -1,4 +1,4 @@
-import { Client, DatabaseError } from 'pg';
+import { DatabaseError } from 'pg';
 import { makeRequesterIdentification } from '../auth/identify-requester.ts';
 import type { RequesterIdentification } from '../auth/identify-requester.ts';
 import { ConfigError } from '../config.ts';
@@ -13,6 +13,7 @@ import { SchemaCacheWatcher } from '../schema-cache/watch.ts';
 import type { PostgrestConfig } from './config.ts';
 import type { ConnectionTarget } from './connection-target.ts';
 import { readDatabaseSettings } from './database-settings.ts';
+import { reachServer } from './reach-server.ts';
 
 /** What a service is made of. */
 export interface PostgrestServiceParts {
@@ -51,6 +52,7 @@ export class PostgrestService {
   readonly attempted: Promise<void>;
   readonly #parts: PostgrestServiceParts;
   readonly #running: Promise<void>;
+  readonly #closing = new AbortController();
   #config: PostgrestConfig;
   #identification: RequesterIdentification;
   #database: PostgresDatabase;
@@ -59,9 +61,6 @@ export class PostgrestService {
   #loads: LoadCounts = { succeeded: 0, failed: 0, seconds: null };
   #loadBegan = 0;
   #ready = false;
-  #closed = false;
-  /** The connection that is being tried. */
-  #trying: Client | null = null;
   #wake: () => void = () => {};
 
   constructor(parts: PostgrestServiceParts) {
@@ -112,13 +111,16 @@ export class PostgrestService {
 
   /** Waits for what is running, then closes every connection. */
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort();
     this.#wake();
-    // What is not connected yet may take its time otherwise.
-    if (this.#trying) cutOff(this.#trying);
-    await this.#running;
+    // The start may be waiting for the watcher.
     await this.#watcher?.close();
+    await this.#running;
     await this.#database.close();
+  }
+
+  get #closed(): boolean {
+    return this.#closing.signal.aborted;
   }
 
   async #begin(attempted: () => void): Promise<void> {
@@ -160,36 +162,16 @@ export class PostgrestService {
     attempted();
   }
 
-  /** Finds out which kind of TLS the server takes, and says who answered. */
   async #connect(): Promise<void> {
-    let failure: unknown;
-    for (const tls of this.#parts.target.tls) {
-      const client = new Client({
-        ...connectionConfig(this.#poolOptions(tls)),
-        connectionTimeoutMillis: this.#parts.target.connectMs,
-      });
-      // An error once it is connected fails the statement, too.
-      client.on('error', () => {});
-      this.#trying = client;
-      try {
-        await client.connect();
-        const { rows } = await client.query<{ version: string }>('select version()');
-        this.#log('info', 'connected', `Successfully connected to ${rows[0]?.version ?? 'the database'}`);
-        if (tls !== this.#tls) {
-          this.#tls = tls;
-          await this.#reopen();
-        }
-        return;
-      } catch (error) {
-        failure = error;
-        // Another kind of TLS does not make it answer.
-        if (this.#closed || isUnreachable(error)) break;
-      } finally {
-        this.#trying = null;
-        await client.end().catch(() => {});
-      }
-    }
-    throw failure;
+    const { tls, version } = await reachServer(
+      this.#parts.target,
+      (kind) => connectionConfig(this.#poolOptions(kind)),
+      this.#closing.signal,
+    );
+    this.#log('info', 'connected', `Successfully connected to ${version}`);
+    if (tls === this.#tls) return;
+    this.#tls = tls;
+    await this.#reopen();
   }
 
   /** With other options of the pool; nobody uses the old one yet. */
@@ -345,20 +327,6 @@ export class PostgrestService {
   #log(level: LogEntry['level'], event: string, message: string): void {
     if (!this.#closed) this.#parts.log({ level, event, message });
   }
-}
-
-/** `end` waits for an answer of the server; node-postgres' types leave the stream out. */
-function cutOff(client: Client): void {
-  const { connection } = client as unknown as {
-    readonly connection: { readonly stream: { destroy(error: Error): void } };
-  };
-  connection.stream.destroy(new Error('the connection is not needed any more'));
-}
-
-/** Nobody was there to refuse anything. */
-function isUnreachable(error: unknown): boolean {
-  if (!(error instanceof Error) || error instanceof DatabaseError) return false;
-  return 'syscall' in error || error.message === 'timeout expired';
 }
 
 /** Whether tokens are judged alike. */
