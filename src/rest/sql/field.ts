@@ -75,7 +75,7 @@ export function language(name: string | null): Fragment {
  */
 function cast(value: Fragment, type: string | null): Fragment {
   if (type === null) return value;
-  if (!/^[\p{L}\p{N}_$ ]+$/u.test(type)) throw new Error(`not the name of a type: ${JSON.stringify(type)}`);
+  if (!/^[\p{L}\p{N}_$ ]*$/u.test(type)) throw new Error(`not the name of a type: ${JSON.stringify(type)}`);
   return fragment`cast(${value} as ${verbatim(type)})`;
 }
 

@@ -64,6 +64,13 @@ describe.each(libraries)('statements on %s', (_kind, open) => {
       expect(estimated.planned).toHaveLength(1);
     });
 
+    test('what Postgres says of types that there are none of', async () => {
+      const castTo = (type: string) => errorOf({ line: `GET /books?select=id::${type}` });
+      expect(await castTo('nothing')).toMatchObject({ code: '42704' });
+      expect(await castTo('%20')).toMatchObject({ code: '42601' });
+      expect(await castTo('int%20$1')).toMatchObject({ code: '42601' });
+    });
+
     test('the plan, in the form and with the details that are asked for', async () => {
       const accept =
         'application/vnd.pgrst.plan+text; for="application/json"; options=analyze|verbose|settings|buffers|wal';
