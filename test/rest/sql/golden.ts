@@ -55,9 +55,9 @@ export const golden: readonly Golden[] = [
     values: ['1', '2'],
   },
   {
-    line: 'POST /rpc/add',
-    body: '{"a":1}',
-    text: `with "lightning_source" as (select "pgrst_call"."pgrst_scalar" from (select "a" from json_to_record($1::json) as _("a" integer) limit 1) as "pgrst_body", lateral (select "library"."add"("a" => "pgrst_body"."a") as "pgrst_scalar") as "pgrst_call") select null::bigint as total_count, 1::bigint as page_count, coalesce(json_agg("lightning_page"."pgrst_scalar")->0, 'null')::text as body, ${rest} from (select "add".* from "lightning_source" as "add") as "lightning_page"`,
-    values: ['{"a":1}'],
+    line: 'POST /rpc/books_of',
+    body: '{"author":1}',
+    text: `with "lightning_source" as (select "pgrst_call".* from (select "author" from json_to_record($1::json) as _("author" integer) limit 1) as "pgrst_body", lateral "library"."books_of"("author" => "pgrst_body"."author") as "pgrst_call") select ${page}, ${array}, ${rest} from (select "books".* from "lightning_source" as "books") as "lightning_page"`,
+    values: ['{"author":1}'],
   },
 ];
