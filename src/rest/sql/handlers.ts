@@ -68,10 +68,13 @@ function jsonBody(rows: AnswerRows, stripNulls: boolean): Fragment {
   return fragment`coalesce(${stripped(fragment`json_agg(${element})`, stripNulls)}, '[]')::text`;
 }
 
-/** The first row as an object. That there is but one is checked elsewhere. */
+/**
+ * The one row as an object; that there is but one is checked elsewhere. Not `json_agg(...)->0`, which parses the json that
+ * was just made.
+ */
 function firstOf(rows: AnswerRows, stripNulls: boolean): Fragment {
   const element = rows.routine && returnsScalar(rows.routine) ? scalarOf(rows) : rows.row;
-  return fragment`coalesce(${stripped(fragment`json_agg(${element})->0`, stripNulls)}, 'null')::text`;
+  return fragment`coalesce(string_agg(${stripped(fragment`to_json(${element})`, stripNulls)}::text, ''), 'null')`;
 }
 
 function scalarOf({ name }: AnswerRows): Fragment {
