@@ -14,7 +14,7 @@ import type { PostgrestConfig } from '../postgrest/config.ts';
 import { ConnectionStringError, parseConnectionString } from '../postgrest/connection-string.ts';
 import { connectionTarget } from '../postgrest/connection-target.ts';
 import type { ConnectionTarget, MachineDefaults } from '../postgrest/connection-target.ts';
-import { endServer } from '../postgrest/end-server.ts';
+import { endServer } from '../http/end-server.ts';
 import { hasAddress, listenAt } from '../postgrest/listen-address.ts';
 import { PostgrestService, ServiceFailed } from '../postgrest/service.ts';
 import { RestError } from '../rest/errors.ts';

@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { App } from '../app.ts';
+import { endServer } from './end-server.ts';
 import { answerUnreadable, maxHeaderBytes } from './unreadable-request.ts';
 
 /** Where to listen, and how long to wait at the end. */
@@ -40,14 +42,8 @@ export async function startHttpServer(app: App, options: HttpServerOptions): Pro
   };
 }
 
-async function drain(server: ReturnType<typeof createServer>, app: App, shutdownMs: number): Promise<void> {
-  const closed = new Promise((resolve) => server.close(resolve));
-  // A connection whose request is answered now would be kept for another one.
-  const idle = setInterval(() => server.closeIdleConnections(), 20);
-  const deadline = setTimeout(() => server.closeAllConnections(), shutdownMs);
-  const appClosed = app.close();
-  await closed;
-  clearInterval(idle);
-  clearTimeout(deadline);
-  await appClosed;
+async function drain(server: Server, app: App, shutdownMs: number): Promise<void> {
+  const ended = endServer(server, shutdownMs);
+  await app.close();
+  await ended;
 }
