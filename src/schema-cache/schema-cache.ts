@@ -9,7 +9,7 @@ import type { Table } from './table.ts';
 export interface SchemaCache {
   /** Relations of the exposed schemas and of what these refer to, by `nameKey`. */
   readonly tables: ReadonlyMap<string, Table>;
-  /** By `nameKey` of the table that they start from and the foreign table's schema: `relationshipKey`. */
+  /** By the table that they start from and the schema of the foreign table, or of the function: `relationshipKey`. */
   readonly relationships: ReadonlyMap<string, readonly Relationship[]>;
   /** Overloads by `nameKey`. */
   readonly routines: ReadonlyMap<string, readonly Routine[]>;

@@ -26,7 +26,11 @@ export function buildRelationships(
   const hidden = foreignKeys.filter(
     ({ table, foreignTable }) => !exposed.has(table.schema) && exposed.has(foreignTable.schema),
   );
-  const overridden = new Map(computed.map((row) => [pairKey(fromTable(row), functionOf(row)), row]));
+  const overridden = new Map(
+    computed
+      .filter((row) => exposed.has(row.schema))
+      .map((row) => [pairKey(fromTable(row), functionOf(row)), row]),
+  );
   const relationships: Relationship[] = [
     ...visible,
     ...visible.map(inverse),
@@ -36,7 +40,9 @@ export function buildRelationships(
 
   const byKey = new Map<string, Relationship[]>();
   for (const relationship of relationships) {
-    const key = relationshipKey(relationship.table, relationship.foreignTable.schema);
+    // A function is looked for where requests look for names: in its own schema, wherever its rows are from.
+    const { schema } = relationship.kind === 'computed' ? relationship.function : relationship.foreignTable;
+    const key = relationshipKey(relationship.table, schema);
     const list = byKey.get(key);
     if (list) list.push(relationship);
     else byKey.set(key, [relationship]);
