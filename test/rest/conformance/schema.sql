@@ -517,6 +517,8 @@ create table stage.films (id int primary key, title text);
 insert into stage.films values (1, 'A film of a play');
 create function stage.where_am_i() returns text stable language sql as $$ select (current_schemas(false))[1]::text $$;
 create function stage.greet(name text) returns text stable language sql as $$ select 'Bravo ' || name $$;
+-- From one exposed schema to another.
+create function on_stage(vaults) returns setof stage.plays stable language sql as $$ select * from stage.plays where id = $1.id $$;
 create table "Über uns"."Leute" (id int primary key, name text);
 insert into "Über uns"."Leute" values (1, 'Jürgen');
 create table private.hidden (id int primary key);
@@ -533,5 +535,124 @@ grant insert on inbox to conf_anon;
 grant select (id, name) on wages to conf_curator;
 grant execute on function members_only() to conf_member;
 revoke insert, update, delete on vaults from conf_anon;
+
+-- Corners of the catalog, a schema of their own: what is rarer, or easily read wrongly ------------------------------------------
+
+create schema corners;
+set search_path to corners;
+
+-- Foreign keys that refer to unique columns instead of the primary key.
+create table makers (id int primary key, code text unique, region text, no int, unique (region, no));
+insert into makers values (1, 'A', 'north', 1), (2, 'B', 'north', 2);
+create table goods (
+  id int primary key,
+  maker_code text constraint by_code references makers (code),
+  region text,
+  no int,
+  constraint by_place foreign key (region, no) references makers (region, no)
+);
+insert into goods values (1, 'A', 'north', 2), (2, 'B', 'north', 1), (3, null, 'north', null);
+
+create view goods_cte as with g as (select * from goods) select g.id, g.maker_code from g;
+create view goods_sub as select x.id, x.code from (select id, maker_code as code from goods where id > 0) x;
+create view goods_union as select id, maker_code from goods where id = 1 union all select id, maker_code from goods where id > 1;
+create view goods_computed as select id, upper(maker_code) as maker_code from goods;
+create view goods_twice as select id, maker_code, maker_code as again from goods;
+create view goods_left as select g.id, g.maker_code, m.region from goods g left join makers m on m.code = g.maker_code;
+create view goods_half as select id, region from goods;
+create view goods_place as select id, no as nr, region as area from goods;
+create materialized view goods_stored as select id, maker_code from goods_cte;
+create view makers_view as select code as c, id as i from makers;
+
+-- A table that inherits has neither keys nor foreign keys of its own.
+create table animals (id int primary key, name text, maker_id int references makers);
+create table cats (lives int) inherits (animals);
+insert into animals values (1, 'any', 1);
+insert into cats values (2, 'cat', 1, 9);
+
+-- A foreign key to a partitioned table.
+create table logs (day date, id int, line text, primary key (day, id)) partition by range (day);
+create table logs_2026 partition of logs for values from ('2026-01-01') to ('2027-01-01');
+insert into logs values ('2026-01-01', 1, 'one'), ('2026-01-02', 1, 'two');
+create table log_notes (id int primary key, day date, log_id int, note text, foreign key (day, log_id) references logs (day, id));
+insert into log_notes values (1, '2026-01-02', 1, 'noted');
+
+-- Junctions: with a further key column, with a key of its own, of three.
+create table students (id int primary key, name text);
+create table courses (id int primary key, name text);
+create table rooms (id int primary key, name text);
+insert into students values (1, 'Sam'), (2, 'Sue');
+insert into courses values (1, 'Art'), (2, 'Law');
+insert into rooms values (1, 'R1');
+create table enrolments (student_id int references students, course_id int references courses, term int, primary key (student_id, course_id, term));
+insert into enrolments values (1, 1, 1), (1, 1, 2), (2, 2, 1);
+create table wishes (id int primary key, student_id int references students, room_id int references rooms, unique (student_id, room_id));
+insert into wishes values (1, 1, 1);
+create table lessons (course_id int references courses, room_id int references rooms, teacher_id int references students, primary key (course_id, room_id, teacher_id));
+insert into lessons values (1, 1, 2);
+
+-- A one-to-one relationship by a composite unique key.
+create table plots (x int, y int, owner text, primary key (x, y));
+create table houses (id int primary key, x int, y int, foreign key (x, y) references plots, unique (x, y));
+insert into plots values (1, 1, 'Ann'), (1, 2, 'Bob');
+insert into houses values (1, 1, 1);
+
+-- Names that are also something else.
+create table thing (thing text, body text, value int, "row" text, "user" text, lightning_page text, pgrst_source text);
+insert into thing values ('t', 'b', 1, 'r', 'u', 'lp', 'ps');
+create table body (id int primary key, thing text);
+insert into body values (1, 'x');
+create table pgrst_source (id int primary key, body_id int references body);
+insert into pgrst_source values (1, 1);
+create table no_columns ();
+create table "double""quote" (id int primary key, "col""umn" int references body);
+insert into "double""quote" values (1, 1);
+
+-- Types that are rarer.
+create type level as enum ('low', 'high');
+create domain positive as int check (value > 0);
+create domain very_positive as positive check (value > 100);
+create domain words as text[];
+create table rare (
+  id int primary key, levels level[], price money, address inet, net cidr, mac macaddr, bits bit(4), noon timetz, box box, doc xml, sure very_positive,
+  list words, things int[][], span int8range, many int4multirange, name name, one "char", short char, big numeric(30, 10)
+);
+insert into rare values (
+  1, '{low,high}', 12.5, '10.0.0.1', '10.0.0.0/8', '08:00:2b:01:02:03', '1010', '12:00:00+02', '(1,1),(0,0)', '<a/>', 101, '{a,"b c"}', '{{1},{2}}',
+  '[1,5)', '{[1,3),[5,7)}', 'nm', 'c', 's', 12345678901234567890.0123456789
+);
+
+-- Computed relationships and fields that are found in odd places.
+create function ext.maker_of(goods) returns setof makers rows 1 stable language sql as $$ select * from corners.makers where code = $1.maker_code $$;
+create function single_maker(goods) returns makers stable language sql as $$ select * from makers where code = $1.maker_code $$;
+create function same_region(goods) returns setof makers stable language sql as $$ select * from makers where region = $1.region order by id $$;
+create function label(goods) returns text stable language sql as $$ select 'good ' || $1.id $$;
+create function label(goods_cte) returns text stable language sql as $$ select 'cte ' || $1.id $$;
+create function goods_of(makers_view) returns setof goods stable language sql as $$ select * from goods where maker_code = $1.c $$;
+
+-- Functions that are rarer.
+create function named_row(g goods) returns text stable language sql as $$ select g.maker_code $$;
+create procedure act() language sql as $$ select 1 $$;
+create aggregate total(int) (sfunc = int4pl, stype = int);
+create function tg_nothing() returns trigger language plpgsql as $$ begin return new; end $$;
+create function one_column() returns table (only_one int) stable language sql as $$ select n from generate_series(1, 2) n $$;
+create function a_positive(v int) returns positive immutable language sql as $$ select v::positive $$;
+create function goods_named() returns setof goods stable language sql as $$ select * from goods order by id $$;
+create function from_view() returns setof goods_cte stable language sql as $$ select * from goods_cte order by id $$;
+create function reserved("select" text, "order" text, "limit" int) returns text immutable language sql as $$ select "select" || "order" || "limit" $$;
+create function kinds(i int, b boolean default false, j json default null, d date default null, l level default null, a text[] default null, p positive default null)
+returns text immutable language sql as $$ select concat_ws('|', i, b, j, d, l, a, p) $$;
+create function mixed(a int, variadic rest text[]) returns text immutable language sql as $$ select a || ':' || array_to_string(rest, ',') $$;
+create function out_one(n int, out doubled int) immutable language sql as $$ select n * 2 $$;
+create function rows_of(n int) returns setof int immutable rows 5 language sql as $$ select generate_series(1, n) $$;
+create function nulls() returns setof text immutable language sql as $$ values ('a'), (null), ('b') $$;
+create function good(id int) returns goods stable language sql as $$ select * from goods g where g.id = $1 $$;
+create function good(code text) returns setof goods stable language sql as $$ select * from goods g where g.maker_code = $1 $$;
+create function add_good(id int) returns void language sql as $$ insert into goods (id) values ($1) $$;
+create function "Größe"("größe" int) returns int immutable language sql as $$ select "größe" $$;
+
+grant usage on schema corners to conf_anon;
+grant select, insert, update, delete on all tables in schema corners to conf_anon;
+
 reset search_path;
 analyze;
