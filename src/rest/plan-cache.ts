@@ -1,13 +1,18 @@
+import { randomBytes } from 'node:crypto';
 import type { Statement } from '../db/statement.ts';
 import type { SchemaCache } from '../schema-cache/schema-cache.ts';
 import type { RestOptions } from './options.ts';
 import { planRequest } from './plan/plan-request.ts';
 import type { Plan } from './plan/plan.ts';
+import { RecentMap } from './recent-map.ts';
 import { canonicalQuery } from './request/canonical-query.ts';
 import { parseRequest } from './request/parse-request.ts';
+import { parsePayload } from './request/payload.ts';
 import type { ApiRequest, Placeholder } from './request/query.ts';
 import type { RawRequest } from './request/raw-request.ts';
 import { requestShape } from './request/shape.ts';
+import type { RequestShape } from './request/shape.ts';
+import { isJsonObject } from './sql/payload.ts';
 import { requestStatements } from './sql/print-plan.ts';
 import type { RequestStatements } from './sql/request-statements.ts';
 import type { Stopwatch } from './stopwatch.ts';
@@ -20,18 +25,23 @@ export interface PlannedRequest {
   readonly statements: RequestStatements | null;
 }
 
-/** Plans remembered; the one unused for longest goes first. */
+/** Plans remembered of each kind. */
 const maxPlans = 1_000;
 /** Longer requests hardly come again. */
 const maxKeyLength = 4_096;
+/** Stands for the body in remembered statements. No body can be it. */
+const bodyMark = randomBytes(12).toString('base64url');
 
 /**
- * Parses, plans and prints requests, and remembers the result of reads: those that differ in nothing but the values of
- * plain filters have one plan, and a service asks the same few questions all day. What is remembered holds for one
- * snapshot of the catalog and one set of options, both told apart by identity.
+ * Parses, plans and prints requests, and remembers what came of it: of reads that differ in nothing but the values of
+ * plain filters, and of POSTs of JSON that differ in nothing but the values of the same keys. A service asks the same few
+ * things all day. What is remembered holds for one snapshot of the catalog and one set of options, told apart by identity.
  */
 export class PlanCache {
-  readonly #plans = new Map<string, PlannedRequest>();
+  readonly #reads = new RecentMap<PlannedRequest>(maxPlans);
+  /** What POSTs say besides their bodies. */
+  readonly #posts = new RecentMap<ApiRequest>(maxPlans);
+  readonly #postPlans = new RecentMap<PlannedRequest>(maxPlans);
   #cache: SchemaCache | null = null;
   #options: RestOptions | null = null;
 
@@ -42,74 +52,133 @@ export class PlanCache {
     options: RestOptions,
     stopwatch: Stopwatch | null,
   ): PlannedRequest {
-    this.#forgetOthers(cache, options);
+    if (cache !== this.#cache || options !== this.#options) this.#forget(cache, options);
+    if (raw.method === 'POST') return this.#planPost(raw, cache, options, stopwatch);
     const shape = requestShape(raw);
-    const known = shape && this.#plans.get(shape.key);
-    if (known) {
-      // It is the newest now.
-      this.#plans.delete(shape.key);
-      this.#plans.set(shape.key, known);
-      const planned = withValues(known, shape.values, raw);
-      stopwatch?.lap('parse');
-      stopwatch?.lap('plan');
-      return planned;
+    if (shape && shape.key.length <= maxKeyLength) {
+      return this.#planRead(shape, raw, cache, options, stopwatch);
     }
-    const request = parseRequest(raw, options, { placeholders: shape !== null });
+    const request = parseRequest(raw, options);
     stopwatch?.lap('parse');
-    const plan = planRequest(request, cache, options);
-    const hasStatements = plan.kind !== 'describe' && plan.kind !== 'options';
-    const statements = hasStatements ? requestStatements(plan, request, options) : null;
+    const planned = compile(request, cache, options);
     stopwatch?.lap('plan');
-    const planned = { request, plan, statements };
-    if (!shape) return planned;
-    if (shape.key.length <= maxKeyLength) this.#remember(shape.key, planned);
-    return withValues(planned, shape.values, raw);
+    return planned;
   }
 
   /** How many plans are remembered. */
   get size(): number {
-    return this.#plans.size;
+    return this.#reads.size + this.#postPlans.size;
   }
 
-  #remember(key: string, planned: PlannedRequest): void {
-    if (this.#plans.size >= maxPlans) {
-      const oldest = this.#plans.keys().next();
-      if (!oldest.done) this.#plans.delete(oldest.value);
+  #planRead(
+    { key, values }: RequestShape,
+    raw: RawRequest,
+    cache: SchemaCache,
+    options: RestOptions,
+    stopwatch: Stopwatch | null,
+  ): PlannedRequest {
+    let known = this.#reads.get(key);
+    if (known) {
+      stopwatch?.lap('parse');
+    } else {
+      const request = parseRequest(raw, options, { placeholders: true });
+      stopwatch?.lap('parse');
+      known = compile(request, cache, options);
+      this.#reads.set(key, known);
     }
-    this.#plans.set(key, planned);
+    const filled = values.length === 0 ? known : withValues(known, values, raw.query);
+    stopwatch?.lap('plan');
+    return filled;
   }
 
-  #forgetOthers(cache: SchemaCache, options: RestOptions): void {
-    if (cache === this.#cache && options === this.#options) return;
-    this.#plans.clear();
+  #planPost(
+    raw: RawRequest,
+    cache: SchemaCache,
+    options: RestOptions,
+    stopwatch: Stopwatch | null,
+  ): PlannedRequest {
+    const key = postKey(raw);
+    let request = this.#posts.get(key);
+    if (request) {
+      const { payload, columns } = parsePayload(raw.body, request.contentType, request.action, request.query);
+      request = { ...request, payload, columns };
+    } else {
+      request = parseRequest(raw, options);
+      if (key.length <= maxKeyLength) this.#posts.set(key, { ...request, payload: null });
+    }
+    stopwatch?.lap('parse');
+    const planned = this.#planBody(key, request, cache, options);
+    stopwatch?.lap('plan');
+    return planned;
+  }
+
+  #planBody(key: string, request: ApiRequest, cache: SchemaCache, options: RestOptions): PlannedRequest {
+    const { payload, columns } = request;
+    if (payload?.kind !== 'json' || payload.text === '') return compile(request, cache, options);
+    // All that the printer looks at of a body.
+    const mark = `${isJsonObject(payload.text) ? '{' : '['}${bodyMark}`;
+    const bodyKey = `${key}${mark[0]}${JSON.stringify(columns)}`;
+    let known = this.#postPlans.get(bodyKey);
+    if (!known) {
+      known = compile({ ...request, payload: { ...payload, text: mark } }, cache, options);
+      // A body that goes as bytes is not to be found among the values.
+      if (known.statements?.main.values?.some((value) => value instanceof Buffer)) {
+        return compile(request, cache, options);
+      }
+      if (bodyKey.length <= maxKeyLength) this.#postPlans.set(bodyKey, known);
+    }
+    const { plan, statements } = known;
+    const { text } = payload;
+    return {
+      request,
+      plan,
+      statements: statements && mapValues(statements, (value) => (value === mark ? text : value)),
+    };
+  }
+
+  #forget(cache: SchemaCache, options: RestOptions): void {
+    for (const map of [this.#reads, this.#posts, this.#postPlans]) map.clear();
     this.#cache = cache;
     this.#options = options;
   }
 }
 
+function compile(request: ApiRequest, cache: SchemaCache, options: RestOptions): PlannedRequest {
+  const plan = planRequest(request, cache, options);
+  const hasStatements = plan.kind !== 'describe' && plan.kind !== 'options';
+  return { request, plan, statements: hasStatements ? requestStatements(plan, request, options) : null };
+}
+
+/** All that the meaning of a POST depends on, but for its body. A header cannot hold a line feed, nor be one. */
+function postKey({ path, query, headers }: RawRequest): string {
+  const said = [headers['accept'], headers['prefer'], headers['content-type'], headers['content-profile']];
+  return `${path}\n${query}\n${said.map((value) => (value === undefined ? '\n' : `=${value}\n`)).join('')}`;
+}
+
 /** The plan with a request's own values in the place of placeholders. */
 function withValues(
-  planned: PlannedRequest,
+  { request, plan, statements }: PlannedRequest,
   values: readonly string[],
-  { query }: RawRequest,
+  query: string,
 ): PlannedRequest {
-  if (values.length === 0 || planned.statements === null) return planned;
-  const { request, plan, statements } = planned;
   return {
     request: { ...request, query: { ...request.query, canonical: canonicalQuery(query) } },
     plan,
-    statements: {
-      main: filled(statements.main, values),
-      explainCount: statements.explainCount && filled(statements.explainCount, values),
-    },
+    statements:
+      statements &&
+      mapValues(statements, (value) => (isPlaceholder(value) ? values[value.placeholder] : value)),
   };
 }
 
-function filled(statement: Statement, values: readonly string[]): Statement {
-  return {
+function mapValues(
+  { main, explainCount }: RequestStatements,
+  change: (value: unknown) => unknown,
+): RequestStatements {
+  const changed = (statement: Statement): Statement => ({
     ...statement,
-    values: statement.values?.map((value) => (isPlaceholder(value) ? values[value.placeholder] : value)),
-  };
+    values: statement.values?.map(change),
+  });
+  return { main: changed(main), explainCount: explainCount && changed(explainCount) };
 }
 
 function isPlaceholder(value: unknown): value is Placeholder {

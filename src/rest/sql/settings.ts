@@ -41,23 +41,29 @@ export function requestSettings({
   roleSettings,
 }: SettingsSource): TransactionSettings {
   const { timezone } = request.preferences;
-  const hoisted = new Set(options.hoistedSettings.map((name) => name.toLowerCase()));
-  const { cookie, ...headers } = raw.headers;
-  return {
+  const { cookie } = raw.headers;
+  const headers = cookie === undefined ? raw.headers : { ...raw.headers, cookie: undefined };
+  // One object that grows: this runs for every request.
+  const settings: Record<string, string> = {
     search_path: [request.schema, ...options.extraSearchPath].map(quoteIdentifier).join(', '),
-    ...Object.fromEntries(roleSettings?.settings ?? []),
-    ...requester,
-    'request.method': raw.method,
-    'request.path': raw.path,
-    'request.headers': decodeHeader(JSON.stringify(headers)),
-    'request.cookies': JSON.stringify(Object.fromEntries(cookies(decodeHeader(cookie ?? '')))),
-    ...(timezone === null ? {} : { timezone }),
-    ...(plan?.kind === 'call'
-      ? Object.fromEntries(plan.callPlan.routine.settings.filter(([name]) => hoisted.has(name.toLowerCase())))
-      : {}),
-    ...Object.fromEntries(options.appSettings),
-    ...(onlyReads(plan) ? { transaction_read_only: 'on' } : {}),
   };
+  for (const [name, value] of roleSettings?.settings ?? []) settings[name] = value;
+  Object.assign(settings, requester);
+  settings['request.method'] = raw.method;
+  settings['request.path'] = raw.path;
+  settings['request.headers'] = decodeHeader(JSON.stringify(headers));
+  settings['request.cookies'] =
+    cookie === undefined ? '{}' : JSON.stringify(Object.fromEntries(cookies(decodeHeader(cookie))));
+  if (timezone !== null) settings['timezone'] = timezone;
+  if (plan?.kind === 'call') {
+    const hoisted = new Set(options.hoistedSettings.map((name) => name.toLowerCase()));
+    for (const [name, value] of plan.callPlan.routine.settings) {
+      if (hoisted.has(name.toLowerCase())) settings[name] = value;
+    }
+  }
+  for (const [name, value] of options.appSettings) settings[name] = value;
+  if (onlyReads(plan)) settings['transaction_read_only'] = 'on';
+  return settings;
 }
 
 /** Calls the function that runs before every request, for what it raises or sets; its result is of no interest. */
