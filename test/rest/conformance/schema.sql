@@ -356,7 +356,13 @@ insert into diary values (1, 'ana@example.org', 'mine'), (2, 'ben@example.org', 
 alter table diary enable row level security;
 create policy own on diary using (owner = current_setting('request.jwt.claims', true)::json ->> 'email');
 
+-- Rights on some columns alone.
+create table partial (id int primary key default 1, open text, closed text);
+insert into partial values (5, 'o', 'c');
+
 -- Functions ----------------------------------------------------------------------------------------------------------------
+
+create view notes_view as select id, body, stars from notes;
 
 create function add(a int, b int) returns int immutable language sql as $$ select a + b $$;
 comment on function add(int, int) is $$Adds
@@ -529,9 +535,10 @@ grant usage on schema cinema, stage, "Über uns", ext to conf_anon, conf_member,
 grant select, insert, update, delete on all tables in schema cinema, stage, "Über uns" to conf_anon, conf_member, conf_serial, "conf Größe";
 grant select on ext.film_base to conf_anon, conf_member;
 grant usage on all sequences in schema cinema to conf_anon, conf_member;
-revoke all on contracts, inbox, wages from conf_anon, conf_member, conf_serial, "conf Größe";
+revoke all on contracts, inbox, wages, partial from conf_anon, conf_member, conf_serial, "conf Größe";
 grant select on contracts to conf_member;
 grant insert on inbox to conf_anon;
+grant select (id, open), insert (open), update (open) on partial to conf_anon;
 grant select (id, name) on wages to conf_curator;
 grant execute on function members_only() to conf_member;
 revoke insert, update, delete on vaults from conf_anon;
