@@ -73,6 +73,7 @@ const fingerprintText = `
     union all
     select 'role setting', hash_record_extended((s.setdatabase, s.setrole, s.xmin), 0)
     from pg_catalog.pg_db_role_setting s
+    where s.setdatabase in (0, (select oid from pg_catalog.pg_database where datname = current_database()))
     union all
     select 'member', hash_record_extended((m.roleid, m.member, m.xmin), 0) from pg_catalog.pg_auth_members m
   )

@@ -229,6 +229,14 @@ describeOnBoth('a watched snapshot', (target, kind) => {
       expect(loads()).toBe(1);
     });
 
+    test('it is not loaded again for the settings of another database', async () => {
+      await watch({ channel: null, pace: looking }).firstLoad;
+      await target().run(`alter database template1 set lightning_test.elsewhere = '1'`);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      await target().run('alter database template1 reset lightning_test.elsewhere');
+      expect(loads()).toBe(1);
+    });
+
     const table = (name: string) => watcher!.current.tables.get(nameKey('api', name));
     const column = (name: string, columnName: string) => table(name)?.columns.get(columnName);
   });
