@@ -30,7 +30,7 @@ describe('the chapters', () => {
 
 /** Pages that are not about requests and answers, and where they are tested instead. */
 const withoutCases = [
-  { page: 'admin_server', testedIn: 'test/postgrest' },
+  { page: 'admin_server', testedIn: 'test/commands' },
   { page: 'cli', testedIn: 'test/commands' },
   { page: 'connection_pool', testedIn: 'test/db' },
   { page: 'http_server', testedIn: 'test/http' },
