@@ -6,6 +6,8 @@ import type { WireConnection } from './wire-connection.ts';
 const maxPreparedPerConnection = 250;
 /** Texts remembered per role, and texts of settings. Generated SQL varies without end, so this has a bound, too. */
 const maxTextsPerRole = 2000;
+/** Roles whose texts are remembered. Tokens may name any number of them. */
+const maxRoles = 200;
 
 /** A preparation's name and text. Names are short, and unique in the process: Postgres cuts them at 63 bytes. */
 export interface Prepared {
@@ -20,11 +22,11 @@ const settingsStatements = new Map<string, Prepared>();
 /** The preparation of a text by a role: the same one for as long as the text is remembered. */
 export function preparedFor(role: string, text: string): Prepared {
   let texts = preparedByRole.get(role);
-  if (!texts) preparedByRole.set(role, (texts = new Map()));
+  if (!texts) remember(preparedByRole, role, (texts = new Map()), maxRoles);
   let prepared = texts.get(text);
   if (!prepared) {
     prepared = { name: `lt${++lastName}`, text };
-    remember(texts, text, prepared);
+    remember(texts, text, prepared, maxTextsPerRole);
   }
   return prepared;
 }
@@ -39,17 +41,18 @@ export function preparedSettings(names: readonly string[]): Prepared {
   if (!prepared) {
     const calls = names.map((name, i) => `pg_catalog.set_config(${quoteLiteral(name)}, $${i + 1}, true)`);
     prepared = { name: `lt${++lastName}`, text: `select ${calls.join(', ')}` };
-    remember(settingsStatements, key, prepared);
+    remember(settingsStatements, key, prepared, maxTextsPerRole);
   }
   return prepared;
 }
 
-function remember(texts: Map<string, Prepared>, key: string, prepared: Prepared): void {
-  if (texts.size >= maxTextsPerRole) {
-    const oldest = texts.keys().next();
-    if (!oldest.done) texts.delete(oldest.value);
+/** Names are never given twice, so what is forgotten while a connection still has it is in nobody's way. */
+function remember<Value>(map: Map<string, Value>, key: string, value: Value, most: number): void {
+  if (map.size >= most) {
+    const oldest = map.keys().next();
+    if (!oldest.done) map.delete(oldest.value);
   }
-  texts.set(key, prepared);
+  map.set(key, value);
 }
 
 /** What one connection has prepared, in order of use, with what each returns (null: not described yet). */
