@@ -28,7 +28,7 @@ export function conformanceConfig(options: ReadonlyMap<string, string>): Postgre
     env,
     file: new Map(),
     database: new Map(),
-    readText: (file) => {
+    readFile: (file) => {
       throw new Error(`no case reads a file, and this one wants ${file}`);
     },
   });

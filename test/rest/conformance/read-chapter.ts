@@ -76,7 +76,7 @@ function readCase(
   let caller: Caller = { kind: 'anonymous' };
   let start = 0;
   for (const { line } of lines) {
-    const option = /^with ([a-z-]+(?:\.[a-z._]+)?) =(?: (.*))?$/.exec(line);
+    const option = /^with ([a-z0-9-]+(?:\.[a-z._]+)?) =(?: (.*))?$/.exec(line);
     const who = /^as (.+)$/.exec(line);
     if (option) options.set(option[1] ?? '', option[2] ?? '');
     else if (who) caller = readCaller(who[1] ?? '');

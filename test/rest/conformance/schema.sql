@@ -13,6 +13,7 @@ begin
 end
 $roles$;
 alter role conf_member set statement_timeout to '7s';
+alter role conf_curator set log_min_error_statement to 'panic';
 alter role conf_serial set default_transaction_isolation to 'serializable';
 
 create schema cinema;
@@ -252,6 +253,12 @@ create trigger _100_headers before insert on stamped for each row execute functi
 create table pledges (id int primary key, note text unique deferrable initially deferred);
 insert into pledges values (1, 'a');
 
+-- Enough rows for the planner to want an index.
+create table few (id int primary key, label text);
+insert into few select n, 'label ' || n from generate_series(1, 2000) n;
+create table many (n int primary key, text text, few_id int references few);
+insert into many select n, repeat('x', 100), 1 + n % 2000 from generate_series(1, 5000) n;
+
 -- Types --------------------------------------------------------------------------------------------------------------------
 
 create type mood as enum ('calm', 'tense', 'wild');
@@ -382,6 +389,7 @@ as $$ select min(n), max(n) from unnest(numbers) n $$;
 create function doubled(inout n int) immutable language sql as $$ select n * 2 $$;
 create function nothing() returns void language sql as $$ select $$;
 create function nothing_at_all() returns int immutable language sql as $$ select null::int $$;
+create function all_many() returns setof many stable language sql as $$ select * from many $$;
 create function no_films() returns setof films stable language sql as $$ select * from films where false $$;
 create function no_film() returns films stable language sql as $$ select * from films where false $$;
 create function records() returns setof record stable language sql as $$ select id, name from vaults order by id $$;
