@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { userInfo } from 'node:os';
@@ -143,7 +143,7 @@ export function reloadRestConfig(
 ): PostgrestConfig {
   try {
     const values = file === undefined ? new Map() : readConfigFile(path.resolve(file), { readText, env });
-    return parsePostgrestConfig({ env, file: values, database, readText });
+    return parsePostgrestConfig({ env, file: values, database, readFile });
   } catch (error) {
     if (error instanceof ConfigFileError) throw new ConfigError([error.message]);
     throw error;
@@ -186,6 +186,17 @@ function refuseWithoutCache(): never {
 
 function readText(file: string): string {
   return readFileSync(file, 'utf8');
+}
+
+/** What was read from pipes, standard input among them: they give it once, and the configuration is read again. */
+const fromPipes = new Map<string, Buffer>();
+
+function readFile(file: string): Buffer {
+  const known = fromPipes.get(file);
+  if (known) return known;
+  const content = readFileSync(file);
+  if (!statSync(file).isFile()) fromPipes.set(file, content);
+  return content;
 }
 
 const machineDefaults: MachineDefaults = {

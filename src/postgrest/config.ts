@@ -44,8 +44,8 @@ export interface PostgrestDatabaseConfig {
 
 /** What the configuration is made of. */
 export interface PostgrestConfigSources extends OptionSources {
-  /** For values that begin with `@`: throws what the file system throws. */
-  readonly readText: (file: string) => string;
+  /** For values that begin with `@`; a secret may be any bytes. Throws what the file system throws. */
+  readonly readFile: (file: string) => Buffer;
 }
 
 /**
@@ -181,16 +181,20 @@ function readMaxBodyBytes(options: OptionReader, value: string | undefined): num
   return number;
 }
 
+const lineFeed = 0x0a;
+
 function readSecret(options: OptionReader, sources: PostgrestConfigSources): Buffer | null {
   const given = options.text('jwt-secret');
   if (given === null) return null;
-  const text = given.startsWith('@')
-    ? readFileOf(options, 'jwt-secret', given, sources)?.replace(/\n$/, '')
-    : given;
-  if (text === undefined) return null;
-  if (!options.boolean('jwt-secret-is-base64')) return Buffer.from(text, 'utf8');
+  const secret = given.startsWith('@')
+    ? readFileOf(options, 'jwt-secret', given, sources)
+    : Buffer.from(given, 'utf8');
+  if (secret === undefined) return null;
+  const isLine = given.startsWith('@') && secret.at(-1) === lineFeed;
+  const content = isLine ? secret.subarray(0, -1) : secret;
+  if (!options.boolean('jwt-secret-is-base64')) return content;
   try {
-    return decodeBase64Secret(text);
+    return decodeBase64Secret(content.toString('utf8'));
   } catch (error) {
     if (!(error instanceof JwtSecretError)) throw error;
     options.problem('jwt-secret', `cannot be used: ${error.message}`);
@@ -241,7 +245,9 @@ function readRoleClaim(options: OptionReader): RoleClaim {
 function readDatabaseUri(options: OptionReader, sources: PostgrestConfigSources): Secret {
   const given = options.text('db-uri') ?? 'postgresql://';
   return new Secret(
-    given.startsWith('@') ? (readFileOf(options, 'db-uri', given, sources) ?? '').trim() : given,
+    given.startsWith('@')
+      ? (readFileOf(options, 'db-uri', given, sources)?.toString('utf8') ?? '').trim()
+      : given,
   );
 }
 
@@ -249,10 +255,10 @@ function readFileOf(
   options: OptionReader,
   name: 'db-uri' | 'jwt-secret',
   given: string,
-  { readText }: PostgrestConfigSources,
-): string | undefined {
+  { readFile }: PostgrestConfigSources,
+): Buffer | undefined {
   try {
-    return readText(given.slice(1));
+    return readFile(given.slice(1));
   } catch (error) {
     options.problem(
       name,

@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process';
 import { chmod, mkdtemp, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { once } from 'node:events';
 import { request } from 'node:http';
@@ -5,6 +6,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { SignJWT } from 'jose';
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -197,6 +199,23 @@ describe.skipIf(noServer)('lightning rest', () => {
     child.kill('SIGUSR2');
     expect((await child.next('config-invalid')).message).toContain('openapi-mode is "sometimes"');
     expect(await setting('name')).toBe('Jane');
+  });
+
+  it('keeps a secret that came from a pipe, which can be read once only', async () => {
+    const pipe = path.join(directory, 'secret.pipe');
+    await promisify(execFile)('mkfifo', [pipe]);
+    const [child] = [start({ PGRST_JWT_SECRET: `@${pipe}` }), await writeFile(pipe, secret)];
+    const url = await listening(child);
+    const token = await new SignJWT({ role: roles.anon })
+      .setProtectedHeader({ alg: 'HS256' })
+      .sign(Buffer.from(secret));
+    const status = async () =>
+      (await fetch(`${url}/films`, { headers: { Authorization: `Bearer ${token}` } })).status;
+    expect(await status()).toBe(200);
+    await admin.query(`alter role ${roles.login} set pgrst.server_timing_enabled = 'true'`);
+    child.kill('SIGUSR2');
+    await until(async () => (await fetch(`${url}/films`)).headers.has('server-timing'));
+    expect(await status()).toBe(200);
   });
 
   it('takes its configuration from the database, of the role before that of the function', async () => {

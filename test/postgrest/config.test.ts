@@ -16,7 +16,7 @@ interface Given {
   readonly file?: Record<string, ConfigFileValue>;
   readonly database?: Record<string, string>;
   /** By name. */
-  readonly files?: Record<string, string>;
+  readonly files?: Record<string, string | Buffer>;
 }
 
 function parse({ env = {}, file = {}, database = {}, files = {} }: Given): PostgrestConfig {
@@ -24,10 +24,10 @@ function parse({ env = {}, file = {}, database = {}, files = {} }: Given): Postg
     env,
     file: new Map(Object.entries(file)),
     database: new Map(Object.entries(database)),
-    readText: (name) => {
-      const text = files[name];
-      if (text === undefined) throw new Error('ENOENT: no such file');
-      return text;
+    readFile: (name) => {
+      const content = files[name];
+      if (content === undefined) throw new Error('ENOENT: no such file');
+      return Buffer.from(content);
     },
   });
 }
@@ -245,6 +245,14 @@ describe('the configuration of the drop-in', () => {
     ]);
   });
 
+  it('takes a secret of any bytes from a file, and one line feed at its end for none of them', () => {
+    const bytes = Buffer.concat([Buffer.alloc(32, 0xff), Buffer.from('\n')]);
+    for (const content of [bytes, Buffer.concat([bytes, Buffer.from('\n')])]) {
+      const config = parse({ env: { PGRST_JWT_SECRET: '@binary' }, files: { binary: content } });
+      expect(config.identification.keys?.[0]?.key.export()).toEqual(content.subarray(0, -1));
+    }
+  });
+
   it('makes keys of plain, base64 and JSON Web Key secrets', () => {
     const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
     const jwk = { ...publicKey.export({ format: 'jwk' }), kid: 'k1' };
@@ -303,9 +311,9 @@ describe('the dumped configuration', () => {
   it('gives the same configuration when it is read again', () => {
     const dumped = dumpConfig(parse({ env: everything }));
     const file = readConfigFile('dump.conf', { readText: () => dumped, env: {} });
-    expect(dumpConfig(parsePostgrestConfig({ env: {}, file, database: new Map(), readText: String }))).toBe(
-      dumped,
-    );
+    expect(
+      dumpConfig(parsePostgrestConfig({ env: {}, file, database: new Map(), readFile: Buffer.from })),
+    ).toBe(dumped);
     expect(file.get('db-uri')).toBe(everything['PGRST_DB_URI']);
     expect(file.get('jwt-role-claim-key')).toBe(everything['PGRST_JWT_ROLE_CLAIM_KEY']);
     expect(file.get('app.settings.NOTE')).toBe('two\nlines');
@@ -315,8 +323,8 @@ describe('the dumped configuration', () => {
     const text = exampleConfig().replaceAll(/^# (?=[a-z])/gm, '');
     const file = readConfigFile('example.conf', { readText: () => text, env: {} });
     expect([...file.keys()]).toEqual(postgrestOptions.map(({ name }) => name));
-    expect(dumpConfig(parsePostgrestConfig({ env: {}, file, database: new Map(), readText: String }))).toBe(
-      dumpConfig(parse({})),
-    );
+    expect(
+      dumpConfig(parsePostgrestConfig({ env: {}, file, database: new Map(), readFile: Buffer.from })),
+    ).toBe(dumpConfig(parse({})));
   });
 });
