@@ -18,3 +18,24 @@ create policy manage_owner on app_private.tenant_logins for all to :OWNER
 drop policy if exists insert_owner on audit.log;
 create policy insert_owner on audit.log for insert to :OWNER
   with check (true);
+
+-- The search functions, which compare the tenant themselves; below any other policy `@@` and `@>` use no index.
+drop policy if exists select_search on app_public.knowledge;
+create policy select_search on app_public.knowledge for select to :SEARCH
+  using (true);
+
+-- app_public.touch_knowledge.
+drop policy if exists update_search on app_public.knowledge;
+create policy update_search on app_public.knowledge for update to :SEARCH
+  using (true)
+  with check (true);
+
+-- The embedding job: what has no embedding, of all tenants.
+drop policy if exists select_worker on app_public.knowledge;
+create policy select_worker on app_public.knowledge for select to :WORKER
+  using (true);
+
+drop policy if exists update_worker on app_public.knowledge;
+create policy update_worker on app_public.knowledge for update to :WORKER
+  using (true)
+  with check (true);

@@ -1,13 +1,15 @@
 -- Who may look into which schema, and who may call what. Rights on tables are in the policy files.
 
 revoke all on schema app_public, app_private, audit, ops from public;
-grant usage on schema app_public to :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST;
+grant usage on schema app_public to :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :WORKER, :SEARCH;
 grant usage on schema audit to :ADMIN, :OPERATOR;
 grant usage on schema ops to :OPERATOR, :WORKER;
--- app_private is granted to nobody. Defaults and policies name its functions by identity and need no usage of it.
+-- app_private is granted to nobody who can ask anything. Defaults and policies name its functions by identity and need no
+-- usage of it; the functions that run as :SEARCH name theirs.
+grant usage on schema app_private to :SEARCH;
 
 grant execute on function app_private.current_tenant_id(), app_private.login_tenant_id()
-  to :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST;
+  to :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :SEARCH;
 
 -- Whether the schema fits is asked by every process before it serves, by the API as an anonymous request. They name the
 -- function in full, so they need usage of its schema.
@@ -21,3 +23,14 @@ grant execute on function ops.create_tenant(text, text), ops.set_tenant_suspende
 
 revoke all on ops.tenants from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :WORKER, :SEARCH;
 grant select on ops.tenants to :OPERATOR;
+
+-- Knowledge. The functions that belong to :SEARCH have their grants beside them.
+grant execute on function
+  app_private.refuse_embedding(public.vector),
+  app_private.nearest_knowledge(text, public.vector, text, text, jsonb, text, integer),
+  app_private.knowledge_by_text(text, text, text, text, jsonb, integer)
+  to :SEARCH;
+grant execute on function
+  app_public.add_knowledge(text, text, text, text, text, jsonb, public.vector),
+  app_public.add_knowledge_items(jsonb)
+  to :MEMBER, :SERVICE, :ADMIN;

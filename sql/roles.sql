@@ -19,6 +19,9 @@ begin
 end
 $$;
 
+-- Migrations make the search functions as the role that they run as. Without inheritance: the owner itself sees no row.
+grant :SEARCH to :OWNER with inherit false, set true;
+
 -- An analyst's login inherits what the group may read; it never switches to the group.
 comment on role :ANALYST is 'Group of the analysts'' logins: select on tables and views without secrets, one tenant each.';
 comment on role :OWNER is 'Owns every object of the database. Nobody logs in as it; migrations switch to it.';

@@ -1,4 +1,4 @@
-comment on schema app_private is 'Helpers that decide who may see what. Granted to nobody.';
+comment on schema app_private is 'Helpers that decide who may see what. Granted to nobody who can ask anything.';
 
 comment on table app_private.tenant_logins is 'Which tenant a login of its own (an analyst''s) sees.';
 comment on column app_private.tenant_logins.login is 'The login''s name, as session_user says it.';
@@ -12,3 +12,7 @@ comment on function app_private.tg__touch_updated_at() is 'Trigger: sets updated
 comment on function app_private.tg__refuse_key_change() is 'Trigger: refuses to change a key, with LTK01.';
 comment on function app_private.tg_tasks__notify() is 'Trigger: NOTIFY lightning:tasks with {tenant, operation, ids}; ids is null when more than 150 tasks changed at once.';
 comment on function app_private.tg_tenants__notify() is 'Trigger: NOTIFY lightning:tenants without payload when a tenant was suspended or resumed.';
+comment on function app_private.tg_knowledge__clear_embedding() is 'Takes away the embedding of content that changed without a new one.';
+comment on function app_private.refuse_embedding(public.vector) is 'Raises LTS01 for an embedding of another dimension, LTS02 for one of zeros.';
+comment on function app_private.nearest_knowledge(text, public.vector, text, text, jsonb, text, integer) is 'The knowledge of a tenant that is nearest to an embedding, with its cosine distance, nearest first. For the search functions.';
+comment on function app_private.knowledge_by_text(text, text, text, text, jsonb, integer) is 'The knowledge of a tenant that holds the words of a text, the most relevant first. For search_knowledge.';

@@ -41,6 +41,7 @@ comment on column app_public.knowledge.content is 'The text itself.';
 comment on column app_public.knowledge.source is 'Where it comes from: a file, an address, a whole quotation.';
 comment on column app_public.knowledge.metadata is 'Anything else about it.';
 comment on column app_public.knowledge.embedding is 'The content''s embedding, 1536 dimensions; null until it is computed.';
+comment on column app_public.knowledge.embedding_error is 'Why the content could not be embedded; null: it was, or it has not been tried. Content that changes is tried again.';
 comment on column app_public.knowledge.usage_count is 'How often it was used.';
 comment on column app_public.knowledge.relevance_score is 'How useful it proved; 1 is neutral.';
 comment on column app_public.knowledge.created_at is 'When it was added.';
@@ -101,3 +102,35 @@ comment on constraint metrics_tenant_id_fkey on app_public.metrics is E'@behavio
 comment on constraint sessions_token_key on app_public.sessions is E'@behavior -*\nA token opens one session, in whichever tenant. Nobody looks up by what they cannot read.';
 comment on constraint tasks_agent_id_fkey on app_public.tasks is E'@fieldName agent\n@foreignFieldName tasks\nWho does the task.';
 comment on constraint knowledge_agent_id_fkey on app_public.knowledge is E'@fieldName agent\n@foreignFieldName knowledge\nWhose knowledge it is.';
+
+comment on type app_public.knowledge_match is 'An item of knowledge that a search found, and why.';
+comment on column app_public.knowledge_match.id is 'The item''s id.';
+comment on column app_public.knowledge_match.agent_id is 'Whose knowledge it is.';
+comment on column app_public.knowledge_match.category is 'A word to group by.';
+comment on column app_public.knowledge_match.content is 'The text itself.';
+comment on column app_public.knowledge_match.source is 'Where it comes from.';
+comment on column app_public.knowledge_match.metadata is 'Anything else about it.';
+comment on column app_public.knowledge_match.usage_count is 'How often it was used.';
+comment on column app_public.knowledge_match.relevance_score is 'How useful it proved; 1 is neutral.';
+comment on column app_public.knowledge_match.created_at is 'When it was added.';
+comment on column app_public.knowledge_match.last_used_at is 'When it was last used.';
+comment on column app_public.knowledge_match.score is 'Reciprocal rank fusion of the parts: 1, first in every part; results are in its order.';
+comment on column app_public.knowledge_match.similarity is 'By meaning: cosine similarity, -1 to 1; null: that part did not find it.';
+comment on column app_public.knowledge_match.vector_rank is 'By meaning: its place, from 1.';
+comment on column app_public.knowledge_match.text_relevance is 'By words: how well and how densely they match, more is better; null: that part did not find it.';
+comment on column app_public.knowledge_match.text_rank is 'By words: its place, from 1.';
+
+comment on function app_public.add_knowledge(text, text, text, text, text, jsonb, public.vector) is $$Adds an item of knowledge.
+
+content: the text. id: a random one where none is given. agent_id, category, source, metadata: as in the table. embedding: 1536 dimensions; without one the worker makes it, where EMBEDDINGS_URL is set.
+
+Gives the item.
+
+Errors: LTS15 content is missing; LTS01 or LTS02 an embedding of another dimension or of zeros; 23505 there is one of this id; 23503 there is no such agent.$$;
+comment on function app_public.add_knowledge_items(jsonb) is $$Adds many items of knowledge, all or none.
+
+items: an array of 1 to 10000 objects with content and, where there is one, id, agent_id, category, source, metadata, embedding.
+
+Gives the items.
+
+Errors: LTS16 no array, or too long a one; LTS17 what is wrong with which item, counted from 0; 23505 there is one of an id; 23503 there is no such agent.$$;

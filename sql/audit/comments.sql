@@ -16,7 +16,7 @@ comment on column audit.log.login is 'The login of the connection.';
 comment on column audit.log.role is 'The role that the statement ran under.';
 comment on column audit.log.request_id is 'The API request, as in its X-Request-Id header.';
 
-comment on function audit.enable_tracking(regclass, text[], boolean) is 'Puts a table under audit. Can be called again. LTA01 when it has no primary key.';
+comment on function audit.enable_tracking(regclass, text[], boolean, name) is 'Puts a table under audit. Can be called again. LTA01 when it has no primary key.';
 comment on function audit.copy_tracking(regclass, regclass) is 'Gives a partition the audit triggers of its parent.';
 comment on function audit.actor() is 'Who is acting: verified subject, role, request id.';
 comment on function audit.digest(jsonb, text[]) is 'The object with the named members replaced by their SHA-256.';

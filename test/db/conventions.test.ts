@@ -11,6 +11,8 @@ import { noServer } from '../support/server.ts';
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const placeholders = rolePlaceholders(testRolePrefix);
 const schemas = "('app_public', 'app_private', 'audit', 'ops')";
+const searchFunctions =
+  "select p.oid::regprocedure::text from pg_proc p where p.proowner = 'lightning_search'::regrole";
 
 /** What the catalog says of the product's objects; each check gives the name of an object and whether it keeps the rule. */
 const checks: readonly (readonly [rule: string, query: string])[] = [
@@ -25,7 +27,9 @@ const checks: readonly (readonly [rule: string, query: string])[] = [
      from pg_class c where c.relnamespace::regnamespace::text in ${schemas}
      union all
      select p.oid::regprocedure::text, p.proowner::regrole::text = 'lightning_owner'
-     from pg_proc p where p.pronamespace::regnamespace::text in ${schemas}
+     from pg_proc p
+     where p.pronamespace::regnamespace::text in ${schemas}
+       and p.oid::regprocedure::text not in (select name from (${searchFunctions}) s(name))
      union all
      select n.nspname, n.nspowner::regrole::text = 'lightning_owner'
      from pg_namespace n where n.nspname in ${schemas}`,
@@ -51,10 +55,25 @@ const checks: readonly (readonly [rule: string, query: string])[] = [
      from pg_namespace n where n.nspname in ${schemas}`,
   ],
   [
-    'every definer function pins its search_path and belongs to the owner',
+    'every definer function pins its search_path and belongs to the owner, or to the role of searches',
     `select p.oid::regprocedure::text as name,
-       'search_path=pg_catalog, pg_temp' = any (p.proconfig) and p.proowner::regrole::text = 'lightning_owner' as kept
+       'search_path=pg_catalog, pg_temp' = any (p.proconfig)
+         and p.proowner::regrole::text in ('lightning_owner', 'lightning_search') as kept
      from pg_proc p where p.prosecdef and p.pronamespace::regnamespace::text in ${schemas}`,
+  ],
+  [
+    'what belongs to the role of searches is definer functions of app_public that take no tenant, and nothing else',
+    `select s.name, p.prosecdef and p.pronamespace::regnamespace::text = 'app_public'
+       and not 'tenant_id' = any (coalesce(p.proargnames, '{}')) as kept
+     from (${searchFunctions}) s(name) join pg_proc p on p.oid::regprocedure::text = s.name
+     union all
+     select pg_describe_object(d.classid, d.objid, d.objsubid), false
+     from pg_shdepend d
+     where d.refobjid = 'lightning_search'::regrole and d.deptype = 'o' and d.classid <> 'pg_proc'::regclass
+       and d.dbid = (select oid from pg_database where datname = current_database())
+     union all
+     select 'schema ' || n.nspname, not has_schema_privilege('lightning_search', n.oid, 'create')
+     from pg_namespace n where n.nspname in ${schemas}`,
   ],
   [
     'every function that is not parsed ahead pins its search_path',
@@ -195,9 +214,16 @@ const checks: readonly (readonly [rule: string, query: string])[] = [
     `select i.indexrelid::regclass::text as name, x.relname = c.relname || '_' || i.columns || '_idx' as kept
      from (
        select i.*, (
-         select string_agg(coalesce(a.attname, 'embedding'), '_' order by n.position)
+         select string_agg(coalesce(a.attname, e.attname), '_' order by n.position)
          from unnest(i.indkey) with ordinality n(attnum, position)
          left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = n.attnum and n.attnum > 0
+         -- An expression goes by the column that it is of.
+         left join lateral (
+           select c.attname
+           from pg_depend d join pg_attribute c on c.attrelid = d.refobjid and c.attnum = d.refobjsubid
+           where n.attnum = 0 and d.objid = i.indexrelid and d.refobjid = i.indrelid and d.refobjsubid > 0
+             and c.attname <> 'tenant_id'
+         ) e on true
          -- Left out as in constraints; the log and bindings are not the tenant's own tables, there it says something.
          where a.attname is distinct from 'tenant_id' or t.relnamespace::regnamespace::text <> 'app_public'
        ) as columns
@@ -279,9 +305,12 @@ describe.skipIf(noServer)('the schema keeps its conventions', () => {
     const listed = new Map(
       [
         ...(await sqlFile('audit/tracked_tables.sql')).matchAll(
-          /enable_tracking\('([\w.]+)'(?:, digested => '\{(\w+)\}')?(, detail => false)?\)/g,
+          /enable_tracking\('([\w.]+)'(?:, digested => '\{(\w+)\}')?(, detail => false)?(?:, counter => '(:\w+)')?\)/g,
         ),
-      ].map(([, table, digested = '', summary]) => [table!, { digested, detail: summary === undefined }]),
+      ].map(([, table, digested = '', summary, counter]) => [
+        table!,
+        { digested, detail: summary === undefined, counter: counter && placeholders[counter] },
+      ]),
     );
     const { rows } = await admin.query<{ name: string; parent: string | null; definition: string }>(
       `select t.tgrelid::regclass::text as name, i.inhparent::regclass::text as parent, pg_get_triggerdef(t.oid) as definition
@@ -297,6 +326,11 @@ describe.skipIf(noServer)('the schema keeps its conventions', () => {
         ? new RegExp(`tg__log_rows\\('\\{.*\\}', '\\{${expected.digested}\\}', '\\w+'\\)$`)
         : /tg__log_summary\(\)$/;
       expect(row.definition).toMatch(call);
+      const exempt =
+        expected?.counter !== undefined && row.definition.includes(' AFTER UPDATE ')
+          ? `WHEN ((CURRENT_USER <> '${expected.counter}'::name))`
+          : undefined;
+      expect(/ WHEN .*(?= EXECUTE)/.exec(row.definition)?.[0].trim()).toBe(exempt);
     }
   });
 

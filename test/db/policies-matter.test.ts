@@ -16,7 +16,16 @@ interface Policy {
 }
 
 /** Everybody who reaches anything, so everybody whom a policy can make a difference to. */
-const actors: readonly ActorName[] = ['member', 'service', 'admin', 'analyst', 'operator', 'owner'];
+const actors: readonly ActorName[] = [
+  'member',
+  'service',
+  'admin',
+  'analyst',
+  'operator',
+  'worker',
+  'owner',
+  'search',
+];
 
 describe.skipIf(noServer)('every policy matters', () => {
   let world: TwoTenants;

@@ -28,13 +28,18 @@ interface Relation {
   readonly countedIn: string;
   readonly insert: string;
   readonly set: string;
+  /** For those who may update other columns than everybody. */
+  readonly setBy?: Partial<Record<ActorName, string>>;
 }
 
 const relations: readonly Relation[] = [
   relation('app_public.tenants', "(id, name) values ($1, 'New')", "name = 'x'", 'id'),
   relation('app_public.agents', "(tenant_id, id, name, model) values ($1, 'new', 'New', 'm')", "name = 'x'"),
   relation('app_public.tasks', "(tenant_id, description) values ($1, 'new')", "description = 'x'"),
-  relation('app_public.knowledge', "(tenant_id, content) values ($1, 'new')", "content = 'x'"),
+  {
+    ...relation('app_public.knowledge', "(tenant_id, content) values ($1, 'new')", "content = 'x'"),
+    setBy: { worker: 'embedding = null', search: 'usage_count = 1' },
+  },
   relation('app_public.workflows', "(tenant_id, name) values ($1, 'new')", "name = 'x'"),
   relation(
     'app_public.sessions',
@@ -144,7 +149,7 @@ async function countRows({ admin }: TwoTenants, targets: readonly Relation[]): P
 async function reachOf(
   transaction: Transaction,
   actor: Actor,
-  { name, insert, set }: Relation,
+  { name, insert, set, setBy }: Relation,
   counts: Counts,
 ): Promise<Reach[]> {
   const ofTenants = counts.get(name) ?? new Map<string | null, number>();
@@ -162,7 +167,9 @@ async function reachOf(
     values: [actor.tenant],
   });
   const insertOther = await attempt(transaction, { text: `insert into ${name} ${insert}`, values: [other] });
-  const update = await attempt(transaction, { text: `update ${name} set ${set}` });
+  const update = await attempt(transaction, {
+    text: `update ${name} set ${setBy?.[actor.name] ?? set}`,
+  });
   const remove = await attempt(transaction, { text: `delete from ${name}` });
   const truncate = await attempt(transaction, { text: `truncate ${name}` });
   return [

@@ -2,7 +2,7 @@ import { alignTable } from './access-matrix.ts';
 
 /**
  * Who reaches what, in the terms of `accessMatrix`. Everybody who is not named for a table reaches nothing of it, with no
- * command: anon, the API's login before it takes a role, the worker, the login of backups, that of migrations, and so on.
+ * command: anon, the API's login before it takes a role, the login of backups, that of migrations, and so on.
  * The owner is shown to prove that row-level security is forced; nobody logs in as it.
  */
 export const expectedAccess: string = alignTable(`
@@ -34,7 +34,9 @@ export const expectedAccess: string = alignTable(`
   app_public.knowledge              analyst    own       -       -       -       -
   app_public.knowledge              unbound    none      -       -       -       -
   app_public.knowledge              suspended  none      -       -       -       -
+  app_public.knowledge              worker     all       -       all     -       -
   app_public.knowledge              owner      none      none    none    none    may
+  app_public.knowledge              search     all       -       all     -       -
   app_public.workflows              member     own       own     own     own     -
   app_public.workflows              service    own       own     own     own     -
   app_public.workflows              admin      own       own     own     own     -

@@ -38,6 +38,7 @@ const actorNames = [
   'migrate',
   'backup',
   'owner',
+  'search',
 ] as const;
 export type ActorName = (typeof actorNames)[number];
 
@@ -108,7 +109,8 @@ export async function twoTenants(): Promise<TwoTenants> {
       case 'migrate':
         return plain(migrate);
       case 'owner':
-        return { ...plain(migrate), settings: { role: roleName(testRolePrefix, 'owner') } };
+      case 'search':
+        return { ...plain(migrate), settings: { role: roleName(testRolePrefix, name) } };
     }
   };
   const actors = actorNames.map(make);

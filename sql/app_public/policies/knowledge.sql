@@ -32,4 +32,10 @@ grant update (agent_id, category, content, source, metadata, embedding) on app_p
   :SERVICE, :ADMIN;
 grant update (usage_count, relevance_score, last_used_at) on app_public.knowledge to :SERVICE, :ADMIN;
 grant delete on app_public.knowledge to :MEMBER, :SERVICE, :ADMIN;
+-- The search functions and touch_knowledge. Nothing else is theirs to update: updates of :SEARCH are not audited.
+grant select on app_public.knowledge to :SEARCH;
+grant update (usage_count, last_used_at) on app_public.knowledge to :SEARCH;
+-- The embedding job. Nobody else says why an embedding failed.
+grant select (tenant_id, id, content, embedding, embedding_error, created_at) on app_public.knowledge to :WORKER;
+grant update (embedding, embedding_error) on app_public.knowledge to :WORKER;
 -- No truncate for anybody: it knows no tenants.

@@ -2,8 +2,13 @@
 -- made it. Can be called again, also with other options.
 --   digested: columns of which the log keeps a SHA-256 in place of the value
 --   detail:   true, a row per row; false, a row per statement and tenant with their number
-create or replace function audit.enable_tracking(target regclass, digested text[] default '{}', detail boolean default true)
-returns void
+--   counter:  a role whose updates are not logged at all: it counts uses, and may update nothing but the counters
+create or replace function audit.enable_tracking(
+  target regclass,
+  digested text[] default '{}',
+  detail boolean default true,
+  counter name default null
+) returns void
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
 as $$
@@ -40,8 +45,10 @@ begin
     ) e(name, transition_tables)
   loop
     execute format(
-      'create or replace trigger _800_audit_%s after %1$s on %s referencing %s for each statement execute function %s',
-      v_event.name, target, v_event.transition_tables, v_call
+      'create or replace trigger _800_audit_%s after %1$s on %s referencing %s for each statement %s execute function %s',
+      v_event.name, target, v_event.transition_tables,
+      case when v_event.name = 'update' and counter is not null then format('when (current_user <> %L)', counter) end,
+      v_call
     );
   end loop;
   execute format(

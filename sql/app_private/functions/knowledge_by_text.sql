@@ -1,0 +1,42 @@
+-- The knowledge of a tenant that holds the words of a text, the most relevant first. For search_knowledge, which runs
+-- as :SEARCH and says the tenant. The condition is written as the index has it: knowledge_content_idx, whose documents
+-- have their tenant as a word.
+create or replace function app_private.knowledge_by_text(
+  tenant_id text,
+  query_text text,
+  agent text,
+  category text,
+  metadata jsonb,
+  row_limit integer
+) returns table (id varchar, relevance double precision)
+language plpgsql stable
+set search_path to pg_catalog, pg_temp
+set plan_cache_mode to force_custom_plan
+set jit to off
+-- Postgres tells of a text that is all stop words in a notice.
+set client_min_messages to warning
+as $$
+declare
+  v_words tsquery := websearch_to_tsquery('pg_catalog.english', query_text);
+  v_indexed tsquery := quote_literal('tenant:' || tenant_id)::tsquery && v_words;
+begin
+  -- Nothing but stop words: no row holds none of them.
+  if numnode(v_words) = 0 then
+    return;
+  end if;
+  return query
+    select
+      k.id,
+      ts_rank_cd(to_tsvector('pg_catalog.english', left(k.content, 200000)), v_words, 1)::double precision as relevance
+    from app_public.knowledge k
+    where k.tenant_id = knowledge_by_text.tenant_id
+      and (
+        to_tsvector('pg_catalog.english', left(k.content, 200000)) || array_to_tsvector(array['tenant:' || k.tenant_id])
+      ) @@ v_indexed
+      and (knowledge_by_text.agent is null or k.agent_id = knowledge_by_text.agent)
+      and (knowledge_by_text.category is null or k.category = knowledge_by_text.category)
+      and (knowledge_by_text.metadata is null or k.metadata @> knowledge_by_text.metadata)
+    order by 2 desc, 1
+    limit row_limit;
+end
+$$;

@@ -1,0 +1,99 @@
+-- The knowledge of a tenant that is nearest to an embedding, nearest first: `row_limit` rows whenever there are as many
+-- that match, whatever other tenants hold. For the search functions, which run as :SEARCH; they say the tenant.
+--
+-- Rows that match are counted, as far as it matters, and that decides. Few: every one of them is compared. Many: the HNSW
+-- index is walked until enough of what it gives belongs to the tenant and matches, and what it gave is put into order by
+-- the embeddings themselves, which the index holds with half the precision. If the walk ends early (hnsw.max_scan_tuples),
+-- every row is compared after all.
+--
+-- "Few" is where both cost the same: of a table of T rows, the walk sees about row_limit * T / n of them to find
+-- row_limit among the n that match, the comparison n; equal at n = sqrt(row_limit * T).
+--
+-- The settings hold for this function alone. Plans are made for the values given, so that a filter that is null
+-- costs nothing; the one order by that an index can give is to be given by it; nothing here is worth compiling.
+
+-- Settings of an extension can be named in a function once the session has loaded it.
+do $$
+begin
+  perform '[1]'::public.vector;
+end
+$$;
+
+create or replace function app_private.nearest_knowledge(
+  tenant_id text,
+  query_embedding public.vector,
+  agent text,
+  category text,
+  metadata jsonb,
+  excluded_id text,
+  row_limit integer
+) returns table (id varchar, distance double precision)
+language plpgsql stable
+set search_path to pg_catalog, pg_temp
+set plan_cache_mode to force_custom_plan
+set enable_sort to off
+set jit to off
+set hnsw.iterative_scan to relaxed_order
+set hnsw.ef_search to 100
+set hnsw.scan_mem_multiplier to 8
+as $$
+declare
+  v_few integer;
+  v_matching integer;
+  v_ids varchar[];
+  v_distances double precision[];
+begin
+  -- An estimate is enough here; a table that was never analysed has -1.
+  select least(greatest(1000, row_limit, sqrt(row_limit * greatest(c.reltuples, 0))), 50000) into strict v_few
+  from pg_class c
+  where c.oid = 'app_public.knowledge'::regclass;
+
+  select count(*) into strict v_matching
+  from (
+    select
+    from app_public.knowledge k
+    where k.tenant_id = nearest_knowledge.tenant_id
+      and (nearest_knowledge.agent is null or k.agent_id = nearest_knowledge.agent)
+      and (nearest_knowledge.category is null or k.category = nearest_knowledge.category)
+      and (nearest_knowledge.metadata is null or k.metadata @> nearest_knowledge.metadata)
+      and k.embedding is not null
+    limit v_few + 1
+  ) m;
+
+  if v_matching > v_few then
+    with candidate as materialized (
+      select k.id, k.embedding
+      from app_public.knowledge k
+      where k.tenant_id = nearest_knowledge.tenant_id
+        and (nearest_knowledge.agent is null or k.agent_id = nearest_knowledge.agent)
+        and (nearest_knowledge.category is null or k.category = nearest_knowledge.category)
+        and (nearest_knowledge.metadata is null or k.metadata @> nearest_knowledge.metadata)
+        and (excluded_id is null or k.id <> excluded_id)
+      order by k.embedding::public.halfvec(1536) operator(public.<=>) query_embedding::public.halfvec(1536)
+      limit row_limit
+    ), compared as (
+      select c.id, c.embedding operator(public.<=>) query_embedding as distance from candidate c
+    )
+    select array_agg(c.id order by c.distance, c.id), array_agg(c.distance order by c.distance, c.id)
+      into v_ids, v_distances
+    from compared c;
+    if cardinality(v_ids) = row_limit then
+      return query select u.id, u.distance from unnest(v_ids, v_distances) u(id, distance);
+      return;
+    end if;
+  end if;
+
+  return query
+    select k.id, k.embedding operator(public.<=>) query_embedding as distance
+    from app_public.knowledge k
+    where k.tenant_id = nearest_knowledge.tenant_id
+      and (nearest_knowledge.agent is null or k.agent_id = nearest_knowledge.agent)
+      and (nearest_knowledge.category is null or k.category = nearest_knowledge.category)
+      and (nearest_knowledge.metadata is null or k.metadata @> nearest_knowledge.metadata)
+      and (excluded_id is null or k.id <> excluded_id)
+      and k.embedding is not null
+    -- An embedding of zeros has no distance (NaN) and comes last.
+    order by 2, 1
+    limit row_limit;
+end
+$$;

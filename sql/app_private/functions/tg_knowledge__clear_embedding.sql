@@ -1,0 +1,14 @@
+-- An embedding belongs to the content that it was computed from. Content that changes without a new one loses the old
+-- one, and the embedding job makes another: a stale embedding would find the item by what it no longer says.
+create or replace function app_private.tg_knowledge__clear_embedding() returns trigger
+language plpgsql volatile
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  NEW.embedding_error := null;
+  if OLD.embedding operator(public.=) NEW.embedding then
+    NEW.embedding := null;
+  end if;
+  return NEW;
+end
+$$;

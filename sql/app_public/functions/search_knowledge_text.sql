@@ -1,0 +1,52 @@
+-- The same search for those who have no embedding: the API's process sees the call, embeds the text and leaves the
+-- embedding in a setting of the request's transaction (src/embeddings/). Called in any other way there is none. Who sets
+-- the setting by hand searches by what they set, within their own tenant: nothing is decided by it.
+create or replace function app_public.search_knowledge_text(
+  query_text text,
+  agent text default null,
+  category text default null,
+  metadata jsonb default null,
+  match_count integer default 10,
+  vector_weight double precision default 1,
+  text_weight double precision default 1,
+  min_score double precision default 0,
+  min_similarity double precision default null
+) returns setof app_public.knowledge_match
+language plpgsql stable rows 10
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  -- By text: one GraphQL operation may search for several.
+  v_embeddings jsonb := nullif(current_setting('app.query_embeddings', true), '')::jsonb;
+begin
+  if nullif(btrim(query_text), '') is null then
+    raise exception 'query_text is missing'
+      using errcode = 'LTS10', hint = 'Say in words what to look for.';
+  end if;
+  if v_embeddings ->> query_text is null then
+    raise exception 'the text has no embedding: it is made in the API''s process, with an endpoint of embeddings'
+      using errcode = 'LTS11', hint = 'Set EMBEDDINGS_URL and call through REST or GraphQL, or call search_knowledge.';
+  end if;
+  return query
+    select *
+    from app_public.search_knowledge(
+      (v_embeddings ->> query_text)::public.vector, query_text, search_knowledge_text.agent, search_knowledge_text.category,
+      search_knowledge_text.metadata, match_count, vector_weight, text_weight, min_score, min_similarity
+    );
+end
+$$;
+
+revoke execute on function app_public.search_knowledge_text(
+  text, text, text, jsonb, integer, double precision, double precision, double precision, double precision
+) from public;
+grant execute on function app_public.search_knowledge_text(
+  text, text, text, jsonb, integer, double precision, double precision, double precision, double precision
+) to :MEMBER, :SERVICE, :ADMIN;
+
+comment on function app_public.search_knowledge_text(
+  text, text, text, jsonb, integer, double precision, double precision, double precision, double precision
+) is $$Finds knowledge by what a text means and by its words, without an embedding of one's own.
+
+The API embeds query_text as the knowledge was embedded, and searches as search_knowledge does, which explains the other arguments and the result. Through REST and GraphQL only, and where EMBEDDINGS_URL is set.
+
+Errors: LTS10 query_text is missing; LTS11 there is no embedding of it (the endpoint is not set or does not answer); those of search_knowledge.$$;
