@@ -1,5 +1,5 @@
 --! Previous: sha1:35542e0113eb2748ed55bc4b3ed4be45cd57a5bb
---! Hash: sha1:0a3f3049f55b8c292e52f0232c3af5cc338fb24f
+--! Hash: sha1:b4c9b9545afb7f23d48a6e931795a2292d5b9ae4
 --! Message: knowledge
 
 -- Knowledge: search, use, embeddings that are missing.
@@ -188,7 +188,7 @@ declare
   v_distances double precision[];
 begin
   -- An estimate is enough here; a table that was never analysed has -1.
-  select least(greatest(1000, row_limit, sqrt(row_limit * greatest(c.reltuples, 0))), 50000) into strict v_few
+  select least(greatest(500, row_limit, sqrt(row_limit * greatest(c.reltuples, 0))), 50000) into strict v_few
   from pg_class c
   where c.oid = 'app_public.knowledge'::regclass;
 

@@ -44,7 +44,7 @@ declare
   v_distances double precision[];
 begin
   -- An estimate is enough here; a table that was never analysed has -1.
-  select least(greatest(1000, row_limit, sqrt(row_limit * greatest(c.reltuples, 0))), 50000) into strict v_few
+  select least(greatest(500, row_limit, sqrt(row_limit * greatest(c.reltuples, 0))), 50000) into strict v_few
   from pg_class c
   where c.oid = 'app_public.knowledge'::regclass;
 
