@@ -30,6 +30,7 @@ describe('any request at all', () => {
       );
       // Requests that are all refused would prove little.
       expect(target.statuses.get(200) ?? 0).toBeGreaterThan(100);
+      expect(target.statements).toBeGreaterThan(300);
     },
   );
 });

@@ -22,7 +22,7 @@ const result = await fc.check(
 );
 const seconds = (performance.now() - began) / 1000;
 const statuses = [...target.statuses].toSorted(([a], [b]) => a - b);
-console.log(`${result.numRuns} requests in ${seconds.toFixed(0)} s`);
+console.log(`${result.numRuns} requests in ${seconds.toFixed(0)} s, ${target.statements} statements`);
 console.log(statuses.map(([status, count]) => `  ${status}: ${count}`).join('\n'));
 if (result.failed) {
   console.error(fc.defaultReportMessage(result));

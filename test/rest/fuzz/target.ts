@@ -8,6 +8,8 @@ import { marker } from './texts.ts';
 export class FuzzTarget {
   /** How often each status came. */
   readonly statuses = new Map<number, number>();
+  /** How many statements were looked into. */
+  statements = 0;
   readonly #servers: ConformanceServers;
 
   constructor(database: Database) {
@@ -32,6 +34,7 @@ export class FuzzTarget {
       found.push(`status ${status} without a code: ${body}`);
     for (const { event, message } of logged) {
       if (event === 'rest-statement') {
+        this.statements += 1;
         const leaked = textOutsideNames(message);
         if (leaked !== null) found.push(`text of the request is part of the statement at ${leaked}`);
       } else {
