@@ -577,6 +577,23 @@ create view goods_left as select g.id, g.maker_code, m.region from goods g left 
 create view goods_half as select id, region from goods;
 create view goods_place as select id, no as nr, region as area from goods;
 create materialized view goods_stored as select id, maker_code from goods_cte;
+create view goods_recursive as
+  with recursive r (id, maker_code) as (
+    select id, maker_code from goods where id = 1
+    union all
+    select g.id, g.maker_code from r join goods g on g.id = r.id + 1
+  )
+  select id, maker_code from r;
+create view goods_lateral as
+  select g.id, l.maker_code from goods g, lateral (select x.maker_code from goods x where x.id = g.id) l;
+create view goods_window as select id, maker_code, row_number() over (order by id desc) as place from goods;
+create view goods_distinct as select distinct on (maker_code) maker_code, id from goods order by maker_code, id;
+create view goods_invoker with (security_invoker = true) as select id, maker_code from goods;
+create view goods_pairs as select a.id, b.id as next, a.maker_code from goods a join goods b on b.id = a.id + 1;
+create view goods_case as select id, case when id > 0 then maker_code end as maker_code from goods;
+create view goods_cast as select id, maker_code::varchar(9) as maker_code from goods;
+create view goods_where_in as select id, maker_code from goods where maker_code in (select code from makers);
+create view goods_nested as select id, code from goods_sub where id in (select id from goods_cte);
 create view makers_view as select code as c, id as i from makers;
 
 -- A table that inherits has neither keys nor foreign keys of its own.
@@ -653,6 +670,7 @@ create function tg_nothing() returns trigger language plpgsql as $$ begin return
 create function one_column() returns table (only_one int) stable language sql as $$ select n from generate_series(1, 2) n $$;
 create function a_positive(v int) returns positive immutable language sql as $$ select v::positive $$;
 create function goods_named() returns setof goods stable language sql as $$ select * from goods order by id $$;
+create view goods_from_function as select id, maker_code from goods_named();
 create function from_view() returns setof goods_cte stable language sql as $$ select * from goods_cte order by id $$;
 create function reserved("select" text, "order" text, "limit" int) returns text immutable language sql as $$ select "select" || "order" || "limit" $$;
 create function kinds(i int, b boolean default false, j json default null, d date default null, l level default null, a text[] default null, p positive default null)
