@@ -195,6 +195,7 @@ insert into box_office values ('1985-06-01', 3, 1000.50), ('1985-12-04', 2, 500.
 -- Views --------------------------------------------------------------------------------------------------------------------
 
 create view recent_films as select id, title, year, director_id from films where year >= 1980;
+create view silent_era as select id, title, year from films where year < 1950 with check option;
 create view film_titles as select id as film_no, title as name, director_id as maker_id from films;
 create view nominations_view as
   select films.title as film_title, competitions.name as competition_name, nominations.rank,
