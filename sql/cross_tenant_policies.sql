@@ -39,3 +39,23 @@ drop policy if exists update_worker on app_public.knowledge;
 create policy update_worker on app_public.knowledge for update to :WORKER
   using (true)
   with check (true);
+
+-- ops.roll_up_metrics and ops.merge_metrics: rollups are made for all tenants at once.
+drop policy if exists select_worker on app_public.metrics;
+create policy select_worker on app_public.metrics for select to :WORKER
+  using (true);
+
+drop policy if exists manage_worker on app_public.metrics_minute;
+create policy manage_worker on app_public.metrics_minute for all to :WORKER
+  using (true)
+  with check (true);
+
+drop policy if exists manage_worker on app_public.metrics_hour;
+create policy manage_worker on app_public.metrics_hour for all to :WORKER
+  using (true)
+  with check (true);
+
+drop policy if exists manage_worker on app_public.metrics_day;
+create policy manage_worker on app_public.metrics_day for all to :WORKER
+  using (true)
+  with check (true);

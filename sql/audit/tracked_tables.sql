@@ -9,3 +9,7 @@ select audit.enable_tracking('app_public.workflows');
 select audit.enable_tracking('app_public.sessions', digested => '{token}');
 -- Thousands of points a call: a row per statement says who wrote how many.
 select audit.enable_tracking('app_public.metrics', detail => false);
+-- Made of the points again and again; a row per statement says that it was the worker.
+select audit.enable_tracking('app_public.metrics_minute', detail => false);
+select audit.enable_tracking('app_public.metrics_hour', detail => false);
+select audit.enable_tracking('app_public.metrics_day', detail => false);

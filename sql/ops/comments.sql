@@ -12,5 +12,5 @@ comment on function ops.set_tenant_suspended(text, boolean) is 'Locks a tenant o
 comment on function ops.suspended_tenants() is 'Ids of the tenants that are locked out.';
 comment on function ops.bind_login(name, text) is 'Binds a login to the tenant it will see. LTT02 no such tenant, LTT03 the login is more than a plain one, LTT04 it belongs to another tenant.';
 comment on function ops.unbind_login(name) is 'Takes a login''s tenant away; false when it had none.';
-comment on function ops.ensure_partitions(integer, integer) is 'Makes the missing partitions of metrics (days ahead) and audit.log (months ahead), and returns their names.';
+comment on function ops.ensure_partitions(integer, integer) is 'Makes the missing partitions of metrics and their rollups (days ahead) and of audit.log (months ahead), and returns their names.';
 comment on function ops.applied_migrations() is 'The migrations that this database has, oldest first.';

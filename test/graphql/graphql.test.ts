@@ -146,7 +146,11 @@ describe.skipIf(noServer)('GraphQL', () => {
       expect(membersOf(type).filter((m) => /token/i.test(m))).toEqual([]);
     }
     expect(membersOf('SessionInput')).toContain('token');
-    expect(membersOf('Mutation').filter((m) => /Metric/.test(m))).toEqual(['createMetric']);
+    expect(
+      membersOf('Mutation')
+        .filter((m) => /Metric/.test(m))
+        .toSorted(),
+    ).toEqual(['createMetric', 'recordMetrics']);
     expect(membersOf('Query')).toEqual(
       expect.arrayContaining(['agent', 'task', 'knowledge', 'workflow', 'session']),
     );

@@ -55,6 +55,14 @@ const relations: readonly Relation[] = [
     "(tenant_id, service_name, metric_name, value) values ($1, 's', 'm', 1)",
     'value = 2',
   ),
+  ...['minute', 'hour', 'day'].map((width) =>
+    relation(
+      `app_public.metrics_${width}`,
+      `(tenant_id, service_name, metric_name, bucket, count, sum, min, max, last, last_at, sketch_keys, sketch_counts)
+       values ($1, 's', 'new', date_trunc('day', now(), 'UTC'), 1, 1, 1, 1, 1, now(), '{37500}', '{1}')`,
+      'last = 2',
+    ),
+  ),
   relation(
     'audit.log',
     "(tenant_id, table_name, operation, row_count, role) values ($1, 'x', 'insert', 1, 'r')",

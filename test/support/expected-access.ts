@@ -59,7 +59,32 @@ export const expectedAccess: string = alignTable(`
   app_public.metrics                analyst    own       -       -       -       -
   app_public.metrics                unbound    none      -       -       -       -
   app_public.metrics                suspended  none      -       -       -       -
+  app_public.metrics                worker     all       -       -       -       -
   app_public.metrics                owner      none      none    none    none    may
+  app_public.metrics_minute         member     own       -       -       -       -
+  app_public.metrics_minute         service    own       -       -       -       -
+  app_public.metrics_minute         admin      own       -       -       -       -
+  app_public.metrics_minute         analyst    own       -       -       -       -
+  app_public.metrics_minute         unbound    none      -       -       -       -
+  app_public.metrics_minute         suspended  none      -       -       -       -
+  app_public.metrics_minute         worker     all       all     all     -       -
+  app_public.metrics_minute         owner      none      none    none    none    may
+  app_public.metrics_hour           member     own       -       -       -       -
+  app_public.metrics_hour           service    own       -       -       -       -
+  app_public.metrics_hour           admin      own       -       -       -       -
+  app_public.metrics_hour           analyst    own       -       -       -       -
+  app_public.metrics_hour           unbound    none      -       -       -       -
+  app_public.metrics_hour           suspended  none      -       -       -       -
+  app_public.metrics_hour           worker     all       all     all     -       -
+  app_public.metrics_hour           owner      none      none    none    none    may
+  app_public.metrics_day            member     own       -       -       -       -
+  app_public.metrics_day            service    own       -       -       -       -
+  app_public.metrics_day            admin      own       -       -       -       -
+  app_public.metrics_day            analyst    own       -       -       -       -
+  app_public.metrics_day            unbound    none      -       -       -       -
+  app_public.metrics_day            suspended  none      -       -       -       -
+  app_public.metrics_day            worker     all       all     all     -       -
+  app_public.metrics_day            owner      none      none    none    none    may
   audit.log                         admin      own       -       -       -       -
   audit.log                         operator   nobody's  -       -       -       -
   audit.log                         owner      none      all     none    none    may

@@ -67,6 +67,14 @@ export async function twoTenants(): Promise<TwoTenants> {
   for (const tenant of [own, other, suspended]) {
     await admin.query('select ops.create_tenant($1, $1)', [tenant]);
     await fillTenant(api, tenant);
+    for (const width of ['minute', 'hour', 'day']) {
+      await admin.query(
+        `insert into app_public.metrics_${width} (tenant_id, service_name, metric_name, bucket, count, sum, min, max, last,
+           last_at, sketch_keys, sketch_counts)
+         values ($1, 's', 'm', date_trunc('day', now(), 'UTC'), 1, 1, 1, 1, 1, now(), '{37500}', '{1}')`,
+        [tenant],
+      );
+    }
   }
   await admin.query('select ops.set_tenant_suspended($1, true)', [suspended]);
   // A truncation, for whoever may read of it.

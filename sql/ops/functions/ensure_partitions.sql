@@ -1,5 +1,5 @@
--- Makes the partitions that are missing between now and the horizons: a day each for metrics, a month each for the
--- audit log. The worker runs it every hour and `lightning migrate` at its end; it can be run at any time and by several
+-- Makes the partitions that are missing between now and the horizons: a day each for metrics and their rollups of a minute,
+-- a month each for the rollups of an hour and for the audit log. The worker runs it every hour and `lightning migrate` at its end; it can be run at any time and by several
 -- at once. Definer: partitions belong to the owner, and this makes only these two kinds.
 create or replace function ops.ensure_partitions(
   metrics_days_ahead integer default 14,
@@ -10,6 +10,7 @@ set search_path to pg_catalog, pg_temp
 set timezone to 'UTC'
 as $$
 declare
+  v_parent text;
   v_start timestamptz;
   v_name text;
 begin
@@ -24,8 +25,26 @@ begin
       interval '1 day'
     ) d
   loop
-    v_name := 'metrics_p' || to_char(v_start, 'YYYYMMDD');
-    if app_private.create_partition('app_public.metrics', v_name, v_start, v_start + interval '1 day') then
+    foreach v_parent in array array['metrics', 'metrics_minute'] loop
+      v_name := v_parent || '_p' || to_char(v_start, 'YYYYMMDD');
+      if app_private.create_partition(
+        ('app_public.' || v_parent)::regclass, v_name, v_start, v_start + interval '1 day'
+      ) then
+        return next 'app_public.' || v_name;
+      end if;
+    end loop;
+  end loop;
+
+  -- As far as the points reach.
+  for v_start in
+    select m from generate_series(
+      date_trunc('month', now() - interval '1 day'),
+      date_trunc('month', now() + make_interval(days => metrics_days_ahead)),
+      interval '1 month'
+    ) m
+  loop
+    v_name := 'metrics_hour_p' || to_char(v_start, 'YYYYMM');
+    if app_private.create_partition('app_public.metrics_hour', v_name, v_start, v_start + interval '1 month') then
       return next 'app_public.' || v_name;
     end if;
   end loop;

@@ -1,0 +1,109 @@
+-- A series in buckets, gaps included, from points or rollups (app_private.metric_rows). Percentiles come from sketches in
+-- both cases, so that they do not jump when points are rolled up.
+create or replace function app_public.metric_series(
+  service text,
+  metric text,
+  "from" timestamptz,
+  "to" timestamptz,
+  bucket interval default null,
+  aggregate text default 'avg',
+  tags jsonb default '{}',
+  group_by text default null,
+  fill text default 'null'
+) returns table (bucket_start timestamptz, tag_value text, value double precision, points bigint)
+language sql stable
+begin atomic
+  with request as materialized (
+    select q.range_start, q.range_end, q.bucket, q.fraction
+    from app_private.metric_request(
+      metric_series."from", metric_series."to", metric_series.bucket, metric_series.aggregate, metric_series.fill,
+      metric_series.tags
+    ) q
+  ),
+  -- A row per bucket and group; of a percentile, per key of the sketch, too.
+  keyed as (
+    select
+      date_bin(q.bucket, r.at, '2001-01-01 00:00:00Z') as bucket_start,
+      r.tags ->> metric_series.group_by as tag_value,
+      r.key,
+      sum(r.count) as points,
+      sum(r.sum) as total,
+      min(r.min) as least,
+      max(r.max) as most,
+      -- Arrays are compared from the left.
+      max(case when metric_series.aggregate = 'last' then array[extract(epoch from r.last_at), r.last] end) as last
+    from request q
+    cross join lateral app_private.metric_rows(
+      metric_series.service, metric_series.metric, q.range_start, q.range_end, q.bucket, metric_series.tags,
+      q.fraction is not null
+    ) r
+    group by 1, 2, 3
+  ),
+  ranked as (
+    select
+      k.*,
+      sum(k.points) over (partition by k.bucket_start, k.tag_value order by k.key) as points_up_to,
+      sum(k.points) over (partition by k.bucket_start, k.tag_value) as all_points
+    from keyed k
+  ),
+  filled as (
+    select
+      r.bucket_start, r.tag_value, sum(r.points)::bigint as points,
+      case metric_series.aggregate
+        when 'avg' then sum(r.total) / sum(r.points)
+        when 'sum' then sum(r.total)
+        when 'rate' then sum(r.total) / extract(epoch from q.bucket)
+        when 'count' then sum(r.points)
+        when 'min' then min(r.least)
+        when 'max' then max(r.most)
+        when 'last' then (max(r.last))[2]
+        else greatest(
+          min(r.least),
+          least(
+            max(r.most),
+            app_private.metric_key_value(min(r.key) filter (where r.points_up_to > q.fraction * (r.all_points - 1)))
+          )
+        )
+      end as value
+    from request q
+    cross join ranked r
+    group by r.bucket_start, r.tag_value, q.bucket, q.fraction
+  ),
+  groups as (
+    select distinct f.tag_value from filled f
+    union
+    select null where metric_series.group_by is null
+  ),
+  series as (
+    select
+      s.bucket_start, g.tag_value, coalesce(f.points, 0) as points,
+      coalesce(
+        f.value,
+        case when metric_series.fill = 'zero' or metric_series.aggregate in ('sum', 'rate', 'count') then 0 end
+      ) as value
+    from request q
+    cross join lateral generate_series(q.range_start, q.range_end - interval '1 microsecond', q.bucket) s(bucket_start)
+    cross join groups g
+    left join filled f on f.bucket_start = s.bucket_start and f.tag_value is not distinct from g.tag_value
+  ),
+  -- Each gap in one group with the last bucket before it that has a value.
+  runs as (
+    select s.*, count(s.value) over (partition by s.tag_value order by s.bucket_start) as run
+    from series s
+  )
+  select
+    r.bucket_start, r.tag_value,
+    case
+      when metric_series.fill = 'previous'
+        then first_value(r.value) over (partition by r.tag_value, r.run order by r.bucket_start)
+      else r.value
+    end,
+    r.points
+  from runs r
+  order by r.tag_value, r.bucket_start;
+end;
+
+comment on function app_public.metric_series(text, text, timestamptz, timestamptz, interval, text, jsonb, text, text) is
+  E'A metric of a service over time, in buckets. `from` and `to` are widened to whole buckets, counted from midnight UTC (a week''s from Monday); without a `bucket` it is chosen to give at most 200. `aggregate` is avg, sum, min, max, count, rate (sum per second), last or a percentile such as p95 or p99.9 (right to one per cent). `tags` keeps to points that have all of these tags; `group_by` names a tag, each value of which has a series of its own (null: points without it). Buckets without points are there: count, sum and rate are 0, others as `fill` says: null, zero or previous (the last value before). Reads points or rollups, whichever has them coarsest. LTM02 no range, LTM03 bucket, LTM04 aggregate, LTM05 tags, LTM06 fill.';
+grant execute on function app_public.metric_series(text, text, timestamptz, timestamptz, interval, text, jsonb, text, text)
+  to :MEMBER, :SERVICE, :ADMIN, :ANALYST;

@@ -1,0 +1,16 @@
+alter table app_public.metrics_day enable row level security, force row level security;
+
+-- Who reads the points reads what they amount to.
+drop policy if exists select_tenant on app_public.metrics_day;
+create policy select_tenant on app_public.metrics_day for select to :MEMBER, :SERVICE, :ADMIN, :ANALYST
+  using (tenant_id = (select app_private.current_tenant_id()));
+
+revoke all on app_public.metrics_day from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
+grant select on app_public.metrics_day to :MEMBER, :SERVICE, :ADMIN, :ANALYST;
+-- The worker makes a row and makes it anew; nobody of a tenant writes one.
+grant select on app_public.metrics_day to :WORKER;
+grant insert (
+    tenant_id, service_name, metric_name, tags, bucket, count, sum, min, max, last, last_at, sketch_keys, sketch_counts
+  ),
+  update (count, sum, min, max, last, last_at, sketch_keys, sketch_counts)
+  on app_public.metrics_day to :WORKER;
