@@ -164,7 +164,12 @@ async function untilNobodyIsConnected(client: Client, name: string): Promise<voi
   }
 }
 
-async function dropEverything(adminUrl: string, rolePrefix: string, names: readonly string[]): Promise<void> {
+/** Removes databases, and every role whose name begins with the prefix. */
+export async function dropEverything(
+  adminUrl: string,
+  rolePrefix: string,
+  names: readonly string[],
+): Promise<void> {
   await withClient(adminUrl, async (client) => {
     for (const name of names) {
       await client.query(`drop database if exists ${escapeIdentifier(name)} with (force)`);

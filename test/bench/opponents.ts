@@ -64,13 +64,14 @@ export async function startOpponents(
   }
 }
 
-interface RunningServer {
+/** A server that runs as a process of its own. `stop` it. */
+export interface RunningServer {
   readonly url: string;
   stop(): Promise<void>;
 }
 
-/** Starts a server that prints where it listens. */
-async function startServer(
+/** Starts a server that prints where it listens, in production mode. */
+export async function startServer(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
 ): Promise<RunningServer> {
