@@ -1,5 +1,5 @@
---! Previous: sha1:7a1e48c617d29842d479a1368ca0d69b5c2c3499
---! Hash: sha1:29550b3d55fd8162d77c618d876449c6866b6d46
+--! Previous: sha1:b4c9b9545afb7f23d48a6e931795a2292d5b9ae4
+--! Hash: sha1:c58d7143812435bcac0234dd2cf61e986c9d142f
 --! Message: metrics
 
 -- Metrics: rollups of a minute, an hour and a day, and the functions that record, read and roll up. Rollups are written by
@@ -164,13 +164,15 @@ grant insert (
 -- Who may look into which schema, and who may call what. Rights on tables are in the policy files.
 
 revoke all on schema app_public, app_private, audit, ops from public;
-grant usage on schema app_public to :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :WORKER;
+grant usage on schema app_public to :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :WORKER, :SEARCH;
 grant usage on schema audit to :ADMIN, :OPERATOR;
 grant usage on schema ops to :OPERATOR, :WORKER;
--- app_private is granted to nobody. Defaults and policies name its functions by identity and need no usage of it.
+-- app_private is granted to nobody who can ask anything. Defaults and policies name its functions by identity and need no
+-- usage of it; the functions that run as :SEARCH name theirs.
+grant usage on schema app_private to :SEARCH;
 
 grant execute on function app_private.current_tenant_id(), app_private.login_tenant_id()
-  to :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST;
+  to :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :SEARCH;
 
 -- Whether the schema fits is asked by every process before it serves, by the API as an anonymous request. They name the
 -- function in full, so they need usage of its schema.
@@ -184,6 +186,17 @@ grant execute on function ops.create_tenant(text, text), ops.set_tenant_suspende
 
 revoke all on ops.tenants from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :WORKER, :SEARCH;
 grant select on ops.tenants to :OPERATOR;
+
+-- Knowledge. The functions that belong to :SEARCH have their grants beside them.
+grant execute on function
+  app_private.refuse_embedding(public.vector),
+  app_private.nearest_knowledge(text, public.vector, text, text, jsonb, text, integer),
+  app_private.knowledge_by_text(text, text, text, text, jsonb, integer)
+  to :SEARCH;
+grant execute on function
+  app_public.add_knowledge(text, text, text, text, text, jsonb, public.vector),
+  app_public.add_knowledge_items(jsonb)
+  to :MEMBER, :SERVICE, :ADMIN;
 --! EndIncluded grants.sql
 --! Included cross_tenant_policies.sql
 -- Every policy that reaches across tenants, all in this one file. Row-level security is forced, so the owner of the
@@ -205,6 +218,27 @@ create policy manage_owner on app_private.tenant_logins for all to :OWNER
 -- The audit triggers.
 drop policy if exists insert_owner on audit.log;
 create policy insert_owner on audit.log for insert to :OWNER
+  with check (true);
+
+-- The search functions, which compare the tenant themselves; below any other policy `@@` and `@>` use no index.
+drop policy if exists select_search on app_public.knowledge;
+create policy select_search on app_public.knowledge for select to :SEARCH
+  using (true);
+
+-- app_public.touch_knowledge.
+drop policy if exists update_search on app_public.knowledge;
+create policy update_search on app_public.knowledge for update to :SEARCH
+  using (true)
+  with check (true);
+
+-- The embedding job: what has no embedding, of all tenants.
+drop policy if exists select_worker on app_public.knowledge;
+create policy select_worker on app_public.knowledge for select to :WORKER
+  using (true);
+
+drop policy if exists update_worker on app_public.knowledge;
+create policy update_worker on app_public.knowledge for update to :WORKER
+  using (true)
   with check (true);
 
 -- ops.roll_up_metrics and ops.merge_metrics: rollups are made for all tenants at once.
@@ -233,7 +267,8 @@ create policy manage_worker on app_public.metrics_day for all to :WORKER
 select audit.enable_tracking('app_public.tenants');
 select audit.enable_tracking('app_public.agents');
 select audit.enable_tracking('app_public.tasks');
-select audit.enable_tracking('app_public.knowledge', digested => '{embedding}');
+-- Uses are counted without a trace, by app_public.touch_knowledge: :SEARCH may update the counters and nothing else.
+select audit.enable_tracking('app_public.knowledge', digested => '{embedding}', counter => ':SEARCH');
 select audit.enable_tracking('app_public.workflows');
 select audit.enable_tracking('app_public.sessions', digested => '{token}');
 -- Thousands of points a call: a row per statement says who wrote how many.
@@ -1124,7 +1159,7 @@ comment on function ops.merge_metrics_day(timestamptz, timestamptz) is 'Makes th
 grant execute on function ops.merge_metrics_day(timestamptz, timestamptz) to :WORKER;
 --! EndIncluded ops/functions/merge_metrics_day.sql
 --! Included app_public/comments.sql
-comment on schema app_public is 'What both APIs and analysts see. Every table is confined to one tenant by row-level security.';
+comment on schema app_public is E'Agent Lightning DB\nThe state of AI agents. Every table is confined to one tenant by row-level security, and what is listed here follows the caller''s rights: without a token there is next to nothing.';
 
 comment on table app_public.tenants is 'A tenant: one customer or team, whose data nobody else sees.';
 comment on column app_public.tenants.id is 'A short name in lower case, e.g. `default`. Never changes.';
@@ -1167,6 +1202,7 @@ comment on column app_public.knowledge.content is 'The text itself.';
 comment on column app_public.knowledge.source is 'Where it comes from: a file, an address, a whole quotation.';
 comment on column app_public.knowledge.metadata is 'Anything else about it.';
 comment on column app_public.knowledge.embedding is 'The content''s embedding, 1536 dimensions; null until it is computed.';
+comment on column app_public.knowledge.embedding_error is 'Why the content could not be embedded; null: it was, or it has not been tried. Content that changes is tried again.';
 comment on column app_public.knowledge.usage_count is 'How often it was used.';
 comment on column app_public.knowledge.relevance_score is 'How useful it proved; 1 is neutral.';
 comment on column app_public.knowledge.created_at is 'When it was added.';
@@ -1281,6 +1317,38 @@ comment on constraint metrics_day_tenant_id_fkey on app_public.metrics_day is E'
 comment on constraint sessions_token_key on app_public.sessions is E'@behavior -*\nA token opens one session, in whichever tenant. Nobody looks up by what they cannot read.';
 comment on constraint tasks_agent_id_fkey on app_public.tasks is E'@fieldName agent\n@foreignFieldName tasks\nWho does the task.';
 comment on constraint knowledge_agent_id_fkey on app_public.knowledge is E'@fieldName agent\n@foreignFieldName knowledge\nWhose knowledge it is.';
+
+comment on type app_public.knowledge_match is 'An item of knowledge that a search found, and why.';
+comment on column app_public.knowledge_match.id is 'The item''s id.';
+comment on column app_public.knowledge_match.agent_id is 'Whose knowledge it is.';
+comment on column app_public.knowledge_match.category is 'A word to group by.';
+comment on column app_public.knowledge_match.content is 'The text itself.';
+comment on column app_public.knowledge_match.source is 'Where it comes from.';
+comment on column app_public.knowledge_match.metadata is 'Anything else about it.';
+comment on column app_public.knowledge_match.usage_count is 'How often it was used.';
+comment on column app_public.knowledge_match.relevance_score is 'How useful it proved; 1 is neutral.';
+comment on column app_public.knowledge_match.created_at is 'When it was added.';
+comment on column app_public.knowledge_match.last_used_at is 'When it was last used.';
+comment on column app_public.knowledge_match.score is 'Reciprocal rank fusion of the parts: 1, first in every part; results are in its order.';
+comment on column app_public.knowledge_match.similarity is 'By meaning: cosine similarity, -1 to 1; null: that part did not find it.';
+comment on column app_public.knowledge_match.vector_rank is 'By meaning: its place, from 1.';
+comment on column app_public.knowledge_match.text_relevance is 'By words: how well and how densely they match, more is better; null: that part did not find it.';
+comment on column app_public.knowledge_match.text_rank is 'By words: its place, from 1.';
+
+comment on function app_public.add_knowledge(text, text, text, text, text, jsonb, public.vector) is $$Adds an item of knowledge.
+
+content: the text. id: a random one where none is given. agent_id, category, source, metadata: as in the table. embedding: 1536 dimensions; without one the worker makes it, where EMBEDDINGS_URL is set.
+
+Gives the item.
+
+Errors: LTS15 content is missing; LTS01 or LTS02 an embedding of another dimension or of zeros; 23505 there is one of this id; 23503 there is no such agent.$$;
+comment on function app_public.add_knowledge_items(jsonb) is $$Adds many items of knowledge, all or none.
+
+items: an array of 1 to 10000 objects with content and, where there is one, id, agent_id, category, source, metadata, embedding.
+
+Gives the items.
+
+Errors: LTS16 no array, or too long a one; LTS17 what is wrong with which item, counted from 0; 23505 there is one of an id; 23503 there is no such agent.$$;
 --! EndIncluded app_public/comments.sql
 --! Included ops/comments.sql
 comment on schema ops is 'Operations across tenants: for operators and the worker.';
