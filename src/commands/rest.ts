@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { userInfo } from 'node:os';
 import path from 'node:path';
 import { ConfigError } from '../config.ts';
@@ -16,6 +16,7 @@ import { connectionTarget } from '../postgrest/connection-target.ts';
 import type { ConnectionTarget, MachineDefaults } from '../postgrest/connection-target.ts';
 import { endServer } from '../http/end-server.ts';
 import { hasAddress, listenAt } from '../postgrest/listen-address.ts';
+import type { ListenAddress } from '../postgrest/listen-address.ts';
 import { PostgrestService, ServiceFailed } from '../postgrest/service.ts';
 import { RestError } from '../rest/errors.ts';
 import { makeRestHandler } from '../rest/handler.ts';
@@ -81,9 +82,16 @@ export function startRest(command: RestCommand): RunningRest {
   answerUnreadable(api);
   const admin = makeAdminServer({ service, api, poolTimeouts: () => poolTimeouts });
 
+  /** A server that begins to listen while the others end would keep the process alive for ever. */
+  const open = async (server: Server, address: ListenAddress): Promise<string> => {
+    const at = await listenAt(server, address);
+    if (stopping === undefined) return at;
+    await endServer(server, 0);
+    throw new ServiceFailed('it was told to stop before it listened');
+  };
   const listen = async (): Promise<string> => {
     if (hasAddress(config.admin)) {
-      const at = await listenAt(admin, config.admin);
+      const at = await open(admin, config.admin);
       log({
         level: 'info',
         event: 'admin-listening',
@@ -93,7 +101,7 @@ export function startRest(command: RestCommand): RunningRest {
     }
     await service.attempted;
     if (stopping !== undefined) throw new ServiceFailed('it was told to stop before it listened');
-    const at = await listenAt(api, config.server);
+    const at = await open(api, config.server);
     log({ level: 'info', event: 'api-listening', message: `API server listening on ${at}`, address: at });
     if (config.server.socket === null && config.server.host === '127.0.0.1') {
       const message =

@@ -10,6 +10,7 @@ import { promisify } from 'node:util';
 import { SignJWT } from 'jose';
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { startRest } from '../../src/commands/rest.ts';
 import { askReady, dumpRestSchema } from '../../src/commands/rest-tools.ts';
 import { freshDatabase } from '../support/db.ts';
 import type { FreshDatabase } from '../support/db.ts';
@@ -329,6 +330,19 @@ describe.skipIf(noServer)('lightning rest', () => {
       PGRST_DB_POOL_AUTOMATIC_RECOVERY: 'false',
     });
     expect(await away.ended()).toBe(1);
+  });
+
+  it('listens nowhere any more when it is stopped while it begins to', async () => {
+    const socket = path.join(directory, 'never.sock');
+    const env = {
+      PGRST_DB_URI: 'postgres://u@127.0.0.1:1/d',
+      PGRST_SERVER_PORT: '0',
+      PGRST_ADMIN_SERVER_UNIX_SOCKET: socket,
+    };
+    const rest = startRest({ env, file: undefined, log: () => {}, writeAccess: () => {} });
+    await rest.stop();
+    await expect(rest.listening).rejects.toThrow('told to stop');
+    await expect(stat(socket)).rejects.toThrow('ENOENT');
   });
 
   it('listens on a socket of the given mode, and is not alive once its file is gone', async () => {
