@@ -59,3 +59,19 @@ drop policy if exists manage_worker on app_public.metrics_day;
 create policy manage_worker on app_public.metrics_day for all to :WORKER
   using (true)
   with check (true);
+
+-- ops.reap_expired_leases, as the worker.
+drop policy if exists select_worker on app_public.tasks;
+create policy select_worker on app_public.tasks for select to :WORKER
+  using (true);
+drop policy if exists update_worker on app_public.tasks;
+create policy update_worker on app_public.tasks for update to :WORKER
+  using (true)
+  with check (true);
+drop policy if exists manage_worker on app_public.task_leases;
+create policy manage_worker on app_public.task_leases for all to :WORKER
+  using (true)
+  with check (true);
+drop policy if exists insert_worker on app_public.task_attempts;
+create policy insert_worker on app_public.task_attempts for insert to :WORKER
+  with check (true);

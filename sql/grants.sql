@@ -18,6 +18,7 @@ grant execute on function ops.applied_migrations() to :ANON, :OPERATOR, :WORKER;
 -- Which tokens to refuse is asked in the same way.
 grant execute on function ops.suspended_tenants() to :ANON, :OPERATOR;
 grant execute on function ops.ensure_partitions(integer, integer) to :WORKER;
+grant execute on function ops.reap_expired_leases(integer) to :WORKER;
 grant execute on function ops.create_tenant(text, text), ops.set_tenant_suspended(text, boolean) to :OPERATOR;
 -- bind_login and unbind_login: the owner's only. They go with creating the login, which operators cannot.
 
@@ -34,3 +35,15 @@ grant execute on function
   app_public.add_knowledge(text, text, text, text, text, jsonb, public.vector),
   app_public.add_knowledge_items(jsonb)
   to :MEMBER, :SERVICE, :ADMIN;
+
+-- Tasks: everybody who writes may add, cancel and retry them; only programs work on them.
+grant execute on function
+  app_public.enqueue_task(text, jsonb, text, text, timestamptz, integer, text[], text), app_public.enqueue_tasks(jsonb),
+  app_public.cancel_task(uuid, text), app_public.retry_task(uuid, timestamptz)
+  to :MEMBER, :SERVICE, :ADMIN;
+grant execute on function
+  app_public.claim_tasks(text, text[], jsonb, interval, integer), app_public.claim_task(text, text[], jsonb, interval),
+  app_public.heartbeat_task(uuid, bigint, double precision, text, interval),
+  app_public.complete_task(uuid, bigint, jsonb),
+  app_public.fail_task(uuid, bigint, text, boolean, interval), app_public.release_task(uuid, bigint, interval)
+  to :SERVICE, :ADMIN;

@@ -35,7 +35,18 @@ export const errorCodes = {
   },
   PERMISSION_DENIED: { status: 403, meaning: 'This role may not do this, or not to this row.' },
   ROW_NOT_FOUND: { status: 404, meaning: 'The row to change is not there, or out of reach for this role.' },
-  REFUSED: { status: 400, meaning: 'A rule in the database refused it; the message says which.' },
+  REFUSED: {
+    status: 400,
+    meaning: 'A rule in the database refused it; `sqlState` and the message say which.',
+  },
+  REFUSED_NOT_FOUND: {
+    status: 404,
+    meaning: 'A function did not find what it was called for; see `sqlState`.',
+  },
+  REFUSED_CONFLICT: {
+    status: 409,
+    meaning: 'A function cannot do it in the state that things are in; see `sqlState`.',
+  },
   TRY_AGAIN: { status: 409, meaning: 'It collided with another request: send it once more.' },
   STATEMENT_TIMEOUT: { status: 504, meaning: 'The statement ran longer than DB_STATEMENT_TIMEOUT_MS.' },
   DATABASE_UNAVAILABLE: { status: 503, meaning: 'No connection to the database could be had.' },
@@ -53,22 +64,46 @@ export const errorCodes = {
 
 export type ErrorCode = keyof typeof errorCodes;
 
+/**
+ * The HTTP status of rules of our own, by the SQLSTATE that sql/ raises for them (sql/README.md says what each stands for);
+ * 400 for those that are not here. REST answers with it; GraphQL shows the SQLSTATE and the code above of the same status.
+ */
+export const refusalStatuses: Readonly<Record<string, 404 | 409>> = {
+  LTQ01: 404,
+  LTQ02: 409,
+  LTQ03: 409,
+  LTQ04: 409,
+  LTQ06: 409,
+  LTS12: 404,
+  LTS13: 409,
+  LTT01: 409,
+  LTT02: 404,
+  LTT04: 409,
+};
+
 /** A refusal that may be shown to whoever asked. */
 export class AppError extends Error {
   override name = 'AppError';
   readonly code: ErrorCode;
   readonly details: string | null;
   readonly hint: string | null;
+  /** Of a rule of our own in the database, such as `LTQ02`; null for everything else. */
+  readonly sqlState: string | null;
 
   constructor(
     code: ErrorCode,
     message: string,
-    options: ErrorOptions & { readonly details?: string | null; readonly hint?: string | null } = {},
+    options: ErrorOptions & {
+      readonly details?: string | null;
+      readonly hint?: string | null;
+      readonly sqlState?: string | null;
+    } = {},
   ) {
     super(message, options);
     this.code = code;
     this.details = options.details ?? null;
     this.hint = options.hint ?? null;
+    this.sqlState = options.sqlState ?? null;
   }
 
   /** The HTTP status of the code. */

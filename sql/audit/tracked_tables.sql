@@ -3,6 +3,10 @@
 select audit.enable_tracking('app_public.tenants');
 select audit.enable_tracking('app_public.agents');
 select audit.enable_tracking('app_public.tasks');
+-- The end of an attempt is a change of its task, which is logged in detail.
+select audit.enable_tracking('app_public.task_attempts', detail => false);
+-- Exempt, but for a truncate: app_public.task_leases. Heartbeats say nothing that outlives their lease; how it ended is
+-- an attempt.
 -- Uses are counted without a trace, by app_public.touch_knowledge: :SEARCH may update the counters and nothing else.
 select audit.enable_tracking('app_public.knowledge', digested => '{embedding}', counter => ':SEARCH');
 select audit.enable_tracking('app_public.workflows');

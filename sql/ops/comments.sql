@@ -14,3 +14,4 @@ comment on function ops.bind_login(name, text) is 'Binds a login to the tenant i
 comment on function ops.unbind_login(name) is 'Takes a login''s tenant away; false when it had none.';
 comment on function ops.ensure_partitions(integer, integer) is 'Makes the missing partitions of metrics and their rollups (days ahead) and of audit.log (months ahead), and returns their names.';
 comment on function ops.applied_migrations() is 'The migrations that this database has, oldest first.';
+comment on function ops.reap_expired_leases(integer) is 'Takes back up to how_many tasks whose leases expired: they wait again, or are dead when their attempts are used up. Returns their number.';

@@ -1,5 +1,5 @@
 import { DatabaseError } from 'pg';
-import { AppError } from '../errors.ts';
+import { AppError, refusalStatuses } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
 import { DatabaseUnavailable } from './database.ts';
 
@@ -29,6 +29,7 @@ export function databaseErrorToAppError(error: unknown): AppError | null {
     // A refused row is printed whole by Postgres, what the caller may not read included.
     details: error.detail?.startsWith('Failing row contains') ? null : (error.detail ?? null),
     hint: error.hint ?? null,
+    sqlState: error.code?.startsWith('LT') ? error.code : null,
   });
 }
 
@@ -45,11 +46,13 @@ const codesBySqlState: Readonly<Record<string, ErrorCode>> = {
   P0001: 'REFUSED',
 };
 
+const refusalCodes = { 400: 'REFUSED', 404: 'REFUSED_NOT_FOUND', 409: 'REFUSED_CONFLICT' } as const;
+
 function codeOf(sqlState: string): ErrorCode | null {
   const exact = codesBySqlState[sqlState];
   if (exact) return exact;
   // `raise ... using errcode = 'LT...'`: our own rules.
-  if (sqlState.startsWith('LT')) return 'REFUSED';
+  if (sqlState.startsWith('LT')) return refusalCodes[refusalStatuses[sqlState] ?? 400];
   if (sqlState.startsWith('22')) return 'INVALID_VALUE';
   // Connection lost, too many connections or no memory, server stopping.
   if (sqlState.startsWith('08') || sqlState.startsWith('53') || sqlState.startsWith('57P')) {

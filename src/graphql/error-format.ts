@@ -29,11 +29,16 @@ export function formatGraphqlError(
       extensions: { code, requestId },
     };
   }
-  const { code, details, hint } = shown;
+  const { code, details, hint, sqlState } = shown;
   return {
     message: shown.message,
     ...place,
-    extensions: { code, ...(details !== null && { details }), ...(hint !== null && { hint }) },
+    extensions: {
+      code,
+      ...(sqlState !== null && { sqlState }),
+      ...(details !== null && { details }),
+      ...(hint !== null && { hint }),
+    },
   };
 }
 
@@ -48,6 +53,7 @@ interface ShownError {
   readonly message: string;
   readonly details: string | null;
   readonly hint: string | null;
+  readonly sqlState: string | null;
 }
 
 function shownError(error: GraphQLError): ShownError | null {
@@ -75,7 +81,7 @@ function originOf(error: GraphQLError): unknown {
 }
 
 function plain(code: ErrorCode, message: string): ShownError {
-  return { code, message, details: null, hint: null };
+  return { code, message, details: null, hint: null, sqlState: null };
 }
 
 function isErrorCode(code: unknown): code is ErrorCode {

@@ -20,6 +20,10 @@ describe('what the database refused', () => {
     ['40P01', 'TRY_AGAIN', 409],
     ['57014', 'STATEMENT_TIMEOUT', 504],
     ['LTK01', 'REFUSED', 400],
+    ['LTQ01', 'REFUSED_NOT_FOUND', 404],
+    ['LTQ02', 'REFUSED_CONFLICT', 409],
+    ['LTQ05', 'REFUSED', 400],
+    ['LTX99', 'REFUSED', 400],
     ['P0001', 'REFUSED', 400],
   ])('%s is %s with status %i, and its message is shown', (sqlState, code, status) => {
     expect(databaseErrorToAppError(refusal(sqlState))).toMatchObject({

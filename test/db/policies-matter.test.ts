@@ -25,6 +25,7 @@ const actors: readonly ActorName[] = [
   'worker',
   'owner',
   'search',
+  'definer',
 ];
 
 describe.skipIf(noServer)('every policy matters', () => {

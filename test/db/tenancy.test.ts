@@ -8,6 +8,7 @@ import { expectedAccess } from '../support/expected-access.ts';
 import { testRolePrefix } from '../support/logins.ts';
 import { noServer } from '../support/server.ts';
 import {
+  isOwner,
   other,
   own,
   partitionsOf,
@@ -174,7 +175,7 @@ describe.skipIf(noServer)('two tenants on one server', () => {
       async (parent) => {
         const partitions = await partitionsOf(world.admin, parent);
         expect(partitions.length).toBeGreaterThan(1);
-        const nobody = world.actors.filter((actor) => actor.name !== 'owner');
+        const nobody = world.actors.filter((who) => !isOwner(who));
         for (const partition of partitions) {
           for (const actor of nobody) {
             await expect(once(actor.name, `select from ${partition}`)).rejects.toMatchObject({
@@ -254,7 +255,7 @@ describe.skipIf(noServer)('two tenants on one server', () => {
         on conflict (token) do update set data = '{}'`,
       'copy app_public.sessions to stdout',
     ])('cannot be read by anybody: %s', async (text) => {
-      for (const actor of world.actors.filter(({ name }) => name !== 'owner'))
+      for (const actor of world.actors.filter((who) => !isOwner(who)))
         await expect(once(actor.name, text)).rejects.toMatchObject({ code: '42501' });
     });
 

@@ -35,7 +35,19 @@ interface Relation {
 const relations: readonly Relation[] = [
   relation('app_public.tenants', "(id, name) values ($1, 'New')", "name = 'x'", 'id'),
   relation('app_public.agents', "(tenant_id, id, name, model) values ($1, 'new', 'New', 'm')", "name = 'x'"),
-  relation('app_public.tasks', "(tenant_id, description) values ($1, 'new')", "description = 'x'"),
+  relation('app_public.tasks', "(tenant_id, description) values ($1, 'new')", "error_message = 'x'"),
+  relation(
+    'app_public.task_leases',
+    `(tenant_id, task_id, fencing_token, attempt, agent, lease, claimed_at, heartbeat_at, expires_at)
+     values ($1, gen_random_uuid(), 9, 9, 'a', '1 hour', now(), now(), now())`,
+    'heartbeat_at = now()',
+  ),
+  relation(
+    'app_public.task_attempts',
+    `(tenant_id, task_id, attempt, fencing_token, agent, claimed_at, ended_at, outcome)
+     values ($1, gen_random_uuid(), 9, 9, 'a', now(), now(), 'failed')`,
+    "note = 'x'",
+  ),
   {
     ...relation('app_public.knowledge', "(tenant_id, content) values ($1, 'new')", "content = 'x'"),
     setBy: { worker: 'embedding = null', search: 'usage_count = 1' },

@@ -39,8 +39,14 @@ const actorNames = [
   'backup',
   'owner',
   'search',
+  'definer',
 ] as const;
 export type ActorName = (typeof actorNames)[number];
+
+/** Whether somebody is the owner of all objects, as which nobody comes: with no tenant, or as a definer function with one. */
+export function isOwner({ name }: Actor): boolean {
+  return name === 'owner' || name === 'definer';
+}
 
 /** A migrated database with data of several tenants, and everybody who may come to it. `close` it. */
 export interface TwoTenants {
@@ -75,6 +81,7 @@ export async function twoTenants(): Promise<TwoTenants> {
         [tenant],
       );
     }
+    await fillAsSuperuser(admin, tenant);
   }
   await admin.query('select ops.set_tenant_suspended($1, true)', [suspended]);
   // A truncation, for whoever may read of it.
@@ -88,6 +95,7 @@ export async function twoTenants(): Promise<TwoTenants> {
   const direct = Object.fromEntries(
     ['analyst', 'unbound', 'suspended', 'operator'].map((name) => [name, serverDatabase(loginUrl(name))]),
   );
+  const definer = serverDatabase(loginUrl('definer'));
   const worker = serverDatabase(database.urls.worker);
   const backup = serverDatabase(database.urls.backup);
 
@@ -119,6 +127,8 @@ export async function twoTenants(): Promise<TwoTenants> {
       case 'owner':
       case 'search':
         return { ...plain(migrate), settings: { role: roleName(testRolePrefix, name) } };
+      case 'definer':
+        return { ...plain(definer), settings: { role: roleName(testRolePrefix, 'owner') } };
     }
   };
   const actors = actorNames.map(make);
@@ -135,7 +145,8 @@ export async function twoTenants(): Promise<TwoTenants> {
     },
     loginUrl,
     close: async () => {
-      for (const made of [api, migrate, worker, backup, ...Object.values(direct)]) await made.close();
+      for (const made of [api, migrate, definer, worker, backup, ...Object.values(direct)])
+        await made.close();
       for (const login of logins) await dropLogin(admin, login);
       await admin.end();
       await database.drop();
@@ -214,7 +225,25 @@ async function fillTenant(api: Database, tenant: string): Promise<void> {
   });
 }
 
-/** Logins as `lightning login create` makes them, by the login that runs migrations; and one of an operator. */
+/** What no single call of a service leaves: a task with a lease and a history, and waiting, so that anybody may write it. */
+async function fillAsSuperuser(admin: Client, tenant: string): Promise<void> {
+  await admin.query(
+    `insert into app_public.task_leases
+       (tenant_id, task_id, fencing_token, attempt, agent, lease, claimed_at, heartbeat_at, expires_at)
+     select tenant_id, id, 2, 2, 'shared', '1 hour', now(), now(), now() + interval '1 hour'
+     from app_public.tasks where tenant_id = $1 and description = 'one'`,
+    [tenant],
+  );
+  await admin.query(
+    `insert into app_public.task_attempts
+       (tenant_id, task_id, attempt, fencing_token, agent, claimed_at, ended_at, outcome)
+     select tenant_id, task_id, 1, 1, agent, claimed_at, claimed_at, 'released'
+     from app_public.task_leases where tenant_id = $1`,
+    [tenant],
+  );
+}
+
+/** Logins as `lightning login create` makes them, by the login that runs migrations; one of an operator, and one of nobody. */
 async function makeLogins(migrate: Database, admin: Client, suffix: string): Promise<string[]> {
   const analyst = roleName(testRolePrefix, 'analyst');
   const bound = { analyst: own, unbound: null, suspended };
@@ -236,7 +265,17 @@ async function makeLogins(migrate: Database, admin: Client, suffix: string): Pro
   await admin.query(
     `grant ${roleName(testRolePrefix, 'operator')} to ${operator} with inherit true, set false`,
   );
-  return [...made, operator];
+  // What a definer function is when a request of the tenant calls it: the owner, with a tenant.
+  const definer = `test_definer_${suffix}`;
+  await admin.query(`create role ${definer} login password '${loginPassword}'`);
+  await admin.query(`grant ${roleName(testRolePrefix, 'owner')} to ${definer} with inherit false, set true`);
+  // May connect.
+  await admin.query(`grant ${analyst} to ${definer} with inherit true, set false`);
+  await admin.query('insert into app_private.tenant_logins (login, tenant_id) values ($1, $2)', [
+    definer,
+    own,
+  ]);
+  return [...made, operator, definer];
 }
 
 async function dropLogin(admin: Client, login: string): Promise<void> {

@@ -21,14 +21,27 @@ drop policy if exists delete_tenant on app_public.tasks;
 create policy delete_tenant on app_public.tasks for delete to :MEMBER, :SERVICE, :ADMIN
   using (tenant_id = (select app_private.current_tenant_id()));
 
+-- The functions of tasks run as the owner, confined to the tenant of whoever calls them.
+drop policy if exists select_definer on app_public.tasks;
+create policy select_definer on app_public.tasks for select to :OWNER
+  using (tenant_id = (select app_private.current_tenant_id()));
+drop policy if exists update_definer on app_public.tasks;
+create policy update_definer on app_public.tasks for update to :OWNER
+  using (tenant_id = (select app_private.current_tenant_id()))
+  with check (tenant_id = (select app_private.current_tenant_id()));
+
 revoke all on app_public.tasks from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
-grant select on app_public.tasks to :MEMBER, :SERVICE, :ADMIN, :ANALYST;
+grant select on app_public.tasks to :MEMBER, :SERVICE, :ADMIN, :ANALYST, :WORKER;
 grant insert (tenant_id, id, agent_id, description, status, priority, context, result, started_at, completed_at,
-  error_message) on app_public.tasks to :MEMBER, :SERVICE, :ADMIN;
+  error_message, required_capabilities, run_after, max_attempts, idempotency_key) on app_public.tasks to :MEMBER, :SERVICE,
+  :ADMIN;
 -- Only programs bring history with them.
 grant insert (created_at) on app_public.tasks to :SERVICE, :ADMIN;
--- No update of tenant_id, id or created_at for anybody: keys and beginnings do not change.
-grant update (agent_id, description, status, priority, context, result, started_at, completed_at, error_message)
-  on app_public.tasks to :MEMBER, :SERVICE, :ADMIN;
+-- No update of tenant_id, id, idempotency_key or created_at for anybody: keys and beginnings do not change.
+grant update (agent_id, description, status, priority, context, result, started_at, completed_at, error_message,
+  required_capabilities, run_after, max_attempts) on app_public.tasks to :MEMBER, :SERVICE, :ADMIN;
+-- No insert and no update of attempt, failures and queue_at: the functions and triggers keep them.
+-- ops.reap_expired_leases.
+grant update (status, failures, error_message, completed_at) on app_public.tasks to :WORKER;
 grant delete on app_public.tasks to :MEMBER, :SERVICE, :ADMIN;
 -- No truncate for anybody: it knows no tenants.

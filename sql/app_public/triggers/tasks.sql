@@ -1,8 +1,23 @@
+create or replace trigger _100_queue_insert
+  before insert on app_public.tasks
+  for each row
+  execute function app_private.tg_tasks__place_in_queue();
+
+create or replace trigger _100_queue_update
+  before update of priority, run_after on app_public.tasks
+  for each row
+  execute function app_private.tg_tasks__place_in_queue();
+
 create or replace trigger _200_keys
   before update of tenant_id, id on app_public.tasks
   for each row
   when (old.tenant_id is distinct from new.tenant_id or old.id is distinct from new.id)
   execute function app_private.tg__refuse_key_change();
+
+create or replace trigger _200_states
+  before update on app_public.tasks
+  for each row
+  execute function app_private.tg_tasks__check_update();
 
 -- One trigger per event: a trigger with transition tables can have only one.
 create or replace trigger _500_notify_insert

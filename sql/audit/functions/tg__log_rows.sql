@@ -5,7 +5,9 @@
 -- nobody may write the log.
 --
 -- The sub-selects stand here three times instead of in functions of their own: functions that contain one are not
--- inlined, and calling them made an audited insert of one row cost three times as much.
+-- inlined, and calling them made an audited insert of one row cost three times as much. `offset 0` keeps a row from being
+-- made into JSON once for each of its columns. An update of a single row, the usual one, has nothing to join: it takes a
+-- way of its own, at half the cost.
 create or replace function audit.tg__log_rows() returns trigger
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -16,6 +18,9 @@ declare
   v_digested text[] := TG_ARGV[1];
   v_tenant_column text := TG_ARGV[2];
   v_actor record;
+  v_old jsonb;
+  v_new jsonb;
+  v_changed record;
 begin
   v_actor := audit.actor();
   if TG_OP = 'INSERT' then
@@ -34,6 +39,24 @@ begin
       case when v_digested = '{}' then o.doc else audit.digest(o.doc, v_digested) end,
       v_actor.subject, v_actor.role, v_actor.request_id
     from (select to_jsonb(r) as doc from old_rows r) o;
+  elsif (select count(*) = 1 from new_rows) then
+    select to_jsonb(r) into v_old from old_rows r;
+    select to_jsonb(r) into v_new from new_rows r;
+    select jsonb_object_agg(e.key, v_old -> e.key) as old_values, jsonb_object_agg(e.key, e.value) as new_values
+    into v_changed
+    from jsonb_each(v_new) e
+    where e.value is distinct from v_old -> e.key;
+    if v_changed.new_values is not null then
+      insert into audit.log (
+        tenant_id, table_name, operation, row_count, key, old_values, new_values, subject, role, request_id
+      )
+      values (
+        v_new ->> v_tenant_column, v_table, 'update', 1,
+        (select jsonb_object_agg(k, v_new -> k) from unnest(v_key) k),
+        audit.digest(v_changed.old_values, v_digested), audit.digest(v_changed.new_values, v_digested),
+        v_actor.subject, v_actor.role, v_actor.request_id
+      );
+    end if;
   else
     insert into audit.log (
       tenant_id, table_name, operation, row_count, key, old_values, new_values, subject, role, request_id
@@ -45,11 +68,11 @@ begin
       v_actor.subject, v_actor.role, v_actor.request_id
     from (
       select d.doc, (select jsonb_object_agg(k, d.doc -> k) from unnest(v_key) k) as key
-      from (select to_jsonb(r) as doc from new_rows r) d
+      from (select to_jsonb(r) as doc from new_rows r offset 0) d
     ) n
     join (
       select d.doc, (select jsonb_object_agg(k, d.doc -> k) from unnest(v_key) k) as key
-      from (select to_jsonb(r) as doc from old_rows r) d
+      from (select to_jsonb(r) as doc from old_rows r offset 0) d
     ) o using (key)
     cross join lateral (
       select

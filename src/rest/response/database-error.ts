@@ -1,5 +1,6 @@
 import { DatabaseError } from 'pg';
 import { DatabaseUnavailable } from '../../db/database.ts';
+import { refusalStatuses } from '../../errors.ts';
 import { RestError } from '../errors.ts';
 import type { ShownError } from './error-response.ts';
 import { isFinalStatus } from './header-syntax.ts';
@@ -57,7 +58,7 @@ function httpStatus(code: string, message: string, isAnonymous: boolean): number
       return message.startsWith('function xmlagg(') ? 406 : 404;
     default:
       if (code.startsWith('PT')) return customStatus(code.slice(2));
-      return statuses[code] ?? statuses[code.slice(0, 2)] ?? 400;
+      return refusalStatuses[code] ?? statuses[code] ?? statuses[code.slice(0, 2)] ?? 400;
   }
 }
 

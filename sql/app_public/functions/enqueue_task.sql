@@ -1,0 +1,60 @@
+-- Invoker: whoever may insert a task may enqueue one.
+create or replace function app_public.enqueue_task(
+  description text,
+  context jsonb default '{}',
+  priority text default 'normal',
+  agent_id text default null,
+  run_after timestamptz default null,
+  max_attempts integer default 5,
+  required_capabilities text[] default '{}',
+  idempotency_key text default null
+) returns app_public.tasks
+language plpgsql volatile
+set search_path to pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  v_problem text[];
+  v_task app_public.tasks;
+begin
+  v_problem := case
+    when coalesce(description, '') = '' then array['description', 'it is empty']
+    when context is null then array['context', 'it is null']
+    when priority is null or priority not in ('low', 'normal', 'high', 'critical')
+      then array['priority', format('%s is none of low, normal, high, critical', coalesce(priority, 'null'))]
+    when max_attempts is null or max_attempts < 1
+      then array['max_attempts', format('%s is less than 1', coalesce(max_attempts::text, 'null'))]
+    when required_capabilities is null or array_position(required_capabilities, null) is not null
+      then array['required_capabilities', 'it is null or has a null in it']
+    when length(idempotency_key) not between 1 and 200
+      then array['idempotency_key', 'it has no or more than 200 characters']
+    when agent_id is not null and not exists (select from app_public.agents a where a.id = enqueue_task.agent_id)
+      then array['agent_id', format('there is no agent %s', agent_id)]
+  end;
+  if v_problem is not null then
+    raise exception 'invalid %: %', v_problem[1], v_problem[2]
+      using errcode = 'LTQ05';
+  end if;
+
+  -- A task of that key that is deleted between the two statements makes room for a new one.
+  loop
+    insert into app_public.tasks (
+      description, context, priority, agent_id, run_after, max_attempts, required_capabilities, idempotency_key
+    )
+    values (
+      enqueue_task.description, enqueue_task.context, enqueue_task.priority, enqueue_task.agent_id,
+      coalesce(enqueue_task.run_after, now()), enqueue_task.max_attempts, enqueue_task.required_capabilities,
+      enqueue_task.idempotency_key
+    )
+    on conflict (tenant_id, idempotency_key) where idempotency_key is not null do nothing
+    returning * into v_task;
+    exit when found;
+
+    select * into v_task from app_public.tasks t where t.idempotency_key = enqueue_task.idempotency_key;
+    exit when found;
+  end loop;
+  return v_task;
+end
+$$;
+
+comment on function app_public.enqueue_task(text, jsonb, text, text, timestamptz, integer, text[], text) is 'Adds a task to the queue. `priority`: low, normal, high or critical. `agent_id`: only this agent may claim it. `run_after`: not before. `max_attempts`: failed and expired attempts until it is dead. `required_capabilities`: only who has all of them may claim it. `idempotency_key`: when there is a task of this key, that one is returned as it is and nothing is added. Returns the task. Errors: LTQ05 invalid argument.';
