@@ -88,7 +88,7 @@ describe.each(apiTargets)('the OpenAPI document on the %s database', (_kind, ope
     expect(components.schemas['tasks']?.properties['agent_id']).toEqual({
       type: ['string', 'null'],
       maxLength: 50,
-      description: 'Who does it; null: nobody yet, or the agent was removed.',
+      description: 'Which agent is to do it; null: whoever claims it, or the agent was removed.',
     });
     expect(paths['/odd%20%22n%C3%A4me%22%20%7Bx%7D']?.['get']).toMatchObject({
       summary: 'Odd.',
