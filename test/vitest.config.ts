@@ -11,7 +11,8 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // A busy machine takes its time to make an embedded database.
+    hookTimeout: 90_000,
     teardownTimeout: 30_000,
     reporters: ['default', new TotalsReporter()],
   },

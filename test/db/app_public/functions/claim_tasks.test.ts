@@ -13,8 +13,7 @@ describe.each(apiTargets)('claimed tasks (%s)', (kind, open) => {
 
   beforeAll(async () => {
     target = await open();
-    // A busy machine takes its time to make an embedded database.
-  }, 90_000);
+  });
   afterAll(() => target?.close());
   beforeEach(async () => {
     tenant = await taskTenant(target);

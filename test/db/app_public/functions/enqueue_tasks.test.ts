@@ -10,8 +10,7 @@ describe.each(apiTargets)('adding tasks to the queue (%s)', (_, open) => {
 
   beforeAll(async () => {
     target = await open();
-    // A busy machine takes its time to make an embedded database.
-  }, 90_000);
+  });
   afterAll(() => target?.close());
   beforeEach(async () => {
     tenant = await taskTenant(target);
