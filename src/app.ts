@@ -70,6 +70,7 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
   const schemaCache = new SchemaCacheWatcher(database, {
     scope: () => restOptions,
     channel: 'pgrst',
+    onReplaced: () => database.renewConnections(),
     log,
   });
   const rest = makeRestHandler({

@@ -66,6 +66,8 @@ export interface Database extends Executor {
     onPayload: (payload: string) => void,
     onGap?: () => void,
   ): Promise<() => Promise<void>>;
+  /** From now on only connections made anew are used; those in use are finished with first. */
+  renewConnections(): void;
   /** Connections in use, idle and waited for. */
   poolState(): PoolState;
   /** Waits for what is running, then closes every connection. */

@@ -156,6 +156,7 @@ export class PostgrestService {
       channel: channelEnabled ? channel : null,
       beforeLoad: () => this.#renewConfig(false),
       onReloadConfig: () => this.reload(),
+      onReplaced: () => this.#database.renewConnections(),
       log: (entry) => this.#watched(entry),
     });
     await this.#watcher.firstLoad;
@@ -228,8 +229,6 @@ export class PostgrestService {
   #watched(entry: LogEntry): void {
     if (entry.event === 'schema-cache-loaded') {
       const seconds = (performance.now() - this.#loadBegan) / 1000;
-      // What the login may have been given since (`alter role ... set`) is read when a connection is made.
-      if (this.#loads.succeeded > 0) this.#database.renewConnections();
       this.#loads = { ...this.#loads, succeeded: this.#loads.succeeded + 1, seconds };
       this.#ready = true;
     } else if (entry.event === 'schema-cache-failed') {

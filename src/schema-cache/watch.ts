@@ -18,6 +18,11 @@ export interface WatchOptions {
   readonly onReloadConfig?: () => void;
   /** Runs at the beginning of every load, which fails when it does: for what the scope is read from. */
   readonly beforeLoad?: () => Promise<void>;
+  /**
+   * Called when a newer snapshot has taken the place of one that was served: time to renew connections, whose prepared
+   * statements keep types of before, and whose login may have been given other settings.
+   */
+  readonly onReplaced?: () => void;
   readonly log: Log;
   readonly pace?: Partial<WatchPace>;
 }
@@ -131,9 +136,11 @@ export class SchemaCacheWatcher {
       const fingerprint = await readFingerprint(this.#database);
       const announced = channel !== null && (await isAnnounced(this.#database, channel));
       const cache = await loadSchemaCache(this.#database, scope());
+      const replaces = this.#current !== null;
       this.#current = cache;
       this.#fingerprint = fingerprint;
       this.#announced = announced;
+      if (replaces) this.#options.onReplaced?.();
       log({
         level: 'info',
         event: 'schema-cache-loaded',
