@@ -1,18 +1,17 @@
 -- Who is acting: the subject and request that the API verified, and the role that the statement runs under. The
--- settings of any other login prove nothing and are left out; its name (audit.log.login) says who it is.
-create or replace function audit.actor(out subject text, out role name, out request_id text)
-language plpgsql stable
-set search_path to pg_catalog, pg_temp
-as $$
-begin
-  role := current_setting('role');
-  -- `none` is what a session that never switched says.
-  if role = 'none' then
-    role := session_user;
-  end if;
-  if pg_has_role(session_user, ':ANON', 'member') then
-    subject := nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub';
-    request_id := nullif(current_setting('app.request_id', true), '');
-  end if;
-end
-$$;
+-- settings of any other login prove nothing and are left out; its name (audit.log.login) says who it is. One row.
+--
+-- No definer and no `set`, and a set, so that the planner inlines it into the triggers' statements: a function that is
+-- called cost every audited statement 15 microseconds of 190.
+create or replace function audit.actor() returns table (subject text, role name, request_id text)
+language sql stable parallel safe rows 1
+begin atomic
+  select
+    case
+      when a.is_api then nullif(pg_catalog.current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub'
+    end,
+    -- `none` is what a session that never switched says.
+    coalesce(nullif(pg_catalog.current_setting('role'), 'none')::name, session_user),
+    case when a.is_api then nullif(pg_catalog.current_setting('app.request_id', true), '') end
+  from (select pg_catalog.pg_has_role(session_user, ':ANON', 'member') as is_api) a;
+end;

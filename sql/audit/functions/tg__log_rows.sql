@@ -17,28 +17,26 @@ declare
   v_key text[] := TG_ARGV[0];
   v_digested text[] := TG_ARGV[1];
   v_tenant_column text := TG_ARGV[2];
-  v_actor record;
   v_old jsonb;
   v_new jsonb;
   v_changed record;
 begin
-  v_actor := audit.actor();
   if TG_OP = 'INSERT' then
     insert into audit.log (tenant_id, table_name, operation, row_count, key, new_values, subject, role, request_id)
     select
       n.doc ->> v_tenant_column, v_table, 'insert', 1,
       (select jsonb_object_agg(k, n.doc -> k) from unnest(v_key) k),
       case when v_digested = '{}' then n.doc else audit.digest(n.doc, v_digested) end,
-      v_actor.subject, v_actor.role, v_actor.request_id
-    from (select to_jsonb(r) as doc from new_rows r) n;
+      a.subject, a.role, a.request_id
+    from (select to_jsonb(r) as doc from new_rows r offset 0) n cross join audit.actor() a;
   elsif TG_OP = 'DELETE' then
     insert into audit.log (tenant_id, table_name, operation, row_count, key, old_values, subject, role, request_id)
     select
       o.doc ->> v_tenant_column, v_table, 'delete', 1,
       (select jsonb_object_agg(k, o.doc -> k) from unnest(v_key) k),
       case when v_digested = '{}' then o.doc else audit.digest(o.doc, v_digested) end,
-      v_actor.subject, v_actor.role, v_actor.request_id
-    from (select to_jsonb(r) as doc from old_rows r) o;
+      a.subject, a.role, a.request_id
+    from (select to_jsonb(r) as doc from old_rows r offset 0) o cross join audit.actor() a;
   elsif (select count(*) = 1 from new_rows) then
     select to_jsonb(r) into v_old from old_rows r;
     select to_jsonb(r) into v_new from new_rows r;
@@ -50,12 +48,12 @@ begin
       insert into audit.log (
         tenant_id, table_name, operation, row_count, key, old_values, new_values, subject, role, request_id
       )
-      values (
+      select
         v_new ->> v_tenant_column, v_table, 'update', 1,
         (select jsonb_object_agg(k, v_new -> k) from unnest(v_key) k),
         audit.digest(v_changed.old_values, v_digested), audit.digest(v_changed.new_values, v_digested),
-        v_actor.subject, v_actor.role, v_actor.request_id
-      );
+        a.subject, a.role, a.request_id
+      from audit.actor() a;
     end if;
   else
     insert into audit.log (
@@ -65,7 +63,7 @@ begin
       n.doc ->> v_tenant_column, v_table, 'update', 1, n.key,
       case when v_digested = '{}' then c.old_values else audit.digest(c.old_values, v_digested) end,
       case when v_digested = '{}' then c.new_values else audit.digest(c.new_values, v_digested) end,
-      v_actor.subject, v_actor.role, v_actor.request_id
+      a.subject, a.role, a.request_id
     from (
       select d.doc, (select jsonb_object_agg(k, d.doc -> k) from unnest(v_key) k) as key
       from (select to_jsonb(r) as doc from new_rows r offset 0) d
@@ -81,6 +79,7 @@ begin
       from jsonb_each(n.doc) e
       where e.value is distinct from o.doc -> e.key
     ) c
+    cross join audit.actor() a
     where c.new_values is not null;
   end if;
   return null;

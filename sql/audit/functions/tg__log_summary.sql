@@ -4,16 +4,14 @@ create or replace function audit.tg__log_summary() returns trigger
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
-declare
-  v_actor record;
 begin
-  v_actor := audit.actor();
   insert into audit.log (tenant_id, table_name, operation, row_count, subject, role, request_id)
   select
     c.tenant_id, TG_TABLE_SCHEMA || '.' || TG_TABLE_NAME, lower(TG_OP), count(*),
-    v_actor.subject, v_actor.role, v_actor.request_id
+    a.subject, a.role, a.request_id
   from changed_rows c
-  group by c.tenant_id;
+  cross join audit.actor() a
+  group by c.tenant_id, a.subject, a.role, a.request_id;
   return null;
 end
 $$;
