@@ -14,6 +14,17 @@ create policy manage_owner on app_private.tenant_logins for all to :OWNER
   using (true)
   with check (true);
 
+-- ops.session_claims and validate_session find a session by its token, before its tenant is known, and prolong it;
+-- own_sessions compares tenant and user itself, the view user_sessions the tenant.
+drop policy if exists select_owner on app_public.sessions;
+create policy select_owner on app_public.sessions for select to :OWNER
+  using (true);
+
+drop policy if exists update_owner on app_public.sessions;
+create policy update_owner on app_public.sessions for update to :OWNER
+  using (true)
+  with check (true);
+
 -- The audit triggers.
 drop policy if exists insert_owner on audit.log;
 create policy insert_owner on audit.log for insert to :OWNER

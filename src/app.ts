@@ -5,6 +5,7 @@ import type { Express } from 'express';
 import { makeAuthenticate } from './auth/authenticate.ts';
 import { identifyByClaims } from './auth/identify-by-claims.ts';
 import type { VerifyToken } from './auth/jwt.ts';
+import { isSessionToken, makeVerifySession } from './auth/session-token.ts';
 import { watchSuspendedTenants } from './auth/suspended-tenants.ts';
 import type { Database } from './db/database.ts';
 import { makeGraphqlEngine } from './graphql/engine.ts';
@@ -63,7 +64,11 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
   );
   const taskEvents = new TaskEvents(database);
   const engine = await makeGraphqlEngine(database, rolePrefix, taskEvents);
-  const authenticate = makeAuthenticate(verifyToken, (tenantId) => suspendedTenants.has(tenantId));
+  const verifySession = makeVerifySession(database, rolePrefix);
+  const authenticate = makeAuthenticate(
+    (token) => (isSessionToken(token) ? verifySession(token) : verifyToken(token)),
+    (tenantId) => suspendedTenants.has(tenantId),
+  );
   const websockets = makeGraphqlWebsockets(engine, authenticate, maxBodyBytes, onInternalError);
   suspendedTenants.onSuspended((tenantId) => websockets.dropTenant(tenantId));
 

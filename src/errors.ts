@@ -11,10 +11,14 @@ export const errorCodes = {
   NOT_FOUND: { status: 404, meaning: 'There is nothing under this path.' },
 
   // Who is asking
-  TOKEN_MALFORMED: { status: 401, meaning: 'The Authorization header is not `Bearer` and a JWT.' },
+  TOKEN_MALFORMED: {
+    status: 401,
+    meaning: 'The Authorization header is not `Bearer` and a JWT or a session token.',
+  },
   TOKEN_FORGED: { status: 401, meaning: 'The token was not signed by this service.' },
   TOKEN_EXPIRED: { status: 401, meaning: 'The token is past its time.' },
   TOKEN_CLAIMS: { status: 401, meaning: 'The token is signed and says something that is not allowed.' },
+  SESSION_ENDED: { status: 401, meaning: 'The session of the token is over, was revoked, or never was.' },
   AUTHENTICATION_REQUIRED: { status: 401, meaning: 'Nobody may do this without a token.' },
   TENANT_SUSPENDED: { status: 403, meaning: "The token's tenant is locked out." },
 
@@ -68,7 +72,7 @@ export type ErrorCode = keyof typeof errorCodes;
  * The HTTP status of rules of our own, by the SQLSTATE that sql/ raises for them (sql/README.md says what each stands for);
  * 400 for those that are not here. REST answers with it; GraphQL shows the SQLSTATE and the code above of the same status.
  */
-export const refusalStatuses: Readonly<Record<string, 404 | 409>> = {
+export const refusalStatuses: Readonly<Record<string, 403 | 404 | 409>> = {
   LTQ01: 404,
   LTQ02: 409,
   LTQ03: 409,
@@ -79,6 +83,8 @@ export const refusalStatuses: Readonly<Record<string, 404 | 409>> = {
   LTT01: 409,
   LTT02: 404,
   LTT04: 409,
+  LTU04: 403,
+  LTU07: 404,
 };
 
 /** A refusal that may be shown to whoever asked. */

@@ -114,6 +114,9 @@ comment on column app_public.sessions.token is 'SHA-256 of the token, 64 hexadec
 comment on column app_public.sessions.data is 'What the service keeps in it.';
 comment on column app_public.sessions.expires_at is 'When it ends.';
 comment on column app_public.sessions.created_at is 'When it was opened.';
+comment on column app_public.sessions.role is 'What requests with its token run as: member, service or admin.';
+comment on column app_public.sessions.sliding_ttl is 'For how long use prolongs it; null: use does not.';
+comment on column app_public.sessions.ends_at is 'Until when use can prolong it.';
 
 comment on table app_public.metrics is 'A measurement of a service at a point in time. Partitioned by day, removed by retention.';
 comment on column app_public.metrics.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
@@ -178,6 +181,7 @@ comment on column app_public.user_sessions.id is 'The session''s id.';
 comment on column app_public.user_sessions.user_id is 'Whose session it is.';
 comment on column app_public.user_sessions.expires_at is 'When it ends.';
 comment on column app_public.user_sessions.created_at is 'When it was opened.';
+comment on column app_public.user_sessions.role is 'What requests with its token run as.';
 
 -- In GraphQL a caller has one tenant and never names it: rows are found by their own id, the keys that hold the tenant
 -- and the way from and to the tenant's row are hidden.

@@ -36,6 +36,7 @@ const refusals: Partial<Record<ErrorCode, readonly [code: RestErrorCode, message
   TOKEN_FORGED: ['PGRST301', 'JWT cryptographic operation failed'],
   TOKEN_EXPIRED: ['PGRST303', 'JWT expired'],
   TOKEN_CLAIMS: ['PGRST303', 'Parsing claims failed'],
+  SESSION_ENDED: ['PGRST303', 'Session ended'],
 };
 
 function refuse(error: unknown): never {

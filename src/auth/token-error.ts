@@ -1,6 +1,11 @@
 /** Why a token was refused. The codes are stable; src/errors.ts has their statuses. */
 export type TokenProblem =
-  'TOKEN_MALFORMED' | 'TOKEN_FORGED' | 'TOKEN_EXPIRED' | 'TOKEN_CLAIMS' | 'TENANT_SUSPENDED';
+  | 'TOKEN_MALFORMED'
+  | 'TOKEN_FORGED'
+  | 'TOKEN_EXPIRED'
+  | 'TOKEN_CLAIMS'
+  | 'SESSION_ENDED'
+  | 'TENANT_SUSPENDED';
 
 /** A bearer token that does not let anybody in. The message may be shown: it says nothing about the secret. */
 export class TokenError extends Error {

@@ -46,7 +46,12 @@ const codesBySqlState: Readonly<Record<string, ErrorCode>> = {
   P0001: 'REFUSED',
 };
 
-const refusalCodes = { 400: 'REFUSED', 404: 'REFUSED_NOT_FOUND', 409: 'REFUSED_CONFLICT' } as const;
+const refusalCodes = {
+  400: 'REFUSED',
+  403: 'PERMISSION_DENIED',
+  404: 'REFUSED_NOT_FOUND',
+  409: 'REFUSED_CONFLICT',
+} as const;
 
 function codeOf(sqlState: string): ErrorCode | null {
   const exact = codesBySqlState[sqlState];

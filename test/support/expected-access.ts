@@ -70,16 +70,16 @@ export const expectedAccess: string = alignTable(`
   app_public.workflows              owner      none      none    none    none    may
   app_public.workflows              definer    none      none    none    none    may
   app_public.sessions               service    own       own     own     own     -
-  app_public.sessions               admin      own       -       -       own     -
-  app_public.sessions               owner      none      none    none    none    may
-  app_public.sessions               definer    own       none    none    none    may
+  app_public.sessions               admin      own       own     -       own     -
+  app_public.sessions               owner      all       none    all     none    may
+  app_public.sessions               definer    all       none    all     own     may
   app_public.user_sessions          service    own       -       -       -       -
   app_public.user_sessions          admin      own       -       -       -       -
   app_public.user_sessions          analyst    own       -       -       -       -
   app_public.user_sessions          unbound    none      -       -       -       -
   app_public.user_sessions          suspended  none      -       -       -       -
   app_public.user_sessions          owner      none      none    none    none    -
-  app_public.user_sessions          definer    own       none    none    none    -
+  app_public.user_sessions          definer    own       none    own     own     -
   app_public.metrics                member     own       -       -       -       -
   app_public.metrics                service    own       own     -       -       -
   app_public.metrics                admin      own       own     -       -       -

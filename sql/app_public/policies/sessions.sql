@@ -5,9 +5,10 @@ drop policy if exists select_tenant on app_public.sessions;
 create policy select_tenant on app_public.sessions for select to :SERVICE, :ADMIN
   using (tenant_id = (select app_private.current_tenant_id()));
 
--- Only services open sessions: they know the token, of which the digest is stored.
+-- Services open sessions, and administrators: create_session knows the token for a moment, the digest is stored. The role of
+-- an administrator is theirs alone to give (trigger _200_role).
 drop policy if exists insert_service on app_public.sessions;
-create policy insert_service on app_public.sessions for insert to :SERVICE
+create policy insert_service on app_public.sessions for insert to :SERVICE, :ADMIN
   with check (tenant_id = (select app_private.current_tenant_id()));
 
 -- They prolong them and keep data in them.
@@ -21,15 +22,22 @@ drop policy if exists delete_tenant on app_public.sessions;
 create policy delete_tenant on app_public.sessions for delete to :SERVICE, :ADMIN
   using (tenant_id = (select app_private.current_tenant_id()));
 
--- The view user_sessions runs as the owner: it is confined to the tenant of whoever asks.
+-- The view user_sessions and the functions that find a session by its token run as the owner, whose policies are in
+-- cross_tenant_policies.sql: they confine themselves.
 drop policy if exists select_view on app_public.sessions;
-create policy select_view on app_public.sessions for select to :OWNER
+
+-- Everybody ends their own sessions: revoke_own_session, which compares the user.
+drop policy if exists delete_owner on app_public.sessions;
+create policy delete_owner on app_public.sessions for delete to :OWNER
   using (tenant_id = (select app_private.current_tenant_id()));
 
 revoke all on app_public.sessions from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 -- Never the token, not even its digest: who can read it can look for it.
-grant select (tenant_id, id, user_id, data, expires_at, created_at) on app_public.sessions to :SERVICE, :ADMIN;
-grant insert (tenant_id, id, user_id, token, data, expires_at) on app_public.sessions to :SERVICE;
+grant select (tenant_id, id, user_id, data, expires_at, created_at, role, sliding_ttl, ends_at)
+  on app_public.sessions to :SERVICE, :ADMIN;
+grant insert (tenant_id, id, user_id, token, data, expires_at, role, sliding_ttl, ends_at)
+  on app_public.sessions to :SERVICE, :ADMIN;
+-- Not role: a session keeps what it was opened with.
 grant update (data, expires_at) on app_public.sessions to :SERVICE;
 grant delete on app_public.sessions to :SERVICE, :ADMIN;
 

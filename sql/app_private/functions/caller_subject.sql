@@ -1,0 +1,9 @@
+-- Whom the API verified; null for a login of its own, whose settings prove nothing.
+create or replace function app_private.caller_subject() returns text
+language sql stable parallel safe
+return case
+  when pg_catalog.pg_has_role(session_user, ':ANON', 'member')
+    then nullif(pg_catalog.current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub'
+end;
+
+comment on function app_private.caller_subject() is 'The verified subject of the request: a user''s or service''s name. Null for a login of its own.';

@@ -1,0 +1,16 @@
+-- A session's token opens the API, so whoever opens a session hands out its role: an administrator's is an administrator's
+-- to give. A service could otherwise make itself one.
+create or replace function app_private.tg_sessions__guard_role() returns trigger
+language plpgsql volatile
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  if current_user <> ':ADMIN' then
+    raise exception 'only an administrator opens a session of an administrator'
+      using errcode = 'LTU04', hint = 'Ask with an administrator''s token, or for another role.';
+  end if;
+  return NEW;
+end
+$$;
+
+comment on function app_private.tg_sessions__guard_role() is 'Trigger: refuses a session of an administrator, with LTU04, to anybody but an administrator.';

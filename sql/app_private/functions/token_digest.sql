@@ -1,0 +1,7 @@
+-- What is stored of a token. SHA-256 without a salt is enough: a token is 32 random bytes, so there is nothing to guess.
+create or replace function app_private.token_digest(token text) returns text
+language sql immutable strict parallel safe
+return pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(token, 'UTF8')), 'hex');
+
+comment on function app_private.token_digest(text) is 'SHA-256 of a token, 64 hexadecimal digits: what sessions store of it.';
+grant execute on function app_private.token_digest(text) to :SERVICE, :ADMIN;
