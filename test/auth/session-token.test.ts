@@ -120,6 +120,25 @@ describe.each(apiTargets)('the token of a session as a bearer token, %s', (_, op
     expect(await rest(token, '/agents')).toMatchObject({ status: 401, body: { code } });
   });
 
+  test('what the functions refuse has the status that fits, in GraphQL too', async () => {
+    const admin = await rest(service, '/rpc/create_session', { user_id: 'root', role: 'admin' });
+    expect(admin).toMatchObject({ status: 403, body: { code: 'LTU04' } });
+    const missing = { session_id: '00000000-0000-4000-8000-000000000000' };
+    expect(await rest(service, '/rpc/touch_session', missing)).toMatchObject({
+      status: 404,
+      body: { code: 'LTU07' },
+    });
+    expect(await rest(service, '/rpc/create_session', { user_id: '' })).toMatchObject({
+      status: 400,
+      body: { code: 'LTU01' },
+    });
+    const graphql = await app.graphql(
+      service,
+      'mutation { openSession(input: { userId: "root", role: "admin" }) { result { token } } }',
+    );
+    expect(graphql.errors?.[0]?.extensions).toMatchObject({ code: 'PERMISSION_DENIED', sqlState: 'LTU04' });
+  });
+
   test('a JWT still does', async () => {
     expect((await rest(service, '/agents')).status).toBe(200);
   });
