@@ -1,5 +1,5 @@
---! Previous: sha1:c58d7143812435bcac0234dd2cf61e986c9d142f
---! Hash: sha1:93135e69111f6f9582e80732d7b5ebef6219ae45
+--! Previous: sha1:0b2fa678467e5cb00cdca33f317674142d4b3088
+--! Hash: sha1:231bfdf66d0ee4bfe102000a7b59a78f8c281a94
 --! Message: sessions
 
 -- Sessions whose tokens open the API: which role they give, and whether use prolongs them.
@@ -182,6 +182,11 @@ create policy delete_tenant on app_public.sessions for delete to :SERVICE, :ADMI
 -- cross_tenant_policies.sql: they confine themselves.
 drop policy if exists select_view on app_public.sessions;
 
+-- Everybody ends their own sessions: revoke_own_session, which compares the user.
+drop policy if exists delete_owner on app_public.sessions;
+create policy delete_owner on app_public.sessions for delete to :OWNER
+  using (tenant_id = (select app_private.current_tenant_id()));
+
 revoke all on app_public.sessions from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 -- Never the token, not even its digest: who can read it can look for it.
 grant select (tenant_id, id, user_id, data, expires_at, created_at, role, sliding_ttl, ends_at)
@@ -213,7 +218,7 @@ create policy manage_owner on app_private.tenant_logins for all to :OWNER
   with check (true);
 
 -- ops.session_claims and validate_session find a session by its token, before its tenant is known, and prolong it;
--- own_sessions and revoke_own_session compare tenant and user themselves, the view user_sessions the tenant.
+-- own_sessions compares tenant and user itself, the view user_sessions the tenant.
 drop policy if exists select_owner on app_public.sessions;
 create policy select_owner on app_public.sessions for select to :OWNER
   using (true);
@@ -222,10 +227,6 @@ drop policy if exists update_owner on app_public.sessions;
 create policy update_owner on app_public.sessions for update to :OWNER
   using (true)
   with check (true);
-
-drop policy if exists delete_owner on app_public.sessions;
-create policy delete_owner on app_public.sessions for delete to :OWNER
-  using (true);
 
 -- The audit triggers.
 drop policy if exists insert_owner on audit.log;
@@ -271,6 +272,22 @@ create policy manage_worker on app_public.metrics_hour for all to :WORKER
 drop policy if exists manage_worker on app_public.metrics_day;
 create policy manage_worker on app_public.metrics_day for all to :WORKER
   using (true)
+  with check (true);
+
+-- ops.reap_expired_leases, as the worker.
+drop policy if exists select_worker on app_public.tasks;
+create policy select_worker on app_public.tasks for select to :WORKER
+  using (true);
+drop policy if exists update_worker on app_public.tasks;
+create policy update_worker on app_public.tasks for update to :WORKER
+  using (true)
+  with check (true);
+drop policy if exists manage_worker on app_public.task_leases;
+create policy manage_worker on app_public.task_leases for all to :WORKER
+  using (true)
+  with check (true);
+drop policy if exists insert_worker on app_public.task_attempts;
+create policy insert_worker on app_public.task_attempts for insert to :WORKER
   with check (true);
 --! EndIncluded cross_tenant_policies.sql
 --! Included app_public/functions/create_session.sql
@@ -486,16 +503,62 @@ comment on column app_public.agents.updated_at is 'When the row last changed; ke
 comment on table app_public.tasks is E'@unique id|@fieldName task|@updateFieldName updateTask|@deleteFieldName deleteTask\nA piece of work for an agent.';
 comment on column app_public.tasks.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
 comment on column app_public.tasks.id is 'The task''s id.';
-comment on column app_public.tasks.agent_id is 'Who does it; null: nobody yet, or the agent was removed.';
+comment on column app_public.tasks.agent_id is 'Which agent is to do it; null: whoever claims it, or the agent was removed.';
 comment on column app_public.tasks.description is 'What is to be done.';
 comment on column app_public.tasks.status is 'One of pending, assigned, running, completed, failed, cancelled, dead.';
 comment on column app_public.tasks.priority is 'One of low, normal, high, critical.';
 comment on column app_public.tasks.context is 'What the agent needs to know.';
 comment on column app_public.tasks.result is 'What came out; null until it is completed.';
 comment on column app_public.tasks.created_at is 'When the task was made.';
-comment on column app_public.tasks.started_at is 'When work began.';
+comment on column app_public.tasks.started_at is 'When work began, at the latest attempt.';
 comment on column app_public.tasks.completed_at is 'When it ended, well or badly.';
-comment on column app_public.tasks.error_message is 'Why it failed.';
+comment on column app_public.tasks.error_message is 'Why it failed, the latest time, or why it was cancelled.';
+comment on column app_public.tasks.required_capabilities is 'Only who has all of them may claim it.';
+comment on column app_public.tasks.run_after is 'It is not claimed before.';
+comment on column app_public.tasks.queue_at is 'Its place in the queue: run_after, put forward by 3 hours for critical, 1 hour for high, 20 minutes for normal. Kept by a trigger.';
+comment on column app_public.tasks.attempt is 'How often it was claimed: the number of the latest attempt.';
+comment on column app_public.tasks.failures is 'How many attempts failed or expired since it was made or retried.';
+comment on column app_public.tasks.max_attempts is 'As many failures make it dead.';
+comment on column app_public.tasks.idempotency_key is 'Enqueued again under the same key it stays one task. Unique in the tenant.';
+
+comment on table app_public.task_leases is E'@unique task_id|@fieldName taskLease\nWho works on a task at the moment, and until when. Written by the functions of tasks only.';
+comment on column app_public.task_leases.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
+comment on column app_public.task_leases.task_id is 'The task.';
+comment on column app_public.task_leases.fencing_token is 'Grows with every claim; every write of the task needs the current one.';
+comment on column app_public.task_leases.attempt is 'Which attempt at the task it is, from 1.';
+comment on column app_public.task_leases.agent is 'Who claimed it, as they call themselves.';
+comment on column app_public.task_leases.lease is 'For how long each heartbeat extends it.';
+comment on column app_public.task_leases.claimed_at is 'When it was claimed.';
+comment on column app_public.task_leases.heartbeat_at is 'When something was heard last.';
+comment on column app_public.task_leases.expires_at is 'When somebody else may have it.';
+comment on column app_public.task_leases.progress is 'How far it is, from 0 to 1; null: nothing was said.';
+comment on column app_public.task_leases.note is 'What its holder said last about it.';
+
+comment on table app_public.task_attempts is 'What became of each time that a task was claimed. Written by the functions of tasks only.';
+comment on column app_public.task_attempts.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
+comment on column app_public.task_attempts.task_id is 'The task.';
+comment on column app_public.task_attempts.attempt is 'Which attempt at the task it was, from 1.';
+comment on column app_public.task_attempts.fencing_token is 'The token that it wrote with.';
+comment on column app_public.task_attempts.agent is 'Who claimed it, as they call themselves.';
+comment on column app_public.task_attempts.claimed_at is 'When it was claimed.';
+comment on column app_public.task_attempts.ended_at is 'When it ended.';
+comment on column app_public.task_attempts.outcome is 'One of completed, failed, expired, released, cancelled.';
+comment on column app_public.task_attempts.error is 'Why it failed, expired or was cancelled.';
+comment on column app_public.task_attempts.progress is 'How far it came, from 0 to 1; null: nothing was said.';
+comment on column app_public.task_attempts.note is 'What its holder said last about it.';
+
+comment on type app_public.claimed_task is 'A task as a claim gives it: with what is needed to work on it and to report back.';
+comment on column app_public.claimed_task.task_id is 'The task''s id.';
+comment on column app_public.claimed_task.fencing_token is 'To be given back with every call about this attempt.';
+comment on column app_public.claimed_task.attempt is 'Which attempt it is, from 1.';
+comment on column app_public.claimed_task.max_attempts is 'As many failures make it dead.';
+comment on column app_public.claimed_task.expires_at is 'When somebody else may have it, unless heartbeat_task extends it.';
+comment on column app_public.claimed_task.agent_id is 'Which agent is to do it; null: any.';
+comment on column app_public.claimed_task.priority is 'One of low, normal, high, critical.';
+comment on column app_public.claimed_task.description is 'What is to be done.';
+comment on column app_public.claimed_task.context is 'What the agent needs to know.';
+comment on column app_public.claimed_task.required_capabilities is 'What it takes to do it.';
+comment on column app_public.claimed_task.created_at is 'When the task was made.';
 
 comment on table app_public.knowledge is E'@unique id|@fieldName knowledge|@updateFieldName updateKnowledge|@deleteFieldName deleteKnowledge\nAn item of knowledge that agents look up, with an embedding to find it by meaning.';
 comment on column app_public.knowledge.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
@@ -606,6 +669,8 @@ comment on column app_public.user_sessions.role is 'What requests with its token
 -- and the way from and to the tenant's row are hidden.
 comment on constraint agents_pkey on app_public.agents is E'@behavior -single -update -delete\nA row is known by its tenant and its id.';
 comment on constraint tasks_pkey on app_public.tasks is E'@behavior -single -update -delete\nA row is known by its tenant and its id.';
+comment on constraint task_leases_pkey on app_public.task_leases is E'@behavior -single\nA task has one lease at a time.';
+comment on constraint task_attempts_pkey on app_public.task_attempts is E'@behavior -single\nAn attempt is known by its task and number.';
 comment on constraint knowledge_pkey on app_public.knowledge is E'@behavior -single -update -delete\nA row is known by its tenant and its id.';
 comment on constraint workflows_pkey on app_public.workflows is E'@behavior -single -update -delete\nA row is known by its tenant and its id.';
 comment on constraint sessions_pkey on app_public.sessions is E'@behavior -single -update -delete\nA row is known by its tenant and its id.';
@@ -624,6 +689,8 @@ comment on constraint metrics_hour_tenant_id_fkey on app_public.metrics_hour is 
 comment on constraint metrics_day_tenant_id_fkey on app_public.metrics_day is E'@behavior -*\nA row belongs to a tenant.';
 comment on constraint sessions_token_key on app_public.sessions is E'@behavior -*\nA token opens one session, in whichever tenant. Nobody looks up by what they cannot read.';
 comment on constraint tasks_agent_id_fkey on app_public.tasks is E'@fieldName agent\n@foreignFieldName tasks\nWho does the task.';
+comment on constraint task_leases_task_id_fkey on app_public.task_leases is E'@fieldName task\n@foreignSingleFieldName lease\nThe task that is worked on.';
+comment on constraint task_attempts_task_id_fkey on app_public.task_attempts is E'@fieldName task\n@foreignFieldName attempts\nThe task that was tried.';
 comment on constraint knowledge_agent_id_fkey on app_public.knowledge is E'@fieldName agent\n@foreignFieldName knowledge\nWhose knowledge it is.';
 
 comment on type app_public.knowledge_match is 'An item of knowledge that a search found, and why.';
