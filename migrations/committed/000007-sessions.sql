@@ -1,5 +1,5 @@
---! Previous: sha1:0b2fa678467e5cb00cdca33f317674142d4b3088
---! Hash: sha1:231bfdf66d0ee4bfe102000a7b59a78f8c281a94
+--! Previous: sha1:c7fe285c5bec0bd12dbd56754e3a21946233296d
+--! Hash: sha1:b84ae47525f708c180db212cd6f73f84f4b4035a
 --! Message: sessions
 
 -- Sessions whose tokens open the API: which role they give, and whether use prolongs them.
