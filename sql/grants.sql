@@ -19,6 +19,11 @@ grant execute on function ops.applied_migrations() to :ANON, :OPERATOR, :WORKER;
 grant execute on function ops.suspended_tenants() to :ANON, :OPERATOR;
 grant execute on function ops.ensure_partitions(integer, integer) to :WORKER;
 grant execute on function ops.reap_expired_leases(integer) to :WORKER;
+grant execute on function
+  ops.tend_workflows(integer), ops.lock_workflow(text, uuid), ops.advance_workflow(text, uuid),
+  ops.begin_workflow_step(app_public.workflows, app_public.workflow_steps), ops.workflow_condition_holds(jsonb, jsonb),
+  ops.lock_waiting_workflow_tasks(text, uuid), ops.cancel_workflow_tasks(text, uuid[], text)
+  to :WORKER;
 grant execute on function ops.create_tenant(text, text), ops.set_tenant_suspended(text, boolean) to :OPERATOR;
 -- bind_login and unbind_login: the owner's only. They go with creating the login, which operators cannot.
 
@@ -47,3 +52,10 @@ grant execute on function
   app_public.complete_task(uuid, bigint, jsonb),
   app_public.fail_task(uuid, bigint, text, boolean, interval), app_public.release_task(uuid, bigint, interval)
   to :SERVICE, :ADMIN;
+
+-- Workflows: everybody who writes may run them, analysts may look.
+grant execute on function
+  app_public.start_workflow(uuid, jsonb), app_public.pause_workflow(uuid), app_public.resume_workflow(uuid),
+  app_public.cancel_workflow(uuid, text), app_public.retry_workflow(uuid, text)
+  to :MEMBER, :SERVICE, :ADMIN;
+grant execute on function app_public.workflow_progress(uuid) to :MEMBER, :SERVICE, :ADMIN, :ANALYST;

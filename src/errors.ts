@@ -85,6 +85,13 @@ export const refusalStatuses: Readonly<Record<string, 403 | 404 | 409>> = {
   LTT04: 409,
   LTU04: 403,
   LTU07: 404,
+  LTW01: 404,
+  LTW03: 409,
+  LTW04: 409,
+  LTW06: 409,
+  LTW07: 409,
+  LTW08: 409,
+  LTW09: 409,
 };
 
 /** A refusal that may be shown to whoever asked. */

@@ -37,6 +37,8 @@ comment on column app_public.tasks.queue_at is 'Its place in the queue: run_afte
 comment on column app_public.tasks.attempt is 'How often it was claimed: the number of the latest attempt.';
 comment on column app_public.tasks.failures is 'How many attempts failed or expired since it was made or retried.';
 comment on column app_public.tasks.max_attempts is 'As many failures make it dead.';
+comment on column app_public.tasks.workflow_id is 'The workflow of whose step it is the task; null: none, or the workflow was deleted.';
+comment on column app_public.tasks.step_key is 'The step''s key in the workflow.';
 comment on column app_public.tasks.idempotency_key is 'Enqueued again under the same key it stays one task. Unique in the tenant.';
 
 comment on table app_public.task_leases is E'@unique task_id|@fieldName taskLease\nWho works on a task at the moment, and until when. Written by the functions of tasks only.';
@@ -98,13 +100,49 @@ comment on column app_public.workflows.tenant_id is E'@behavior -*\nThe tenant. 
 comment on column app_public.workflows.id is 'The workflow''s id.';
 comment on column app_public.workflows.name is 'The name to show.';
 comment on column app_public.workflows.description is 'What it is for.';
-comment on column app_public.workflows.steps is 'The steps, a JSON array.';
+comment on column app_public.workflows.steps is 'The steps, a JSON array of objects: key, task (description, priority, agent_id, capabilities, context), depends_on, on_failure, max_attempts, timeout, condition. Checked when it is written.';
 comment on column app_public.workflows.status is 'One of draft, pending, running, paused, completed, failed, cancelled.';
 comment on column app_public.workflows.created_by is 'Who made it.';
 comment on column app_public.workflows.assigned_to is 'Who looks after it.';
 comment on column app_public.workflows.context is 'What all steps need to know.';
 comment on column app_public.workflows.created_at is 'When the workflow was made.';
 comment on column app_public.workflows.updated_at is 'When the row last changed; kept by a trigger.';
+comment on column app_public.workflows.started_at is 'When start_workflow started it; null: not yet, or its status is kept by somebody else.';
+comment on column app_public.workflows.paused_at is 'Since when it is paused; null: it is not.';
+comment on column app_public.workflows.completed_at is 'When it ended, well or badly.';
+comment on column app_public.workflows.error_message is 'Why it failed or was cancelled.';
+
+comment on table app_public.workflow_steps is E'@unique workflow_id,key|@fieldName workflowStep\nHow far the steps of a started workflow are. Written by the functions of workflows only.';
+comment on column app_public.workflow_steps.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
+comment on column app_public.workflow_steps.workflow_id is 'The workflow.';
+comment on column app_public.workflow_steps.key is 'The step''s key in its workflow.';
+comment on column app_public.workflow_steps.position is 'Its place in the workflow''s steps, from 1.';
+comment on column app_public.workflow_steps.depends_on is 'Keys of the steps that come before it.';
+comment on column app_public.workflow_steps.on_failure is 'What follows when it fails. fail: the workflow fails; skip: what depends on it is skipped; continue: what depends on it runs.';
+comment on column app_public.workflow_steps.definition is 'The step as the workflow had it when it was started or tried again.';
+comment on column app_public.workflow_steps.status is 'One of pending, running (its task waits or is worked on), completed, failed, skipped, cancelled.';
+comment on column app_public.workflow_steps.task_id is 'Its latest task; null: there was none yet, or it was deleted.';
+comment on column app_public.workflow_steps.result is 'The result of its task.';
+comment on column app_public.workflow_steps.error_message is 'Why it failed, or for which failure it was skipped; null: it was skipped because its condition did not hold, or all that it depends on was.';
+comment on column app_public.workflow_steps.started_at is 'When its task was made.';
+comment on column app_public.workflow_steps.completed_at is 'When it ended, well or badly, or was skipped.';
+comment on column app_public.workflow_steps.timeout_at is 'When it fails unless it has ended; null: never.';
+
+comment on type app_public.workflow_overview is 'How far a workflow is.';
+comment on column app_public.workflow_overview.workflow_id is 'The workflow''s id.';
+comment on column app_public.workflow_overview.status is 'One of draft, pending, running, paused, completed, failed, cancelled.';
+comment on column app_public.workflow_overview.progress is 'From 0 to 1: the mean of its steps.';
+comment on column app_public.workflow_overview.total is 'How many steps it has.';
+comment on column app_public.workflow_overview.pending is 'How many have not begun.';
+comment on column app_public.workflow_overview.running is 'How many have a task that waits or is worked on.';
+comment on column app_public.workflow_overview.completed is 'How many are completed.';
+comment on column app_public.workflow_overview.failed is 'How many failed.';
+comment on column app_public.workflow_overview.skipped is 'How many were skipped.';
+comment on column app_public.workflow_overview.cancelled is 'How many were cancelled.';
+comment on column app_public.workflow_overview.error_message is 'Why it failed or was cancelled.';
+comment on column app_public.workflow_overview.started_at is 'When it was started.';
+comment on column app_public.workflow_overview.completed_at is 'When it ended.';
+comment on column app_public.workflow_overview.steps is 'Each step: key, status, progress, task_id, task_status, attempt, max_attempts, agent, note, error, started_at, completed_at, timeout_at.';
 
 comment on table app_public.sessions is E'@unique id|@fieldName session|@updateFieldName updateSession|@deleteFieldName deleteSession\nA user''s login session. The token itself is stored nowhere.';
 comment on column app_public.sessions.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
@@ -191,6 +229,7 @@ comment on constraint task_leases_pkey on app_public.task_leases is E'@behavior 
 comment on constraint task_attempts_pkey on app_public.task_attempts is E'@behavior -single\nAn attempt is known by its task and number.';
 comment on constraint knowledge_pkey on app_public.knowledge is E'@behavior -single -update -delete\nA row is known by its tenant and its id.';
 comment on constraint workflows_pkey on app_public.workflows is E'@behavior -single -update -delete\nA row is known by its tenant and its id.';
+comment on constraint workflow_steps_pkey on app_public.workflow_steps is E'@behavior -single\nA step is known by its workflow and key.';
 comment on constraint sessions_pkey on app_public.sessions is E'@behavior -single -update -delete\nA row is known by its tenant and its id.';
 comment on constraint metrics_pkey on app_public.metrics is E'@behavior -single -update -delete\nA row is known by its tenant, its time and its id.';
 comment on constraint metrics_minute_pkey on app_public.metrics_minute is E'@behavior -single -update -delete\nA row is known by its tenant, its series and its time.';
@@ -242,3 +281,6 @@ items: an array of 1 to 10000 objects with content and, where there is one, id, 
 Gives the items.
 
 Errors: LTS16 no array, or too long a one; LTS17 what is wrong with which item, counted from 0; 23505 there is one of an id; 23503 there is no such agent.$$;
+comment on constraint tasks_workflow_id_fkey on app_public.tasks is E'@fieldName workflow\n@foreignFieldName tasks\nThe workflow of whose step it is the task.';
+comment on constraint workflow_steps_workflow_id_fkey on app_public.workflow_steps is E'@fieldName workflow\n@foreignFieldName stepStates\nThe workflow.';
+comment on constraint workflow_steps_task_id_fkey on app_public.workflow_steps is E'@fieldName task\n@foreignFieldName stepStates\nThe step''s latest task.';

@@ -10,6 +10,7 @@ select audit.enable_tracking('app_public.task_attempts', detail => false);
 -- Uses are counted without a trace, by app_public.touch_knowledge: :SEARCH may update the counters and nothing else.
 select audit.enable_tracking('app_public.knowledge', digested => '{embedding}', counter => ':SEARCH');
 select audit.enable_tracking('app_public.workflows');
+select audit.enable_tracking('app_public.workflow_steps');
 select audit.enable_tracking('app_public.sessions', digested => '{token}');
 -- Thousands of points a call: a row per statement says who wrote how many.
 select audit.enable_tracking('app_public.metrics', detail => false);

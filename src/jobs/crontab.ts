@@ -15,4 +15,11 @@ export const crontab: readonly CronItem[] = [
     options: { backfillPeriod: 0, maxAttempts: 1 },
     identifier: 'maintain_embedded',
   },
+  // Steps that took too long. Missed minutes need no making up: a run ends all that is due.
+  {
+    task: 'tend_workflows',
+    match: '* * * * *',
+    options: { backfillPeriod: 0, maxAttempts: 1 },
+    identifier: 'tend_workflows',
+  },
 ];

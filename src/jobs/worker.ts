@@ -6,6 +6,7 @@ import type { Log } from '../log.ts';
 import { crontab } from './crontab.ts';
 import { ensurePartitions } from './ensure-partitions.ts';
 import { maintainEmbedded } from './maintain-embedded.ts';
+import { tendWorkflows } from './tend-workflows.ts';
 
 /** What the worker needs. */
 export interface WorkerOptions {
@@ -40,6 +41,9 @@ export async function startWorker({
     },
     maintain_embedded: async () => {
       if (kind === 'embedded') await maintainEmbedded(executor);
+    },
+    tend_workflows: async () => {
+      await tendWorkflows(executor);
     },
   };
   const runner = await run({

@@ -149,7 +149,12 @@ const checks: readonly (readonly [rule: string, query: string])[] = [
     'every foreign key has an index that starts with its columns',
     `select k.conrelid::regclass || ' ' || k.conname as name, exists (
        select from pg_index i
-       where i.indrelid = k.conrelid and i.indpred is null and i.indisvalid
+       where i.indrelid = k.conrelid and i.indisvalid
+         -- What refers to something is not null, so an index on that alone serves a column that mostly is.
+         and (i.indpred is null or pg_get_expr(i.indpred, i.indrelid) = (
+           select format('(%I IS NOT NULL)', a.attname)
+           from pg_attribute a where a.attrelid = k.conrelid and a.attnum = k.conkey[cardinality(k.conkey)]
+         ))
          and (i.indkey::int2[])[0:cardinality(k.conkey) - 1] @> k.conkey
      ) as kept
      from pg_constraint k where k.contype = 'f' and k.connamespace::regnamespace::text in ${schemas}`,

@@ -52,7 +52,13 @@ const relations: readonly Relation[] = [
     ...relation('app_public.knowledge', "(tenant_id, content) values ($1, 'new')", "content = 'x'"),
     setBy: { worker: 'embedding = null', search: 'usage_count = 1' },
   },
-  relation('app_public.workflows', "(tenant_id, name) values ($1, 'new')", "name = 'x'"),
+  relation('app_public.workflows', "(tenant_id, name) values ($1, 'new')", "status = 'cancelled'"),
+  relation(
+    'app_public.workflow_steps',
+    `(tenant_id, workflow_id, key, position, depends_on, on_failure, definition)
+     values ($1, gen_random_uuid(), 'new', 9, '{}', 'fail', '{}')`,
+    "error_message = 'x'",
+  ),
   relation(
     'app_public.sessions',
     "(tenant_id, user_id, token, expires_at) values ($1, 'new', repeat('0', 64), now())",

@@ -30,9 +30,9 @@ export const expectedAccess: string = alignTable(`
   app_public.tasks                  analyst    own       -       -       -       -
   app_public.tasks                  unbound    none      -       -       -       -
   app_public.tasks                  suspended  none      -       -       -       -
-  app_public.tasks                  worker     all       -       all     -       -
+  app_public.tasks                  worker     all       all     all     -       -
   app_public.tasks                  owner      none      none    none    none    may
-  app_public.tasks                  definer    own       none    own     none    may
+  app_public.tasks                  definer    own       own     own     none    may
   app_public.task_leases            member     own       -       -       -       -
   app_public.task_leases            service    own       -       -       -       -
   app_public.task_leases            admin      own       -       -       -       -
@@ -67,8 +67,18 @@ export const expectedAccess: string = alignTable(`
   app_public.workflows              analyst    own       -       -       -       -
   app_public.workflows              unbound    none      -       -       -       -
   app_public.workflows              suspended  none      -       -       -       -
+  app_public.workflows              worker     all       -       all     -       -
   app_public.workflows              owner      none      none    none    none    may
-  app_public.workflows              definer    none      none    none    none    may
+  app_public.workflows              definer    own       none    own     none    may
+  app_public.workflow_steps         member     own       -       -       -       -
+  app_public.workflow_steps         service    own       -       -       -       -
+  app_public.workflow_steps         admin      own       -       -       -       -
+  app_public.workflow_steps         analyst    own       -       -       -       -
+  app_public.workflow_steps         unbound    none      -       -       -       -
+  app_public.workflow_steps         suspended  none      -       -       -       -
+  app_public.workflow_steps         worker     all       -       all     -       -
+  app_public.workflow_steps         owner      none      none    none    none    may
+  app_public.workflow_steps         definer    own       own     own     own     may
   app_public.sessions               service    own       own     own     own     -
   app_public.sessions               admin      own       own     -       own     -
   app_public.sessions               owner      all       none    all     none    may

@@ -225,7 +225,7 @@ async function fillTenant(api: Database, tenant: string): Promise<void> {
   });
 }
 
-/** What no single call of a service leaves: a task with a lease and a history, and waiting, so that anybody may write it. */
+/** What no single call of a service leaves: a task with a lease and a history, and waiting, so that anybody may write it; a step of a workflow that may be deleted. */
 async function fillAsSuperuser(admin: Client, tenant: string): Promise<void> {
   await admin.query(
     `insert into app_public.task_leases
@@ -239,6 +239,11 @@ async function fillAsSuperuser(admin: Client, tenant: string): Promise<void> {
        (tenant_id, task_id, attempt, fencing_token, agent, claimed_at, ended_at, outcome)
      select tenant_id, task_id, 1, 1, agent, claimed_at, claimed_at, 'released'
      from app_public.task_leases where tenant_id = $1`,
+    [tenant],
+  );
+  await admin.query(
+    `insert into app_public.workflow_steps (tenant_id, workflow_id, key, position, depends_on, on_failure, definition)
+     select tenant_id, id, 'step', 1, '{}', 'fail', '{}' from app_public.workflows where tenant_id = $1`,
     [tenant],
   );
 }

@@ -25,6 +25,9 @@ create policy delete_tenant on app_public.tasks for delete to :MEMBER, :SERVICE,
 drop policy if exists select_definer on app_public.tasks;
 create policy select_definer on app_public.tasks for select to :OWNER
   using (tenant_id = (select app_private.current_tenant_id()));
+drop policy if exists insert_definer on app_public.tasks;
+create policy insert_definer on app_public.tasks for insert to :OWNER
+  with check (tenant_id = (select app_private.current_tenant_id()));
 drop policy if exists update_definer on app_public.tasks;
 create policy update_definer on app_public.tasks for update to :OWNER
   using (tenant_id = (select app_private.current_tenant_id()))
@@ -40,8 +43,11 @@ grant insert (created_at) on app_public.tasks to :SERVICE, :ADMIN;
 -- No update of tenant_id, id, idempotency_key or created_at for anybody: keys and beginnings do not change.
 grant update (agent_id, description, status, priority, context, result, started_at, completed_at, error_message,
   required_capabilities, run_after, max_attempts) on app_public.tasks to :MEMBER, :SERVICE, :ADMIN;
--- No insert and no update of attempt, failures and queue_at: the functions and triggers keep them.
--- ops.reap_expired_leases.
-grant update (status, failures, error_message, completed_at) on app_public.tasks to :WORKER;
+-- No insert and no update of attempt, failures and queue_at: the functions and triggers keep them. Nor of workflow_id and
+-- step_key: a task of a step is made by its workflow.
+-- ops.reap_expired_leases, and ops.advance_workflow, which holds tasks back and makes those of the next steps.
+grant update (status, failures, error_message, completed_at, run_after) on app_public.tasks to :WORKER;
+grant insert (tenant_id, description, priority, agent_id, required_capabilities, max_attempts, workflow_id, step_key,
+  context) on app_public.tasks to :WORKER;
 grant delete on app_public.tasks to :MEMBER, :SERVICE, :ADMIN;
 -- No truncate for anybody: it knows no tenants.

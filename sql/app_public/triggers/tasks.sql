@@ -19,6 +19,12 @@ create or replace trigger _200_states
   for each row
   execute function app_private.tg_tasks__check_update();
 
+create or replace trigger _200_steps
+  before delete on app_public.tasks
+  for each row
+  when (old.workflow_id is not null)
+  execute function app_private.tg_tasks__check_delete();
+
 -- One trigger per event: a trigger with transition tables can have only one.
 create or replace trigger _500_notify_insert
   after insert on app_public.tasks
@@ -37,3 +43,9 @@ create or replace trigger _500_notify_delete
   referencing old table as changed_rows
   for each statement
   execute function app_private.tg_tasks__notify();
+
+create or replace trigger _500_workflows
+  after update on app_public.tasks
+  referencing new table as changed_rows
+  for each statement
+  execute function app_private.tg_tasks__advance_workflows();

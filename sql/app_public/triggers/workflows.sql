@@ -8,3 +8,19 @@ create or replace trigger _200_keys
   for each row
   when (old.tenant_id is distinct from new.tenant_id or old.id is distinct from new.id)
   execute function app_private.tg__refuse_key_change();
+
+create or replace trigger _200_states
+  before update on app_public.workflows
+  for each row
+  execute function app_private.tg_workflows__check_update();
+
+create or replace trigger _200_steps
+  before insert or update of steps on app_public.workflows
+  for each row
+  execute function app_private.tg_workflows__check_steps();
+
+create or replace trigger _200_started
+  before delete on app_public.workflows
+  for each row
+  when (old.started_at is not null and old.status in ('running', 'paused'))
+  execute function app_private.tg_workflows__check_delete();

@@ -1,0 +1,23 @@
+-- Refuses steps that could not run, naming the first problem, and all (twenty at most) in the detail. What has ended
+-- already when it is written is history in whatever shape it comes; retry_workflow looks at it before it runs again.
+-- Definer: nobody may call what it calls.
+create or replace function app_private.tg_workflows__check_steps() returns trigger
+language plpgsql volatile security definer
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  v_problems text[];
+begin
+  if TG_OP = 'INSERT' and NEW.status in ('completed', 'failed', 'cancelled') then
+    return NEW;
+  end if;
+  v_problems := array(
+    select format('%s: %s', p.path, p.problem) from app_private.workflow_steps_problems(NEW.steps) p limit 20
+  );
+  if v_problems <> '{}' then
+    raise exception '%', v_problems[1]
+      using errcode = 'LTW02', detail = array_to_string(v_problems, E'\n'), hint = 'The shape of steps is in docs/workflows.md.';
+  end if;
+  return NEW;
+end
+$$;

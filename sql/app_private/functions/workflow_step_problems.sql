@@ -1,0 +1,83 @@
+-- What is wrong with one step of a workflow by itself; what it says of other steps is looked at in
+-- workflow_steps_problems. A property that is null counts as one that is not there.
+create or replace function app_private.workflow_step_problems(place text, step jsonb)
+returns table (path text, problem text)
+language plpgsql immutable
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  v_task jsonb := case when jsonb_typeof(step -> 'task') = 'object' then step -> 'task' end;
+begin
+  if jsonb_typeof(step) <> 'object' then
+    return query select place, 'it is no object';
+    return;
+  end if;
+
+  return query
+  select place || '.' || k, 'there is no such property'
+  from jsonb_object_keys(
+    step - array['key', 'task', 'depends_on', 'on_failure', 'max_attempts', 'timeout', 'condition']
+  ) k;
+
+  if jsonb_typeof(step -> 'key') is distinct from 'string' or step ->> 'key' !~ '^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$' then
+    return query select place || '.key', 'it is no text of 1 to 63 letters, digits and _ . - that begins with none of . -';
+  end if;
+  if step ->> 'on_failure' not in ('fail', 'skip', 'continue') then
+    return query
+    select place || '.on_failure', format('%s is none of fail, skip, continue', step -> 'on_failure');
+  end if;
+  if jsonb_typeof(step -> 'max_attempts') <> 'null'
+    and not (step -> 'max_attempts') @? '$ ? (@ >= 1 && @ <= 100 && @ == @.floor())'
+  then
+    return query
+    select place || '.max_attempts', format('%s is no whole number from 1 to 100', step -> 'max_attempts');
+  end if;
+  if jsonb_typeof(step -> 'timeout') <> 'null'
+    and (case
+      when jsonb_typeof(step -> 'timeout') <> 'string' or not pg_input_is_valid(step ->> 'timeout', 'interval') then true
+      else (step ->> 'timeout')::interval not between interval '1 second' and interval '365 days'
+    end)
+  then
+    return query
+    select
+      place || '.timeout',
+      format('%s is no text of an interval between 1 second and 365 days, such as "15 minutes"', step -> 'timeout');
+  end if;
+  if jsonb_typeof(step -> 'depends_on') not in ('array', 'null') then
+    return query select place || '.depends_on', 'it is no array of keys';
+  end if;
+
+  if v_task is null then
+    return query select place || '.task', 'it is no object';
+    return;
+  end if;
+  return query
+  select place || '.task.' || k, 'there is no such property'
+  from jsonb_object_keys(v_task - array['description', 'priority', 'agent_id', 'capabilities', 'context']) k;
+  if jsonb_typeof(v_task -> 'description') is distinct from 'string' or v_task ->> 'description' = '' then
+    return query select place || '.task.description', 'it is no text or empty';
+  end if;
+  if v_task ->> 'priority' not in ('low', 'normal', 'high', 'critical') then
+    return query
+    select place || '.task.priority', format('%s is none of low, normal, high, critical', v_task -> 'priority');
+  end if;
+  if jsonb_typeof(v_task -> 'agent_id') not in ('string', 'null')
+    or length(v_task ->> 'agent_id') not between 1 and 50
+  then
+    return query select place || '.task.agent_id', 'it is no text of 1 to 50 characters';
+  end if;
+  if jsonb_typeof(v_task -> 'capabilities') not in ('array', 'null')
+    or (v_task -> 'capabilities') @? 'strict $[*] ? (@.type() != "string")'
+  then
+    return query select place || '.task.capabilities', 'it is no array of texts';
+  end if;
+  if jsonb_typeof(v_task -> 'context') not in ('object', 'null') then
+    return query select place || '.task.context', 'it is no object';
+  else
+    return query
+    select place || '.task.context.' || k, 'this name is taken by what a step is told of its workflow'
+    from unnest(array['workflow', 'steps']) k
+    where v_task -> 'context' ? k;
+  end if;
+end
+$$;

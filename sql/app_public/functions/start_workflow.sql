@@ -1,0 +1,42 @@
+-- Definer: nobody may write the state of steps but through these functions. They run under the owner's policies, which are
+-- confined to the caller's tenant.
+create or replace function app_public.start_workflow(workflow_id uuid, context jsonb default '{}') returns app_public.workflows
+language plpgsql volatile security definer
+set search_path to pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+  v_workflow app_public.workflows;
+begin
+  v_workflow := app_private.lock_callers_workflow(start_workflow.workflow_id);
+  if v_workflow.status not in ('draft', 'pending') then
+    raise exception 'workflow % is %, which cannot become %', v_workflow.id, v_workflow.status, 'running'
+      using errcode = 'LTW04', hint = 'resume_workflow goes on with one that is paused, retry_workflow with one that ended.';
+  end if;
+  if jsonb_typeof(start_workflow.context) is distinct from 'object' then
+    raise exception 'invalid %: %', 'context', 'it is no object'
+      using errcode = 'LTW05';
+  end if;
+  if v_workflow.steps = '[]' then
+    raise exception 'invalid %: %', 'workflow_id', 'it has no steps'
+      using errcode = 'LTW05';
+  end if;
+
+  -- Its steps are written again as they are, so that they are checked: they may be older than the check.
+  update app_public.workflows w
+  set
+    status = 'running', started_at = clock_timestamp(), completed_at = null, steps = w.steps,
+    context = case when jsonb_typeof(w.context) = 'object' then w.context else '{}' end || start_workflow.context
+  where w.tenant_id = v_workflow.tenant_id and w.id = v_workflow.id
+  returning * into strict v_workflow;
+  perform app_private.sync_workflow_steps(v_workflow);
+  perform ops.advance_workflow(v_workflow.tenant_id, v_workflow.id);
+
+  select * into strict v_workflow
+  from app_public.workflows w
+  where w.tenant_id = v_workflow.tenant_id and w.id = v_workflow.id;
+  return v_workflow;
+end
+$$;
+
+comment on function app_public.start_workflow(uuid, jsonb) is 'Starts a workflow that is a draft or pending: the steps that depend on nothing become tasks at once, the others as soon as what they depend on is done. `context` is added to the workflow''s. Returns the workflow. Errors: LTW01 no such workflow, LTW02 its steps are not valid, LTW04 it is neither draft nor pending, LTW05 invalid argument.';

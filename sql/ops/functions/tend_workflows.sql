@@ -1,0 +1,56 @@
+-- What the worker does for workflows every few seconds: ends the steps that took too long, and takes in what became of
+-- tasks that somebody without a tenant ended (a superuser: the trigger sees no steps of theirs). A workflow that
+-- somebody else is at is left for the next time, so this waits for nobody for long while it holds others.
+create or replace function ops.tend_workflows(how_many integer default 100) returns integer
+language plpgsql volatile
+set search_path to pg_catalog, pg_temp
+set lock_timeout to '50ms'
+as $$
+declare
+  v_now timestamptz := clock_timestamp();
+  v_found record;
+  v_workflow app_public.workflows;
+  v_tasks uuid[];
+  v_count integer := 0;
+begin
+  for v_found in
+    select s.tenant_id, s.workflow_id
+    from app_public.workflow_steps s
+    join app_public.workflows w on w.tenant_id = s.tenant_id and w.id = s.workflow_id
+    join app_public.tasks t on t.tenant_id = s.tenant_id and t.id = s.task_id
+    where s.status = 'running'
+      and (
+        s.timeout_at <= v_now and w.status = 'running'
+        or t.status in ('completed', 'failed', 'dead', 'cancelled')
+      )
+    group by s.tenant_id, s.workflow_id
+    order by min(s.timeout_at)
+    limit how_many
+  loop
+    begin
+      v_workflow := ops.lock_workflow(v_found.tenant_id, v_found.workflow_id);
+      perform ops.advance_workflow(v_found.tenant_id, v_found.workflow_id);
+      if v_workflow.status = 'running' then
+        with late as (
+          update app_public.workflow_steps s
+          set
+            status = 'failed', completed_at = v_now,
+            error_message = format('it took longer than %s', s.definition ->> 'timeout')
+          where s.tenant_id = v_found.tenant_id
+            and s.workflow_id = v_found.workflow_id
+            and s.status = 'running'
+            and s.timeout_at <= v_now
+          returning s.task_id
+        )
+        select coalesce(array_agg(l.task_id), '{}') into v_tasks from late l;
+        perform ops.cancel_workflow_tasks(v_found.tenant_id, v_tasks, 'the step of the workflow took too long');
+        perform ops.advance_workflow(v_found.tenant_id, v_found.workflow_id);
+      end if;
+      v_count := v_count + 1;
+    exception
+      when lock_not_available then null;
+    end;
+  end loop;
+  return v_count;
+end
+$$;

@@ -1,0 +1,62 @@
+-- Whether a step's condition holds, given what the steps before it came to: {key: {status, result}}. What is not there
+-- is null. Numbers are compared with numbers and texts with texts, byte by byte; anything else is neither more nor less.
+create or replace function ops.workflow_condition_holds(condition jsonb, inputs jsonb) returns boolean
+language plpgsql immutable
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  v_item jsonb;
+  v_found jsonb;
+  v_value jsonb := condition -> 'value';
+  v_order integer;
+begin
+  if condition ? 'all' then
+    for v_item in select jsonb_array_elements(condition -> 'all') loop
+      if not ops.workflow_condition_holds(v_item, inputs) then
+        return false;
+      end if;
+    end loop;
+    return true;
+  elsif condition ? 'any' then
+    for v_item in select jsonb_array_elements(condition -> 'any') loop
+      if ops.workflow_condition_holds(v_item, inputs) then
+        return true;
+      end if;
+    end loop;
+    return false;
+  elsif condition ? 'not' then
+    return not ops.workflow_condition_holds(condition -> 'not', inputs);
+  elsif condition ? 'status' then
+    return inputs #>> array[condition ->> 'step', 'status'] = condition ->> 'status';
+  end if;
+
+  v_found := coalesce(
+    inputs #> (array[condition ->> 'step', 'result'] || array(select jsonb_array_elements_text(condition -> 'path'))),
+    'null'
+  );
+  if condition ->> 'op' in ('gt', 'gte', 'lt', 'lte') then
+    if jsonb_typeof(v_found) <> jsonb_typeof(v_value) then
+      return false;
+    elsif jsonb_typeof(v_value) = 'number' then
+      v_order := sign((v_found #>> '{}')::numeric - (v_value #>> '{}')::numeric);
+    else
+      v_order := case
+        when v_found #>> '{}' collate "C" < v_value #>> '{}' then -1
+        when v_found #>> '{}' collate "C" > v_value #>> '{}' then 1
+        else 0
+      end;
+    end if;
+  end if;
+  return case condition ->> 'op'
+    when 'eq' then v_found = v_value
+    when 'ne' then v_found <> v_value
+    when 'gt' then v_order > 0
+    when 'gte' then v_order >= 0
+    when 'lt' then v_order < 0
+    when 'lte' then v_order <= 0
+    when 'in' then exists (select from jsonb_array_elements(v_value) e where e = v_found)
+    when 'contains' then v_found @> v_value
+    when 'exists' then v_found <> 'null'
+  end;
+end
+$$;
