@@ -8,6 +8,8 @@ import type { VerifyToken } from './auth/jwt.ts';
 import { isSessionToken, makeVerifySession } from './auth/session-token.ts';
 import { watchSuspendedTenants } from './auth/suspended-tenants.ts';
 import type { Database } from './db/database.ts';
+import type { Embed } from './embeddings/embedding-client.ts';
+import { searchCallSettings } from './embeddings/rest-call.ts';
 import { makeGraphqlEngine } from './graphql/engine.ts';
 import { graphiql } from './graphql/graphiql.ts';
 import { graphqlHandler } from './graphql/http-handler.ts';
@@ -32,6 +34,8 @@ export interface AppDependencies {
   readonly rolePrefix: string;
   readonly maxBodyBytes: number;
   readonly rest: RestConfig;
+  /** For search_knowledge_text; null: it refuses. */
+  readonly embed: Embed | null;
   /** Shows less of the database's insides. */
   readonly production: boolean;
   /** Asked at each `/readyz`. */
@@ -53,7 +57,7 @@ const restPath = '/rest/v1';
 
 /** Builds the API on a migrated database: introspects it, and starts to listen for suspended tenants. */
 export async function makeApp(dependencies: AppDependencies): Promise<App> {
-  const { database, verifyToken, rolePrefix, maxBodyBytes, isReady, log } = dependencies;
+  const { database, verifyToken, rolePrefix, maxBodyBytes, embed, isReady, log } = dependencies;
   const restOptions = ownRestOptions(dependencies.rest, dependencies);
   const onInternalError = (error: unknown, id: string): void => {
     const message = error instanceof Error ? error.message : String(error);
@@ -63,7 +67,7 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
     log({ level: 'error', event: 'suspended-tenants-unknown', message: String(error) }),
   );
   const taskEvents = new TaskEvents(database);
-  const engine = await makeGraphqlEngine(database, rolePrefix, taskEvents);
+  const engine = await makeGraphqlEngine(database, rolePrefix, taskEvents, embed);
   const verifySession = makeVerifySession(database, rolePrefix);
   const authenticate = makeAuthenticate(
     (token) => (isSessionToken(token) ? verifySession(token) : verifyToken(token)),
@@ -87,6 +91,7 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
     version,
     log,
     requestIdSetting: 'app.request_id',
+    furtherSettings: (raw, requester) => searchCallSettings(embed, raw, requester),
     logStatements: dependencies.rest.logStatements,
     onAnswered: null,
   });

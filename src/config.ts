@@ -17,6 +17,16 @@ export interface Config {
   readonly jwtSecret: Secret | null;
   readonly http: HttpConfig;
   readonly rest: RestConfig;
+  /** Null: nothing is embedded. */
+  readonly embeddings: EmbeddingsConfig | null;
+}
+
+/** An endpoint that speaks OpenAI's embeddings API. */
+export interface EmbeddingsConfig {
+  /** Without `/embeddings` and without a slash at the end. */
+  readonly url: string;
+  readonly model: string;
+  readonly apiKey: Secret | null;
 }
 
 /** The four identities on a server. Absent ones are null: a process needs only its own. */
@@ -148,6 +158,18 @@ export const configOptions = [
     meaning: 'origins whose pages may use REST, with commas between; by default any',
   },
   { name: 'REST_LOG_STATEMENTS', fallback: 'false', meaning: "`true`: the log shows REST's statements" },
+  {
+    name: 'EMBEDDINGS_URL',
+    fallback: '',
+    meaning:
+      "an endpoint of OpenAI's embeddings API, e.g. `https://api.openai.com/v1`; without it nothing is embedded",
+  },
+  {
+    name: 'EMBEDDINGS_MODEL',
+    fallback: 'text-embedding-3-small',
+    meaning: 'a model of 1536 dimensions',
+  },
+  { name: 'EMBEDDINGS_API_KEY', fallback: '', meaning: "the endpoint's key, sent as bearer" },
   { name: 'SHUTDOWN_MS', fallback: '25000', meaning: 'how long requests may take to end at SIGTERM' },
   {
     name: 'NODE_ENV',
@@ -195,11 +217,22 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     return new Secret(value);
   };
 
+  const httpUrl = (name: OptionName): string | null => {
+    const value = text(name);
+    if (value === '') return null;
+    const parsed = URL.parse(value);
+    if (!parsed || !/^https?:$/.test(parsed.protocol)) {
+      problems.push(`${name} is not of the form https://host/path`);
+    }
+    return value.replace(/\/+$/, '');
+  };
+
   const production = text('NODE_ENV') === 'production';
   const apiUrl = url('DATABASE_URL') ?? urlFromParts(text);
   const migrateUrl = url('MIGRATE_DATABASE_URL');
   const workerUrl = url('WORKER_DATABASE_URL');
   const backupUrl = url('BACKUP_DATABASE_URL');
+  const embeddingsUrl = httpUrl('EMBEDDINGS_URL');
   const sslChoice = choice('DB_SSL', ['verify', 'no-verify', 'off']);
 
   const rolePrefix = text('DB_ROLE_PREFIX');
@@ -252,6 +285,14 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
       corsOrigins: text('REST_CORS_ORIGINS') === '' ? null : text('REST_CORS_ORIGINS').split(/\s*,\s*/),
       logStatements: choice('REST_LOG_STATEMENTS', ['true', 'false']) === 'true',
     },
+    embeddings:
+      embeddingsUrl === null
+        ? null
+        : {
+            url: embeddingsUrl.replace(/\/embeddings$/, ''),
+            model: text('EMBEDDINGS_MODEL'),
+            apiKey: text('EMBEDDINGS_API_KEY') === '' ? null : new Secret(text('EMBEDDINGS_API_KEY')),
+          },
   };
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.freeze(config);

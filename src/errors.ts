@@ -53,6 +53,7 @@ export const errorCodes = {
   },
   TRY_AGAIN: { status: 409, meaning: 'It collided with another request: send it once more.' },
   STATEMENT_TIMEOUT: { status: 504, meaning: 'The statement ran longer than DB_STATEMENT_TIMEOUT_MS.' },
+  EMBEDDINGS_UNAVAILABLE: { status: 503, meaning: 'The endpoint of embeddings gives none.' },
   DATABASE_UNAVAILABLE: { status: 503, meaning: 'No connection to the database could be had.' },
 
   // Subscriptions

@@ -45,6 +45,22 @@ describe('the configuration', () => {
     expect(parseConfig({ DB_HOST: host, JWT_SECRET: secret }).server?.ssl).toBe(ssl);
   });
 
+  it('takes an endpoint of embeddings, with or without the last part of its path', () => {
+    expect(parseConfig({}).embeddings).toBeNull();
+    for (const url of [
+      'https://api.example/v1',
+      'https://api.example/v1/',
+      'https://api.example/v1/embeddings',
+    ]) {
+      const { embeddings } = parseConfig({ EMBEDDINGS_URL: url, EMBEDDINGS_API_KEY: 'key' });
+      expect(embeddings).toMatchObject({ url: 'https://api.example/v1', model: 'text-embedding-3-small' });
+      expect(embeddings?.apiKey?.reveal()).toBe('key');
+    }
+    expect(problemsOf({ EMBEDDINGS_URL: 'api.example' })).toEqual([
+      'EMBEDDINGS_URL is not of the form https://host/path',
+    ]);
+  });
+
   it('names every problem at once, with the value and what is allowed', () => {
     expect(
       problemsOf({

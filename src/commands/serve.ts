@@ -7,6 +7,7 @@ import type { MigrationState } from '../db/migrations.ts';
 import { refuseUnsafeLogin } from '../db/login-check.ts';
 import { withSession } from '../db/session.ts';
 import { startHttpServer } from '../http/server.ts';
+import { impatient, makeEmbed, patient } from '../embeddings/embedding-client.ts';
 import type { Log } from '../log.ts';
 import { startWorker } from '../jobs/worker.ts';
 import type { RunningWorker } from '../jobs/worker.ts';
@@ -94,6 +95,7 @@ async function beginApi(
     rolePrefix: config.rolePrefix,
     maxBodyBytes: config.http.maxBodyBytes,
     rest: config.rest,
+    embed: config.embeddings && makeEmbed(config.embeddings, impatient),
     production: config.production,
     isReady: async () => readiness(await migrationState(session)),
     log,
@@ -112,7 +114,13 @@ async function beginWorker(
 ): Promise<void> {
   const { pool, database, close } = workerDatabase(connections, config, log);
   begun.push(close);
-  const worker: RunningWorker = await startWorker({ pool, executor: database, kind: connections.kind, log });
+  const worker: RunningWorker = await startWorker({
+    pool,
+    executor: database,
+    kind: connections.kind,
+    embed: config.embeddings && makeEmbed(config.embeddings, patient),
+    log,
+  });
   begun.push(() => worker.stop());
 }
 

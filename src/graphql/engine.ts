@@ -1,13 +1,19 @@
 import { makeSchema } from 'postgraphile/graphile-build';
 import { execute, subscribe } from 'postgraphile/grafast';
+import { GraphQLError } from 'postgraphile/graphql';
 import type { DocumentNode, ExecutionResult } from 'postgraphile/graphql';
 import type { Claims } from '../auth/claims.ts';
-import type { Database } from '../db/database.ts';
+import type { Database, TransactionSettings } from '../db/database.ts';
 import { sessionSettings } from '../db/session.ts';
+import { EmbeddingError } from '../embeddings/embedding-client.ts';
+import type { Embed } from '../embeddings/embedding-client.ts';
+import { queryEmbeddingSettings } from '../embeddings/query-embeddings.ts';
+import { AppError } from '../errors.ts';
 import { makePrepareQuery } from './operation-cache.ts';
 import type { PreparedQuery } from './operation-cache.ts';
 import { makeWithPgClient } from './pg-service.ts';
 import { makePreset } from './preset.ts';
+import { searchTextsOf } from './search-texts.ts';
 import type { TaskEvents } from './task-events.ts';
 
 /** One operation of one caller, ready to run. */
@@ -33,11 +39,15 @@ export async function makeGraphqlEngine(
   database: Database,
   rolePrefix: string,
   taskEvents: TaskEvents,
+  embed: Embed | null,
 ): Promise<GraphqlEngine> {
   const { schema, resolvedPreset } = await makeSchema(makePreset(database, rolePrefix));
   const withPgClient = makeWithPgClient(database);
   // PostGraphile's hook that fills the context from a request is not used: it is these three, and always the same.
-  const argumentsOf = ({ document, variables, operationName, claims, requestId }: Operation) => ({
+  const argumentsOf = (
+    { document, variables, operationName, claims, requestId }: Operation,
+    furtherSettings: TransactionSettings = {},
+  ) => ({
     schema,
     document,
     variableValues: variables as Record<string, unknown> | undefined,
@@ -46,16 +56,40 @@ export async function makeGraphqlEngine(
     middleware: null,
     requestContext: {},
     contextValue: {
-      pgSettings: sessionSettings(claims, { rolePrefix, requestId }),
+      pgSettings: { ...sessionSettings(claims, { rolePrefix, requestId }), ...furtherSettings },
       withPgClient,
       taskSubscriber: taskEvents.subscriberOf(claims),
     },
   });
   return {
     prepare: makePrepareQuery(schema),
-    execute: (operation) =>
-      execute({ ...argumentsOf(operation), outputDataAsString: true }) as Promise<ExecutionResult>,
+    execute: (operation) => {
+      const run = (furtherSettings?: TransactionSettings) =>
+        execute({
+          ...argumentsOf(operation, furtherSettings),
+          outputDataAsString: true,
+        }) as Promise<ExecutionResult>;
+      const texts = embed && operation.claims.role !== 'anon' ? searchTextsOf(operation) : [];
+      if (texts.length === 0) return run();
+      return queryEmbeddingSettings(embed, texts).then(run, (error: unknown) => ({
+        errors: [refusal(error)],
+      }));
+    },
     subscribe: async (operation) =>
       (await subscribe(argumentsOf(operation))) as AsyncIterable<ExecutionResult> | ExecutionResult,
   };
+}
+
+/** Why a text that is searched for has no embedding. */
+function refusal(error: unknown): GraphQLError {
+  if (!(error instanceof EmbeddingError)) throw error;
+  const { message } = error;
+  const originalError =
+    error.reason === 'refused'
+      ? new AppError('BAD_USER_INPUT', message, { cause: error })
+      : new AppError('EMBEDDINGS_UNAVAILABLE', message, {
+          cause: error,
+          hint: 'Try again in a few seconds.',
+        });
+  return new GraphQLError(message, { originalError });
 }

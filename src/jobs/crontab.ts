@@ -8,6 +8,19 @@ export const crontab: readonly CronItem[] = [
     options: { backfillPeriod: 3_600_000, maxAttempts: 5 },
     identifier: 'ensure_partitions',
   },
+  // One at a time: two would pay for the same embeddings. What a run does not get to, the next one does.
+  {
+    task: 'embed_knowledge',
+    match: '* * * * *',
+    options: {
+      backfillPeriod: 0,
+      maxAttempts: 1,
+      queueName: 'embed_knowledge',
+      jobKey: 'embed_knowledge',
+      jobKeyMode: 'preserve_run_at',
+    },
+    identifier: 'embed_knowledge',
+  },
   // An embedded database has no autovacuum; on a server this does nothing.
   {
     task: 'maintain_embedded',

@@ -2,8 +2,10 @@ import { Logger, parseCronItems, run } from 'graphile-worker';
 import type { TaskList } from 'graphile-worker';
 import type { Pool } from 'pg';
 import type { Executor } from '../db/database.ts';
+import type { Embed } from '../embeddings/embedding-client.ts';
 import type { Log } from '../log.ts';
 import { crontab } from './crontab.ts';
+import { embedKnowledge } from './embed-knowledge.ts';
 import { ensurePartitions } from './ensure-partitions.ts';
 import { maintainEmbedded } from './maintain-embedded.ts';
 import { tendWorkflows } from './tend-workflows.ts';
@@ -15,6 +17,8 @@ export interface WorkerOptions {
   /** The same database, for the jobs. */
   readonly executor: Executor;
   readonly kind: 'embedded' | 'server';
+  /** Null: knowledge without an embedding stays without one. */
+  readonly embed: Embed | null;
   readonly log: Log;
   readonly concurrency?: number;
 }
@@ -30,14 +34,30 @@ export async function startWorker({
   pool,
   executor,
   kind,
+  embed,
   log,
   concurrency = 2,
 }: WorkerOptions): Promise<RunningWorker> {
+  const stopping = new AbortController();
   const tasks: TaskList = {
     ensure_partitions: async () => {
       const made = await ensurePartitions(executor);
       if (made.length > 0)
         log({ level: 'info', event: 'partitions-made', message: `made ${made.join(', ')}`, made });
+    },
+    embed_knowledge: async () => {
+      if (!embed) return;
+      const { embedded, refused } = await embedKnowledge(executor, embed, stopping.signal);
+      if (embedded + refused > 0) {
+        const message = `embedded ${embedded} items of knowledge; the endpoint refused ${refused}`;
+        log({
+          level: refused > 0 ? 'warning' : 'info',
+          event: 'knowledge-embedded',
+          message,
+          embedded,
+          refused,
+        });
+      }
     },
     maintain_embedded: async () => {
       if (kind === 'embedded') await maintainEmbedded(executor);
@@ -57,5 +77,10 @@ export async function startWorker({
       if (level === 'error' || level === 'warning') log({ level, event: 'worker', message });
     }),
   });
-  return { stop: () => runner.stop() };
+  return {
+    stop: () => {
+      stopping.abort();
+      return runner.stop();
+    },
+  };
 }

@@ -52,9 +52,11 @@ export const restErrorCodes = {
   // Anything else
   PGRSTX00: 500,
 
-  // Extensions: the tenant is locked out; the body is too large
+  // Extensions: a text that no embedding is made of; the tenant is locked out; the body is too large; no embedding to be had
+  LTR400: 400,
   LTR403: 403,
   LTR413: 413,
+  LTR503: 503,
 } as const satisfies Record<string, number>;
 
 export type RestErrorCode = keyof typeof restErrorCodes;

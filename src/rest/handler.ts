@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Database } from '../db/database.ts';
+import type { Database, TransactionSettings } from '../db/database.ts';
 import { openSession } from '../db/session.ts';
 import type { Session } from '../db/session.ts';
 import type { Statement } from '../db/statement.ts';
@@ -15,6 +15,7 @@ import type { RestOptions } from './options.ts';
 import { PlanCache } from './plan-cache.ts';
 import type { CallAction, MutateAction, ReadAction } from './plan/plan.ts';
 import { rawRequestOf } from './raw-request-of.ts';
+import type { RawRequest } from './request/raw-request.ts';
 import type { IdentifyRequester, Requester } from './requester.ts';
 import { answer, answerOptions } from './response/answer.ts';
 import { databaseError } from './response/database-error.ts';
@@ -41,6 +42,8 @@ export interface RestDependencies {
   readonly log: Log;
   /** Setting that gets the request's id, which is also in X-Request-Id; null: requests have no ids. */
   readonly requestIdSetting: string | null;
+  /** More settings, for what a request asks and who asks it; rejects with RestError. Left out: none ever. */
+  readonly furtherSettings?: (raw: RawRequest, requester: Requester) => Promise<TransactionSettings>;
   /** Whether the texts of main statements are logged. Values never are. */
   readonly logStatements: boolean;
   /** Hears of every request once it was answered; null: nobody listens. */
@@ -131,6 +134,7 @@ class Exchange {
     const { request, plan, statements } = this.#plans.plan(raw, cache, options, stopwatch);
     if (plan.kind === 'options') return finished(answerOptions(plan), stopwatch, null);
     const roleSettings = cache.roleSettings.get(requester.role);
+    const { furtherSettings } = this.#dependencies;
     const planned = plan.kind === 'describe' ? null : plan;
     const settings = {
       ...requestSettings({
@@ -142,6 +146,7 @@ class Exchange {
         roleSettings,
       }),
       ...this.#idSetting(),
+      ...(furtherSettings && (await furtherSettings(raw, requester))),
     };
     const session = openSession(this.#dependencies.database, settings);
     if (plan.kind === 'describe') {

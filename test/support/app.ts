@@ -2,6 +2,7 @@ import { makeApp } from '../../src/app.ts';
 import type { RequestRole } from '../../src/auth/claims.ts';
 import { makeVerifyToken, signToken } from '../../src/auth/jwt.ts';
 import type { Database } from '../../src/db/database.ts';
+import type { Embed } from '../../src/embeddings/embedding-client.ts';
 import type { Readiness } from '../../src/http/health.ts';
 import { startHttpServer } from '../../src/http/server.ts';
 import type { RestConfig } from '../../src/rest/own-options.ts';
@@ -42,6 +43,7 @@ export interface AppOptions {
   readonly isReady?: () => Promise<Readiness>;
   readonly rest?: Partial<RestConfig>;
   readonly production?: boolean;
+  readonly embed?: Embed;
 }
 
 /** Starts the API on a migrated database. */
@@ -53,6 +55,7 @@ export async function startApp(database: Database, options: AppOptions = {}): Pr
     rolePrefix: testRolePrefix,
     maxBodyBytes: options.maxBodyBytes ?? 1_048_576,
     rest: { maxRows: 1000, corsOrigins: null, logStatements: false, ...options.rest },
+    embed: options.embed ?? null,
     production: options.production ?? false,
     isReady: options.isReady ?? (async () => ({ ready: true })),
     log: (entry) => logged.push(entry),
