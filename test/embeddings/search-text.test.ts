@@ -33,7 +33,7 @@ describe.each(apiTargets)('search_knowledge_text on %s', (_kind, open) => {
         [`k${i}`, content, JSON.stringify(embeddingOf(content))],
       );
     }
-  }, 60_000);
+  }, 120_000);
   afterEach(() => {
     server.requests.length = 0;
     server.next.length = 0;

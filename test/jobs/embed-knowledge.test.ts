@@ -182,6 +182,7 @@ describe.skipIf(noServer)("the worker's login", () => {
   test('runs the job, and says what it did', async () => {
     const admin = serverDatabase(fresh.adminUrl);
     const pool = new Pool({ connectionString: fresh.urls.worker });
+    pool.on('error', () => {});
     const logged: LogEntry[] = [];
     const running = await startWorker({
       pool,

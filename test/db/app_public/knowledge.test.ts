@@ -81,7 +81,7 @@ describe.each(apiTargets)('knowledge on %s', (kind, open) => {
       text: 'select count(*) from add_knowledge_items($1)',
       values: [
         JSON.stringify(
-          Array.from({ length: 40 }, (_, i) => ({
+          Array.from({ length: 12 }, (_, i) => ({
             id: `item-${i}`,
             agent_id: 'writer',
             category: 'topic 3',
@@ -92,7 +92,7 @@ describe.each(apiTargets)('knowledge on %s', (kind, open) => {
         ),
       ],
     });
-  });
+  }, 120_000);
   afterAll(() => target?.close());
 
   describe('add_knowledge', () => {
