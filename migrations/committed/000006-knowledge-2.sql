@@ -1,5 +1,5 @@
---! Previous: sha1:c58d7143812435bcac0234dd2cf61e986c9d142f
---! Hash: sha1:8f29541b58ec2758003850bd9c8dd990035de945
+--! Previous: sha1:0b2fa678467e5cb00cdca33f317674142d4b3088
+--! Hash: sha1:bc8425aae905f6ccccacac06d066662c882b9bcb
 --! Message: knowledge-2
 
 -- A search for words that many items hold ranks the newest of them only.
@@ -69,6 +69,11 @@ comment on function app_private.login_tenant_id() is 'The tenant that the sessio
 comment on function app_private.create_partition(regclass, name, timestamptz, timestamptz) is 'Makes the partition [range_start, range_end) of a table, with row-level security and audit; false when it is there already.';
 comment on function app_private.tg__touch_updated_at() is 'Trigger: sets updated_at.';
 comment on function app_private.tg__refuse_key_change() is 'Trigger: refuses to change a key, with LTK01.';
+comment on sequence app_private.fencing_tokens is 'Tokens of leases: later claims have larger ones.';
+comment on function app_private.lock_claimable_tasks(text, text, text[], jsonb, integer) is 'Locks the next tasks that an agent may claim, and gives their ids in the order of the queue.';
+comment on function app_private.refuse_ended_lease(uuid, bigint) is 'Raises why a fencing token is good for nothing: LTQ01 no such task, LTQ02 the lease is over, LTQ03 the task was cancelled, LTQ05 an argument is missing.';
+comment on function app_private.tg_tasks__place_in_queue() is 'Trigger: sets queue_at from run_after and priority.';
+comment on function app_private.tg_tasks__check_update() is 'Trigger: refuses an illegal change of state, with LTQ04, and a change of a claimed task but for its agent, with LTQ06.';
 comment on function app_private.tg_tasks__notify() is 'Trigger: NOTIFY lightning:tasks with {tenant, operation, ids}; ids is null when more than 150 tasks changed at once.';
 comment on function app_private.tg_tenants__notify() is 'Trigger: NOTIFY lightning:tenants without payload when a tenant was suspended or resumed.';
 comment on function app_private.tg_knowledge__clear_embedding() is 'Takes away the embedding of content that changed without a new one.';
