@@ -73,12 +73,13 @@ export type ErrorCode = keyof typeof errorCodes;
  * The HTTP status of rules of our own, by the SQLSTATE that sql/ raises for them (sql/README.md says what each stands for);
  * 400 for those that are not here. REST answers with it; GraphQL shows the SQLSTATE and the code above of the same status.
  */
-export const refusalStatuses: Readonly<Record<string, 403 | 404 | 409>> = {
+export const refusalStatuses: Readonly<Record<string, 403 | 404 | 409 | 503>> = {
   LTQ01: 404,
   LTQ02: 409,
   LTQ03: 409,
   LTQ04: 409,
   LTQ06: 409,
+  LTS11: 503,
   LTS12: 404,
   LTS13: 409,
   LTT01: 409,

@@ -51,6 +51,7 @@ const refusalCodes = {
   403: 'PERMISSION_DENIED',
   404: 'REFUSED_NOT_FOUND',
   409: 'REFUSED_CONFLICT',
+  503: 'EMBEDDINGS_UNAVAILABLE',
 } as const;
 
 function codeOf(sqlState: string): ErrorCode | null {

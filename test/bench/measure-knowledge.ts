@@ -46,7 +46,7 @@ export async function measureKnowledge(
   await Promise.all([admin.connect(), bare.connect()]);
   try {
     await bare.query("select '[1]'::vector");
-    await bare.query('set hnsw.iterative_scan to relaxed_order; set hnsw.ef_search to 100');
+    await bare.query('set hnsw.iterative_scan to relaxed_order; set hnsw.ef_search to 400');
     const vectors = makeTopicVectors(topicCount, 14);
     const random = randomNumbers(15);
     const results: TenantResult[] = [];

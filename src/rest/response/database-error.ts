@@ -93,8 +93,6 @@ const statuses: Readonly<Record<string, number>> = {
   '58': 500,
   F0: 500,
   HV: 500,
-  // Ours: there is no endpoint of embeddings.
-  LTS11: 503,
   P0001: 400,
   P0: 500,
   XX: 500,

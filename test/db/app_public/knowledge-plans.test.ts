@@ -155,7 +155,7 @@ describe.skipIf(noServer)('the plan of a search', () => {
       await client.query(
         'alter function app_private.nearest_knowledge set hnsw.iterative_scan to relaxed_order',
       );
-      await client.query('alter function app_private.nearest_knowledge set hnsw.ef_search to 100');
+      await client.query('alter function app_private.nearest_knowledge set hnsw.ef_search to 400');
     }
   });
 
