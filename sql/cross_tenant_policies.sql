@@ -105,3 +105,15 @@ create policy update_worker on app_public.workflow_steps for update to :WORKER
 drop policy if exists insert_worker on app_public.tasks;
 create policy insert_worker on app_public.tasks for insert to :WORKER
   with check (true);
+
+-- app_private.tg__publish, ops.read_events and ops.trim_events.
+drop policy if exists manage_owner on app_private.events;
+create policy manage_owner on app_private.events for all to :OWNER
+  using (true)
+  with check (true);
+
+-- ops.read_events and ops.trim_events; it holds nothing of a tenant.
+drop policy if exists manage_owner on app_private.event_marks;
+create policy manage_owner on app_private.event_marks for all to :OWNER
+  using (true)
+  with check (true);

@@ -17,6 +17,9 @@ grant usage on schema ops to :ANON;
 grant execute on function ops.applied_migrations() to :ANON, :OPERATOR, :WORKER;
 -- Which tokens to refuse is asked in the same way.
 grant execute on function ops.suspended_tenants() to :ANON, :OPERATOR;
+-- What changed is read by each process of the API, for all of its subscribers at once, in the same way.
+grant execute on function ops.read_events(pg_snapshot, xid8, bigint, text[], integer) to :ANON;
+grant execute on function ops.trim_events(interval) to :WORKER;
 grant execute on function ops.ensure_partitions(integer, integer) to :WORKER;
 grant execute on function ops.reap_expired_leases(integer) to :WORKER;
 grant execute on function

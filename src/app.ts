@@ -13,13 +13,14 @@ import { searchCallSettings } from './embeddings/rest-call.ts';
 import { makeGraphqlEngine } from './graphql/engine.ts';
 import { graphiql } from './graphql/graphiql.ts';
 import { graphqlHandler } from './graphql/http-handler.ts';
-import { TaskEvents } from './graphql/task-events.ts';
 import { makeGraphqlWebsockets } from './graphql/websocket.ts';
 import { authenticated } from './http/authenticate.ts';
 import { errorHandler, notFound } from './http/error-handler.ts';
 import { healthz, readyz } from './http/health.ts';
 import type { Readiness } from './http/health.ts';
 import { requestId } from './http/request-id.ts';
+import { makeEventStreams } from './live/events-handler.ts';
+import { LiveChanges } from './live/live-changes.ts';
 import type { Log } from './log.ts';
 import { makeRestHandler } from './rest/handler.ts';
 import { ownRestOptions } from './rest/own-options.ts';
@@ -66,15 +67,21 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
   const suspendedTenants = await watchSuspendedTenants(database, rolePrefix, (error) =>
     log({ level: 'error', event: 'suspended-tenants-unknown', message: String(error) }),
   );
-  const taskEvents = new TaskEvents(database);
-  const engine = await makeGraphqlEngine(database, rolePrefix, taskEvents, embed);
+  const live = new LiveChanges(database, rolePrefix, (error) =>
+    log({ level: 'error', event: 'outbox-unreadable', message: String(error) }),
+  );
+  const engine = await makeGraphqlEngine(database, rolePrefix, live, embed);
   const verifySession = makeVerifySession(database, rolePrefix);
   const authenticate = makeAuthenticate(
     (token) => (isSessionToken(token) ? verifySession(token) : verifyToken(token)),
     (tenantId) => suspendedTenants.has(tenantId),
   );
   const websockets = makeGraphqlWebsockets(engine, authenticate, maxBodyBytes, onInternalError);
-  suspendedTenants.onSuspended((tenantId) => websockets.dropTenant(tenantId));
+  const eventStreams = makeEventStreams(live);
+  suspendedTenants.onSuspended((tenantId) => {
+    websockets.dropTenant(tenantId);
+    eventStreams.dropTenant(tenantId);
+  });
 
   const schemaCache = new SchemaCacheWatcher(database, {
     scope: () => restOptions,
@@ -103,6 +110,7 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
   handler.disable('query parser');
   handler.use(requestId);
   handler.all('/graphql', authenticated(authenticate), graphqlHandler(engine, maxBodyBytes, onInternalError));
+  handler.all('/events', authenticated(authenticate), eventStreams.handler);
   handler.get('/healthz', healthz);
   handler.get('/readyz', readyz(isReady));
   handler.get('/', (_request, response) => response.redirect('/graphiql'));
@@ -123,7 +131,8 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     websockets.close();
-    await Promise.all([taskEvents.close(), suspendedTenants.close(), schemaCache.close()]);
+    eventStreams.close();
+    await Promise.all([live.close(), suspendedTenants.close(), schemaCache.close()]);
   };
   return {
     attach: (server) => {

@@ -5,6 +5,20 @@ comment on column app_private.tenant_logins.login is 'The login''s name, as sess
 comment on column app_private.tenant_logins.tenant_id is 'The one tenant that it sees.';
 comment on column app_private.tenant_logins.created_at is 'When it was bound.';
 
+comment on table app_private.events is 'The outbox of live updates: which rows changed, a row per statement and tenant. Kept for about an hour.';
+comment on column app_private.events.transaction_id is 'The transaction that made the change.';
+comment on column app_private.events.id is 'The order within a transaction; across transactions it says nothing.';
+comment on column app_private.events.tenant_id is 'Whose rows changed.';
+comment on column app_private.events.topic is 'The table: tasks, workflows, agents.';
+comment on column app_private.events.operation is 'One of insert, update, delete.';
+comment on column app_private.events.keys is 'The ids of the rows; null when more than 1,000 changed at once.';
+comment on column app_private.events.at is 'When the transaction began.';
+
+comment on table app_private.event_marks is 'Snapshots by time, for trimming the outbox.';
+comment on column app_private.event_marks.at is 'When the snapshot was taken.';
+comment on column app_private.event_marks.snapshot is 'What was visible then.';
+comment on column app_private.event_marks.trimmed is 'The one mark that the outbox was trimmed to.';
+
 comment on function app_private.current_tenant_id() is 'The tenant of whoever asks: from the setting app.tenant_id for the API''s login, from app_private.tenant_logins for any other, null for nobody''s.';
 comment on function app_private.login_tenant_id() is 'The tenant that the session''s login is bound to; null when it is bound to none or its tenant is suspended.';
 comment on function app_private.create_partition(regclass, name, timestamptz, timestamptz) is 'Makes the partition [range_start, range_end) of a table, with row-level security and audit; false when it is there already.';
@@ -15,7 +29,7 @@ comment on function app_private.lock_claimable_tasks(text, text, text[], jsonb, 
 comment on function app_private.refuse_ended_lease(uuid, bigint) is 'Raises why a fencing token is good for nothing: LTQ01 no such task, LTQ02 the lease is over, LTQ03 the task was cancelled, LTQ05 an argument is missing.';
 comment on function app_private.tg_tasks__place_in_queue() is 'Trigger: sets queue_at from run_after and priority.';
 comment on function app_private.tg_tasks__check_update() is 'Trigger: refuses an illegal change of state, with LTQ04, and a change of a claimed task but for its agent, with LTQ06.';
-comment on function app_private.tg_tasks__notify() is 'Trigger: NOTIFY lightning:tasks with {tenant, operation, ids}; ids is null when more than 150 tasks changed at once.';
+comment on function app_private.tg__publish() is 'Trigger: writes the keys of what changed into app_private.events, and wakes up who listens on lightning:<table>, without payload.';
 comment on function app_private.tg_tenants__notify() is 'Trigger: NOTIFY lightning:tenants without payload when a tenant was suspended or resumed.';
 comment on function app_private.tg_knowledge__clear_embedding() is 'Takes away the embedding of content that changed without a new one.';
 comment on function app_private.refuse_embedding(public.vector) is 'Raises LTS01 for an embedding of another dimension, LTS02 for one of zeros.';

@@ -9,12 +9,15 @@ import { EmbeddingError } from '../embeddings/embedding-client.ts';
 import type { Embed } from '../embeddings/embedding-client.ts';
 import { queryEmbeddingSettings } from '../embeddings/query-embeddings.ts';
 import { AppError } from '../errors.ts';
+import type { LiveChanges } from '../live/live-changes.ts';
+import { claimsOfViewer } from '../live/read-rows.ts';
+import { changeSubscriber } from './change-subscriber.ts';
 import { makePrepareQuery } from './operation-cache.ts';
 import type { PreparedQuery } from './operation-cache.ts';
 import { makeWithPgClient } from './pg-service.ts';
 import { makePreset } from './preset.ts';
 import { searchTextsOf } from './search-texts.ts';
-import type { TaskEvents } from './task-events.ts';
+import { shareReads } from './shared-reads.ts';
 
 /** One operation of one caller, ready to run. */
 export interface Operation {
@@ -38,7 +41,7 @@ export interface GraphqlEngine {
 export async function makeGraphqlEngine(
   database: Database,
   rolePrefix: string,
-  taskEvents: TaskEvents,
+  live: LiveChanges,
   embed: Embed | null,
 ): Promise<GraphqlEngine> {
   const { schema, resolvedPreset } = await makeSchema(makePreset(database, rolePrefix));
@@ -58,9 +61,22 @@ export async function makeGraphqlEngine(
     contextValue: {
       pgSettings: { ...sessionSettings(claims, { rolePrefix, requestId }), ...furtherSettings },
       withPgClient,
-      taskSubscriber: taskEvents.subscriberOf(claims),
+      changeSubscriber: changeSubscriber(live, claims),
     },
   });
+  // Rows of an event are read as the role and tenant, without the person: what all of them may see is read for all.
+  const shared = shareReads(withPgClient);
+  const eventContextOf = ({ role, tenantId }: Claims) =>
+    tenantId === null
+      ? {}
+      : {
+          pgSettings: sessionSettings(claimsOfViewer({ role, tenantId }), { rolePrefix }),
+          withPgClient: shared,
+        };
+  const subscriptionOf = (operation: Operation) => {
+    const usual = argumentsOf(operation);
+    return { ...usual, contextValue: { ...usual.contextValue, ...eventContextOf(operation.claims) } };
+  };
   return {
     prepare: makePrepareQuery(schema),
     execute: (operation) => {
@@ -76,7 +92,7 @@ export async function makeGraphqlEngine(
       }));
     },
     subscribe: async (operation) =>
-      (await subscribe(argumentsOf(operation))) as AsyncIterable<ExecutionResult> | ExecutionResult,
+      (await subscribe(subscriptionOf(operation))) as AsyncIterable<ExecutionResult> | ExecutionResult,
   };
 }
 

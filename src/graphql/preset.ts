@@ -6,8 +6,8 @@ import type { Database } from '../db/database.ts';
 import { makePgService } from './pg-service.ts';
 import { KeepIdNamePlugin } from './plugins/keep-id-name.ts';
 import { RefuseUpdateOfNothingPlugin } from './plugins/refuse-update-of-nothing.ts';
+import { RowChangedPlugin } from './plugins/row-changed.ts';
 import { makeShowWhatAnyRoleMayDoPlugin } from './plugins/show-what-any-role-may-do.ts';
-import { TaskChangedPlugin } from './plugins/task-changed.ts';
 import { VectorCodecPlugin } from './plugins/vector-codec.ts';
 
 /** PostGraphile as this project uses it. What single tables and columns show is said by smart tags in sql/. */
@@ -22,7 +22,7 @@ export function makePreset(database: Database, rolePrefix: string): GraphileConf
     plugins: [
       KeepIdNamePlugin,
       VectorCodecPlugin,
-      TaskChangedPlugin,
+      RowChangedPlugin,
       RefuseUpdateOfNothingPlugin,
       makeShowWhatAnyRoleMayDoPlugin(rolePrefix),
     ],

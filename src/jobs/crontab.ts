@@ -21,6 +21,12 @@ export const crontab: readonly CronItem[] = [
     },
     identifier: 'embed_knowledge',
   },
+  {
+    task: 'trim_events',
+    match: '*/5 * * * *',
+    options: { backfillPeriod: 0, maxAttempts: 1 },
+    identifier: 'trim_events',
+  },
   // An embedded database has no autovacuum; on a server this does nothing.
   {
     task: 'maintain_embedded',

@@ -9,6 +9,7 @@ import { embedKnowledge } from './embed-knowledge.ts';
 import { ensurePartitions } from './ensure-partitions.ts';
 import { maintainEmbedded } from './maintain-embedded.ts';
 import { tendWorkflows } from './tend-workflows.ts';
+import { trimEvents } from './trim-events.ts';
 
 /** What the worker needs. */
 export interface WorkerOptions {
@@ -58,6 +59,9 @@ export async function startWorker({
           refused,
         });
       }
+    },
+    trim_events: async () => {
+      await trimEvents(executor);
     },
     maintain_embedded: async () => {
       if (kind === 'embedded') await maintainEmbedded(executor);

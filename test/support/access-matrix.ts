@@ -91,6 +91,18 @@ const relations: readonly Relation[] = [
     countedIn: 'app_public.tenants',
   },
   relation('app_private.tenant_logins', "(login, tenant_id) values ('new', $1)", 'created_at = now()'),
+  relation(
+    'app_private.events',
+    "(tenant_id, topic, operation) values ($1, 'tasks', 'insert')",
+    "topic = 'x'",
+  ),
+  // Of no tenant.
+  relation(
+    'app_private.event_marks',
+    '(at) select now() where $1::text is not null',
+    'at = at',
+    'null::text',
+  ),
 ];
 
 /**
@@ -154,6 +166,12 @@ function relation(name: string, insert: string, set: string, tenantColumn = 'ten
 
 type Counts = ReadonlyMap<string, ReadonlyMap<string | null, number>>;
 
+/** Where not all of the tenants have rows. */
+const neededTenants: Readonly<Record<string, readonly (string | null)[]>> = {
+  'app_private.tenant_logins': [own, suspended],
+  'app_private.event_marks': [null],
+};
+
 /** How many rows each tenant has in each relation; throws unless several have some, or nothing would be proven. */
 async function countRows({ admin }: TwoTenants, targets: readonly Relation[]): Promise<Counts> {
   const counts = new Map<string, Map<string | null, number>>();
@@ -165,7 +183,7 @@ async function countRows({ admin }: TwoTenants, targets: readonly Relation[]): P
   }
   for (const { name } of relations) {
     const tenants = counts.get(name);
-    const needed = name === 'app_private.tenant_logins' ? [own, suspended] : [own, other, suspended];
+    const needed = neededTenants[name] ?? [own, other, suspended];
     for (const tenant of needed)
       if (!tenants?.has(tenant)) throw new Error(`${name} has no row of ${tenant}`);
   }

@@ -135,6 +135,10 @@ export const expectedAccess: string = alignTable(`
   ops.tenants                       definer    all       all     all     held    -
   app_private.tenant_logins         owner      all       all     all     all     may
   app_private.tenant_logins         definer    all       all     all     all     may
+  app_private.events                owner      all       all     all     all     may
+  app_private.events                definer    all       all     all     all     may
+  app_private.event_marks           owner      all       all     all     all     may
+  app_private.event_marks           definer    all       all     all     all     may
   app_public.metrics (a partition)  owner      none      none    none    none    may
   app_public.metrics (a partition)  definer    none      none    none    none    may
   audit.log (a partition)           owner      none      none    none    none    may

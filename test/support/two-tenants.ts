@@ -84,6 +84,7 @@ export async function twoTenants(): Promise<TwoTenants> {
     await fillAsSuperuser(admin, tenant);
   }
   await admin.query('select ops.set_tenant_suspended($1, true)', [suspended]);
+  await admin.query('select ops.trim_events()');
   // A truncation, for whoever may read of it.
   await admin.query(`truncate ${await somePartition(admin, 'app_public.metrics', 'last')}`);
 

@@ -26,23 +26,23 @@ create or replace trigger _200_steps
   execute function app_private.tg_tasks__check_delete();
 
 -- One trigger per event: a trigger with transition tables can have only one.
-create or replace trigger _500_notify_insert
+create or replace trigger _500_publish_insert
   after insert on app_public.tasks
   referencing new table as changed_rows
   for each statement
-  execute function app_private.tg_tasks__notify();
+  execute function app_private.tg__publish();
 
-create or replace trigger _500_notify_update
+create or replace trigger _500_publish_update
   after update on app_public.tasks
   referencing new table as changed_rows
   for each statement
-  execute function app_private.tg_tasks__notify();
+  execute function app_private.tg__publish();
 
-create or replace trigger _500_notify_delete
+create or replace trigger _500_publish_delete
   after delete on app_public.tasks
   referencing old table as changed_rows
   for each statement
-  execute function app_private.tg_tasks__notify();
+  execute function app_private.tg__publish();
 
 create or replace trigger _500_workflows
   after update on app_public.tasks

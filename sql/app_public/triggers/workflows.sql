@@ -24,3 +24,22 @@ create or replace trigger _200_started
   for each row
   when (old.started_at is not null and old.status in ('running', 'paused'))
   execute function app_private.tg_workflows__check_delete();
+
+-- One trigger per event: a trigger with transition tables can have only one.
+create or replace trigger _500_publish_insert
+  after insert on app_public.workflows
+  referencing new table as changed_rows
+  for each statement
+  execute function app_private.tg__publish();
+
+create or replace trigger _500_publish_update
+  after update on app_public.workflows
+  referencing new table as changed_rows
+  for each statement
+  execute function app_private.tg__publish();
+
+create or replace trigger _500_publish_delete
+  after delete on app_public.workflows
+  referencing old table as changed_rows
+  for each statement
+  execute function app_private.tg__publish();

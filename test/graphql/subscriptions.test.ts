@@ -37,7 +37,12 @@ describe.skipIf(noServer)('subscriptions', () => {
   const taskChanged = 'subscription($id: UUID) { taskChanged(id: $id) { operation taskId task { status } } }';
 
   /** Subscribes; events are read with `next`, and `closed` settles with the code and reason of the connection's end. */
-  function subscribe(token: string | null, id: string | null = null, on: RunningApp = app) {
+  function subscribe(
+    token: string | null,
+    id: string | null = null,
+    on: RunningApp = app,
+    query: string = taskChanged,
+  ) {
     let sayClosed: (end: { code: number; reason: string }) => void = () => {};
     const closed = new Promise<{ code: number; reason: string }>((resolve) => (sayClosed = resolve));
     const client = createClient({
@@ -49,7 +54,7 @@ describe.skipIf(noServer)('subscriptions', () => {
       on: { closed: (event) => sayClosed(event as { code: number; reason: string }) },
     });
     clients.push(client);
-    const results = client.iterate({ query: taskChanged, variables: { id } });
+    const results = client.iterate({ query, variables: { id } });
     return { next: async () => ((await results.next()) as { value: ExecutionResult }).value, closed };
   }
 
@@ -120,11 +125,11 @@ describe.skipIf(noServer)('subscriptions', () => {
     expect(await closed).toMatchObject({ code: 4401, reason: 'TOKEN_EXPIRED' });
   });
 
-  test('more changes at once than a notification holds say RESYNC', async () => {
+  test('more changes at once than are told one by one say RESYNC', async () => {
     const events = subscribe(await testToken());
     await untilSeen(events.next());
     await admin.query({
-      text: `insert into app_public.tasks (tenant_id, description) select 'default', 'many' from generate_series(1, 200)`,
+      text: `insert into app_public.tasks (tenant_id, description) select 'default', 'many' from generate_series(1, 1001)`,
     });
     let event: ExecutionResult;
     do event = await events.next();
@@ -132,21 +137,50 @@ describe.skipIf(noServer)('subscriptions', () => {
     expect(event).toEqual({ data: { taskChanged: { operation: 'RESYNC', taskId: null, task: null } } });
   });
 
-  test('a lost LISTEN connection is made anew, and subscribers are told to query again', async () => {
+  test('a lost LISTEN connection is made anew, and nothing is missed', async () => {
     const events = subscribe(await testToken());
     await untilSeen(events.next());
+    // What was made until it was seen.
+    const last = await insertTask();
+    let event: ExecutionResult;
+    do event = await events.next();
+    while (!JSON.stringify(event).includes(last));
     const { rowCount } = await admin.query({
       text: `select pg_terminate_backend(pid) from pg_stat_activity
         where datname = current_database() and pid <> pg_backend_pid() and query ilike 'listen %'`,
     });
     expect(rowCount).toBe(1);
-    let event: ExecutionResult;
-    do event = await events.next();
-    while (!JSON.stringify(event).includes('RESYNC'));
-    const after = await insertTask();
-    expect(await events.next()).toMatchObject({
-      data: { taskChanged: { operation: 'INSERT', taskId: after } },
+    for (let i = 0; i < 3; i += 1) {
+      const id = await insertTask();
+      expect(await events.next()).toMatchObject({
+        data: { taskChanged: { operation: 'INSERT', taskId: id, task: { status: 'pending' } } },
+      });
+    }
+  });
+
+  test('workflows and agents are live, too', async () => {
+    const query = `subscription($id: String) { agentChanged(id: $id) { operation agentId agent { name } } }`;
+    const agents = subscribe(await testToken(), 'live', app, query);
+    const workflows = subscribe(
+      await testToken(),
+      null,
+      app,
+      'subscription { workflowChanged { operation workflowId workflow { name } } }',
+    );
+    const first = [agents.next(), workflows.next()];
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    for (const id of ['dead', 'live']) {
+      await admin.query(
+        sql`insert into app_public.agents (tenant_id, id, name, model) values ('default', ${id}, ${id}, 'm')`,
+      );
+    }
+    await admin.query({
+      text: `insert into app_public.workflows (tenant_id, name) values ('default', 'flow')`,
     });
+    expect(await Promise.all(first)).toMatchObject([
+      { data: { agentChanged: { operation: 'INSERT', agentId: 'live', agent: { name: 'live' } } } },
+      { data: { workflowChanged: { operation: 'INSERT', workflow: { name: 'flow' } } } },
+    ]);
   });
 
   test('a suspended tenant is locked out: its connections end and its tokens are refused', async () => {

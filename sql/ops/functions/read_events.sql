@@ -1,0 +1,41 @@
+-- Reads the outbox on from a position: what is visible now and was not in the snapshot `since`. That is commit order with
+-- nothing left out, whatever order ids were given in and however long a transaction took, and it is read from the index:
+-- what began later, and what ran then. Of the transaction `after_transaction`, which was read in part, rows from
+-- `after_id` on, and they come first. Null for `since`: nothing but where the outbox is now.
+--
+-- The API asks as an anonymous request. Definer: nobody may read the outbox. Neither API offers this schema; who can say
+-- `set role` as the API's login can say any tenant, too.
+create or replace function ops.read_events(
+  since pg_snapshot,
+  after_transaction xid8,
+  after_id bigint,
+  tenants text[],
+  max_rows integer
+) returns table (current_snapshot text, trimmed_snapshot text, events json)
+language sql stable security definer
+set search_path to pg_catalog, pg_temp
+as $$
+  select
+    pg_current_snapshot()::text,
+    (select m.snapshot::text from app_private.event_marks m where m.trimmed),
+    (
+      select coalesce(json_agg(json_build_object(
+        'transaction', r.transaction_id::text::bigint, 'id', r.id, 'tenantId', r.tenant_id, 'topic', r.topic,
+        'operation', r.operation, 'keys', r.keys
+      ) order by r.transaction_id is distinct from after_transaction, r.transaction_id, r.id), '[]')
+      from (
+        select e.*
+        from (
+          select n.* from app_private.events n where n.transaction_id >= pg_snapshot_xmax(since)
+          union all
+          select n.*
+          from pg_snapshot_xip(since) x
+          join app_private.events n on n.transaction_id = x
+        ) e
+        where e.tenant_id = any (tenants)
+          and (e.transaction_id is distinct from after_transaction or e.id >= after_id)
+        order by e.transaction_id is distinct from after_transaction, e.transaction_id, e.id
+        limit max_rows
+      ) r
+    )
+$$;

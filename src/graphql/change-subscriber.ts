@@ -1,0 +1,51 @@
+import type { GrafastSubscriber } from 'postgraphile/grafast';
+import type { Claims } from '../auth/claims.ts';
+import { databaseErrorToAppError } from '../db/errors.ts';
+import { AppError } from '../errors.ts';
+import type { Change } from '../live/change.ts';
+import type { LiveChanges } from '../live/live-changes.ts';
+import { isTopic } from '../live/topic.ts';
+import { ChangeQueue } from './change-queue.ts';
+
+/** What happened to a row. `RESYNC`: more than can be told one by one, or it is not known what was missed. */
+export interface ChangeEvent {
+  readonly operation: 'INSERT' | 'UPDATE' | 'DELETE' | 'RESYNC';
+  /** Null with RESYNC. */
+  readonly key: string | null;
+}
+
+/** What GraphQL subscriptions are fed from. Topics are `<topic>` for all rows and `<topic>/<id>` for one. */
+export type ChangeSubscriber = GrafastSubscriber<Record<string, ChangeEvent>>;
+
+/** What grafast subscribes with. An anonymous caller's subscriptions are refused with AUTHENTICATION_REQUIRED. */
+export function changeSubscriber(live: LiveChanges, claims: Claims): ChangeSubscriber {
+  return {
+    subscribe: async (name) => {
+      const slash = name.indexOf('/');
+      const topic = slash < 0 ? name : name.slice(0, slash);
+      if (!isTopic(topic)) throw new Error(`there is no topic ${topic}`);
+      if (claims.tenantId === null) {
+        throw new AppError('AUTHENTICATION_REQUIRED', 'subscriptions need a token', {
+          hint: 'Connect with {"authorization": "Bearer <token>"} as connection parameters.',
+        });
+      }
+      const queue = new ChangeQueue();
+      const subscribed = await live.subscribe(claims, {
+        topics: new Set([topic]),
+        key: slash < 0 ? null : name.slice(slash + 1),
+        since: null,
+        onChanges: (changes) => changes.forEach((change) => put(queue, change)),
+        onFailure: (error) => queue.fail(databaseErrorToAppError(error) ?? (error as Error)),
+      });
+      queue.onEnd = () => subscribed.end();
+      return queue;
+    },
+  };
+}
+
+function put(queue: ChangeQueue, change: Change): void {
+  if (change.kind === 'reset') queue.resync();
+  else queue.push({ operation: operations[change.operation], key: change.key });
+}
+
+const operations = { insert: 'INSERT', update: 'UPDATE', delete: 'DELETE' } as const;

@@ -1,0 +1,16 @@
+import type { Executor } from '../db/database.ts';
+import { sql } from '../db/statement.ts';
+
+/**
+ * How long a live client may be away and still get what it missed (docs/live.md). Removing is by the marks that earlier
+ * runs left, so what runs every five minutes keeps up to five minutes more.
+ */
+const keep = '1 hour';
+
+/** Removes what has been in the outbox of live updates for long enough. Gives the number of rows. */
+export async function trimEvents(executor: Executor): Promise<number> {
+  const { rows } = await executor.query<{ count: string }>(
+    sql`select ops.trim_events(${keep}::interval) as count`,
+  );
+  return Number(rows[0]?.count ?? 0);
+}

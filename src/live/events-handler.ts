@@ -1,0 +1,166 @@
+import type { RequestHandler } from 'express';
+import type { Claims } from '../auth/claims.ts';
+import { databaseErrorToAppError } from '../db/errors.ts';
+import { AppError } from '../errors.ts';
+import type { ErrorCode } from '../errors.ts';
+import { claimsOf } from '../http/authenticate.ts';
+import type { Change } from './change.ts';
+import { EventStream, message } from './event-stream.ts';
+import type { LiveChanges } from './live-changes.ts';
+import { formatPosition, parsePosition } from './position.ts';
+import type { Position } from './position.ts';
+import { isTopic, topics } from './topic.ts';
+import type { Topic } from './topic.ts';
+
+/** How often a silent stream says that it lives, and where it is. */
+const heartbeatMs = 15_000;
+/** How long a client waits before it connects again. */
+const retryMs = 1_000;
+/** The longest that setTimeout can wait. */
+const longestTimeoutMs = 2_147_483_647;
+
+/** `GET /events` and its open streams. */
+export interface EventStreams {
+  readonly handler: RequestHandler;
+  /** Ends the streams of a tenant. */
+  dropTenant(tenantId: string): void;
+  /** Ends every stream, and opens no more. */
+  close(): void;
+}
+
+interface OpenStream {
+  readonly tenantId: string | null;
+  end(code: ErrorCode): void;
+}
+
+/**
+ * Server-sent events: `GET /events?topics=tasks,agents`, as docs/live.md says. Needs claims (`authenticated`). Each event's
+ * id is where to go on, and comes back as Last-Event-ID.
+ */
+export function makeEventStreams(live: LiveChanges): EventStreams {
+  const open = new Set<OpenStream>();
+  let closed = false;
+
+  const handler: RequestHandler = async (request, response) => {
+    if (request.method !== 'GET') {
+      response.setHeader('Allow', 'GET');
+      throw new AppError('METHOD_NOT_ALLOWED', `/events answers GET, not ${request.method}`);
+    }
+    const claims = claimsOf(response);
+    if (claims.tenantId === null) {
+      throw new AppError('AUTHENTICATION_REQUIRED', 'events need a token', {
+        hint: 'Send the header Authorization: Bearer <token>; EventSource cannot, a client on top of fetch can.',
+      });
+    }
+    if (closed) throw new AppError('SHUTTING_DOWN', 'the server is about to stop');
+    const wanted = topicsOf(request.url);
+    const lastEventId = request.headers['last-event-id'];
+    const since = positionIn(typeof lastEventId === 'string' ? lastEventId : '');
+
+    const onEnd: (() => void)[] = [];
+    const stream = new EventStream(response, () => onEnd.forEach((end) => end()));
+    const end = (code: ErrorCode): void => {
+      stream.end(message({ event: 'end', data: JSON.stringify({ code }) }));
+    };
+    const self: OpenStream = { tenantId: claims.tenantId, end };
+    open.add(self);
+    onEnd.push(() => open.delete(self));
+    onEnd.push(endWithToken(claims, () => end('TOKEN_EXPIRED')));
+
+    void stream.send(`retry: ${retryMs}\n\n`);
+    try {
+      const subscribed = await live.subscribe(claims, {
+        topics: wanted,
+        key: null,
+        since,
+        onChanges: (changes) => stream.send(changes.map(textOf).join('')),
+        onFailure: (error) => end(databaseErrorToAppError(error)?.code ?? 'INTERNAL_ERROR'),
+      });
+      onEnd.push(() => subscribed.end());
+      if (!stream.isOpen) {
+        subscribed.end();
+        return;
+      }
+      const here = (): string => formatPosition(subscribed.position);
+      // Only now is it certain that nothing is missed from here on.
+      void stream.send(
+        message({ event: 'ready', id: here(), data: JSON.stringify({ topics: [...wanted] }) }),
+      );
+      const heartbeat = setInterval(
+        () => void stream.send(`: alive\n${message({ id: here() })}`),
+        heartbeatMs,
+      );
+      onEnd.push(() => clearInterval(heartbeat));
+    } catch (error) {
+      const shown = error instanceof AppError ? error : databaseErrorToAppError(error);
+      end(shown?.code ?? 'INTERNAL_ERROR');
+    }
+  };
+
+  return {
+    handler,
+    dropTenant: (tenantId) => {
+      for (const stream of open) if (stream.tenantId === tenantId) stream.end('TENANT_SUSPENDED');
+    },
+    close: () => {
+      closed = true;
+      for (const stream of open) stream.end('SHUTTING_DOWN');
+    },
+  };
+}
+
+function topicsOf(url: string): ReadonlySet<Topic> {
+  const text = new URL(url, 'http://localhost').searchParams.get('topics');
+  if (text === null) return new Set(topics);
+  const names = text.split(',').map((name) => name.trim());
+  const unknown = names.filter((name) => !isTopic(name));
+  if (unknown.length > 0) {
+    throw new AppError('BAD_USER_INPUT', `there is no topic "${unknown.join('", "')}"`, {
+      hint: `topics is a list of ${topics.join(', ')}, with commas between; without it you get all.`,
+    });
+  }
+  return new Set(names.filter(isTopic));
+}
+
+function positionIn(lastEventId: string): Position | null {
+  if (lastEventId === '') return null;
+  const position = parsePosition(lastEventId);
+  if (position === null) {
+    throw new AppError('BAD_USER_INPUT', 'Last-Event-ID is not an id that this service gave', {
+      hint: 'Send the id of the last event that you got as it was, or leave it out to begin with now.',
+    });
+  }
+  return position;
+}
+
+/** Subscribers who are told the same are sent the same text. */
+const texts = new WeakMap<Change, string>();
+
+function textOf(change: Change): string {
+  let text = texts.get(change);
+  if (text === undefined) {
+    text = write(change);
+    texts.set(change, text);
+  }
+  return text;
+}
+
+function write(change: Change): string {
+  const id = formatPosition(change.position);
+  if (change.kind === 'reset') {
+    const { topic, reason } = change;
+    return message({ event: 'reset', id, data: JSON.stringify({ topic, reason }) });
+  }
+  const { topic, operation, key, row } = change;
+  const data = `{"topic":"${topic}","operation":"${operation}","id":${JSON.stringify(key)},"row":${row ?? 'null'}}`;
+  return message({ event: topic, id, data });
+}
+
+/** Calls back when the token is past its time; the returned function calls it off. */
+function endWithToken(claims: Claims, onExpired: () => void): () => void {
+  const { exp } = JSON.parse(claims.json) as { exp?: number };
+  if (exp === undefined) return () => {};
+  const inMs = Math.min(Math.max(exp * 1000 - Date.now(), 0), longestTimeoutMs);
+  const timer = setTimeout(onExpired, inMs);
+  return () => clearTimeout(timer);
+}
