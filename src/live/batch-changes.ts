@@ -96,11 +96,12 @@ export class BatchChanges {
         changes.push({ kind: 'reset', topic, reason: 'too_many', position });
         continue;
       }
-      const visible = operation === 'delete' ? null : await this.#rowsOf(viewer, topic);
+      const visible = await this.#rowsOf(viewer, topic);
       for (const [i, key] of row.keys.entries()) {
-        const json = visible?.get(key) ?? null;
-        // Gone since, and its deletion follows; or not for the viewer.
-        if (isBehind(from, row, i) || (json === null && visible !== null)) continue;
+        const json = visible.get(key) ?? null;
+        // A deletion counts if the row is not there, and all else if it is: another event tells the contrary. So what is
+        // told last is how it is, in whichever order transactions that did both are read.
+        if (isBehind(from, row, i) || (json === null) !== (operation === 'delete')) continue;
         const position = advance(from, this.#batch.seen, { ...behind(row), keys: i + 1 });
         changes.push({ kind: 'row', topic, operation, key, row: json, position });
       }
@@ -115,7 +116,7 @@ export class BatchChanges {
     const wanted = this.#wanted.get(name);
     const keys = new Set<string>();
     for (const row of this.#batch.rows) {
-      if (row.tenantId !== viewer.tenantId || row.topic !== topic || row.operation === 'delete') continue;
+      if (row.tenantId !== viewer.tenantId || row.topic !== topic) continue;
       for (const key of row.keys ?? []) if (wanted?.has(key) ?? true) keys.add(key);
     }
     const reading =
