@@ -21,6 +21,7 @@ import type { Readiness } from './http/health.ts';
 import { requestId } from './http/request-id.ts';
 import { makeEventStreams } from './live/events-handler.ts';
 import { LiveChanges } from './live/live-changes.ts';
+import { makePositionSeal } from './live/sealed-position.ts';
 import type { Log } from './log.ts';
 import { makeRestHandler } from './rest/handler.ts';
 import { ownRestOptions } from './rest/own-options.ts';
@@ -32,6 +33,8 @@ import { version } from './version.ts';
 export interface AppDependencies {
   readonly database: Database;
   readonly verifyToken: VerifyToken;
+  /** The same for all processes: ids of events are sealed with a key made of it. */
+  readonly secret: string;
   readonly rolePrefix: string;
   readonly maxBodyBytes: number;
   readonly rest: RestConfig;
@@ -77,7 +80,7 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
     (tenantId) => suspendedTenants.has(tenantId),
   );
   const websockets = makeGraphqlWebsockets(engine, authenticate, maxBodyBytes, onInternalError);
-  const eventStreams = makeEventStreams(live);
+  const eventStreams = makeEventStreams(live, makePositionSeal(dependencies.secret));
   suspendedTenants.onSuspended((tenantId) => {
     websockets.dropTenant(tenantId);
     eventStreams.dropTenant(tenantId);

@@ -89,9 +89,11 @@ async function beginApi(
   begun.push(() => database.close());
   if (connections.kind === 'server') await refuseUnsafeLogin(database, config.rolePrefix);
   const session = withSession(database, anonymous, { rolePrefix: config.rolePrefix });
+  const secret = await jwtSecret(config);
   const app = await makeApp({
     database,
-    verifyToken: makeVerifyToken(await jwtSecret(config)),
+    verifyToken: makeVerifyToken(secret),
+    secret,
     rolePrefix: config.rolePrefix,
     maxBodyBytes: config.http.maxBodyBytes,
     rest: config.rest,

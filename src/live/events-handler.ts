@@ -7,8 +7,7 @@ import { claimsOf } from '../http/authenticate.ts';
 import type { Change } from './change.ts';
 import { EventStream, message } from './event-stream.ts';
 import type { LiveChanges } from './live-changes.ts';
-import { formatPosition, parsePosition } from './position.ts';
-import type { Position } from './position.ts';
+import type { PositionSeal } from './sealed-position.ts';
 import { isTopic, topics } from './topic.ts';
 import type { Topic } from './topic.ts';
 
@@ -35,10 +34,11 @@ interface OpenStream {
 
 /**
  * Server-sent events: `GET /events?topics=tasks,agents`, as docs/live.md says. Needs claims (`authenticated`). Each event's
- * id is where to go on, and comes back as Last-Event-ID.
+ * id is where to go on, sealed, and comes back as Last-Event-ID.
  */
-export function makeEventStreams(live: LiveChanges): EventStreams {
+export function makeEventStreams(live: LiveChanges, seal: PositionSeal): EventStreams {
   const open = new Set<OpenStream>();
+  const textOf = makeTexts(seal);
   let closed = false;
 
   const handler: RequestHandler = async (request, response) => {
@@ -55,7 +55,7 @@ export function makeEventStreams(live: LiveChanges): EventStreams {
     if (closed) throw new AppError('SHUTTING_DOWN', 'the server is about to stop');
     const wanted = topicsOf(request.url);
     const lastEventId = request.headers['last-event-id'];
-    const since = positionIn(typeof lastEventId === 'string' ? lastEventId : '');
+    const since = typeof lastEventId === 'string' ? seal.open(lastEventId) : null;
 
     const onEnd: (() => void)[] = [];
     const stream = new EventStream(response, () => onEnd.forEach((end) => end()));
@@ -81,7 +81,13 @@ export function makeEventStreams(live: LiveChanges): EventStreams {
         subscribed.end();
         return;
       }
-      const here = (): string => formatPosition(subscribed.position);
+      const here = (): string => seal.seal(subscribed.position);
+      // Sealed with another secret, or no id of ours at all: where that was nobody can say.
+      if (lastEventId && since === null) {
+        void stream.send(
+          textOf({ kind: 'reset', topic: null, reason: 'too_old', position: subscribed.position }),
+        );
+      }
       // Only now is it certain that nothing is missed from here on.
       void stream.send(
         message({ event: 'ready', id: here(), data: JSON.stringify({ topics: [...wanted] }) }),
@@ -122,31 +128,20 @@ function topicsOf(url: string): ReadonlySet<Topic> {
   return new Set(names.filter(isTopic));
 }
 
-function positionIn(lastEventId: string): Position | null {
-  if (lastEventId === '') return null;
-  const position = parsePosition(lastEventId);
-  if (position === null) {
-    throw new AppError('BAD_USER_INPUT', 'Last-Event-ID is not an id that this service gave', {
-      hint: 'Send the id of the last event that you got as it was, or leave it out to begin with now.',
-    });
-  }
-  return position;
+/** Writes changes as messages. Subscribers who are told the same are sent the same text. */
+function makeTexts(seal: PositionSeal): (change: Change) => string {
+  const texts = new WeakMap<Change, string>();
+  return (change) => {
+    let text = texts.get(change);
+    if (text === undefined) {
+      text = write(change, seal.seal(change.position));
+      texts.set(change, text);
+    }
+    return text;
+  };
 }
 
-/** Subscribers who are told the same are sent the same text. */
-const texts = new WeakMap<Change, string>();
-
-function textOf(change: Change): string {
-  let text = texts.get(change);
-  if (text === undefined) {
-    text = write(change);
-    texts.set(change, text);
-  }
-  return text;
-}
-
-function write(change: Change): string {
-  const id = formatPosition(change.position);
+function write(change: Change, id: string): string {
   if (change.kind === 'reset') {
     const { topic, reason } = change;
     return message({ event: 'reset', id, data: JSON.stringify({ topic, reason }) });

@@ -52,6 +52,7 @@ export async function startApp(database: Database, options: AppOptions = {}): Pr
   const app = await makeApp({
     database,
     verifyToken: makeVerifyToken(testSecret),
+    secret: testSecret,
     rolePrefix: testRolePrefix,
     maxBodyBytes: options.maxBodyBytes ?? 1_048_576,
     rest: { maxRows: 1000, corsOrigins: null, logStatements: false, ...options.rest },
