@@ -4,7 +4,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import type { Database } from '../../src/db/database.ts';
 import { sql } from '../../src/db/statement.ts';
-import { startApp, testToken } from '../support/app.ts';
+import { signToken } from '../../src/auth/jwt.ts';
+import { startApp, testSecret, testToken } from '../support/app.ts';
+import { countingDatabase } from '../support/counting-database.ts';
 import type { RunningApp } from '../support/app.ts';
 import { migratedDatabase } from '../support/db.ts';
 import type { MigratedDatabase } from '../support/db.ts';
@@ -181,6 +183,36 @@ describe.skipIf(noServer)('subscriptions', () => {
       { data: { agentChanged: { operation: 'INSERT', agentId: 'live', agent: { name: 'live' } } } },
       { data: { workflowChanged: { operation: 'INSERT', workflow: { name: 'flow' } } } },
     ]);
+  });
+
+  test('subscribers who ask the same share what is read, whoever they are', async () => {
+    const counting = countingDatabase(database);
+    const own = await startApp(counting.database);
+    const tokens = await Promise.all(
+      Array.from({ length: 20 }, (_, i) =>
+        signToken(
+          testSecret,
+          { role: 'member', tenantId: 'default', subject: `person ${i}`, lifetimeSeconds: 60 },
+          new Date(),
+        ),
+      ),
+    );
+    const subscriptions = tokens.map((token) => subscribe(token, null, own));
+    const first = subscriptions.map((subscription) => subscription.next());
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    const before = counting.count('"tasks"');
+    const rereads = counting.count('row_to_json');
+    const id = await insertTask();
+    for (const event of await Promise.all(first)) {
+      expect(event).toEqual({
+        data: { taskChanged: { operation: 'INSERT', taskId: id, task: { status: 'pending' } } },
+      });
+    }
+    expect(counting.count('row_to_json') - rereads).toBe(1);
+    // One, unless the loop turned while they asked.
+    expect(counting.count('"tasks"') - before).toBeGreaterThan(0);
+    expect(counting.count('"tasks"') - before).toBeLessThan(5);
+    await own.close();
   });
 
   test('a suspended tenant is locked out: its connections end and its tokens are refused', async () => {

@@ -1,5 +1,5 @@
---! Previous: sha1:c58d7143812435bcac0234dd2cf61e986c9d142f
---! Hash: sha1:aa5f8df346e81123310e5821bc64c1d365505806
+--! Previous: sha1:0b2fa678467e5cb00cdca33f317674142d4b3088
+--! Hash: sha1:5dfb33968bb5d3083f8fdac1554810be48e5c0ab
 --! Message: live
 
 -- The outbox that live updates are read from. One row per statement and tenant: what changed, by key, and nothing of what
@@ -154,11 +154,26 @@ end
 $$;
 --! EndIncluded ops/functions/trim_events.sql
 --! Included app_public/triggers/tasks.sql
+create or replace trigger _100_queue_insert
+  before insert on app_public.tasks
+  for each row
+  execute function app_private.tg_tasks__place_in_queue();
+
+create or replace trigger _100_queue_update
+  before update of priority, run_after on app_public.tasks
+  for each row
+  execute function app_private.tg_tasks__place_in_queue();
+
 create or replace trigger _200_keys
   before update of tenant_id, id on app_public.tasks
   for each row
   when (old.tenant_id is distinct from new.tenant_id or old.id is distinct from new.id)
   execute function app_private.tg__refuse_key_change();
+
+create or replace trigger _200_states
+  before update on app_public.tasks
+  for each row
+  execute function app_private.tg_tasks__check_update();
 
 -- One trigger per event: a trigger with transition tables can have only one.
 create or replace trigger _500_publish_insert
@@ -304,6 +319,22 @@ create policy manage_worker on app_public.metrics_day for all to :WORKER
   using (true)
   with check (true);
 
+-- ops.reap_expired_leases, as the worker.
+drop policy if exists select_worker on app_public.tasks;
+create policy select_worker on app_public.tasks for select to :WORKER
+  using (true);
+drop policy if exists update_worker on app_public.tasks;
+create policy update_worker on app_public.tasks for update to :WORKER
+  using (true)
+  with check (true);
+drop policy if exists manage_worker on app_public.task_leases;
+create policy manage_worker on app_public.task_leases for all to :WORKER
+  using (true)
+  with check (true);
+drop policy if exists insert_worker on app_public.task_attempts;
+create policy insert_worker on app_public.task_attempts for insert to :WORKER
+  with check (true);
+
 -- app_private.tg__publish, ops.read_events and ops.trim_events.
 drop policy if exists manage_owner on app_private.events;
 create policy manage_owner on app_private.events for all to :OWNER
@@ -340,6 +371,7 @@ grant execute on function ops.suspended_tenants() to :ANON, :OPERATOR;
 grant execute on function ops.read_events(pg_snapshot, xid8, bigint, text[], integer) to :ANON;
 grant execute on function ops.trim_events(interval) to :WORKER;
 grant execute on function ops.ensure_partitions(integer, integer) to :WORKER;
+grant execute on function ops.reap_expired_leases(integer) to :WORKER;
 grant execute on function ops.create_tenant(text, text), ops.set_tenant_suspended(text, boolean) to :OPERATOR;
 -- bind_login and unbind_login: the owner's only. They go with creating the login, which operators cannot.
 
@@ -356,6 +388,18 @@ grant execute on function
   app_public.add_knowledge(text, text, text, text, text, jsonb, public.vector),
   app_public.add_knowledge_items(jsonb)
   to :MEMBER, :SERVICE, :ADMIN;
+
+-- Tasks: everybody who writes may add, cancel and retry them; only programs work on them.
+grant execute on function
+  app_public.enqueue_task(text, jsonb, text, text, timestamptz, integer, text[], text), app_public.enqueue_tasks(jsonb),
+  app_public.cancel_task(uuid, text), app_public.retry_task(uuid, timestamptz)
+  to :MEMBER, :SERVICE, :ADMIN;
+grant execute on function
+  app_public.claim_tasks(text, text[], jsonb, interval, integer), app_public.claim_task(text, text[], jsonb, interval),
+  app_public.heartbeat_task(uuid, bigint, double precision, text, interval),
+  app_public.complete_task(uuid, bigint, jsonb),
+  app_public.fail_task(uuid, bigint, text, boolean, interval), app_public.release_task(uuid, bigint, interval)
+  to :SERVICE, :ADMIN;
 --! EndIncluded grants.sql
 --! Included app_private/comments.sql
 comment on schema app_private is 'Helpers that decide who may see what. Granted to nobody who can ask anything.';
@@ -384,6 +428,11 @@ comment on function app_private.login_tenant_id() is 'The tenant that the sessio
 comment on function app_private.create_partition(regclass, name, timestamptz, timestamptz) is 'Makes the partition [range_start, range_end) of a table, with row-level security and audit; false when it is there already.';
 comment on function app_private.tg__touch_updated_at() is 'Trigger: sets updated_at.';
 comment on function app_private.tg__refuse_key_change() is 'Trigger: refuses to change a key, with LTK01.';
+comment on sequence app_private.fencing_tokens is 'Tokens of leases: later claims have larger ones.';
+comment on function app_private.lock_claimable_tasks(text, text, text[], jsonb, integer) is 'Locks the next tasks that an agent may claim, and gives their ids in the order of the queue.';
+comment on function app_private.refuse_ended_lease(uuid, bigint) is 'Raises why a fencing token is good for nothing: LTQ01 no such task, LTQ02 the lease is over, LTQ03 the task was cancelled, LTQ05 an argument is missing.';
+comment on function app_private.tg_tasks__place_in_queue() is 'Trigger: sets queue_at from run_after and priority.';
+comment on function app_private.tg_tasks__check_update() is 'Trigger: refuses an illegal change of state, with LTQ04, and a change of a claimed task but for its agent, with LTQ06.';
 comment on function app_private.tg__publish() is 'Trigger: writes the keys of what changed into app_private.events, and wakes up who listens on lightning:<table>, without payload.';
 comment on function app_private.tg_tenants__notify() is 'Trigger: NOTIFY lightning:tenants without payload when a tenant was suspended or resumed.';
 comment on function app_private.tg_knowledge__clear_embedding() is 'Takes away the embedding of content that changed without a new one.';
@@ -408,6 +457,7 @@ comment on function ops.bind_login(name, text) is 'Binds a login to the tenant i
 comment on function ops.unbind_login(name) is 'Takes a login''s tenant away; false when it had none.';
 comment on function ops.ensure_partitions(integer, integer) is 'Makes the missing partitions of metrics and their rollups (days ahead) and of audit.log (months ahead), and returns their names.';
 comment on function ops.applied_migrations() is 'The migrations that this database has, oldest first.';
+comment on function ops.reap_expired_leases(integer) is 'Takes back up to how_many tasks whose leases expired: they wait again, or are dead when their attempts are used up. Returns their number.';
 comment on function ops.read_events(pg_snapshot, xid8, bigint, text[], integer) is 'Reads the outbox of these tenants on from a position, at most max_rows rows: the snapshot of now, the one that the outbox is trimmed to, and rows {transaction, id, tenantId, topic, operation, keys} in the order to deliver them.';
 comment on function ops.trim_events(interval) is 'Removes from the outbox what could be read for at least as long as `keep`; gives the number of rows.';
 --! EndIncluded ops/comments.sql
