@@ -1,5 +1,5 @@
---! Previous: sha1:0b2fa678467e5cb00cdca33f317674142d4b3088
---! Hash: sha1:5dfb33968bb5d3083f8fdac1554810be48e5c0ab
+--! Previous: sha1:c7fe285c5bec0bd12dbd56754e3a21946233296d
+--! Hash: sha1:3ade3ee9c56dce8c6bf561bf59f5b9ea7f38df50
 --! Message: live
 
 -- The outbox that live updates are read from. One row per statement and tenant: what changed, by key, and nothing of what
