@@ -20,6 +20,7 @@ export function countingDatabase(database: Database): CountingDatabase {
     batch: (settings, statements, mode) => database.batch(settings, statements, mode),
     transaction: (settings, work) => database.transaction(settings, work),
     listen: (channel, onPayload, onGap) => database.listen(channel, onPayload, onGap),
+    renewConnections: () => database.renewConnections(),
     poolState: () => database.poolState(),
     close: () => database.close(),
   };
