@@ -1,5 +1,5 @@
---! Previous: sha1:c7fe285c5bec0bd12dbd56754e3a21946233296d
---! Hash: sha1:3ade3ee9c56dce8c6bf561bf59f5b9ea7f38df50
+--! Previous: sha1:404acadc602e7589f753464a326f907f8bc72b1a
+--! Hash: sha1:6d0734d108e7715aff27709fd80bf5bdf6cee386
 --! Message: live
 
 -- The outbox that live updates are read from. One row per statement and tenant: what changed, by key, and nothing of what
@@ -175,6 +175,12 @@ create or replace trigger _200_states
   for each row
   execute function app_private.tg_tasks__check_update();
 
+create or replace trigger _200_steps
+  before delete on app_public.tasks
+  for each row
+  when (old.workflow_id is not null)
+  execute function app_private.tg_tasks__check_delete();
+
 -- One trigger per event: a trigger with transition tables can have only one.
 create or replace trigger _500_publish_insert
   after insert on app_public.tasks
@@ -193,6 +199,12 @@ create or replace trigger _500_publish_delete
   referencing old table as changed_rows
   for each statement
   execute function app_private.tg__publish();
+
+create or replace trigger _500_workflows
+  after update on app_public.tasks
+  referencing new table as changed_rows
+  for each statement
+  execute function app_private.tg_tasks__advance_workflows();
 --! EndIncluded app_public/triggers/tasks.sql
 --! Included app_public/triggers/agents.sql
 create or replace trigger _100_timestamps
@@ -237,6 +249,22 @@ create or replace trigger _200_keys
   when (old.tenant_id is distinct from new.tenant_id or old.id is distinct from new.id)
   execute function app_private.tg__refuse_key_change();
 
+create or replace trigger _200_states
+  before update on app_public.workflows
+  for each row
+  execute function app_private.tg_workflows__check_update();
+
+create or replace trigger _200_steps
+  before insert or update of steps on app_public.workflows
+  for each row
+  execute function app_private.tg_workflows__check_steps();
+
+create or replace trigger _200_started
+  before delete on app_public.workflows
+  for each row
+  when (old.started_at is not null and old.status in ('running', 'paused'))
+  execute function app_private.tg_workflows__check_delete();
+
 -- One trigger per event: a trigger with transition tables can have only one.
 create or replace trigger _500_publish_insert
   after insert on app_public.workflows
@@ -270,6 +298,17 @@ create policy manage_owner on app_public.tenants for all to :OWNER
 -- ops.bind_login, ops.unbind_login, ops.tenants and login_tenant_id.
 drop policy if exists manage_owner on app_private.tenant_logins;
 create policy manage_owner on app_private.tenant_logins for all to :OWNER
+  using (true)
+  with check (true);
+
+-- ops.session_claims and validate_session find a session by its token, before its tenant is known, and prolong it;
+-- own_sessions compares tenant and user itself, the view user_sessions the tenant.
+drop policy if exists select_owner on app_public.sessions;
+create policy select_owner on app_public.sessions for select to :OWNER
+  using (true);
+
+drop policy if exists update_owner on app_public.sessions;
+create policy update_owner on app_public.sessions for update to :OWNER
   using (true)
   with check (true);
 
@@ -335,6 +374,25 @@ drop policy if exists insert_worker on app_public.task_attempts;
 create policy insert_worker on app_public.task_attempts for insert to :WORKER
   with check (true);
 
+-- ops.advance_workflow and ops.tend_workflows, as the worker: it ends tasks of every tenant, and their workflows go on.
+drop policy if exists select_worker on app_public.workflows;
+create policy select_worker on app_public.workflows for select to :WORKER
+  using (true);
+drop policy if exists update_worker on app_public.workflows;
+create policy update_worker on app_public.workflows for update to :WORKER
+  using (true)
+  with check (true);
+drop policy if exists select_worker on app_public.workflow_steps;
+create policy select_worker on app_public.workflow_steps for select to :WORKER
+  using (true);
+drop policy if exists update_worker on app_public.workflow_steps;
+create policy update_worker on app_public.workflow_steps for update to :WORKER
+  using (true)
+  with check (true);
+drop policy if exists insert_worker on app_public.tasks;
+create policy insert_worker on app_public.tasks for insert to :WORKER
+  with check (true);
+
 -- app_private.tg__publish, ops.read_events and ops.trim_events.
 drop policy if exists manage_owner on app_private.events;
 create policy manage_owner on app_private.events for all to :OWNER
@@ -372,6 +430,11 @@ grant execute on function ops.read_events(pg_snapshot, xid8, bigint, text[], int
 grant execute on function ops.trim_events(interval) to :WORKER;
 grant execute on function ops.ensure_partitions(integer, integer) to :WORKER;
 grant execute on function ops.reap_expired_leases(integer) to :WORKER;
+grant execute on function
+  ops.tend_workflows(integer), ops.lock_workflow(text, uuid), ops.advance_workflow(text, uuid),
+  ops.begin_workflow_step(app_public.workflows, app_public.workflow_steps), ops.workflow_condition_holds(jsonb, jsonb),
+  ops.lock_waiting_workflow_tasks(text, uuid), ops.cancel_workflow_tasks(text, uuid[], text)
+  to :WORKER;
 grant execute on function ops.create_tenant(text, text), ops.set_tenant_suspended(text, boolean) to :OPERATOR;
 -- bind_login and unbind_login: the owner's only. They go with creating the login, which operators cannot.
 
@@ -400,6 +463,13 @@ grant execute on function
   app_public.complete_task(uuid, bigint, jsonb),
   app_public.fail_task(uuid, bigint, text, boolean, interval), app_public.release_task(uuid, bigint, interval)
   to :SERVICE, :ADMIN;
+
+-- Workflows: everybody who writes may run them, analysts may look.
+grant execute on function
+  app_public.start_workflow(uuid, jsonb), app_public.pause_workflow(uuid), app_public.resume_workflow(uuid),
+  app_public.cancel_workflow(uuid, text), app_public.retry_workflow(uuid, text)
+  to :MEMBER, :SERVICE, :ADMIN;
+grant execute on function app_public.workflow_progress(uuid) to :MEMBER, :SERVICE, :ADMIN, :ANALYST;
 --! EndIncluded grants.sql
 --! Included app_private/comments.sql
 comment on schema app_private is 'Helpers that decide who may see what. Granted to nobody who can ask anything.';
@@ -439,6 +509,16 @@ comment on function app_private.tg_knowledge__clear_embedding() is 'Takes away t
 comment on function app_private.refuse_embedding(public.vector) is 'Raises LTS01 for an embedding of another dimension, LTS02 for one of zeros.';
 comment on function app_private.nearest_knowledge(text, public.vector, text, text, jsonb, text, integer) is 'The knowledge of a tenant that is nearest to an embedding, with its cosine distance, nearest first. For the search functions.';
 comment on function app_private.knowledge_by_text(text, text, text, text, jsonb, integer) is 'The knowledge of a tenant that holds the words of a text, the most relevant first. For search_knowledge.';
+comment on function app_private.workflow_steps_problems(jsonb) is 'What is wrong with the steps of a workflow, by path; no rows: they can run.';
+comment on function app_private.workflow_step_problems(text, jsonb) is 'What is wrong with one step by itself.';
+comment on function app_private.workflow_condition_problems(text, jsonb, text[], integer) is 'What is wrong with a condition that may ask about the steps `known`.';
+comment on function app_private.sync_workflow_steps(app_public.workflows) is 'Brings the rows of a workflow''s steps in line with what is written in it; gives the keys of new and changed ones.';
+comment on function app_private.lock_callers_workflow(uuid) is 'The workflow, locked with its tasks. LTW01 no such workflow, LTW05 the id is missing.';
+comment on function app_private.tg_tasks__advance_workflows() is 'Trigger: goes on with the workflows of tasks that ended; refuses to try a step''s task again by itself, with LTW08.';
+comment on function app_private.tg_tasks__check_delete() is 'Trigger: refuses to delete the task of a running step, with LTW09.';
+comment on function app_private.tg_workflows__check_steps() is 'Trigger: refuses steps that could not run, with LTW02.';
+comment on function app_private.tg_workflows__check_update() is 'Trigger: refuses an illegal change of state with LTW04, other steps for a running workflow with LTW03, and a direct write of what the steps keep with LTW06.';
+comment on function app_private.tg_workflows__check_delete() is 'Trigger: refuses to delete a workflow that runs, with LTW07.';
 --! EndIncluded app_private/comments.sql
 --! Included ops/comments.sql
 comment on schema ops is 'Operations across tenants: for operators and the worker.';
@@ -458,6 +538,13 @@ comment on function ops.unbind_login(name) is 'Takes a login''s tenant away; fal
 comment on function ops.ensure_partitions(integer, integer) is 'Makes the missing partitions of metrics and their rollups (days ahead) and of audit.log (months ahead), and returns their names.';
 comment on function ops.applied_migrations() is 'The migrations that this database has, oldest first.';
 comment on function ops.reap_expired_leases(integer) is 'Takes back up to how_many tasks whose leases expired: they wait again, or are dead when their attempts are used up. Returns their number.';
+comment on function ops.tend_workflows(integer) is 'Ends the steps that took too long, in up to how_many workflows, and goes on with them. Returns how many it was at; those that somebody else holds are left for the next time.';
+comment on function ops.lock_workflow(text, uuid) is 'Locks a workflow, its tasks that are not over and their leases, in the one order of locks: leases, tasks, workflows, steps. Null when there is none.';
+comment on function ops.advance_workflow(text, uuid) is 'Takes in what became of a workflow''s tasks, starts the steps that may start, and ends the workflow when nothing is left.';
+comment on function ops.begin_workflow_step(app_public.workflows, app_public.workflow_steps) is 'Makes the task of a step whose dependencies have ended, or skips it. Returns its status.';
+comment on function ops.workflow_condition_holds(jsonb, jsonb) is 'Whether a valid condition holds, given {key: {status, result}} of earlier steps.';
+comment on function ops.lock_waiting_workflow_tasks(text, uuid) is 'Locks the tasks of a workflow''s steps that wait, passing over those that somebody is claiming, and gives their ids.';
+comment on function ops.cancel_workflow_tasks(text, uuid[], text) is 'Cancels tasks, with the leases that they are under.';
 comment on function ops.read_events(pg_snapshot, xid8, bigint, text[], integer) is 'Reads the outbox of these tenants on from a position, at most max_rows rows: the snapshot of now, the one that the outbox is trimmed to, and rows {transaction, id, tenantId, topic, operation, keys} in the order to deliver them.';
 comment on function ops.trim_events(interval) is 'Removes from the outbox what could be read for at least as long as `keep`; gives the number of rows.';
 --! EndIncluded ops/comments.sql
