@@ -1,5 +1,5 @@
---! Previous: sha1:404acadc602e7589f753464a326f907f8bc72b1a
---! Hash: sha1:6d0734d108e7715aff27709fd80bf5bdf6cee386
+--! Previous: sha1:87ecbb7a75e4ea0e3d21454c1f0f437b6df4d096
+--! Hash: sha1:62561f4d2d0d1431f8925d3d9bc43cbc3736e65d
 --! Message: live
 
 -- The outbox that live updates are read from. One row per statement and tenant: what changed, by key, and nothing of what
@@ -508,7 +508,7 @@ comment on function app_private.tg_tenants__notify() is 'Trigger: NOTIFY lightni
 comment on function app_private.tg_knowledge__clear_embedding() is 'Takes away the embedding of content that changed without a new one.';
 comment on function app_private.refuse_embedding(public.vector) is 'Raises LTS01 for an embedding of another dimension, LTS02 for one of zeros.';
 comment on function app_private.nearest_knowledge(text, public.vector, text, text, jsonb, text, integer) is 'The knowledge of a tenant that is nearest to an embedding, with its cosine distance, nearest first. For the search functions.';
-comment on function app_private.knowledge_by_text(text, text, text, text, jsonb, integer) is 'The knowledge of a tenant that holds the words of a text, the most relevant first. For search_knowledge.';
+comment on function app_private.knowledge_by_text(text, text, text, text, jsonb, integer) is 'The knowledge of a tenant that holds the words of a text, the most relevant first; of more than 2,000 items the newest 2,000. For search_knowledge.';
 comment on function app_private.workflow_steps_problems(jsonb) is 'What is wrong with the steps of a workflow, by path; no rows: they can run.';
 comment on function app_private.workflow_step_problems(text, jsonb) is 'What is wrong with one step by itself.';
 comment on function app_private.workflow_condition_problems(text, jsonb, text[], integer) is 'What is wrong with a condition that may ask about the steps `known`.';
