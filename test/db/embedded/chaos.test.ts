@@ -182,7 +182,7 @@ test(
     };
     await Promise.all([killer(), ...actors.map((actor) => actor.live(until))]);
     expect(actors.flatMap((actor) => actor.mixedUp)).toEqual([]);
-    expect(actors.reduce((sum, actor) => sum + actor.checks, 0)).toBeGreaterThan(500);
+    expect(actors.reduce((sum, actor) => sum + actor.checks, 0)).toBeGreaterThan(100);
     const admin = await db.connect();
     const { rows } = await admin.query('select client, id from public.ledger');
     const stored = new Set(rows.map((row) => `${row.client}/${row.id}`));

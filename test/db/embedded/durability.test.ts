@@ -242,8 +242,8 @@ test('the log is kept short while there is work', { timeout: 60_000 }, async () 
     Number((await other.query('select pg_current_wal_lsn() - $1 as bytes', [begin])).rows[0].bytes);
   const begin = (await other.query('select pg_current_wal_lsn() as lsn')).rows[0].lsn;
   await client.query('set role loader');
-  // 30 MB each, for longer than it takes to look twice.
-  for (const until = Date.now() + 6000; Date.now() < until;) {
+  // 30 MB each, for longer than it takes to look twice, and enough of them whatever else the machine does.
+  for (const until = Date.now() + 6000; Date.now() < until || (await written()) < 320 * 1024 * 1024;) {
     await client.query("insert into public.bulk select repeat('x', 1000) from generate_series(1, 28000)");
   }
   expect((await client.query('select current_user as name')).rows).toEqual([{ name: 'loader' }]);

@@ -105,7 +105,7 @@ describe('statement_timeout', () => {
     expect((await waiting.query('show application_name')).rows).toEqual([{ application_name: 'mine' }]);
     expect((await waiting.query('execute p')).rows).toEqual([{ two: 2 }]);
     await guilty.query("notify jobs, 'still there'");
-    await expect.poll(() => heard).toEqual(['still there']);
+    await expect.poll(() => heard, { timeout: 10_000 }).toEqual(['still there']);
     await restarted();
     expect(db.endings).toEqual([]);
   });
