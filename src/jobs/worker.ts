@@ -8,6 +8,8 @@ import { crontab } from './crontab.ts';
 import { embedKnowledge } from './embed-knowledge.ts';
 import { ensurePartitions } from './ensure-partitions.ts';
 import { maintainEmbedded } from './maintain-embedded.ts';
+import { reapLeases } from './reap-leases.ts';
+import { repeat } from './repeat.ts';
 import { tendWorkflows } from './tend-workflows.ts';
 import { trimEvents } from './trim-events.ts';
 
@@ -22,6 +24,8 @@ export interface WorkerOptions {
   readonly embed: Embed | null;
   readonly log: Log;
   readonly concurrency?: number;
+  /** Pause between two looks for expired leases. */
+  readonly reapEveryMs?: number;
 }
 
 /** A running worker. */
@@ -38,6 +42,7 @@ export async function startWorker({
   embed,
   log,
   concurrency = 2,
+  reapEveryMs = 5_000,
 }: WorkerOptions): Promise<RunningWorker> {
   const stopping = new AbortController();
   const tasks: TaskList = {
@@ -81,10 +86,24 @@ export async function startWorker({
       if (level === 'error' || level === 'warning') log({ level, event: 'worker', message });
     }),
   });
+  const reaper = repeat(
+    async () => {
+      const count = await reapLeases(executor);
+      if (count > 0)
+        log({
+          level: 'info',
+          event: 'leases-reaped',
+          message: `took back ${count} tasks whose agents were not heard of in time`,
+          tasks: count,
+        });
+    },
+    reapEveryMs,
+    (error) => log({ level: 'error', event: 'leases-not-reaped', message: String(error) }),
+  );
   return {
-    stop: () => {
+    stop: async () => {
       stopping.abort();
-      return runner.stop();
+      await Promise.all([runner.stop(), reaper.stop()]);
     },
   };
 }
