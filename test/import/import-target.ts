@@ -1,12 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { rm } from 'node:fs/promises';
 import { Client } from 'pg';
 import { parseConfig } from '../../src/config.ts';
 import type { Database } from '../../src/db/database.ts';
-import { migrate } from '../../src/db/migrations.ts';
 import { openConnections, operatorDatabase } from '../../src/open-database.ts';
 import { migratedDatabase } from '../support/db.ts';
+import { migratedDataDirectory } from '../support/embedded-template.ts';
 import { serverDatabase } from '../support/server-database.ts';
 
 /** A migrated database to import into, as the command gets it. */
@@ -34,10 +32,9 @@ export async function onServer(): Promise<ImportTarget> {
 }
 
 export async function onEmbedded(): Promise<ImportTarget> {
-  const directory = await mkdtemp(path.join(tmpdir(), 'lt-import-'));
+  const directory = await migratedDataDirectory();
   const config = parseConfig({ DATA_DIR: directory });
   const connections = await openConnections(config, () => {}, { attach: false });
-  await migrate({ connectionString: connections.api, rolePrefix: config.rolePrefix, log: () => {} });
   const database = operatorDatabase(connections, config, () => {});
   const admin = await connected(connections.api);
   return {

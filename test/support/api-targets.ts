@@ -1,12 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { rm } from 'node:fs/promises';
 import { Client } from 'pg';
 import { parseConfig } from '../../src/config.ts';
 import type { Database } from '../../src/db/database.ts';
-import { migrate } from '../../src/db/migrations.ts';
 import { apiDatabase, openConnections } from '../../src/open-database.ts';
 import { migratedDatabase } from './db.ts';
+import { migratedDataDirectory } from './embedded-template.ts';
 import { testRolePrefix } from './logins.ts';
 import { serverDatabase } from './server-database.ts';
 import { noServer } from './server.ts';
@@ -41,10 +39,9 @@ async function openOnServer(): Promise<ApiTarget> {
 }
 
 async function openEmbedded(): Promise<ApiTarget> {
-  const directory = await mkdtemp(path.join(tmpdir(), 'lightning-'));
+  const directory = await migratedDataDirectory();
   const config = parseConfig({ DATA_DIR: directory, DB_ROLE_PREFIX: testRolePrefix });
   const connections = await openConnections(config, () => {}, { attach: false });
-  await migrate({ connectionString: connections.api, rolePrefix: testRolePrefix, log: () => {} });
   const database = apiDatabase(connections, config, () => {});
   const admin = await connected(connections.api);
   return {
