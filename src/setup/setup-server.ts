@@ -39,17 +39,23 @@ export class SetupError extends Error {
 
 /**
  * Prepares a fresh server: roles, database, extension, and the four logins with random passwords. Can be run again:
- * what is there is kept and completed. Throws SetupError when the server is too old or lacks pgvector.
+ * what is there is kept and completed; runs at the same time, through the same database of `adminUrl`, come one after the
+ * other. Throws SetupError when the server is too old or lacks pgvector.
  */
 export async function setupServer(options: SetupOptions): Promise<LoginUrls> {
   const admin = await connect(options.adminUrl, options.ssl);
   try {
     await checkServer(admin);
+    await takeTurn(admin, options);
     await createDatabase(admin, options);
+    return await completeDatabase(options);
   } finally {
+    // The turn ends with the connection.
     await admin.end();
   }
+}
 
+async function completeDatabase(options: SetupOptions): Promise<LoginUrls> {
   const databaseUrl = withDatabase(options.adminUrl, options.databaseName);
   const client = await connect(databaseUrl, options.ssl);
   try {
@@ -102,6 +108,18 @@ async function checkServer(admin: Client): Promise<void> {
       `the server has no pgvector; install it there (on Debian: apt-get install postgresql-${major}-pgvector)`,
     );
   }
+}
+
+/**
+ * Roles belong to the whole server, whatever database is prepared, and of two who alter one at the same time Postgres
+ * refuses one ("tuple concurrently updated").
+ */
+async function takeTurn(admin: Client, { log }: SetupOptions): Promise<void> {
+  const lock = "hashtext('agent_lightning setup')";
+  const { rows } = await admin.query<{ taken: boolean }>(`select pg_try_advisory_lock(${lock}) as taken`);
+  if (rows[0]?.taken) return;
+  log('waiting for another setup of this server');
+  await admin.query(`select pg_advisory_lock(${lock})`);
 }
 
 async function createDatabase(admin: Client, { databaseName, log }: SetupOptions): Promise<void> {

@@ -93,6 +93,15 @@ describe.skipIf(noServer)('setup of a fresh server', () => {
     await connected(urls.api, (client) => client.query('select 1'));
   });
 
+  test('several at once take turns', async () => {
+    const before = await rolesAndRights(admin);
+    log.length = 0;
+    const all = await Promise.all(Array.from({ length: 8 }, () => setupServer(options())));
+    expect(all).toEqual(Array(8).fill({ api: null, migrate: null, worker: null, backup: null }));
+    expect(log).toContain('waiting for another setup of this server');
+    expect(await rolesAndRights(admin)).toEqual(before);
+  });
+
   test('mends what was taken away or given on top', async () => {
     const before = await rolesAndRights(admin);
     const member = `${names.rolePrefix}_member`;
