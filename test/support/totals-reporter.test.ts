@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type CommandError, runCommand } from './postgres/command.ts';
+import { type CommandError, runCommand } from '../../src/programs/command.ts';
 
 let project: string;
 

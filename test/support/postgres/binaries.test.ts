@@ -5,8 +5,8 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { type FreshDatabase, freshDatabase } from '../db.ts';
 import { readyServer } from '../server.ts';
 import { inspectBinaries } from './binaries.ts';
-import { runCommand } from './command.ts';
-import { serverUser } from './server-user.ts';
+import { runCommand } from '../../../src/programs/command.ts';
+import { serverUser } from '../../../src/programs/server-user.ts';
 
 const server = inject('server');
 

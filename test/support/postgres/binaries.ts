@@ -1,7 +1,7 @@
 import { access, readdir } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
-import { CommandError, runCommand } from './command.ts';
-import type { ServerUser } from './server-user.ts';
+import { CommandError, runCommand } from '../../../src/programs/command.ts';
+import type { ServerUser } from '../../../src/programs/server-user.ts';
 
 /** A folder of Postgres programs that runs here, at least 17, with pgvector beside it. */
 export interface Binaries {

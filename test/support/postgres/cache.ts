@@ -3,7 +3,7 @@ import { access, constants, lstat, readdir, realpath, rename, rm, stat } from 'n
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { makeOpenDirectory } from './open-directory.ts';
-import { canEnter, type ServerUser, temporaryDirectory } from './server-user.ts';
+import { canEnter, type ServerUser, temporaryDirectory } from '../../../src/programs/server-user.ts';
 
 /**
  * The directory for downloads, made if missing: `.cache` in the checkout where we may write and the server's user may

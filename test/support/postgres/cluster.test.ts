@@ -7,7 +7,7 @@ import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { readyServer } from '../server.ts';
 import { type Cluster, startCluster } from './cluster.ts';
-import { serverUser } from './server-user.ts';
+import { serverUser } from '../../../src/programs/server-user.ts';
 
 const server = inject('server');
 

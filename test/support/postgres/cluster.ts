@@ -5,9 +5,9 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
-import { keep, type Kept } from './keeper.ts';
+import { keep, type Kept } from '../../../src/programs/keeper.ts';
 import type { Say } from './progress.ts';
-import { type ServerUser, temporaryDirectory } from './server-user.ts';
+import { type ServerUser, temporaryDirectory } from '../../../src/programs/server-user.ts';
 
 /** A server of our own on a new, empty cluster. */
 export interface Cluster {

@@ -2,7 +2,7 @@ import { chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { runCommand } from './command.ts';
+import { runCommand } from '../../../src/programs/command.ts';
 import { downloadPackages } from './private-apt.ts';
 
 const noApt = await runCommand('apt-get', ['--version']).then(

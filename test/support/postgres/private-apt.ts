@@ -1,7 +1,7 @@
 import { access, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type AptSource, debianArchives, parseDeb822Sources, parseOneLineSources } from './apt-sources.ts';
-import { CommandError, runCommand } from './command.ts';
+import { CommandError, runCommand } from '../../../src/programs/command.ts';
 import { type Say, withProgress } from './progress.ts';
 
 /** The Debian release that has Postgres 17 and pgvector 0.8 for it. */

@@ -7,7 +7,7 @@ import { freshDatabase } from '../db.ts';
 import { noServer, readyServer } from '../server.ts';
 import { findInstalledBinaries } from './binaries.ts';
 import { provideServer } from './provide.ts';
-import { serverUser } from './server-user.ts';
+import { serverUser } from '../../../src/programs/server-user.ts';
 
 /** An environment in which no program is found by its name. */
 const nothingOnPath: NodeJS.ProcessEnv = { PATH: '' };

@@ -6,7 +6,7 @@ import { cacheDirectory, publishFolder } from './cache.ts';
 import { startCluster } from './cluster.ts';
 import { downloadPackages, hostArchives } from './private-apt.ts';
 import { type Say, withProgress } from './progress.ts';
-import { type ServerUser, serverUser } from './server-user.ts';
+import { type ServerUser, serverUser } from '../../../src/programs/server-user.ts';
 import { binariesInFolder, unpackPostgres } from './unpack.ts';
 
 /** A Postgres server for tests and benchmarks, or why there is none. */

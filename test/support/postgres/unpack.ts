@@ -1,6 +1,6 @@
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { runCommand } from './command.ts';
+import { runCommand } from '../../../src/programs/command.ts';
 import { makeOpenDirectory } from './open-directory.ts';
 
 /** Where the binaries are in a folder that `unpackPostgres` filled. */
