@@ -117,3 +117,17 @@ drop policy if exists manage_owner on app_private.event_marks;
 create policy manage_owner on app_private.event_marks for all to :OWNER
   using (true)
   with check (true);
+
+-- ops.begin_run, ops.renew_run, ops.end_run and ops.abandon_runs; it holds nothing of a tenant.
+drop policy if exists manage_owner on ops.job_runs;
+create policy manage_owner on ops.job_runs for all to :OWNER
+  using (true)
+  with check (true);
+
+drop policy if exists select_operator on ops.job_runs;
+create policy select_operator on ops.job_runs for select to :OPERATOR
+  using (true);
+
+drop policy if exists select_worker on ops.job_runs;
+create policy select_worker on ops.job_runs for select to :WORKER
+  using (true);

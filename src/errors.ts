@@ -74,6 +74,7 @@ export type ErrorCode = keyof typeof errorCodes;
  * 400 for those that are not here. REST answers with it; GraphQL shows the SQLSTATE and the code above of the same status.
  */
 export const refusalStatuses: Readonly<Record<string, 403 | 404 | 409 | 503>> = {
+  LTJ01: 409,
   LTQ01: 404,
   LTQ02: 409,
   LTQ03: 409,

@@ -7,6 +7,23 @@ comment on column ops.tenants.suspended_at is 'Since when it is locked out; null
 comment on column ops.tenants.created_at is 'When it was made.';
 comment on column ops.tenants.logins is 'Names of the logins that see it, in order.';
 
+comment on table ops.job_runs is 'Runs of jobs, by the worker or by a command: how far they are and what came of them. Of runs that had nothing to do only the newest of each task is kept.';
+comment on column ops.job_runs.id is 'In the order in which they began.';
+comment on column ops.job_runs.task is 'Which job.';
+comment on column ops.job_runs.details is 'What about, as an object; no secrets.';
+comment on column ops.job_runs.worker is 'Who ran it: the id of a worker, or host:pid of a command.';
+comment on column ops.job_runs.job_id is 'The job of graphile-worker; null: a command.';
+comment on column ops.job_runs.lock is 'Of those that run, at most one has this name; null: any number may run.';
+comment on column ops.job_runs.outcome is 'running, succeeded, failed, or abandoned: its process was not heard of in time.';
+comment on column ops.job_runs.progress is 'How much is done, from 0 to 1; null: nobody knows.';
+comment on column ops.job_runs.note is 'What it is at, or what it did; a sentence.';
+comment on column ops.job_runs.error is 'Why it did not succeed.';
+comment on column ops.job_runs.idle is 'It succeeded because there was nothing to do.';
+comment on column ops.job_runs.started_at is 'When it began.';
+comment on column ops.job_runs.updated_at is 'When it was last heard of.';
+comment on column ops.job_runs.lease_until is 'When it is taken for dead unless it is heard of before.';
+comment on column ops.job_runs.finished_at is 'When it ended; null: it runs.';
+
 comment on function ops.create_tenant(text, text) is 'Makes a tenant, or gives back the one of that id and name. LTT01 when the id is taken under another name.';
 comment on function ops.set_tenant_suspended(text, boolean) is 'Locks a tenant out, or lets it in again. LTT02 when there is none.';
 comment on function ops.suspended_tenants() is 'Ids of the tenants that are locked out.';

@@ -103,6 +103,12 @@ const relations: readonly Relation[] = [
     'at = at',
     'null::text',
   ),
+  relation(
+    'ops.job_runs',
+    "(task, worker, lease_until) select 'x', 'x', now() where $1::text is not null",
+    "note = 'x'",
+    'null::text',
+  ),
 ];
 
 /**
@@ -170,6 +176,7 @@ type Counts = ReadonlyMap<string, ReadonlyMap<string | null, number>>;
 const neededTenants: Readonly<Record<string, readonly (string | null)[]>> = {
   'app_private.tenant_logins': [own, suspended],
   'app_private.event_marks': [null],
+  'ops.job_runs': [null],
 };
 
 /** How many rows each tenant has in each relation; throws unless several have some, or nothing would be proven. */

@@ -139,6 +139,10 @@ export const expectedAccess: string = alignTable(`
   app_private.events                definer    all       all     all     all     may
   app_private.event_marks           owner      all       all     all     all     may
   app_private.event_marks           definer    all       all     all     all     may
+  ops.job_runs                      operator   all       -       -       -       -
+  ops.job_runs                      worker     all       -       -       -       -
+  ops.job_runs                      owner      all       all     all     all     may
+  ops.job_runs                      definer    all       all     all     all     may
   app_public.metrics (a partition)  owner      none      none    none    none    may
   app_public.metrics (a partition)  definer    none      none    none    none    may
   audit.log (a partition)           owner      none      none    none    none    may

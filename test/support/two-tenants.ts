@@ -85,6 +85,7 @@ export async function twoTenants(): Promise<TwoTenants> {
   }
   await admin.query('select ops.set_tenant_suspended($1, true)', [suspended]);
   await admin.query('select ops.trim_events()');
+  await admin.query("select ops.begin_run('job', 'somebody', '1 hour')");
   // A truncation, for whoever may read of it.
   await admin.query(`truncate ${await somePartition(admin, 'app_public.metrics', 'last')}`);
 
