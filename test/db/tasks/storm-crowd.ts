@@ -7,9 +7,11 @@ import type { StormWorkerOptions } from './storm-worker.ts';
 /** The processes of a storm. */
 export interface Crowd {
   add(): void;
-  /** One of them, at random. */
-  any(): Member;
-  remove(member: Member): void;
+  /** One of them, at random, for the caller alone until it is given back; null when all are taken. */
+  take(): Member | null;
+  giveBack(member: Member): void;
+  /** For one that was taken and killed: a new one takes its place. */
+  replace(member: Member): void;
   /** Throws when one ended by itself. */
   check(): void;
   /** Lets all of them finish what they work on. */
@@ -26,6 +28,7 @@ export interface Member {
 export function makeCrowd(options: Omit<StormWorkerOptions, 'name'>): Crowd {
   const script = fileURLToPath(new URL('storm-worker.ts', import.meta.url));
   const members: Member[] = [];
+  const taken = new Set<Member>();
   let made = 0;
   const check = () => {
     const ended = members.find(
@@ -33,20 +36,29 @@ export function makeCrowd(options: Omit<StormWorkerOptions, 'name'>): Crowd {
     );
     if (ended) throw new Error(`the process ${ended.name} ended by itself; its error is above`);
   };
+  const add = () => {
+    const name = `p${(made += 1)}`;
+    const args = [script, JSON.stringify({ ...options, name })];
+    members.push({
+      name,
+      process: spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] }),
+    });
+  };
   return {
-    add: () => {
-      const name = `p${(made += 1)}`;
-      const args = [script, JSON.stringify({ ...options, name })];
-      members.push({
-        name,
-        process: spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] }),
-      });
-    },
-    any: () => {
+    add,
+    take: () => {
       check();
-      return members[Math.floor(Math.random() * members.length)]!;
+      const free = members.filter((member) => !taken.has(member));
+      const member = free[Math.floor(Math.random() * free.length)] ?? null;
+      if (member) taken.add(member);
+      return member;
     },
-    remove: (member) => void members.splice(members.indexOf(member), 1),
+    giveBack: (member) => void taken.delete(member),
+    replace: (member) => {
+      taken.delete(member);
+      members.splice(members.indexOf(member), 1);
+      add();
+    },
     check,
     end: async () => {
       await Promise.all(

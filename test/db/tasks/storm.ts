@@ -140,7 +140,7 @@ async function runStorm(adminUrl: string, options: Options, journal: string): Pr
         tenant,
         claimers: options.claimers / options.processes,
         leaseSeconds: options.lease,
-        workMs: 40,
+        workMs: 100,
         journal,
       });
       return await letLoose(admin, crowd, options, journal);
@@ -181,15 +181,13 @@ async function letLoose(
   );
   try {
     for (let i = 0; i < options.processes; i += 1) crowd.add();
-    const kinds: Strike['kind'][] = [
-      ...Array<'kill'>(options.kills).fill('kill'),
-      ...Array<'stall'>(options.stalls).fill('stall'),
-    ];
-    for (const kind of kinds.toSorted(() => Math.random() - 0.5)) {
-      const strike = await strikeOne(admin, crowd, kind, journal, () => done < options.tasks);
-      if (strike === null) break;
-      strikes.push(strike);
-    }
+    const strike = async (kind: Strike['kind'], times: number) => {
+      for (let i = 0; i < times; i += 1) {
+        const struck = await strikeOne(admin, crowd, kind, journal, () => done < options.tasks);
+        if (struck !== null) strikes.push(struck);
+      }
+    };
+    await Promise.all([strike('kill', options.kills), strike('stall', options.stalls)]);
     while ((await countCompleted(admin)) < options.tasks) {
       crowd.check();
       if ((performance.now() - began) / 1000 > 60 + options.tasks / 20)

@@ -19,7 +19,8 @@ export async function strikeOne(
 ): Promise<Strike | null> {
   while (isAnythingLeft()) {
     await sleep(Math.random() * 300);
-    const victim = crowd.any();
+    const victim = crowd.take();
+    if (victim === null) continue;
     victim.process.kill('SIGSTOP');
     await untilIdle(admin, victim.name);
     const begun = underWay((await readJournal(journal)).filter((entry) => entry.process === victim.name));
@@ -31,13 +32,13 @@ export async function strikeOne(
     const tokens = rows.map(({ token }) => token);
     if (tokens.length === 0) {
       victim.process.kill('SIGCONT');
+      crowd.giveBack(victim);
       continue;
     }
     if (kind === 'kill') {
       victim.process.kill('SIGKILL');
       await once(victim.process, 'exit');
-      crowd.remove(victim);
-      crowd.add();
+      crowd.replace(victim);
     } else {
       await until(`the leases of ${victim.name} are over`, async () => !(await anyLease(admin, tokens)));
       victim.process.kill('SIGCONT');
@@ -46,6 +47,7 @@ export async function strikeOne(
         const refused = new Set(entries.filter(({ event }) => event === 'refused').map(({ token }) => token));
         return tokens.every((token) => refused.has(token));
       });
+      crowd.giveBack(victim);
     }
     return { kind, process: victim.name, tokens };
   }
