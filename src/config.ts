@@ -19,6 +19,36 @@ export interface Config {
   readonly rest: RestConfig;
   /** Null: nothing is embedded. */
   readonly embeddings: EmbeddingsConfig | null;
+  readonly backup: BackupConfig;
+}
+
+/** Where backups are kept. */
+export interface BackupConfig {
+  /** Null: nowhere; a server's backups have no default. */
+  readonly store: BackupLocation | null;
+  /** 32 bytes in hex or base64. Null: backups are not encrypted. */
+  readonly encryptionKey: Secret | null;
+}
+
+/** A directory (absolute), or a bucket of object storage. */
+export type BackupLocation =
+  | { readonly kind: 'directory'; readonly path: string }
+  | {
+      readonly kind: 's3';
+      readonly bucket: string;
+      /** Empty, or ends with a slash. */
+      readonly prefix: string;
+      /** Null: that of AWS. */
+      readonly endpoint: string | null;
+      readonly region: string;
+      /** Null: found as AWS' tools find them (profile, role of the machine). */
+      readonly credentials: S3Credentials | null;
+    };
+
+export interface S3Credentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: Secret;
+  readonly sessionToken: Secret | null;
 }
 
 /** An endpoint that speaks OpenAI's embeddings API. */
@@ -170,6 +200,30 @@ export const configOptions = [
     meaning: 'a model of 1536 dimensions',
   },
   { name: 'EMBEDDINGS_API_KEY', fallback: '', meaning: "the endpoint's key, sent as bearer" },
+  {
+    name: 'BACKUP_STORE',
+    fallback: '',
+    meaning:
+      'a directory or `s3://bucket/prefix` for backups; by default `backups` beside an embedded database',
+  },
+  {
+    name: 'BACKUP_S3_ENDPOINT',
+    fallback: '',
+    meaning: "an object storage's address, e.g. `https://minio.example:9000`; by default that of AWS",
+  },
+  { name: 'BACKUP_S3_REGION', fallback: 'us-east-1', meaning: "the bucket's region" },
+  {
+    name: 'AWS_ACCESS_KEY_ID',
+    fallback: '',
+    meaning: 'who writes to the bucket; without it AWS finds one (profile, role of the machine)',
+  },
+  { name: 'AWS_SECRET_ACCESS_KEY', fallback: '', meaning: 'its secret' },
+  { name: 'AWS_SESSION_TOKEN', fallback: '', meaning: 'its token, when it is a temporary one' },
+  {
+    name: 'BACKUP_ENCRYPTION_KEY',
+    fallback: '',
+    meaning: 'encrypts backups: 32 bytes in hex or base64; who loses it loses them',
+  },
   { name: 'SHUTDOWN_MS', fallback: '25000', meaning: 'how long requests may take to end at SIGTERM' },
   {
     name: 'NODE_ENV',
@@ -227,6 +281,46 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     return value.replace(/\/+$/, '');
   };
 
+  const backupLocation = (fallback: string | null): BackupLocation | null => {
+    const value = text('BACKUP_STORE');
+    const endpoint = httpUrl('BACKUP_S3_ENDPOINT');
+    if (!value.startsWith('s3:')) {
+      const directory = value === '' ? fallback : path.resolve(value);
+      return directory === null ? null : { kind: 'directory', path: directory };
+    }
+    const [, bucket = '', prefix = ''] = /^s3:\/\/([a-z0-9.-]{3,63})(?:\/+(.*?))?\/*$/.exec(value) ?? [];
+    if (bucket === '' || !/^[A-Za-z0-9._=/-]*$/.test(prefix)) {
+      problems.push(`BACKUP_STORE is ${JSON.stringify(value)}; a bucket is named as s3://bucket/prefix`);
+    }
+    const accessKeyId = text('AWS_ACCESS_KEY_ID');
+    const secretAccessKey = text('AWS_SECRET_ACCESS_KEY');
+    const sessionToken = text('AWS_SESSION_TOKEN');
+    if ((accessKeyId === '') !== (secretAccessKey === '')) {
+      problems.push('AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together; one of them is missing');
+    }
+    const credentials = {
+      accessKeyId,
+      secretAccessKey: new Secret(secretAccessKey),
+      sessionToken: sessionToken === '' ? null : new Secret(sessionToken),
+    };
+    return {
+      kind: 's3',
+      bucket,
+      prefix: prefix === '' ? '' : `${prefix}/`,
+      endpoint,
+      region: text('BACKUP_S3_REGION'),
+      credentials: accessKeyId === '' ? null : credentials,
+    };
+  };
+  const encryptionKey = (): Secret | null => {
+    const value = text('BACKUP_ENCRYPTION_KEY');
+    if (value === '') return null;
+    if (!/^[0-9a-f]{64}$/i.test(value) && !/^[A-Za-z0-9+/]{43}=$/.test(value)) {
+      problems.push('BACKUP_ENCRYPTION_KEY is not 32 bytes in hex or base64: openssl rand -hex 32 makes one');
+    }
+    return new Secret(value);
+  };
+
   const production = text('NODE_ENV') === 'production';
   const apiUrl = url('DATABASE_URL') ?? urlFromParts(text);
   const migrateUrl = url('MIGRATE_DATABASE_URL');
@@ -252,10 +346,12 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     );
   }
 
+  const useDatabase = choice('USE_DATABASE', ['true', 'false']) !== 'false';
+  const dataDirectory = path.resolve(text('DATA_DIR'));
   const config: Config = {
     production,
-    dataDirectory: path.resolve(text('DATA_DIR')),
-    useDatabase: choice('USE_DATABASE', ['true', 'false']) !== 'false',
+    dataDirectory,
+    useDatabase,
     server: apiUrl && {
       url: apiUrl,
       migrateUrl,
@@ -293,6 +389,10 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
             model: text('EMBEDDINGS_MODEL'),
             apiKey: text('EMBEDDINGS_API_KEY') === '' ? null : new Secret(text('EMBEDDINGS_API_KEY')),
           },
+    backup: {
+      store: backupLocation(apiUrl ? null : path.join(path.dirname(dataDirectory), 'backups')),
+      encryptionKey: encryptionKey(),
+    },
   };
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.freeze(config);

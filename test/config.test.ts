@@ -94,6 +94,48 @@ describe('the configuration', () => {
     ]);
   });
 
+  it('keeps backups beside an embedded database, and those of a server where it is told to', () => {
+    const server = { DATABASE_URL: 'postgres://a:b@127.0.0.1/c', JWT_SECRET: secret };
+    expect(parseConfig({ DATA_DIR: '/srv/data' }).backup.store).toEqual({
+      kind: 'directory',
+      path: '/srv/backups',
+    });
+    expect(parseConfig(server).backup.store).toBeNull();
+    expect(parseConfig({ ...server, BACKUP_STORE: '/mnt/b' }).backup.store).toEqual({
+      kind: 'directory',
+      path: '/mnt/b',
+    });
+    const { store } = parseConfig({
+      BACKUP_STORE: 's3://my-bucket/a/b/',
+      BACKUP_S3_ENDPOINT: 'http://127.0.0.1:9000/',
+      AWS_ACCESS_KEY_ID: 'id',
+      AWS_SECRET_ACCESS_KEY: 'hush',
+    }).backup;
+    expect(store).toMatchObject({
+      kind: 's3',
+      bucket: 'my-bucket',
+      prefix: 'a/b/',
+      endpoint: 'http://127.0.0.1:9000',
+      region: 'us-east-1',
+      credentials: { accessKeyId: 'id', sessionToken: null },
+    });
+    expect(inspect(store, { depth: 5 })).not.toContain('hush');
+    expect(parseConfig({ BACKUP_STORE: 's3://my-bucket' }).backup.store).toMatchObject({
+      prefix: '',
+      credentials: null,
+    });
+    expect(
+      problemsOf({ BACKUP_STORE: 's3:/my-bucket', AWS_ACCESS_KEY_ID: 'id', BACKUP_ENCRYPTION_KEY: 'short' }),
+    ).toEqual([
+      'BACKUP_STORE is "s3:/my-bucket"; a bucket is named as s3://bucket/prefix',
+      'AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together; one of them is missing',
+      'BACKUP_ENCRYPTION_KEY is not 32 bytes in hex or base64: openssl rand -hex 32 makes one',
+    ]);
+    for (const key of [Buffer.alloc(32, 7).toString('hex'), Buffer.alloc(32, 7).toString('base64')]) {
+      expect(parseConfig({ BACKUP_ENCRYPTION_KEY: key }).backup.encryptionKey?.reveal()).toBe(key);
+    }
+  });
+
   it('refuses a server without a secret, and a secret that is too short for HS256', () => {
     expect(problemsOf({ DATABASE_URL: 'postgres://a:b@127.0.0.1/c' })).toEqual([
       expect.stringContaining('JWT_SECRET is missing'),

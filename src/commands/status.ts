@@ -46,7 +46,7 @@ export function formatStatus(lines: readonly StatusLine[]): string {
 
 /** The configuration as it took effect, secrets hidden. */
 export function formatConfig(env: Readonly<Record<string, string | undefined>>): string {
-  const secret = /SECRET|PASSWORD|URL/;
+  const secret = /SECRET|PASSWORD|URL|KEY|TOKEN/;
   return configOptions
     .map(({ name, fallback }) => {
       const value = env[name];

@@ -1,0 +1,180 @@
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { Readable, Transform, pipeline } from 'node:stream';
+import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib';
+
+// How an object's content is stored: `ALDB1`, a byte of flags (1 compressed by zstd, 2 encrypted), and
+// - not encrypted: the content;
+// - encrypted by AES-256-GCM: a random nonce of 12 bytes, the ciphertext, a tag of 16 bytes. Header and label (what the object
+//   is called) are authenticated with it, so that one object cannot stand in for another.
+
+/** Of AES-256: 32 bytes. */
+export type EncryptionKey = Uint8Array;
+
+/** Stored bytes cannot be read. The message goes on where their name ends. */
+export class EnvelopeError extends Error {
+  override name = 'EnvelopeError';
+}
+
+const magic = Buffer.from('ALDB1');
+const flagCompressed = 1;
+const flagEncrypted = 2;
+const headerBytes = magic.length + 1;
+const nonceBytes = 12;
+const tagBytes = 16;
+const algorithm = 'aes-256-gcm';
+
+const compression = {
+  params: { [constants.ZSTD_c_compressionLevel]: 3, [constants.ZSTD_c_checksumFlag]: 1 },
+};
+
+/** Streams, to be put behind each other, that make stored bytes of content. */
+export function sealing(label: string, key: EncryptionKey | null, compress: boolean): Transform[] {
+  const flags = (compress ? flagCompressed : 0) | (key ? flagEncrypted : 0);
+  const header = Buffer.concat([magic, Buffer.of(flags)]);
+  const compressing = compress ? [createZstdCompress(compression)] : [];
+  if (!key) return [...compressing, framing(header, () => null)];
+  const nonce = randomBytes(nonceBytes);
+  const cipher = createCipheriv(algorithm, key, nonce);
+  cipher.setAAD(associated(header, label));
+  return [...compressing, cipher, framing(Buffer.concat([header, nonce]), () => cipher.getAuthTag())];
+}
+
+/**
+ * The content of stored bytes, of which there are `storedBytes` as somebody else has told. Fails with EnvelopeError for what was
+ * not made by `sealing`; content that was encrypted comes out before its tag, at the end, is checked.
+ */
+export async function* unseal(
+  label: string,
+  key: EncryptionKey | null,
+  storedBytes: number,
+  source: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  const reader = new PieceReader(source);
+  const header = await reader.take(headerBytes);
+  if (!header.subarray(0, magic.length).equals(magic)) {
+    throw new EnvelopeError('it does not begin as an object of a backup does');
+  }
+  const flags = header[magic.length] ?? 0;
+  if ((flags & ~(flagCompressed | flagEncrypted)) !== 0) {
+    throw new EnvelopeError(`its flags are ${flags}, which this release does not know`);
+  }
+  const encrypted = (flags & flagEncrypted) !== 0;
+  if (encrypted && !key) throw new EnvelopeError('it is encrypted, and BACKUP_ENCRYPTION_KEY is not set');
+  const bytes =
+    encrypted && key ? decrypted(reader, key, associated(header, label), storedBytes) : reader.rest();
+  if ((flags & flagCompressed) === 0) {
+    yield* bytes;
+    return;
+  }
+  const content = Readable.from(endKnown(bytes), { objectMode: false });
+  try {
+    // Errors arrive at the last stream, which is the one that is read.
+    yield* pipeline(content, createZstdDecompress(), () => undefined) as AsyncIterable<Buffer>;
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && String(error.code).startsWith('ZSTD'))) throw error;
+    // What a wrong key makes is no zstd either, and that is found out before the tag is reached.
+    throw new EnvelopeError(encrypted ? undecipherable : `it cannot be decompressed (${error.message})`, {
+      cause: error,
+    });
+  }
+  if (!reader.exhausted) throw new EnvelopeError('something follows its content');
+}
+
+const undecipherable =
+  'it cannot be decrypted: it was changed, it is not what was stored under this name, or BACKUP_ENCRYPTION_KEY is another one';
+
+async function* decrypted(
+  reader: PieceReader,
+  key: EncryptionKey,
+  data: Buffer,
+  storedBytes: number,
+): AsyncGenerator<Uint8Array> {
+  const decipher = createDecipheriv(algorithm, key, await reader.take(nonceBytes));
+  decipher.setAAD(data);
+  let left = storedBytes - headerBytes - nonceBytes - tagBytes;
+  const tag: Uint8Array[] = [];
+  for await (const piece of reader.rest()) {
+    const body = piece.subarray(0, Math.max(left, 0));
+    left -= body.length;
+    if (body.length < piece.length) tag.push(piece.subarray(body.length));
+    if (body.length > 0) yield decipher.update(body);
+  }
+  const found = Buffer.concat(tag);
+  if (left !== 0 || found.length !== tagBytes) throw new EnvelopeError('it is shorter or longer than it was');
+  decipher.setAuthTag(found);
+  try {
+    decipher.final();
+  } catch (error) {
+    throw new EnvelopeError(undecipherable, { cause: error });
+  }
+}
+
+/**
+ * The same pieces, the last one once it is known to be that: what is checked at the end has been checked by then. zstd's stream
+ * ends with its frame and would not wait for it.
+ */
+async function* endKnown(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let held: Uint8Array | undefined;
+  for await (const piece of pieces) {
+    if (held) yield held;
+    held = piece;
+  }
+  if (held) yield held;
+}
+
+/** Takes exact numbers of bytes from the beginning of a stream, then the rest. */
+class PieceReader {
+  readonly #pieces: AsyncIterator<Uint8Array>;
+  #pending = Buffer.alloc(0);
+  /** Whether the source has come to its end. */
+  exhausted = false;
+
+  constructor(source: AsyncIterable<Uint8Array>) {
+    this.#pieces = source[Symbol.asyncIterator]();
+  }
+
+  async take(count: number): Promise<Buffer> {
+    while (this.#pending.length < count) {
+      const next = await this.#pieces.next();
+      if (next.done) throw new EnvelopeError('it ends within its header');
+      this.#pending = Buffer.concat([this.#pending, next.value]);
+    }
+    const taken = this.#pending.subarray(0, count);
+    this.#pending = this.#pending.subarray(count);
+    return taken;
+  }
+
+  async *rest(): AsyncGenerator<Uint8Array> {
+    try {
+      if (this.#pending.length > 0) yield this.#pending;
+      for (let next = await this.#pieces.next(); !next.done; next = await this.#pieces.next())
+        yield next.value;
+      this.exhausted = true;
+    } finally {
+      // Closes the source when nobody wants the rest.
+      await this.#pieces.return?.();
+    }
+  }
+}
+
+function associated(header: Buffer, label: string): Buffer {
+  return Buffer.concat([header, Buffer.from(label, 'utf8')]);
+}
+
+function framing(head: Buffer, tail: () => Buffer | null): Transform {
+  let begun = false;
+  const begin = (stream: Transform): void => {
+    if (!begun) stream.push(head);
+    begun = true;
+  };
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      begin(this);
+      done(null, chunk);
+    },
+    flush(done) {
+      begin(this);
+      done(null, tail() ?? undefined);
+    },
+  });
+}

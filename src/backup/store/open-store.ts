@@ -1,0 +1,36 @@
+import type { BackupConfig } from '../../config.ts';
+import { makeVault } from '../vault.ts';
+import type { Vault } from '../vault.ts';
+import { DirectoryStore } from './directory-store.ts';
+import type { Store } from './store.ts';
+
+/** There is no store to keep backups in, or to find them. */
+export class NoBackupStore extends Error {
+  override name = 'NoBackupStore';
+}
+
+/** The configured store, encrypted if there is a key. Nothing is read or written yet. */
+export async function openVault({ store, encryptionKey }: BackupConfig): Promise<Vault> {
+  const key = encryptionKey && decodeKey(encryptionKey.reveal());
+  return makeVault(await openStore(store), key);
+}
+
+async function openStore(location: BackupConfig['store']): Promise<Store> {
+  if (location === null) {
+    throw new NoBackupStore('BACKUP_STORE is missing: set it to a directory or to s3://bucket/prefix');
+  }
+  switch (location.kind) {
+    case 'directory':
+      return new DirectoryStore(location.path);
+    case 's3':
+      throw new NoBackupStore(
+        'backups cannot be kept in object storage yet: set BACKUP_STORE to a directory',
+      );
+    default:
+      return location satisfies never;
+  }
+}
+
+function decodeKey(text: string): Buffer {
+  return Buffer.from(text, /^[0-9a-f]{64}$/i.test(text) ? 'hex' : 'base64');
+}

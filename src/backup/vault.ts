@@ -1,0 +1,168 @@
+import { createHash, createHmac, hkdfSync } from 'node:crypto';
+import { Readable, Transform, pipeline } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { BackupDamaged } from './backup-damaged.ts';
+import { EnvelopeError, sealing, unseal } from './envelope.ts';
+import type { EncryptionKey } from './envelope.ts';
+import type { Store } from './store/store.ts';
+
+/** What has to be remembered of an object to know it again. */
+export interface StoredObject {
+  readonly key: string;
+  /** Of the content. */
+  readonly bytes: number;
+  /** As stored: compressed, encrypted. */
+  readonly storedBytes: number;
+  /** Hex, of the stored bytes. */
+  readonly sha256: string;
+}
+
+export interface WriteOptions {
+  /** Default: true. */
+  readonly compress?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** A store whose objects are compressed, encrypted when there is a key, and checked whenever they are read. */
+export interface Vault {
+  readonly store: Store;
+  /** Whether what is written is encrypted. */
+  readonly encrypts: boolean;
+  /** Stores content under a key; nothing is there when it rejects. */
+  write(key: string, source: Readable | Uint8Array, options?: WriteOptions): Promise<StoredObject>;
+  /**
+   * The content. Rejects with ObjectMissing; the stream fails with BackupDamaged, naming the key, when length, digest or tag is
+   * another one. Do nothing final before its end.
+   */
+  read(object: StoredObject): Promise<Readable>;
+  /** Compares length and digest of the stored bytes, without reading the content. Rejects with BackupDamaged or ObjectMissing. */
+  check(object: StoredObject): Promise<void>;
+  /** Stored bytes of a content under a name of its own choice, in memory. */
+  seal(label: string, content: Uint8Array): Promise<Buffer>;
+  /** The content of what `seal` gave. Rejects with BackupDamaged, naming `member`. */
+  unseal(label: string, member: string, stored: Uint8Array): Promise<Buffer>;
+  /** Hex; the same for the same content. Keyed when the vault encrypts: a key of the store then tells nothing of a content. */
+  fingerprint(content: Uint8Array): string;
+}
+
+/** `encryptionKey`: 32 bytes; null: nothing is encrypted, and nothing that was can be read. */
+export function makeVault(store: Store, encryptionKey: EncryptionKey | null): Vault {
+  const fingerprintKey =
+    encryptionKey && Buffer.from(hkdfSync('sha256', encryptionKey, '', 'fingerprints of backups', 32));
+
+  async function write(
+    key: string,
+    source: Readable | Uint8Array,
+    { compress = true, signal }: WriteOptions = {},
+  ): Promise<StoredObject> {
+    const content = new Meter();
+    const stored = new Meter();
+    const from = source instanceof Readable ? source : Readable.from([source], { objectMode: false });
+    // An error of any of these arrives at the last one, and `put` rejects with it.
+    pipeline([from, content, ...sealing(key, encryptionKey, compress), stored], () => undefined);
+    if (source instanceof Readable) await store.put(key, stored, signal);
+    else await store.put(key, await buffer(stored), signal);
+    return { key, bytes: content.bytes, storedBytes: stored.bytes, sha256: stored.digest() };
+  }
+
+  async function read(object: StoredObject): Promise<Readable> {
+    const source = await store.get(object.key);
+    const content = unseal(object.key, encryptionKey, object.storedBytes, checked(source, object));
+    return Readable.from(guarded(object, content, source), { objectMode: false });
+  }
+
+  return {
+    store,
+    encrypts: encryptionKey !== null,
+    write,
+    read,
+    check: async (object) => {
+      for await (const _ of checked(await store.get(object.key), object));
+    },
+    seal: async (label, content) => {
+      const from = Readable.from([content], { objectMode: false });
+      const stored = new Meter();
+      pipeline([from, ...sealing(label, encryptionKey, true), stored], () => undefined);
+      return buffer(stored);
+    },
+    unseal: async (label, member, stored) => {
+      try {
+        return await buffer(await unseal(label, encryptionKey, stored.length, piecesOf(stored)));
+      } catch (error) {
+        throw error instanceof EnvelopeError
+          ? new BackupDamaged(member, error.message, { cause: error })
+          : error;
+      }
+    },
+    fingerprint: (content) =>
+      (fingerprintKey ? createHmac('sha256', fingerprintKey) : createHash('sha256'))
+        .update(content)
+        .digest('hex'),
+  };
+}
+
+/** The stored bytes, and at their end an error when they are not those that were written. */
+async function* checked(
+  source: Readable,
+  { key, storedBytes, sha256 }: StoredObject,
+): AsyncGenerator<Uint8Array> {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  for await (const chunk of source as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    hash.update(chunk);
+    yield chunk;
+  }
+  if (bytes !== storedBytes) {
+    throw new BackupDamaged(key, `it has ${bytes} bytes, and ${storedBytes} were stored`);
+  }
+  const found = hash.digest('hex');
+  if (found !== sha256) throw new BackupDamaged(key, `its SHA-256 is ${found}, and ${sha256} was stored`);
+}
+
+/** The content, with errors that name the object. What the store itself says, such as a lost connection, is no damage. */
+async function* guarded(
+  { key, bytes: expected }: StoredObject,
+  content: AsyncIterable<Uint8Array>,
+  source: Readable,
+): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  try {
+    for await (const chunk of content) {
+      bytes += chunk.length;
+      yield chunk;
+    }
+    if (bytes !== expected) {
+      throw new EnvelopeError(`its content has ${bytes} bytes, and ${expected} were written`);
+    }
+  } catch (error) {
+    throw error instanceof EnvelopeError ? new BackupDamaged(key, error.message, { cause: error }) : error;
+  } finally {
+    source.destroy();
+  }
+}
+
+async function* piecesOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+/** Counts and digests what passes. */
+class Meter extends Transform {
+  bytes = 0;
+  readonly #hash = createHash('sha256');
+
+  override _transform(
+    chunk: Buffer,
+    _encoding: BufferEncoding,
+    done: (error: null, chunk: Buffer) => void,
+  ): void {
+    this.bytes += chunk.length;
+    this.#hash.update(chunk);
+    done(null, chunk);
+  }
+
+  /** Hex; once, at the end. */
+  digest(): string {
+    return this.#hash.digest('hex');
+  }
+}

@@ -1,0 +1,14 @@
+import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DirectoryStore } from '../../../src/backup/store/directory-store.ts';
+
+// Puts an object that never ends into the directory of the first argument. For a test that kills it.
+const endless = Readable.from(
+  (async function* () {
+    for (;;) {
+      yield Buffer.alloc(10_000);
+      await sleep(1);
+    }
+  })(),
+);
+await new DirectoryStore(process.argv[2] ?? '').put('a/object', endless);

@@ -1,0 +1,174 @@
+import { randomBytes } from 'node:crypto';
+import { cp, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { BackupDamaged } from '../../src/backup/backup-damaged.ts';
+import { DirectoryStore } from '../../src/backup/store/directory-store.ts';
+import { ObjectMissing } from '../../src/backup/store/store.ts';
+import { makeVault } from '../../src/backup/vault.ts';
+import type { StoredObject, Vault } from '../../src/backup/vault.ts';
+
+let root: string;
+beforeEach(async () => {
+  root = await mkdtemp(path.join(tmpdir(), 'vault-'));
+});
+afterEach(() => rm(root, { recursive: true, force: true }));
+
+const content = (vault: Vault, object: StoredObject) => vault.read(object).then(buffer);
+const twice = ({ key }: StoredObject) => [key, key];
+const file = (key: string) => path.join(root, key);
+
+/** The damage that the two ways of looking find, as the names of what is damaged: `wrong` when it is something else. */
+async function damageOf(vault: Vault, object: StoredObject): Promise<string[]> {
+  const found: string[] = [];
+  for (const look of [() => content(vault, object), () => vault.check(object)]) {
+    const error: unknown = await look().then(
+      () => 'nothing was found',
+      (caught: unknown) => caught,
+    );
+    const named = error instanceof BackupDamaged && error.message.includes(object.key);
+    found.push(named ? error.member : `wrong: ${String(error)}`);
+  }
+  return found;
+}
+
+for (const [name, key] of [
+  ['a plain vault', null],
+  ['an encrypted vault', randomBytes(32)],
+] as const) {
+  describe(`${name}`, () => {
+    let vault: Vault;
+    beforeEach(() => {
+      vault = makeVault(new DirectoryStore(root), key);
+    });
+
+    it('gives back what was written, compressed or not, streamed or not, empty or not', async () => {
+      const large = Buffer.concat([randomBytes(400_000), Buffer.alloc(400_000)]);
+      for (const bytes of [Buffer.alloc(0), Buffer.from('x'), large]) {
+        for (const compress of [true, false]) {
+          const objects = [
+            await vault.write('o/bytes', bytes, { compress }),
+            await vault.write('o/stream', Readable.from([bytes.subarray(0, 10), bytes.subarray(10)]), {
+              compress,
+            }),
+          ];
+          for (const object of objects) {
+            expect(object.bytes).toBe(bytes.length);
+            expect(object.storedBytes).toBe((await readFile(file(object.key))).length);
+            expect((await content(vault, object)).equals(bytes)).toBe(true);
+            await vault.check(object);
+          }
+        }
+      }
+      const object = await vault.write('o/large', large);
+      expect(object.storedBytes).toBeLessThan(410_000);
+    });
+
+    it('refuses an object with any one byte flipped, by its name', async () => {
+      for (const compress of [true, false]) {
+        const object = await vault.write('o/flipped', Buffer.from('some content, some content'), {
+          compress,
+        });
+        const bytes = await readFile(file(object.key));
+        for (let at = 0; at < bytes.length; at++) {
+          const flipped = Buffer.from(bytes);
+          flipped[at] = (flipped[at] ?? 0) ^ (1 << (at % 8));
+          await writeFile(file(object.key), flipped);
+          expect(await damageOf(vault, object), `byte ${at} of ${bytes.length}`).toEqual(twice(object));
+        }
+      }
+    });
+
+    it('refuses one that is shorter or longer than it was', async () => {
+      const object = await vault.write('o/cut', randomBytes(300_000));
+      const bytes = await readFile(file(object.key));
+      for (const length of [0, 3, 6, 10, 18, 34, 200_000, bytes.length - 17, bytes.length - 1]) {
+        await writeFile(file(object.key), bytes);
+        await truncate(file(object.key), length);
+        expect(await damageOf(vault, object), `${length} bytes`).toEqual(twice(object));
+      }
+      await writeFile(file(object.key), Buffer.concat([bytes, Buffer.from('x')]));
+      expect(await damageOf(vault, object)).toEqual(twice(object));
+    });
+
+    it('names one that is missing', async () => {
+      const object = await vault.write('o/gone', Buffer.from('x'));
+      await vault.store.remove(object.key);
+      await expect(content(vault, object)).rejects.toThrow(ObjectMissing);
+      await expect(vault.check(object)).rejects.toThrow('o/gone is missing');
+    });
+
+    it('refuses two objects that were swapped', async () => {
+      const [one, two] = [
+        await vault.write('o/1', Buffer.from('one')),
+        await vault.write('o/2', Buffer.from('two')),
+      ];
+      await cp(file('o/1'), file('o/1.aside'));
+      await cp(file('o/2'), file('o/1'));
+      await cp(file('o/1.aside'), file('o/2'));
+      expect(await damageOf(vault, one)).toEqual(twice(one));
+      expect(await damageOf(vault, two)).toEqual(twice(two));
+    });
+
+    it('stores nothing when the source fails half way, and passes on why', async () => {
+      const failing = Readable.from(
+        (async function* () {
+          for (let i = 0; i < 20; i++) yield randomBytes(100_000);
+          throw new Error('pg_basebackup broke');
+        })(),
+      );
+      await expect(vault.write('o/half', failing)).rejects.toThrow('pg_basebackup broke');
+      for await (const { key: left } of vault.store.list('')) expect(left).toBe('nothing');
+    });
+
+    it('closes what it reads from when the reader goes away', async () => {
+      const object = await vault.write('o/long', randomBytes(3_000_000), { compress: false });
+      let source: Readable | undefined;
+      const watched = makeVault(
+        Object.assign(Object.create(vault.store), {
+          get: async (k: string) => (source = await vault.store.get(k)),
+        }),
+        key,
+      );
+      const reading = await watched.read(object);
+      for await (const _ of reading) break;
+      await expect.poll(() => source?.destroyed).toBe(true);
+    });
+  });
+}
+
+describe('encryption', () => {
+  it('shows nothing of a content, and never stores the same bytes twice', async () => {
+    const vault = makeVault(new DirectoryStore(root), randomBytes(32));
+    const secret = Buffer.from('the one and only secret');
+    const [one, two] = [await vault.write('o/1', secret), await vault.write('o/2', secret)];
+    expect((await readFile(file('o/1'))).includes('secret')).toBe(false);
+    expect(one.sha256).not.toBe(two.sha256);
+    expect(vault.fingerprint(secret)).toBe(vault.fingerprint(secret));
+    expect(vault.fingerprint(secret)).not.toBe(makeVault(vault.store, null).fingerprint(secret));
+  });
+
+  it('refuses a swap that has the digests on its side: what is stored knows its name', async () => {
+    const vault = makeVault(new DirectoryStore(root), randomBytes(32));
+    const [one, two] = [
+      await vault.write('o/1', Buffer.from('one')),
+      await vault.write('o/2', Buffer.from('two')),
+    ];
+    await cp(file('o/2'), file('o/1'));
+    const forged = { ...two, key: one.key };
+    await vault.check(forged);
+    await expect(content(vault, forged)).rejects.toThrow(/o\/1 is damaged: it cannot be decrypted/);
+  });
+
+  it('says what is wrong with the key', async () => {
+    const store = new DirectoryStore(root);
+    const object = await makeVault(store, randomBytes(32)).write('o/1', Buffer.from('one'));
+    await expect(content(makeVault(store, randomBytes(32)), object)).rejects.toThrow(
+      'BACKUP_ENCRYPTION_KEY is another one',
+    );
+    await expect(content(makeVault(store, null), object)).rejects.toThrow('BACKUP_ENCRYPTION_KEY is not set');
+  });
+});
