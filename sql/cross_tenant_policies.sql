@@ -51,7 +51,7 @@ create policy update_worker on app_public.knowledge for update to :WORKER
   using (true)
   with check (true);
 
--- ops.roll_up_metrics and ops.merge_metrics: rollups are made for all tenants at once.
+-- ops.roll_up_minutes, ops.merge_hours and ops.merge_days: rollups are made for all tenants at once.
 drop policy if exists select_worker on app_public.metrics;
 create policy select_worker on app_public.metrics for select to :WORKER
   using (true);
@@ -70,6 +70,27 @@ drop policy if exists manage_worker on app_public.metrics_day;
 create policy manage_worker on app_public.metrics_day for all to :WORKER
   using (true)
   with check (true);
+
+-- tg_metrics__mark_changes adds to what has to be rolled up; metric_sources reads it, and compares the tenant itself.
+drop policy if exists manage_owner on ops.metric_changes;
+create policy manage_owner on ops.metric_changes for all to :OWNER
+  using (true)
+  with check (true);
+
+-- ops.roll_up_minutes and the like.
+drop policy if exists manage_worker on ops.metric_changes;
+create policy manage_worker on ops.metric_changes for all to :WORKER
+  using (true)
+  with check (true);
+
+-- They hold nothing of a tenant.
+drop policy if exists manage_worker on ops.metric_rollups;
+create policy manage_worker on ops.metric_rollups for all to :WORKER
+  using (true)
+  with check (true);
+drop policy if exists select_operator on ops.metric_rollups;
+create policy select_operator on ops.metric_rollups for select to :OPERATOR
+  using (true);
 
 -- ops.reap_expired_leases, as the worker.
 drop policy if exists select_worker on app_public.tasks;

@@ -41,3 +41,11 @@ comment on function ops.lock_waiting_workflow_tasks(text, uuid) is 'Locks the ta
 comment on function ops.cancel_workflow_tasks(text, uuid[], text) is 'Cancels tasks, with the leases that they are under.';
 comment on function ops.read_events(pg_snapshot, xid8, bigint, text[], integer) is 'Reads the outbox of these tenants on from a position, at most max_rows rows: the snapshot of now, the one that the outbox is trimmed to, and rows {transaction, id, tenantId, topic, operation, keys} in the order to deliver them.';
 comment on function ops.trim_events(interval) is 'Removes from the outbox what could be read for at least as long as `keep`; gives the number of rows.';
+
+comment on table ops.metric_changes is 'What metrics have to be rolled up, once more where they were: a row per statement that changed it. Until then readers take the finer table.';
+comment on column ops.metric_changes.resolution is 'The rollup that lacks it: minute, hour or day.';
+comment on column ops.metric_changes.tenant_id is 'The tenant.';
+comment on column ops.metric_changes.bucket is 'When what is lacking begins.';
+comment on table ops.metric_rollups is 'The rollups of metrics. Who makes one holds its row locked, so that there is one at a time.';
+comment on column ops.metric_rollups.resolution is 'minute, hour or day.';
+comment on column ops.metric_rollups.rolled_up_at is 'When it was looked at last.';

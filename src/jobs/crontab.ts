@@ -34,6 +34,19 @@ export const crontab: readonly CronItem[] = [
     options: { backfillPeriod: 0, maxAttempts: 1 },
     identifier: 'maintain_embedded',
   },
+  // What came in the last minute, and what came late. What a run does not get to, the next one does.
+  {
+    task: 'roll_up_metrics',
+    match: '* * * * *',
+    options: {
+      backfillPeriod: 0,
+      maxAttempts: 1,
+      queueName: 'roll_up_metrics',
+      jobKey: 'roll_up_metrics',
+      jobKeyMode: 'preserve_run_at',
+    },
+    identifier: 'roll_up_metrics',
+  },
   // Steps that took too long. Missed minutes need no making up: a run ends all that is due.
   {
     task: 'tend_workflows',

@@ -10,6 +10,7 @@ import { ensurePartitions } from './ensure-partitions.ts';
 import { maintainEmbedded } from './maintain-embedded.ts';
 import { reapLeases } from './reap-leases.ts';
 import { repeat } from './repeat.ts';
+import { rollUpMetrics } from './roll-up-metrics.ts';
 import { tendWorkflows } from './tend-workflows.ts';
 import { trimEvents } from './trim-events.ts';
 
@@ -70,6 +71,9 @@ export async function startWorker({
     },
     maintain_embedded: async () => {
       if (kind === 'embedded') await maintainEmbedded(executor);
+    },
+    roll_up_metrics: async () => {
+      await rollUpMetrics(executor, { signal: stopping.signal });
     },
     tend_workflows: async () => {
       await tendWorkflows(executor);

@@ -8,6 +8,7 @@ import { Client } from 'pg';
 import { from as copyFromStdin } from 'pg-copy-streams';
 import { signToken } from '../../src/auth/jwt.ts';
 import { migrate } from '../../src/db/migrations.ts';
+import { rollUpMetrics } from '../../src/jobs/roll-up-metrics.ts';
 import { setupServer } from '../../src/setup/setup-server.ts';
 import { provideServer } from '../support/postgres/provide.ts';
 import { dropEverything } from './databases.ts';
@@ -186,10 +187,10 @@ async function measureBoth(
   await admin.query('vacuum (analyze) app_public.metrics');
   const fromPoints = await askSeries(rpc, token, 'points');
   const began = performance.now();
-  const range = [new Date(day).toISOString(), new Date(day + dayMs).toISOString()];
-  await worker.query('select ops.roll_up_metrics($1, $2)', range);
-  await worker.query('select ops.merge_metrics_hour($1, $2)', range);
-  await worker.query('select ops.merge_metrics_day($1, $2)', range);
+  await rollUpMetrics(
+    { query: ({ text, values }) => worker.query(text, [...(values ?? [])]) as never },
+    { signal: new AbortController().signal },
+  );
   const rollUpMs = performance.now() - began;
   await admin.query(
     'vacuum (analyze) app_public.metrics_minute, app_public.metrics_hour, app_public.metrics_day',

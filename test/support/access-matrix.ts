@@ -92,6 +92,17 @@ const relations: readonly Relation[] = [
   },
   relation('app_private.tenant_logins', "(login, tenant_id) values ('new', $1)", 'created_at = now()'),
   relation(
+    'ops.metric_changes',
+    "(resolution, tenant_id, bucket) values ('minute', $1, now())",
+    'bucket = bucket',
+  ),
+  relation(
+    'ops.metric_rollups',
+    "(resolution) select 'minute' where $1::text is not null",
+    'rolled_up_at = now()',
+    'null::text',
+  ),
+  relation(
     'app_private.events',
     "(tenant_id, topic, operation) values ($1, 'tasks', 'insert')",
     "topic = 'x'",
@@ -177,6 +188,7 @@ const neededTenants: Readonly<Record<string, readonly (string | null)[]>> = {
   'app_private.tenant_logins': [own, suspended],
   'app_private.event_marks': [null],
   'ops.job_runs': [null],
+  'ops.metric_rollups': [null],
 };
 
 /** How many rows each tenant has in each relation; throws unless several have some, or nothing would be proven. */

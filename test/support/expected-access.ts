@@ -135,6 +135,13 @@ export const expectedAccess: string = alignTable(`
   ops.tenants                       definer    all       all     all     held    -
   app_private.tenant_logins         owner      all       all     all     all     may
   app_private.tenant_logins         definer    all       all     all     all     may
+  ops.metric_changes                worker     all       all     -       all     -
+  ops.metric_changes                owner      all       all     all     all     may
+  ops.metric_changes                definer    all       all     all     all     may
+  ops.metric_rollups                operator   all       -       -       -       -
+  ops.metric_rollups                worker     all       -       all     -       -
+  ops.metric_rollups                owner      none      none    none    none    may
+  ops.metric_rollups                definer    none      none    none    none    may
   app_private.events                owner      all       all     all     all     may
   app_private.events                definer    all       all     all     all     may
   app_private.event_marks           owner      all       all     all     all     may

@@ -24,9 +24,7 @@ begin atomic
   -- Materialized: what joins the tables are plain columns, which row-level security lets into an index condition.
   with sources as materialized (
     select s.resolution, s.range_start, s.range_end
-    from app_private.metric_sources(
-      metric_rows.service, metric_rows.metric, metric_rows.range_start, metric_rows.range_end, metric_rows.bucket
-    ) s
+    from app_private.metric_sources(metric_rows.range_start, metric_rows.range_end, metric_rows.bucket) s
   )
   select
     m."timestamp", m.tags, case when metric_rows.by_key then app_private.metric_key(m.value) end, 1::bigint,

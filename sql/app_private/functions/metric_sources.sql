@@ -1,57 +1,60 @@
--- Which table answers for which part of a range: the coarsest rollup that has it, points where none does. A rollup is made
--- in the order of time, so a series has it between its first row and its last. It can serve buckets that are a multiple of
--- its own width, and whole ones only; a null bucket is any.
+-- Which table answers for which part of a range: the coarsest rollup that has it, points where none does. A rollup has
+-- everything but what ops.metric_changes says it lacks; points and their notes are committed together, rollups and the end
+-- of the notes, too, so a statement never sees a part of a rollup as the whole. A rollup can serve buckets that are a
+-- multiple of its own width, and whole ones only; a null bucket is any.
+-- Definer: it reads the notes, of the caller's tenant.
 create or replace function app_private.metric_sources(
-  service text,
-  metric text,
   range_start timestamptz,
   range_end timestamptz,
   bucket interval
 ) returns table (resolution text, range_start timestamptz, range_end timestamptz)
-language sql stable
-begin atomic
-  with rollups as (
-    select 'day' as resolution, interval '24 hours' as width, min(d.bucket) as first, max(d.bucket) as last
-    from app_public.metrics_day d
-    where d.service_name = metric_sources.service and d.metric_name = metric_sources.metric
-    union all
-    select 'hour', interval '1 hour', min(h.bucket), max(h.bucket)
-    from app_public.metrics_hour h
-    where h.service_name = metric_sources.service and h.metric_name = metric_sources.metric
-    union all
-    select 'minute', interval '1 minute', min(m.bucket), max(m.bucket)
-    from app_public.metrics_minute m
-    where m.service_name = metric_sources.service and m.metric_name = metric_sources.metric
+language sql stable security definer rows 4
+set search_path to pg_catalog, pg_temp
+as $$
+  with changed as materialized (
+    select c.resolution, c.bucket
+    from ops.metric_changes c
+    where c.tenant_id = (select app_private.current_tenant_id())
+      and c.bucket >= metric_sources.range_start and c.bucket < metric_sources.range_end
+    group by c.resolution, c.bucket
   ),
-  usable as (
+  -- What is changed in a minute is changed in its hour and its day.
+  lacking as (
     select
-      r.resolution,
-      pg_catalog.date_bin(
-        r.width, greatest(r.first, metric_sources.range_start + r.width - interval '1 microsecond'), '2001-01-01 00:00:00Z'
-      ) as range_start,
-      pg_catalog.date_bin(
-        r.width, least(r.last + r.width, metric_sources.range_end), '2001-01-01 00:00:00Z'
-      ) as range_end
-    from rollups r
-    where r.first is not null
-      and (
-        metric_sources.bucket is null
-        or extract(epoch from metric_sources.bucket) % extract(epoch from r.width) = 0
-      )
+      w.resolution, w.width,
+      range_agg(tstzrange(c.bucket, c.bucket + w.width)) filter (where c.bucket is not null) as ranges
+    from (
+      values ('minute', interval '1 minute', '{minute}'::text[]),
+        ('hour', interval '1 hour', '{minute,hour}'),
+        ('day', interval '24 hours', '{minute,hour,day}')
+    ) w(resolution, width, finer)
+    left join lateral (
+      select distinct date_bin(w.width, n.bucket, '2001-01-01 00:00:00Z') as bucket
+      from changed n
+      where n.resolution = any (w.finer)
+    ) c on true
+    group by w.resolution, w.width
   ),
   covered as (
+    select l.resolution, tstzmultirange(tstzrange(b.range_start, b.range_end)) - coalesce(l.ranges, '{}') as ranges
+    from lacking l
+    cross join lateral (
+      select
+        date_bin(l.width, metric_sources.range_start + l.width - interval '1 microsecond', '2001-01-01 00:00:00Z') as range_start,
+        date_bin(l.width, metric_sources.range_end, '2001-01-01 00:00:00Z') as range_end
+    ) b
+    where b.range_start < b.range_end
+      and (metric_sources.bucket is null or extract(epoch from metric_sources.bucket) % extract(epoch from l.width) = 0)
+  ),
+  resolutions as (
     select
-      coalesce(pg_catalog.range_agg(u.range) filter (where u.resolution = 'day'), '{}') as days,
-      coalesce(pg_catalog.range_agg(u.range) filter (where u.resolution = 'hour'), '{}') as hours,
-      coalesce(pg_catalog.range_agg(u.range) filter (where u.resolution = 'minute'), '{}') as minutes
-    from (
-      select u.resolution, pg_catalog.tstzrange(u.range_start, u.range_end) as range
-      from usable u
-      where u.range_start < u.range_end
-    ) u
+      coalesce(range_agg(c.ranges) filter (where c.resolution = 'day'), '{}') as days,
+      coalesce(range_agg(c.ranges) filter (where c.resolution = 'hour'), '{}') as hours,
+      coalesce(range_agg(c.ranges) filter (where c.resolution = 'minute'), '{}') as minutes
+    from covered c
   )
   select s.resolution, lower(r.range), upper(r.range)
-  from covered c
+  from resolutions c
   cross join lateral (
     values
       ('day', c.days),
@@ -59,13 +62,12 @@ begin atomic
       ('minute', c.minutes - c.hours - c.days),
       (
         'raw',
-        pg_catalog.tstzmultirange(pg_catalog.tstzrange(metric_sources.range_start, metric_sources.range_end))
-          - c.minutes - c.hours - c.days
+        tstzmultirange(tstzrange(metric_sources.range_start, metric_sources.range_end)) - c.minutes - c.hours - c.days
       )
   ) s(resolution, ranges)
-  cross join lateral pg_catalog.unnest(s.ranges) r(range);
-end;
+  cross join lateral unnest(s.ranges) r(range)
+$$;
 
-comment on function app_private.metric_sources(text, text, timestamptz, timestamptz, interval) is 'Which of day, hour, minute and raw answers for which part of a range.';
-grant execute on function app_private.metric_sources(text, text, timestamptz, timestamptz, interval)
+comment on function app_private.metric_sources(timestamptz, timestamptz, interval) is 'Which of day, hour, minute and raw answers for which part of a range, for the caller''s tenant.';
+grant execute on function app_private.metric_sources(timestamptz, timestamptz, interval)
   to :MEMBER, :SERVICE, :ADMIN, :ANALYST;

@@ -20,12 +20,15 @@ begin atomic
   ),
   keyed as (
     select
-      r.tags ->> metric_percentiles.group_by as tag_value, r.key, sum(r.count) as points, min(r.min) as least, max(r.max) as most
+      r.tags ->> metric_percentiles.group_by as tag_value, r.key, sum(r.count)::double precision as points, min(r.min) as least, max(r.max) as most
     from (select from request limit 1) checked
     cross join lateral app_private.metric_rows(
       metric_percentiles.service, metric_percentiles.metric, metric_percentiles."from", metric_percentiles."to", null,
       metric_percentiles.tags, true
     ) r
+    -- All of them, as constants (metric_reach).
+    where r.at >= lower(app_private.metric_reach(metric_percentiles."from", metric_percentiles."to", '1 second'))
+      and r.at < upper(app_private.metric_reach(metric_percentiles."from", metric_percentiles."to", '1 second'))
     group by 1, 2
   ),
   ranked as (

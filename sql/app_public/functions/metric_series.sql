@@ -26,7 +26,7 @@ begin atomic
       date_bin(q.bucket, r.at, '2001-01-01 00:00:00Z') as bucket_start,
       r.tags ->> metric_series.group_by as tag_value,
       r.key,
-      sum(r.count) as points,
+      sum(r.count)::double precision as points,
       sum(r.sum) as total,
       min(r.min) as least,
       max(r.max) as most,
@@ -37,13 +37,13 @@ begin atomic
       metric_series.service, metric_series.metric, q.range_start, q.range_end, q.bucket, metric_series.tags,
       q.fraction is not null
     ) r
+    -- All of them, as constants (metric_reach).
+    where r.at >= lower(app_private.metric_reach(metric_series."from", metric_series."to", metric_series.bucket))
+      and r.at < upper(app_private.metric_reach(metric_series."from", metric_series."to", metric_series.bucket))
     group by 1, 2, 3
   ),
   ranked as (
-    select
-      k.*,
-      sum(k.points) over (partition by k.bucket_start, k.tag_value order by k.key) as points_up_to,
-      sum(k.points) over (partition by k.bucket_start, k.tag_value) as all_points
+    select k.*, sum(k.points) over (partition by k.bucket_start, k.tag_value order by k.key) as points_up_to
     from keyed k
   ),
   filled as (
@@ -52,7 +52,7 @@ begin atomic
       case metric_series.aggregate
         when 'avg' then sum(r.total) / sum(r.points)
         when 'sum' then sum(r.total)
-        when 'rate' then sum(r.total) / extract(epoch from q.bucket)
+        when 'rate' then sum(r.total) / (select extract(epoch from q.bucket) from request q)
         when 'count' then sum(r.points)
         when 'min' then min(r.least)
         when 'max' then max(r.most)
@@ -61,13 +61,19 @@ begin atomic
           min(r.least),
           least(
             max(r.most),
-            app_private.metric_key_value(min(r.key) filter (where r.points_up_to > q.fraction * (r.all_points - 1)))
+            app_private.metric_key_value(
+              -- The first key up to which there are more points than the fraction of all.
+              (array_agg(r.key order by r.key))[
+                1 + width_bucket(
+                  (select q.fraction from request q) * (max(r.points_up_to) - 1), array_agg(r.points_up_to order by r.key)
+                )
+              ]
+            )
           )
         )
       end as value
-    from request q
-    cross join ranked r
-    group by r.bucket_start, r.tag_value, q.bucket, q.fraction
+    from ranked r
+    group by r.bucket_start, r.tag_value
   ),
   groups as (
     select distinct f.tag_value from filled f

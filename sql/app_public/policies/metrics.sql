@@ -12,7 +12,7 @@ create policy insert_service on app_public.metrics for insert to :SERVICE, :ADMI
 
 revoke all on app_public.metrics from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on app_public.metrics to :MEMBER, :SERVICE, :ADMIN, :ANALYST;
--- It rolls points up: ops.roll_up_metrics.
+-- It rolls points up: ops.roll_up_minutes.
 grant select on app_public.metrics to :WORKER;
 -- No insert of id: it is the database's. No update and no delete: a measurement stands until its partition expires.
 grant insert (tenant_id, service_name, metric_name, value, tags, "timestamp") on app_public.metrics to :SERVICE, :ADMIN;

@@ -8,3 +8,10 @@ create or replace trigger _200_keys
     or old."timestamp" is distinct from new."timestamp"
   )
   execute function app_private.tg__refuse_key_change();
+
+-- Nobody but the owner may name a partition, so the parent's trigger sees every statement.
+create or replace trigger _500_mark_changes
+  after insert on app_public.metrics
+  referencing new table as new_rows
+  for each statement
+  execute function app_private.tg_metrics__mark_changes();

@@ -85,8 +85,9 @@ describe.each(apiTargets)('metrics, %s', (_, open) => {
       await target.admin.query('commit');
     }
   };
-  const rollUp = async (from: number, to: number): Promise<number> =>
-    asWorker('ops.roll_up_metrics($1, $2)', [at(from), at(to)]);
+  /** Rolls up what has changed in minutes, out of a stretch from the first one that has. */
+  const rollUp = (minutes = 1440): Promise<number> =>
+    asWorker('ops.roll_up_minutes($1, $2)', [at(86_400), minutes]);
 
   describe('record_metrics', () => {
     test('stores an array, with the time and tags that points have, or now and none', async () => {
@@ -592,50 +593,61 @@ describe.each(apiTargets)('metrics, %s', (_, open) => {
     /** Sums of doubles differ in the last digits with the order of adding. */
     const rounded = (rows: readonly Bucket[]) =>
       rows.map((row) => ({ ...row, value: row.value === null ? null : Number(row.value.toPrecision(12)) }));
-    const sources = async (from: number, to: number, bucket: string | null) =>
-      (
-        await target.admin.query<{ resolution: string; from: number; to: number }>(
+    /** As the tenant's readers find them. */
+    const sources = async (from: number, to: number, bucket: string | null) => {
+      await target.admin.query('begin');
+      try {
+        await target.admin.query("select set_config('app.tenant_id', $1, true)", [own]);
+        const { rows } = await target.admin.query<{ resolution: string; from: number; to: number }>(
           `select resolution, extract(epoch from range_start - $4)::float8 as "from", extract(epoch from range_end - $4)::float8 as "to"
-           from app_private.metric_sources('rolled', 'm', $1, $2, $3) order by 2`,
+           from app_private.metric_sources($1, $2, $3) order by 2`,
           [at(from), at(to), bucket, at(0)],
-        )
-      ).rows.map((row) => [row.resolution, row.from / 3600, row.to / 3600]);
+        );
+        return rows.map((row) => [row.resolution, row.from / 3600, row.to / 3600]);
+      } finally {
+        await target.admin.query('commit');
+      }
+    };
 
     test('answer as the points did, at every stage of rolling up, and are what is read', async () => {
       const exact = await everything();
-      expect(await sources(0, 86_400, '1 hour')).toEqual([['raw', 0, 24]]);
+      // Where there are no points, what is rolled up is whole.
+      expect(await sources(0, 86_400, '1 hour')).toEqual([
+        ['raw', 0, hours],
+        ['hour', hours, 24],
+      ]);
 
-      expect(await rollUp(0, 12 * 3600)).toBeGreaterThan(500);
+      expect(await rollUp(12 * 60)).toBe(12 * 60);
       expect(await sources(0, 86_400, '1 hour')).toEqual([
         ['minute', 0, 12],
-        ['raw', 12, 24],
+        ['raw', 12, hours],
+        ['hour', hours, 24],
       ]);
       expect(await sources(0, 86_400, '90 s')).toEqual([['raw', 0, 24]]);
       expect(await everything()).toEqual(exact);
 
-      await asWorker('ops.merge_metrics_hour($1, $2)', [at(0), at(11 * 3600)]);
+      expect(await asWorker('ops.merge_hours($1, $2)', [at(86_400), 11])).toBe(11);
       expect(await sources(0, 86_400, '1 hour')).toEqual([
         ['hour', 0, 11],
         ['minute', 11, 12],
-        ['raw', 12, 24],
+        ['raw', 12, hours],
+        ['hour', hours, 24],
       ]);
       expect(await sources(1_830, 86_400, null)).toEqual([
         ['raw', 1_830 / 3600, 31 / 60],
         ['minute', 31 / 60, 1],
         ['hour', 1, 11],
         ['minute', 11, 12],
-        ['raw', 12, 24],
+        ['raw', 12, hours],
+        ['hour', hours, 24],
       ]);
       expect(await everything()).toEqual(exact);
 
-      await rollUp(12 * 3600, 86_400);
-      await asWorker('ops.merge_metrics_hour($1, $2)', [at(11 * 3600), at(86_400)]);
-      await asWorker('ops.merge_metrics_day($1, $2)', [at(0), at(86_400)]);
+      expect(await rollUp()).toBe((hours - 12) * 60);
+      expect(await asWorker('ops.merge_hours($1)', [at(86_400)])).toBe(hours - 11);
+      expect(await asWorker('ops.merge_days($1)', [at(86_400)])).toBe(1);
       expect(await sources(0, 86_400, '1 day')).toEqual([['day', 0, 24]]);
-      expect(await sources(0, 86_400, '6 hours')).toEqual([
-        ['hour', 0, hours],
-        ['raw', hours, 24],
-      ]);
+      expect(await sources(0, 86_400, '6 hours')).toEqual([['hour', 0, 24]]);
       expect(await everything()).toEqual(exact);
 
       // Once points have gone, what is rolled up still answers.
@@ -645,33 +657,38 @@ describe.each(apiTargets)('metrics, %s', (_, open) => {
       expect((await series('rolled', 0, 3600, { bucket: '90 s' })).every((b) => b.points === 0)).toBe(true);
     }, 120_000);
 
-    test('can be made again when points came late', async () => {
+    test('are made again when points came late, which readers see before', async () => {
       const point = { service_name: 'late', metric_name: 'm', value: 1, timestamp: at(5) };
       await record(point);
-      await rollUp(0, 60);
+      expect(await rollUp()).toBe(1);
+      expect(await rollUp()).toBe(0);
       await record({ ...point, value: 3, timestamp: at(6) });
-      expect(await series('late', 0, 60, { bucket: '1 minute' })).toMatchObject([{ value: 1, points: 1 }]);
-      await rollUp(0, 60);
-      expect(await series('late', 0, 60, { bucket: '1 minute' })).toMatchObject([{ value: 2, points: 2 }]);
+      const late = () => series('late', 0, 60, { bucket: '1 minute' });
+      expect(await sources(0, 60, '1 minute')).toEqual([['raw', 0, 1 / 60]]);
+      expect(await late()).toMatchObject([{ value: 2, points: 2 }]);
+      expect(await rollUp()).toBe(1);
+      expect(await sources(0, 60, '1 minute')).toEqual([['minute', 0, 1 / 60]]);
+      expect(await late()).toMatchObject([{ value: 2, points: 2 }]);
+    });
+
+    test('are not made of a minute, an hour or a day that is not over', async () => {
+      await record({ service_name: 'over', metric_name: 'm', value: 1, timestamp: at(30) });
+      expect(await asWorker('ops.roll_up_minutes($1)', [at(59.9)])).toBe(0);
+      expect(await asWorker('ops.roll_up_minutes($1)', [at(60)])).toBe(1);
+      expect(await asWorker('ops.merge_hours($1)', [at(3599)])).toBe(0);
+      expect(await asWorker('ops.merge_hours($1)', [at(3600)])).toBe(1);
+      expect(await asWorker('ops.merge_days($1)', [at(86_399)])).toBe(0);
+      expect(await asWorker('ops.merge_days($1)', [at(86_400)])).toBe(1);
     });
 
     test('of another tenant are not seen', async () => {
       expect((await series('late', 0, 60, { bucket: '1 minute' }, other)).map((b) => b.points)).toEqual([0]);
     });
 
-    test.each([
-      ['ops.roll_up_metrics', 30, 90],
-      ['ops.roll_up_metrics', 60, 60],
-      ['ops.roll_up_metrics', 0, 4 * 86_400],
-      ['ops.merge_metrics_hour', 0, 60],
-      ['ops.merge_metrics_day', 0, 3600],
-    ])('%s refuses the range from %i to %i seconds', async (name, from, to) => {
-      await expect(asWorker(`${name}($1, $2)`, [at(from), at(to)])).rejects.toMatchObject({ code: 'LTM08' });
-    });
-
     test('are made by the worker only', async () => {
-      expect(await failing(sql`select ops.roll_up_metrics(${at(0)}, ${at(60)})`)).toMatch(/^42501/);
+      expect(await failing(sql`select ops.roll_up_minutes(now())`)).toMatch(/^42501/);
       expect(await failing(sql`delete from app_public.metrics_minute`)).toMatch(/^42501/);
+      expect(await failing(sql`delete from ops.metric_changes`)).toMatch(/^42501/);
     });
   });
 });

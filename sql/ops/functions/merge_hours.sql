@@ -1,0 +1,80 @@
+-- Merges the rollups of a minute into those of an hour, for the oldest hours that are over by `until` and have changed:
+-- sketches merge by adding up. Otherwise as ops.roll_up_minutes.
+create or replace function ops.merge_hours(until timestamptz default now(), how_many integer default 24) returns integer
+language plpgsql volatile
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  v_hours timestamptz[];
+begin
+  update ops.metric_rollups r set rolled_up_at = clock_timestamp()
+  where r.resolution = (
+    select l.resolution from ops.metric_rollups l where l.resolution = 'hour' for update skip locked
+  );
+  if not found then
+    return null;
+  end if;
+  v_hours := ops.due_metric_buckets('hour', '1 hour', merge_hours.until, merge_hours.how_many);
+  if v_hours = '{}' then
+    return 0;
+  end if;
+
+  with ended as (
+    delete from ops.metric_changes c where c.resolution = 'hour' and c.bucket = any (v_hours)
+    returning c.tenant_id, c.bucket
+  ),
+  changed as materialized (
+    select distinct e.tenant_id, e.bucket from ended e
+  ),
+  source as materialized (
+    select m.*, c.bucket as merged
+    from changed c
+    join app_public.metrics_minute m
+      on m.tenant_id = c.tenant_id and date_bin('1 hour', m.bucket, '2001-01-01 00:00:00Z') = c.bucket
+    -- By the index of time, which is small.
+    where m.bucket >= v_hours[1] and m.bucket < v_hours[cardinality(v_hours)] + interval '1 hour'
+  ),
+  sketches as (
+    select
+      k.tenant_id, k.service_name, k.metric_name, k.tags_hash, k.merged,
+      array_agg(k.key order by k.key) as keys, array_agg(k.count order by k.key) as counts
+    from (
+      select s.tenant_id, s.service_name, s.metric_name, s.tags_hash, s.merged, k.key, sum(k.count)::bigint as count
+      from source s
+      cross join lateral unnest(s.sketch_keys, s.sketch_counts) k(key, count)
+      group by 1, 2, 3, 4, 5, 6
+    ) k
+    group by 1, 2, 3, 4, 5
+  ),
+  totals as (
+    select
+      s.tenant_id, s.service_name, s.metric_name, s.tags_hash, s.merged, min(s.tags::text)::jsonb as tags,
+      sum(s.count) as count, sum(s.sum) as sum, min(s.min) as min, max(s.max) as max,
+      max(array[extract(epoch from s.last_at), s.last]) as last
+    from source s
+    group by 1, 2, 3, 4, 5
+  ),
+  made as (
+    insert into app_public.metrics_hour as r (
+      tenant_id, service_name, metric_name, tags, bucket, count, sum, min, max, last, last_at, sketch_keys, sketch_counts
+    )
+    select
+      t.tenant_id, t.service_name, t.metric_name, t.tags, t.merged, t.count, t.sum, t.min, t.max,
+      t.last[2], to_timestamp(t.last[1]), k.keys, k.counts
+    from totals t
+    join sketches k using (tenant_id, service_name, metric_name, tags_hash, merged)
+    on conflict (tenant_id, service_name, metric_name, bucket, tags_hash) do update set
+      count = excluded.count, sum = excluded.sum, min = excluded.min, max = excluded.max,
+      last = excluded.last, last_at = excluded.last_at,
+      sketch_keys = excluded.sketch_keys, sketch_counts = excluded.sketch_counts
+  )
+  insert into ops.metric_changes (resolution, tenant_id, bucket)
+  select distinct 'day', c.tenant_id, date_bin('24 hours', c.bucket, '2001-01-01 00:00:00Z')
+  from changed c;
+
+  return cardinality(v_hours);
+end
+$$;
+
+comment on function ops.merge_hours(timestamptz, integer) is 'Merges the minutes of the oldest `how_many` hours that are over by `until` and have changed. Returns how many they were: 0, there are none; null, somebody else is at it.';
+grant execute on function ops.merge_hours(timestamptz, integer) to :WORKER;
