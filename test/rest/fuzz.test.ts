@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { emptyDataDirectory } from '../support/embedded-template.ts';
 import { embeddedConformanceDatabase } from './conformance/embedded-database.ts';
 import type { ConformanceDatabase } from './conformance/load-schema.ts';
 import { FuzzTarget, textOutsideNames } from './fuzz/target.ts';
@@ -9,7 +10,7 @@ describe('any request at all', () => {
   let conformance: ConformanceDatabase;
   let target: FuzzTarget;
   beforeAll(async () => {
-    conformance = await embeddedConformanceDatabase();
+    conformance = await embeddedConformanceDatabase(await emptyDataDirectory());
     target = new FuzzTarget(conformance.database);
   }, 120_000);
   afterAll(async () => {

@@ -1,3 +1,6 @@
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { embeddedConformanceDatabase } from './conformance/embedded-database.ts';
 import { FuzzTarget } from './fuzz/target.ts';
@@ -9,7 +12,7 @@ import { fuzzRequests } from './fuzz/requests.ts';
 const requests = Number(process.argv[2] ?? 100_000);
 const seed = Number(process.argv[3] ?? Date.now() % 1_000_000);
 
-const { database, close } = await embeddedConformanceDatabase();
+const { database, close } = await embeddedConformanceDatabase(await mkdtemp(join(tmpdir(), 'lightning-')));
 const target = new FuzzTarget(database);
 const began = performance.now();
 console.log(`${requests} requests, seed ${seed}`);

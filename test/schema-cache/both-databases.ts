@@ -1,12 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe } from 'vitest';
 import type { Database } from '../../src/db/database.ts';
 import { startEmbedded } from '../../src/db/embedded/embedded.ts';
 import { PostgresDatabase } from '../../src/db/postgres.ts';
 import { freshDatabase } from '../support/db.ts';
+import { emptyDataDirectory } from '../support/embedded-template.ts';
 import { poolOptions } from '../support/server-database.ts';
 import { noServer, readyServer } from '../support/server.ts';
 
@@ -33,8 +32,8 @@ export function describeOnBoth(name: string, tests: Tests): void {
   });
   describe(`${name}, embedded`, () => {
     withTarget('embedded', tests, async () => {
-      const directory = await mkdtemp(join(tmpdir(), 'lightning-'));
-      const embedded = await startEmbedded({ dataDirectory: directory, storage: 'memory' });
+      const directory = await emptyDataDirectory();
+      const embedded = await startEmbedded({ dataDirectory: directory });
       return {
         url: embedded.connectionString,
         drop: async () => {

@@ -1,14 +1,16 @@
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inject } from 'vitest';
 import { parseConfig } from '../../src/config.ts';
+import { startEmbedded } from '../../src/db/embedded/embedded.ts';
 import { migrate } from '../../src/db/migrations.ts';
 import { openConnections } from '../../src/open-database.ts';
 import { testRolePrefix } from './logins.ts';
 
-/** A migrated embedded database that nobody has open: test files copy it, which takes a tenth of making one. */
+/** Embedded databases that nobody has open: test files copy them, which takes a fraction of making one. */
 export interface EmbeddedTemplate {
+  /** Has `empty` and `migrated` in it, each a data directory of Postgres. */
   readonly directory: string;
   remove(): Promise<void>;
 }
@@ -19,11 +21,14 @@ declare module 'vitest' {
   }
 }
 
-/** Makes the template the way `lightning start` makes its database. */
+/** Makes the templates the way `lightning start` makes its database. */
 export async function makeEmbeddedTemplate(): Promise<EmbeddedTemplate> {
   const directory = await mkdtemp(join(tmpdir(), 'lightning-template-'));
   const remove = () => rm(directory, { recursive: true, force: true });
   try {
+    const embedded = await startEmbedded({ dataDirectory: directory });
+    await embedded.close();
+    await cp(join(directory, 'postgres'), join(directory, 'empty'), { recursive: true });
     const config = parseConfig({ DATA_DIR: directory, DB_ROLE_PREFIX: testRolePrefix });
     const connections = await openConnections(config, () => {}, { attach: false });
     try {
@@ -31,6 +36,7 @@ export async function makeEmbeddedTemplate(): Promise<EmbeddedTemplate> {
     } finally {
       await connections.close();
     }
+    await rename(join(directory, 'postgres'), join(directory, 'migrated'));
   } catch (error) {
     await remove();
     throw error;
@@ -39,8 +45,17 @@ export async function makeEmbeddedTemplate(): Promise<EmbeddedTemplate> {
 }
 
 /** A new directory for DATA_DIR with a migrated database in it, to be opened and removed by the caller. */
-export async function migratedDataDirectory(): Promise<string> {
+export function migratedDataDirectory(): Promise<string> {
+  return copyOf('migrated');
+}
+
+/** The same with an empty database. */
+export function emptyDataDirectory(): Promise<string> {
+  return copyOf('empty');
+}
+
+async function copyOf(name: 'empty' | 'migrated'): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'lightning-'));
-  await cp(join(inject('embeddedTemplate'), 'postgres'), join(directory, 'postgres'), { recursive: true });
+  await cp(join(inject('embeddedTemplate'), name), join(directory, 'postgres'), { recursive: true });
   return directory;
 }

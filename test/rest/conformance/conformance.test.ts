@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { emptyDataDirectory } from '../../support/embedded-template.ts';
 import { noServer } from '../../support/server.ts';
 import { authorizationOf } from './authorization.ts';
 import { readChapters, referencePages, summaryOf } from './chapters.ts';
@@ -38,7 +39,9 @@ const withoutCases = [
   { page: 'schema_cache', testedIn: 'test/schema-cache' },
 ];
 
-describeConformance('the embedded database', embeddedConformanceDatabase);
+describeConformance('the embedded database', async () =>
+  embeddedConformanceDatabase(await emptyDataDirectory()),
+);
 describe.skipIf(noServer)('with a server', () => {
   describeConformance('a server', serverConformanceDatabase);
 });

@@ -1,16 +1,16 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { startEmbedded } from '../../../src/db/embedded/embedded.ts';
 import { PostgresDatabase } from '../../../src/db/postgres.ts';
 import type { ConformanceDatabase } from './load-schema.ts';
 import { loadSchema } from './load-schema.ts';
 import { poolOptions } from '../../support/server-database.ts';
 
-/** On an embedded database of its own: the API is superuser there, and switches roles. */
-export async function embeddedConformanceDatabase(): Promise<ConformanceDatabase> {
-  const directory = await mkdtemp(join(tmpdir(), 'lightning-'));
-  const embedded = await startEmbedded({ dataDirectory: directory, storage: 'memory' });
+/**
+ * On an embedded database in this directory, which is new or has an empty one, and is removed at the end. The API is
+ * superuser there, and switches roles.
+ */
+export async function embeddedConformanceDatabase(directory: string): Promise<ConformanceDatabase> {
+  const embedded = await startEmbedded({ dataDirectory: directory });
   await loadSchema(embedded.connectionString);
   const database = new PostgresDatabase('embedded', poolOptions(embedded.connectionString, {}), () => {});
   return {

@@ -1,7 +1,4 @@
-import { readFile } from 'node:fs/promises';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFile, rm } from 'node:fs/promises';
 import { Client } from 'pg';
 import type { Database, TransactionMode } from '../../../src/db/database.ts';
 import { startEmbedded } from '../../../src/db/embedded/embedded.ts';
@@ -18,6 +15,7 @@ import { requestSettings } from '../../../src/rest/sql/settings.ts';
 import { loadSchemaCache } from '../../../src/schema-cache/load.ts';
 import type { SchemaCache } from '../../../src/schema-cache/schema-cache.ts';
 import { freshDatabase } from '../../support/db.ts';
+import { emptyDataDirectory } from '../../support/embedded-template.ts';
 import { poolOptions, serverDatabase } from '../../support/server-database.ts';
 import { noServer, readyServer } from '../../support/server.ts';
 
@@ -157,8 +155,8 @@ export const libraries: readonly (readonly [kind: string, open: () => Promise<Li
 ];
 
 async function embeddedLibrary(): Promise<Library> {
-  const directory = await mkdtemp(join(tmpdir(), 'lightning-'));
-  const embedded = await startEmbedded({ dataDirectory: directory, storage: 'memory' });
+  const directory = await emptyDataDirectory();
+  const embedded = await startEmbedded({ dataDirectory: directory });
   await loadSchema(embedded.connectionString);
   const database = new PostgresDatabase('embedded', poolOptions(embedded.connectionString, {}), () => {});
   return new Library(database, await loadSchemaCache(database, libraryOptions), async () => {
