@@ -1,10 +1,18 @@
 import type { CronItem } from 'graphile-worker';
 
+/** A line of the crontab. */
+export interface ScheduledJob extends CronItem {
+  readonly match: string;
+  /** The longest time between two of them, for who looks whether they come. */
+  readonly everyMinutes: number;
+}
+
 /** What runs by itself, and when (UTC). Payloads are parsed by the tasks; `backfill` makes up for time asleep. */
-export const crontab: readonly CronItem[] = [
+export const crontab: readonly ScheduledJob[] = [
   {
     task: 'ensure_partitions',
     match: '7 * * * *',
+    everyMinutes: 60,
     options: { backfillPeriod: 3_600_000, maxAttempts: 5 },
     identifier: 'ensure_partitions',
   },
@@ -12,6 +20,7 @@ export const crontab: readonly CronItem[] = [
   {
     task: 'embed_knowledge',
     match: '* * * * *',
+    everyMinutes: 1,
     options: {
       backfillPeriod: 0,
       maxAttempts: 1,
@@ -24,6 +33,7 @@ export const crontab: readonly CronItem[] = [
   {
     task: 'trim_events',
     match: '*/5 * * * *',
+    everyMinutes: 5,
     options: { backfillPeriod: 0, maxAttempts: 1 },
     identifier: 'trim_events',
   },
@@ -31,6 +41,7 @@ export const crontab: readonly CronItem[] = [
   {
     task: 'maintain_embedded',
     match: '23 * * * *',
+    everyMinutes: 60,
     options: { backfillPeriod: 0, maxAttempts: 1 },
     identifier: 'maintain_embedded',
   },
@@ -38,6 +49,7 @@ export const crontab: readonly CronItem[] = [
   {
     task: 'roll_up_metrics',
     match: '* * * * *',
+    everyMinutes: 1,
     options: {
       backfillPeriod: 0,
       maxAttempts: 1,
@@ -51,6 +63,7 @@ export const crontab: readonly CronItem[] = [
   {
     task: 'tend_workflows',
     match: '* * * * *',
+    everyMinutes: 1,
     options: { backfillPeriod: 0, maxAttempts: 1 },
     identifier: 'tend_workflows',
   },

@@ -23,12 +23,14 @@ interface Row {
 /**
  * Embeds the knowledge that has no embedding, of all tenants, oldest first, until none is left or the signal ends it
  * between two requests. Content that changes meanwhile is left to the next run. Rejects with EmbeddingError when the
- * endpoint gives none; what was embedded until then is stored. Needs the worker's policies.
+ * endpoint gives none; what was embedded until then is stored. Calls `onProgress` with the number of items that are done.
+ * Needs the worker's policies.
  */
 export async function embedKnowledge(
   executor: Executor,
   embed: Embed,
   signal: AbortSignal,
+  onProgress: (done: number) => void = () => {},
 ): Promise<EmbeddedKnowledge> {
   let [embedded, refused] = [0, 0];
   while (!signal.aborted) {
@@ -42,6 +44,7 @@ export async function embedKnowledge(
     const done = await embedRows(executor, embed, rows, signal);
     embedded += done.embedded;
     refused += done.refused;
+    onProgress(embedded + refused);
     // Every one of them changed under our hands: not now, then.
     if (done.embedded + done.refused === 0) break;
   }

@@ -1,18 +1,13 @@
 import { Logger, parseCronItems, run } from 'graphile-worker';
-import type { TaskList } from 'graphile-worker';
 import type { Pool } from 'pg';
 import type { Executor } from '../db/database.ts';
 import type { Embed } from '../embeddings/embedding-client.ts';
 import type { Log } from '../log.ts';
 import { crontab } from './crontab.ts';
-import { embedKnowledge } from './embed-knowledge.ts';
-import { ensurePartitions } from './ensure-partitions.ts';
-import { maintainEmbedded } from './maintain-embedded.ts';
 import { reapLeases } from './reap-leases.ts';
+import { makeJobs } from './registry.ts';
 import { repeat } from './repeat.ts';
-import { rollUpMetrics } from './roll-up-metrics.ts';
-import { tendWorkflows } from './tend-workflows.ts';
-import { trimEvents } from './trim-events.ts';
+import { taskListOf } from './run-jobs.ts';
 
 /** What the worker needs. */
 export interface WorkerOptions {
@@ -46,45 +41,13 @@ export async function startWorker({
   reapEveryMs = 5_000,
 }: WorkerOptions): Promise<RunningWorker> {
   const stopping = new AbortController();
-  const tasks: TaskList = {
-    ensure_partitions: async () => {
-      const made = await ensurePartitions(executor);
-      if (made.length > 0)
-        log({ level: 'info', event: 'partitions-made', message: `made ${made.join(', ')}`, made });
-    },
-    embed_knowledge: async () => {
-      if (!embed) return;
-      const { embedded, refused } = await embedKnowledge(executor, embed, stopping.signal);
-      if (embedded + refused > 0) {
-        const message = `embedded ${embedded} items of knowledge; the endpoint refused ${refused}`;
-        log({
-          level: refused > 0 ? 'warning' : 'info',
-          event: 'knowledge-embedded',
-          message,
-          embedded,
-          refused,
-        });
-      }
-    },
-    trim_events: async () => {
-      await trimEvents(executor);
-    },
-    maintain_embedded: async () => {
-      if (kind === 'embedded') await maintainEmbedded(executor);
-    },
-    roll_up_metrics: async () => {
-      await rollUpMetrics(executor, { signal: stopping.signal });
-    },
-    tend_workflows: async () => {
-      await tendWorkflows(executor);
-    },
-  };
+  const jobs = makeJobs({ executor, kind, embed });
   const runner = await run({
     pgPool: pool,
     concurrency,
     // The command that started us handles signals: requests end first, then the worker.
     noHandleSignals: true,
-    taskList: tasks,
+    taskList: taskListOf(jobs, { executor, signal: stopping.signal, log }),
     parsedCronItems: parseCronItems([...crontab]),
     logger: new Logger(() => (level, message) => {
       if (level === 'error' || level === 'warning') log({ level, event: 'worker', message });

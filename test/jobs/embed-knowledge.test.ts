@@ -200,8 +200,14 @@ describe.skipIf(noServer)("the worker's login", () => {
       });
       await admin.query({ text: "select graphile_worker.add_job('embed_knowledge')" });
       await expect
-        .poll(() => logged.filter(({ event }) => event === 'knowledge-embedded'), { timeout: 15_000 })
-        .toMatchObject([{ level: 'info', embedded: 1, refused: 0 }]);
+        .poll(() => logged.filter(({ event }) => event === 'job-done'), { timeout: 15_000 })
+        .toMatchObject([
+          {
+            level: 'info',
+            message: 'embed_knowledge: embedded 1 items of knowledge; the endpoint refused 0',
+            task: 'embed_knowledge',
+          },
+        ]);
     } finally {
       await running.stop();
       await pool.end();

@@ -1,0 +1,90 @@
+import type { Executor } from '../db/database.ts';
+import type { Embed } from '../embeddings/embedding-client.ts';
+import { embedKnowledge } from './embed-knowledge.ts';
+import { ensurePartitions } from './ensure-partitions.ts';
+import { defineJob } from './job.ts';
+import type { Jobs } from './job.ts';
+import { maintainEmbedded } from './maintain-embedded.ts';
+import { noPayload } from './payload.ts';
+import { rollUpMetrics } from './roll-up-metrics.ts';
+import type { RolledUp } from './roll-up-metrics.ts';
+import { tendWorkflows } from './tend-workflows.ts';
+import { trimEvents } from './trim-events.ts';
+
+/** What jobs work with. */
+export interface JobResources {
+  /** As the worker. */
+  readonly executor: Executor;
+  readonly kind: 'embedded' | 'server';
+  /** Null: knowledge without an embedding stays without one. */
+  readonly embed: Embed | null;
+}
+
+/** Every kind of job. When they run by themselves stands in crontab.ts; any of them can be run by `lightning jobs run`. */
+export function makeJobs({ executor, kind, embed }: JobResources): Jobs {
+  return {
+    ensure_partitions: defineJob({
+      does: 'makes the partitions of the coming weeks',
+      parse: noPayload,
+      run: async () => {
+        const made = await ensurePartitions(executor);
+        return made.length > 0 ? `made ${made.join(', ')}` : null;
+      },
+    }),
+    embed_knowledge: defineJob({
+      does: 'embeds the knowledge that has no embedding',
+      parse: noPayload,
+      // Two would pay for the same embeddings.
+      lock: 'embed_knowledge',
+      expectedMinutes: 60,
+      run: async (_, run) => {
+        if (!embed) return null;
+        const { embedded, refused } = await embedKnowledge(executor, embed, run.signal, (done) =>
+          run.progress(null, `${done} items so far`),
+        );
+        if (embedded + refused === 0) return null;
+        return `embedded ${embedded} items of knowledge; the endpoint refused ${refused}`;
+      },
+    }),
+    trim_events: defineJob({
+      does: 'removes from the outbox of live updates what everybody had time to read',
+      parse: noPayload,
+      run: async () => {
+        const removed = await trimEvents(executor);
+        return removed > 0 ? `removed ${removed} events` : null;
+      },
+    }),
+    maintain_embedded: defineJob({
+      does: 'vacuums an embedded database, which has no autovacuum',
+      parse: noPayload,
+      run: async () => {
+        if (kind === 'server') return null;
+        await maintainEmbedded(executor);
+        return 'vacuumed and analyzed all tables';
+      },
+    }),
+    roll_up_metrics: defineJob({
+      does: 'rolls up the metrics that came in or changed',
+      parse: noPayload,
+      lock: 'roll_up_metrics',
+      expectedMinutes: 60,
+      run: async (_, run) => {
+        const inWords = ({ minutes, hours, days }: RolledUp) =>
+          `${minutes} minutes, ${hours} hours and ${days} days`;
+        const done = await rollUpMetrics(executor, {
+          signal: run.signal,
+          onProgress: (sofar) => run.progress(null, `${inWords(sofar)} so far`),
+        });
+        return done.minutes + done.hours + done.days > 0 ? `rolled up ${inWords(done)}` : null;
+      },
+    }),
+    tend_workflows: defineJob({
+      does: 'ends the steps of workflows that took too long',
+      parse: noPayload,
+      run: async () => {
+        const count = await tendWorkflows(executor);
+        return count > 0 ? `went on with ${count} workflows` : null;
+      },
+    }),
+  };
+}

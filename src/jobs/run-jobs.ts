@@ -1,0 +1,85 @@
+import type { JobHelpers, TaskList } from 'graphile-worker';
+import type { Executor } from '../db/database.ts';
+import type { Log } from '../log.ts';
+import { JobBusy, recordRun } from './job-run.ts';
+import type { Job, Jobs } from './job.ts';
+import { PayloadError } from './payload.ts';
+
+export interface RunJobsOptions {
+  /** As the worker; commits each statement by itself. */
+  readonly executor: Executor;
+  /** Ends the runs: the worker stops. */
+  readonly signal: AbortSignal;
+  readonly log: Log;
+}
+
+/** Who finds its lock taken comes again after this. */
+const busyPauseMs = 60_000;
+
+/** The jobs as graphile-worker takes them: each run is recorded, has its lock, and says in the log what it did. */
+export function taskListOf(jobs: Jobs, options: RunJobsOptions): TaskList {
+  return Object.fromEntries(
+    Object.entries(jobs).map(([task, job]) => [
+      task,
+      (payload: unknown, helpers: JobHelpers) => runJob(task, job, payload, helpers, options),
+    ]),
+  );
+}
+
+async function runJob(
+  task: string,
+  job: Job,
+  payload: unknown,
+  helpers: JobHelpers,
+  { executor, signal, log }: RunJobsOptions,
+): Promise<void> {
+  const { id, locked_by: worker } = helpers.job;
+  // A payload that cannot be read is a run that fails: operators look for it there.
+  const work = prepare(job, payload);
+  try {
+    const did = await recordRun(
+      executor,
+      {
+        task,
+        jobId: id,
+        signal,
+        ...(worker === null ? {} : { worker }),
+        ...(job.lock === null || work instanceof PayloadError ? {} : { lock: job.lock }),
+      },
+      async (run) => {
+        if (work instanceof PayloadError) throw work;
+        const summary = await work(run);
+        if (summary === null) run.idle();
+        else run.progress(1, summary);
+        return summary;
+      },
+    );
+    if (did !== null) log({ level: 'info', event: 'job-done', message: `${task}: ${did}`, task, job: id });
+  } catch (error) {
+    if (!(error instanceof JobBusy)) throw error;
+    await comeAgain(task, job, payload, helpers);
+    log({ level: 'info', event: 'job-waits', message: `${task}: ${error.message}`, task, job: id });
+  }
+}
+
+function prepare(job: Job, payload: unknown): ReturnType<Job['prepare']> | PayloadError {
+  try {
+    return job.prepare(payload);
+  } catch (error) {
+    if (error instanceof PayloadError) return error;
+    throw error;
+  }
+}
+
+/** To wait is no failure, so no attempt is lost over it. However many find the lock taken, one of a task comes again. */
+async function comeAgain(task: string, { lock }: Job, payload: unknown, helpers: JobHelpers): Promise<void> {
+  const { max_attempts: maxAttempts, priority } = helpers.job;
+  const queueName = await helpers.getQueueName();
+  await helpers.addJob(task, payload, {
+    runAt: new Date(Date.now() + busyPauseMs),
+    jobKey: `wait:${lock}:${task}`,
+    maxAttempts,
+    priority,
+    ...(queueName === null ? {} : { queueName }),
+  });
+}

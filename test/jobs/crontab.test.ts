@@ -1,0 +1,41 @@
+import { parseCronItems } from 'graphile-worker';
+import { expect, test } from 'vitest';
+import { crontab } from '../../src/jobs/crontab.ts';
+import { makeJobs } from '../../src/jobs/registry.ts';
+
+const jobs = makeJobs({
+  executor: { query: () => Promise.reject(new Error('nothing is run here')) },
+  kind: 'server',
+  embed: null,
+});
+
+test.each(crontab.map((line) => [line.identifier ?? line.task, line] as const))(
+  '%s is a job that there is, takes the payload of its line, and comes as often as the line says',
+  (_, line) => {
+    expect(Object.keys(jobs)).toContain(line.task);
+    expect(() => jobs[line.task]?.prepare({ ...line.payload, _cron: { ts: '2026-01-01' } })).not.toThrow();
+    const [parsed] = parseCronItems([line]);
+    const runs: number[] = [];
+    // Ten weeks, and through the end of a month and a year.
+    const start = Date.UTC(2026, 10, 20);
+    for (let minute = 0; minute < 70 * 1_440; minute += 1) {
+      const at = new Date(start + minute * 60_000);
+      const digest = {
+        min: at.getUTCMinutes(),
+        hour: at.getUTCHours(),
+        date: at.getUTCDate(),
+        month: at.getUTCMonth() + 1,
+        dow: at.getUTCDay(),
+      };
+      if (parsed?.match(digest)) runs.push(minute);
+    }
+    const gaps = runs.slice(1).map((minute, i) => minute - runs[i]!);
+    expect(Math.max(...gaps)).toBe(line.everyMinutes);
+  },
+);
+
+test('no two lines have the same name, which graphile-worker remembers them by', () => {
+  const names = crontab.map(({ identifier }) => identifier);
+  expect(names).not.toContain(undefined);
+  expect(new Set(names).size).toBe(names.length);
+});

@@ -1,0 +1,21 @@
+import { expect, test } from 'vitest';
+import { noPayload, payloadMembers, PayloadError } from '../../src/jobs/payload.ts';
+
+test.each([[undefined], [null], [{}], [{ _cron: { ts: '2026-01-01' } }]])('%j is no payload', (payload) => {
+  expect(noPayload(payload)).toBe(null);
+});
+
+test.each([
+  ['full', 'the payload is "full"; an object is needed'],
+  [[1], 'the payload is [1]; an object is needed'],
+  [{ kind: 'full' }, 'the payload has a member "kind"; it takes none'],
+])('%j is refused with a sentence', (payload, message) => {
+  expect(() => noPayload(payload)).toThrow(new PayloadError(message));
+});
+
+test('known members come out, unknown ones are refused with what is known', () => {
+  expect(payloadMembers({ kind: 'full', _cron: {} }, ['kind', 'keep'])).toEqual({ kind: 'full' });
+  expect(() => payloadMembers({ kin: 'full' }, ['kind', 'keep'])).toThrow(
+    'the payload has a member "kin"; known are kind, keep',
+  );
+});
