@@ -8,6 +8,8 @@ export interface CommandOptions {
   readonly user?: ServerUser | undefined;
   /** The command is ended after this; default one minute. */
   readonly timeoutMs?: number;
+  /** Ends the command. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A command that could not be started, failed, or took too long. The message ends with the last lines it printed. */
@@ -48,6 +50,7 @@ export function runCommand(
         maxBuffer: 64 * 1024 * 1024,
         ...(options.env && { env: options.env }),
         ...options.user,
+        ...(options.signal && { signal: options.signal }),
       },
       (error, stdout, stderr) => {
         if (!error) return resolve(stdout);

@@ -1,6 +1,6 @@
-import { access, readdir } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { CommandError, runCommand } from '../../../src/programs/command.ts';
+import { exists, programPlaces } from '../../../src/programs/places.ts';
 import type { ServerUser } from '../../../src/programs/server-user.ts';
 
 /** A folder of Postgres programs that runs here, at least 17, with pgvector beside it. */
@@ -57,40 +57,11 @@ export async function findInstalledBinaries(
   user: ServerUser | undefined,
 ): Promise<Binaries | { readonly lacking: string }> {
   const lacking: string[] = [];
-  for (const directory of await candidates(env)) {
+  for (const directory of await programPlaces(env)) {
     if (!(await exists(join(directory, 'postgres')))) continue;
     const found = await inspectBinaries(directory, user);
     if (!('lacking' in found)) return found;
     lacking.push(found.lacking);
   }
   return { lacking: lacking.length > 0 ? lacking.join(', ') : 'no Postgres is installed' };
-}
-
-async function candidates(env: NodeJS.ProcessEnv): Promise<Set<string>> {
-  const configured = await runCommand('pg_config', ['--bindir'], { env }).catch(() => '');
-  const fromPath = env['PATH']?.split(delimiter).filter(Boolean) ?? [];
-  return new Set([
-    ...(configured ? [configured.trim()] : []),
-    ...fromPath,
-    ...(await versions('/usr/lib/postgresql', /^\d+$/)),
-    ...(await versions('/usr', /^pgsql-\d+$/)),
-    ...(await versions('/opt/homebrew/opt', /^postgresql@\d+$/)),
-    ...(await versions('/usr/local/opt', /^postgresql@\d+$/)),
-  ]);
-}
-
-async function versions(parent: string, pattern: RegExp): Promise<string[]> {
-  const names = (await readdir(parent).catch(() => [])).filter((name) => pattern.test(name));
-  return names.sort((a, b) => major(b) - major(a)).map((name) => join(parent, name, 'bin'));
-}
-
-function major(name: string): number {
-  return Number(/\d+$/.exec(name)?.[0]);
-}
-
-function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -1,0 +1,88 @@
+import { join } from 'node:path';
+import { exists, programPlaces } from '../../programs/places.ts';
+import { CommandError, runCommand } from '../../programs/command.ts';
+
+/** Postgres's own programs, all of one folder. */
+export interface ServerPrograms {
+  readonly binDirectory: string;
+  /** Such as `17.11`. */
+  readonly version: string;
+  /** What they run with, beside what names a server: nothing else of ours, times in UTC, messages in English. */
+  readonly environment: NodeJS.ProcessEnv;
+}
+
+/** Names of the programs that backups and restores are made with. */
+export type ProgramName = (typeof names)[number];
+
+const names = [
+  'pg_basebackup',
+  'pg_combinebackup',
+  'pg_verifybackup',
+  'pg_receivewal',
+  'pg_waldump',
+] as const;
+
+/** Postgres's programs of the server's version are not on this machine. The message says where was looked and how to get them. */
+export class ProgramsMissing extends Error {
+  override name = 'ProgramsMissing';
+}
+
+export interface FindProgramsOptions {
+  /** The server's major version: files and WAL of another one are unreadable to these programs. */
+  readonly major: number;
+  /** BACKUP_BIN_DIR: the only place to look in; null: `PATH` and the usual places. */
+  readonly binDirectory: string | null;
+  /** Read for `PATH` and `HOME`. */
+  readonly env: NodeJS.ProcessEnv;
+}
+
+/** The first folder that has all programs of the server's major version. Rejects with ProgramsMissing. */
+export async function findPrograms({
+  major,
+  binDirectory,
+  env,
+}: FindProgramsOptions): Promise<ServerPrograms> {
+  const places = binDirectory === null ? await programPlaces(env) : [binDirectory];
+  const lacking: string[] = [];
+  for (const place of places) {
+    if (binDirectory === null && !(await exists(join(place, names[0])))) continue;
+    const found = await inspect(place, major, environmentOf(env));
+    if (typeof found !== 'string') return found;
+    lacking.push(found);
+  }
+  const why =
+    lacking.length > 0 ? lacking.join(', ') : `${names[0]} is neither in PATH nor in the usual places`;
+  throw new ProgramsMissing(
+    `the programs of Postgres ${major} are needed for backups: ${why}. Install them ` +
+      `(on Debian: apt-get install postgresql-client-${major} postgresql-${major}), or set BACKUP_BIN_DIR to the folder that has them`,
+  );
+}
+
+/** The file of a program. */
+export function programFile({ binDirectory }: ServerPrograms, name: ProgramName): string {
+  return join(binDirectory, name);
+}
+
+function environmentOf({ PATH, HOME }: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return { ...(PATH !== undefined && { PATH }), ...(HOME !== undefined && { HOME }), TZ: 'UTC', LC_ALL: 'C' };
+}
+
+async function inspect(
+  directory: string,
+  major: number,
+  environment: NodeJS.ProcessEnv,
+): Promise<ServerPrograms | string> {
+  for (const name of names) {
+    if (!(await exists(join(directory, name)))) return `${directory} has no ${name}`;
+  }
+  try {
+    const answer = await runCommand(join(directory, names[0]), ['--version'], { env: environment });
+    const version = /PostgreSQL\) (\d+(?:\.\d+)?)/.exec(answer)?.[1];
+    if (version === undefined) return `${directory} answers "${answer.trim()}" to ${names[0]} --version`;
+    if (Number.parseInt(version, 10) !== major) return `${directory} is of version ${version}`;
+    return { binDirectory: directory, version, environment };
+  } catch (error) {
+    if (error instanceof CommandError) return error.message;
+    throw error;
+  }
+}

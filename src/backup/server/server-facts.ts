@@ -1,0 +1,131 @@
+import { Client } from 'pg';
+import type { ClientConfig } from 'pg';
+
+/** How the login of backups reaches the server. */
+export interface ServerConnection {
+  readonly url: string;
+  readonly ssl: ClientConfig['ssl'];
+}
+
+/** What a backup has to know of a server. */
+export interface ServerFacts {
+  /** Decimal. */
+  readonly systemIdentifier: string;
+  readonly timeline: number;
+  /** Such as `17.11`. */
+  readonly version: string;
+  readonly major: number;
+  readonly segmentBytes: number;
+  readonly summarizesWal: boolean;
+  readonly hasChecksums: boolean;
+  /** Tablespaces of its own, whose files are elsewhere. */
+  readonly tablespaces: readonly string[];
+  /** Of all databases, as far as the login may see. */
+  readonly databaseBytes: number;
+  /** By the server's clock. */
+  readonly now: Date;
+}
+
+/** The server cannot be backed up as it is. The message says why and what to do. */
+export class ServerNotReady extends Error {
+  override name = 'ServerNotReady';
+}
+
+/**
+ * Opens a connection of the replication protocol that also takes plain SQL, without parameters. The caller ends it. Rejects with
+ * ServerNotReady when the server takes connections of this login but none for replication.
+ */
+export async function connectForReplication({ url, ssl }: ServerConnection): Promise<Client> {
+  // `replication` is an option of pg that its types do not know.
+  const config: ClientConfig & { replication: string } = {
+    connectionString: url,
+    ...(ssl === undefined ? {} : { ssl }),
+    application_name: 'agent_lightning backup',
+    connectionTimeoutMillis: 10_000,
+    replication: 'database',
+  };
+  const client = new Client(config);
+  client.on('error', () => {}); // Whatever is asked next fails too, and says why.
+  try {
+    await client.connect();
+    return client;
+  } catch (error) {
+    await client.end().catch(() => {});
+    throw replicationRefused(error) ?? error;
+  }
+}
+
+/** Asks the server, over a replication connection. */
+export async function serverFacts(client: Client): Promise<ServerFacts> {
+  // Commands of the replication protocol are in capitals, or they are SQL.
+  const identified = await client.query<{ systemid: string; timeline: number }>('IDENTIFY_SYSTEM');
+  const { rows } = await client.query<{
+    version: string;
+    number: string;
+    segment_bytes: string;
+    summarizes: string;
+    checksums: string;
+    tablespaces: string[] | null;
+    bytes: string | null;
+    now: Date;
+  }>(`
+    select current_setting('server_version') as version, current_setting('server_version_num') as number,
+      (select setting from pg_settings where name = 'wal_segment_size') as segment_bytes,
+      coalesce(current_setting('summarize_wal', true), 'off') as summarizes, current_setting('data_checksums') as checksums,
+      (select array_agg(spcname::text order by spcname) from pg_tablespace
+       where spcname not in ('pg_default', 'pg_global')) as tablespaces,
+      (select sum(pg_database_size(oid)) from pg_database
+       where has_database_privilege(oid, 'connect') or pg_has_role('pg_read_all_stats', 'usage')) as bytes,
+      clock_timestamp() as now`);
+  const [identity] = identified.rows;
+  const [facts] = rows;
+  if (!identity || !facts) throw new ServerNotReady('the server does not say which one it is');
+  return {
+    systemIdentifier: identity.systemid,
+    timeline: Number(identity.timeline),
+    version: facts.version.split(' ')[0] ?? facts.version,
+    major: Math.floor(Number(facts.number) / 10_000),
+    segmentBytes: Number(facts.segment_bytes),
+    summarizesWal: facts.summarizes === 'on',
+    hasChecksums: facts.checksums === 'on',
+    tablespaces: facts.tablespaces ?? [],
+    databaseBytes: Number(facts.bytes ?? 0),
+    now: facts.now,
+  };
+}
+
+/** Throws ServerNotReady for a server whose backup could not be restored, or not trusted. */
+export function refuseUnfitServer({ major, version, hasChecksums, tablespaces }: ServerFacts): void {
+  if (major < 17) {
+    throw new ServerNotReady(`the server is Postgres ${version}; incremental backups came with 17: upgrade it`);
+  }
+  if (!hasChecksums) {
+    throw new ServerNotReady(
+      'the server has no data checksums, so that no backup of it can be proven: stop it, run pg_checksums --enable, start it',
+    );
+  }
+  if (tablespaces.length > 0) {
+    throw new ServerNotReady(
+      `the server has tablespaces of its own (${tablespaces.join(', ')}), which backups do not carry: move what is in them to pg_default and drop them`,
+    );
+  }
+}
+
+/** What stands in the way of a replication connection, with the command that mends it. */
+function replicationRefused(error: unknown): ServerNotReady | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  if (error.code === '28000' && /pg_hba\.conf/.test(error.message)) {
+    return new ServerNotReady(
+      `${error.message}: add a line to pg_hba.conf, such as "host replication <login> <address>/32 scram-sha-256", and reload. ` +
+        'A managed service that has no such file offers no physical backups: use lightning export there',
+      { cause: error },
+    );
+  }
+  if (error.code === '42501') {
+    return new ServerNotReady(
+      `${error.message}: run lightning setup, which gives the login of backups its right to replication`,
+      { cause: error },
+    );
+  }
+  return undefined;
+}
