@@ -49,6 +49,8 @@ export interface ServerPosition {
   readonly endLsn: string;
   /** Such as `17.11`. */
   readonly version: string;
+  /** Bytes of a file of WAL. */
+  readonly segmentBytes: number;
 }
 
 /** Facts about the embedded database that a snapshot was taken of. */

@@ -41,6 +41,7 @@ async function backUp(vault: Vault, at: string): Promise<Manifest> {
       startLsn: '0/2000028',
       endLsn: '0/2000120',
       version: '17.11',
+      segmentBytes: 16_777_216,
     },
     embedded: null,
   };

@@ -97,7 +97,9 @@ export async function serverFacts(client: Client): Promise<ServerFacts> {
 /** Throws ServerNotReady for a server whose backup could not be restored, or not trusted. */
 export function refuseUnfitServer({ major, version, hasChecksums, tablespaces }: ServerFacts): void {
   if (major < 17) {
-    throw new ServerNotReady(`the server is Postgres ${version}; incremental backups came with 17: upgrade it`);
+    throw new ServerNotReady(
+      `the server is Postgres ${version}; incremental backups came with 17: upgrade it`,
+    );
   }
   if (!hasChecksums) {
     throw new ServerNotReady(

@@ -1,0 +1,74 @@
+import type { Vault } from '../vault.ts';
+import { listSpool, readSpooled, removeSpooled } from './spool.ts';
+import type { SpooledWal } from './spool.ts';
+import { archiveWal, listArchivedWal } from './wal-archive.ts';
+import type { ArchivedWal } from './wal-archive.ts';
+
+export interface ArchiverOptions {
+  readonly vault: Vault;
+  readonly systemIdentifier: string;
+  readonly spoolDirectory: string;
+  readonly now: () => Date;
+}
+
+/**
+ * Moves what was received from the spool into the vault. A segment is removed from the spool once it is stored; of the one that
+ * is being received the beginning is stored, in place of an earlier beginning.
+ */
+export class SpoolArchiver {
+  readonly #options: ArchiverOptions;
+  /** What the vault has, by file and kind; null until it was asked. */
+  #known: Map<string, ArchivedWal[]> | null = null;
+  /** The partial segment that was stored last, as it was then. */
+  #lastPartial: { readonly file: string; readonly modifiedMs: number } | null = null;
+
+  constructor(options: ArchiverOptions) {
+    this.#options = options;
+  }
+
+  /** Stores all finished segments, and with `partial` the beginning of the one under way. Rejects when the store does. */
+  async archive({ partial }: { readonly partial: boolean }): Promise<readonly ArchivedWal[]> {
+    const { vault, systemIdentifier, spoolDirectory } = this.#options;
+    this.#known ??= byName(await listArchivedWal(vault, systemIdentifier));
+    const stored: ArchivedWal[] = [];
+    for (const spooled of await listSpool(spoolDirectory)) {
+      if (spooled.kind === 'partial' && !(partial && this.#isNew(spooled))) continue;
+      const archived = await this.#store(spooled, this.#known);
+      if (archived) stored.push(archived);
+    }
+    return stored;
+  }
+
+  async #store(spooled: SpooledWal, known: Map<string, ArchivedWal[]>): Promise<ArchivedWal | null> {
+    const { vault, systemIdentifier, now } = this.#options;
+    const { kind, file } = spooled;
+    if (kind !== 'partial' && known.has(file)) {
+      // Stored by a process that was killed before it removed it here. Histories stay: they tell where to go on.
+      if (kind === 'segment') await removeSpooled(spooled);
+      return null;
+    }
+    const content = await readSpooled(spooled);
+    if (content === null) return null;
+    const archived = await archiveWal(vault, systemIdentifier, { kind, file, content, now: now() });
+    if (kind === 'partial') this.#lastPartial = { file, modifiedMs: spooled.modifiedMs };
+    else known.set(file, [archived]);
+    if (kind === 'segment') await removeSpooled(spooled);
+    // Beginnings that what was stored now replaces.
+    for (const old of known.get(`${file}.partial`) ?? []) await vault.store.remove(old.key);
+    known.set(`${file}.partial`, kind === 'partial' ? [archived] : []);
+    return archived;
+  }
+
+  #isNew({ file, modifiedMs }: SpooledWal): boolean {
+    return this.#lastPartial?.file !== file || this.#lastPartial.modifiedMs !== modifiedMs;
+  }
+}
+
+function byName(archived: readonly ArchivedWal[]): Map<string, ArchivedWal[]> {
+  const known = new Map<string, ArchivedWal[]>();
+  for (const wal of archived) {
+    const name = wal.kind === 'partial' ? `${wal.file}.partial` : wal.file;
+    known.set(name, [...(known.get(name) ?? []), wal]);
+  }
+  return known;
+}

@@ -1,0 +1,46 @@
+import { BackupDamaged } from '../backup-damaged.ts';
+
+/** What Postgres's own `backup_manifest` says of a base backup. */
+export interface BackupManifestFile {
+  /** Decimal. */
+  readonly systemIdentifier: string;
+  readonly timeline: number;
+  /** Where replay begins and where it may end at the earliest, such as `0/16B3748`. */
+  readonly startLsn: string;
+  readonly endLsn: string;
+  readonly files: number;
+  /** Of all files as they are on the server. */
+  readonly bytes: number;
+}
+
+/** Parses it. Throws BackupDamaged, naming `member`, for what is none. */
+export function parseBackupManifest(text: string, member: string): BackupManifestFile {
+  let parsed: unknown;
+  try {
+    // System identifiers are larger than JavaScript's numbers are exact.
+    parsed = JSON.parse(text.replace(/("System-Identifier":\s*)(\d+)/, '$1"$2"'));
+  } catch (error) {
+    throw new BackupDamaged(member, 'it is no JSON, or not all of it', { cause: error });
+  }
+  const {
+    'System-Identifier': systemIdentifier,
+    'WAL-Ranges': ranges,
+    Files: files,
+  } = parsed as {
+    'System-Identifier'?: string;
+    'WAL-Ranges'?: readonly { Timeline: number; 'Start-LSN': string; 'End-LSN': string }[];
+    Files?: readonly { Size: number }[];
+  };
+  const [range] = ranges ?? [];
+  if (systemIdentifier === undefined || range === undefined || ranges?.length !== 1 || files === undefined) {
+    throw new BackupDamaged(member, 'it does not say which WAL it needs, of which cluster');
+  }
+  return {
+    systemIdentifier,
+    timeline: range.Timeline,
+    startLsn: range['Start-LSN'],
+    endLsn: range['End-LSN'],
+    files: files.length,
+    bytes: files.reduce((sum, { Size }) => sum + Size, 0),
+  };
+}

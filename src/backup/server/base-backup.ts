@@ -1,0 +1,229 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Parser } from 'tar';
+import { BackupDamaged } from '../backup-damaged.ts';
+import { memberKey } from '../manifest.ts';
+import type { Member, ReadManifest } from '../manifest.ts';
+import type { StoredObject, Vault } from '../vault.ts';
+import { parseBackupManifest } from './backup-manifest-file.ts';
+import type { BackupManifestFile } from './backup-manifest-file.ts';
+import { connectionEnvironment } from './connection-environment.ts';
+import { inParts } from './parts.ts';
+import type { Part } from './parts.ts';
+import { programFile } from './programs.ts';
+import type { ServerPrograms } from './programs.ts';
+import type { ServerConnection } from './server-facts.ts';
+
+/** Told how far something is: from 0 to 1, or null when nobody knows, and a few words for people. */
+export type OnProgress = (fraction: number | null, note: string) => void;
+
+/** `pg_basebackup` did not make a backup. The message ends with what it said. */
+export class BaseBackupFailed extends Error {
+  override name = 'BaseBackupFailed';
+  /** Whether it was an incremental one for which the server lacks WAL summaries; a full one may work. */
+  readonly lacksSummaries: boolean;
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.lacksSummaries = /WAL summaries are required|WAL summarization is not progressing/.test(message);
+  }
+}
+
+export interface BaseBackupOptions {
+  readonly connection: ServerConnection;
+  readonly programs: ServerPrograms;
+  readonly vault: Vault;
+  /** Under which its objects are stored. */
+  readonly id: string;
+  /** Null: a full one. */
+  readonly parent: ReadManifest | null;
+  /** Of a part; default as `partBytes`. */
+  readonly partBytes?: number | undefined;
+  /** How much is to be read, for the progress; null: nobody knows. */
+  readonly expectedBytes: number | null;
+  readonly onProgress?: OnProgress | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** What is in the vault now. It is no backup before its manifest is. */
+export interface BaseBackup {
+  readonly objects: readonly Member[];
+  readonly file: BackupManifestFile;
+  /** Of the stream that `pg_basebackup` made. */
+  readonly bytes: number;
+}
+
+/** Parts on their way to the store at the same time. Each is in memory. */
+const uploads = 2;
+const attempts = 4;
+
+/** Roles of a base backup's objects. */
+export const baseRole = 'base';
+export const manifestRole = 'backup_manifest';
+
+/**
+ * Streams a base backup into the vault. Nothing is written to this machine but, for an incremental one, the parent's
+ * backup_manifest. When it rejects, what was stored is removed again as far as the store allows.
+ */
+export async function takeBaseBackup(options: BaseBackupOptions): Promise<BaseBackup> {
+  const directory = await mkdtemp(join(tmpdir(), 'lightning-backup-'));
+  const stored: StoredObject[] = [];
+  try {
+    const parentFile = options.parent && join(directory, 'backup_manifest');
+    if (options.parent && parentFile !== null) await fetchManifest(options.vault, options.parent, parentFile);
+    return await stream(options, parentFile, stored);
+  } catch (error) {
+    for (const { key } of stored) await options.vault.store.remove(key).catch(() => {});
+    throw error;
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function stream(
+  { connection, programs, vault, id, partBytes, expectedBytes, onProgress, signal }: BaseBackupOptions,
+  parentFile: string | null,
+  stored: StoredObject[],
+): Promise<BaseBackup> {
+  const failing = new AbortController();
+  const ended = AbortSignal.any([signal, failing.signal]);
+  const child = spawn(
+    programFile(programs, 'pg_basebackup'),
+    [
+      '--pgdata=-',
+      '--format=tar',
+      // The receiver has the WAL.
+      '--wal-method=none',
+      '--checkpoint=fast',
+      '--no-password',
+      `--label=agent_lightning ${id}`,
+      ...(parentFile === null ? [] : [`--incremental=${parentFile}`]),
+    ],
+    {
+      env: {
+        ...programs.environment,
+        ...connectionEnvironment(connection.url, connection.ssl, 'agent_lightning base backup'),
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      signal: ended,
+    },
+  );
+  let said = '';
+  child.stderr.on('data', (chunk) => (said = `${said}${String(chunk)}`.slice(-4_000)));
+  const exit = new Promise<string | null>((resolve) => {
+    child.once('error', (error) => resolve(error.message));
+    child.once('close', (code, killedBy) =>
+      resolve(code === 0 ? null : `ended with ${killedBy ?? `status ${code}`}`),
+    );
+  });
+  const scan = new ManifestScan();
+  let bytes = 0;
+  const passing = async function* (): AsyncGenerator<Buffer> {
+    for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
+      await scan.write(chunk);
+      yield chunk;
+    }
+  };
+  const running = new Set<Promise<void>>();
+  const objects: Member[] = [];
+  try {
+    let number = 0;
+    for await (const part of inParts(passing(), partBytes)) {
+      const index = number;
+      number += 1;
+      const key = memberKey(id, `base-${String(index).padStart(5, '0')}`);
+      const upload = storePart(vault, key, part, ended).then((object) => {
+        stored.push(object);
+        objects[index] = { ...object, role: baseRole };
+        bytes += part.bytes;
+        const fraction = expectedBytes === null ? null : Math.min(bytes / expectedBytes, 1);
+        onProgress?.(fraction, `${Math.round(bytes / 1_000_000)} MB stored`);
+      });
+      running.add(upload);
+      void upload.finally(() => running.delete(upload)).catch((error) => failing.abort(error));
+      while (running.size >= uploads) await Promise.race(running);
+    }
+    await Promise.all(running);
+    const why = await exit;
+    if (why !== null) throw new BaseBackupFailed(`pg_basebackup ${why}: ${lastLines(said)}`);
+    const content = await scan.end();
+    const file = parseBackupManifest(content.toString('utf8'), manifestRole);
+    const manifest = await vault.write(memberKey(id, manifestRole), content, { signal });
+    stored.push(manifest);
+    return { objects: [...objects, { ...manifest, role: manifestRole }], file, bytes };
+  } catch (error) {
+    failing.abort(error);
+    await exit;
+    await Promise.allSettled(running);
+    // A part that could not be stored ended the program too: that is the reason to show.
+    signal.throwIfAborted();
+    throw isAbort(error) ? (failing.signal.reason ?? error) : error;
+  }
+}
+
+/** Stores a part, again when the store fails for a moment. */
+async function storePart(vault: Vault, key: string, part: Part, signal: AbortSignal): Promise<StoredObject> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await vault.write(key, Readable.from(part.chunks, { objectMode: false }), { signal });
+    } catch (error) {
+      const full = error instanceof Error && 'code' in error && error.code === 'ENOSPC';
+      if (attempt === attempts || full || signal.aborted) throw error;
+      await sleep(500 * 2 ** attempt, undefined, { signal });
+    }
+  }
+}
+
+async function fetchManifest(vault: Vault, parent: ReadManifest, file: string): Promise<void> {
+  const member = parent.manifest.objects.find(({ role }) => role === manifestRole);
+  if (!member) throw new BackupDamaged(parent.key, 'it names no backup_manifest');
+  await pipeline(await vault.read(member), createWriteStream(file, { mode: 0o600 }));
+}
+
+/** Finds `backup_manifest` in a tar that passes by; it is the last file. */
+class ManifestScan {
+  readonly #chunks: Buffer[] = [];
+  readonly #parser: Parser;
+  #found = false;
+  #error: unknown;
+
+  constructor() {
+    this.#parser = new Parser({
+      strict: true,
+      filter: (path) => path === 'backup_manifest',
+      onReadEntry: (entry) => {
+        entry.on('data', (chunk: Buffer) => this.#chunks.push(chunk));
+        entry.on('end', () => (this.#found = true));
+      },
+    });
+    this.#parser.on('error', (error) => (this.#error = error));
+  }
+
+  async write(chunk: Buffer): Promise<void> {
+    if (this.#error !== undefined) throw this.#error;
+    if (!this.#parser.write(chunk)) await once(this.#parser, 'drain');
+  }
+
+  async end(): Promise<Buffer> {
+    const ended = once(this.#parser, 'end');
+    this.#parser.end();
+    await ended;
+    if (!this.#found) throw new BaseBackupFailed('pg_basebackup wrote no backup_manifest');
+    return Buffer.concat(this.#chunks);
+  }
+}
+
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError';
+}
+
+function lastLines(text: string): string {
+  return text.trim().split('\n').slice(-5).join('\n');
+}

@@ -1,0 +1,80 @@
+import type { ReadManifest } from '../manifest.ts';
+import type { ServerFacts } from './server-facts.ts';
+
+/** What the next backup is, and why, for people. */
+export type BackupPlan =
+  | { readonly kind: 'full'; readonly why: string }
+  | { readonly kind: 'incremental'; readonly parent: ReadManifest; readonly why: string };
+
+export interface PlanOptions {
+  /** `auto`: incremental when it may be; `incremental`: the same, and a week old full backup is no reason against it. */
+  readonly requested: 'auto' | 'full' | 'incremental';
+  /** Every backup that can be read, in any order. */
+  readonly backups: readonly ReadManifest[];
+  /** Keys of objects that the store does not hold. */
+  readonly missingKeys: ReadonlySet<string>;
+  readonly server: Pick<ServerFacts, 'systemIdentifier' | 'timeline' | 'version' | 'summarizesWal' | 'now'>;
+}
+
+/** Age of a full backup from which `auto` makes the next one. */
+const fullEveryMs = 7 * 86_400_000;
+
+/**
+ * Decides about the next backup. Incremental ones build on the newest backup, and only when that one and all that it builds on are
+ * there and of this very server: same cluster, timeline and version.
+ */
+export function planBackup({ requested, backups, missingKeys, server }: PlanOptions): BackupPlan {
+  const full = (why: string): BackupPlan => ({ kind: 'full', why });
+  if (requested === 'full') return full('it was asked for');
+  const parent = backups
+    .filter(({ manifest }) => manifest.server !== null)
+    .toSorted((a, b) => Date.parse(a.manifest.endedAt) - Date.parse(b.manifest.endedAt))
+    .at(-1);
+  const position = parent?.manifest.server;
+  if (!parent || !position) return full('there is no backup yet to build on');
+  if (position.systemIdentifier !== server.systemIdentifier) {
+    return full(`${parent.id} is of another cluster (system identifier ${position.systemIdentifier})`);
+  }
+  if (position.timeline !== server.timeline) {
+    return full(
+      `the server was promoted since ${parent.id}: timeline ${server.timeline}, not ${position.timeline}`,
+    );
+  }
+  if (position.version !== server.version) {
+    return full(
+      `the server was upgraded since ${parent.id}: ${server.version}, which was ${position.version}`,
+    );
+  }
+  if (!server.summarizesWal) return full('the server does not summarize its WAL (summarize_wal is off)');
+  const chain = chainOf(parent, backups);
+  if (typeof chain === 'string') return full(chain);
+  for (const { id, manifest } of chain) {
+    const lost = manifest.objects.find(({ key }) => missingKeys.has(key));
+    if (lost) return full(`${lost.key} of ${id} is missing from the store`);
+  }
+  const [first] = chain;
+  const age = first ? server.now.getTime() - Date.parse(first.manifest.endedAt) : Infinity;
+  if (requested === 'auto' && age >= fullEveryMs) {
+    return full(`the last full backup, ${first?.id}, is ${Math.floor(age / 86_400_000)} days old`);
+  }
+  return { kind: 'incremental', parent, why: `it builds on ${parent.id}` };
+}
+
+/** A backup and all that it builds on, the full one first; or what is wrong with one of them. */
+export function chainOf(
+  backup: ReadManifest,
+  backups: readonly ReadManifest[],
+): readonly ReadManifest[] | string {
+  const byId = new Map(backups.map((each) => [each.id, each]));
+  const chain = [backup];
+  for (let parent = backup.manifest.parent; parent !== null; parent = chain[0]?.manifest.parent ?? null) {
+    const found = byId.get(parent.id);
+    if (!found) return `${parent.id}, which ${chain[0]?.id} builds on, is missing or cannot be read`;
+    if (found.manifestSha256 !== parent.manifestSha256) {
+      return `${parent.id} is not the backup that ${chain[0]?.id} was built on: its manifest is another one`;
+    }
+    if (chain.includes(found)) return `${parent.id} builds on itself`;
+    chain.unshift(found);
+  }
+  return chain;
+}

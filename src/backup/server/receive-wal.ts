@@ -1,0 +1,183 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Log } from '../../log.ts';
+import type { Vault } from '../vault.ts';
+import { SpoolArchiver } from './archive-spool.ts';
+import { connectionEnvironment } from './connection-environment.ts';
+import { keepProgram } from './kept-program.ts';
+import type { KeptProgram } from './kept-program.ts';
+import { programFile } from './programs.ts';
+import type { ServerPrograms } from './programs.ts';
+import { ensureSlot, readSlot } from './replication-slot.ts';
+import type { SlotState } from './replication-slot.ts';
+import { connectForReplication } from './server-facts.ts';
+import type { ServerConnection } from './server-facts.ts';
+import { makeSpool } from './spool.ts';
+
+export interface ReceiveOptions {
+  readonly connection: ServerConnection;
+  readonly programs: ServerPrograms;
+  readonly vault: Vault;
+  readonly systemIdentifier: string;
+  /** Belongs to one receiver: what is received waits there until it is in the vault. */
+  readonly spoolDirectory: string;
+  readonly slot: string;
+  /** Confirm every write at once, for a server that names the slot in `synchronous_standby_names`. */
+  readonly synchronous?: boolean;
+  /** How often the beginning of the segment under way is archived. Default: 30 s. */
+  readonly partialEveryMs?: number;
+  /** Called every few seconds with what became of the WAL. A rejection is logged. */
+  readonly onStatus?: (status: ReceiverStatus) => Promise<void>;
+  readonly log: Log;
+  readonly now: () => Date;
+}
+
+/** How receiving stands. */
+export interface ReceiverStatus {
+  readonly at: Date;
+  /** Null: the server cannot be asked. */
+  readonly slot: SlotState | null;
+  /** Whether `pg_receivewal` of this process runs. */
+  readonly receiving: boolean;
+  /** Why the program ended, or the store did not take a segment, the last time; null: all is well. */
+  readonly problem: string | null;
+}
+
+/** WAL that comes in. */
+export interface Receiving {
+  readonly pid: () => number | undefined;
+  /** Ends the program in order, archives what it received, the unfinished segment too. */
+  stop(): Promise<void>;
+}
+
+const archiveEveryMs = 1_000;
+const statusEveryMs = 10_000;
+const firstPauseMs = 1_000;
+const longestPauseMs = 30_000;
+/** A run of the program that lasted so long had nothing to do with the failures before it. */
+const goodRunMs = 60_000;
+
+/**
+ * Receives the server's WAL through a slot, and archives it, until `stop`. A program that ends is started again, after a pause
+ * that grows; while another process holds the slot this one waits for it. Rejects when the slot cannot be made.
+ */
+export async function receiveWal(options: ReceiveOptions): Promise<Receiving> {
+  const { connection, slot, spoolDirectory, log } = options;
+  await makeSpool(spoolDirectory);
+  const client = await connectForReplication(connection);
+  try {
+    await ensureSlot(client, slot);
+  } finally {
+    await client.end();
+  }
+  const stopping = new AbortController();
+  const state: State = { program: null, programProblem: null, archiveProblem: null };
+  const archiver = new SpoolArchiver(options);
+  const supervising = superviseProgram(options, state, stopping.signal);
+  const archiving = keepArchiving(archiver, options, state, stopping.signal);
+  const telling = keepTelling(options, state, stopping.signal);
+  return {
+    pid: () => state.program?.pid,
+    stop: async () => {
+      stopping.abort();
+      state.program?.stop();
+      await Promise.all([supervising, archiving, telling]);
+      try {
+        await archiver.archive({ partial: true });
+      } catch (error) {
+        // It stays in the spool, from where the next receiver archives it.
+        log({
+          level: 'warning',
+          event: 'wal-not-archived',
+          message: `WAL stays in ${spoolDirectory}: ${String(error)}`,
+        });
+      }
+    },
+  };
+}
+
+interface State {
+  program: KeptProgram | null;
+  programProblem: string | null;
+  archiveProblem: string | null;
+}
+
+async function superviseProgram(options: ReceiveOptions, state: State, signal: AbortSignal): Promise<void> {
+  const { connection, programs, spoolDirectory, slot, synchronous = false, log } = options;
+  let pauseMs = firstPauseMs;
+  while (!signal.aborted) {
+    const startedAt = performance.now();
+    state.program = keepProgram(
+      programFile(programs, 'pg_receivewal'),
+      [
+        `--directory=${spoolDirectory}`,
+        `--slot=${slot}`,
+        // Its own loop says nothing to us.
+        '--no-loop',
+        '--no-password',
+        ...(synchronous ? ['--synchronous'] : ['--status-interval=1']),
+      ],
+      {
+        ...programs.environment,
+        ...connectionEnvironment(connection.url, connection.ssl, slot),
+      },
+    );
+    const healthy = setTimeout(() => (state.programProblem = null), 2 * archiveEveryMs);
+    const why = await state.program.ended;
+    clearTimeout(healthy);
+    state.program = null;
+    if (signal.aborted) return;
+    state.programProblem = `pg_receivewal ended (${why})`;
+    if (performance.now() - startedAt >= goodRunMs) pauseMs = firstPauseMs;
+    log({
+      level: 'warning',
+      event: 'wal-receiver-ended',
+      message: `${state.programProblem}; it is started again in ${pauseMs / 1000} s`,
+    });
+    await pause(pauseMs, signal);
+    pauseMs = Math.min(pauseMs * 2, longestPauseMs);
+  }
+}
+
+async function keepArchiving(
+  archiver: SpoolArchiver,
+  { partialEveryMs = 30_000, spoolDirectory, log }: ReceiveOptions,
+  state: State,
+  signal: AbortSignal,
+): Promise<void> {
+  let partialAt = performance.now();
+  while (!signal.aborted) {
+    try {
+      const partial = performance.now() - partialAt >= partialEveryMs;
+      await archiver.archive({ partial });
+      if (partial) partialAt = performance.now();
+      state.archiveProblem = null;
+    } catch (error) {
+      const problem = `the store does not take WAL, which stays in ${spoolDirectory}: ${String(error)}`;
+      if (state.archiveProblem !== problem)
+        log({ level: 'error', event: 'wal-not-archived', message: problem });
+      state.archiveProblem = problem;
+    }
+    await pause(archiveEveryMs, signal);
+  }
+}
+
+async function keepTelling(options: ReceiveOptions, state: State, signal: AbortSignal): Promise<void> {
+  const { connection, slot, onStatus, log, now } = options;
+  if (!onStatus) return;
+  // The first one says that it began, not that nothing has come yet.
+  await pause(3 * archiveEveryMs, signal);
+  while (!signal.aborted) {
+    try {
+      const receiving = state.program !== null;
+      const problem = state.programProblem ?? state.archiveProblem;
+      await onStatus({ at: now(), slot: await readSlot(connection, slot), receiving, problem });
+    } catch (error) {
+      log({ level: 'warning', event: 'wal-status-unknown', message: String(error) });
+    }
+    await pause(statusEveryMs, signal);
+  }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return sleep(ms, undefined, { signal }).catch(() => {});
+}

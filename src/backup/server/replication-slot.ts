@@ -1,0 +1,74 @@
+import type { Client } from 'pg';
+import { quoteIdentifier, quoteLiteral } from '../../db/statement.ts';
+import { connectForReplication } from './server-facts.ts';
+import type { ServerConnection } from './server-facts.ts';
+
+/** A slot keeps WAL on the server until it was received. */
+export interface SlotState {
+  /** Whether somebody receives through it. */
+  readonly active: boolean;
+  /** Up to where WAL was received; null: it never was. */
+  readonly receivedLsn: string | null;
+  readonly timeline: number;
+  /** WAL that the server keeps for it. */
+  readonly keptBytes: number;
+  /** `reserved`, `extended`, `unreserved` or `lost`. */
+  readonly walStatus: string | null;
+  /** What may still be written before the server gives the slot up; null: there is no limit, and its disk may fill. */
+  readonly safeBytes: number | null;
+}
+
+/** Makes the slot unless it is there. From then on the server keeps its WAL. */
+export async function ensureSlot(client: Client, slot: string): Promise<void> {
+  if (!/^[a-z0-9_]{1,63}$/.test(slot)) {
+    throw new Error(
+      `${JSON.stringify(slot)} is no name of a slot: lower case letters, digits and _ are allowed`,
+    );
+  }
+  const { rows } = await client.query<{ status: string | null }>(
+    `select wal_status as status from pg_replication_slots where slot_name = ${quoteLiteral(slot)}`,
+  );
+  const [found] = rows;
+  // The server removed WAL that it should have kept: such a slot never works again. What is missing is a gap.
+  if (found?.status === 'lost') await client.query(`DROP_REPLICATION_SLOT ${quoteIdentifier(slot)}`);
+  else if (found) return;
+  // `pg_receivewal --create-slot` would reserve nothing before its first connection.
+  await client.query(`CREATE_REPLICATION_SLOT ${quoteIdentifier(slot)} PHYSICAL RESERVE_WAL`);
+}
+
+/** Asks the server; null when there is no such slot. */
+export async function readSlot(connection: ServerConnection, slot: string): Promise<SlotState | null> {
+  const client = await connectForReplication(connection);
+  try {
+    return await slotState(client, slot);
+  } finally {
+    await client.end();
+  }
+}
+
+/** The same, over a connection that is open. */
+export async function slotState(client: Client, slot: string): Promise<SlotState | null> {
+  const { rows } = await client.query<{
+    active: boolean;
+    received: string | null;
+    timeline: number;
+    kept: string | null;
+    status: string | null;
+    safe: string | null;
+  }>(`
+    select active,
+      coalesce((select r.write_lsn from pg_stat_replication r where r.pid = active_pid), restart_lsn)::text as received, (select timeline_id from pg_control_checkpoint()) as timeline,
+      pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint as kept, wal_status as status, safe_wal_size as safe
+    from pg_replication_slots where slot_name = ${quoteLiteral(slot)}`);
+  const [found] = rows;
+  return found
+    ? {
+        active: found.active,
+        receivedLsn: found.received,
+        timeline: found.timeline,
+        keptBytes: Math.max(0, Number(found.kept ?? 0)),
+        walStatus: found.status,
+        safeBytes: found.safe === null ? null : Number(found.safe),
+      }
+    : null;
+}

@@ -1,0 +1,38 @@
+import type { Instant } from './instant.ts';
+import { instantOf } from './instant.ts';
+import { formatLsn, isLsn, parseLsn } from './wal-position.ts';
+import type { Lsn } from './wal-position.ts';
+
+/** To where a restore replays. */
+export type RestoreTarget =
+  /** All that was received. */
+  | { readonly kind: 'latest' }
+  /** Every transaction that ended at this time or before, by the server's clock. */
+  | { readonly kind: 'time'; readonly time: Instant }
+  /** All that was written before this position, as `pg_current_wal_lsn()` gives it. */
+  | { readonly kind: 'lsn'; readonly lsn: Lsn };
+
+/** Parses what `--to` says; null when it is none of the three. A time without a zone would be anybody's: it needs one. */
+export function parseTarget(text: string): RestoreTarget | null {
+  if (text === 'latest') return { kind: 'latest' };
+  if (isLsn(text)) return { kind: 'lsn', lsn: parseLsn(text) };
+  const [, date, time, zone] =
+    /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?)(Z|[+-]\d\d:?\d\d)$/.exec(text) ?? [];
+  if (date === undefined || time === undefined || zone === undefined) return null;
+  const parsed = new Date(`${date}T${time}${zone.replace(/^([+-]\d\d)(\d\d)$/, '$1:$2')}`);
+  return Number.isNaN(parsed.getTime()) ? null : { kind: 'time', time: instantOf(parsed) };
+}
+
+/** For people. */
+export function describeTarget(target: RestoreTarget): string {
+  switch (target.kind) {
+    case 'latest':
+      return 'the latest state';
+    case 'time':
+      return target.time;
+    case 'lsn':
+      return `position ${formatLsn(target.lsn)}`;
+    default:
+      return target satisfies never;
+  }
+}

@@ -1,0 +1,175 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Log } from '../../log.ts';
+import { newBackupId, readManifests, writeManifest } from '../manifest.ts';
+import type { ReadManifest } from '../manifest.ts';
+import type { Vault } from '../vault.ts';
+import { BaseBackupFailed, takeBaseBackup } from './base-backup.ts';
+import type { BaseBackup, OnProgress } from './base-backup.ts';
+import { planBackup } from './plan-backup.ts';
+import type { BackupPlan, PlanOptions } from './plan-backup.ts';
+import type { ServerPrograms } from './programs.ts';
+import { receiveWal } from './receive-wal.ts';
+import type { Receiving } from './receive-wal.ts';
+import { ensureSlot, slotState } from './replication-slot.ts';
+import { connectForReplication, refuseUnfitServer, serverFacts } from './server-facts.ts';
+import type { ServerConnection, ServerFacts } from './server-facts.ts';
+import { listArchivedWal } from './wal-archive.ts';
+import { parseLsn, segmentFile, segmentNumber } from './wal-position.ts';
+
+export interface ServerBackupOptions {
+  readonly connection: ServerConnection;
+  /** Those of the server's major version. */
+  readonly findPrograms: (major: number) => Promise<ServerPrograms>;
+  readonly vault: Vault;
+  readonly spoolDirectory: string;
+  readonly slot: string;
+  readonly requested: PlanOptions['requested'];
+  readonly onProgress?: OnProgress | undefined;
+  readonly signal: AbortSignal;
+  readonly log: Log;
+  readonly now: () => Date;
+  /** Bytes of the objects that it is stored in; default as `partBytes`. */
+  readonly partBytes?: number;
+  /** How long the WAL of the backup may take to arrive in the store. Default: 10 minutes. */
+  readonly walTimeoutMs?: number;
+}
+
+/** A backup that exists. */
+export interface ServerBackup {
+  readonly backup: ReadManifest;
+  /** Why it is full or incremental. */
+  readonly why: string;
+}
+
+/**
+ * Makes a backup of a server. When it resolves the backup can be restored: its WAL is in the store too, received by the worker, or
+ * for as long as this takes by itself when nobody else does. What fails leaves no backup.
+ */
+export async function backupServer(options: ServerBackupOptions): Promise<ServerBackup> {
+  const { connection, vault, requested, slot, signal, log, now } = options;
+  const client = await connectForReplication(connection);
+  let receiving: Receiving | null = null;
+  try {
+    const facts = await serverFacts(client);
+    refuseUnfitServer(facts);
+    const programs = await options.findPrograms(facts.major);
+    await ensureSlot(client, slot);
+    if (!(await slotState(client, slot))?.active) {
+      log({
+        level: 'info',
+        event: 'wal-received-here',
+        message: 'no worker receives WAL: it is received here meanwhile',
+      });
+      receiving = await receiveWal({ ...options, programs, systemIdentifier: facts.systemIdentifier });
+    }
+    const plan = await makePlan(vault, requested, facts);
+    const startedAt = facts.now;
+    const { id, taken, made } = await take(options, programs, facts, plan);
+    const endedAt = (await serverFacts(client)).now;
+    await walArrived(options, facts, taken);
+    signal.throwIfAborted();
+    const { file } = taken;
+    const backup = await writeManifest(vault, {
+      format: 1,
+      id,
+      kind: made.kind,
+      parent:
+        made.kind === 'full' ? null : { id: made.parent.id, manifestSha256: made.parent.manifestSha256 },
+      startedAt: startedAt.toISOString(),
+      endedAt: endedAt.toISOString(),
+      objects: taken.objects,
+      server: {
+        systemIdentifier: file.systemIdentifier,
+        timeline: file.timeline,
+        startLsn: file.startLsn,
+        endLsn: file.endLsn,
+        version: facts.version,
+        segmentBytes: facts.segmentBytes,
+      },
+      embedded: null,
+    });
+    log({
+      level: 'info',
+      event: 'backup-made',
+      message: `${id}: ${made.kind}, because ${made.why}`,
+      id,
+      at: now(),
+    });
+    return { backup, why: made.why };
+  } finally {
+    await receiving?.stop();
+    await client.end();
+  }
+}
+
+async function makePlan(
+  vault: Vault,
+  requested: PlanOptions['requested'],
+  server: ServerFacts,
+): Promise<BackupPlan> {
+  const { manifests } = await readManifests(vault);
+  const present = new Set<string>();
+  for await (const { key } of vault.store.list('backups/')) present.add(key);
+  const missing = manifests
+    .flatMap(({ manifest }) => manifest.objects.map(({ key }) => key))
+    .filter((key) => !present.has(key));
+  return planBackup({ requested, backups: manifests, missingKeys: new Set(missing), server });
+}
+
+/** Takes what was planned; a full one in place of an incremental one for which the server's summaries of WAL have a gap. */
+async function take(
+  { connection, vault, partBytes, onProgress, signal, log, now }: ServerBackupOptions,
+  programs: ServerPrograms,
+  { databaseBytes }: ServerFacts,
+  plan: BackupPlan,
+): Promise<{ id: string; taken: BaseBackup; made: BackupPlan }> {
+  const attempt = async (made: BackupPlan) => {
+    const id = newBackupId(made.kind, now());
+    const parent = made.kind === 'full' ? null : made.parent;
+    const expectedBytes = parent === null && databaseBytes > 0 ? databaseBytes : null;
+    onProgress?.(0, `${made.kind} backup, because ${made.why}`);
+    const taken = await takeBaseBackup({
+      connection,
+      programs,
+      vault,
+      id,
+      parent,
+      partBytes,
+      expectedBytes,
+      onProgress,
+      signal,
+    });
+    return { id, taken, made };
+  };
+  try {
+    return await attempt(plan);
+  } catch (error) {
+    if (plan.kind === 'full' || !(error instanceof BaseBackupFailed && error.lacksSummaries)) throw error;
+    log({ level: 'warning', event: 'backup-not-incremental', message: error.message });
+    return attempt({ kind: 'full', why: "the server's summaries of WAL have a gap" });
+  }
+}
+
+/** Waits until the segment that a backup ends in is in the store: ending it, the server began a new one. */
+async function walArrived(
+  { vault, onProgress, signal, walTimeoutMs = 600_000 }: ServerBackupOptions,
+  { systemIdentifier, segmentBytes }: ServerFacts,
+  { file }: BaseBackup,
+): Promise<void> {
+  const needed = segmentFile(
+    { timeline: file.timeline, number: segmentNumber(parseLsn(file.endLsn) - 1n, segmentBytes) },
+    segmentBytes,
+  );
+  const deadline = performance.now() + walTimeoutMs;
+  for (;;) {
+    const archived = await listArchivedWal(vault, systemIdentifier);
+    if (archived.some((wal) => wal.kind === 'segment' && wal.file >= needed)) return;
+    if (performance.now() > deadline) {
+      throw new BaseBackupFailed(
+        `the backup needs WAL ${needed}, which has not arrived in ${vault.store.name}: lightning status tells how receiving stands`,
+      );
+    }
+    onProgress?.(1, `waiting for WAL ${needed}`);
+    await sleep(500, undefined, { signal });
+  }
+}

@@ -1,0 +1,142 @@
+import type { Vault } from '../vault.ts';
+import { listSpool, readSpooled } from './spool.ts';
+import type { SpooledWal } from './spool.ts';
+import { isOnPath, timelinePath } from './timeline-history.ts';
+import type { TimelineStep } from './timeline-history.ts';
+import { checkArchivedWal, listArchivedWal, readArchivedWal } from './wal-archive.ts';
+import type { ArchivedWal } from './wal-archive.ts';
+import { segmentFile, segmentNumber } from './wal-position.ts';
+import type { Lsn } from './wal-position.ts';
+
+/** A file of WAL, wherever it is kept. */
+export interface WalFile {
+  readonly kind: 'segment' | 'partial' | 'history';
+  readonly file: string;
+  readonly timeline: number;
+  /** When it was received, or archived, by the clock of the machine that did. */
+  readonly at: Date;
+  /** For people: its key in the store, or its path in the spool. */
+  readonly place: string;
+  /** Rejects with BackupDamaged or ObjectMissing; what is in the spool has no digest to be compared with. */
+  check(): Promise<void>;
+  /** The content, checked. */
+  read(): Promise<Buffer>;
+}
+
+/** All WAL of a cluster. */
+export interface WalInventory {
+  /** Whole segments, and beginnings of those that were not finished, by file name. */
+  readonly segments: ReadonlyMap<string, WalFile>;
+  readonly histories: readonly WalFile[];
+}
+
+/** Consecutive WAL. */
+export interface WalRun {
+  readonly path: readonly TimelineStep[];
+  readonly files: readonly WalFile[];
+  /** The file that would come next. */
+  readonly next: string;
+  /** Whether there is WAL after `next`: then `next` is lost, and not only still to come. */
+  readonly broken: boolean;
+}
+
+/** Finds all WAL of a cluster in the vault, and in a spool when there is one. */
+export async function findWal(
+  vault: Vault,
+  systemIdentifier: string,
+  spoolDirectory: string | null,
+): Promise<WalInventory> {
+  const found = (await listArchivedWal(vault, systemIdentifier)).map((wal) =>
+    archivedFile(vault, systemIdentifier, wal),
+  );
+  if (spoolDirectory !== null) found.push(...(await listSpool(spoolDirectory)).map(spooledFile));
+  const segments = new Map<string, WalFile>();
+  const histories = new Map<string, WalFile>();
+  for (const wal of found) {
+    const files = wal.kind === 'history' ? histories : segments;
+    const other = files.get(wal.file);
+    // A whole one before a beginning; of two beginnings the later one.
+    if (!other || rank(wal) > rank(other) || (rank(wal) === rank(other) && wal.at > other.at)) {
+      files.set(wal.file, wal);
+    }
+  }
+  return { segments, histories: [...histories.values()] };
+}
+
+/**
+ * The WAL from a position on, as far as it goes without a gap, along the newest timeline that leads through that position.
+ */
+export async function walRun(
+  { segments, histories }: WalInventory,
+  { timeline, lsn, segmentBytes }: { timeline: number; lsn: Lsn; segmentBytes: number },
+): Promise<WalRun> {
+  const path = await newestPath(histories, timeline, lsn);
+  const fileOf = (number: bigint): string => {
+    const step = path.findLast(({ from }) => segmentNumber(from, segmentBytes) <= number);
+    return segmentFile({ timeline: step?.timeline ?? timeline, number }, segmentBytes);
+  };
+  const files: WalFile[] = [];
+  let number = segmentNumber(lsn, segmentBytes);
+  for (;;) {
+    const wal = segments.get(fileOf(number));
+    if (!wal) break;
+    files.push(wal);
+    number += 1n;
+    if (wal.kind === 'partial') break;
+  }
+  // After a beginning nothing is missing but its own rest.
+  const last = files.at(-1);
+  const lost = last?.kind === 'partial' ? last.file : fileOf(number);
+  const timelines = new Set(path.map((step) => step.timeline));
+  const broken = [...segments.values()].some((wal) => wal.file > lost && timelines.has(wal.timeline));
+  return { path, files, next: lost, broken };
+}
+
+async function newestPath(
+  histories: readonly WalFile[],
+  timeline: number,
+  lsn: Lsn,
+): Promise<readonly TimelineStep[]> {
+  for (const history of histories.toSorted((a, b) => b.timeline - a.timeline)) {
+    if (history.timeline <= timeline) break;
+    const path = timelinePath(history.timeline, (await history.read()).toString('utf8'));
+    if (isOnPath(path, timeline, lsn)) return path;
+  }
+  const own = histories.find((history) => history.timeline === timeline);
+  return timelinePath(timeline, own ? (await own.read()).toString('utf8') : null);
+}
+
+function archivedFile(vault: Vault, systemIdentifier: string, wal: ArchivedWal): WalFile {
+  return {
+    kind: wal.kind,
+    file: wal.file,
+    timeline: wal.timeline,
+    at: new Date(wal.archivedAt),
+    place: wal.key,
+    check: () => checkArchivedWal(vault, wal),
+    read: () => readArchivedWal(vault, systemIdentifier, wal),
+  };
+}
+
+function spooledFile(spooled: SpooledWal): WalFile {
+  const read = async (): Promise<Buffer> => {
+    const content = await readSpooled(spooled);
+    if (content === null) throw new Error(`${spooled.path} is gone: its receiver is at work; try again`);
+    return content;
+  };
+  return {
+    kind: spooled.kind,
+    file: spooled.file,
+    timeline: Number.parseInt(spooled.file.slice(0, 8), 16),
+    at: new Date(spooled.modifiedMs),
+    place: spooled.path,
+    check: async () => {
+      await read();
+    },
+    read,
+  };
+}
+
+function rank({ kind }: WalFile): number {
+  return kind === 'partial' ? 0 : 1;
+}

@@ -1,0 +1,129 @@
+import { once } from 'node:events';
+import { chown, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client } from 'pg';
+import { migrate } from '../../../src/db/migrations.ts';
+import { keep } from '../../../src/programs/keeper.ts';
+import { serverUser } from '../../../src/programs/server-user.ts';
+import { setupServer } from '../../../src/setup/setup-server.ts';
+import { testLogins, testRolePrefix } from '../logins.ts';
+import type { KnownLoginUrls } from '../logins.ts';
+import { startCluster } from './cluster.ts';
+
+/** A server that a test may crash and lose: its own cluster, migrated. */
+export interface OwnServer {
+  readonly adminUrl: string;
+  readonly urls: KnownLoginUrls;
+  readonly dataDirectory: string;
+  /** Of the server's main process. */
+  readonly pid: number;
+  /** `kill -9`, then the data directory goes too. */
+  destroy(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Makes one. It takes some seconds, so a file has one at most. */
+export async function startOwnServer(binDirectory: string, durable = false): Promise<OwnServer> {
+  const cluster = await startCluster({ binDirectory, user: await serverUser(), durable, say: () => {} });
+  const made = await setupServer({
+    adminUrl: cluster.adminUrl,
+    databaseName: 'agent_lightning',
+    rolePrefix: testRolePrefix,
+    logins: testLogins,
+    log: () => {},
+  });
+  const urls = made as KnownLoginUrls;
+  await migrate({ connectionString: urls.migrate, rolePrefix: testRolePrefix, log: () => {} });
+  const adminUrl = Object.assign(new URL(cluster.adminUrl), { pathname: '/agent_lightning' }).href;
+  const dataDirectory = await settingOf(adminUrl, 'data_directory');
+  const pid = Number((await readFile(join(dataDirectory, 'postmaster.pid'), 'utf8')).split('\n')[0]);
+  return {
+    adminUrl,
+    urls,
+    dataDirectory,
+    pid,
+    destroy: async () => {
+      process.kill(pid, 'SIGKILL');
+      await rm(dataDirectory, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
+    },
+    stop: cluster.stop,
+  };
+}
+
+/** A server on a restored data directory, once it takes writes. */
+export interface RestoredServer {
+  /** The connection string of the lost server, at the new one's address. */
+  at(url: string): string;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a server on a directory that a restore made. What is beside that directory goes with it when the server stops. Rejects
+ * with the server's log when it does not come up.
+ */
+export async function startRestored(
+  binDirectory: string,
+  dataDirectory: string,
+  adminUrl: string,
+): Promise<RestoredServer> {
+  const port = await freePort();
+  const at = (url: string) => Object.assign(new URL(url), { port: String(port) }).href;
+  const user = await serverUser();
+  const directory = dirname(dataDirectory);
+  if (user) await chown(directory, user.uid, user.gid);
+  const server = await keep({
+    directory,
+    program: join(binDirectory, 'postgres'),
+    args: ['-D', dataDirectory, `--port=${port}`, '--unix_socket_directories=', '--fsync=off'],
+    user,
+    env: { PATH: process.env['PATH'], LC_ALL: 'C.UTF-8', TZ: 'UTC' },
+  });
+  const deadline = Date.now() + 15_000;
+  for (;;) {
+    if (server.hasEnded() || Date.now() > deadline) {
+      const log = await server.log();
+      await server.stop();
+      throw new Error(`the restored server did not come up; the end of its log:\n${log}`);
+    }
+    if (await takesWrites(at(adminUrl))) return { at, stop: () => server.stop() };
+    await sleep(50);
+  }
+}
+
+async function takesWrites(url: string): Promise<boolean> {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: 2_000 });
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ ready: boolean }>('select not pg_is_in_recovery() as ready');
+    return rows[0]?.ready ?? false;
+  } catch {
+    return false;
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+async function settingOf(url: string, name: string): Promise<string> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ value: string }>('select current_setting($1) as value', [name]);
+    return rows[0]?.value ?? '';
+  } finally {
+    await client.end();
+  }
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  probe.listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const address = probe.address();
+  probe.close();
+  await once(probe, 'close');
+  if (address === null || typeof address === 'string') throw new Error('no free port on 127.0.0.1');
+  return address.port;
+}

@@ -1,0 +1,51 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { claimsOf } from '../../src/auth/claims.ts';
+import { withSession } from '../../src/db/session.ts';
+import { sql } from '../../src/db/statement.ts';
+import { testRolePrefix } from './logins.ts';
+import { serverDatabase } from './server-database.ts';
+
+/** Transactions that a server has acknowledged. */
+export interface WriteLoad {
+  /** Ids of the agents whose insert was acknowledged, in the order of the answers. */
+  readonly acknowledged: readonly string[];
+  /** Writes nothing more, and resolves when nothing is on its way. */
+  stop(): Promise<void>;
+}
+
+/** Service of the tenant `default`: row-level security and the audit trail apply to what it writes. */
+export const loader = claimsOf('service', 'default', 'write-load');
+
+/**
+ * Writes through the API's login, as many at once as `writers`, each one after the other with a pause between, until `stop` or until
+ * the server is gone.
+ */
+export function startWriteLoad(url: string, { writers = 4, pauseMs = 2 } = {}): WriteLoad {
+  const database = serverDatabase(url, { size: writers, overflow: 0, statementTimeoutMs: 0 });
+  const session = withSession(database, loader, { rolePrefix: testRolePrefix });
+  const acknowledged: string[] = [];
+  const stopping = new AbortController();
+  const write = async (writer: number): Promise<void> => {
+    for (let n = 0; !stopping.signal.aborted; n += 1) {
+      const id = `load-${writer}-${n}`;
+      try {
+        await session.query(
+          sql`insert into app_public.agents (id, name, model) values (${id}, ${id}, 'none')`,
+        );
+      } catch {
+        return; // The server is gone; what was not acknowledged is not counted.
+      }
+      acknowledged.push(id);
+      await sleep(pauseMs);
+    }
+  };
+  const running = Promise.all(Array.from({ length: writers }, (_, writer) => write(writer)));
+  return {
+    acknowledged,
+    stop: async () => {
+      stopping.abort();
+      await running;
+      await database.close().catch(() => {});
+    },
+  };
+}
