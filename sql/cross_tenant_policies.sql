@@ -152,3 +152,43 @@ create policy select_operator on ops.job_runs for select to :OPERATOR
 drop policy if exists select_worker on ops.job_runs;
 create policy select_worker on ops.job_runs for select to :WORKER
   using (true);
+
+-- Workers, tasks and alerts, which hold nothing of a tenant: the functions that keep them, and who reads them.
+drop policy if exists manage_owner on ops.workers;
+create policy manage_owner on ops.workers for all to :OWNER
+  using (true)
+  with check (true);
+
+drop policy if exists select_operator on ops.workers;
+create policy select_operator on ops.workers for select to :OPERATOR
+  using (true);
+
+drop policy if exists select_worker on ops.workers;
+create policy select_worker on ops.workers for select to :WORKER
+  using (true);
+
+drop policy if exists manage_owner on ops.job_tasks;
+create policy manage_owner on ops.job_tasks for all to :OWNER
+  using (true)
+  with check (true);
+
+drop policy if exists select_operator on ops.job_tasks;
+create policy select_operator on ops.job_tasks for select to :OPERATOR
+  using (true);
+
+drop policy if exists select_worker on ops.job_tasks;
+create policy select_worker on ops.job_tasks for select to :WORKER
+  using (true);
+
+drop policy if exists manage_owner on ops.alerts;
+create policy manage_owner on ops.alerts for all to :OWNER
+  using (true)
+  with check (true);
+
+drop policy if exists select_operator on ops.alerts;
+create policy select_operator on ops.alerts for select to :OPERATOR
+  using (true);
+
+drop policy if exists select_worker on ops.alerts;
+create policy select_worker on ops.alerts for select to :WORKER
+  using (true);

@@ -19,6 +19,8 @@ export interface Config {
   readonly rest: RestConfig;
   /** Null: nothing is embedded. */
   readonly embeddings: EmbeddingsConfig | null;
+  /** Where alerts are sent; a secret, because whoever knows it can send some. Null: nowhere. */
+  readonly alertWebhook: Secret | null;
   readonly backup: BackupConfig;
 }
 
@@ -224,6 +226,11 @@ export const configOptions = [
     fallback: '',
     meaning: 'encrypts backups: 32 bytes in hex or base64; who loses it loses them',
   },
+  {
+    name: 'ALERT_WEBHOOK_URL',
+    fallback: '',
+    meaning: 'gets alerts as JSON by POST; see docs/worker.md',
+  },
   { name: 'SHUTDOWN_MS', fallback: '25000', meaning: 'how long requests may take to end at SIGTERM' },
   {
     name: 'NODE_ENV',
@@ -327,6 +334,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
   const workerUrl = url('WORKER_DATABASE_URL');
   const backupUrl = url('BACKUP_DATABASE_URL');
   const embeddingsUrl = httpUrl('EMBEDDINGS_URL');
+  const alertWebhookUrl = httpUrl('ALERT_WEBHOOK_URL');
   const sslChoice = choice('DB_SSL', ['verify', 'no-verify', 'off']);
 
   const rolePrefix = text('DB_ROLE_PREFIX');
@@ -389,6 +397,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
             model: text('EMBEDDINGS_MODEL'),
             apiKey: text('EMBEDDINGS_API_KEY') === '' ? null : new Secret(text('EMBEDDINGS_API_KEY')),
           },
+    alertWebhook: alertWebhookUrl === null ? null : new Secret(text('ALERT_WEBHOOK_URL')),
     backup: {
       store: backupLocation(apiUrl ? null : path.join(path.dirname(dataDirectory), 'backups')),
       encryptionKey: encryptionKey(),

@@ -110,7 +110,8 @@ export function workerDatabase(
   pool.on('error', lost);
   // While graphile-worker holds a connection the pool does not watch it.
   pool.on('connect', (client) => client.on('error', lost));
-  const database = new PostgresDatabase(connections.kind, { ...options, size: 1, overflow: 2 }, (event) =>
+  // As many as jobs, and some for what has to get through beside them: leases, signs of life.
+  const database = new PostgresDatabase(connections.kind, { ...options, size: 1, overflow: 6 }, (event) =>
     logConnectionEvent(event, log),
   );
   return {

@@ -11,6 +11,8 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 30_000,
+    // What is waited for comes; a busy machine takes longer than the second that is usual.
+    expect: { poll: { timeout: 10_000 } },
     // A busy machine takes its time to make an embedded database.
     hookTimeout: 90_000,
     teardownTimeout: 30_000,

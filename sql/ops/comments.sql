@@ -21,8 +21,101 @@ comment on column ops.job_runs.error is 'Why it did not succeed.';
 comment on column ops.job_runs.idle is 'It succeeded because there was nothing to do.';
 comment on column ops.job_runs.started_at is 'When it began.';
 comment on column ops.job_runs.updated_at is 'When it was last heard of.';
+comment on column ops.job_runs.progressed_at is 'When it last said something new; null: it has not yet.';
 comment on column ops.job_runs.lease_until is 'When it is taken for dead unless it is heard of before.';
 comment on column ops.job_runs.finished_at is 'When it ended; null: it runs.';
+
+comment on table ops.workers is 'Processes that work on jobs, by the id under which graphile-worker locks jobs for them.';
+comment on column ops.workers.id is 'The id of the pool.';
+comment on column ops.workers.host is 'The machine that it runs on.';
+comment on column ops.workers.pid is 'Its process there.';
+comment on column ops.workers.version is 'Of this project.';
+comment on column ops.workers.started_at is 'When it began.';
+comment on column ops.workers.seen_at is 'When it last said that it lives; it does every 15 seconds.';
+comment on column ops.workers.stopped_at is 'When it ended as it should; null: it lives or died.';
+comment on column ops.workers.lost_at is 'When it was taken for dead; null: it was not.';
+
+comment on table ops.job_tasks is 'The tasks that the workers know, and when they run by themselves (UTC).';
+comment on column ops.job_tasks.task is 'Its name.';
+comment on column ops.job_tasks.does is 'What it is for.';
+comment on column ops.job_tasks.schedule is 'The pattern of its crontab; null: nothing schedules it.';
+comment on column ops.job_tasks.every is 'The longest time between two of its runs; null: nothing schedules it.';
+comment on column ops.job_tasks.expected is 'How long a run takes at most; a longer one raises an alert.';
+comment on column ops.job_tasks.known_since is 'When a worker first said that it knows it.';
+
+comment on table ops.alerts is 'What is wrong, and what was: one open row for each kind and subject. Those that are over are resolved by themselves.';
+comment on column ops.alerts.id is 'In the order in which they were raised.';
+comment on column ops.alerts.kind is 'Which check: ops.check_<kind>.';
+comment on column ops.alerts.subject is 'What it is about.';
+comment on column ops.alerts.severity is 'warning: look at it; error: something that should happen does not.';
+comment on column ops.alerts.message is 'What is wrong, in a sentence.';
+comment on column ops.alerts.details is 'The same for programs, an object; no secrets.';
+comment on column ops.alerts.raised_at is 'Since when.';
+comment on column ops.alerts.last_seen_at is 'When it was last so.';
+comment on column ops.alerts.resolved_at is 'When it was over; null: it is open.';
+
+comment on view ops.running is 'What runs now: since when, how far it is, and where.';
+comment on column ops.running.id is 'The run in ops.job_runs.';
+comment on column ops.running.task is 'Which job.';
+comment on column ops.running.details is 'What about.';
+comment on column ops.running.progress is 'From 0 to 1; null: nobody knows.';
+comment on column ops.running.note is 'What it is at.';
+comment on column ops.running.started_at is 'When it began.';
+comment on column ops.running.running_for is 'How long it has been running.';
+comment on column ops.running.updated_at is 'When it was last heard of.';
+comment on column ops.running.worker is 'The id of a worker, or host:pid of a command.';
+comment on column ops.running.process is 'host:pid.';
+comment on column ops.running.job_id is 'Its job in ops.jobs; null: a command.';
+
+comment on view ops.jobs is 'The queue of jobs, without their payloads. Those that are done are not in it.';
+comment on column ops.jobs.id is 'Of graphile-worker.';
+comment on column ops.jobs.task is 'What is to be done.';
+comment on column ops.jobs.state is 'waiting, running, or failed: it was tried as often as it may.';
+comment on column ops.jobs.due_at is 'When it may run, or run again.';
+comment on column ops.jobs.attempts is 'How often it was begun.';
+comment on column ops.jobs.max_attempts is 'How often it may be.';
+comment on column ops.jobs.last_error is 'Why the last attempt failed.';
+comment on column ops.jobs.created_at is 'When it came into the queue.';
+comment on column ops.jobs.running_since is 'When the attempt under way began.';
+comment on column ops.jobs.worker is 'Who runs it; ops.workers has where.';
+comment on column ops.jobs.progress is 'Of the attempt under way, from 0 to 1.';
+comment on column ops.jobs.note is 'What it is at.';
+
+comment on view ops.check_dead_jobs is 'A check of ops.check_alerts. Jobs that failed for good.';
+comment on column ops.check_dead_jobs.subject is 'What it is about.';
+comment on column ops.check_dead_jobs.severity is 'warning or error.';
+comment on column ops.check_dead_jobs.message is 'What is wrong, in a sentence.';
+comment on column ops.check_dead_jobs.details is 'The same for programs.';
+
+comment on view ops.check_stuck_runs is 'A check of ops.check_alerts. Runs that take longer than they should.';
+comment on column ops.check_stuck_runs.subject is 'What it is about.';
+comment on column ops.check_stuck_runs.severity is 'warning or error.';
+comment on column ops.check_stuck_runs.message is 'What is wrong, in a sentence.';
+comment on column ops.check_stuck_runs.details is 'The same for programs.';
+
+comment on view ops.check_late_jobs is 'A check of ops.check_alerts. Scheduled jobs that have not succeeded in time.';
+comment on column ops.check_late_jobs.subject is 'What it is about.';
+comment on column ops.check_late_jobs.severity is 'warning or error.';
+comment on column ops.check_late_jobs.message is 'What is wrong, in a sentence.';
+comment on column ops.check_late_jobs.details is 'The same for programs.';
+
+comment on view ops.check_lost_workers is 'A check of ops.check_alerts. Workers that were taken for dead in the last hour.';
+comment on column ops.check_lost_workers.subject is 'What it is about.';
+comment on column ops.check_lost_workers.severity is 'warning or error.';
+comment on column ops.check_lost_workers.message is 'What is wrong, in a sentence.';
+comment on column ops.check_lost_workers.details is 'The same for programs.';
+
+comment on view ops.check_partition_horizon is 'A check of ops.check_alerts. Tables whose partitions end within a week.';
+comment on column ops.check_partition_horizon.subject is 'What it is about.';
+comment on column ops.check_partition_horizon.severity is 'warning or error.';
+comment on column ops.check_partition_horizon.message is 'What is wrong, in a sentence.';
+comment on column ops.check_partition_horizon.details is 'The same for programs.';
+
+comment on view ops.check_untrimmed_events is 'A check of ops.check_alerts. The outbox, when it is not trimmed.';
+comment on column ops.check_untrimmed_events.subject is 'What it is about.';
+comment on column ops.check_untrimmed_events.severity is 'warning or error.';
+comment on column ops.check_untrimmed_events.message is 'What is wrong, in a sentence.';
+comment on column ops.check_untrimmed_events.details is 'The same for programs.';
 
 comment on function ops.create_tenant(text, text) is 'Makes a tenant, or gives back the one of that id and name. LTT01 when the id is taken under another name.';
 comment on function ops.set_tenant_suspended(text, boolean) is 'Locks a tenant out, or lets it in again. LTT02 when there is none.';

@@ -121,6 +121,7 @@ async function beginWorker(
     executor: database,
     kind: connections.kind,
     embed: config.embeddings && makeEmbed(config.embeddings, patient),
+    alertWebhook: config.alertWebhook,
     log,
   });
   begun.push(() => worker.stop());

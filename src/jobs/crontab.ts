@@ -67,4 +67,11 @@ export const crontab: readonly ScheduledJob[] = [
     options: { backfillPeriod: 0, maxAttempts: 1 },
     identifier: 'tend_workflows',
   },
+  {
+    task: 'check_alerts',
+    match: '* * * * *',
+    everyMinutes: 1,
+    options: { backfillPeriod: 0, maxAttempts: 1 },
+    identifier: 'check_alerts',
+  },
 ];

@@ -1,13 +1,17 @@
+import type { Secret } from '../config.ts';
 import type { Executor } from '../db/database.ts';
 import type { Embed } from '../embeddings/embedding-client.ts';
+import type { Log } from '../log.ts';
+import { checkAlerts } from './check-alerts.ts';
 import { embedKnowledge } from './embed-knowledge.ts';
 import { ensurePartitions } from './ensure-partitions.ts';
 import { defineJob } from './job.ts';
 import type { Jobs } from './job.ts';
 import { maintainEmbedded } from './maintain-embedded.ts';
-import { noPayload } from './payload.ts';
+import { noPayload, payloadMembers } from './payload.ts';
 import { rollUpMetrics } from './roll-up-metrics.ts';
 import type { RolledUp } from './roll-up-metrics.ts';
+import { sendAlert } from './send-alert.ts';
 import { tendWorkflows } from './tend-workflows.ts';
 import { trimEvents } from './trim-events.ts';
 
@@ -18,10 +22,13 @@ export interface JobResources {
   readonly kind: 'embedded' | 'server';
   /** Null: knowledge without an embedding stays without one. */
   readonly embed: Embed | null;
+  /** Null: alerts are sent nowhere. */
+  readonly alertWebhook: Secret | null;
+  readonly log: Log;
 }
 
 /** Every kind of job. When they run by themselves stands in crontab.ts; any of them can be run by `lightning jobs run`. */
-export function makeJobs({ executor, kind, embed }: JobResources): Jobs {
+export function makeJobs({ executor, kind, embed, alertWebhook, log }: JobResources): Jobs {
   return {
     ensure_partitions: defineJob({
       does: 'makes the partitions of the coming weeks',
@@ -84,6 +91,25 @@ export function makeJobs({ executor, kind, embed }: JobResources): Jobs {
       run: async () => {
         const count = await tendWorkflows(executor);
         return count > 0 ? `went on with ${count} workflows` : null;
+      },
+    }),
+    check_alerts: defineJob({
+      does: 'looks whether something is wrong, and raises and resolves alerts',
+      parse: noPayload,
+      lock: 'check_alerts',
+      expectedMinutes: 5,
+      run: async () => {
+        const events = await checkAlerts(executor, alertWebhook !== null, log);
+        return events.length > 0 ? events.map(({ event, text }) => `${event}: ${text}`).join('; ') : null;
+      },
+    }),
+    send_alert: defineJob({
+      does: 'sends an alert to the webhook',
+      parse: (payload) => payloadMembers(payload, ['event', 'text', 'alert']),
+      run: async (event, run) => {
+        if (alertWebhook === null) return 'sent nothing: ALERT_WEBHOOK_URL is not set any more';
+        await sendAlert(alertWebhook, event, run.signal);
+        return `sent: ${String(event.text)}`;
       },
     }),
   };

@@ -11,6 +11,8 @@ export interface RunJobsOptions {
   /** Ends the runs: the worker stops. */
   readonly signal: AbortSignal;
   readonly log: Log;
+  /** As of recordRun. */
+  readonly leaseMs?: number;
 }
 
 /** Who finds its lock taken comes again after this. */
@@ -31,7 +33,7 @@ async function runJob(
   job: Job,
   payload: unknown,
   helpers: JobHelpers,
-  { executor, signal, log }: RunJobsOptions,
+  { executor, signal, log, leaseMs = 60_000 }: RunJobsOptions,
 ): Promise<void> {
   const { id, locked_by: worker } = helpers.job;
   // A payload that cannot be read is a run that fails: operators look for it there.
@@ -43,6 +45,7 @@ async function runJob(
         task,
         jobId: id,
         signal,
+        leaseMs,
         ...(worker === null ? {} : { worker }),
         ...(job.lock === null || work instanceof PayloadError ? {} : { lock: job.lock }),
       },

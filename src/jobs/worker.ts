@@ -1,6 +1,9 @@
+import { EventEmitter } from 'node:events';
 import { Logger, parseCronItems, run } from 'graphile-worker';
+import type { WorkerEvents } from 'graphile-worker';
 import type { Pool } from 'pg';
 import type { Executor } from '../db/database.ts';
+import type { Secret } from '../config.ts';
 import type { Embed } from '../embeddings/embedding-client.ts';
 import type { Log } from '../log.ts';
 import { crontab } from './crontab.ts';
@@ -8,6 +11,7 @@ import { reapLeases } from './reap-leases.ts';
 import { makeJobs } from './registry.ts';
 import { repeat } from './repeat.ts';
 import { taskListOf } from './run-jobs.ts';
+import { keepPresence, sweepWorkers } from './worker-presence.ts';
 
 /** What the worker needs. */
 export interface WorkerOptions {
@@ -18,10 +22,14 @@ export interface WorkerOptions {
   readonly kind: 'embedded' | 'server';
   /** Null: knowledge without an embedding stays without one. */
   readonly embed: Embed | null;
+  /** Where alerts are sent; null: nowhere, they are in ops.alerts and in the log. */
+  readonly alertWebhook: Secret | null;
   readonly log: Log;
   readonly concurrency?: number;
   /** Pause between two looks for expired leases. */
   readonly reapEveryMs?: number;
+  /** Pause between two signs of life, and between two looks for those that give none. */
+  readonly presenceEveryMs?: number;
 }
 
 /** A running worker. */
@@ -36,23 +44,40 @@ export async function startWorker({
   executor,
   kind,
   embed,
+  alertWebhook,
   log,
   concurrency = 2,
   reapEveryMs = 5_000,
+  presenceEveryMs = 15_000,
 }: WorkerOptions): Promise<RunningWorker> {
   const stopping = new AbortController();
-  const jobs = makeJobs({ executor, kind, embed });
+  const jobs = makeJobs({ executor, kind, embed, alertWebhook, log });
+  // Whoever worked on an embedded database died with it: nobody has to wait until that is certain.
+  if (kind === 'embedded') await sweepWorkers(executor, '0 seconds', log);
+  const events: WorkerEvents = new EventEmitter();
+  let poolId = '';
+  events.on('pool:create', ({ workerPool }) => {
+    poolId = workerPool.id;
+  });
   const runner = await run({
     pgPool: pool,
+    events,
     concurrency,
     // The command that started us handles signals: requests end first, then the worker.
     noHandleSignals: true,
-    taskList: taskListOf(jobs, { executor, signal: stopping.signal, log }),
+    taskList: taskListOf(jobs, {
+      executor,
+      signal: stopping.signal,
+      log,
+      // On an embedded database one long statement, such as vacuum, keeps all others waiting, renewals too.
+      leaseMs: kind === 'embedded' ? 600_000 : 60_000,
+    }),
     parsedCronItems: parseCronItems([...crontab]),
     logger: new Logger(() => (level, message) => {
       if (level === 'error' || level === 'warning') log({ level, event: 'worker', message });
     }),
   });
+  const presence = keepPresence({ executor, id: poolId, jobs, log, everyMs: presenceEveryMs });
   const reaper = repeat(
     async () => {
       const count = await reapLeases(executor);
@@ -71,6 +96,7 @@ export async function startWorker({
     stop: async () => {
       stopping.abort();
       await Promise.all([runner.stop(), reaper.stop()]);
+      await presence.stop();
     },
   };
 }

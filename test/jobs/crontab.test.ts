@@ -7,6 +7,8 @@ const jobs = makeJobs({
   executor: { query: () => Promise.reject(new Error('nothing is run here')) },
   kind: 'server',
   embed: null,
+  alertWebhook: null,
+  log: () => {},
 });
 
 test.each(crontab.map((line) => [line.identifier ?? line.task, line] as const))(

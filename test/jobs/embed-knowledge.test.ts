@@ -192,6 +192,7 @@ describe.skipIf(noServer)("the worker's login", () => {
         { url: server.url, model: 'm', apiKey: null },
         { attempts: 1, timeoutMs: 5_000, firstPauseMs: 1 },
       ),
+      alertWebhook: null,
       log: (entry) => logged.push(entry),
     });
     try {

@@ -77,6 +77,7 @@ describe.each(targets)("the worker's reaper (%s)", (_kind, make) => {
       executor: database,
       kind: connections.kind,
       embed: null,
+      alertWebhook: null,
       log: (entry) => logged.push(entry),
       reapEveryMs: 100,
     });

@@ -115,6 +115,24 @@ const relations: readonly Relation[] = [
     'null::text',
   ),
   relation(
+    'ops.workers',
+    "(id, host, pid, version) select 'x', 'x', 1, 'x' where $1::text is not null",
+    'seen_at = now()',
+    'null::text',
+  ),
+  relation(
+    'ops.job_tasks',
+    "(task, does, expected) select 'x', 'x', '1 hour' where $1::text is not null",
+    "does = 'x'",
+    'null::text',
+  ),
+  relation(
+    'ops.alerts',
+    "(kind, subject, severity, message) select 'x', 'x', 'error', 'x' where $1::text is not null",
+    "message = 'x'",
+    'null::text',
+  ),
+  relation(
     'ops.job_runs',
     "(task, worker, lease_until) select 'x', 'x', now() where $1::text is not null",
     "note = 'x'",
@@ -188,6 +206,9 @@ const neededTenants: Readonly<Record<string, readonly (string | null)[]>> = {
   'app_private.tenant_logins': [own, suspended],
   'app_private.event_marks': [null],
   'ops.job_runs': [null],
+  'ops.workers': [null],
+  'ops.job_tasks': [null],
+  'ops.alerts': [null],
   'ops.metric_rollups': [null],
 };
 

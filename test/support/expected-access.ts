@@ -146,6 +146,18 @@ export const expectedAccess: string = alignTable(`
   app_private.events                definer    all       all     all     all     may
   app_private.event_marks           owner      all       all     all     all     may
   app_private.event_marks           definer    all       all     all     all     may
+  ops.workers                       operator   all       -       -       -       -
+  ops.workers                       worker     all       -       -       -       -
+  ops.workers                       owner      all       all     all     all     may
+  ops.workers                       definer    all       all     all     all     may
+  ops.job_tasks                     operator   all       -       -       -       -
+  ops.job_tasks                     worker     all       -       -       -       -
+  ops.job_tasks                     owner      all       all     all     all     may
+  ops.job_tasks                     definer    all       all     all     all     may
+  ops.alerts                        operator   all       -       -       -       -
+  ops.alerts                        worker     all       -       -       -       -
+  ops.alerts                        owner      all       all     all     all     may
+  ops.alerts                        definer    all       all     all     all     may
   ops.job_runs                      operator   all       -       -       -       -
   ops.job_runs                      worker     all       -       -       -       -
   ops.job_runs                      owner      all       all     all     all     may

@@ -22,6 +22,22 @@ export function lightning(args: readonly string[], env: Record<string, string> =
   return finished(child);
 }
 
+/** A process of `lightning`. */
+export interface Spawned {
+  readonly process: ChildProcessWithoutNullStreams;
+  readonly ended: Promise<Finished>;
+  /** What it wrote to stderr so far, the log. */
+  log(): string;
+}
+
+/** Starts `lightning` with these arguments, and does not wait for anything. */
+export function spawnLightning(args: readonly string[], env: Record<string, string>): Spawned {
+  const child = spawn(process.execPath, [bin, ...args], { env: environment(env) });
+  let log = '';
+  child.stderr.on('data', (data) => (log += String(data)));
+  return { process: child, ended: finished(child), log: () => log };
+}
+
 /** A `lightning start` (or `serve`) that listens. */
 export interface Started {
   readonly process: ChildProcessWithoutNullStreams;

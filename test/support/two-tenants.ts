@@ -85,7 +85,13 @@ export async function twoTenants(): Promise<TwoTenants> {
   }
   await admin.query('select ops.set_tenant_suspended($1, true)', [suspended]);
   await admin.query('select ops.trim_events()');
-  await admin.query("select ops.begin_run('job', 'somebody', '1 hour')");
+  await admin.query(
+    "select ops.begin_run('job', 'somebody', '1 hour'), ops.see_worker('somebody', 'host', 1, '0')",
+  );
+  await admin.query(`
+    select
+      ops.set_job_tasks('[{"task": "job", "does": "x", "expected": "1 hour"}]'),
+      ops.report_alerts('x', '[{"subject": "x", "severity": "error", "message": "x"}]')`);
   // A truncation, for whoever may read of it.
   await admin.query(`truncate ${await somePartition(admin, 'app_public.metrics', 'last')}`);
 

@@ -15,6 +15,10 @@ begin
   set
     lease_until = clock_timestamp() + renew_run.lease,
     updated_at = clock_timestamp(),
+    progressed_at = case
+      when renew_run.progress is null and renew_run.note is null then r.progressed_at
+      else clock_timestamp()
+    end,
     progress = coalesce(least(greatest(renew_run.progress, 0), 1), r.progress),
     note = coalesce(renew_run.note, r.note)
   where r.id = renew_run.run_id and r.outcome = 'running';

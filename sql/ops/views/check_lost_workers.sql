@@ -1,0 +1,15 @@
+-- Workers that were taken for dead in the last hour. Their jobs were given to others; somebody may want to know why they died.
+create or replace view ops.check_lost_workers with (security_barrier) as
+select
+  w.id as subject,
+  'warning'::text as severity,
+  format(
+    'worker %s (process %s on %s) was not seen after %s; its jobs were given to others',
+    w.id, w.pid, w.host, to_char(w.seen_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+  ) as message,
+  jsonb_build_object('host', w.host, 'pid', w.pid, 'seen_at', w.seen_at) as details
+from ops.workers w
+where w.lost_at > clock_timestamp() - interval '1 hour';
+
+revoke all on ops.check_lost_workers from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
+grant select on ops.check_lost_workers to :OPERATOR, :WORKER;

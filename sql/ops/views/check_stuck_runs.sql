@@ -1,0 +1,23 @@
+-- Runs that take longer than they should: a warning while they say that they get on, an error when they have said nothing
+-- new for ten minutes. An hour is what a command may take that is no task.
+create or replace view ops.check_stuck_runs with (security_barrier) as
+select
+  format('%s, run %s', r.task, r.id) as subject,
+  case
+    when coalesce(r.progressed_at, r.started_at) < clock_timestamp() - interval '10 minutes' then 'error'
+    else 'warning'
+  end as severity,
+  format(
+    '%s has been running since %s on %s and should take %s; it is at %s',
+    r.task, to_char(r.started_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), r.process,
+    coalesce(t.expected, interval '1 hour'), coalesce(r.note, round((r.progress * 100)::numeric) || ' %', 'nothing it told')
+  ) as message,
+  jsonb_build_object('run', r.id, 'task', r.task, 'worker', r.worker, 'progress', r.progress) as details
+from (
+  select r.*, u.process from ops.running u join ops.job_runs r on r.id = u.id
+) r
+left join ops.job_tasks t on t.task = r.task
+where r.started_at + coalesce(t.expected, interval '1 hour') < clock_timestamp();
+
+revoke all on ops.check_stuck_runs from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
+grant select on ops.check_stuck_runs to :OPERATOR, :WORKER;

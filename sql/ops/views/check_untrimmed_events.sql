@@ -1,0 +1,15 @@
+-- The outbox of live updates, when it holds more than it should: what is older than an hour goes within minutes.
+create or replace view ops.check_untrimmed_events with (security_barrier) as
+select
+  'app_private.events'::text as subject,
+  'warning'::text as severity,
+  format(
+    'the outbox of live updates holds events of %s, and should hold an hour',
+    to_char(e.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+  ) as message,
+  jsonb_build_object('oldest', e.at) as details
+from (select e.at from app_private.events e order by e.transaction_id, e.id limit 1) e
+where e.at < clock_timestamp() - interval '2 hours';
+
+revoke all on ops.check_untrimmed_events from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
+grant select on ops.check_untrimmed_events to :OPERATOR, :WORKER;

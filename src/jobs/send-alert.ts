@@ -1,0 +1,42 @@
+import type { Secret } from '../config.ts';
+
+/** The webhook did not take an alert. The message never holds its address, which may be a secret. */
+export class AlertNotSent extends Error {
+  override name = 'AlertNotSent';
+}
+
+/**
+ * Sends what happened to an alert to the webhook, as JSON by POST. Throws AlertNotSent unless it answers with success in time.
+ */
+export async function sendAlert(
+  url: Secret,
+  event: object,
+  signal: AbortSignal,
+  timeoutMs = 10_000,
+): Promise<void> {
+  let response: Response;
+  try {
+    response = await fetch(url.reveal(), {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(event),
+      // An alert goes where it was meant to go.
+      redirect: 'error',
+      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+    });
+  } catch (error) {
+    throw new AlertNotSent(`the webhook did not answer: ${reasonOf(error)}`, { cause: error });
+  }
+  if (response.ok) {
+    await response.body?.cancel();
+    return;
+  }
+  const answer = await response.text().catch(() => '');
+  throw new AlertNotSent(`the webhook answered ${response.status} ${answer.slice(0, 200)}`.trim());
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  // What fetch throws says nothing; its cause does.
+  return error.cause instanceof Error ? error.cause.message || error.cause.name : error.message;
+}

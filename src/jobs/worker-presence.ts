@@ -1,0 +1,91 @@
+import { hostname } from 'node:os';
+import type { Executor } from '../db/database.ts';
+import { sql } from '../db/statement.ts';
+import type { Log } from '../log.ts';
+import { version } from '../version.ts';
+import { crontab } from './crontab.ts';
+import type { Jobs } from './job.ts';
+import { repeat } from './repeat.ts';
+import type { Repeating } from './repeat.ts';
+
+export interface PresenceOptions {
+  /** As the worker. */
+  readonly executor: Executor;
+  /** The id of the pool, under which graphile-worker locks jobs. */
+  readonly id: string;
+  /** What it knows to do. */
+  readonly jobs: Jobs;
+  readonly log: Log;
+  readonly everyMs: number;
+}
+
+/**
+ * Says in ops.workers that a worker lives until `stop`, and each time takes over the jobs of those that were not seen for a
+ * minute. Errors are logged, and the next time comes as ever.
+ */
+export function keepPresence({ executor, id, jobs, log, everyMs }: PresenceOptions): Repeating {
+  let announced = false;
+  const loop = repeat(
+    async () => {
+      if (!announced) await announce(executor, jobs);
+      announced = true;
+      if (!(await seeWorker(executor, id))) {
+        const message = `worker ${id} was taken for dead while it could not be heard: others have its jobs`;
+        log({ level: 'warning', event: 'worker-was-lost', message, worker: id });
+      }
+      await sweepWorkers(executor, null, log);
+    },
+    everyMs,
+    (error) => log({ level: 'error', event: 'worker-not-seen', message: String(error) }),
+  );
+  return {
+    stop: async () => {
+      await loop.stop();
+      await executor.query(sql`select ops.stop_worker(${id})`);
+    },
+  };
+}
+
+/** Takes workers for dead that were not seen for a minute (or for `unseenFor`), and unlocks their jobs. */
+export async function sweepWorkers(executor: Executor, unseenFor: string | null, log: Log): Promise<void> {
+  const { rows } = await executor.query<{
+    job_id: string;
+    task: string;
+    worker: string;
+    runs_again: boolean;
+  }>(sql`select * from ops.sweep_workers(coalesce(${unseenFor}::interval, '1 minute'))`);
+  for (const { job_id: job, task, worker, runs_again: runsAgain } of rows) {
+    const fate = runsAgain ? 'it runs again' : 'it took too many workers with it and does not run again';
+    log({
+      level: runsAgain ? 'warning' : 'error',
+      event: 'job-taken-over',
+      message: `${task}, job ${job}, of worker ${worker}, which was not seen any more: ${fate}`,
+      task,
+      job,
+      worker,
+    });
+  }
+}
+
+/** Tells the database what tasks there are, and lets operators see the queue. */
+async function announce(executor: Executor, jobs: Jobs): Promise<void> {
+  await executor.query(sql`select ops.open_job_queue()`);
+  const tasks = Object.entries(jobs).map(([task, { does, expectedMinutes }]) => {
+    const line = crontab.find((scheduled) => scheduled.task === task);
+    return {
+      task,
+      does,
+      schedule: line?.match ?? null,
+      every: line ? `${line.everyMinutes} minutes` : null,
+      expected: `${expectedMinutes} minutes`,
+    };
+  });
+  await executor.query(sql`select ops.set_job_tasks(${JSON.stringify(tasks)}::jsonb)`);
+}
+
+async function seeWorker(executor: Executor, id: string): Promise<boolean> {
+  const { rows } = await executor.query<{ alive: boolean }>(
+    sql`select ops.see_worker(${id}, ${hostname()}, ${process.pid}, ${version}) as alive`,
+  );
+  return rows[0]?.alive ?? false;
+}

@@ -1,0 +1,279 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { Logger, run } from 'graphile-worker';
+import type { Runner } from 'graphile-worker';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { Secret } from '../../src/config.ts';
+import type { AlertEvent } from '../../src/jobs/check-alerts.ts';
+import { makeJobs } from '../../src/jobs/registry.ts';
+import { taskListOf } from '../../src/jobs/run-jobs.ts';
+import { sendAlert } from '../../src/jobs/send-alert.ts';
+import type { LogEntry } from '../../src/log.ts';
+import { workerTargets } from '../support/worker-target.ts';
+import type { WorkerTarget } from '../support/worker-target.ts';
+
+/** A webhook on the loopback interface. `answers` are the statuses of the next requests, 204 when there are none left. */
+async function startWebhook() {
+  const received: AlertEvent[] = [];
+  const answers: number[] = [];
+  const server = createServer((request, response) => {
+    void text(request).then((body) => {
+      const status = answers.shift() ?? 204;
+      if (status < 300) received.push(JSON.parse(body) as AlertEvent);
+      response.writeHead(status, status === 302 ? { location: '/elsewhere' } : {});
+      response.end(status === 500 ? 'out of order' : undefined);
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook?key=hush`;
+  return {
+    url: new Secret(url),
+    received,
+    answers,
+    close: () => new Promise((resolve) => server.close(resolve)),
+  };
+}
+
+describe.each(workerTargets)('alerts (%s)', (_kind, open) => {
+  let target: WorkerTarget;
+  let webhook: Awaited<ReturnType<typeof startWebhook>>;
+  let runner: Runner;
+  const logged: LogEntry[] = [];
+
+  beforeAll(async () => {
+    target = await open();
+    webhook = await startWebhook();
+    const { database: executor, kind } = target;
+    const log = (entry: LogEntry) => logged.push(entry);
+    const jobs = makeJobs({ executor, kind, embed: null, alertWebhook: webhook.url, log });
+    runner = await run({
+      pgPool: target.pool,
+      noHandleSignals: true,
+      pollInterval: 100,
+      logger: new Logger(() => () => {}),
+      taskList: taskListOf(jobs, { executor, signal: new AbortController().signal, log }),
+      parsedCronItems: [],
+    });
+    await executor.query({ text: 'select ops.open_job_queue()' });
+  });
+  beforeEach(async () => {
+    await target.admin.query(
+      'truncate ops.alerts, ops.job_runs, ops.workers, ops.job_tasks; delete from graphile_worker._private_jobs',
+    );
+  });
+  afterAll(async () => {
+    await runner?.stop();
+    await webhook?.close();
+    await target?.close();
+  });
+
+  /** What is wrong now, as the worker sees it. */
+  const check = async (): Promise<AlertEvent[]> => {
+    const { rows } = await target.database.query<{ event: AlertEvent }>({
+      text: 'select e as event from ops.check_alerts() e',
+    });
+    return rows.map(({ event }) => event);
+  };
+  const shortly = ({ event, alert }: AlertEvent) =>
+    `${event} ${alert.severity} ${alert.kind} ${alert.subject}`;
+  const sql = (query: string, values: unknown[] = []) => target.admin.query(query, values);
+
+  test('there are none while nothing is wrong', async () => {
+    expect(await check()).toEqual([]);
+    const { rows } = await sql(
+      "select count(*)::int as checks from pg_views where schemaname = 'ops' and viewname like 'check\\_%'",
+    );
+    expect(rows[0].checks).toBeGreaterThanOrEqual(6);
+  });
+
+  test('a job that failed for good, until it is removed', async () => {
+    const { rows } = await sql("select id from graphile_worker.add_job('gone', max_attempts => 1)");
+    await sql("update graphile_worker._private_jobs set attempts = 1, last_error = 'no such task'");
+    const [event, ...others] = await check();
+    expect(others).toEqual([]);
+    expect(event).toMatchObject({
+      event: 'raised',
+      text: 'error dead_jobs: 1 job of gone failed for good, the last with: no such task',
+      alert: {
+        kind: 'dead_jobs',
+        subject: 'gone',
+        severity: 'error',
+        details: { jobs: [Number(rows[0].id)] },
+      },
+    });
+    // It is said once, and seen for as long as it lasts.
+    expect(await check()).toEqual([]);
+    const { rows: alerts } = await sql(
+      'select last_seen_at > raised_at as seen, resolved_at from ops.alerts',
+    );
+    expect(alerts).toEqual([{ seen: true, resolved_at: null }]);
+    await sql('delete from graphile_worker._private_jobs');
+    expect((await check()).map(shortly)).toEqual(['resolved error dead_jobs gone']);
+    expect((await sql('select from ops.alerts where resolved_at is null')).rowCount).toBe(0);
+  });
+
+  test('of a scheduled job the next success is enough', async () => {
+    await sql(
+      `select ops.set_job_tasks('[{"task": "often", "does": "x", "schedule": "* * * * *", "every": "1 minute", "expected": "1 minute"}]')`,
+    );
+    await sql("select graphile_worker.add_job('often', max_attempts => 1)");
+    await sql('update graphile_worker._private_jobs set attempts = 1');
+    expect((await check()).map(shortly)).toEqual(['raised error dead_jobs often']);
+    await sql("select ops.end_run(ops.begin_run('often', 'w', '1 minute'))");
+    expect((await check()).map(shortly)).toEqual(['resolved error dead_jobs often']);
+  });
+
+  test('a run that takes too long: a warning while it gets on, an error when it does not', async () => {
+    const { rows } = await sql("select ops.begin_run('slow', 'w', '1 hour') as id");
+    const letPass = (interval: string) =>
+      sql(
+        'update ops.job_runs set started_at = started_at - $1::interval, progressed_at = progressed_at - $1::interval',
+        [interval],
+      );
+    await letPass('50 minutes');
+    expect(await check()).toEqual([]);
+    await letPass('11 minutes');
+    await sql("select ops.renew_run($1, '1 hour', 0.5, 'half')", [rows[0].id]);
+    const [event] = await check();
+    expect(event?.text).toMatch(
+      /^warning stuck_runs: slow has been running since \S+ on w and should take 01:00:00; it is at half$/,
+    );
+    // Living is not getting on.
+    await letPass('11 minutes');
+    await sql("select ops.renew_run($1, '1 hour')", [rows[0].id]);
+    expect((await check()).map(shortly)).toEqual([`changed error stuck_runs slow, run ${rows[0].id}`]);
+    await sql("select ops.end_run($1, 'it was stopped')", [rows[0].id]);
+    expect((await check()).map(shortly)).toEqual([`resolved error stuck_runs slow, run ${rows[0].id}`]);
+  });
+
+  test('a scheduled job that does not succeed in time, counted from when somebody worked', async () => {
+    await sql(
+      `select ops.set_job_tasks('[{"task": "hourly", "does": "x", "schedule": "7 * * * *", "every": "1 hour", "expected": "1 minute"}]')`,
+    );
+    await sql("select ops.see_worker('w', 'host', 1, '0')");
+    await sql("update ops.job_tasks set known_since = now() - interval '1 day'");
+    expect(await check()).toEqual([]);
+    await sql("update ops.workers set started_at = now() - interval '69 minutes'");
+    expect(await check()).toEqual([]);
+    await sql("update ops.workers set started_at = now() - interval '71 minutes'");
+    await sql("select ops.end_run(ops.begin_run('hourly', 'w', '1 minute'), 'the disk is full')");
+    const [event, ...others] = await check();
+    expect(others).toEqual([]);
+    expect(event?.text).toMatch(
+      /^error late_jobs: hourly should succeed every 01:00:00 and has not since \S+; the last failure: the disk is full$/,
+    );
+    await sql("select ops.end_run(ops.begin_run('hourly', 'w', '1 minute'), idle => true)");
+    expect((await check()).map(shortly)).toEqual(['resolved error late_jobs hourly']);
+    await sql("update ops.job_runs set finished_at = finished_at - interval '86 minutes'");
+    expect((await check()).map(shortly)).toEqual(['raised error late_jobs hourly']);
+  });
+
+  test('a worker that was taken for dead, for an hour', async () => {
+    await sql("select ops.see_worker('w', 'host', 17, '0'), ops.lose_workers('{w}')");
+    const [event] = await check();
+    expect(event?.text).toMatch(
+      /^warning lost_workers: worker w \(process 17 on host\) was not seen after \S+; its jobs/,
+    );
+    await sql("update ops.workers set lost_at = now() - interval '61 minutes'");
+    expect((await check()).map(shortly)).toEqual(['resolved warning lost_workers w']);
+  });
+
+  test('partitions that end soon, or have ended', async () => {
+    const { rows } = await sql(
+      `select c.oid::regclass::text as name, to_char(now() at time zone 'UTC', 'YYYYMMDD') as today
+       from pg_inherits i join pg_class c on c.oid = i.inhrelid
+       where i.inhparent = 'app_public.metrics'::regclass and c.relname > 'metrics_p' || to_char(now() + interval '5 days', 'YYYYMMDD')
+       order by 1 desc`,
+    );
+    expect(rows.length).toBeGreaterThan(5);
+    await sql('begin');
+    for (const { name } of rows) await sql(`drop table ${name}`);
+    await sql('commit');
+    expect((await check()).map(shortly)).toEqual(['raised warning partition_horizon app_public.metrics']);
+    await sql(`drop table app_public.metrics_p${rows[0].today}`);
+    const [event] = await check();
+    expect(event?.text).toBe(
+      'error partition_horizon: app_public.metrics has no partition for now: writes are refused',
+    );
+    await sql('select ops.ensure_partitions()');
+    expect((await check()).map(shortly)).toEqual(['resolved error partition_horizon app_public.metrics']);
+  });
+
+  test('an outbox that is not trimmed', async () => {
+    await sql(
+      "insert into app_private.events (tenant_id, topic, operation, at) values ('default', 'tasks', 'insert', now() - interval '3 hours')",
+    );
+    expect((await check()).map(shortly)).toEqual(['raised warning untrimmed_events app_private.events']);
+    await sql('delete from app_private.events');
+    expect((await check()).map(shortly)).toEqual(['resolved warning untrimmed_events app_private.events']);
+  });
+
+  test('a check that cannot be asked, which keeps no other from being asked', async () => {
+    await sql('create view ops.check_broken as select 1 / (select 0) as subject');
+    await sql("select ops.see_worker('w', 'host', 17, '0'), ops.lose_workers('{w}')");
+    expect((await check()).map(({ text: said }) => said)).toEqual([
+      expect.stringMatching(/^warning lost_workers/),
+      expect.stringMatching(/^error checks: ops.check_broken cannot be asked: /),
+    ]);
+    await sql('drop view ops.check_broken');
+    expect((await check()).map(shortly)).toEqual(['resolved error checks check_broken']);
+  });
+
+  test('are said in the log and to the webhook, again while it is out of order', async () => {
+    webhook.answers.push(500);
+    logged.length = 0;
+    await sql("select ops.see_worker('w', 'host', 17, '0'), ops.lose_workers('{w}')");
+    await runner.addJob('check_alerts', {});
+    await expect
+      .poll(async () => (await sql("select last_error from ops.jobs where task = 'send_alert'")).rows)
+      .toEqual([{ last_error: 'the webhook answered 500 out of order' }]);
+    expect(webhook.received).toEqual([]);
+    // Sooner than it would by itself.
+    await sql('select graphile_worker.reschedule_jobs(array[id], now()) from ops.jobs');
+    await expect.poll(() => webhook.received.map(shortly)).toEqual(['raised warning lost_workers w']);
+    expect(webhook.received[0]).toEqual({
+      event: 'raised',
+      text: expect.stringMatching(/^warning lost_workers: worker w /),
+      alert: expect.objectContaining({ resolved_at: null, details: expect.objectContaining({ pid: 17 }) }),
+    });
+    await sql('update ops.workers set lost_at = null');
+    await runner.addJob('check_alerts', {});
+    await expect.poll(() => webhook.received.map(shortly).at(-1)).toBe('resolved warning lost_workers w');
+    expect(logged.filter(({ event }) => event.startsWith('alert'))).toMatchObject([
+      { level: 'warning', event: 'alert-raised', kind: 'lost_workers', subject: 'w' },
+      { level: 'info', event: 'alert-resolved' },
+    ]);
+    expect(JSON.stringify(logged)).not.toContain('hush');
+  });
+});
+
+describe('the webhook', () => {
+  const never = new AbortController().signal;
+
+  test('that is not there, or sends elsewhere, is an error that does not give its address away', async () => {
+    const webhook = await startWebhook();
+    webhook.answers.push(302);
+    const elsewhere = sendAlert(webhook.url, {}, never);
+    await expect(elsewhere).rejects.toThrow(/^the webhook did not answer: unexpected redirect$/);
+    await webhook.close();
+    const refused = sendAlert(webhook.url, {}, never);
+    await expect(refused).rejects.toThrow(/^the webhook did not answer: .*ECONNREFUSED/);
+    await expect(refused).rejects.not.toThrow(/hush/);
+  });
+
+  test('that says nothing is given up on when the worker stops, or after a while', async () => {
+    const silent = createServer(() => {});
+    silent.listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const url = new Secret(`http://127.0.0.1:${(silent.address() as AddressInfo).port}/`);
+    await expect(sendAlert(url, {}, AbortSignal.abort(new Error('the worker stops')))).rejects.toThrow(
+      /the worker stops/,
+    );
+    await expect(sendAlert(url, {}, never, 200)).rejects.toThrow(/^the webhook did not answer: .*timeout/);
+    silent.closeAllConnections();
+    silent.close();
+  });
+});
