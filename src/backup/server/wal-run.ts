@@ -1,3 +1,4 @@
+import { ObjectMissing } from '../store/store.ts';
 import type { Vault } from '../vault.ts';
 import { listSpool, readSpooled } from './spool.ts';
 import type { SpooledWal } from './spool.ts';
@@ -46,6 +47,8 @@ export async function findWal(
   systemIdentifier: string,
   spoolDirectory: string | null,
 ): Promise<WalInventory> {
+  const findAgain = async (file: string) =>
+    (await findWal(vault, systemIdentifier, spoolDirectory)).segments.get(file);
   const found = (await listArchivedWal(vault, systemIdentifier)).map((wal) =>
     archivedFile(vault, systemIdentifier, wal),
   );
@@ -57,7 +60,7 @@ export async function findWal(
     const other = files.get(wal.file);
     // A whole one before a beginning; of two beginnings the later one.
     if (!other || rank(wal) > rank(other) || (rank(wal) === rank(other) && wal.at > other.at)) {
-      files.set(wal.file, wal);
+      files.set(wal.file, wal.kind === 'history' ? wal : replaceable(wal, findAgain));
     }
   }
   return { segments, histories: [...histories.values()] };
@@ -121,7 +124,7 @@ function archivedFile(vault: Vault, systemIdentifier: string, wal: ArchivedWal):
 function spooledFile(spooled: SpooledWal): WalFile {
   const read = async (): Promise<Buffer> => {
     const content = await readSpooled(spooled);
-    if (content === null) throw new Error(`${spooled.path} is gone: its receiver is at work; try again`);
+    if (content === null) throw new ObjectMissing(spooled.path, 'the spool');
     return content;
   };
   return {
@@ -134,6 +137,28 @@ function spooledFile(spooled: SpooledWal): WalFile {
       await read();
     },
     read,
+  };
+}
+
+/**
+ * While a receiver is at work a beginning gives way to a longer one, a whole segment moves from the spool to the vault: what has
+ * gone from its place is looked for again, and what is there then holds all that it held.
+ */
+function replaceable(wal: WalFile, findAgain: (file: string) => Promise<WalFile | undefined>): WalFile {
+  const orElsewhere = async <T>(use: (wal: WalFile) => Promise<T>): Promise<T> => {
+    try {
+      return await use(wal);
+    } catch (error) {
+      if (!(error instanceof ObjectMissing)) throw error;
+      const elsewhere = await findAgain(wal.file);
+      if (!elsewhere || elsewhere.place === wal.place) throw error;
+      return use(elsewhere);
+    }
+  };
+  return {
+    ...wal,
+    check: () => orElsewhere((file) => file.check()),
+    read: () => orElsewhere((file) => file.read()),
   };
 }
 
