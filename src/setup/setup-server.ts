@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { Client } from 'pg';
+import { Client, DatabaseError } from 'pg';
 import type { ClientConfig } from 'pg';
 import { roleName } from '../db/roles.ts';
 import { quoteIdentifier, quoteLiteral } from '../db/statement.ts';
@@ -69,6 +69,7 @@ async function completeDatabase(options: SetupOptions): Promise<LoginUrls> {
       backup: await createLogin(client, options.logins.backup, 'noinherit replication', options.log),
     };
     await client.query(membershipsOf(options));
+    await letDrillsRead(client, options);
     const url = (login: string, password: string | null) =>
       password && loginUrl(databaseUrl, login, password);
     return {
@@ -169,6 +170,23 @@ function membershipsOf({ databaseName, rolePrefix, logins }: SetupOptions): stri
     grant connect on database ${database} to ${login('api')}, ${login('migrate')}, ${login('worker')}, ${login('backup')};
     grant temporary on database ${database} to ${login('migrate')};
   `;
+}
+
+/**
+ * A drill counts and hashes every row of every tenant, as the login of backups. That is no more than it can read anyway: it
+ * has REPLICATION, and so every byte. A managed service has no superuser to give this, and no physical backups either.
+ */
+async function letDrillsRead(client: Client, { logins, log }: SetupOptions): Promise<void> {
+  const login = quoteIdentifier(logins.backup);
+  try {
+    await client.query(`
+      alter role ${login} bypassrls;
+      grant pg_read_all_data to ${login} with inherit true, set false;
+    `);
+  } catch (error) {
+    if (!(error instanceof DatabaseError && error.code === '42501')) throw error;
+    log(`login ${logins.backup} cannot hold drills: only a superuser may let it read all tenants`);
+  }
 }
 
 function owner({ rolePrefix }: SetupOptions): string {

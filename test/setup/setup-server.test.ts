@@ -69,7 +69,8 @@ describe.skipIf(noServer)('setup of a fresh server', () => {
         session_user: names.logins[kind],
         current_user: names.logins[kind],
         rolsuper: false,
-        rolbypassrls: false,
+        // Drills read every row; whoever has REPLICATION reads every byte.
+        rolbypassrls: kind === 'backup',
         rolcreaterole: kind === 'migrate',
         rolreplication: kind === 'backup',
         rolcreatedb: false,
