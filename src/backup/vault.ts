@@ -41,6 +41,8 @@ export interface Vault {
   seal(label: string, content: Uint8Array): Promise<Buffer>;
   /** The content of what `seal` gave. Rejects with BackupDamaged, naming `member`. */
   unseal(label: string, member: string, stored: Uint8Array): Promise<Buffer>;
+  /** The same vault, with the same key, over another store. */
+  over(store: Store): Vault;
   /** Hex; the same for the same content. Keyed when the vault encrypts: a key of the store then tells nothing of a content. */
   fingerprint(content: Uint8Array): string;
 }
@@ -94,6 +96,7 @@ export function makeVault(store: Store, encryptionKey: EncryptionKey | null): Va
           : error;
       }
     },
+    over: (other) => makeVault(other, encryptionKey),
     fingerprint: (content) =>
       (fingerprintKey ? createHmac('sha256', fingerprintKey) : createHash('sha256'))
         .update(content)

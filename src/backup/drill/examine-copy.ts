@@ -1,0 +1,127 @@
+import { Client, DatabaseError } from 'pg';
+import type { Executor } from '../../db/database.ts';
+import { CommandError, runCommand } from '../../programs/command.ts';
+import { compareTables } from './compare-tables.ts';
+import type { Comparison } from './compare-tables.ts';
+import { drillProgram } from './drill-programs.ts';
+import type { DrillPrograms } from './drill-programs.ts';
+import { digestTables, listTables } from './table-digests.ts';
+import type { TableDigest } from './table-digests.ts';
+import type { ThrowAwayServer } from './throw-away-server.ts';
+import type { SelfTest } from './verdict.ts';
+
+/** The table that a drill damages: every database of ours has a row in it. */
+const tenants = '"app_public"."tenants"';
+
+/** What came of reading a copy. */
+export interface CopyExamination {
+  readonly comparison: Comparison;
+  /** Whether a row that was changed, and changed back, was noticed. */
+  readonly rowTest: SelfTest;
+  /** The file of a compared table, below the data directory. */
+  readonly relationFile: string;
+}
+
+/** Compares every table of the copy with the original, then changes a row of the copy and compares again. Keeps nothing. */
+export async function examineCopy(
+  url: string,
+  original: readonly TableDigest[],
+  beforeComparison?: (copy: Client) => Promise<void>,
+): Promise<CopyExamination> {
+  return withClient(url, async (copy) => {
+    await beforeComparison?.(copy);
+    const { rows } = await copy.query<{ file: string }>(`select pg_relation_filepath('${tenants}') as file`);
+    const relationFile = rows[0]?.file ?? '';
+    const comparison = await compare(copy, original);
+    await copy.query('begin');
+    // No trigger and no foreign key: what a disk or a hand does to a row asks neither.
+    await copy.query('set local session_replication_role = replica');
+    await copy.query(`update ${tenants} set name = name || '?' where id = (select min(id) from ${tenants})`);
+    const changed = await digestTables(executorOf(copy), [tenants]);
+    await copy.query('rollback');
+    const ofTenants = original.filter(({ table }) => table === tenants);
+    const [noticed = null] = compareTables(ofTenants, changed).differences;
+    return { comparison, rowTest: { damage: `a row of ${tenants} changed`, noticed }, relationFile };
+  });
+}
+
+/** Reads the table whose block was damaged, which has to fail. */
+export async function readDamagedBlock(url: string, relationFile: string): Promise<SelfTest> {
+  const damage = `a byte of the restored ${relationFile} flipped`;
+  return withClient(url, async (copy) => {
+    try {
+      await copy.query('begin');
+      await digestTables(executorOf(copy), [tenants]);
+      return { damage, noticed: null };
+    } catch (error) {
+      if (!isCorruption(error)) throw error;
+      return { damage, noticed: error.message };
+    }
+  });
+}
+
+/** Checks every table and B-tree of the copy with `pg_amcheck`. A sentence for each thing that is wrong. */
+export async function checkPages(
+  programs: DrillPrograms,
+  server: ThrowAwayServer,
+  { databaseName, superuser }: { readonly databaseName: string; readonly superuser: string },
+): Promise<readonly string[]> {
+  try {
+    await runCommand(
+      drillProgram(programs, 'pg_amcheck'),
+      [
+        `--host=${server.socketDirectory}`,
+        `--username=${superuser}`,
+        '--install-missing',
+        '--heapallindexed',
+        databaseName,
+      ],
+      { env: programs.environment, timeoutMs: checkTimeoutMs },
+    );
+    return [];
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    return [`pg_amcheck: ${(error.stdout || error.message).trim().split('\n').slice(0, 10).join('; ')}`];
+  }
+}
+
+/** Reading all pages of a large database takes its time. */
+const checkTimeoutMs = 24 * 3_600_000;
+
+async function compare(copy: Client, original: readonly TableDigest[]): Promise<Comparison> {
+  const executor = executorOf(copy);
+  await copy.query('begin');
+  try {
+    return compareTables(original, await digestTables(executor, await listTables(executor)));
+  } catch (error) {
+    if (!isCorruption(error)) throw error;
+    return { comparedTables: 0, comparedRows: 0, differences: [`the copy cannot be read: ${error.message}`] };
+  } finally {
+    await copy.query('rollback');
+  }
+}
+
+/** Class XX: data or an index is corrupted, or what should not happen did. */
+function isCorruption(error: unknown): error is DatabaseError {
+  return error instanceof DatabaseError && error.code?.startsWith('XX') === true;
+}
+
+function executorOf(client: Client): Executor {
+  return {
+    query: async <Row>({ text, values }: Parameters<Executor['query']>[0]) => {
+      const { rows, rowCount } = await client.query(text, values as unknown[]);
+      return { rows: rows as Row[], rowCount };
+    },
+  };
+}
+
+async function withClient<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
+  const client = new Client({ connectionString: url });
+  client.on('error', () => {}); // What is asked next fails too, and says why.
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}

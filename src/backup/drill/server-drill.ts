@@ -1,0 +1,170 @@
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Client } from 'pg';
+import type { Database } from '../../db/database.ts';
+import { sql } from '../../db/statement.ts';
+import { serverUser } from '../../programs/server-user.ts';
+import { readManifests } from '../manifest.ts';
+import type { OnProgress } from '../server/base-backup.ts';
+import { RestoreRefused, chooseChain } from '../server/choose-backup.ts';
+import { restoreServerBackup } from '../server/restore.ts';
+import type { RestoreTarget } from '../server/restore-target.ts';
+import type { ServerFacts } from '../server/server-facts.ts';
+import { formatLsn } from '../server/wal-position.ts';
+import type { Lsn } from '../server/wal-position.ts';
+import type { Vault } from '../vault.ts';
+import type { DrillPrograms } from './drill-programs.ts';
+import { checkPages, examineCopy, readDamagedBlock } from './examine-copy.ts';
+import { placeSnapshot } from './place-snapshot.ts';
+import { readCommits } from './read-commits.ts';
+import { damageStore, flipBlock } from './self-tests.ts';
+import { digestTables } from './table-digests.ts';
+import type { TableDigest } from './table-digests.ts';
+import { CopyUnusable, startThrowAwayServer } from './throw-away-server.ts';
+import type { ThrowAwayServer } from './throw-away-server.ts';
+import type { DrillVerdict } from './verdict.ts';
+import { withMoment } from './with-moment.ts';
+
+export interface ServerDrillOptions {
+  /** Of the backups' login: it reads every row of every tenant. */
+  readonly database: Database;
+  readonly facts: Pick<ServerFacts, 'systemIdentifier' | 'timeline' | 'segmentBytes'>;
+  readonly vault: Vault;
+  readonly programs: DrillPrograms;
+  /** Where the copy is made, and removed again: it takes the room of the whole server, twice for incremental backups. */
+  readonly workDirectory: string;
+  /** How long WAL may take to arrive in the store. Default: 2 minutes. */
+  readonly patienceMs?: number;
+  readonly onProgress?: OnProgress;
+  readonly signal: AbortSignal;
+  /** Called with the copy before it is compared: a test damages it here, and the drill has to notice. */
+  readonly beforeComparison?: (copy: Client) => Promise<void>;
+}
+
+/** How often to look for a snapshot that has a place in the WAL. */
+const mostSnapshots = 20;
+
+/**
+ * Proves the newest backups by restoring them: the database is read at one exact place in its WAL, the backups are restored to
+ * that place on a server of its own, and every table is compared, row for row, without tolerance. Then its pages and
+ * indexes are checked, and the drill is tested itself: damage done on purpose has to be noticed.
+ *
+ * Resolves with what it found, good or bad; rejects when it could not be held at all, which says nothing of the backups.
+ */
+export async function drillServer(options: ServerDrillOptions): Promise<DrillVerdict> {
+  const { workDirectory, onProgress } = options;
+  onProgress?.(0, 'reading the original');
+  const original = await readOriginal(options);
+  await mkdir(workDirectory, { recursive: true });
+  const folder = await mkdtemp(join(workDirectory, 'drill-'));
+  try {
+    // The copy's server runs as another user, when we are root.
+    await chmod(folder, 0o711);
+    return await compareWithCopy(options, original, join(folder, 'data'));
+  } finally {
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** The original, as it was when its WAL was at `place`. */
+interface Original {
+  readonly place: Lsn;
+  readonly databaseName: string;
+  readonly superuser: string;
+  readonly tables: readonly TableDigest[];
+}
+
+async function readOriginal(options: ServerDrillOptions): Promise<Original> {
+  const { database, facts, patienceMs = 120_000 } = options;
+  const { rows } = await database.query<{ database: string; superuser: string }>(sql`
+    select pg_catalog.current_database() as database, rolname as superuser from pg_catalog.pg_roles where oid = 10`);
+  const { database: databaseName = '', superuser = '' } = rows[0] ?? {};
+  for (let n = 0; n < mostSnapshots; n += 1) {
+    const found = await withMoment(database, async (reader, moment) => {
+      const commits = await readCommits({ ...options, server: facts, patienceMs }, moment);
+      const place = placeSnapshot(moment.snapshot, commits, moment.wal.end);
+      return place === null ? null : { place, tables: await digestTables(reader, moment.tables) };
+    });
+    if (found) return { ...found, databaseName, superuser };
+  }
+  throw new Error(`of ${mostSnapshots} snapshots none had a place in the WAL; try again at a quieter time`);
+}
+
+async function compareWithCopy(
+  options: ServerDrillOptions,
+  original: Original,
+  dataDirectory: string,
+): Promise<DrillVerdict> {
+  const { vault, programs, signal, onProgress } = options;
+  const startedAt = performance.now();
+  const user = await serverUser();
+  const target: RestoreTarget = { kind: 'lsn', lsn: original.place };
+  const red = {
+    position: formatLsn(original.place),
+    comparedTables: 0,
+    comparedRows: 0,
+    restoreMs: null,
+    selfTests: [],
+  };
+  let backups: readonly string[];
+  try {
+    const restored = await restoreServerBackup({
+      vault,
+      // What a receiver still has in its spool is gone with its machine.
+      spoolDirectory: null,
+      target,
+      into: dataDirectory,
+      programs,
+      owner: user,
+      durable: false,
+      onProgress: (fraction, note) => onProgress?.(fraction === null ? null : 0.1 + 0.5 * fraction, note),
+      signal,
+    });
+    backups = restored.backups;
+  } catch (error) {
+    if (!(error instanceof RestoreRefused)) throw error;
+    return { ...red, backups: [], problems: [error.message] };
+  }
+
+  onProgress?.(0.6, 'starting a server on the copy');
+  const start = () =>
+    startThrowAwayServer({ programs, dataDirectory, user, superuser: original.superuser, signal });
+  let server: ThrowAwayServer;
+  try {
+    server = await start();
+  } catch (error) {
+    if (!(error instanceof CopyUnusable)) throw error;
+    return { ...red, backups, problems: [error.message] };
+  }
+  const restoreMs = Math.round(performance.now() - startedAt);
+  try {
+    onProgress?.(0.7, 'comparing every table');
+    const { comparison, rowTest, relationFile } = await examineCopy(
+      server.url(original.databaseName),
+      original.tables,
+      options.beforeComparison,
+    );
+    onProgress?.(0.85, 'checking pages and indexes');
+    const problems = [...comparison.differences, ...(await checkPages(programs, server, original))];
+
+    onProgress?.(0.95, 'testing the drill itself');
+    const { manifests, damaged } = await readManifests(vault);
+    const from = backups.at(-1) ?? null;
+    const storeTests = await damageStore(vault, chooseChain({ backups: manifests, damaged, target, from }));
+    await server.stop();
+    await flipBlock(dataDirectory, relationFile);
+    server = await start();
+    const blockTest = await readDamagedBlock(server.url(original.databaseName), relationFile);
+    return {
+      backups,
+      position: red.position,
+      comparedTables: comparison.comparedTables,
+      comparedRows: comparison.comparedRows,
+      restoreMs,
+      problems,
+      selfTests: [rowTest, ...storeTests, blockTest],
+    };
+  } finally {
+    await server.stop();
+  }
+}

@@ -1,0 +1,58 @@
+import type { Database, Transaction } from '../../db/database.ts';
+import { sql } from '../../db/statement.ts';
+import { parseLsn } from '../server/wal-position.ts';
+import type { Lsn } from '../server/wal-position.ts';
+import { listTables } from './table-digests.ts';
+
+/** One moment of a database: what a transaction sees, and the stretch of WAL in which that moment lies. */
+export interface Moment {
+  /** As `pg_current_snapshot` prints it. */
+  readonly snapshot: string;
+  readonly wal: {
+    readonly start: Lsn;
+    readonly end: Lsn;
+    /** What has to be received for `end` to be reached in a replay, which stops where the record behind it begins. */
+    readonly needed: Lsn;
+  };
+  readonly tables: readonly string[];
+}
+
+/**
+ * How far before the snapshot its stretch of WAL begins: a transaction whose commit is written and that nobody sees
+ * after this time waits for something else than the disk.
+ */
+const lookBackMs = 1_000;
+
+/**
+ * Opens a moment, and calls `read` in the transaction that sees it, which lives as long. No lock is taken that a writer
+ * would notice; what keeps tables from being dropped (`access share`) delays the removal of partitions.
+ */
+export async function withMoment<T>(
+  database: Database,
+  read: (reader: Transaction, moment: Moment) => Promise<T>,
+): Promise<T> {
+  const { rows: before } = await database.query<{ start: string }>(
+    sql`select pg_catalog.pg_current_wal_insert_lsn()::text as start`,
+  );
+  await new Promise((resolve) => setTimeout(resolve, lookBackMs));
+  return database.transaction({}, async (reader) => {
+    await reader.query({ text: 'set transaction isolation level repeatable read' });
+    const { rows: seen } = await reader.query<{ snapshot: string }>(
+      sql`select pg_catalog.pg_current_snapshot()::text as snapshot`,
+    );
+    // A commit that the snapshot does not see has its record before this one, or cannot be missed behind it.
+    const { rows: after } = await reader.query<{ end: string; needed: string }>(sql`
+      select pg_catalog.pg_logical_emit_message(false, 'lightning', 'the end of a drill')::text as end,
+        pg_catalog.pg_logical_emit_message(false, 'lightning', 'behind it', true)::text as needed`);
+    const tables = await listTables(reader);
+    await reader.query({ text: `lock table only ${tables.join(', only ')} in access share mode` });
+    const { start = '' } = before[0] ?? {};
+    const { snapshot = '' } = seen[0] ?? {};
+    const { end = '', needed = '' } = after[0] ?? {};
+    return read(reader, {
+      snapshot,
+      wal: { start: parseLsn(start), end: parseLsn(end), needed: parseLsn(needed) },
+      tables,
+    });
+  });
+}
