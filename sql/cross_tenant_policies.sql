@@ -14,8 +14,14 @@ create policy manage_owner on app_private.tenant_logins for all to :OWNER
   using (true)
   with check (true);
 
--- ops.session_claims and validate_session find a session by its token, before its tenant is known, and prolong it;
--- own_sessions compares tenant and user itself, the view user_sessions the tenant.
+-- ops.session_claims and validate_session find a session by the digest of its token and prolong it: that tells whose tenant
+-- it is of, so no tenant can be asked for before. ops.live_sessions looks for those of all tenants at once; own_sessions
+-- compares tenant and user itself, the view user_sessions the tenant.
+--
+-- It has to be `true`. The rows of the caller's tenant are none before the look-up; a setting with the digest that is looked
+-- for would hold off nobody who can run a statement as the owner, for they can say any setting; and a role of its own, as
+-- :SEARCH, would have these same two policies. So nothing runs as the owner but migrations and the functions named here,
+-- and test/db/app_public/functions/sessions.test.ts shows of each that other tenants' sessions are as good as none.
 drop policy if exists select_owner on app_public.sessions;
 create policy select_owner on app_public.sessions for select to :OWNER
   using (true);

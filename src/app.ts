@@ -7,6 +7,7 @@ import { identifyByClaims } from './auth/identify-by-claims.ts';
 import type { VerifyToken } from './auth/jwt.ts';
 import { isSessionToken, makeVerifySession } from './auth/session-token.ts';
 import { watchSuspendedTenants } from './auth/suspended-tenants.ts';
+import { watchSessions } from './auth/watch-sessions.ts';
 import type { Database } from './db/database.ts';
 import type { Embed } from './embeddings/embedding-client.ts';
 import { searchCallSettings } from './embeddings/rest-call.ts';
@@ -79,8 +80,11 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
     (token) => (isSessionToken(token) ? verifySession(token) : verifyToken(token)),
     (tenantId) => suspendedTenants.has(tenantId),
   );
-  const websockets = makeGraphqlWebsockets(engine, authenticate, maxBodyBytes, onInternalError);
-  const eventStreams = makeEventStreams(live, makePositionSeal(dependencies.secret));
+  const sessions = watchSessions(database, rolePrefix, (error) =>
+    log({ level: 'error', event: 'sessions-unknown', message: String(error) }),
+  );
+  const websockets = makeGraphqlWebsockets(engine, authenticate, sessions, maxBodyBytes, onInternalError);
+  const eventStreams = makeEventStreams(live, makePositionSeal(dependencies.secret), sessions);
   suspendedTenants.onSuspended((tenantId) => {
     websockets.dropTenant(tenantId);
     eventStreams.dropTenant(tenantId);
@@ -135,7 +139,7 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
   const close = async (): Promise<void> => {
     websockets.close();
     eventStreams.close();
-    await Promise.all([live.close(), suspendedTenants.close(), schemaCache.close()]);
+    await Promise.all([live.close(), suspendedTenants.close(), sessions.close(), schemaCache.close()]);
   };
   return {
     attach: (server) => {

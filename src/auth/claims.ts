@@ -11,6 +11,8 @@ export interface Claims {
   readonly subject: string | null;
   /** The token's whole payload as JSON text, for functions that read `request.jwt.claims`. */
   readonly json: string;
+  /** Of the session whose token it was, as the database says it; a JWT has none, whatever it claims. */
+  readonly sessionId?: string;
 }
 
 /** A request without credentials. */

@@ -95,6 +95,7 @@ async function lookUp(open: ReturnType<typeof withSession>, token: string): Prom
       role,
       tenantId: row.tenant_id,
       subject: row.user_id,
+      sessionId: row.session_id,
       json: JSON.stringify({
         role,
         tenant_id: row.tenant_id,

@@ -8,6 +8,7 @@ import { WebSocketServer } from 'ws';
 import type { WebSocket } from 'ws';
 import type { Authenticate } from '../auth/authenticate.ts';
 import type { Claims } from '../auth/claims.ts';
+import type { WatchedSessions } from '../auth/watch-sessions.ts';
 import { AppError } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
 import { newRequestId } from '../http/request-id.ts';
@@ -44,18 +45,19 @@ interface Connection {
 
 /**
  * graphql-transport-ws, for subscriptions and anything else. The token comes as `{"authorization": "Bearer ..."}` in the
- * connection's parameters, or as a header; the connection ends with the token. A client that reads slower than events
+ * connection's parameters, or as a header; the connection ends with the token or its session. A client that reads slower than events
  * come is dropped; nobody else waits for it.
  */
 export function makeGraphqlWebsockets(
   engine: GraphqlEngine,
   authenticate: Authenticate,
+  sessions: WatchedSessions,
   maxPayloadBytes: number,
   onInternalError: OnInternalError,
 ): GraphqlWebsockets {
   const connections = new Set<Connection>();
   const protocol = makeServer<Record<string, unknown>, Connection>(
-    protocolOptions(engine, authenticate, onInternalError),
+    protocolOptions(engine, authenticate, sessions, onInternalError),
   );
   const webSocketServer = new WebSocketServer({
     noServer: true,
@@ -124,6 +126,7 @@ type OperationArguments = ExecutionArgs & { readonly operation: Operation };
 function protocolOptions(
   engine: GraphqlEngine,
   authenticate: Authenticate,
+  sessions: WatchedSessions,
   onInternalError: OnInternalError,
 ): ServerOptions<Record<string, unknown>, Connection> {
   const format = (error: GraphQLError) => formatGraphqlError(error, newRequestId(), onInternalError);
@@ -138,6 +141,7 @@ function protocolOptions(
         return false;
       }
       endWithToken(extra.socket, extra.claims);
+      endWithSession(extra.socket, extra.claims, sessions);
       return true;
     },
     onSubscribe: ({ extra }, _id, payload) => {
@@ -217,6 +221,14 @@ function endWithToken(socket: WebSocket, claims: Claims): void {
     Math.min(Math.max(exp * 1000 - Date.now(), 0), longestTimeoutMs),
   );
   socket.once('close', () => clearTimeout(timer));
+}
+
+/** Nor a session that was ended before its time. */
+function endWithSession(socket: WebSocket, claims: Claims, sessions: WatchedSessions): void {
+  // It may have gone while its token was looked up, and would never be let go of.
+  if (socket.readyState !== socket.OPEN) return;
+  const unwatch = sessions.watch(claims, () => closeWith(socket, closeCodes.unauthorized, 'SESSION_ENDED'));
+  socket.once('close', unwatch);
 }
 
 function dropSlow(socket: WebSocket): void {

@@ -1,5 +1,6 @@
 import type { RequestHandler } from 'express';
 import type { Claims } from '../auth/claims.ts';
+import type { WatchedSessions } from '../auth/watch-sessions.ts';
 import { databaseErrorToAppError } from '../db/errors.ts';
 import { AppError } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
@@ -36,7 +37,11 @@ interface OpenStream {
  * Server-sent events: `GET /events?topics=tasks,agents`, as docs/live.md says. Needs claims (`authenticated`). Each event's
  * id is where to go on, sealed, and comes back as Last-Event-ID.
  */
-export function makeEventStreams(live: LiveChanges, seal: PositionSeal): EventStreams {
+export function makeEventStreams(
+  live: LiveChanges,
+  seal: PositionSeal,
+  sessions: WatchedSessions,
+): EventStreams {
   const open = new Set<OpenStream>();
   const textOf = makeTexts(seal);
   let closed = false;
@@ -66,6 +71,7 @@ export function makeEventStreams(live: LiveChanges, seal: PositionSeal): EventSt
     open.add(self);
     onEnd.push(() => open.delete(self));
     onEnd.push(endWithToken(claims, () => end('TOKEN_EXPIRED')));
+    onEnd.push(sessions.watch(claims, () => end('SESSION_ENDED')));
 
     void stream.send(`retry: ${retryMs}\n\n`);
     try {

@@ -17,9 +17,6 @@ declare
   v_key text[] := TG_ARGV[0];
   v_digested text[] := TG_ARGV[1];
   v_tenant_column text := TG_ARGV[2];
-  v_old jsonb;
-  v_new jsonb;
-  v_changed record;
 begin
   if TG_OP = 'INSERT' then
     insert into audit.log (tenant_id, table_name, operation, row_count, key, new_values, subject, role, request_id)
@@ -38,23 +35,23 @@ begin
       a.subject, a.role, a.request_id
     from (select to_jsonb(r) as doc from old_rows r offset 0) o cross join audit.actor() a;
   elsif (select count(*) = 1 from new_rows) then
-    select to_jsonb(r) into v_old from old_rows r;
-    select to_jsonb(r) into v_new from new_rows r;
-    select jsonb_object_agg(e.key, v_old -> e.key) as old_values, jsonb_object_agg(e.key, e.value) as new_values
-    into v_changed
-    from jsonb_each(v_new) e
-    where e.value is distinct from v_old -> e.key;
-    if v_changed.new_values is not null then
-      insert into audit.log (
-        tenant_id, table_name, operation, row_count, key, old_values, new_values, subject, role, request_id
-      )
-      select
-        v_new ->> v_tenant_column, v_table, 'update', 1,
-        (select jsonb_object_agg(k, v_new -> k) from unnest(v_key) k),
-        audit.digest(v_changed.old_values, v_digested), audit.digest(v_changed.new_values, v_digested),
-        a.subject, a.role, a.request_id
-      from audit.actor() a;
-    end if;
+    insert into audit.log (
+      tenant_id, table_name, operation, row_count, key, old_values, new_values, subject, role, request_id
+    )
+    select
+      d.new_doc ->> v_tenant_column, v_table, 'update', 1,
+      (select jsonb_object_agg(k, d.new_doc -> k) from unnest(v_key) k),
+      case when v_digested = '{}' then c.old_values else audit.digest(c.old_values, v_digested) end,
+      case when v_digested = '{}' then c.new_values else audit.digest(c.new_values, v_digested) end,
+      a.subject, a.role, a.request_id
+    from (select to_jsonb(o) as old_doc, to_jsonb(n) as new_doc from old_rows o cross join new_rows n offset 0) d
+    cross join lateral (
+      select jsonb_object_agg(e.key, d.old_doc -> e.key) as old_values, jsonb_object_agg(e.key, e.value) as new_values
+      from jsonb_each(d.new_doc) e
+      where e.value is distinct from d.old_doc -> e.key
+    ) c
+    cross join audit.actor() a
+    where c.new_values is not null;
   else
     insert into audit.log (
       tenant_id, table_name, operation, row_count, key, old_values, new_values, subject, role, request_id

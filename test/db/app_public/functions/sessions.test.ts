@@ -211,6 +211,41 @@ describe.each(apiTargets)('sessions, %s', (_, open) => {
     });
   });
 
+  describe('ops.live_sessions', () => {
+    test('gives those that are open, each in its own tenant, to the API only', async () => {
+      const [alive, gone, over] = [await create('live'), await create('live'), await create('live')];
+      const theirs = await create('live', '', { tenant: other });
+      await as(sql`select app_public.revoke_session(${gone.session_id})`);
+      await age(over.session_id, '13 hours');
+      const ask = (tenants: string[], caller: Caller = { role: 'anon' }) => {
+        const ids = [alive, gone, over, theirs].map(({ session_id }) => session_id);
+        return as<{ id: string }>(
+          sql`select id from ops.live_sessions(${tenants}::text[], ${ids}::uuid[]) id`,
+          caller,
+        );
+      };
+      expect(await ask([own, own, own, other])).toEqual([
+        { id: alive.session_id },
+        { id: theirs.session_id },
+      ]);
+      // Another tenant's session is as good as none.
+      expect(await ask([other, own, own, own])).toEqual([]);
+      await expect(ask([own], { role: 'service' })).rejects.toMatchObject({ code: '42501' });
+    });
+
+    test('gives none of a tenant that is locked out', async () => {
+      await target.admin.query('select ops.set_tenant_suspended($1, false)', [suspended]);
+      const { session_id } = await create('sam', '', { tenant: suspended });
+      const ask = () =>
+        as(sql`select id from ops.live_sessions(${[suspended]}::text[], ${[session_id]}::uuid[]) id`, {
+          role: 'anon',
+        });
+      expect(await ask()).toHaveLength(1);
+      await target.admin.query('select ops.set_tenant_suspended($1, true)', [suspended]);
+      expect(await ask()).toEqual([]);
+    });
+  });
+
   describe('touch_session', () => {
     const touch = async (id: string, rest = '') => {
       const [row] = await as<{ at: Date }>({
