@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { Readable, Transform, pipeline } from 'node:stream';
-import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib';
+import { promisify } from 'node:util';
+import { constants, createZstdCompress, createZstdDecompress, zstdCompress, zstdDecompress } from 'node:zlib';
 
 // How an object's content is stored: `ALDB1`, a byte of flags (1 compressed by zstd, 2 encrypted), and
 // - not encrypted: the content;
@@ -29,8 +30,7 @@ const compression = {
 
 /** Streams, to be put behind each other, that make stored bytes of content. */
 export function sealing(label: string, key: EncryptionKey | null, compress: boolean): Transform[] {
-  const flags = (compress ? flagCompressed : 0) | (key ? flagEncrypted : 0);
-  const header = Buffer.concat([magic, Buffer.of(flags)]);
+  const header = headerOf(compress, key !== null);
   const compressing = compress ? [createZstdCompress(compression)] : [];
   if (!key) return [...compressing, framing(header, () => null)];
   const nonce = randomBytes(nonceBytes);
@@ -51,6 +51,78 @@ export async function* unseal(
 ): AsyncGenerator<Uint8Array> {
   const reader = new PieceReader(source);
   const header = await reader.take(headerBytes);
+  const { compressed, cipherKey } = readHeader(header, key);
+  const bytes = cipherKey
+    ? decrypted(reader, cipherKey, associated(header, label), storedBytes)
+    : reader.rest();
+  if (!compressed) {
+    yield* bytes;
+    return;
+  }
+  const content = Readable.from(endKnown(bytes), { objectMode: false });
+  try {
+    // Errors arrive at the last stream, which is the one that is read.
+    yield* pipeline(content, createZstdDecompress(), () => undefined) as AsyncIterable<Buffer>;
+  } catch (error) {
+    throw asEnvelopeError(error, cipherKey !== null);
+  }
+  if (!reader.exhausted) throw new EnvelopeError('something follows its content');
+}
+
+/** Stored bytes of a content that is in memory. */
+export async function sealBytes(
+  label: string,
+  key: EncryptionKey | null,
+  compress: boolean,
+  content: Uint8Array,
+): Promise<Buffer> {
+  const header = headerOf(compress, key !== null);
+  const body = compress ? await promisify(zstdCompress)(content, compression) : content;
+  if (!key) return Buffer.concat([header, body]);
+  const nonce = randomBytes(nonceBytes);
+  const cipher = createCipheriv(algorithm, key, nonce);
+  cipher.setAAD(associated(header, label));
+  return Buffer.concat([header, nonce, cipher.update(body), cipher.final(), cipher.getAuthTag()]);
+}
+
+/** The content of stored bytes that are in memory. Rejects with EnvelopeError. */
+export async function unsealBytes(label: string, key: EncryptionKey | null, stored: Buffer): Promise<Buffer> {
+  const header = stored.subarray(0, headerBytes);
+  const { compressed, cipherKey } = readHeader(header, key);
+  let body = stored.subarray(headerBytes);
+  if (cipherKey) {
+    if (body.length < nonceBytes + tagBytes) throw new EnvelopeError('it is shorter or longer than it was');
+    const decipher = createDecipheriv(algorithm, cipherKey, body.subarray(0, nonceBytes));
+    decipher.setAAD(associated(header, label));
+    decipher.setAuthTag(body.subarray(-tagBytes));
+    body = decipher.update(body.subarray(nonceBytes, -tagBytes));
+    try {
+      decipher.final();
+    } catch (error) {
+      throw new EnvelopeError(undecipherable, { cause: error });
+    }
+  }
+  if (!compressed) return body;
+  try {
+    return await promisify(zstdDecompress)(body);
+  } catch (error) {
+    throw asEnvelopeError(error, cipherKey !== null);
+  }
+}
+
+function headerOf(compressed: boolean, encrypted: boolean): Buffer {
+  return Buffer.concat([
+    magic,
+    Buffer.of((compressed ? flagCompressed : 0) | (encrypted ? flagEncrypted : 0)),
+  ]);
+}
+
+/** `cipherKey`: null when it is not encrypted. */
+function readHeader(
+  header: Buffer,
+  key: EncryptionKey | null,
+): { compressed: boolean; cipherKey: EncryptionKey | null } {
+  if (header.length < headerBytes) throw new EnvelopeError('it ends within its header');
   if (!header.subarray(0, magic.length).equals(magic)) {
     throw new EnvelopeError('it does not begin as an object of a backup does');
   }
@@ -60,28 +132,20 @@ export async function* unseal(
   }
   const encrypted = (flags & flagEncrypted) !== 0;
   if (encrypted && !key) throw new EnvelopeError('it is encrypted, and BACKUP_ENCRYPTION_KEY is not set');
-  const bytes =
-    encrypted && key ? decrypted(reader, key, associated(header, label), storedBytes) : reader.rest();
-  if ((flags & flagCompressed) === 0) {
-    yield* bytes;
-    return;
-  }
-  const content = Readable.from(endKnown(bytes), { objectMode: false });
-  try {
-    // Errors arrive at the last stream, which is the one that is read.
-    yield* pipeline(content, createZstdDecompress(), () => undefined) as AsyncIterable<Buffer>;
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && String(error.code).startsWith('ZSTD'))) throw error;
-    // What a wrong key makes is no zstd either, and that is found out before the tag is reached.
-    throw new EnvelopeError(encrypted ? undecipherable : `it cannot be decompressed (${error.message})`, {
-      cause: error,
-    });
-  }
-  if (!reader.exhausted) throw new EnvelopeError('something follows its content');
+  return { compressed: (flags & flagCompressed) !== 0, cipherKey: encrypted ? key : null };
 }
 
 const undecipherable =
   'it cannot be decrypted: it was changed, it is not what was stored under this name, or BACKUP_ENCRYPTION_KEY is another one';
+
+/** zstd's errors in our words; others, such as a lost connection, as they are. */
+function asEnvelopeError(error: unknown, encrypted: boolean): unknown {
+  if (!(error instanceof Error && 'code' in error && String(error.code).startsWith('Z'))) return error;
+  // What a wrong key makes is no zstd, and that may be found out before the tag is reached.
+  return new EnvelopeError(encrypted ? undecipherable : `it cannot be decompressed (${error.message})`, {
+    cause: error,
+  });
+}
 
 async function* decrypted(
   reader: PieceReader,

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 import { BackupDamaged } from './backup-damaged.ts';
+import type { TableDigest } from './drill/table-digests.ts';
 import type { StoredObject, Vault } from './vault.ts';
 
 export type BackupKind = 'full' | 'incremental' | 'snapshot';
@@ -64,17 +65,10 @@ export interface EmbeddedState {
   readonly newBytes: number;
   /** How long writers waited, in milliseconds. */
   readonly heldMs: number;
-  /** What every table held at that moment. */
+  /** What the tables held at that moment. */
   readonly tables: readonly TableDigest[];
-}
-
-/** What a table holds, whatever the order of its rows. */
-export interface TableDigest {
-  /** With its schema, quoted where SQL needs it. */
-  readonly table: string;
-  readonly rows: number;
-  /** Hex. */
-  readonly hash: string;
+  /** Tables that were too large to be digested while writers wait. */
+  readonly undigested: readonly string[];
 }
 
 /** A manifest as a listing of the store has it: nothing of it has been read. */

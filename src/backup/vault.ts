@@ -2,7 +2,7 @@ import { createHash, createHmac, hkdfSync } from 'node:crypto';
 import { Readable, Transform, pipeline } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { BackupDamaged } from './backup-damaged.ts';
-import { EnvelopeError, sealing, unseal } from './envelope.ts';
+import { EnvelopeError, sealBytes, sealing, unseal, unsealBytes } from './envelope.ts';
 import type { EncryptionKey } from './envelope.ts';
 import type { Store } from './store/store.ts';
 
@@ -35,16 +35,18 @@ export interface Vault {
    * another one. Do nothing final before its end.
    */
   read(object: StoredObject): Promise<Readable>;
+  /** The content of an object that fits into memory. Rejects with ObjectMissing or BackupDamaged. */
+  readWhole(object: StoredObject): Promise<Buffer>;
   /** Compares length and digest of the stored bytes, without reading the content. Rejects with BackupDamaged or ObjectMissing. */
   check(object: StoredObject): Promise<void>;
   /** Stored bytes of a content under a name of its own choice, in memory. */
   seal(label: string, content: Uint8Array): Promise<Buffer>;
   /** The content of what `seal` gave. Rejects with BackupDamaged, naming `member`. */
-  unseal(label: string, member: string, stored: Uint8Array): Promise<Buffer>;
-  /** The same vault, with the same key, over another store. */
-  over(store: Store): Vault;
+  unseal(label: string, member: string, stored: Buffer): Promise<Buffer>;
   /** Hex; the same for the same content. Keyed when the vault encrypts: a key of the store then tells nothing of a content. */
   fingerprint(content: Uint8Array): string;
+  /** The same, with the same key, over another store. */
+  over(store: Store): Vault;
 }
 
 /** `encryptionKey`: 32 bytes; null: nothing is encrypted, and nothing that was can be read. */
@@ -57,13 +59,22 @@ export function makeVault(store: Store, encryptionKey: EncryptionKey | null): Va
     source: Readable | Uint8Array,
     { compress = true, signal }: WriteOptions = {},
   ): Promise<StoredObject> {
+    if (source instanceof Uint8Array) {
+      const bytes = await sealBytes(key, encryptionKey, compress, source);
+      await store.put(key, bytes, signal);
+      return { key, bytes: source.length, storedBytes: bytes.length, sha256: digestOf(bytes) };
+    }
     const content = new Meter();
     const stored = new Meter();
-    const from = source instanceof Readable ? source : Readable.from([source], { objectMode: false });
     // An error of any of these arrives at the last one, and `put` rejects with it.
-    pipeline([from, content, ...sealing(key, encryptionKey, compress), stored], () => undefined);
-    if (source instanceof Readable) await store.put(key, stored, signal);
-    else await store.put(key, await buffer(stored), signal);
+    pipeline([source, content, ...sealing(key, encryptionKey, compress), stored], () => undefined);
+    try {
+      await store.put(key, stored, signal);
+    } catch (error) {
+      // The store may have refused it before it read anything.
+      stored.destroy();
+      throw error;
+    }
     return { key, bytes: content.bytes, storedBytes: stored.bytes, sha256: stored.digest() };
   }
 
@@ -73,34 +84,40 @@ export function makeVault(store: Store, encryptionKey: EncryptionKey | null): Va
     return Readable.from(guarded(object, content, source), { objectMode: false });
   }
 
+  async function readWhole(object: StoredObject): Promise<Buffer> {
+    const { key } = object;
+    const stored = await buffer(checked(await store.get(key), object));
+    const content = await unsealMember(key, key, stored);
+    if (content.length === object.bytes) return content;
+    throw new BackupDamaged(key, `its content has ${content.length} bytes, and ${object.bytes} were written`);
+  }
+
+  async function unsealMember(label: string, member: string, stored: Buffer): Promise<Buffer> {
+    try {
+      return await unsealBytes(label, encryptionKey, stored);
+    } catch (error) {
+      throw error instanceof EnvelopeError
+        ? new BackupDamaged(member, error.message, { cause: error })
+        : error;
+    }
+  }
+
   return {
     store,
     encrypts: encryptionKey !== null,
     write,
     read,
+    readWhole,
     check: async (object) => {
       for await (const _ of checked(await store.get(object.key), object));
     },
-    seal: async (label, content) => {
-      const from = Readable.from([content], { objectMode: false });
-      const stored = new Meter();
-      pipeline([from, ...sealing(label, encryptionKey, true), stored], () => undefined);
-      return buffer(stored);
-    },
-    unseal: async (label, member, stored) => {
-      try {
-        return await buffer(await unseal(label, encryptionKey, stored.length, piecesOf(stored)));
-      } catch (error) {
-        throw error instanceof EnvelopeError
-          ? new BackupDamaged(member, error.message, { cause: error })
-          : error;
-      }
-    },
-    over: (other) => makeVault(other, encryptionKey),
+    seal: (label, content) => sealBytes(label, encryptionKey, true, content),
+    unseal: unsealMember,
     fingerprint: (content) =>
       (fingerprintKey ? createHmac('sha256', fingerprintKey) : createHash('sha256'))
         .update(content)
         .digest('hex'),
+    over: (other) => makeVault(other, encryptionKey),
   };
 }
 
@@ -145,8 +162,8 @@ async function* guarded(
   }
 }
 
-async function* piecesOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
+function digestOf(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
 }
 
 /** Counts and digests what passes. */

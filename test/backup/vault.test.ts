@@ -18,13 +18,17 @@ beforeEach(async () => {
 afterEach(() => rm(root, { recursive: true, force: true }));
 
 const content = (vault: Vault, object: StoredObject) => vault.read(object).then(buffer);
-const twice = ({ key }: StoredObject) => [key, key];
+const thrice = ({ key }: StoredObject) => [key, key, key];
 const file = (key: string) => path.join(root, key);
 
-/** The damage that the two ways of looking find, as the names of what is damaged: `wrong` when it is something else. */
+/** The damage that the three ways of looking find, as the names of what is damaged: `wrong` when it is something else. */
 async function damageOf(vault: Vault, object: StoredObject): Promise<string[]> {
   const found: string[] = [];
-  for (const look of [() => content(vault, object), () => vault.check(object)]) {
+  for (const look of [
+    () => content(vault, object),
+    () => vault.readWhole(object),
+    () => vault.check(object),
+  ]) {
     const error: unknown = await look().then(
       () => 'nothing was found',
       (caught: unknown) => caught,
@@ -59,6 +63,7 @@ for (const [name, key] of [
             expect(object.bytes).toBe(bytes.length);
             expect(object.storedBytes).toBe((await readFile(file(object.key))).length);
             expect((await content(vault, object)).equals(bytes)).toBe(true);
+            expect((await vault.readWhole(object)).equals(bytes)).toBe(true);
             await vault.check(object);
           }
         }
@@ -77,7 +82,7 @@ for (const [name, key] of [
           const flipped = Buffer.from(bytes);
           flipped[at] = (flipped[at] ?? 0) ^ (1 << (at % 8));
           await writeFile(file(object.key), flipped);
-          expect(await damageOf(vault, object), `byte ${at} of ${bytes.length}`).toEqual(twice(object));
+          expect(await damageOf(vault, object), `byte ${at} of ${bytes.length}`).toEqual(thrice(object));
         }
       }
     });
@@ -88,10 +93,10 @@ for (const [name, key] of [
       for (const length of [0, 3, 6, 10, 18, 34, 200_000, bytes.length - 17, bytes.length - 1]) {
         await writeFile(file(object.key), bytes);
         await truncate(file(object.key), length);
-        expect(await damageOf(vault, object), `${length} bytes`).toEqual(twice(object));
+        expect(await damageOf(vault, object), `${length} bytes`).toEqual(thrice(object));
       }
       await writeFile(file(object.key), Buffer.concat([bytes, Buffer.from('x')]));
-      expect(await damageOf(vault, object)).toEqual(twice(object));
+      expect(await damageOf(vault, object)).toEqual(thrice(object));
     });
 
     it('names one that is missing', async () => {
@@ -109,8 +114,8 @@ for (const [name, key] of [
       await cp(file('o/1'), file('o/1.aside'));
       await cp(file('o/2'), file('o/1'));
       await cp(file('o/1.aside'), file('o/2'));
-      expect(await damageOf(vault, one)).toEqual(twice(one));
-      expect(await damageOf(vault, two)).toEqual(twice(two));
+      expect(await damageOf(vault, one)).toEqual(thrice(one));
+      expect(await damageOf(vault, two)).toEqual(thrice(two));
     });
 
     it('stores nothing when the source fails half way, and passes on why', async () => {
@@ -160,6 +165,7 @@ describe('encryption', () => {
     await cp(file('o/2'), file('o/1'));
     const forged = { ...two, key: one.key };
     await vault.check(forged);
+    await expect(vault.readWhole(forged)).rejects.toThrow(/o\/1 is damaged: it cannot be decrypted/);
     await expect(content(vault, forged)).rejects.toThrow(/o\/1 is damaged: it cannot be decrypted/);
   });
 

@@ -1,0 +1,59 @@
+import { BackupDamaged } from '../backup-damaged.ts';
+import type { TableDigest } from '../drill/table-digests.ts';
+import { memberKey } from '../manifest.ts';
+import type { Manifest, Member } from '../manifest.ts';
+import type { StoredObject, Vault } from '../vault.ts';
+import type { FileIdentity } from './file-set.ts';
+
+/** What a snapshot's files consist of; and what the next snapshot needs to find out what has changed since. */
+export interface FileIndex {
+  readonly format: 1;
+  readonly directories: readonly string[];
+  readonly files: readonly IndexedFile[];
+  /** Digests of tables with what they depend on: as long as that is the same, so is the digest. */
+  readonly digests: readonly KnownDigest[];
+}
+
+export interface IndexedFile {
+  readonly path: string;
+  readonly bytes: number;
+  /** Null: it had been written a moment before, and may have changed without looking so. */
+  readonly identity: FileIdentity | null;
+  /** In the file's order. */
+  readonly chunks: readonly Chunk[];
+}
+
+/** A piece of a file, stored under the fingerprint of its content. */
+export interface Chunk extends StoredObject {
+  readonly fingerprint: string;
+}
+
+export interface KnownDigest {
+  readonly digest: TableDigest;
+  /** Of its columns and their types. */
+  readonly shape: string;
+  /** Its files, and those of what it keeps elsewhere (TOAST). */
+  readonly files: readonly string[];
+}
+
+const role = 'files';
+
+/** Writes the index of a snapshot; its manifest names what it gives back. */
+export async function writeIndex(vault: Vault, id: string, index: FileIndex): Promise<Member> {
+  const stored = await vault.write(memberKey(id, role), Buffer.from(JSON.stringify(index)));
+  return { ...stored, role };
+}
+
+/** Reads the index of a snapshot. Rejects with BackupDamaged or ObjectMissing. */
+export async function readIndex(vault: Vault, { id, objects }: Manifest): Promise<FileIndex> {
+  const member = objects.find((object) => object.role === role);
+  if (!member) throw new BackupDamaged(memberKey(id, 'manifest'), 'it names no index of files');
+  const index = JSON.parse((await vault.readWhole(member)).toString('utf8')) as FileIndex;
+  if (index.format !== 1) {
+    throw new BackupDamaged(
+      member.key,
+      `its format is ${JSON.stringify(index.format)}, and this release reads 1`,
+    );
+  }
+  return index;
+}

@@ -1,0 +1,43 @@
+import { listManifests, readManifest } from '../manifest.ts';
+import type { Vault } from '../vault.ts';
+import { chunkFolder } from './chunk-store.ts';
+import { readIndex } from './file-index.ts';
+import { markCollection } from './marks.ts';
+
+export interface Collected {
+  readonly objects: number;
+  readonly bytes: number;
+}
+
+const memberPattern = /^backups\/(?<id>[^/]+-snapshot-[^/]+)\//;
+
+/**
+ * Removes the chunks that no snapshot names, and what snapshots that were never finished left. Nothing is removed while a snapshot
+ * is being taken (StoreBusy), or when one cannot be read: what it names is not known then (BackupDamaged).
+ */
+export async function collectGarbage(vault: Vault, now: () => Date): Promise<Collected> {
+  const unmark = await markCollection(vault.store, now);
+  try {
+    const named = new Set<string>();
+    const ids = new Set<string>();
+    for (const listed of await listManifests(vault)) {
+      ids.add(listed.id);
+      if (!listed.id.includes('-snapshot-')) continue;
+      const { manifest } = await readManifest(vault, listed);
+      for (const { chunks } of (await readIndex(vault, manifest)).files) {
+        for (const { key } of chunks) named.add(key);
+      }
+    }
+    const garbage: { key: string; bytes: number }[] = [];
+    for await (const object of vault.store.list(chunkFolder))
+      if (!named.has(object.key)) garbage.push(object);
+    for await (const object of vault.store.list('backups/')) {
+      const id = memberPattern.exec(object.key)?.groups?.['id'];
+      if (id !== undefined && !ids.has(id)) garbage.push(object);
+    }
+    for (const { key } of garbage) await vault.store.remove(key);
+    return { objects: garbage.length, bytes: garbage.reduce((sum, { bytes }) => sum + bytes, 0) };
+  } finally {
+    await unmark();
+  }
+}

@@ -1,0 +1,50 @@
+import { Client } from 'pg';
+import type { Executor } from '../../db/database.ts';
+
+/** The moment did not last: somebody may have written while files were copied. */
+export class HoldLost extends Error {
+  override name = 'HoldLost';
+}
+
+/**
+ * Runs `work` in a moment of the embedded database in which nothing is written: after a checkpoint, between two transactions of
+ * others. All that takes is a transaction, because the embedded database runs one at a time, whoever asks for it: so this works in
+ * the process that runs the database and in any other one on the machine. Others wait meanwhile; after half a minute without a
+ * statement the database ends the transaction by itself, and this rejects with HoldLost.
+ */
+export async function holdDatabase<T>(
+  connectionString: string,
+  work: (held: Executor) => Promise<T>,
+): Promise<{ result: T; heldMs: number }> {
+  const client = new Client({ connectionString, application_name: 'agent_lightning snapshot' });
+  // A connection that is lost says so at its next statement.
+  client.on('error', () => undefined);
+  await client.connect();
+  const held: Executor = {
+    query: async <Row>({ text, values }: { text: string; values?: readonly unknown[] | undefined }) => {
+      const { rows, rowCount } = await client.query(text, values && [...values]);
+      return { rows: rows as Row[], rowCount };
+    },
+  };
+  try {
+    // What is to be written by now is written before anybody has to wait for it.
+    await held.query({ text: 'checkpoint' });
+    await held.query({ text: 'begin' });
+    const began = performance.now();
+    const result = await work(held);
+    try {
+      await held.query({ text: 'rollback' });
+    } catch (error) {
+      const heldMs = Math.round(performance.now() - began);
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new HoldLost(
+        `writers waited for ${heldMs} ms, until the database went on without the snapshot (${reason}): try again when ` +
+          'less is written, so that less has to be copied',
+        { cause: error },
+      );
+    }
+    return { result, heldMs: performance.now() - began };
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}

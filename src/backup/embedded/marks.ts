@@ -1,0 +1,58 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Store } from '../store/store.ts';
+
+// A snapshot relies on chunks of earlier ones, and adds some that no manifest names yet: nobody may collect garbage meanwhile. Each
+// of the two leaves a mark in the store before it looks for a mark of the other, so that of two who begin at once at least one
+// sees the other; then the collection is the one that gives way.
+
+/** The other one is at it. */
+export class StoreBusy extends Error {
+  override name = 'StoreBusy';
+}
+
+const folder = 'marks/';
+/** A mark older than this was left behind by somebody who died. */
+const staleMs = { snapshot: 24 * 3_600_000, collection: 3_600_000 } as const;
+const waitMs = 60_000;
+
+/** Marks that a snapshot is taken. Waits a minute for a collection to end. Gives back what takes the mark away. */
+export async function markSnapshot(store: Store, now: () => Date): Promise<() => Promise<void>> {
+  const unmark = await mark(store, 'snapshot', now());
+  const until = now().getTime() + waitMs;
+  while (await isMarked(store, 'collection', now())) {
+    if (now().getTime() > until) {
+      await unmark();
+      throw new StoreBusy(`garbage is being collected in ${store.name}: try again when that has ended`);
+    }
+    await sleep(500);
+  }
+  return unmark;
+}
+
+/** Marks that garbage is collected. Rejects with StoreBusy while a snapshot is taken. */
+export async function markCollection(store: Store, now: () => Date): Promise<() => Promise<void>> {
+  const unmark = await mark(store, 'collection', now());
+  if (await isMarked(store, 'snapshot', now())) {
+    await unmark();
+    throw new StoreBusy(
+      `a snapshot is being taken in ${store.name}, or one was killed within the last day: no garbage is collected`,
+    );
+  }
+  return unmark;
+}
+
+async function mark(store: Store, kind: keyof typeof staleMs, at: Date): Promise<() => Promise<void>> {
+  const key = `${folder}${kind}-${at.getTime()}-${randomBytes(4).toString('hex')}`;
+  await store.put(key, Buffer.from(at.toISOString()));
+  return () => store.remove(key);
+}
+
+async function isMarked(store: Store, kind: keyof typeof staleMs, now: Date): Promise<boolean> {
+  for await (const { key } of store.list(`${folder}${kind}-`)) {
+    const at = Number(key.slice(`${folder}${kind}-`.length).split('-')[0]);
+    if (now.getTime() - at < staleMs[kind]) return true;
+    await store.remove(key);
+  }
+  return false;
+}
