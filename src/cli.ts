@@ -3,15 +3,26 @@ import { TokenError } from './auth/token-error.ts';
 import { importCommand } from './commands/import.ts';
 import { createLogin, dropLogin, rotateLogin } from './commands/login.ts';
 import type { Duties } from './commands/serve.ts';
+import { formatAlert, listAlerts } from './commands/alerts.ts';
+import { formatJob, listJobs, runTaskNow } from './commands/jobs.ts';
+import { operationsDatabase } from './commands/operations-database.ts';
+import { operationsStatus } from './commands/operations-status.ts';
 import { formatConfig, formatStatus, status } from './commands/status.ts';
 import { createTenant, listTenants, setTenantSuspended } from './commands/tenant.ts';
 import { token } from './commands/token.ts';
 import { UsageError } from './commands/usage-error.ts';
 import { ConfigError, parseConfig } from './config.ts';
 import type { Config } from './config.ts';
-import type { Database } from './db/database.ts';
+import type { Database, Executor } from './db/database.ts';
+import { makeJobs } from './jobs/registry.ts';
 import { makeLog } from './log.ts';
-import { apiDatabase, openConnections, operatorDatabase } from './open-database.ts';
+import {
+  apiDatabase,
+  ConnectionsError,
+  openConnections,
+  operatorDatabase,
+  workerDatabase,
+} from './open-database.ts';
 import { setupServer } from './setup/setup-server.ts';
 
 /** Exit statuses, the same for every command; README lists them. */
@@ -73,6 +84,28 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
         await work(database, config);
       } finally {
         await database.close();
+      }
+    } finally {
+      await connections.close();
+    }
+  };
+
+  /** As whoever may read the ops views. */
+  const withOperations = async (work: (executor: Executor) => Promise<void>) => {
+    const config = parseConfig(env);
+    const connections = await openConnections(config, log, { attach: true });
+    try {
+      if (connections.kind === 'embedded') await (await serving()).migrateTo(connections, config, log);
+      const operations = operationsDatabase(connections, config, log);
+      if (operations === null) {
+        throw new ConnectionsError(
+          'WORKER_DATABASE_URL or MIGRATE_DATABASE_URL is needed; `lightning setup` prints them when it makes the logins',
+        );
+      }
+      try {
+        await work(operations.executor);
+      } finally {
+        await operations.close();
       }
     } finally {
       await connections.close();
@@ -217,7 +250,16 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
       try {
         const database = apiDatabase(connections, config, log);
         try {
-          const lines = await status(database, config);
+          const lines = [...(await status(database, config))];
+          // A schema that is not there has no views to ask.
+          const operations = lines.every(({ name, ok }) => name !== 'schema' || ok)
+            ? operationsDatabase(connections, config, log)
+            : null;
+          try {
+            if (operations) lines.push(...(await operationsStatus(operations.executor)));
+          } finally {
+            await operations?.close();
+          }
           print(formatStatus(lines));
           if (options.check && lines.some(({ ok }) => !ok)) setResult(exitStatus.notReady);
         } finally {
@@ -238,6 +280,58 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
     .action(async (options: { tenant: string; role: string; subject: string; expires: string }) => {
       print(await token(parseConfig(env), options, new Date()));
     });
+
+  const jobs = program
+    .command('jobs')
+    .description('the queue of jobs: what runs and how far it is, what waits, what failed')
+    .action(() =>
+      withOperations(async (executor) => {
+        for (const job of await listJobs(executor)) print(formatJob(job));
+      }),
+    );
+  jobs
+    .command('run <task>')
+    .description('have a worker run a task now, and follow it to its end')
+    .option('--payload <json>', 'what the task takes')
+    .action(async (task: string, options: { payload?: string }) => {
+      const config = parseConfig(env);
+      const connections = await openConnections(config, log, { attach: true });
+      try {
+        const { database, close } = workerDatabase(connections, config, log);
+        try {
+          // Only to know the tasks and their payloads: the worker runs them.
+          const known = makeJobs({
+            executor: database,
+            kind: connections.kind,
+            embed: null,
+            alertWebhook: null,
+            log,
+          });
+          const end = await runTaskNow({
+            executor: database,
+            jobs: known,
+            task,
+            payload: options.payload,
+            print,
+          });
+          if (end === 'failed') setResult(exitStatus.failed);
+        } finally {
+          await close();
+        }
+      } finally {
+        await connections.close();
+      }
+    });
+
+  program
+    .command('alerts')
+    .description('what is wrong')
+    .option('--all', 'what was wrong in the last thirty days, too')
+    .action((options: { all?: true }) =>
+      withOperations(async (executor) => {
+        for (const alert of await listAlerts(executor, options.all ?? false)) print(formatAlert(alert));
+      }),
+    );
 
   const tenant = program.command('tenant').description('tenants');
   tenant

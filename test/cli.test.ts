@@ -177,6 +177,8 @@ describe('the command line', () => {
       'setup',
       'status',
       'token',
+      'jobs',
+      'alerts',
       'tenant',
       'login',
       'import',

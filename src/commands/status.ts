@@ -16,7 +16,7 @@ export interface StatusLine {
 
 /**
  * Looks at the database of the configuration: version, schema, and on a server the settings that backups and the pool
- * need. Asks as an anonymous request would, so it works with the API's login alone.
+ * need. Asks as an anonymous request would, so it works with the API's login alone; operations-status.ts has what needs more.
  */
 export async function status(database: Database, config: Config): Promise<StatusLine[]> {
   const startedAt = performance.now();
@@ -132,6 +132,7 @@ async function serverLines(database: Database, { pool }: Config): Promise<Status
   ];
 }
 
-function line(name: string, ok: boolean, found: string, mend?: string): StatusLine {
+/** A line; `mend` counts only when it is not `ok`. */
+export function line(name: string, ok: boolean, found: string, mend?: string): StatusLine {
   return ok || mend === undefined ? { name, ok, found } : { name, ok, found, mend };
 }

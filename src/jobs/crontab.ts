@@ -67,11 +67,12 @@ export const crontab: readonly ScheduledJob[] = [
     options: { backfillPeriod: 0, maxAttempts: 1 },
     identifier: 'tend_workflows',
   },
+  // Before all others: it is what notices that they come late.
   {
     task: 'check_alerts',
     match: '* * * * *',
     everyMinutes: 1,
-    options: { backfillPeriod: 0, maxAttempts: 1 },
+    options: { backfillPeriod: 0, maxAttempts: 1, priority: -10 },
     identifier: 'check_alerts',
   },
 ];

@@ -108,8 +108,9 @@ export function makeJobs({ executor, kind, embed, alertWebhook, log }: JobResour
       parse: (payload) => payloadMembers(payload, ['event', 'text', 'alert']),
       run: async (event, run) => {
         if (alertWebhook === null) return 'sent nothing: ALERT_WEBHOOK_URL is not set any more';
+        run.progress(null, `sends ${String(event.text)}`);
         await sendAlert(alertWebhook, event, run.signal);
-        return `sent: ${String(event.text)}`;
+        return `sent ${String(event.text)}`;
       },
     }),
   };

@@ -46,7 +46,7 @@ export async function startWorker({
   embed,
   alertWebhook,
   log,
-  concurrency = 2,
+  concurrency = 4,
   reapEveryMs = 5_000,
   presenceEveryMs = 15_000,
 }: WorkerOptions): Promise<RunningWorker> {

@@ -48,6 +48,10 @@ describe.each(workerTargets)('a recorded run (%s)', (_kind, open) => {
     await expect
       .poll(() => runOf('long'), { timeout: 3_000 })
       .toMatchObject({ progress: 0.25, note: 'a quarter' });
+    run.progress(null, 'nobody knows');
+    await expect
+      .poll(() => runOf('long'), { timeout: 3_000 })
+      .toMatchObject({ progress: 0.25, note: 'nobody knows' });
     run.progress(null, 'at the last');
     end('done');
     expect(await result).toBe('done');
@@ -122,8 +126,12 @@ describe.each(workerTargets)('a recorded run (%s)', (_kind, open) => {
   });
 
   test('lives longer than its lease while its process does', async () => {
-    const { end, result } = await begin({ task: 'living', lock: 'living', leaseMs: 600 });
+    const { run, end, result } = await begin({ task: 'living', lock: 'living', leaseMs: 600 });
+    run.progress(0.25, 'a quarter');
+    run.progress(null, 'somewhere');
+    run.progress(0.5, 'half');
     await pause(1_500);
+    expect(await runOf('living')).toMatchObject({ outcome: 'running', progress: 0.5, note: 'half' });
     await expect(recordRun(database, { task: 'living', lock: 'living' }, async () => {})).rejects.toThrow(
       JobBusy,
     );

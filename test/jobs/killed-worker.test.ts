@@ -1,72 +1,65 @@
-import type { ServerResponse } from 'node:http';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { rm } from 'node:fs/promises';
 import { Client } from 'pg';
-import { embeddedConnectionString } from '../../src/db/embedded/embedded.ts';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { migratedDatabase } from '../support/db.ts';
 import type { MigratedDatabase } from '../support/db.ts';
+import { connectToWorker } from '../support/embedded-worker.ts';
 import { migratedDataDirectory } from '../support/embedded-template.ts';
-import { answerJson, embeddingOf, startEmbeddingsServer } from '../support/embeddings-server.ts';
-import type { EmbeddingsRequest, EmbeddingsServer } from '../support/embeddings-server.ts';
 import { spawnLightning } from '../support/lightning.ts';
 import type { Spawned } from '../support/lightning.ts';
 import { testRolePrefix } from '../support/logins.ts';
 import { noServer } from '../support/server.ts';
+import { startWebhook } from '../support/webhook.ts';
+import type { Webhook } from '../support/webhook.ts';
 
-/** A request that a worker waits for, in the middle of its job. */
-interface Held {
-  answer(): void;
+/**
+ * A job that nothing schedules, so that only the test's own is about. It is in its middle while the webhook has got its
+ * request and has not answered. Tried once, like most jobs of the crontab.
+ */
+async function addJob(admin: Client): Promise<string> {
+  const { rows } = await admin.query<{ id: string }>(
+    `select id from graphile_worker.add_job('send_alert', '{"text": "fire drill"}', max_attempts => 1)`,
+  );
+  return rows[0]!.id;
 }
 
-/** Holds the next request to the endpoint; resolves once it has come. */
-function holdNext(endpoint: EmbeddingsServer): Promise<Held> {
-  const { promise, resolve } = Promise.withResolvers<Held>();
-  endpoint.next.push((response: ServerResponse, { input }: EmbeddingsRequest) => {
-    resolve({
-      answer: () =>
-        answerJson(response, 200, {
-          data: input.map((text, index) => ({ index, embedding: embeddingOf(text) })),
-        }),
-    });
-  });
-  return promise;
+async function runsOf(admin: Client, job: string): Promise<unknown[]> {
+  const { rows } = await admin.query(
+    `select r.outcome, w.pid from ops.job_runs r left join ops.workers w on w.id = r.worker
+     where r.job_id = $1 order by r.id`,
+    [job],
+  );
+  return rows;
 }
 
-const addKnowledge =
-  "insert into app_public.knowledge (tenant_id, id, content) values ('default', 'one', 'text')";
-/** Tried once only, like the job of the crontab. */
-const addJob = "select id from graphile_worker.add_job('embed_knowledge', max_attempts => 1)";
-const embedded = async (admin: Client) =>
-  (await admin.query('select embedding is not null as done from app_public.knowledge')).rows;
-const runs = async (admin: Client, job: string) =>
-  (
-    await admin.query(
-      `select r.outcome, w.pid from ops.job_runs r left join ops.workers w on w.id = r.worker
-       where r.job_id = $1 order by r.id`,
-      [job],
-    )
-  ).rows;
+async function jobOf(admin: Client, job: string): Promise<unknown> {
+  const { rows } = await admin.query(
+    'select j.state, w.pid from ops.jobs j left join ops.workers w on w.id = j.worker where j.id = $1',
+    [job],
+  );
+  return rows[0];
+}
 
 describe.skipIf(noServer)('a worker of a server', () => {
   let fresh: MigratedDatabase;
   let admin: Client;
-  let endpoint: EmbeddingsServer;
+  let webhook: Webhook;
   const workers: Spawned[] = [];
 
   beforeAll(async () => {
     fresh = await migratedDatabase();
     admin = new Client(fresh.adminUrl);
     await admin.connect();
-  });
-  beforeEach(async () => {
-    endpoint = await startEmbeddingsServer();
-    await admin.query('delete from app_public.knowledge');
+    webhook = await startWebhook();
   });
   afterEach(async () => {
-    for (const { process } of workers.splice(0)) process.kill('SIGKILL');
-    await endpoint.close();
+    for (const { process, ended } of workers.splice(0)) {
+      process.kill('SIGKILL');
+      await ended;
+    }
   });
   afterAll(async () => {
+    await webhook?.close();
     await admin?.end();
     await fresh?.drop();
   });
@@ -78,12 +71,12 @@ describe.skipIf(noServer)('a worker of a server', () => {
       WORKER_DATABASE_URL: fresh.urls.worker,
       JWT_SECRET: 'x'.repeat(32),
       DB_ROLE_PREFIX: testRolePrefix,
-      EMBEDDINGS_URL: endpoint.url,
+      ALERT_WEBHOOK_URL: webhook.url.reveal(),
     });
     workers.push(worker);
     await expect
       .poll(() => admin.query('select from ops.workers where pid = $1', [worker.process.pid]), {
-        timeout: 20_000,
+        timeout: 60_000,
       })
       .toMatchObject({ rowCount: 1 });
     return worker;
@@ -91,87 +84,77 @@ describe.skipIf(noServer)('a worker of a server', () => {
   /** A worker in the middle of a job. */
   const working = async () => {
     const worker = await work();
-    await admin.query(addKnowledge);
-    const held = holdNext(endpoint);
-    const { id: job } = (await admin.query<{ id: string }>(addJob)).rows[0]!;
-    const request = await held;
-    const { rows } = await admin.query(
-      'select j.state, w.pid from ops.jobs j join ops.workers w on w.id = j.worker where j.id = $1',
-      [job],
-    );
-    expect(rows).toEqual([{ state: 'running', pid: worker.process.pid }]);
-    expect(await runs(admin, job)).toEqual([{ outcome: 'running', pid: worker.process.pid }]);
-    return { worker, job, request };
+    const held = webhook.hold('fire drill');
+    const job = await addJob(admin);
+    const answer = await held;
+    const { pid } = worker.process;
+    expect(await jobOf(admin, job)).toEqual({ state: 'running', pid });
+    expect(await runsOf(admin, job)).toEqual([{ outcome: 'running', pid }]);
+    return { worker, pid, job, answer };
   };
   /** As if it had not been seen for a minute. */
-  const letAMinutePass = async ({ process }: Spawned) =>
-    admin.query("update ops.workers set seen_at = seen_at - interval '1 minute' where pid = $1", [
-      process.pid,
-    ]);
+  const letAMinutePass = (pid: number | undefined) =>
+    admin.query("update ops.workers set seen_at = seen_at - interval '1 minute' where pid = $1", [pid]);
 
   test('that is killed in the middle of a job: another one does the job', async () => {
-    const { worker, job } = await working();
+    const { worker, pid, job } = await working();
     worker.process.kill('SIGKILL');
     await worker.ended;
-    expect(await embedded(admin)).toEqual([{ done: false }]);
-    await letAMinutePass(worker);
+    expect(await jobOf(admin, job)).toEqual({ state: 'running', pid });
+    await letAMinutePass(pid);
     const next = await work();
-    await expect.poll(() => embedded(admin), { timeout: 10_000 }).toEqual([{ done: true }]);
     await expect
-      .poll(() => runs(admin, job))
+      .poll(() => runsOf(admin, job), { timeout: 20_000 })
       .toEqual([
-        { outcome: 'abandoned', pid: worker.process.pid },
+        { outcome: 'abandoned', pid },
         { outcome: 'succeeded', pid: next.process.pid },
       ]);
+    expect(webhook.received.filter(({ text }) => text === 'fire drill')).toHaveLength(1);
     expect(next.log()).toMatch(/"event":"job-taken-over"/);
-  }, 90_000);
+  }, 150_000);
 
   test('that is suspended, taken for dead, and comes back changes nothing of what its successor is at', async () => {
-    const { worker, job, request } = await working();
+    const { worker, pid, job, answer } = await working();
     worker.process.kill('SIGSTOP');
-    await letAMinutePass(worker);
-    const held = holdNext(endpoint);
+    await letAMinutePass(pid);
+    const held = webhook.hold('fire drill');
     const next = await work();
-    const nextRequest = await held;
-    expect(await runs(admin, job)).toEqual([
-      { outcome: 'abandoned', pid: worker.process.pid },
-      { outcome: 'running', pid: next.process.pid },
+    const nextAnswer = await held;
+    const successor = { pid: next.process.pid };
+    expect(await runsOf(admin, job)).toEqual([
+      { outcome: 'abandoned', pid },
+      { outcome: 'running', ...successor },
     ]);
 
     worker.process.kill('SIGCONT');
-    request.answer();
-    // It ends its work, finds that it is not its own any more, and leaves the job to its successor.
-    await expect.poll(() => worker.log(), { timeout: 10_000 }).toMatch(/run \d+ of embed_knowledge is lost/);
-    const { rows } = await admin.query(
-      'select j.state, w.pid from ops.jobs j join ops.workers w on w.id = j.worker where j.id = $1',
-      [job],
-    );
-    expect(rows).toEqual([{ state: 'running', pid: next.process.pid }]);
-    nextRequest.answer();
+    answer();
+    // It ends its work, finds that the run is not its own any more, and leaves the job to its successor.
     await expect
-      .poll(() => runs(admin, job))
+      .poll(() => worker.log(), { timeout: 20_000 })
+      .toMatch(/run \d+ of send_alert is lost: it was taken for dead/);
+    expect(await jobOf(admin, job)).toEqual({ state: 'running', ...successor });
+    nextAnswer();
+    await expect
+      .poll(() => runsOf(admin, job))
       .toEqual([
-        { outcome: 'abandoned', pid: worker.process.pid },
-        { outcome: 'succeeded', pid: next.process.pid },
+        { outcome: 'abandoned', pid },
+        { outcome: 'succeeded', ...successor },
       ]);
-    await expect
-      .poll(async () => (await admin.query('select from ops.jobs where id = $1', [job])).rowCount)
-      .toBe(0);
-    expect(await embedded(admin)).toEqual([{ done: true }]);
-  }, 90_000);
+    await expect.poll(() => jobOf(admin, job)).toBeUndefined();
+  }, 150_000);
 });
 
 describe('a worker of an embedded database', () => {
   let directory: string;
-  let endpoint: EmbeddingsServer;
+  let webhook: Webhook;
   const undo: (() => unknown)[] = [];
   beforeAll(async () => {
     directory = await migratedDataDirectory();
-    endpoint = await startEmbeddingsServer();
+    webhook = await startWebhook();
   });
   afterAll(async () => {
     for (const end of undo.toReversed()) await end();
-    await endpoint?.close();
+    await webhook?.close();
     await rm(directory, { recursive: true, force: true });
   });
 
@@ -180,41 +163,30 @@ describe('a worker of an embedded database', () => {
     const worker = spawnLightning(['work'], {
       DATA_DIR: directory,
       DB_ROLE_PREFIX: testRolePrefix,
-      EMBEDDINGS_URL: endpoint.url,
+      ALERT_WEBHOOK_URL: webhook.url.reveal(),
     });
     undo.push(() => worker.process.kill('SIGKILL'));
-    const connect = async () => {
-      const client = new Client({ connectionString: embeddedConnectionString(directory) });
-      client.on('error', () => {});
-      await client.connect();
-      const { rowCount } = await client.query('select from ops.workers where pid = $1', [worker.process.pid]);
-      if (rowCount === 1) return client;
-      await client.end();
-      throw new Error('it does not work yet');
-    };
-    let admin: Client | undefined;
-    await expect.poll(async () => (admin = await connect()), { timeout: 30_000 }).toBeDefined();
-    undo.push(() => admin?.end().catch(() => {}));
-    return { worker, admin: admin! };
+    const admin = await connectToWorker(directory, worker);
+    undo.push(() => admin.end().catch(() => {}));
+    return { worker, admin, pid: worker.process.pid };
   };
 
   test('that is killed in the middle of a job does the job when it starts again, without waiting', async () => {
     const first = await work();
-    await first.admin.query(addKnowledge);
-    const held = holdNext(endpoint);
-    const { id: job } = (await first.admin.query<{ id: string }>(addJob)).rows[0]!;
+    const held = webhook.hold('fire drill');
+    const job = await addJob(first.admin);
     await held;
-    expect(await runs(first.admin, job)).toEqual([{ outcome: 'running', pid: first.worker.process.pid }]);
+    expect(await runsOf(first.admin, job)).toEqual([{ outcome: 'running', pid: first.pid }]);
     first.worker.process.kill('SIGKILL');
     await first.worker.ended;
 
     const second = await work();
-    await expect.poll(() => embedded(second.admin), { timeout: 10_000 }).toEqual([{ done: true }]);
     await expect
-      .poll(() => runs(second.admin, job))
+      .poll(() => runsOf(second.admin, job), { timeout: 20_000 })
       .toEqual([
-        { outcome: 'abandoned', pid: first.worker.process.pid },
-        { outcome: 'succeeded', pid: second.worker.process.pid },
+        { outcome: 'abandoned', pid: first.pid },
+        { outcome: 'succeeded', pid: second.pid },
       ]);
-  }, 90_000);
+    expect(webhook.received.filter(({ text }) => text === 'fire drill')).toHaveLength(1);
+  }, 150_000);
 });

@@ -19,7 +19,8 @@ begin
       when renew_run.progress is null and renew_run.note is null then r.progressed_at
       else clock_timestamp()
     end,
-    progress = coalesce(least(greatest(renew_run.progress, 0), 1), r.progress),
+    -- least and greatest pass over null.
+    progress = case when renew_run.progress is null then r.progress else least(greatest(renew_run.progress, 0), 1) end,
     note = coalesce(renew_run.note, r.note)
   where r.id = renew_run.run_id and r.outcome = 'running';
   return found;

@@ -1,0 +1,33 @@
+import type { Executor } from '../db/database.ts';
+import { sql } from '../db/statement.ts';
+
+/** An alert, as ops.alerts has it. */
+export interface Alert {
+  readonly kind: string;
+  readonly severity: 'warning' | 'error';
+  readonly message: string;
+  readonly raised_at: Date;
+  readonly resolved_at: Date | null;
+}
+
+/** The open alerts, errors first; with `all` also those that were resolved in the last thirty days, newest first. */
+export async function listAlerts(executor: Executor, all: boolean): Promise<Alert[]> {
+  const { rows } = await executor.query<Alert>(sql`
+    select kind, severity, message, raised_at, resolved_at
+    from ops.alerts
+    where resolved_at is null or ${all} and resolved_at > now() - interval '30 days'
+    order by resolved_at is not null, severity, raised_at desc`);
+  return rows;
+}
+
+/** An alert as a line of columns. */
+export function formatAlert({
+  kind,
+  severity,
+  message,
+  raised_at: raised,
+  resolved_at: resolved,
+}: Alert): string {
+  const until = resolved === null ? 'open' : `resolved ${resolved.toISOString()}`;
+  return [severity, kind, `raised ${raised.toISOString()}`, until, message].join('\t');
+}

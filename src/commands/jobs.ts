@@ -1,0 +1,143 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Executor } from '../db/database.ts';
+import { sql } from '../db/statement.ts';
+import { PayloadError } from '../jobs/payload.ts';
+import type { Jobs } from '../jobs/job.ts';
+import { UsageError } from './usage-error.ts';
+
+/** A job in the queue, as ops.jobs has it. */
+export interface QueuedJob {
+  readonly id: string;
+  readonly task: string;
+  readonly state: 'waiting' | 'running' | 'failed';
+  readonly due_at: Date;
+  readonly attempts: number;
+  readonly max_attempts: number;
+  readonly last_error: string | null;
+  readonly progress: number | null;
+  readonly note: string | null;
+}
+
+/** The queue: what runs, what waits (the next first), what failed. */
+export async function listJobs(executor: Executor): Promise<QueuedJob[]> {
+  const { rows } = await executor.query<QueuedJob>(sql`
+    select id, task, state, due_at, attempts, max_attempts, last_error, progress, note
+    from ops.jobs
+    order by array_position(array['running', 'waiting', 'failed'], state), due_at, id`);
+  return rows;
+}
+
+/** A job as a line of columns. */
+export function formatJob(job: QueuedJob): string {
+  const { id, task, state, due_at: dueAt, attempts, max_attempts: most, last_error: error } = job;
+  const detail = state === 'running' ? progressOf(job) : (error ?? '');
+  return [id, task, state, dueAt.toISOString(), `${attempts}/${most}`, detail].join('\t');
+}
+
+export interface JobToStart {
+  /** As the worker. */
+  readonly executor: Executor;
+  readonly jobs: Jobs;
+  readonly task: string;
+  /** JSON; undefined: none. */
+  readonly payload: string | undefined;
+  /** Gets what happens, line by line. */
+  readonly print: (line: string) => void;
+}
+
+/** How a job can end for who waits for it. */
+export type JobEnd = 'succeeded' | 'failed';
+
+/** Between two looks at a job. */
+const pollMs = 300;
+
+/**
+ * Has a worker run a task now, and follows it to its end. Tried once: who waits for it decides. Throws UsageError when there
+ * is no such task, the payload is not its, or no worker lives that would run it.
+ */
+export async function runTaskNow({ executor, jobs, task, payload, print }: JobToStart): Promise<JobEnd> {
+  const members = checkedPayload(jobs, task, payload);
+  if (!(await hasWorker(executor))) {
+    throw new UsageError(
+      'no worker runs, so nobody would do it: start `lightning work` or `lightning start`',
+    );
+  }
+  const { rows } = await executor.query<{ id: string }>(sql`
+    select id from graphile_worker.add_job(${task}, ${JSON.stringify(members)}::json, max_attempts => 1)`);
+  const id = rows[0]!.id;
+  print(`job ${id} is in the queue; it goes on when this command is ended`);
+  return follow(executor, id, print);
+}
+
+/** What there is to see of a job: both null when it is gone. */
+interface Seen {
+  readonly state: QueuedJob['state'] | null;
+  readonly outcome: 'running' | 'succeeded' | 'failed' | 'abandoned' | null;
+  readonly idle: boolean | null;
+  readonly progress: number | null;
+  readonly note: string | null;
+  readonly error: string | null;
+  readonly last_error: string | null;
+}
+
+async function follow(executor: Executor, id: string, print: (line: string) => void): Promise<JobEnd> {
+  let said = '';
+  for (;;) {
+    const { rows } = await executor.query<Seen>(sql`
+      select j.state, j.last_error, r.outcome, r.idle, r.progress, r.note, r.error
+      from (select ${id}::bigint as id) w
+      left join ops.jobs j on j.id = w.id
+      left join lateral (
+        select * from ops.job_runs r where r.job_id = w.id order by r.id desc limit 1
+      ) r on true`);
+    const seen = rows[0]!;
+    if (seen.state === 'failed') {
+      print(`failed: ${seen.error ?? seen.last_error ?? 'its worker was lost'}`);
+      // Who asked knows; it need not stay for others to find.
+      await executor.query(sql`select graphile_worker.complete_jobs(array[${id}::bigint])`);
+      return 'failed';
+    }
+    if (seen.state === null) {
+      if (seen.outcome === null) {
+        print('another run holds its lock: it waits for that, and comes again in a minute');
+        return 'failed';
+      }
+      print(seen.idle ? 'done: there was nothing to do' : `done: ${seen.note ?? 'it said nothing'}`);
+      return 'succeeded';
+    }
+    const now = seen.outcome === 'running' ? progressOf(seen) || 'running' : 'waiting';
+    if (now !== said) print(now);
+    said = now;
+    await pause(pollMs);
+  }
+}
+
+function checkedPayload(jobs: Jobs, task: string, payload: string | undefined): unknown {
+  const job = jobs[task];
+  if (!job) {
+    throw new UsageError(
+      `there is no task ${JSON.stringify(task)}; known are ${Object.keys(jobs).join(', ')}`,
+    );
+  }
+  try {
+    const members: unknown = payload === undefined ? {} : JSON.parse(payload);
+    job.prepare(members);
+    return members;
+  } catch (error) {
+    if (error instanceof PayloadError) throw new UsageError(error.message, { cause: error });
+    if (error instanceof SyntaxError)
+      throw new UsageError(`the payload is not JSON: ${error.message}`, { cause: error });
+    throw error;
+  }
+}
+
+async function hasWorker(executor: Executor): Promise<boolean> {
+  const { rowCount } = await executor.query(sql`
+    select from ops.workers
+    where stopped_at is null and lost_at is null and seen_at > clock_timestamp() - interval '1 minute'`);
+  return (rowCount ?? 0) > 0;
+}
+
+function progressOf({ progress, note }: Pick<QueuedJob, 'progress' | 'note'>): string {
+  return [progress === null ? '' : `${Math.floor(progress * 100)} %`, note ?? ''].filter(Boolean).join('  ');
+}

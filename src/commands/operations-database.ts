@@ -1,0 +1,31 @@
+import type { Config } from '../config.ts';
+import type { Executor } from '../db/database.ts';
+import { roleName } from '../db/roles.ts';
+import { openSession } from '../db/session.ts';
+import type { Log } from '../log.ts';
+import { operatorDatabase, workerDatabase } from '../open-database.ts';
+import type { Connections } from '../open-database.ts';
+
+/** Who may read the ops views. `close` it. */
+export interface OperationsDatabase {
+  readonly executor: Executor;
+  close(): Promise<void>;
+}
+
+/** As the worker where its login is configured, else as the owner through that of the migrations; null where neither is. */
+export function operationsDatabase(
+  connections: Connections,
+  config: Config,
+  log: Log,
+): OperationsDatabase | null {
+  if (connections.worker !== null) {
+    const { database, close } = workerDatabase(connections, config, log);
+    return { executor: database, close };
+  }
+  if (connections.migrate === null) return null;
+  const database = operatorDatabase(connections, config, log);
+  return {
+    executor: openSession(database, { role: roleName(config.rolePrefix, 'owner') }),
+    close: () => database.close(),
+  };
+}

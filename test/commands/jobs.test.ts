@@ -1,0 +1,228 @@
+import { rm } from 'node:fs/promises';
+import type { Client } from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { formatJob, listJobs, runTaskNow } from '../../src/commands/jobs.ts';
+import { operationsStatus } from '../../src/commands/operations-status.ts';
+import { operationsDatabase } from '../../src/commands/operations-database.ts';
+import { UsageError } from '../../src/commands/usage-error.ts';
+import type { Executor } from '../../src/db/database.ts';
+import { makeEmbed, patient } from '../../src/embeddings/embedding-client.ts';
+import { makeJobs } from '../../src/jobs/registry.ts';
+import { recordRun } from '../../src/jobs/job-run.ts';
+import { startWorker } from '../../src/jobs/worker.ts';
+import type { RunningWorker } from '../../src/jobs/worker.ts';
+import { openConnections } from '../../src/open-database.ts';
+import { answerJson, embeddingOf, startEmbeddingsServer } from '../support/embeddings-server.ts';
+import type { EmbeddingsServer } from '../support/embeddings-server.ts';
+import { connectToWorker } from '../support/embedded-worker.ts';
+import { migratedDataDirectory } from '../support/embedded-template.ts';
+import { lightning, spawnLightning } from '../support/lightning.ts';
+import type { Spawned } from '../support/lightning.ts';
+import { testRolePrefix } from '../support/logins.ts';
+import { noServer } from '../support/server.ts';
+import { startWebhook } from '../support/webhook.ts';
+import type { Webhook } from '../support/webhook.ts';
+import { workerTargets } from '../support/worker-target.ts';
+import type { WorkerTarget } from '../support/worker-target.ts';
+
+/** More than fits into one request to the endpoint, so that there is a middle. */
+const addKnowledge =
+  "insert into app_public.knowledge (tenant_id, id, content) select 'default', 'k' || i, 'text ' || i from generate_series(1, 70) i";
+
+/** Lets one request through and holds the next; resolves with what lets that go on, once it has come. */
+function holdSecond(endpoint: EmbeddingsServer): Promise<() => void> {
+  const { promise, resolve } = Promise.withResolvers<() => void>();
+  endpoint.next.push(
+    () => false,
+    (response, { input }) =>
+      resolve(() =>
+        answerJson(response, 200, {
+          data: input.map((text, index) => ({ index, embedding: embeddingOf(text) })),
+        }),
+      ),
+  );
+  return promise;
+}
+
+describe.skipIf(noServer)('jobs and status, on a server', () => {
+  let target: WorkerTarget;
+  let endpoint: EmbeddingsServer;
+  let worker: RunningWorker | undefined;
+  let executor: Executor;
+  const jobs = () => makeJobs({ executor, kind: 'server', embed: null, alertWebhook: null, log: () => {} });
+  const run = (task: string, payload?: string) => {
+    const lines: string[] = [];
+    const end = runTaskNow({ executor, jobs: jobs(), task, payload, print: (text) => lines.push(text) });
+    return { lines, end };
+  };
+  const statusLines = async (database: Executor = executor) =>
+    (await operationsStatus(database)).map(
+      ({ name, ok, found }) => `${ok ? 'ok' : 'MEND'} ${name}: ${found}`,
+    );
+
+  beforeAll(async () => {
+    const open = workerTargets.find(([kind]) => kind === 'server')?.[1];
+    target = await open!();
+    executor = target.database;
+    endpoint = await startEmbeddingsServer();
+  });
+  afterAll(async () => {
+    await worker?.stop();
+    await endpoint?.close();
+    await target?.close();
+  });
+
+  test('before the first worker there is no queue, and nobody who would run a task', async () => {
+    expect(await statusLines()).toEqual([
+      'ok workers: none runs now',
+      'ok jobs: 0 wait, 0 run, 0 failed for good',
+    ]);
+    expect(await listJobs(executor)).toEqual([]);
+    await expect(run('trim_events').end).rejects.toThrow(/^no worker runs/);
+  });
+
+  test('a task that there is not, or a payload that is not its, is refused before it is in the queue', async () => {
+    await expect(run('tidy_up').end).rejects.toThrow(/^there is no task "tidy_up"; known are .*trim_events/);
+    await expect(run('trim_events', '{"all": true}').end).rejects.toThrow(
+      'the payload has a member "all"; it takes none',
+    );
+    await expect(run('trim_events', '{').end).rejects.toThrow(UsageError);
+  });
+
+  test('a task that runs is followed to its end, and its progress is visible to everybody meanwhile', async () => {
+    worker = await startWorker({
+      pool: target.pool,
+      executor,
+      kind: 'server',
+      embed: makeEmbed({ url: endpoint.url, model: 'm', apiKey: null }, patient),
+      alertWebhook: null,
+      log: () => {},
+    });
+    await expect.poll(async () => (await statusLines())[0]).toMatch(/^ok workers: \S+ since \d{4}/);
+    await target.admin.query(addKnowledge);
+    const held = holdSecond(endpoint);
+    const { lines, end } = run('embed_knowledge');
+    const goOn = await held;
+    await expect.poll(() => lines.at(-1)).toBe('64 items so far');
+    expect(await statusLines()).toEqual([
+      expect.stringMatching(/^ok workers: /),
+      expect.stringMatching(/^ok jobs: \d+ wait, 1 run, 0 failed for good$/),
+      expect.stringMatching(/^ok running: embed_knowledge for 00:00:\d\d on \S+: 64 items so far$/),
+    ]);
+    const listed = (await listJobs(executor)).map(formatJob);
+    expect(listed[0]).toMatch(/^\d+\tembed_knowledge\trunning\t\S+\t1\/1\t64 items so far$/);
+    goOn();
+    expect(await end).toBe('succeeded');
+    expect(lines.at(-1)).toBe('done: embedded 70 items of knowledge; the endpoint refused 0');
+  });
+
+  test('a task that has nothing to do says so, one that fails says why and leaves nothing in the queue', async () => {
+    const idle = run('ensure_partitions');
+    expect(await idle.end).toBe('succeeded');
+    expect(idle.lines.at(-1)).toBe('done: there was nothing to do');
+    await target.admin.query('alter function ops.trim_events rename to gone');
+    const failing = run('trim_events');
+    expect(await failing.end).toBe('failed');
+    expect(failing.lines.at(-1)).toMatch(/^failed: function ops.trim_events\(interval\) does not exist$/);
+    await target.admin.query('alter function ops.gone rename to trim_events');
+    expect((await listJobs(executor)).filter(({ state }) => state === 'failed')).toEqual([]);
+  });
+
+  test('a task whose lock is taken says so', async () => {
+    await recordRun(executor, { task: 'embed_knowledge', lock: 'embed_knowledge' }, async () => {
+      const busy = run('embed_knowledge');
+      expect(await busy.end).toBe('failed');
+      expect(busy.lines.at(-1)).toMatch(/^another run holds its lock/);
+    });
+  });
+
+  test('status shows open alerts, and only errors are to be mended', async () => {
+    await target.admin.query(`select ops.report_alerts('test', '[
+      {"subject": "a", "severity": "warning", "message": "it is warm"},
+      {"subject": "b", "severity": "error", "message": "it burns"}]')`);
+    expect((await statusLines()).slice(-2)).toEqual([
+      'MEND alert: test: it burns',
+      'ok warning: test: it is warm',
+    ]);
+  });
+
+  test('an operator reads all views of operations, the migrations see the same, nobody else does', async () => {
+    const { rows: views } = await target.admin.query<{ name: string }>(
+      "select format('ops.%I', relname) as name from pg_class where relnamespace = 'ops'::regnamespace and relkind = 'v' and relname <> 'tenants'",
+    );
+    expect(views.length).toBeGreaterThanOrEqual(8);
+    const tables = ['ops.job_runs', 'ops.workers', 'ops.job_tasks', 'ops.alerts'];
+    for (const name of [...views.map((view) => view.name), ...tables]) {
+      for (const role of ['operator', 'worker']) {
+        await target.admin.query(`begin; set local role ${testRolePrefix}_${role}`);
+        await target.admin.query(`select * from ${name}`);
+        await target.admin.query('rollback');
+      }
+      for (const role of ['anon', 'member', 'service', 'admin', 'analyst', 'search']) {
+        await target.admin.query(`begin; set local role ${testRolePrefix}_${role}`);
+        await expect(target.admin.query(`select * from ${name}`)).rejects.toMatchObject({ code: '42501' });
+        await target.admin.query('rollback');
+      }
+    }
+    const connections = await openConnections(target.config, () => {}, { attach: true });
+    const migrations = operationsDatabase({ ...connections, worker: null }, target.config, () => {});
+    expect((await statusLines(migrations!.executor)).map((text) => text.split(':')[0])).toEqual(
+      (await statusLines()).map((text) => text.split(':')[0]),
+    );
+    await migrations!.close();
+    expect(
+      operationsDatabase({ ...connections, worker: null, migrate: null }, target.config, () => {}),
+    ).toBeNull();
+  });
+});
+
+describe('lightning jobs, status and alerts, beside the process that runs an embedded database', () => {
+  let directory: string;
+  let webhook: Webhook;
+  let worker: Spawned;
+  let admin: Client;
+  const env = () => ({
+    DATA_DIR: directory,
+    DB_ROLE_PREFIX: testRolePrefix,
+    ALERT_WEBHOOK_URL: webhook.url.reveal(),
+  });
+
+  beforeAll(async () => {
+    directory = await migratedDataDirectory();
+    webhook = await startWebhook();
+    worker = spawnLightning(['work'], env());
+    admin = await connectToWorker(directory, worker);
+  });
+  afterAll(async () => {
+    await admin?.end();
+    worker?.process.kill('SIGKILL');
+    await webhook?.close();
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  test('run a task there and see what it is at; alerts end status --check with 3', async () => {
+    const held = webhook.hold('fire drill');
+    const payload = JSON.stringify({ text: 'fire drill' });
+    const running = spawnLightning(['jobs', 'run', 'send_alert', '--payload', payload], env());
+    let said = '';
+    running.process.stdout.on('data', (data) => (said += String(data)));
+    const goOn = await held;
+    await expect.poll(() => said).toMatch(/^sends fire drill$/m);
+    goOn();
+    const { status: ended, stdout } = await running.ended;
+    expect(stdout).toMatch(
+      /^job \d+ is in the queue.*\n(waiting\n|running\n)*sends fire drill\ndone: sent fire drill$/m,
+    );
+    expect(ended).toBe(0);
+
+    await admin.query(
+      `select ops.report_alerts('test', '[{"subject": "b", "severity": "error", "message": "it burns"}]')`,
+    );
+    const status = await lightning(['status', '--check'], env());
+    expect(status.stdout).toMatch(/^ok {3,}workers +\S+ since /m);
+    expect(status.stdout).toMatch(/^MEND alert +test: it burns$/m);
+    expect(status.status).toBe(3);
+    const alerts = await lightning(['alerts'], env());
+    expect(alerts.stdout).toMatch(/^error\ttest\traised \S+\topen\tit burns$/m);
+  }, 120_000);
+});
