@@ -17,24 +17,7 @@ import {
   workOff,
 } from '../../support/workflow.ts';
 import type { Claimed, Step } from '../../support/workflow.ts';
-
-/** Ten steps: a diamond (plan, research and outline, draft), a branch that is to fail (check, fix), and two that are not. */
-const ten = (onFailure: string): readonly Step[] => [
-  { key: 'plan' },
-  { key: 'research', depends_on: ['plan'] },
-  { key: 'outline', depends_on: ['plan'] },
-  { key: 'draft', depends_on: ['research', 'outline'] },
-  { key: 'check', depends_on: ['draft'], on_failure: onFailure },
-  { key: 'fix', depends_on: ['check'] },
-  { key: 'illustrate', depends_on: ['draft'] },
-  { key: 'publish', depends_on: ['fix', 'illustrate'] },
-  { key: 'announce', depends_on: ['publish'] },
-  {
-    key: 'archive',
-    depends_on: ['draft'],
-    condition: { step: 'draft', path: ['from'], op: 'eq', value: 'draft' },
-  },
-];
+import { tenSteps as ten } from './the-middle.ts';
 
 describe.each(apiTargets)('a workflow of ten steps, %s', (_, open) => {
   let target: ApiTarget;

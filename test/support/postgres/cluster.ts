@@ -23,6 +23,8 @@ export interface ClusterOptions {
   readonly user: ServerUser | undefined;
   /** Whether a commit survives a power cut (`fsync`); tests need not pay for that, a benchmark must. */
   readonly durable: boolean;
+  /** A server that is killed leaves its data directory, for whoever starts another on it and removes it. Default false. */
+  readonly leaveAfterCrash?: boolean;
   /** Told of a server that ends by itself, with the end of its log. */
   readonly say: Say;
 }
@@ -50,7 +52,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       try {
         await untilReady(adminUrl, server);
         server.unref();
-        void reportUnexpectedEnd(server, directory, options.say);
+        void reportUnexpectedEnd(server, directory, options);
         return { adminUrl, stop: server.stop };
       } catch (error) {
         // Between finding a free port and using it somebody else may take it.
@@ -137,11 +139,15 @@ async function untilReady(adminUrl: string, server: Kept): Promise<void> {
   throw new Error(`the server did not come up (${String(lastError)}); the end of its log:\n${log}`);
 }
 
-async function reportUnexpectedEnd(server: Kept, directory: string, say: Say): Promise<void> {
+async function reportUnexpectedEnd(
+  server: Kept,
+  directory: string,
+  { say, leaveAfterCrash }: ClusterOptions,
+): Promise<void> {
   await server.ended;
   if (server.isStopping()) return;
   say(`the test server ended by itself; the end of its log:\n${await server.log()}`);
-  await rm(directory, { recursive: true, force: true });
+  if (!leaveAfterCrash) await rm(directory, { recursive: true, force: true });
 }
 
 /** Nothing of ours reaches the server: `PG*` variables would change what initdb and postgres do. */

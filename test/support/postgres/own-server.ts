@@ -21,12 +21,20 @@ export interface OwnServer {
   readonly pid: number;
   /** `kill -9`, then the data directory goes too. */
   destroy(): Promise<void>;
+  /** `kill -9`, and resolves once its sessions are gone, too. Whoever starts another one on the directory removes it. */
+  crash(): Promise<void>;
   stop(): Promise<void>;
 }
 
 /** Makes one. It takes some seconds, so a file has one at most. */
 export async function startOwnServer(binDirectory: string, durable = false): Promise<OwnServer> {
-  const cluster = await startCluster({ binDirectory, user: await serverUser(), durable, say: () => {} });
+  const cluster = await startCluster({
+    binDirectory,
+    user: await serverUser(),
+    durable,
+    leaveAfterCrash: true,
+    say: () => {},
+  });
   const made = await setupServer({
     adminUrl: cluster.adminUrl,
     databaseName: 'agent_lightning',
@@ -46,10 +54,38 @@ export async function startOwnServer(binDirectory: string, durable = false): Pro
     pid,
     destroy: async () => {
       process.kill(pid, 'SIGKILL');
-      await rm(dataDirectory, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
+      await rm(dirname(dataDirectory), { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
+    },
+    crash: async () => {
+      const sessions = await sessionsOf(adminUrl);
+      process.kill(pid, 'SIGKILL');
+      const deadline = Date.now() + 30_000;
+      while ([pid, ...sessions].some(isAlive)) {
+        if (Date.now() > deadline) throw new Error('sessions of the killed server live on');
+        await sleep(20);
+      }
     },
     stop: cluster.stop,
   };
+}
+
+/** Processes of the server but the main one: they end when they find it gone. */
+async function sessionsOf(url: string): Promise<number[]> {
+  const client = new Client({ connectionString: url });
+  client.on('error', () => {});
+  await client.connect();
+  const { rows } = await client.query<{ pid: number }>('select pid from pg_stat_activity');
+  await client.end();
+  return rows.map((row) => row.pid);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** A server on a restored data directory, once it takes writes. */
