@@ -22,8 +22,10 @@ export interface BenchDatabases {
  * Makes both databases on the server, under names that nobody else has. The plain one is a copy of the other, file by file,
  * from which policies and triggers are taken away: so neither has a better heap or index. Vacuumed, analysed and written
  * to disk when this resolves.
+ *
+ * @param fill statements that a superuser makes the rows with
  */
-export async function makeDatabases(adminUrl: string): Promise<BenchDatabases> {
+export async function makeDatabases(adminUrl: string, fill = rows): Promise<BenchDatabases> {
   const rolePrefix = `bench_${randomBytes(4).toString('hex')}`;
   const names = { protected: rolePrefix, plain: `${rolePrefix}_plain` };
   const inDatabase = (name: string) => Object.assign(new URL(adminUrl), { pathname: `/${name}` }).href;
@@ -45,7 +47,7 @@ export async function makeDatabases(adminUrl: string): Promise<BenchDatabases> {
     if (urls.api === null || urls.migrate === null)
       throw new Error(`the logins ${rolePrefix}_* exist already`);
     await migrate({ connectionString: urls.migrate, rolePrefix, log: () => {} });
-    await withClient(adminUrls.protected, (client) => client.query(rows));
+    await withClient(adminUrls.protected, (client) => client.query(fill));
     const plainUrl = await withClient(adminUrl, (client) => makePlainCopy(client, adminUrl, names));
     await withClient(adminUrls.plain, (client) => client.query(takeProtectionAway(names.plain)));
     for (const url of Object.values(adminUrls)) {

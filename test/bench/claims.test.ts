@@ -1,0 +1,67 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { noServer, readyServer } from '../support/server.ts';
+import type { ClaimsReport } from './claims.ts';
+
+const script = fileURLToPath(new URL('claims.ts', import.meta.url));
+
+describe.skipIf(noServer)('the benchmark of claims, a second a turn', () => {
+  let outcome: Outcome;
+  let report: ClaimsReport;
+  let directory: string;
+
+  beforeAll(async () => {
+    directory = await mkdtemp(path.join(tmpdir(), 'lightning-bench-'));
+    const json = path.join(directory, 'report.json');
+    const size = '--few 100 --many 2000 --waiting 20000 --rounds 1 --seconds 1 --connections 4';
+    outcome = await run([...size.split(' '), '--json', json], readyServer().adminUrl);
+    report = JSON.parse(await readFile(json, 'utf8').catch(() => '{}')) as ClaimsReport;
+  }, 240_000);
+  afterAll(() => rm(directory, { recursive: true, force: true }));
+
+  test('ends well: every claim of both got a task of its own', () => {
+    expect(outcome).toMatchObject({ status: 0 });
+    expect(report.turns).toHaveLength(4);
+    for (const { perSecond } of report.turns) expect(perSecond).toBeGreaterThan(0);
+  });
+
+  test('finds claim_task within reach of the bare update', () => {
+    expect(outcome.stdout).toMatch(/\| 2,000 \| \d+\/s \| \d+\/s \| \d\.\d\d \(/);
+    // 0.5 is the goal of the long form; one turn of a busy machine says less.
+    for (const ratio of [...report.toBare.few, ...report.toBare.many]) expect(ratio).toBeGreaterThan(0.1);
+  });
+});
+
+describe('the options of the benchmark of claims', () => {
+  test('--help names all of them', async () => {
+    const { status, stdout } = await run(['--help']);
+    expect(status).toBe(0);
+    for (const option of ['--few', '--many', '--waiting', '--rounds', '--seconds', '--connections', '--json'])
+      expect(stdout).toContain(option);
+  });
+
+  test('what is out of range is refused, saying what is allowed', async () => {
+    const { status, stdout, stderr } = await run(['--rounds', '0']);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toContain('--rounds is "0"; a whole number from 1 to 1000 is needed');
+  });
+});
+
+interface Outcome {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function run(args: readonly string[], serverUrl?: string): Promise<Outcome> {
+  const env = { ...process.env, ...(serverUrl === undefined ? {} : { TEST_DATABASE_URL: serverUrl }) };
+  return new Promise((resolve) => {
+    const child = execFile(process.execPath, [script, ...args], { env }, (_error, stdout, stderr) => {
+      resolve({ status: child.exitCode ?? -1, stdout, stderr });
+    });
+  });
+}

@@ -1,0 +1,61 @@
+import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+
+/** Who runs a script of pgbench, against what, and for how long. */
+export interface PgbenchOptions {
+  readonly binDirectory: string;
+  readonly url: string;
+  /** Where the script is put. */
+  readonly directory: string;
+  readonly connections: number;
+  readonly seconds: number;
+  /** The role that sessions begin in; by default the login. pgbench prepares statements before it runs any. */
+  readonly role?: string;
+}
+
+/** What pgbench counted. */
+export interface PgbenchResult {
+  readonly transactions: number;
+  /** Without the time that connecting took. */
+  readonly perSecond: number;
+}
+
+/** Runs a script over prepared statements. Rejects when a statement of it fails. */
+export async function pgbench(script: string, options: PgbenchOptions): Promise<PgbenchResult> {
+  const file = path.join(options.directory, 'script.sql');
+  await writeFile(file, script);
+  const url = new URL(options.url);
+  const { stdout, stderr } = await promisify(execFile)(
+    path.join(options.binDirectory, 'pgbench'),
+    [
+      '--no-vacuum',
+      '--protocol=prepared',
+      `--client=${options.connections}`,
+      '--jobs=2',
+      `--time=${options.seconds}`,
+      `--file=${file}`,
+      url.pathname.slice(1),
+    ],
+    {
+      env: {
+        PGHOST: url.hostname,
+        PGPORT: url.port,
+        PGUSER: decodeURIComponent(url.username),
+        PGPASSWORD: decodeURIComponent(url.password),
+        ...(options.role !== undefined && { PGOPTIONS: `-c role=${options.role}` }),
+      },
+    },
+  );
+  const number = (pattern: RegExp): number => {
+    const found = Number(pattern.exec(stdout)?.[1] ?? Number.NaN);
+    if (Number.isNaN(found)) throw new Error(`pgbench says nothing of ${pattern}: ${stdout}${stderr}`);
+    return found;
+  };
+  if (number(/number of failed transactions: (\d+)/) > 0) throw new Error(`pgbench: ${stdout}${stderr}`);
+  return {
+    transactions: number(/number of transactions actually processed: (\d+)/),
+    perSecond: number(/tps = ([\d.]+) \(without initial connection time\)/),
+  };
+}
