@@ -34,6 +34,9 @@ const database = serverDatabase(options.url, {
   size: claimers,
   overflow: 0,
   applicationName: `storm ${name}`,
+  // All processes of a storm begin at once, on whatever else the machine does.
+  connectMs: 60_000,
+  waitMs: 60_000,
 });
 const session = withSession(database, claimsOf('service', options.tenant, name), options);
 const call = async (fn: string, args: Row) => (await session.query<Row>(callOf(fn, args))).rows;

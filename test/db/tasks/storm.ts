@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { Client } from 'pg';
+import { Pool } from 'pg';
 import { migrate } from '../../../src/db/migrations.ts';
 import { reapLeases } from '../../../src/jobs/reap-leases.ts';
 import { repeat } from '../../../src/jobs/repeat.ts';
@@ -122,10 +122,9 @@ async function runStorm(adminUrl: string, options: Options, journal: string): Pr
     if (urls.api === null || urls.migrate === null || urls.worker === null)
       throw new Error(`the logins ${prefix}_* exist already`);
     await migrate({ connectionString: urls.migrate, rolePrefix: prefix, log: () => {} });
-    const admin = new Client({
+    const admin = new Pool({
       connectionString: Object.assign(new URL(adminUrl), { pathname: `/${prefix}` }).href,
     });
-    await admin.connect();
     const worker = serverDatabase(urls.worker);
     // As the worker does it (src/jobs/worker.ts), more often, so that a storm is over sooner.
     const reaper = repeat(
@@ -154,12 +153,7 @@ async function runStorm(adminUrl: string, options: Options, journal: string): Pr
   }
 }
 
-async function letLoose(
-  admin: Client,
-  crowd: Crowd,
-  options: Options,
-  journal: string,
-): Promise<StormReport> {
+async function letLoose(admin: Pool, crowd: Crowd, options: Options, journal: string): Promise<StormReport> {
   await admin.query('select ops.create_tenant($1, $1)', [tenant]);
   await admin.query(
     `insert into app_public.tasks (tenant_id, description, context, max_attempts)
@@ -226,14 +220,14 @@ async function letLoose(
   };
 }
 
-async function countCompleted(admin: Client): Promise<number> {
+async function countCompleted(admin: Pool): Promise<number> {
   const { rows } = await admin.query<{ count: number }>(
     "select count(*)::int as count from app_public.tasks where status = 'completed'",
   );
   return rows[0]?.count ?? 0;
 }
 
-async function readFacts(admin: Client): Promise<StormFacts> {
+async function readFacts(admin: Pool): Promise<StormFacts> {
   const [tasks, attempts, leases, logged] = [
     await admin.query(
       `select id, status, attempt, result ->> 'token' as "resultToken" from app_public.tasks`,

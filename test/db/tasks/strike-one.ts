@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Client } from 'pg';
+import type { Pool } from 'pg';
 import type { Strike } from './judge-storm.ts';
 import { readJournal, underWay } from './journal.ts';
 import type { Crowd } from './storm-crowd.ts';
@@ -11,7 +11,7 @@ import type { Crowd } from './storm-crowd.ts';
  * and waited for until it has been refused. Tries others until one is found so; null when there is nothing to do any more.
  */
 export async function strikeOne(
-  admin: Client,
+  admin: Pool,
   crowd: Crowd,
   kind: Strike['kind'],
   journal: string,
@@ -55,7 +55,7 @@ export async function strikeOne(
 }
 
 /** A stopped process sends no further statement, so once its connections are idle they stay so. */
-async function untilIdle(admin: Client, name: string): Promise<void> {
+async function untilIdle(admin: Pool, name: string): Promise<void> {
   await until(`the statements of ${name} have ended`, async () => {
     const { rowCount } = await admin.query(
       "select from pg_stat_activity where application_name = $1 and state <> 'idle'",
@@ -65,7 +65,7 @@ async function untilIdle(admin: Client, name: string): Promise<void> {
   });
 }
 
-async function anyLease(admin: Client, tokens: readonly string[]): Promise<boolean> {
+async function anyLease(admin: Pool, tokens: readonly string[]): Promise<boolean> {
   const { rowCount } = await admin.query(
     'select from app_public.task_leases where fencing_token = any ($1)',
     [tokens],
