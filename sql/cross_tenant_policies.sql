@@ -198,3 +198,31 @@ create policy select_operator on ops.alerts for select to :OPERATOR
 drop policy if exists select_worker on ops.alerts;
 create policy select_worker on ops.alerts for select to :WORKER
   using (true);
+
+-- ops.record_backups, operators' views and the worker's checks; it holds nothing of a tenant.
+drop policy if exists manage_owner on ops.backups;
+create policy manage_owner on ops.backups for all to :OWNER
+  using (true)
+  with check (true);
+
+drop policy if exists select_operator on ops.backups;
+create policy select_operator on ops.backups for select to :OPERATOR
+  using (true);
+
+drop policy if exists select_worker on ops.backups;
+create policy select_worker on ops.backups for select to :WORKER
+  using (true);
+
+-- ops.see_wal_receiver, operators' views and the worker's checks; it holds nothing of a tenant.
+drop policy if exists manage_owner on ops.wal_receivers;
+create policy manage_owner on ops.wal_receivers for all to :OWNER
+  using (true)
+  with check (true);
+
+drop policy if exists select_operator on ops.wal_receivers;
+create policy select_operator on ops.wal_receivers for select to :OPERATOR
+  using (true);
+
+drop policy if exists select_worker on ops.wal_receivers;
+create policy select_worker on ops.wal_receivers for select to :WORKER
+  using (true);

@@ -1,7 +1,10 @@
 import { Command, CommanderError } from 'commander';
 import { TokenError } from './auth/token-error.ts';
+import { listBackups, verifyBackups } from './commands/backup.ts';
 import { importCommand } from './commands/import.ts';
 import { createLogin, dropLogin, rotateLogin } from './commands/login.ts';
+import { restore } from './commands/restore.ts';
+import type { RestoreFlags } from './commands/restore.ts';
 import type { Duties } from './commands/serve.ts';
 import { formatAlert, listAlerts } from './commands/alerts.ts';
 import { formatJob, listJobs, runTaskNow } from './commands/jobs.ts';
@@ -16,6 +19,9 @@ import type { Config } from './config.ts';
 import type { Database, Executor } from './db/database.ts';
 import { makeJobs } from './jobs/registry.ts';
 import { makeLog } from './log.ts';
+import { backUpServer } from './jobs/back-up-server.ts';
+import { backupLock } from './jobs/back-up.ts';
+import { recordRun } from './jobs/job-run.ts';
 import {
   apiDatabase,
   ConnectionsError,
@@ -426,7 +432,88 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
       }),
     );
 
+  const showProgress = progressLine(process.stderr);
+
+  const backup = program
+    .command('backup')
+    .description('back the database up: what changed since the last backup, or all of it when that is due')
+    .option('--full', 'all of it')
+    .option('--incremental', 'what changed, however old the last full backup is')
+    .action(async (options: { full?: true; incremental?: true }) => {
+      if (options.full && options.incremental)
+        throw new UsageError('--full and --incremental exclude each other');
+      const requested = options.full ? 'full' : options.incremental ? 'incremental' : 'auto';
+      const config = parseConfig(env);
+      const connections = await openConnections(config, log, { attach: true });
+      try {
+        const { database, close } = workerDatabase(connections, config, log);
+        try {
+          const did = await recordRun(
+            database,
+            { task: 'back_up', lock: backupLock, details: { requested }, signal: untilAborted() },
+            async (run) => {
+              const progress = (fraction: number | null, note: string): void => {
+                run.progress(fraction, note);
+                showProgress(fraction, note);
+              };
+              return backUpServer(
+                config,
+                database,
+                requested,
+                { signal: run.signal, progress },
+                log,
+                () => new Date(),
+              );
+            },
+          );
+          print(did);
+        } finally {
+          await close();
+        }
+      } finally {
+        await connections.close();
+      }
+    });
+  backup
+    .command('verify')
+    .description('read every stored byte of the backups and of their WAL, and name what is wrong')
+    .action(async () => {
+      const { ok, text } = await verifyBackups(parseConfig(env), showProgress, untilAborted());
+      print(text);
+      if (!ok) setResult(exitStatus.failed);
+    });
+  program
+    .command('backups')
+    .description('the backups that there are, and to which moments a restore can go')
+    .action(async () => print(await listBackups(parseConfig(env))));
+  program
+    .command('restore')
+    .description('make a data directory of a moment, from the store alone; nothing that runs is touched')
+    .requiredOption('--to <moment>', 'latest, a time with its zone, or a position in the WAL')
+    .requiredOption('--into <directory>', 'the data directory to make; not there yet, or empty')
+    .option('--from <backup>', 'the backup to begin with; by default the newest that is early enough')
+    .action(async (flags: RestoreFlags) =>
+      print(await restore(parseConfig(env), flags, showProgress, untilAborted())),
+    );
+
   return program;
+}
+
+/** Shows how far something long is: once a second at most, and nothing of what is over sooner. */
+function progressLine(stream: NodeJS.WritableStream): (fraction: number | null, note: string) => void {
+  let shownAt = performance.now();
+  return (fraction, note) => {
+    if (performance.now() - shownAt < 1_000) return;
+    shownAt = performance.now();
+    stream.write(`${fraction === null ? '   ' : `${Math.floor(fraction * 100)} %`} ${note}\n`);
+  };
+}
+
+/** Aborted by the first signal that asks the process to end; what is under way then ends as if it had failed. */
+function untilAborted(): AbortSignal {
+  const asked = new AbortController();
+  void untilSignal().then((signal) => asked.abort(new Error(`ended by ${signal}`)));
+  return asked.signal;
 }
 
 /** Resolves with the first signal that asks the process to end; a second one ends it at once. */

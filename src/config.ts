@@ -30,6 +30,16 @@ export interface BackupConfig {
   readonly store: BackupLocation | null;
   /** 32 bytes in hex or base64. Null: backups are not encrypted. */
   readonly encryptionKey: Secret | null;
+  /** Where a server's WAL waits until it is in the store; absolute. */
+  readonly spoolDirectory: string;
+  /** Whether a server that waits for it hears of every write at once. */
+  readonly synchronousWal: boolean;
+  /** Every moment of so many days stays reachable. */
+  readonly retentionDays: number;
+  /** Of Postgres's programs. Null: `PATH` and the usual places. */
+  readonly binDirectory: string | null;
+  /** What those programs are looked for by, and run with. */
+  readonly programEnvironment: { readonly PATH?: string; readonly HOME?: string };
 }
 
 /** A directory (absolute), or a bucket of object storage. */
@@ -227,6 +237,22 @@ export const configOptions = [
     meaning: 'encrypts backups: 32 bytes in hex or base64; who loses it loses them',
   },
   {
+    name: 'BACKUP_SPOOL_DIR',
+    fallback: '',
+    meaning: "where a server's WAL waits until it is in the store; by default `wal-spool` in DATA_DIR",
+  },
+  {
+    name: 'BACKUP_SYNCHRONOUS_WAL',
+    fallback: 'false',
+    meaning: '`true`: confirms every write at once, for a server that waits for it (docs/backup.md)',
+  },
+  { name: 'BACKUP_RETENTION_DAYS', fallback: '14', meaning: 'every moment of so many days stays reachable' },
+  {
+    name: 'BACKUP_BIN_DIR',
+    fallback: '',
+    meaning: "folder of Postgres's programs; by default `PATH` and the usual places",
+  },
+  {
     name: 'ALERT_WEBHOOK_URL',
     fallback: '',
     meaning: 'gets alerts as JSON by POST; see docs/worker.md',
@@ -401,6 +427,14 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     backup: {
       store: backupLocation(apiUrl ? null : path.join(path.dirname(dataDirectory), 'backups')),
       encryptionKey: encryptionKey(),
+      spoolDirectory: path.resolve(text('BACKUP_SPOOL_DIR') || path.join(dataDirectory, 'wal-spool')),
+      synchronousWal: choice('BACKUP_SYNCHRONOUS_WAL', ['true', 'false']) === 'true',
+      retentionDays: integer('BACKUP_RETENTION_DAYS', 1, 3_650),
+      binDirectory: text('BACKUP_BIN_DIR') === '' ? null : path.resolve(text('BACKUP_BIN_DIR')),
+      programEnvironment: {
+        ...(env['PATH'] !== undefined && { PATH: env['PATH'] }),
+        ...(env['HOME'] !== undefined && { HOME: env['HOME'] }),
+      },
     },
   };
   if (problems.length > 0) throw new ConfigError(problems);

@@ -142,3 +142,44 @@ comment on column ops.metric_changes.bucket is 'When what is lacking begins.';
 comment on table ops.metric_rollups is 'The rollups of metrics. Who makes one holds its row locked, so that there is one at a time.';
 comment on column ops.metric_rollups.resolution is 'minute, hour or day.';
 comment on column ops.metric_rollups.rolled_up_at is 'When it was looked at last.';
+
+comment on table ops.backups is 'What backups the store holds, or held: a mirror of its manifests for who asks in SQL. The store is the truth.';
+comment on column ops.backups.id is 'Its name; in the order of time.';
+comment on column ops.backups.kind is 'full, incremental or snapshot.';
+comment on column ops.backups.parent_id is 'What it builds on; null: nothing.';
+comment on column ops.backups.started_at is 'When it began, by the server''s clock.';
+comment on column ops.backups.ended_at is 'When it ended: the first moment that it can be restored to.';
+comment on column ops.backups.objects is 'How many objects it has in the store.';
+comment on column ops.backups.bytes is 'Of their content.';
+comment on column ops.backups.stored_bytes is 'As they are stored.';
+comment on column ops.backups.manifest_sha256 is 'Of its manifest, as it was first recorded: a store that says otherwise was changed.';
+comment on column ops.backups.server is 'Where in the server''s WAL it is; null: of an embedded database.';
+comment on column ops.backups.recorded_at is 'When it was first seen in the store.';
+comment on column ops.backups.removed_at is 'When it was found not to be in the store any more; null: it is there.';
+
+comment on table ops.wal_receivers is 'How receiving WAL stands, by replication slot.';
+comment on column ops.wal_receivers.slot is 'The slot that the server keeps WAL for.';
+comment on column ops.wal_receivers.receiving is 'Whether the worker that said this receives.';
+comment on column ops.wal_receivers.received_lsn is 'Up to where WAL was received.';
+comment on column ops.wal_receivers.kept_bytes is 'WAL that the server keeps because it was not received.';
+comment on column ops.wal_receivers.safe_bytes is 'What may still be written before the server gives the slot up; null: there is no limit.';
+comment on column ops.wal_receivers.wal_status is 'Of the slot: reserved, extended, unreserved or lost.';
+comment on column ops.wal_receivers.problem is 'What went wrong last; null: all is well.';
+comment on column ops.wal_receivers.seen_at is 'When this was said.';
+
+comment on view ops.recovery is 'Can we restore, and to when. One row.';
+comment on column ops.recovery.can_restore is 'Whether there is a backup.';
+comment on column ops.recovery.reachable_from is 'The oldest moment that a restore can go to.';
+comment on column ops.recovery.newest_backup_at is 'When the newest backup ended.';
+comment on column ops.recovery.newest_full_at is 'When the newest full backup ended.';
+comment on column ops.recovery.newest_incremental_at is 'When the newest incremental backup ended.';
+comment on column ops.recovery.wal_received_lsn is 'Up to where WAL was received: the newest position that a restore can go to.';
+comment on column ops.recovery.wal_received_at is 'When that was.';
+comment on column ops.recovery.wal_waiting_bytes is 'WAL that the server keeps because it was not received.';
+comment on column ops.recovery.wal_problem is 'What went wrong with receiving last; null: all is well.';
+
+comment on view ops.check_wal_receivers is 'A check of ops.check_alerts. WAL that is not received.';
+comment on column ops.check_wal_receivers.subject is 'What it is about.';
+comment on column ops.check_wal_receivers.severity is 'warning or error.';
+comment on column ops.check_wal_receivers.message is 'What is wrong, in a sentence.';
+comment on column ops.check_wal_receivers.details is 'The same for programs.';

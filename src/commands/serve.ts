@@ -1,4 +1,6 @@
 import { makeApp } from '../app.ts';
+import { configuredBackups } from '../backup/server/configured.ts';
+import { keepReceiving } from '../backup/server/keep-receiving.ts';
 import { anonymous } from '../auth/claims.ts';
 import { makeVerifyToken, signToken } from '../auth/jwt.ts';
 import type { Config } from '../config.ts';
@@ -9,6 +11,8 @@ import { withSession } from '../db/session.ts';
 import { startHttpServer } from '../http/server.ts';
 import { impatient, makeEmbed, patient } from '../embeddings/embedding-client.ts';
 import type { Log } from '../log.ts';
+import { makeBackUp } from '../jobs/back-up.ts';
+import { seeWalReceiver } from '../jobs/see-wal-receiver.ts';
 import { startWorker } from '../jobs/worker.ts';
 import type { RunningWorker } from '../jobs/worker.ts';
 import { apiDatabase, ConnectionsError, openConnections, workerDatabase } from '../open-database.ts';
@@ -122,9 +126,19 @@ async function beginWorker(
     kind: connections.kind,
     embed: config.embeddings && makeEmbed(config.embeddings, patient),
     alertWebhook: config.alertWebhook,
+    backUp: makeBackUp(config, database, log, () => new Date()),
     log,
   });
   begun.push(() => worker.stop());
+  if (config.server?.backupUrl && config.backup.store) {
+    const configured = await configuredBackups(config);
+    const receiving = keepReceiving(configured, {
+      log,
+      now: () => new Date(),
+      onStatus: (status) => seeWalReceiver(database, configured.slot, status),
+    });
+    begun.push(() => receiving.stop());
+  }
 }
 
 function readiness(state: MigrationState): { ready: boolean; reason?: string } {

@@ -2,17 +2,13 @@ import { anonymous } from '../auth/claims.ts';
 import { configOptions } from '../config.ts';
 import type { Config } from '../config.ts';
 import type { Database } from '../db/database.ts';
+import { backupLines } from './backup-status.ts';
+import { line } from './status-line.ts';
+import type { StatusLine } from './status-line.ts';
+
 import { migrationState } from '../db/migrations.ts';
 import { withSession } from '../db/session.ts';
 import { sql } from '../db/statement.ts';
-
-/** One thing that was looked at. `mend` is a command or setting, present exactly when it is not `ok`. */
-export interface StatusLine {
-  readonly name: string;
-  readonly ok: boolean;
-  readonly found: string;
-  readonly mend?: string;
-}
 
 /**
  * Looks at the database of the configuration: version, schema, and on a server the settings that backups and the pool
@@ -29,7 +25,8 @@ export async function status(database: Database, config: Config): Promise<Status
     line('version', major >= 17, `Postgres ${version}`, 'upgrade the server to Postgres 17 or newer'),
     await schemaLine(database, config),
   ];
-  if (database.kind === 'server') lines.push(...(await serverLines(database, config)));
+  if (database.kind === 'server')
+    lines.push(...(await serverLines(database, config)), ...(await backupLines(config)));
   return lines;
 }
 
@@ -130,9 +127,4 @@ async function serverLines(database: Database, { pool }: Config): Promise<Status
       'stop the server, run pg_checksums --enable, start it',
     ),
   ];
-}
-
-/** A line; `mend` counts only when it is not `ok`. */
-export function line(name: string, ok: boolean, found: string, mend?: string): StatusLine {
-  return ok || mend === undefined ? { name, ok, found } : { name, ok, found, mend };
 }

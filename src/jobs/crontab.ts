@@ -75,4 +75,21 @@ export const crontab: readonly ScheduledJob[] = [
     options: { backfillPeriod: 0, maxAttempts: 1, priority: -10 },
     identifier: 'check_alerts',
   },
+  // What changed, every day but one, and everything on that one. Missed ones are made up for; the first line is the one that is late
+  // when none comes.
+  {
+    task: 'back_up',
+    match: '13 2 * * 1-6',
+    everyMinutes: 2 * 1_440,
+    options: { backfillPeriod: 43_200_000, maxAttempts: 3 },
+    identifier: 'back_up',
+  },
+  {
+    task: 'back_up',
+    match: '13 2 * * 0',
+    everyMinutes: 7 * 1_440,
+    payload: { kind: 'full' },
+    options: { backfillPeriod: 86_400_000, maxAttempts: 3 },
+    identifier: 'back_up_full',
+  },
 ];

@@ -2,6 +2,8 @@ import type { Secret } from '../config.ts';
 import type { Executor } from '../db/database.ts';
 import type { Embed } from '../embeddings/embedding-client.ts';
 import type { Log } from '../log.ts';
+import { backUpPayload, backupLock } from './back-up.ts';
+import type { BackUp } from './back-up.ts';
 import { checkAlerts } from './check-alerts.ts';
 import { embedKnowledge } from './embed-knowledge.ts';
 import { ensurePartitions } from './ensure-partitions.ts';
@@ -24,11 +26,13 @@ export interface JobResources {
   readonly embed: Embed | null;
   /** Null: alerts are sent nowhere. */
   readonly alertWebhook: Secret | null;
+  /** Left out or null: nothing says where to. */
+  readonly backUp?: BackUp | null;
   readonly log: Log;
 }
 
 /** Every kind of job. When they run by themselves stands in crontab.ts; any of them can be run by `lightning jobs run`. */
-export function makeJobs({ executor, kind, embed, alertWebhook, log }: JobResources): Jobs {
+export function makeJobs({ executor, kind, embed, alertWebhook, backUp = null, log }: JobResources): Jobs {
   return {
     ensure_partitions: defineJob({
       does: 'makes the partitions of the coming weeks',
@@ -102,6 +106,13 @@ export function makeJobs({ executor, kind, embed, alertWebhook, log }: JobResour
         const events = await checkAlerts(executor, alertWebhook !== null, log);
         return events.length > 0 ? events.map(({ event, text }) => `${event}: ${text}`).join('; ') : null;
       },
+    }),
+    back_up: defineJob({
+      does: 'backs the database up, and removes the backups that are not needed any more',
+      parse: backUpPayload,
+      lock: backupLock,
+      expectedMinutes: 360,
+      run: async (requested, run) => (backUp ? backUp(requested, run) : null),
     }),
     send_alert: defineJob({
       does: 'sends an alert to the webhook',

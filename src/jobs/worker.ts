@@ -6,6 +6,7 @@ import type { Executor } from '../db/database.ts';
 import type { Secret } from '../config.ts';
 import type { Embed } from '../embeddings/embedding-client.ts';
 import type { Log } from '../log.ts';
+import type { BackUp } from './back-up.ts';
 import { crontab } from './crontab.ts';
 import { reapLeases } from './reap-leases.ts';
 import { makeJobs } from './registry.ts';
@@ -24,6 +25,8 @@ export interface WorkerOptions {
   readonly embed: Embed | null;
   /** Where alerts are sent; null: nowhere, they are in ops.alerts and in the log. */
   readonly alertWebhook: Secret | null;
+  /** Left out or null: nothing says where to. */
+  readonly backUp?: BackUp | null;
   readonly log: Log;
   readonly concurrency?: number;
   /** Pause between two looks for expired leases. */
@@ -45,13 +48,14 @@ export async function startWorker({
   kind,
   embed,
   alertWebhook,
+  backUp = null,
   log,
   concurrency = 4,
   reapEveryMs = 5_000,
   presenceEveryMs = 15_000,
 }: WorkerOptions): Promise<RunningWorker> {
   const stopping = new AbortController();
-  const jobs = makeJobs({ executor, kind, embed, alertWebhook, log });
+  const jobs = makeJobs({ executor, kind, embed, alertWebhook, backUp, log });
   // Whoever worked on an embedded database died with it: nobody has to wait until that is certain.
   if (kind === 'embedded') await sweepWorkers(executor, '0 seconds', log);
   const events: WorkerEvents = new EventEmitter();

@@ -53,6 +53,25 @@ describe.skipIf(noServer)('two tenants on one server', () => {
     expect(await accessMatrix(world)).toBe(expectedAccess);
   });
 
+  test('the login of backups reads every row, which drills need, and writes none', async () => {
+    const client = new Client({ connectionString: world.database.urls.backup });
+    await client.connect();
+    try {
+      for (const table of tables) {
+        const everywhere = await world.admin.query(`select count(*) from app_public.${table}`);
+        const seen = await client.query(`select count(*) from app_public.${table}`);
+        expect(seen.rows, table).toEqual(everywhere.rows);
+        for (const write of [
+          `delete from app_public.${table}`,
+          `insert into app_public.${table} default values`,
+        ])
+          await expect(client.query(write), write).rejects.toMatchObject({ code: '42501' });
+      }
+    } finally {
+      await client.end();
+    }
+  });
+
   describe('rows of another tenant', () => {
     test.each(tables)('of %s are there, and not to be read', async (table) => {
       expect(await count(table, other)).toBeGreaterThan(0);

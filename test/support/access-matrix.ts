@@ -115,6 +115,19 @@ const relations: readonly Relation[] = [
     'null::text',
   ),
   relation(
+    'ops.backups',
+    `(id, kind, started_at, ended_at, objects, bytes, stored_bytes, manifest_sha256)
+     select 'x', 'full', now(), now(), 1, 1, 1, 'x' where $1::text is not null`,
+    'removed_at = now()',
+    'null::text',
+  ),
+  relation(
+    'ops.wal_receivers',
+    "(slot, receiving) select 'x', true where $1::text is not null",
+    'seen_at = now()',
+    'null::text',
+  ),
+  relation(
     'ops.workers',
     "(id, host, pid, version) select 'x', 'x', 1, 'x' where $1::text is not null",
     'seen_at = now()',
@@ -206,6 +219,8 @@ const neededTenants: Readonly<Record<string, readonly (string | null)[]>> = {
   'app_private.tenant_logins': [own, suspended],
   'app_private.event_marks': [null],
   'ops.job_runs': [null],
+  'ops.backups': [null],
+  'ops.wal_receivers': [null],
   'ops.workers': [null],
   'ops.job_tasks': [null],
   'ops.alerts': [null],

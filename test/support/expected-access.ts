@@ -2,7 +2,8 @@ import { alignTable } from './access-matrix.ts';
 
 /**
  * Who reaches what, in the terms of `accessMatrix`. Everybody who is not named for a table reaches nothing of it, with no
- * command: anon, the API's login before it takes a role, the login of backups, that of migrations, and so on.
+ * command: anon, the API's login before it takes a role, that of migrations, and so on. The login of backups, which reads
+ * everything and writes nothing, is left out (test/db/tenancy.test.ts looks at it by itself).
  * The owner is shown to prove that row-level security is forced; nobody logs in as it. The definer is the owner with a
  * tenant, which is what a definer function is that a request calls.
  */
@@ -146,6 +147,14 @@ export const expectedAccess: string = alignTable(`
   app_private.events                definer    all       all     all     all     may
   app_private.event_marks           owner      all       all     all     all     may
   app_private.event_marks           definer    all       all     all     all     may
+  ops.backups                       operator   all       -       -       -       -
+  ops.backups                       worker     all       -       -       -       -
+  ops.backups                       owner      all       all     all     all     may
+  ops.backups                       definer    all       all     all     all     may
+  ops.wal_receivers                 operator   all       -       -       -       -
+  ops.wal_receivers                 worker     all       -       -       -       -
+  ops.wal_receivers                 owner      all       all     all     all     may
+  ops.wal_receivers                 definer    all       all     all     all     may
   ops.workers                       operator   all       -       -       -       -
   ops.workers                       worker     all       -       -       -       -
   ops.workers                       owner      all       all     all     all     may

@@ -24,6 +24,7 @@ export interface Actor {
   readonly settings: TransactionSettings;
 }
 
+// The login of backups is none of them: it reads every row (test/db/tenancy.test.ts looks at it by itself).
 const actorNames = [
   'anon',
   'member',
@@ -36,7 +37,6 @@ const actorNames = [
   'worker',
   'api',
   'migrate',
-  'backup',
   'owner',
   'search',
   'definer',
@@ -88,6 +88,11 @@ export async function twoTenants(): Promise<TwoTenants> {
   await admin.query(
     "select ops.begin_run('job', 'somebody', '1 hour'), ops.see_worker('somebody', 'host', 1, '0')",
   );
+  await admin.query("select ops.see_wal_receiver('slot', true, '0/1', 0, null, 'reserved', null)");
+  await admin.query(
+    `select ops.record_backups('[{"id": "b", "kind": "full", "startedAt": "2026-01-01", "endedAt": "2026-01-01",
+       "objects": 1, "bytes": 1, "storedBytes": 1, "manifestSha256": "0"}]')`,
+  );
   await admin.query(`
     select
       ops.set_job_tasks('[{"task": "job", "does": "x", "expected": "1 hour"}]'),
@@ -105,7 +110,6 @@ export async function twoTenants(): Promise<TwoTenants> {
   );
   const definer = serverDatabase(loginUrl('definer'));
   const worker = serverDatabase(database.urls.worker);
-  const backup = serverDatabase(database.urls.backup);
 
   const make = (name: ActorName): Actor => {
     const plain = (connected: Database | undefined, tenant = own): Actor => {
@@ -126,8 +130,6 @@ export async function twoTenants(): Promise<TwoTenants> {
         return plain(direct[name], suspended);
       case 'worker':
         return plain(worker);
-      case 'backup':
-        return plain(backup);
       case 'api':
         return plain(api);
       case 'migrate':
@@ -153,8 +155,7 @@ export async function twoTenants(): Promise<TwoTenants> {
     },
     loginUrl,
     close: async () => {
-      for (const made of [api, migrate, definer, worker, backup, ...Object.values(direct)])
-        await made.close();
+      for (const made of [api, migrate, definer, worker, ...Object.values(direct)]) await made.close();
       for (const login of logins) await dropLogin(admin, login);
       await admin.end();
       await database.drop();

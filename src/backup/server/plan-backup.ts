@@ -47,7 +47,7 @@ export function planBackup({ requested, backups, missingKeys, server }: PlanOpti
   }
   if (!server.summarizesWal) return full('the server does not summarize its WAL (summarize_wal is off)');
   const chain = chainOf(parent, backups);
-  if (typeof chain === 'string') return full(chain);
+  if ('broken' in chain) return full(chain.what);
   for (const { id, manifest } of chain) {
     const lost = manifest.objects.find(({ key }) => missingKeys.has(key));
     if (lost) return full(`${lost.key} of ${id} is missing from the store`);
@@ -60,20 +60,29 @@ export function planBackup({ requested, backups, missingKeys, server }: PlanOpti
   return { kind: 'incremental', parent, why: `it builds on ${parent.id}` };
 }
 
+/** A backup cannot be restored, because of one that it builds on. */
+export interface BrokenChain {
+  /** The id of that one. */
+  readonly broken: string;
+  readonly what: string;
+}
+
 /** A backup and all that it builds on, the full one first; or what is wrong with one of them. */
 export function chainOf(
   backup: ReadManifest,
   backups: readonly ReadManifest[],
-): readonly ReadManifest[] | string {
+): readonly ReadManifest[] | BrokenChain {
   const byId = new Map(backups.map((each) => [each.id, each]));
   const chain = [backup];
   for (let parent = backup.manifest.parent; parent !== null; parent = chain[0]?.manifest.parent ?? null) {
     const found = byId.get(parent.id);
-    if (!found) return `${parent.id}, which ${chain[0]?.id} builds on, is missing or cannot be read`;
+    const child = chain[0]?.id;
+    const broken = (what: string): BrokenChain => ({ broken: parent.id, what });
+    if (!found) return broken(`${parent.id}, which ${child} builds on, is missing or cannot be read`);
     if (found.manifestSha256 !== parent.manifestSha256) {
-      return `${parent.id} is not the backup that ${chain[0]?.id} was built on: its manifest is another one`;
+      return broken(`${parent.id} is not the backup that ${child} was built on: its manifest is another one`);
     }
-    if (chain.includes(found)) return `${parent.id} builds on itself`;
+    if (chain.includes(found)) return broken(`${parent.id} builds on itself`);
     chain.unshift(found);
   }
   return chain;

@@ -176,7 +176,7 @@ describe.skipIf(noServer)('the plan of a search', () => {
       expect(await found(name)).toEqual([]);
     });
 
-    test.each(['anon', 'operator', 'worker', 'api', 'backup', 'owner'] as const)('not %s', async (name) => {
+    test.each(['anon', 'operator', 'worker', 'api', 'owner'] as const)('not %s', async (name) => {
       await expect(found(name)).rejects.toMatchObject({ code: '42501' });
     });
 

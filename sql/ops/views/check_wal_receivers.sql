@@ -1,0 +1,22 @@
+-- WAL that is not received: the server keeps it, and its disk fills; or it gives the slot up, and there is a gap.
+create or replace view ops.check_wal_receivers with (security_barrier) as
+select
+  r.slot as subject,
+  case when r.wal_status = 'lost' or r.kept_bytes > 4294967296 or r.safe_bytes < 1073741824 then 'error' else 'warning' end
+    as severity,
+  case
+    when r.wal_status = 'lost' then
+      format('the server gave slot %s up: WAL is missing, make a full backup (lightning backup --full)', r.slot)
+    when r.seen_at < clock_timestamp() - interval '2 minutes' then format(
+      'no worker receives WAL through slot %s since %s', r.slot,
+      to_char(r.seen_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+    )
+    else format('WAL through slot %s: %s MB wait on the server%s', r.slot, r.kept_bytes / 1000000, coalesce('; ' || r.problem, ''))
+  end as message,
+  jsonb_build_object('kept_bytes', r.kept_bytes, 'safe_bytes', r.safe_bytes, 'received_lsn', r.received_lsn) as details
+from ops.wal_receivers r
+where r.wal_status = 'lost' or r.seen_at < clock_timestamp() - interval '2 minutes' or r.problem is not null
+  or r.kept_bytes > 1073741824 or r.safe_bytes < 1073741824;
+
+revoke all on ops.check_wal_receivers from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
+grant select on ops.check_wal_receivers to :OPERATOR, :WORKER;

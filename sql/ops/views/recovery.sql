@@ -1,0 +1,28 @@
+-- Can we restore, and to when. One row. From the oldest backup's end everything is reachable up to what was received; what the
+-- store really holds, and whether it is whole, is said by `lightning backups` and `lightning backup verify`.
+create or replace view ops.recovery with (security_barrier) as
+select
+  b.oldest is not null as can_restore,
+  b.oldest as reachable_from,
+  b.newest as newest_backup_at,
+  b.newest_full as newest_full_at,
+  b.newest_incremental as newest_incremental_at,
+  w.received_lsn as wal_received_lsn,
+  w.seen_at as wal_received_at,
+  w.kept_bytes as wal_waiting_bytes,
+  w.problem as wal_problem
+from (
+  select
+    min(k.ended_at) as oldest,
+    max(k.ended_at) as newest,
+    max(k.ended_at) filter (where k.kind = 'full') as newest_full,
+    max(k.ended_at) filter (where k.kind = 'incremental') as newest_incremental
+  from ops.backups k
+  where k.removed_at is null
+) b
+left join lateral (
+  select r.* from ops.wal_receivers r order by r.seen_at desc limit 1
+) w on true;
+
+revoke all on ops.recovery from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
+grant select on ops.recovery to :OPERATOR, :WORKER;

@@ -1,0 +1,60 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Log } from '../../log.ts';
+import type { ConfiguredBackups } from './configured.ts';
+import { receiveWal } from './receive-wal.ts';
+import type { ReceiveOptions, Receiving } from './receive-wal.ts';
+import { connectForReplication, serverFacts } from './server-facts.ts';
+
+/** How long to wait for a server that is away, or not ready to be received from. */
+const retryMs = 15_000;
+
+/**
+ * Receives WAL for as long as a process lives, whether the server is there when it begins or not. `stop` ends it in order.
+ */
+export function keepReceiving(
+  configured: ConfiguredBackups,
+  { log, now, onStatus }: Pick<ReceiveOptions, 'log' | 'now' | 'onStatus'>,
+): { stop(): Promise<void> } {
+  const stopping = new AbortController();
+  const running = (async () => {
+    let lastProblem = '';
+    while (!stopping.signal.aborted) {
+      try {
+        const receiving = await begin(configured, log, { log, now, ...(onStatus && { onStatus }) });
+        await sleep(0x7fffffff, undefined, { signal: stopping.signal }).catch(() => {});
+        await receiving.stop();
+        return;
+      } catch (error) {
+        const problem = error instanceof Error ? error.message : String(error);
+        if (problem !== lastProblem) {
+          log({ level: 'error', event: 'wal-not-received', message: `no WAL is received: ${problem}` });
+        }
+        lastProblem = problem;
+        await sleep(retryMs, undefined, { signal: stopping.signal }).catch(() => {});
+      }
+    }
+  })();
+  return {
+    stop: async () => {
+      stopping.abort();
+      await running;
+    },
+  };
+}
+
+async function begin(
+  configured: ConfiguredBackups,
+  log: Log,
+  options: Pick<ReceiveOptions, 'log' | 'now' | 'onStatus'>,
+): Promise<Receiving> {
+  const client = await connectForReplication(configured.connection);
+  const facts = await serverFacts(client).finally(() => client.end());
+  const receiving = await receiveWal({
+    ...configured,
+    ...options,
+    programs: await configured.findPrograms(facts.major),
+    systemIdentifier: facts.systemIdentifier,
+  });
+  log({ level: 'info', event: 'wal-received', message: `WAL is received through slot ${configured.slot}` });
+  return receiving;
+}

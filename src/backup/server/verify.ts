@@ -1,0 +1,120 @@
+import { BackupDamaged } from '../backup-damaged.ts';
+import { readManifests } from '../manifest.ts';
+import type { ReadManifest } from '../manifest.ts';
+import { ObjectMissing } from '../store/store.ts';
+import type { Vault } from '../vault.ts';
+import type { OnProgress } from './base-backup.ts';
+import { RestoreRefused } from './choose-backup.ts';
+import { chainOf } from './plan-backup.ts';
+import { runFrom } from './restore.ts';
+import { findWal } from './wal-run.ts';
+import type { WalFile } from './wal-run.ts';
+
+/** What is wrong in a store, by name. */
+export interface Problem {
+  /** The object, WAL file or backup. */
+  readonly member: string;
+  readonly what: string;
+}
+
+/** What a look at every stored byte gave. It is good only when something was checked and there is no problem. */
+export interface Verification {
+  readonly backups: number;
+  readonly objects: number;
+  readonly walFiles: number;
+  readonly bytes: number;
+  readonly problems: readonly Problem[];
+}
+
+export interface VerifyOptions {
+  readonly vault: Vault;
+  readonly spoolDirectory: string | null;
+  /** Digests of manifests that were recorded elsewhere, by backup: a store that says otherwise was changed. */
+  readonly witness?: ReadonlyMap<string, string>;
+  readonly onProgress?: OnProgress | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** Reads everything that belongs to backups of servers, and compares it with its digests. Goes on after a problem: it names all. */
+export async function verifyServerBackups(options: VerifyOptions): Promise<Verification> {
+  const { vault, witness, onProgress, signal } = options;
+  const { manifests, damaged } = await readManifests(vault);
+  const backups = manifests.filter(({ manifest }) => manifest.server !== null);
+  const problems: Problem[] = damaged.map(({ member, message }) => ({ member, what: message }));
+  for (const { id, key, manifestSha256 } of backups) {
+    const recorded = witness?.get(id);
+    if (recorded !== undefined && recorded !== manifestSha256) {
+      problems.push({ member: key, what: `the database recorded another manifest of it (${recorded})` });
+    }
+  }
+  for (const id of witness?.keys() ?? []) {
+    if (!manifests.some((each) => each.id === id) && !damaged.some(({ member }) => member.includes(id))) {
+      problems.push({
+        member: id,
+        what: 'the database knows this backup, and the store has no manifest of it',
+      });
+    }
+  }
+  let bytes = 0;
+  const objects = backups.flatMap(({ manifest }) => manifest.objects);
+  for (const [index, object] of objects.entries()) {
+    signal.throwIfAborted();
+    await note(problems, object.key, () => vault.check(object));
+    bytes += object.storedBytes;
+    onProgress?.((index + 1) / (objects.length + 1), `checked ${object.key}`);
+  }
+  for (const backup of backups) {
+    const chain = chainOf(backup, backups);
+    if ('broken' in chain) addOnce(problems, { member: chain.broken, what: chain.what });
+  }
+  const wal = await verifyWal(options, backups, problems);
+  if (objects.length === 0) problems.push({ member: vault.store.name, what: 'there is nothing to check' });
+  return { backups: backups.length, objects: objects.length, walFiles: wal, bytes, problems };
+}
+
+/** Every backup's own WAL, and all that follows the oldest of each cluster, without a gap. */
+async function verifyWal(
+  { vault, spoolDirectory, signal, onProgress }: VerifyOptions,
+  backups: readonly ReadManifest[],
+  problems: Problem[],
+): Promise<number> {
+  const checked = new Set<string>();
+  for (const system of new Set(backups.flatMap(({ manifest }) => manifest.server?.systemIdentifier ?? []))) {
+    const inventory = await findWal(vault, system, spoolDirectory);
+    const needed = new Map<string, WalFile>();
+    for (const wal of inventory.histories) needed.set(wal.place, wal);
+    for (const backup of backups) {
+      const position = backup.manifest.server;
+      if (position?.systemIdentifier !== system) continue;
+      try {
+        const run = await runFrom(inventory, { members: [backup], last: backup, position });
+        for (const wal of run.files) needed.set(wal.place, wal);
+        if (run.broken)
+          addOnce(problems, { member: run.next, what: 'it is missing, and there is WAL after it' });
+      } catch (error) {
+        if (!(error instanceof RestoreRefused)) throw error;
+        addOnce(problems, { member: error.member ?? backup.id, what: error.message });
+      }
+    }
+    for (const [place, wal] of needed) {
+      signal.throwIfAborted();
+      checked.add(place);
+      await note(problems, place, () => wal.check());
+      onProgress?.(null, `checked ${wal.file}`);
+    }
+  }
+  return checked.size;
+}
+
+async function note(problems: Problem[], member: string, check: () => Promise<void>): Promise<void> {
+  try {
+    await check();
+  } catch (error) {
+    if (!(error instanceof BackupDamaged) && !(error instanceof ObjectMissing)) throw error;
+    problems.push({ member, what: error.message });
+  }
+}
+
+function addOnce(problems: Problem[], problem: Problem): void {
+  if (!problems.some(({ member }) => member === problem.member)) problems.push(problem);
+}

@@ -1,0 +1,23 @@
+import { findPrograms } from '../../../src/backup/server/programs.ts';
+import { backupServer } from '../../../src/backup/server/server-backup.ts';
+import { DirectoryStore } from '../../../src/backup/store/directory-store.ts';
+import { makeVault } from '../../../src/backup/vault.ts';
+import { SlowStore } from './slow-store.ts';
+
+// Makes a full backup in a process of its own, slowly; says when its first parts are stored, for who kills it then.
+const [url = '', directory = '', spoolDirectory = '', slot = '', binDirectory = ''] = process.argv.slice(2);
+const store = new SlowStore(new DirectoryStore(directory), 200);
+await backupServer({
+  connection: { url, ssl: undefined },
+  findPrograms: (major) => findPrograms({ major, binDirectory, env: process.env }),
+  vault: makeVault(store, null),
+  spoolDirectory,
+  slot,
+  requested: 'full',
+  partBytes: 1_000_000,
+  onProgress: () => process.stdout.write(`${store.parts.length} parts\n`),
+  signal: new AbortController().signal,
+  log: () => {},
+  now: () => new Date(),
+});
+process.stdout.write('done\n');
