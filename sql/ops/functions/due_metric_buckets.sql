@@ -1,7 +1,12 @@
--- The oldest buckets that a rollup lacks and that are over by `until`, each once, out of a stretch of `how_many`. Steps from
--- one to the next by the index: a minute has as many notes as statements wrote into it.
-create or replace function ops.due_metric_buckets(resolution text, width interval, until timestamptz, how_many integer)
-returns timestamptz[]
+-- The oldest buckets from `since` on that a rollup lacks and that are over by `until`, each once, out of a stretch of
+-- `how_many`. Steps from one to the next by the index: a minute has as many notes as statements wrote into it.
+create or replace function ops.due_metric_buckets(
+  resolution text,
+  width interval,
+  since timestamptz,
+  until timestamptz,
+  how_many integer
+) returns timestamptz[]
 language sql stable
 begin atomic
   with recursive stretch as materialized (
@@ -12,7 +17,7 @@ begin atomic
         date_bin(due_metric_buckets.width, due_metric_buckets.until, '2001-01-01 00:00:00Z')
       ) as ending
     from ops.metric_changes c
-    where c.resolution = due_metric_buckets.resolution
+    where c.resolution = due_metric_buckets.resolution and c.bucket >= due_metric_buckets.since
   ),
   due as (
     select s.first as bucket from stretch s where s.first < s.ending
@@ -28,5 +33,5 @@ begin atomic
   select coalesce(array_agg(d.bucket order by d.bucket), '{}') from due d where d.bucket is not null;
 end;
 
-comment on function ops.due_metric_buckets(text, interval, timestamptz, integer) is 'The oldest buckets that a rollup (minute, hour, day) lacks and that are over by `until`, out of a stretch of `how_many`.';
-grant execute on function ops.due_metric_buckets(text, interval, timestamptz, integer) to :WORKER, :OPERATOR;
+comment on function ops.due_metric_buckets(text, interval, timestamptz, timestamptz, integer) is 'The oldest buckets from `since` on that a rollup (minute, hour, day) lacks and that are over by `until`, out of a stretch of `how_many`.';
+grant execute on function ops.due_metric_buckets(text, interval, timestamptz, timestamptz, integer) to :WORKER, :OPERATOR;

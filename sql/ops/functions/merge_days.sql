@@ -1,6 +1,12 @@
 -- Merges the rollups of an hour into those of a day (of UTC), for the oldest days that are over by `until` and have changed.
 -- Otherwise as ops.merge_hours.
-create or replace function ops.merge_days(until timestamptz default now(), how_many integer default 7) returns integer
+create or replace function ops.merge_days(
+  until timestamptz default now(),
+  how_many integer default 7,
+  since timestamptz default '-infinity',
+  out buckets integer,
+  out next timestamptz
+)
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
 as $$
@@ -13,12 +19,14 @@ begin
     select l.resolution from ops.metric_rollups l where l.resolution = 'day' for update skip locked
   );
   if not found then
-    return null;
+    return;
   end if;
-  v_days := ops.due_metric_buckets('day', '24 hours', merge_days.until, merge_days.how_many);
-  if v_days = '{}' then
-    return 0;
+  v_days := ops.due_metric_buckets('day', '24 hours', merge_days.since, merge_days.until, merge_days.how_many);
+  buckets := cardinality(v_days);
+  if buckets = 0 then
+    return;
   end if;
+  next := v_days[buckets] + interval '24 hours';
 
   with ended as (
     delete from ops.metric_changes c where c.resolution = 'day' and c.bucket = any (v_days)
@@ -71,10 +79,8 @@ begin
     returning 1
   )
   select count(*) into v_made from made;
-
-  return cardinality(v_days);
 end
 $$;
 
-comment on function ops.merge_days(timestamptz, integer) is 'Merges the hours of the oldest `how_many` days that are over by `until` and have changed. Returns how many they were: 0, there are none; null, somebody else is at it.';
-grant execute on function ops.merge_days(timestamptz, integer) to :WORKER;
+comment on function ops.merge_days(timestamptz, integer, timestamptz) is 'Merges the hours of the oldest `how_many` days that are over by `until` and have changed, from `since` on. Gives how many they were (0, there are none; null, somebody else is at it) and from where to go on: whoever goes on from there comes to an end however fast points come late.';
+grant execute on function ops.merge_days(timestamptz, integer, timestamptz) to :WORKER;

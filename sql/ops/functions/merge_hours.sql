@@ -1,6 +1,12 @@
 -- Merges the rollups of a minute into those of an hour, for the oldest hours that are over by `until` and have changed:
 -- sketches merge by adding up. Otherwise as ops.roll_up_minutes.
-create or replace function ops.merge_hours(until timestamptz default now(), how_many integer default 24) returns integer
+create or replace function ops.merge_hours(
+  until timestamptz default now(),
+  how_many integer default 24,
+  since timestamptz default '-infinity',
+  out buckets integer,
+  out next timestamptz
+)
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
 as $$
@@ -12,12 +18,14 @@ begin
     select l.resolution from ops.metric_rollups l where l.resolution = 'hour' for update skip locked
   );
   if not found then
-    return null;
+    return;
   end if;
-  v_hours := ops.due_metric_buckets('hour', '1 hour', merge_hours.until, merge_hours.how_many);
-  if v_hours = '{}' then
-    return 0;
+  v_hours := ops.due_metric_buckets('hour', '1 hour', merge_hours.since, merge_hours.until, merge_hours.how_many);
+  buckets := cardinality(v_hours);
+  if buckets = 0 then
+    return;
   end if;
+  next := v_hours[buckets] + interval '1 hour';
 
   with ended as (
     delete from ops.metric_changes c where c.resolution = 'hour' and c.bucket = any (v_hours)
@@ -71,10 +79,8 @@ begin
   insert into ops.metric_changes (resolution, tenant_id, bucket)
   select distinct 'day', c.tenant_id, date_bin('24 hours', c.bucket, '2001-01-01 00:00:00Z')
   from changed c;
-
-  return cardinality(v_hours);
 end
 $$;
 
-comment on function ops.merge_hours(timestamptz, integer) is 'Merges the minutes of the oldest `how_many` hours that are over by `until` and have changed. Returns how many they were: 0, there are none; null, somebody else is at it.';
-grant execute on function ops.merge_hours(timestamptz, integer) to :WORKER;
+comment on function ops.merge_hours(timestamptz, integer, timestamptz) is 'Merges the minutes of the oldest `how_many` hours that are over by `until` and have changed, from `since` on. Gives how many they were (0, there are none; null, somebody else is at it) and from where to go on: whoever goes on from there comes to an end however fast points come late.';
+grant execute on function ops.merge_hours(timestamptz, integer, timestamptz) to :WORKER;

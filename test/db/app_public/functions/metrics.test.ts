@@ -77,7 +77,7 @@ describe.each(apiTargets)('metrics, %s', (_, open) => {
     await target.admin.query('begin');
     try {
       await target.admin.query(`set local role ${roleName(testRolePrefix, 'worker')}`);
-      const { rows } = await target.admin.query<{ made: number }>(`select (${text})::int as made`, [
+      const { rows } = await target.admin.query<{ made: number }>(`select (${text}).buckets as made`, [
         ...values,
       ]);
       return rows[0]?.made ?? 0;
