@@ -62,18 +62,36 @@ drop policy if exists select_worker on app_public.metrics;
 create policy select_worker on app_public.metrics for select to :WORKER
   using (true);
 
-drop policy if exists manage_worker on app_public.metrics_minute;
-create policy manage_worker on app_public.metrics_minute for all to :WORKER
+drop policy if exists select_worker on app_public.metrics_minute;
+create policy select_worker on app_public.metrics_minute for select to :WORKER
+  using (true);
+drop policy if exists insert_worker on app_public.metrics_minute;
+create policy insert_worker on app_public.metrics_minute for insert to :WORKER
+  with check (true);
+drop policy if exists update_worker on app_public.metrics_minute;
+create policy update_worker on app_public.metrics_minute for update to :WORKER
   using (true)
   with check (true);
 
-drop policy if exists manage_worker on app_public.metrics_hour;
-create policy manage_worker on app_public.metrics_hour for all to :WORKER
+drop policy if exists select_worker on app_public.metrics_hour;
+create policy select_worker on app_public.metrics_hour for select to :WORKER
+  using (true);
+drop policy if exists insert_worker on app_public.metrics_hour;
+create policy insert_worker on app_public.metrics_hour for insert to :WORKER
+  with check (true);
+drop policy if exists update_worker on app_public.metrics_hour;
+create policy update_worker on app_public.metrics_hour for update to :WORKER
   using (true)
   with check (true);
 
-drop policy if exists manage_worker on app_public.metrics_day;
-create policy manage_worker on app_public.metrics_day for all to :WORKER
+drop policy if exists select_worker on app_public.metrics_day;
+create policy select_worker on app_public.metrics_day for select to :WORKER
+  using (true);
+drop policy if exists insert_worker on app_public.metrics_day;
+create policy insert_worker on app_public.metrics_day for insert to :WORKER
+  with check (true);
+drop policy if exists update_worker on app_public.metrics_day;
+create policy update_worker on app_public.metrics_day for update to :WORKER
   using (true)
   with check (true);
 
@@ -97,6 +115,90 @@ create policy manage_worker on ops.metric_rollups for all to :WORKER
 drop policy if exists select_operator on ops.metric_rollups;
 create policy select_operator on ops.metric_rollups for select to :OPERATOR
   using (true);
+
+-- Retention: ops.set_retention and the like, as the owner; the worker and operators read it all.
+drop policy if exists manage_owner on ops.retention_policies;
+create policy manage_owner on ops.retention_policies for all to :OWNER
+  using (true)
+  with check (true);
+drop policy if exists select_operator on ops.retention_policies;
+create policy select_operator on ops.retention_policies for select to :OPERATOR
+  using (true);
+drop policy if exists select_worker on ops.retention_policies;
+create policy select_worker on ops.retention_policies for select to :WORKER
+  using (true);
+drop policy if exists manage_owner on ops.retention_overrides;
+create policy manage_owner on ops.retention_overrides for all to :OWNER
+  using (true)
+  with check (true);
+drop policy if exists select_operator on ops.retention_overrides;
+create policy select_operator on ops.retention_overrides for select to :OPERATOR
+  using (true);
+drop policy if exists select_worker on ops.retention_overrides;
+create policy select_worker on ops.retention_overrides for select to :WORKER
+  using (true);
+drop policy if exists manage_owner on ops.retention_holds;
+create policy manage_owner on ops.retention_holds for all to :OWNER
+  using (true)
+  with check (true);
+drop policy if exists select_operator on ops.retention_holds;
+create policy select_operator on ops.retention_holds for select to :OPERATOR
+  using (true);
+drop policy if exists select_worker on ops.retention_holds;
+create policy select_worker on ops.retention_holds for select to :WORKER
+  using (true);
+drop policy if exists manage_owner on ops.metric_floors;
+create policy manage_owner on ops.metric_floors for all to :OWNER
+  using (true)
+  with check (true);
+drop policy if exists select_operator on ops.metric_floors;
+create policy select_operator on ops.metric_floors for select to :OPERATOR
+  using (true);
+drop policy if exists select_worker on ops.metric_floors;
+create policy select_worker on ops.metric_floors for select to :WORKER
+  using (true);
+drop policy if exists manage_owner on ops.partition_removals;
+create policy manage_owner on ops.partition_removals for all to :OWNER
+  using (true)
+  with check (true);
+drop policy if exists select_operator on ops.partition_removals;
+create policy select_operator on ops.partition_removals for select to :OPERATOR
+  using (true);
+drop policy if exists select_worker on ops.partition_removals;
+create policy select_worker on ops.partition_removals for select to :WORKER
+  using (true);
+drop policy if exists manage_owner on ops.retention_receipts;
+create policy manage_owner on ops.retention_receipts for all to :OWNER
+  using (true)
+  with check (true);
+drop policy if exists select_operator on ops.retention_receipts;
+create policy select_operator on ops.retention_receipts for select to :OPERATOR
+  using (true);
+drop policy if exists select_worker on ops.retention_receipts;
+create policy select_worker on ops.retention_receipts for select to :WORKER
+  using (true);
+-- An operator says what has to stay.
+drop policy if exists insert_operator on ops.retention_holds;
+create policy insert_operator on ops.retention_holds for insert to :OPERATOR
+  with check (true);
+drop policy if exists delete_operator on ops.retention_holds;
+create policy delete_operator on ops.retention_holds for delete to :OPERATOR
+  using (true);
+-- ops.begin_partition_removal and ops.expire_rows.
+drop policy if exists insert_worker on ops.partition_removals;
+create policy insert_worker on ops.partition_removals for insert to :WORKER
+  with check (true);
+drop policy if exists update_worker on ops.partition_removals;
+create policy update_worker on ops.partition_removals for update to :WORKER
+  using (true)
+  with check (true);
+drop policy if exists insert_worker on ops.retention_receipts;
+create policy insert_worker on ops.retention_receipts for insert to :WORKER
+  with check (true);
+drop policy if exists update_worker on ops.retention_receipts;
+create policy update_worker on ops.retention_receipts for update to :WORKER
+  using (true)
+  with check (true);
 
 -- ops.reap_expired_leases, as the worker.
 drop policy if exists select_worker on app_public.tasks;

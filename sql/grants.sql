@@ -20,7 +20,7 @@ grant execute on function ops.suspended_tenants() to :ANON, :OPERATOR;
 -- What changed is read by each process of the API, for all of its subscribers at once, in the same way.
 grant execute on function ops.read_events(pg_snapshot, xid8, bigint, text[], integer) to :ANON;
 grant execute on function ops.trim_events(interval) to :WORKER;
-grant execute on function ops.ensure_partitions(integer, integer) to :WORKER;
+grant execute on function ops.ensure_partitions(integer, integer, timestamptz) to :WORKER;
 grant execute on function ops.reap_expired_leases(integer) to :WORKER;
 grant execute on function
   ops.tend_workflows(integer), ops.lock_workflow(text, uuid), ops.advance_workflow(text, uuid),

@@ -5,6 +5,8 @@ import { importCommand } from './commands/import.ts';
 import { createLogin, dropLogin, rotateLogin } from './commands/login.ts';
 import { restore } from './commands/restore.ts';
 import type { RestoreFlags } from './commands/restore.ts';
+import { partitionsStatus } from './commands/partitions-status.ts';
+import { dryRun } from './commands/retention.ts';
 import type { Duties } from './commands/serve.ts';
 import { formatAlert, listAlerts } from './commands/alerts.ts';
 import { formatJob, listJobs, runTaskNow } from './commands/jobs.ts';
@@ -18,6 +20,7 @@ import { ConfigError, parseConfig } from './config.ts';
 import type { Config } from './config.ts';
 import type { Database, Executor } from './db/database.ts';
 import { makeJobs } from './jobs/registry.ts';
+import { retain, retentionLock } from './jobs/retain.ts';
 import { makeLog } from './log.ts';
 import { backUpServer } from './jobs/back-up-server.ts';
 import { backupLock } from './jobs/back-up.ts';
@@ -262,7 +265,13 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
             ? operationsDatabase(connections, config, log)
             : null;
           try {
-            if (operations) lines.push(...(await operationsStatus(operations.executor)));
+            if (operations) {
+              const found = await operationsStatus(operations.executor);
+              lines.push(...found);
+              // One line says already that nobody can be asked.
+              if (found.every(({ name }) => name !== 'operations'))
+                lines.push(...(await partitionsStatus(operations.executor)));
+            }
           } finally {
             await operations?.close();
           }
@@ -407,6 +416,38 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
         print(`login ${name} is gone`);
       }),
     );
+
+  program
+    .command('retention')
+    .description('remove what the policies do not keep: ops.retention_policies')
+    .option('--dry-run', 'say what would go, and how much, of whom')
+    .action(async (options: { dryRun?: true }) => {
+      const config = parseConfig(env);
+      const connections = await openConnections(config, log, { attach: true });
+      try {
+        if (connections.kind === 'embedded') await (await serving()).migrateTo(connections, config, log);
+        const { database, asKeeper, close } = workerDatabase(connections, config, log);
+        try {
+          const now = new Date();
+          const lines = options.dryRun
+            ? await dryRun(database, now)
+            : await recordRun(database, { task: 'retention', lock: retentionLock }, (run) =>
+                retain({ executor: database, asKeeper }, now, {
+                  signal: run.signal,
+                  progress: (fraction, note) => {
+                    run.progress(fraction, note);
+                    log({ level: 'info', event: 'retention', message: note });
+                  },
+                }),
+              );
+          for (const line of lines.length > 0 ? lines : ['nothing had to go']) print(line);
+        } finally {
+          await close();
+        }
+      } finally {
+        await connections.close();
+      }
+    });
 
   program
     .command('import <folder>')

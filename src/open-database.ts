@@ -15,6 +15,8 @@ import { PostgresDatabase } from './db/postgres.ts';
 import type { ConnectionEvent } from './db/postgres.ts';
 import { roleName } from './db/roles.ts';
 import type { Log, LogEntry } from './log.ts';
+import { withKeeper } from './retention/keeper.ts';
+import type { AsKeeper } from './retention/keeper.ts';
 import { prepareDatabase } from './setup/prepare-database.ts';
 
 /** Where a database is reached, by identity. On an embedded database all are the same. Null: not configured. */
@@ -84,12 +86,14 @@ export function operatorDatabase(connections: Connections, config: Config, log: 
   );
 }
 
-/** The worker's pool and its Database, as `<prefix>_worker`. `close` ends both. */
+/**
+ * The worker's pool and its Database, as `<prefix>_worker`, and how it becomes the keeper of partitions. `close` ends both.
+ */
 export function workerDatabase(
   connections: Connections,
   config: Config,
   log: Log,
-): { pool: Pool; database: Database; close(): Promise<void> } {
+): { pool: Pool; database: Database; asKeeper: AsKeeper; close(): Promise<void> } {
   if (connections.worker === null) {
     throw new ConnectionsError(
       'WORKER_DATABASE_URL is missing; `lightning setup` prints it when it makes the login',
@@ -117,6 +121,8 @@ export function workerDatabase(
   return {
     pool,
     database,
+    asKeeper: (work) =>
+      withKeeper(pool, connections.kind === 'embedded' ? null : roleName(config.rolePrefix, 'keeper'), work),
     close: async () => {
       await database.close();
       await pool.end();

@@ -118,12 +118,13 @@ async function beginWorker(
   log: Log,
   begun: (() => Promise<void>)[],
 ): Promise<void> {
-  const { pool, database, close } = workerDatabase(connections, config, log);
+  const { pool, database, asKeeper, close } = workerDatabase(connections, config, log);
   begun.push(close);
   const worker: RunningWorker = await startWorker({
     pool,
     executor: database,
     kind: connections.kind,
+    asKeeper,
     embed: config.embeddings && makeEmbed(config.embeddings, patient),
     alertWebhook: config.alertWebhook,
     backUp: makeBackUp(config, database, log, () => new Date()),

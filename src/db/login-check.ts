@@ -38,7 +38,7 @@ export async function refuseUnsafeLogin(executor: Executor, rolePrefix: string):
         r.rolsuper or r.rolbypassrls or r.rolcreaterole or r.rolreplication
         or r.rolname = any (${reachingTheServer}) or r.rolname = ${roleName(rolePrefix, 'owner')} or o.relation is not null
       )
-    order by r.rolname = session_user desc, r.rolname
+    order by r.rolname = session_user desc, r.rolname = ${roleName(rolePrefix, 'owner')} desc, r.rolname
     limit 1`);
   const found = rows[0];
   if (!found) return;

@@ -1,6 +1,6 @@
 /** The cluster's roles by what they are for; see sql/roles.sql for what each may do. */
 export type RoleName =
-  'owner' | 'anon' | 'member' | 'service' | 'admin' | 'analyst' | 'operator' | 'worker' | 'search';
+  'owner' | 'anon' | 'member' | 'service' | 'admin' | 'analyst' | 'operator' | 'worker' | 'search' | 'keeper';
 
 const roleNames: readonly RoleName[] = [
   'owner',
@@ -12,6 +12,7 @@ const roleNames: readonly RoleName[] = [
   'operator',
   'worker',
   'search',
+  'keeper',
 ];
 
 /** A role's name on the cluster, e.g. `lightning_owner`. */

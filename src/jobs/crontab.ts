@@ -59,6 +59,14 @@ export const crontab: readonly ScheduledJob[] = [
     },
     identifier: 'roll_up_metrics',
   },
+  // Days expire at midnight; every hour, because whoever is in the way then may be gone later.
+  {
+    task: 'retention',
+    match: '37 * * * *',
+    everyMinutes: 60,
+    options: { backfillPeriod: 0, maxAttempts: 1, jobKey: 'retention', jobKeyMode: 'preserve_run_at' },
+    identifier: 'retention',
+  },
   // Steps that took too long. Missed minutes need no making up: a run ends all that is due.
   {
     task: 'tend_workflows',

@@ -4,6 +4,7 @@ import type { Embed } from '../embeddings/embedding-client.ts';
 import type { Log } from '../log.ts';
 import { backUpPayload, backupLock } from './back-up.ts';
 import type { BackUp } from './back-up.ts';
+import type { AsKeeper } from '../retention/keeper.ts';
 import { checkAlerts } from './check-alerts.ts';
 import { embedKnowledge } from './embed-knowledge.ts';
 import { ensurePartitions } from './ensure-partitions.ts';
@@ -11,6 +12,7 @@ import { defineJob } from './job.ts';
 import type { Jobs } from './job.ts';
 import { maintainEmbedded } from './maintain-embedded.ts';
 import { noPayload, payloadMembers } from './payload.ts';
+import { retain, retentionLock } from './retain.ts';
 import { rollUpMetrics } from './roll-up-metrics.ts';
 import type { RolledUp } from './roll-up-metrics.ts';
 import { sendAlert } from './send-alert.ts';
@@ -28,11 +30,21 @@ export interface JobResources {
   readonly alertWebhook: Secret | null;
   /** Left out or null: nothing says where to. */
   readonly backUp?: BackUp | null;
+  /** Without it nothing is removed. */
+  readonly asKeeper?: AsKeeper;
   readonly log: Log;
 }
 
 /** Every kind of job. When they run by themselves stands in crontab.ts; any of them can be run by `lightning jobs run`. */
-export function makeJobs({ executor, kind, embed, alertWebhook, backUp = null, log }: JobResources): Jobs {
+export function makeJobs({
+  executor,
+  kind,
+  embed,
+  alertWebhook,
+  backUp = null,
+  asKeeper,
+  log,
+}: JobResources): Jobs {
   return {
     ensure_partitions: defineJob({
       does: 'makes the partitions of the coming weeks',
@@ -87,6 +99,17 @@ export function makeJobs({ executor, kind, embed, alertWebhook, backUp = null, l
           onProgress: (sofar) => run.progress(null, `${inWords(sofar)} so far`),
         });
         return done.minutes + done.hours + done.days > 0 ? `rolled up ${inWords(done)}` : null;
+      },
+    }),
+    retention: defineJob({
+      does: 'removes what the policies of retention do not keep',
+      parse: noPayload,
+      lock: retentionLock,
+      expectedMinutes: 60,
+      run: async (_, run) => {
+        if (!asKeeper) return null;
+        const lines = await retain({ executor, asKeeper }, new Date(), run);
+        return lines.length > 0 ? lines.join('; ') : null;
       },
     }),
     tend_workflows: defineJob({

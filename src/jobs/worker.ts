@@ -7,6 +7,7 @@ import type { Secret } from '../config.ts';
 import type { Embed } from '../embeddings/embedding-client.ts';
 import type { Log } from '../log.ts';
 import type { BackUp } from './back-up.ts';
+import type { AsKeeper } from '../retention/keeper.ts';
 import { crontab } from './crontab.ts';
 import { reapLeases } from './reap-leases.ts';
 import { makeJobs } from './registry.ts';
@@ -27,6 +28,8 @@ export interface WorkerOptions {
   readonly alertWebhook: Secret | null;
   /** Left out or null: nothing says where to. */
   readonly backUp?: BackUp | null;
+  /** Without it nothing is removed. */
+  readonly asKeeper?: AsKeeper;
   readonly log: Log;
   readonly concurrency?: number;
   /** Pause between two looks for expired leases. */
@@ -49,13 +52,14 @@ export async function startWorker({
   embed,
   alertWebhook,
   backUp = null,
+  asKeeper,
   log,
   concurrency = 4,
   reapEveryMs = 5_000,
   presenceEveryMs = 15_000,
 }: WorkerOptions): Promise<RunningWorker> {
   const stopping = new AbortController();
-  const jobs = makeJobs({ executor, kind, embed, alertWebhook, backUp, log });
+  const jobs = makeJobs({ executor, kind, embed, alertWebhook, backUp, log, ...(asKeeper && { asKeeper }) });
   // Whoever worked on an embedded database died with it: nobody has to wait until that is certain.
   if (kind === 'embedded') await sweepWorkers(executor, '0 seconds', log);
   const events: WorkerEvents = new EventEmitter();

@@ -167,6 +167,8 @@ function membershipsOf({ databaseName, rolePrefix, logins }: SetupOptions): stri
     -- To make analysts' logins: it may hand the group on and has no use of it itself.
     grant ${role('analyst')} to ${login('migrate')} with admin true, inherit false, set false;
     grant ${role('worker')} to ${login('worker')} with inherit true, set true;
+    -- For retention: partitions are detached by who owns their parent, and outside of any function.
+    grant ${role('keeper')} to ${login('worker')} with inherit false, set true;
     grant connect on database ${database} to ${login('api')}, ${login('migrate')}, ${login('worker')}, ${login('backup')};
     grant temporary on database ${database} to ${login('migrate')};
   `;

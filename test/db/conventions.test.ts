@@ -26,9 +26,17 @@ const checks: readonly (readonly [rule: string, query: string])[] = [
      from pg_class c where c.relnamespace::regnamespace::text in ${schemas} and c.relkind in ('r', 'p')`,
   ],
   [
-    'every object belongs to the owner',
-    `select c.oid::regclass::text as name, c.relowner::regrole::text = 'lightning_owner' as kept
-     from pg_class c where c.relnamespace::regnamespace::text in ${schemas}
+    'every object belongs to the owner; to the keeper what loses partitions, with its indexes and its sequence',
+    `select c.oid::regclass::text as name, c.relowner::regrole::text = case
+         when coalesce(i.indrelid, d.refobjid, c.oid)
+           in ('app_public.metrics'::regclass, 'app_public.metrics_minute'::regclass, 'app_public.metrics_hour'::regclass)
+         then 'lightning_keeper'
+         else 'lightning_owner'
+       end as kept
+     from pg_class c
+     left join pg_index i on i.indexrelid = c.oid
+     left join pg_depend d on d.objid = c.oid and d.deptype = 'i' and c.relkind = 'S' and d.refclassid = 'pg_class'::regclass
+     where c.relnamespace::regnamespace::text in ${schemas}
      union all
      select p.oid::regprocedure::text, p.proowner::regrole::text = 'lightning_owner'
      from pg_proc p
@@ -296,14 +304,14 @@ describe.skipIf(noServer)('the schema keeps its conventions', () => {
     expect(rows.map((row) => row.policy).toSorted()).toEqual(listed.toSorted());
   });
 
-  test("every other policy compares the tenant with the caller's, but for the operators' on truncations", async () => {
+  test("every other policy compares the tenant with the caller's or the one being tidied up, but for the operators' on truncations", async () => {
     const { rows } = await admin.query<{ name: string; expression: string }>(
       `select p.tablename || ' ' || p.policyname as name, e.expression
        from pg_policies p, unnest(array[p.qual, p.with_check]) e(expression)
        where e.expression is not null and e.expression <> 'true' order by 1`,
     );
     const confined =
-      /^\((?:tenant_id|id) = \( SELECT app_private\.current_tenant_id\(\) AS current_tenant_id\)\)$/;
+      /^\((?:tenant_id|id) = \( SELECT app_private\.((?:current|retention)_tenant_id)\(\) AS \1\)\)$/;
     expect(rows.length).toBeGreaterThan(20);
     expect(rows.filter((row) => !confined.test(row.expression))).toEqual([
       { name: 'log select_truncations', expression: "(operation = 'truncate'::text)" },

@@ -51,7 +51,7 @@ describe.skipIf(noServer)('two tenants on one server', () => {
 
   test('everybody reaches exactly what the table of access says, with every command', async () => {
     expect(await accessMatrix(world)).toBe(expectedAccess);
-  });
+  }, 60_000);
 
   test('the login of backups reads every row, which drills need, and writes none', async () => {
     const client = new Client({ connectionString: world.database.urls.backup });

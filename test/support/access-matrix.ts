@@ -97,6 +97,36 @@ const relations: readonly Relation[] = [
     'bucket = bucket',
   ),
   relation(
+    'ops.retention_policies',
+    "(policy, description, by_tenant) select 'new', 'new', true where $1::text is not null",
+    "description = 'x'",
+    'null::text',
+  ),
+  relation('ops.retention_overrides', "(policy, tenant_id) values ('tasks', $1)", 'keep = keep'),
+  relation(
+    'ops.retention_holds',
+    "(policy, tenant_id, held, reason) values ('tasks', $1, '(,)', 'new')",
+    "reason = 'x'",
+  ),
+  relation('ops.metric_floors', '(tenant_id, kept_from) values ($1, now())', 'kept_from = kept_from'),
+  {
+    ...relation(
+      'ops.partition_removals',
+      "(partition, parent, policy, held, rows_by_tenant) select 'p', 'x', 'y', '(,)', '{}' where $1::text is not null",
+      "parent = 'x'",
+      'null::text',
+    ),
+    setBy: { worker: "problem = 'x'" },
+  },
+  {
+    ...relation(
+      'ops.retention_receipts',
+      "(policy, tenant_id, older_than, row_count) values ('tasks', $1, now(), 1)",
+      "policy = 'x'",
+    ),
+    setBy: { worker: 'row_count = 2' },
+  },
+  relation(
     'ops.metric_rollups',
     "(resolution) select 'minute' where $1::text is not null",
     'rolled_up_at = now()',
@@ -225,6 +255,8 @@ const neededTenants: Readonly<Record<string, readonly (string | null)[]>> = {
   'ops.job_tasks': [null],
   'ops.alerts': [null],
   'ops.metric_rollups': [null],
+  'ops.retention_policies': [null],
+  'ops.partition_removals': [null],
 };
 
 /** How many rows each tenant has in each relation; throws unless several have some, or nothing would be proven. */

@@ -31,7 +31,7 @@ export const expectedAccess: string = alignTable(`
   app_public.tasks                  analyst    own       -       -       -       -
   app_public.tasks                  unbound    none      -       -       -       -
   app_public.tasks                  suspended  none      -       -       -       -
-  app_public.tasks                  worker     all       all     all     -       -
+  app_public.tasks                  worker     all       all     all     own     -
   app_public.tasks                  owner      none      none    none    none    may
   app_public.tasks                  definer    own       own     own     none    may
   app_public.task_leases            member     own       -       -       -       -
@@ -49,7 +49,7 @@ export const expectedAccess: string = alignTable(`
   app_public.task_attempts          analyst    own       -       -       -       -
   app_public.task_attempts          unbound    none      -       -       -       -
   app_public.task_attempts          suspended  none      -       -       -       -
-  app_public.task_attempts          worker     -         all     -       -       -
+  app_public.task_attempts          worker     own       all     -       own     -
   app_public.task_attempts          owner      none      none    none    none    may
   app_public.task_attempts          definer    own       own     none    none    may
   app_public.knowledge              member     own       own     own     own     -
@@ -82,6 +82,7 @@ export const expectedAccess: string = alignTable(`
   app_public.workflow_steps         definer    own       own     own     own     may
   app_public.sessions               service    own       own     own     own     -
   app_public.sessions               admin      own       own     -       own     -
+  app_public.sessions               worker     own       -       -       own     -
   app_public.sessions               owner      all       none    all     none    may
   app_public.sessions               definer    all       none    all     own     may
   app_public.user_sessions          service    own       -       -       -       -
@@ -97,7 +98,7 @@ export const expectedAccess: string = alignTable(`
   app_public.metrics                analyst    own       -       -       -       -
   app_public.metrics                unbound    none      -       -       -       -
   app_public.metrics                suspended  none      -       -       -       -
-  app_public.metrics                worker     all       -       -       -       -
+  app_public.metrics                worker     all       -       -       own     -
   app_public.metrics                owner      none      none    none    none    may
   app_public.metrics                definer    none      none    none    none    may
   app_public.metrics_minute         member     own       -       -       -       -
@@ -106,7 +107,7 @@ export const expectedAccess: string = alignTable(`
   app_public.metrics_minute         analyst    own       -       -       -       -
   app_public.metrics_minute         unbound    none      -       -       -       -
   app_public.metrics_minute         suspended  none      -       -       -       -
-  app_public.metrics_minute         worker     all       all     all     -       -
+  app_public.metrics_minute         worker     all       all     all     own     -
   app_public.metrics_minute         owner      none      none    none    none    may
   app_public.metrics_minute         definer    none      none    none    none    may
   app_public.metrics_hour           member     own       -       -       -       -
@@ -115,7 +116,7 @@ export const expectedAccess: string = alignTable(`
   app_public.metrics_hour           analyst    own       -       -       -       -
   app_public.metrics_hour           unbound    none      -       -       -       -
   app_public.metrics_hour           suspended  none      -       -       -       -
-  app_public.metrics_hour           worker     all       all     all     -       -
+  app_public.metrics_hour           worker     all       all     all     own     -
   app_public.metrics_hour           owner      none      none    none    none    may
   app_public.metrics_hour           definer    none      none    none    none    may
   app_public.metrics_day            member     own       -       -       -       -
@@ -124,7 +125,7 @@ export const expectedAccess: string = alignTable(`
   app_public.metrics_day            analyst    own       -       -       -       -
   app_public.metrics_day            unbound    none      -       -       -       -
   app_public.metrics_day            suspended  none      -       -       -       -
-  app_public.metrics_day            worker     all       all     all     -       -
+  app_public.metrics_day            worker     all       all     all     own     -
   app_public.metrics_day            owner      none      none    none    none    may
   app_public.metrics_day            definer    none      none    none    none    may
   audit.log                         admin      own       -       -       -       -
@@ -139,6 +140,30 @@ export const expectedAccess: string = alignTable(`
   ops.metric_changes                worker     all       all     -       all     -
   ops.metric_changes                owner      all       all     all     all     may
   ops.metric_changes                definer    all       all     all     all     may
+  ops.retention_policies            operator   all       -       -       -       -
+  ops.retention_policies            worker     all       -       -       -       -
+  ops.retention_policies            owner      all       all     all     all     may
+  ops.retention_policies            definer    all       all     all     all     may
+  ops.retention_overrides           operator   all       -       -       -       -
+  ops.retention_overrides           worker     all       -       -       -       -
+  ops.retention_overrides           owner      all       all     all     all     may
+  ops.retention_overrides           definer    all       all     all     all     may
+  ops.retention_holds               operator   all       all     -       all     -
+  ops.retention_holds               worker     all       -       -       -       -
+  ops.retention_holds               owner      all       all     all     all     may
+  ops.retention_holds               definer    all       all     all     all     may
+  ops.metric_floors                 operator   all       -       -       -       -
+  ops.metric_floors                 worker     all       -       -       -       -
+  ops.metric_floors                 owner      all       all     all     all     may
+  ops.metric_floors                 definer    all       all     all     all     may
+  ops.partition_removals            operator   all       -       -       -       -
+  ops.partition_removals            worker     all       all     all     -       -
+  ops.partition_removals            owner      all       all     all     all     may
+  ops.partition_removals            definer    all       all     all     all     may
+  ops.retention_receipts            operator   all       -       -       -       -
+  ops.retention_receipts            worker     all       all     all     -       -
+  ops.retention_receipts            owner      all       all     all     all     may
+  ops.retention_receipts            definer    all       all     all     all     may
   ops.metric_rollups                operator   all       -       -       -       -
   ops.metric_rollups                worker     all       -       all     -       -
   ops.metric_rollups                owner      none      none    none    none    may

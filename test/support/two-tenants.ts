@@ -97,6 +97,10 @@ export async function twoTenants(): Promise<TwoTenants> {
     select
       ops.set_job_tasks('[{"task": "job", "does": "x", "expected": "1 hour"}]'),
       ops.report_alerts('x', '[{"subject": "x", "severity": "error", "message": "x"}]')`);
+  // Of no tenant.
+  await admin.query(
+    `insert into ops.partition_removals (partition, parent, policy, held, rows_by_tenant) values ('gone', 'x', 'y', '(,)', '{}')`,
+  );
   // A truncation, for whoever may read of it.
   await admin.query(`truncate ${await somePartition(admin, 'app_public.metrics', 'last')}`);
 
@@ -129,7 +133,8 @@ export async function twoTenants(): Promise<TwoTenants> {
       case 'suspended':
         return plain(direct[name], suspended);
       case 'worker':
-        return plain(worker);
+        // As it removes rows of a tenant.
+        return { ...plain(worker), settings: { 'app.retention_tenant_id': own } };
       case 'api':
         return plain(api);
       case 'migrate':
@@ -248,6 +253,17 @@ async function fillAsSuperuser(admin: Client, tenant: string): Promise<void> {
        (tenant_id, task_id, attempt, fencing_token, agent, claimed_at, ended_at, outcome)
      select tenant_id, task_id, 1, 1, agent, claimed_at, claimed_at, 'released'
      from app_public.task_leases where tenant_id = $1`,
+    [tenant],
+  );
+  await admin.query(
+    `with hold as (
+       insert into ops.retention_holds (policy, tenant_id, held, reason) values ('metrics.day', $1, '(,)', 'test')
+     ), floor as (
+       insert into ops.metric_floors (tenant_id, kept_from) values ($1, '-infinity')
+     ), receipt as (
+       insert into ops.retention_receipts (policy, tenant_id, older_than, row_count) values ('sessions', $1, now(), 1)
+     )
+     insert into ops.retention_overrides (policy, tenant_id, keep) values ('sessions', $1, '1 day')`,
     [tenant],
   );
   await admin.query(

@@ -16,6 +16,15 @@ as $$
     from ops.metric_changes c
     where c.tenant_id = (select app_private.current_tenant_id())
       and c.bucket >= metric_sources.range_start and c.bucket < metric_sources.range_end
+      -- Of a time whose points are being removed, what is rolled up counts.
+      and (
+        c.bucket >= (
+          select coalesce(max(f.closed_to), '-infinity')
+          from ops.metric_floors f
+          where f.tenant_id is null or f.tenant_id = (select app_private.current_tenant_id())
+        )
+        or ops.is_held('metrics.raw', c.tenant_id, c.bucket)
+      )
     group by c.resolution, c.bucket
   ),
   -- What is changed in a minute is changed in its hour and its day.

@@ -15,4 +15,4 @@ as $$
 $$;
 
 comment on function app_private.partition_ranges(regclass) is 'The times for which a table partitioned by time has partitions.';
-grant execute on function app_private.partition_ranges(regclass) to :SERVICE, :ADMIN;
+grant execute on function app_private.partition_ranges(regclass) to :SERVICE, :ADMIN, :OPERATOR, :WORKER;

@@ -41,6 +41,7 @@ begin atomic
           then 'value is not finite: ' || left(f.value, 40)
         when f.at is null then 'timestamp is not a time: ' || left(f."timestamp", 40)
         when not (select app_private.partition_ranges('app_public.metrics')) @> f.at
+          or f.at < (select app_private.metrics_kept_from())
           then 'timestamp is out of the range that is kept: ' || f.at
         when f.tags is null then null
         when json_typeof(f.tags) <> 'object' then 'tags is not an object'

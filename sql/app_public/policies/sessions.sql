@@ -31,6 +31,15 @@ drop policy if exists delete_owner on app_public.sessions;
 create policy delete_owner on app_public.sessions for delete to :OWNER
   using (tenant_id = (select app_private.current_tenant_id()));
 
+-- What is not kept any longer goes, of one tenant at a time, the one that the worker names: ops.expire_rows.
+drop policy if exists select_worker on app_public.sessions;
+create policy select_worker on app_public.sessions for select to :WORKER
+  using (tenant_id = (select app_private.retention_tenant_id()));
+
+drop policy if exists delete_worker on app_public.sessions;
+create policy delete_worker on app_public.sessions for delete to :WORKER
+  using (tenant_id = (select app_private.retention_tenant_id()));
+
 revoke all on app_public.sessions from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 -- Never the token, not even its digest: who can read it can look for it.
 grant select (tenant_id, id, user_id, data, expires_at, created_at, role, sliding_ttl, ends_at)
@@ -43,3 +52,5 @@ grant delete on app_public.sessions to :SERVICE, :ADMIN;
 
 revoke all on app_public.user_sessions from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on app_public.user_sessions to :SERVICE, :ADMIN, :ANALYST;
+-- Expired ones go: ops.expire_rows. Nothing that says whose they are or what is in them.
+grant select (tenant_id, id, expires_at), delete on app_public.sessions to :WORKER;

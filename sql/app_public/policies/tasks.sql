@@ -33,6 +33,11 @@ create policy update_definer on app_public.tasks for update to :OWNER
   using (tenant_id = (select app_private.current_tenant_id()))
   with check (tenant_id = (select app_private.current_tenant_id()));
 
+-- What is not kept any longer goes, of one tenant at a time, the one that the worker names: ops.expire_rows.
+drop policy if exists delete_worker on app_public.tasks;
+create policy delete_worker on app_public.tasks for delete to :WORKER
+  using (tenant_id = (select app_private.retention_tenant_id()));
+
 revoke all on app_public.tasks from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on app_public.tasks to :MEMBER, :SERVICE, :ADMIN, :ANALYST, :WORKER;
 grant insert (tenant_id, id, agent_id, description, status, priority, context, result, started_at, completed_at,
@@ -51,3 +56,5 @@ grant insert (tenant_id, description, priority, agent_id, required_capabilities,
   context) on app_public.tasks to :WORKER;
 grant delete on app_public.tasks to :MEMBER, :SERVICE, :ADMIN;
 -- No truncate for anybody: it knows no tenants.
+-- What is not kept any longer: ops.expire_rows.
+grant delete on app_public.tasks to :WORKER;

@@ -3,7 +3,8 @@
 -- at once. Definer: partitions belong to the owner, and this makes only these two kinds.
 create or replace function ops.ensure_partitions(
   metrics_days_ahead integer default 14,
-  audit_months_ahead integer default 3
+  audit_months_ahead integer default 3,
+  at timestamptz default now()
 ) returns setof text
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -20,8 +21,8 @@ begin
   -- Yesterday too: a point that is on its way at midnight belongs to the day that ended.
   for v_start in
     select d from generate_series(
-      date_trunc('day', now()) - interval '1 day',
-      date_trunc('day', now()) + make_interval(days => metrics_days_ahead),
+      date_trunc('day', at) - interval '1 day',
+      date_trunc('day', at) + make_interval(days => metrics_days_ahead),
       interval '1 day'
     ) d
   loop
@@ -38,8 +39,8 @@ begin
   -- As far as the points reach.
   for v_start in
     select m from generate_series(
-      date_trunc('month', now() - interval '1 day'),
-      date_trunc('month', now() + make_interval(days => metrics_days_ahead)),
+      date_trunc('month', at - interval '1 day'),
+      date_trunc('month', at + make_interval(days => metrics_days_ahead)),
       interval '1 month'
     ) m
   loop
@@ -51,8 +52,8 @@ begin
 
   for v_start in
     select m from generate_series(
-      date_trunc('month', now()),
-      date_trunc('month', now()) + make_interval(months => audit_months_ahead),
+      date_trunc('month', at),
+      date_trunc('month', at) + make_interval(months => audit_months_ahead),
       interval '1 month'
     ) m
   loop

@@ -13,7 +13,15 @@ begin atomic
     returning c.tenant_id, c.bucket
   ),
   changed as materialized (
-    select distinct e.tenant_id, e.bucket from ended e
+    select distinct e.tenant_id, e.bucket
+    from ended e
+    -- Of a time whose points are being removed nothing is made any more: there may be half of them.
+    where not exists (
+        select
+        from ops.metric_floors f
+        where (f.tenant_id is null or f.tenant_id = e.tenant_id) and e.bucket < f.closed_to
+      )
+      or ops.is_held('metrics.raw', e.tenant_id, e.bucket)
   ),
   keyed as (
     select
