@@ -328,3 +328,17 @@ create policy select_operator on ops.wal_receivers for select to :OPERATOR
 drop policy if exists select_worker on ops.wal_receivers;
 create policy select_worker on ops.wal_receivers for select to :WORKER
   using (true);
+
+-- Drills, which hold nothing of a tenant: ops.record_drill, and who reads them.
+drop policy if exists manage_owner on ops.drills;
+create policy manage_owner on ops.drills for all to :OWNER
+  using (true)
+  with check (true);
+
+drop policy if exists select_operator on ops.drills;
+create policy select_operator on ops.drills for select to :OPERATOR
+  using (true);
+
+drop policy if exists select_worker on ops.drills;
+create policy select_worker on ops.drills for select to :WORKER
+  using (true);

@@ -22,9 +22,10 @@ import type { Database, Executor } from './db/database.ts';
 import { makeJobs } from './jobs/registry.ts';
 import { retain, retentionLock } from './jobs/retain.ts';
 import { makeLog } from './log.ts';
-import { backUpServer } from './jobs/back-up-server.ts';
-import { backupLock } from './jobs/back-up.ts';
+import { backupLock, makeBackUp } from './jobs/back-up.ts';
+import { drillLock, makeDrill } from './jobs/drill.ts';
 import { recordRun } from './jobs/job-run.ts';
+import type { JobRun } from './jobs/job-run.ts';
 import {
   apiDatabase,
   ConnectionsError,
@@ -32,6 +33,8 @@ import {
   operatorDatabase,
   workerDatabase,
 } from './open-database.ts';
+import type { Connections } from './open-database.ts';
+import type { AsKeeper } from './retention/keeper.ts';
 import { setupServer } from './setup/setup-server.ts';
 
 /** Exit statuses, the same for every command; README lists them. */
@@ -43,6 +46,14 @@ interface RestFlags {
   readonly dumpConfig?: true;
   readonly dumpSchema?: true;
   readonly ready?: true;
+}
+
+/** What a command works with that does a job of the worker's. */
+interface WorkerCommand {
+  readonly config: Config;
+  readonly connections: Connections;
+  readonly database: Database;
+  readonly asKeeper: AsKeeper;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -115,6 +126,23 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
         await work(operations.executor);
       } finally {
         await operations.close();
+      }
+    } finally {
+      await connections.close();
+    }
+  };
+
+  /** As the worker, which a command may be in its place. */
+  const withWorker = async (work: (worker: WorkerCommand) => Promise<void>) => {
+    const config = parseConfig(env);
+    const connections = await openConnections(config, log, { attach: true });
+    try {
+      if (connections.kind === 'embedded') await (await serving()).migrateTo(connections, config, log);
+      const { database, asKeeper, close } = workerDatabase(connections, config, log);
+      try {
+        await work({ config, connections, database, asKeeper });
+      } finally {
+        await close();
       }
     } finally {
       await connections.close();
@@ -421,33 +449,23 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
     .command('retention')
     .description('remove what the policies do not keep: ops.retention_policies')
     .option('--dry-run', 'say what would go, and how much, of whom')
-    .action(async (options: { dryRun?: true }) => {
-      const config = parseConfig(env);
-      const connections = await openConnections(config, log, { attach: true });
-      try {
-        if (connections.kind === 'embedded') await (await serving()).migrateTo(connections, config, log);
-        const { database, asKeeper, close } = workerDatabase(connections, config, log);
-        try {
-          const now = new Date();
-          const lines = options.dryRun
-            ? await dryRun(database, now)
-            : await recordRun(database, { task: 'retention', lock: retentionLock }, (run) =>
-                retain({ executor: database, asKeeper }, now, {
-                  signal: run.signal,
-                  progress: (fraction, note) => {
-                    run.progress(fraction, note);
-                    log({ level: 'info', event: 'retention', message: note });
-                  },
-                }),
-              );
-          for (const line of lines.length > 0 ? lines : ['nothing had to go']) print(line);
-        } finally {
-          await close();
-        }
-      } finally {
-        await connections.close();
-      }
-    });
+    .action((options: { dryRun?: true }) =>
+      withWorker(async ({ database, asKeeper }) => {
+        const now = new Date();
+        const lines = options.dryRun
+          ? await dryRun(database, now)
+          : await recordRun(database, { task: 'retention', lock: retentionLock }, (run) =>
+              retain({ executor: database, asKeeper }, now, {
+                signal: run.signal,
+                progress: (fraction, note) => {
+                  run.progress(fraction, note);
+                  log({ level: 'info', event: 'retention', message: note });
+                },
+              }),
+            );
+        for (const line of lines.length > 0 ? lines : ['nothing had to go']) print(line);
+      }),
+    );
 
   program
     .command('import <folder>')
@@ -474,6 +492,14 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
     );
 
   const showProgress = progressLine(process.stderr);
+  /** What a run records of its progress is on the screen, too. */
+  const alsoShown = ({ signal, progress }: JobRun): Pick<JobRun, 'signal' | 'progress'> => ({
+    signal,
+    progress: (fraction, note) => {
+      progress(fraction, note);
+      showProgress(fraction, note);
+    },
+  });
 
   const backup = program
     .command('backup')
@@ -484,37 +510,24 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
       if (options.full && options.incremental)
         throw new UsageError('--full and --incremental exclude each other');
       const requested = options.full ? 'full' : options.incremental ? 'incremental' : 'auto';
-      const config = parseConfig(env);
-      const connections = await openConnections(config, log, { attach: true });
-      try {
-        const { database, close } = workerDatabase(connections, config, log);
-        try {
-          const did = await recordRun(
-            database,
-            { task: 'back_up', lock: backupLock, details: { requested }, signal: untilAborted() },
-            async (run) => {
-              const progress = (fraction: number | null, note: string): void => {
-                run.progress(fraction, note);
-                showProgress(fraction, note);
-              };
-              return backUpServer(
-                config,
-                database,
-                requested,
-                { signal: run.signal, progress },
-                log,
-                () => new Date(),
-              );
-            },
-          );
-          print(did);
-        } finally {
-          await close();
-        }
-      } finally {
-        await connections.close();
-      }
+      await withWorker(async ({ config, connections, database }) => {
+        const backUp = makeBackUp(config, connections.worker ?? '', database, log, () => new Date());
+        if (!backUp) throw new UsageError(noBackups(config));
+        const job = { task: 'back_up', lock: backupLock, details: { requested }, signal: untilAborted() };
+        print(await recordRun(database, job, (run) => backUp(requested, alsoShown(run))));
+      });
     });
+  backup
+    .command('drill')
+    .description('prove the newest backups: restore them, and compare every row with the database')
+    .action(() =>
+      withWorker(async ({ config, database }) => {
+        const drill = makeDrill(config, database, log, () => new Date());
+        if (!drill) throw new UsageError(noBackups(config));
+        const job = { task: 'drill', lock: drillLock, signal: untilAborted() };
+        print(await recordRun(database, job, (run) => drill(alsoShown(run))));
+      }),
+    );
   backup
     .command('verify')
     .description('read every stored byte of the backups and of their WAL, and name what is wrong')
@@ -586,4 +599,12 @@ function report(error: unknown): number {
   return error instanceof ConfigError || error instanceof UsageError || error instanceof TokenError
     ? exitStatus.usage
     : exitStatus.failed;
+}
+
+/** Why there are no backups of what is configured, and what to do. */
+function noBackups({ useDatabase, server }: Config): string {
+  if (!useDatabase) return 'USE_DATABASE=false keeps nothing, so there is nothing to back up';
+  return server?.backupUrl
+    ? 'BACKUP_STORE is missing: set it to a directory or to s3://bucket/prefix'
+    : 'BACKUP_DATABASE_URL is missing; `lightning setup` prints it when it makes the login';
 }

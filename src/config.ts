@@ -1,3 +1,4 @@
+import { tmpdir } from 'node:os';
 import { inspect } from 'node:util';
 import path from 'node:path';
 import type { RestConfig } from './rest/own-options.ts';
@@ -36,6 +37,8 @@ export interface BackupConfig {
   readonly synchronousWal: boolean;
   /** Every moment of so many days stays reachable. */
   readonly retentionDays: number;
+  /** Where drills make their copies; absolute. */
+  readonly drillDirectory: string;
   /** Of Postgres's programs. Null: `PATH` and the usual places. */
   readonly binDirectory: string | null;
   /** What those programs are looked for by, and run with. */
@@ -248,6 +251,12 @@ export const configOptions = [
   },
   { name: 'BACKUP_RETENTION_DAYS', fallback: '14', meaning: 'every moment of so many days stays reachable' },
   {
+    name: 'BACKUP_DRILL_DIR',
+    fallback: '',
+    meaning:
+      "where drills restore to, with room for the database twice; by default the system's temporary files",
+  },
+  {
     name: 'BACKUP_BIN_DIR',
     fallback: '',
     meaning: "folder of Postgres's programs; by default `PATH` and the usual places",
@@ -430,6 +439,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
       spoolDirectory: path.resolve(text('BACKUP_SPOOL_DIR') || path.join(dataDirectory, 'wal-spool')),
       synchronousWal: choice('BACKUP_SYNCHRONOUS_WAL', ['true', 'false']) === 'true',
       retentionDays: integer('BACKUP_RETENTION_DAYS', 1, 3_650),
+      drillDirectory: path.resolve(text('BACKUP_DRILL_DIR') || tmpdir()),
       binDirectory: text('BACKUP_BIN_DIR') === '' ? null : path.resolve(text('BACKUP_BIN_DIR')),
       programEnvironment: {
         ...(env['PATH'] !== undefined && { PATH: env['PATH'] }),

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Client, Pool } from 'pg';
 import type { ClientConfig } from 'pg';
+import type { ServerConnection } from './backup/server/server-facts.ts';
 import type { Config } from './config.ts';
 import { withRole } from './db/connection-url.ts';
 import type { Database } from './db/database.ts';
@@ -67,6 +68,16 @@ export async function openConnections(
 export function apiDatabase(connections: Connections, config: Config, log: Log): Database {
   return new PostgresDatabase(connections.kind, poolOptions(connections.api, connections, config), (event) =>
     logConnectionEvent(event, log),
+  );
+}
+
+/** A small pool of the login of backups, which reads every row: for drills. The caller closes it. */
+export function backupsDatabase({ url, ssl }: ServerConnection, config: Config, log: Log): Database {
+  const options = { ...config.pool, connectionString: url, ssl, applicationName: 'agent_lightning drill' };
+  return new PostgresDatabase(
+    'server',
+    { ...options, size: 1, overflow: 1, statementTimeoutMs: 0 },
+    (event) => logConnectionEvent(event, log),
   );
 }
 

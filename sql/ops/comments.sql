@@ -236,3 +236,24 @@ comment on column ops.partition_horizons.reaches_to is 'The end of the last of t
 comment on column ops.partition_horizons.ahead is 'How far that is.';
 comment on column ops.partition_horizons.needed is 'How far it has to be.';
 comment on column ops.partition_horizons.short is 'Whether it is less.';
+
+comment on column ops.recovery.proven_at is 'When a drill last passed; null: never.';
+comment on column ops.recovery.proven_restore_time is 'How long that restore took.';
+comment on column ops.recovery.newest_drill_passed is 'Whether the newest drill passed; null: there was none.';
+
+comment on table ops.drills is 'Restores that were made to prove backups: what they found, and how long they took.';
+comment on column ops.drills.id is 'In the order in which they ended.';
+comment on column ops.drills.started_at is 'When it began.';
+comment on column ops.drills.finished_at is 'When its verdict was written down.';
+comment on column ops.drills.backups is 'Ids of the backups that were restored, the full one first; empty: they could not be.';
+comment on column ops.drills."position" is 'Where in the WAL the comparison was made; null for an embedded database.';
+comment on column ops.drills.compared_tables is 'How many tables were compared.';
+comment on column ops.drills.compared_rows is 'How many rows were compared.';
+comment on column ops.drills.restore_time is 'From the first byte read to a database that answers; null: it never did.';
+comment on column ops.drills.problems is 'A sentence for each thing that is wrong.';
+comment on column ops.drills.self_tests is 'Damages that the drill did to copies on purpose, and how each was noticed: an array of objects with `damage` and `noticed`.';
+comment on column ops.drills.passed is 'Whether the backups are proven: nothing was wrong, and rows were compared.';
+comment on column ops.check_drills.subject is 'What it is about.';
+comment on column ops.check_drills.severity is 'warning or error.';
+comment on column ops.check_drills.message is 'What is wrong, in a sentence.';
+comment on column ops.check_drills.details is 'The same for programs.';

@@ -1,3 +1,4 @@
+import { verifySnapshot } from '../backup/embedded/restore.ts';
 import type { ReadManifest } from '../backup/manifest.ts';
 import { readManifests } from '../backup/manifest.ts';
 import { configuredPrograms } from '../backup/server/configured.ts';
@@ -30,13 +31,22 @@ export async function verifyBackups(
   signal: AbortSignal,
 ): Promise<{ readonly ok: boolean; readonly text: string }> {
   const vault = await openVault(config.backup);
-  const found = await verifyServerBackups({
+  const ofServer = await verifyServerBackups({
     vault,
     spoolDirectory: config.backup.spoolDirectory,
     onProgress,
     signal,
   });
-  const { backups, objects, walFiles, bytes, problems } = found;
+  const problems = [...ofServer.problems];
+  let { backups, objects } = ofServer;
+  for (const snapshot of (await readManifests(vault)).manifests) {
+    if (snapshot.manifest.embedded === null) continue;
+    const found = await verifySnapshot({ vault, snapshot, onProgress, signal });
+    backups += 1;
+    objects += found.objects;
+    problems.push(...found.problems.map((what) => ({ member: snapshot.id, what })));
+  }
+  const { walFiles, bytes } = ofServer;
   const checked = `checked ${backups} backups: ${objects} objects (${Math.ceil(bytes / 1_000_000)} MB), ${walFiles} files of WAL`;
   const wrong = problems.map(({ member, what }) => `WRONG\t${member}\t${what}`);
   return { ok: problems.length === 0, text: [...wrong, checked].join('\n') };

@@ -1,8 +1,12 @@
+import { restoreSnapshot } from '../backup/embedded/restore.ts';
 import { readManifests } from '../backup/manifest.ts';
+import type { ReadManifest } from '../backup/manifest.ts';
 import { RestoreRefused } from '../backup/server/choose-backup.ts';
 import { configuredPrograms } from '../backup/server/configured.ts';
 import { restoreServerBackup } from '../backup/server/restore.ts';
+import { instantOf } from '../backup/server/instant.ts';
 import { describeTarget, parseTarget } from '../backup/server/restore-target.ts';
+import type { RestoreTarget } from '../backup/server/restore-target.ts';
 import { openVault } from '../backup/store/open-store.ts';
 import type { Config } from '../config.ts';
 import { serverMajor } from './backup.ts';
@@ -28,9 +32,20 @@ export async function restore(
     );
   }
   const vault = await openVault(config.backup);
-  const major = serverMajor((await readManifests(vault)).manifests);
+  const { manifests } = await readManifests(vault);
+  const major = serverMajor(manifests);
   if (major === null) {
-    throw new RestoreRefused(`${vault.store.name} holds no backup of a server that can be read`, null);
+    const snapshots = manifests.filter(({ manifest }) => manifest.embedded !== null);
+    if (snapshots.length > 0) {
+      const snapshot = chooseSnapshot(snapshots, target, from ?? null);
+      await restoreSnapshot({ vault, snapshot, into, signal, onProgress });
+      return [
+        `restored ${snapshot.id} into ${into}`,
+        `  DATA_DIR=${into} lightning start`,
+        '  Its tokens end: the secret in the old DATA_DIR/jwt-secret is in no backup. Copy it there to keep them.',
+      ].join('\n');
+    }
+    throw new RestoreRefused(`${vault.store.name} holds no backup that can be read`, null);
   }
   const programs = await configuredPrograms(config)(major);
   const done = await restoreServerBackup({
@@ -51,4 +66,32 @@ export async function restore(
     `  ${programs.binDirectory}/pg_ctl --pgdata=${done.directory} --timeout=86400 start`,
     `Once it takes writes, ${done.directory}/restored_wal may be removed.`,
   ].join('\n');
+}
+
+/** The newest snapshot that is early enough, or the one that is named: of an embedded database only these moments are kept. */
+function chooseSnapshot(
+  snapshots: readonly ReadManifest[],
+  target: RestoreTarget,
+  from: string | null,
+): ReadManifest {
+  if (target.kind === 'lsn') {
+    throw new RestoreRefused(
+      'the store holds snapshots of an embedded database: --to is latest or a time, --from names one of them',
+      null,
+    );
+  }
+  const fits = snapshots.filter(
+    ({ manifest }) => target.kind === 'latest' || instantOf(new Date(manifest.endedAt)) <= target.time,
+  );
+  const chosen = from === null ? fits.at(-1) : fits.find(({ id }) => id === from);
+  if (!chosen) {
+    const [oldest] = snapshots;
+    throw new RestoreRefused(
+      from === null
+        ? `no snapshot is old enough: the oldest, ${oldest?.id}, ended at ${oldest?.manifest.endedAt}`
+        : `there is no snapshot ${from} that is early enough; lightning backups lists them`,
+      null,
+    );
+  }
+  return chosen;
 }

@@ -12,6 +12,7 @@ import { startHttpServer } from '../http/server.ts';
 import { impatient, makeEmbed, patient } from '../embeddings/embedding-client.ts';
 import type { Log } from '../log.ts';
 import { makeBackUp } from '../jobs/back-up.ts';
+import { makeDrill } from '../jobs/drill.ts';
 import { seeWalReceiver } from '../jobs/see-wal-receiver.ts';
 import { startWorker } from '../jobs/worker.ts';
 import type { RunningWorker } from '../jobs/worker.ts';
@@ -127,7 +128,8 @@ async function beginWorker(
     asKeeper,
     embed: config.embeddings && makeEmbed(config.embeddings, patient),
     alertWebhook: config.alertWebhook,
-    backUp: makeBackUp(config, database, log, () => new Date()),
+    backUp: makeBackUp(config, connections.worker ?? '', database, log, () => new Date()),
+    drill: makeDrill(config, database, log, () => new Date()),
     log,
   });
   begun.push(() => worker.stop());

@@ -100,4 +100,12 @@ export const crontab: readonly ScheduledJob[] = [
     options: { backfillPeriod: 86_400_000, maxAttempts: 3 },
     identifier: 'back_up_full',
   },
+  // After the full one; a missed one is made up for.
+  {
+    task: 'drill',
+    match: '43 5 * * 0',
+    everyMinutes: 7 * 1_440,
+    options: { backfillPeriod: 86_400_000, maxAttempts: 1 },
+    identifier: 'drill',
+  },
 ];

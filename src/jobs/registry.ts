@@ -4,6 +4,8 @@ import type { Embed } from '../embeddings/embedding-client.ts';
 import type { Log } from '../log.ts';
 import { backUpPayload, backupLock } from './back-up.ts';
 import type { BackUp } from './back-up.ts';
+import { drillLock } from './drill.ts';
+import type { Drill } from './drill.ts';
 import type { AsKeeper } from '../retention/keeper.ts';
 import { checkAlerts } from './check-alerts.ts';
 import { embedKnowledge } from './embed-knowledge.ts';
@@ -30,6 +32,8 @@ export interface JobResources {
   readonly alertWebhook: Secret | null;
   /** Left out or null: nothing says where to. */
   readonly backUp?: BackUp | null;
+  /** Left out or null: there are no backups to prove. */
+  readonly drill?: Drill | null;
   /** Without it nothing is removed. */
   readonly asKeeper?: AsKeeper;
   readonly log: Log;
@@ -42,6 +46,7 @@ export function makeJobs({
   embed,
   alertWebhook,
   backUp = null,
+  drill = null,
   asKeeper,
   log,
 }: JobResources): Jobs {
@@ -136,6 +141,13 @@ export function makeJobs({
       lock: backupLock,
       expectedMinutes: 360,
       run: async (requested, run) => (backUp ? backUp(requested, run) : null),
+    }),
+    drill: defineJob({
+      does: 'proves the newest backups by restoring them and comparing every row',
+      parse: noPayload,
+      lock: drillLock,
+      expectedMinutes: 360,
+      run: async (_, run) => (drill ? drill(run) : null),
     }),
     send_alert: defineJob({
       does: 'sends an alert to the webhook',

@@ -7,6 +7,7 @@ import type { Secret } from '../config.ts';
 import type { Embed } from '../embeddings/embedding-client.ts';
 import type { Log } from '../log.ts';
 import type { BackUp } from './back-up.ts';
+import type { Drill } from './drill.ts';
 import type { AsKeeper } from '../retention/keeper.ts';
 import { crontab } from './crontab.ts';
 import { reapLeases } from './reap-leases.ts';
@@ -28,6 +29,8 @@ export interface WorkerOptions {
   readonly alertWebhook: Secret | null;
   /** Left out or null: nothing says where to. */
   readonly backUp?: BackUp | null;
+  /** Left out or null: there are no backups to prove. */
+  readonly drill?: Drill | null;
   /** Without it nothing is removed. */
   readonly asKeeper?: AsKeeper;
   readonly log: Log;
@@ -52,6 +55,7 @@ export async function startWorker({
   embed,
   alertWebhook,
   backUp = null,
+  drill = null,
   asKeeper,
   log,
   concurrency = 4,
@@ -59,7 +63,16 @@ export async function startWorker({
   presenceEveryMs = 15_000,
 }: WorkerOptions): Promise<RunningWorker> {
   const stopping = new AbortController();
-  const jobs = makeJobs({ executor, kind, embed, alertWebhook, backUp, log, ...(asKeeper && { asKeeper }) });
+  const jobs = makeJobs({
+    executor,
+    kind,
+    embed,
+    alertWebhook,
+    backUp,
+    drill,
+    log,
+    ...(asKeeper && { asKeeper }),
+  });
   // Whoever worked on an embedded database died with it: nobody has to wait until that is certain.
   if (kind === 'embedded') await sweepWorkers(executor, '0 seconds', log);
   const events: WorkerEvents = new EventEmitter();

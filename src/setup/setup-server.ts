@@ -183,7 +183,7 @@ async function letDrillsRead(client: Client, { logins, log }: SetupOptions): Pro
   try {
     await client.query(`
       alter role ${login} bypassrls;
-      grant pg_read_all_data, pg_maintain, pg_monitor to ${login} with inherit true, set false;
+      grant pg_read_all_data, pg_monitor to ${login} with inherit true, set false;
     `);
   } catch (error) {
     if (!(error instanceof DatabaseError && error.code === '42501')) throw error;

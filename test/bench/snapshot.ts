@@ -5,7 +5,6 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Client } from 'pg';
-import { hasPassed } from '../../src/backup/drill/verdict.ts';
 import { drillSnapshot } from '../../src/backup/embedded/drill.ts';
 import { restoreSnapshot } from '../../src/backup/embedded/restore.ts';
 import { takeSnapshot } from '../../src/backup/embedded/snapshot.ts';
@@ -104,7 +103,7 @@ try {
     `drill: ${verdict.comparedTables} tables, ${verdict.comparedRows} rows, restored in ${verdict.restoreMs} ms` +
       verdict.problems.map((problem) => `\n  ${problem}`).join(''),
   );
-  check(hasPassed(verdict), 'the drill is green');
+  check(verdict.problems.length === 0 && verdict.comparedRows > 0, 'the drill is green');
   await client.end();
 } finally {
   await embedded.close();

@@ -158,6 +158,13 @@ const relations: readonly Relation[] = [
     'null::text',
   ),
   relation(
+    'ops.drills',
+    `(started_at, backups, compared_tables, compared_rows, problems, self_tests)
+     select now(), '{}', 0, 0, '{x}', '[]' where $1::text is not null`,
+    "problems = '{y}'",
+    'null::text',
+  ),
+  relation(
     'ops.workers',
     "(id, host, pid, version) select 'x', 'x', 1, 'x' where $1::text is not null",
     'seen_at = now()',
@@ -251,6 +258,7 @@ const neededTenants: Readonly<Record<string, readonly (string | null)[]>> = {
   'ops.job_runs': [null],
   'ops.backups': [null],
   'ops.wal_receivers': [null],
+  'ops.drills': [null],
   'ops.workers': [null],
   'ops.job_tasks': [null],
   'ops.alerts': [null],

@@ -180,6 +180,10 @@ export const expectedAccess: string = alignTable(`
   ops.wal_receivers                 worker     all       -       -       -       -
   ops.wal_receivers                 owner      all       all     all     all     may
   ops.wal_receivers                 definer    all       all     all     all     may
+  ops.drills                        operator   all       -       -       -       -
+  ops.drills                        worker     all       -       -       -       -
+  ops.drills                        owner      all       all     all     all     may
+  ops.drills                        definer    all       all     all     all     may
   ops.workers                       operator   all       -       -       -       -
   ops.workers                       worker     all       -       -       -       -
   ops.workers                       owner      all       all     all     all     may

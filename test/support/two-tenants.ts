@@ -93,6 +93,7 @@ export async function twoTenants(): Promise<TwoTenants> {
     `select ops.record_backups('[{"id": "b", "kind": "full", "startedAt": "2026-01-01", "endedAt": "2026-01-01",
        "objects": 1, "bytes": 1, "storedBytes": 1, "manifestSha256": "0"}]')`,
   );
+  await admin.query("select ops.record_drill(now(), '{b}', '0/1', 1, 1, 1, '{x}', '[]')");
   await admin.query(`
     select
       ops.set_job_tasks('[{"task": "job", "does": "x", "expected": "1 hour"}]'),

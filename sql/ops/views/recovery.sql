@@ -1,4 +1,4 @@
--- Can we restore, and to when. One row. From the oldest backup's end everything is reachable up to what was received; what the
+-- Can we restore, to when, and when was that last proven. One row. From the oldest backup's end everything is reachable up to what was received; what the
 -- store really holds, and whether it is whole, is said by `lightning backups` and `lightning backup verify`.
 create or replace view ops.recovery with (security_barrier) as
 select
@@ -10,7 +10,10 @@ select
   w.received_lsn as wal_received_lsn,
   w.seen_at as wal_received_at,
   w.kept_bytes as wal_waiting_bytes,
-  w.problem as wal_problem
+  w.problem as wal_problem,
+  d.finished_at as proven_at,
+  d.restore_time as proven_restore_time,
+  (select n.passed from ops.drills n order by n.id desc limit 1) as newest_drill_passed
 from (
   select
     min(k.ended_at) as oldest,
@@ -22,7 +25,10 @@ from (
 ) b
 left join lateral (
   select r.* from ops.wal_receivers r order by r.seen_at desc limit 1
-) w on true;
+) w on true
+left join lateral (
+  select p.* from ops.drills p where p.passed order by p.id desc limit 1
+) d on true;
 
 revoke all on ops.recovery from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.recovery to :OPERATOR, :WORKER;

@@ -1,16 +1,18 @@
-/** What a drill found. */
+import type { Executor } from '../../db/database.ts';
+import { sql } from '../../db/statement.ts';
+
+/** What a drill found. It has passed when there is no problem. */
 export interface DrillVerdict {
-  /** The backups that were restored, the full one first. */
+  /** The backups that were restored, the full one first; empty: they could not be. */
   readonly backups: readonly string[];
-  /** Where in the WAL the comparison was made, e.g. `16/B374D848`; null: of an embedded database, or not reached. */
+  /** Where in the WAL the comparison was made, e.g. `16/B374D848`; null: of an embedded database. */
   readonly position: string | null;
   readonly comparedTables: number;
   readonly comparedRows: number;
   /** From the first byte read to a database that answers; null: it never did. */
   readonly restoreMs: number | null;
-  /** A sentence for each thing that is wrong. */
+  /** A sentence for each thing that is wrong: a damage of the drill's own that was not noticed is one. */
   readonly problems: readonly string[];
-  /** Whether each damage that the drill did itself, to a copy, was noticed. */
   readonly selfTests: readonly SelfTest[];
 }
 
@@ -22,12 +24,24 @@ export interface SelfTest {
   readonly noticed: string | null;
 }
 
-/** Whether the backups are proven: rows were compared, nothing was wrong, and every damage done on purpose was noticed. */
-export function hasPassed({ comparedRows, problems, selfTests }: DrillVerdict): boolean {
-  return (
-    comparedRows > 0 &&
-    problems.length === 0 &&
-    selfTests.length > 0 &&
-    selfTests.every(({ noticed }) => noticed !== null)
-  );
+/** A sentence for each damage that was not noticed. */
+export function unnoticed(selfTests: readonly SelfTest[]): readonly string[] {
+  return selfTests
+    .filter(({ noticed }) => noticed === null)
+    .map(({ damage }) => `the drill did not notice its own damage (${damage}), so its result means nothing`);
+}
+
+/** Writes a verdict into ops.drills, as the worker. Gives back whether it passed, as the database sees it. */
+export async function recordVerdict(
+  executor: Executor,
+  startedAt: Date,
+  verdict: DrillVerdict,
+): Promise<boolean> {
+  const { rows } = await executor.query<{ passed: boolean }>(sql`
+    select ops.record_drill(
+      ${startedAt.toISOString()}::timestamptz, ${verdict.backups}::text[], ${verdict.position},
+      ${verdict.comparedTables}::integer, ${verdict.comparedRows}::bigint, ${verdict.restoreMs}::bigint,
+      ${verdict.problems}::text[], ${JSON.stringify(verdict.selfTests)}::jsonb
+    ) as passed`);
+  return rows[0]?.passed ?? false;
 }

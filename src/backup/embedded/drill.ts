@@ -10,6 +10,7 @@ import type { Comparison } from '../drill/compare-tables.ts';
 import { digestTables, listTables } from '../drill/table-digests.ts';
 import type { TableDigest } from '../drill/table-digests.ts';
 import { DamagedStore } from '../drill/damaged-store.ts';
+import { unnoticed } from '../drill/verdict.ts';
 import type { DrillVerdict, SelfTest } from '../drill/verdict.ts';
 import type { EmbeddedState, ReadManifest } from '../manifest.ts';
 import type { Vault } from '../vault.ts';
@@ -61,7 +62,14 @@ export async function drillSnapshot(options: DrillOptions): Promise<DrillVerdict
   } finally {
     await rm(home, { recursive: true, force: true });
   }
-  return { backups: [snapshot.id], position: null, ...compared, restoreMs, problems, selfTests };
+  return {
+    backups: [snapshot.id],
+    position: null,
+    ...compared,
+    restoreMs,
+    problems: [...problems, ...unnoticed(selfTests)],
+    selfTests,
+  };
 }
 
 async function withDatabase(

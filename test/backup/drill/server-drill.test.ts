@@ -4,7 +4,6 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { findDrillPrograms } from '../../../src/backup/drill/drill-programs.ts';
 import { drillServer } from '../../../src/backup/drill/server-drill.ts';
 import type { ServerDrillOptions } from '../../../src/backup/drill/server-drill.ts';
-import { hasPassed } from '../../../src/backup/drill/verdict.ts';
 import type { DrillVerdict } from '../../../src/backup/drill/verdict.ts';
 import { findPrograms } from '../../../src/backup/server/programs.ts';
 import { receiveWal } from '../../../src/backup/server/receive-wal.ts';
@@ -94,7 +93,6 @@ describe.skipIf(server.kind === 'unavailable' || !server.binDirectory)('a drill 
       expect(verdict.selfTests.filter(({ noticed }) => noticed === null)).toEqual([]);
       // A row and a block of the copy; a byte of each kind of object of both backups, an object and WAL gone, WAL flipped.
       expect(verdict.selfTests.length).toBeGreaterThanOrEqual(9);
-      expect(hasPassed(verdict)).toBe(true);
       expect(verdict.backups).toHaveLength(2);
       expect(verdict.comparedTables).toBeGreaterThan(30);
       expect(verdict.comparedRows).toBeGreaterThan(before);
@@ -120,7 +118,6 @@ describe.skipIf(server.kind === 'unavailable' || !server.binDirectory)('a drill 
           ),
         ]),
       );
-      expect(hasPassed(verdict)).toBe(false);
     },
     drillMs,
   );
@@ -136,7 +133,6 @@ describe.skipIf(server.kind === 'unavailable' || !server.binDirectory)('a drill 
       for (const file of kinds.values()) {
         const verdict = await withDamage(join(folder, 'store', file));
         expect(verdict.problems.join(), file).toContain(file);
-        expect(hasPassed(verdict)).toBe(false);
       }
     },
     drillMs,
