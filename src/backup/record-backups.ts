@@ -28,11 +28,3 @@ export async function recordBackups(executor: Executor, vault: Vault): Promise<r
   );
   return changed.map(({ id }) => id);
 }
-
-/** Digests of manifests as they were first recorded, by backup, of those that should be in the store. */
-export async function recordedDigests(executor: Executor): Promise<ReadonlyMap<string, string>> {
-  const { rows } = await executor.query<{ id: string; digest: string }>(
-    sql`select id, manifest_sha256 as digest from ops.backups where removed_at is null`,
-  );
-  return new Map(rows.map(({ id, digest }) => [id, digest]));
-}

@@ -46,8 +46,8 @@ export async function verifyBackups(
     objects += found.objects;
     problems.push(...found.problems.map((what) => ({ member: snapshot.id, what })));
   }
-  const { walFiles, bytes } = ofServer;
-  const checked = `checked ${backups} backups: ${objects} objects (${Math.ceil(bytes / 1_000_000)} MB), ${walFiles} files of WAL`;
+  if (objects === 0) problems.push({ member: vault.store.name, what: 'there is nothing to check' });
+  const checked = `checked ${backups} backups: ${objects} objects, ${ofServer.walFiles} files of WAL`;
   const wrong = problems.map(({ member, what }) => `WRONG\t${member}\t${what}`);
   return { ok: problems.length === 0, text: [...wrong, checked].join('\n') };
 }
@@ -60,7 +60,9 @@ export function serverMajor(manifests: readonly ReadManifest[]): number | null {
 
 function describe(backup: ReadManifest, all: readonly ReadManifest[]): string {
   const { id, manifest } = backup;
-  const stored = manifest.objects.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
+  // Most of what a snapshot is made of was stored by earlier ones.
+  const stored =
+    manifest.embedded?.newBytes ?? manifest.objects.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
   const chain = chainOf(backup, all);
   return [
     id,

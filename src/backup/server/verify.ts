@@ -17,50 +17,31 @@ export interface Problem {
   readonly what: string;
 }
 
-/** What a look at every stored byte gave. It is good only when something was checked and there is no problem. */
+/** What a look at every stored byte gave. It says something only when `objects` is not 0. */
 export interface Verification {
   readonly backups: number;
   readonly objects: number;
   readonly walFiles: number;
-  readonly bytes: number;
   readonly problems: readonly Problem[];
 }
 
 export interface VerifyOptions {
   readonly vault: Vault;
   readonly spoolDirectory: string | null;
-  /** Digests of manifests that were recorded elsewhere, by backup: a store that says otherwise was changed. */
-  readonly witness?: ReadonlyMap<string, string>;
   readonly onProgress?: OnProgress | undefined;
   readonly signal: AbortSignal;
 }
 
 /** Reads everything that belongs to backups of servers, and compares it with its digests. Goes on after a problem: it names all. */
 export async function verifyServerBackups(options: VerifyOptions): Promise<Verification> {
-  const { vault, witness, onProgress, signal } = options;
+  const { vault, onProgress, signal } = options;
   const { manifests, damaged } = await readManifests(vault);
   const backups = manifests.filter(({ manifest }) => manifest.server !== null);
   const problems: Problem[] = damaged.map(({ member, message }) => ({ member, what: message }));
-  for (const { id, key, manifestSha256 } of backups) {
-    const recorded = witness?.get(id);
-    if (recorded !== undefined && recorded !== manifestSha256) {
-      problems.push({ member: key, what: `the database recorded another manifest of it (${recorded})` });
-    }
-  }
-  for (const id of witness?.keys() ?? []) {
-    if (!manifests.some((each) => each.id === id) && !damaged.some(({ member }) => member.includes(id))) {
-      problems.push({
-        member: id,
-        what: 'the database knows this backup, and the store has no manifest of it',
-      });
-    }
-  }
-  let bytes = 0;
   const objects = backups.flatMap(({ manifest }) => manifest.objects);
   for (const [index, object] of objects.entries()) {
     signal.throwIfAborted();
     await note(problems, object.key, () => vault.check(object));
-    bytes += object.storedBytes;
     onProgress?.((index + 1) / (objects.length + 1), `checked ${object.key}`);
   }
   for (const backup of backups) {
@@ -68,8 +49,7 @@ export async function verifyServerBackups(options: VerifyOptions): Promise<Verif
     if ('broken' in chain) addOnce(problems, { member: chain.broken, what: chain.what });
   }
   const wal = await verifyWal(options, backups, problems);
-  if (objects.length === 0) problems.push({ member: vault.store.name, what: 'there is nothing to check' });
-  return { backups: backups.length, objects: objects.length, walFiles: wal, bytes, problems };
+  return { backups: backups.length, objects: objects.length, walFiles: wal, problems };
 }
 
 /** Every backup's own WAL, and all that follows the oldest of each cluster, without a gap. */
