@@ -1,10 +1,10 @@
-import { mkdtemp, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createTenant } from '../src/commands/tenant.ts';
 import { migratedDatabase } from './support/db.ts';
 import type { MigratedDatabase } from './support/db.ts';
+import { migratedDataDirectory } from './support/embedded-template.ts';
 import { serverDatabase } from './support/server-database.ts';
 import { lightning, startLightning } from './support/lightning.ts';
 import type { Started } from './support/lightning.ts';
@@ -37,7 +37,7 @@ describe('lightning on an embedded database', () => {
   let directory: string;
   const running: Started[] = [];
   beforeEach(async () => {
-    directory = await mkdtemp(path.join(tmpdir(), 'lt-'));
+    directory = await migratedDataDirectory();
   });
   afterEach(async () => {
     for (const started of running.splice(0)) await started.stop('SIGKILL');
@@ -50,6 +50,7 @@ describe('lightning on an embedded database', () => {
   };
 
   it('starts with one command, answers with the token that it printed, and finds the same data at the second start', async () => {
+    await rm(path.join(directory, 'postgres'), { recursive: true });
     const first = await start();
     expect((await fetch(`${first.url}/healthz`)).status).toBe(200);
     expect((await fetch(`${first.url}/readyz`)).status).toBe(200);

@@ -1,6 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { rm } from 'node:fs/promises';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseConfig } from '../../src/config.ts';
@@ -9,6 +7,7 @@ import { startWorker } from '../../src/jobs/worker.ts';
 import type { RunningWorker } from '../../src/jobs/worker.ts';
 import type { LogEntry } from '../../src/log.ts';
 import { openConnections, workerDatabase } from '../../src/open-database.ts';
+import { migratedDataDirectory } from '../support/embedded-template.ts';
 import { migratedDatabase } from '../support/db.ts';
 import { testRolePrefix } from '../support/logins.ts';
 import { noServer } from '../support/server.ts';
@@ -24,7 +23,7 @@ const targets: readonly (readonly [kind: string, make: () => Promise<Target>])[]
   [
     'embedded',
     async () => {
-      const directory = await mkdtemp(path.join(tmpdir(), 'lightning-'));
+      const directory = await migratedDataDirectory();
       return {
         settings: { DATA_DIR: directory },
         adminUrl: null,
