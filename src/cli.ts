@@ -156,7 +156,6 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
     const stopped = untilSignal();
     if (running.url) {
       print(`REST      ${running.url}/rest/v1`);
-      print(`REST      ${running.url}/rest/v1`);
       print(`GraphQL   ${running.url}/graphql`);
       print(`GraphiQL  ${running.url}/graphiql`);
     }
