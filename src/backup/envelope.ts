@@ -1,10 +1,11 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import { Readable, Transform, pipeline } from 'node:stream';
+import { Readable, pipeline } from 'node:stream';
+import { finished } from 'node:stream/promises';
 import { promisify } from 'node:util';
-import { constants, createZstdCompress, createZstdDecompress, zstdCompress, zstdDecompress } from 'node:zlib';
+import { constants, createZstdCompress, createZstdDecompress, zstdDecompress } from 'node:zlib';
 
-// How an object's content is stored: `ALDB1`, a byte of flags (1 compressed by zstd, 2 encrypted), and
-// - not encrypted: the content;
+// How an object's content is stored: `ALDB1`, a byte of flags (1 compressed by zstd, which all are; 2 encrypted), and
+// - not encrypted: the compressed content;
 // - encrypted by AES-256-GCM: a random nonce of 12 bytes, the ciphertext, a tag of 16 bytes. Header and label (what the object
 //   is called) are authenticated with it, so that one object cannot stand in for another.
 
@@ -24,22 +25,46 @@ const nonceBytes = 12;
 const tagBytes = 16;
 const algorithm = 'aes-256-gcm';
 
-// The fastest level: on Postgres's pages it takes a third of the time of level 3, and stores as much. Small pieces cost more
-// than compressing them does.
+// The fastest level: on Postgres's pages it takes a third of the time of level 3, and stores as much.
 const compression = {
-  chunkSize: 256 * 1024,
+  chunkSize: 512 * 1024,
   params: { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1 },
 };
 
-/** Streams, to be put behind each other, that make stored bytes of content. */
-export function sealing(label: string, key: EncryptionKey | null, compress: boolean): Transform[] {
-  const header = headerOf(compress, key !== null);
-  const compressing = compress ? [createZstdCompress(compression)] : [];
-  if (!key) return [...compressing, framing(header, () => null)];
-  const nonce = randomBytes(nonceBytes);
-  const cipher = createCipheriv(algorithm, key, nonce);
-  cipher.setAAD(associated(header, label));
-  return [...compressing, cipher, framing(Buffer.concat([header, nonce]), () => cipher.getAuthTag())];
+/** Makes stored bytes of a content that comes piece by piece. They stay in memory. */
+export interface Sealing {
+  /**
+   * Takes the next piece; when it resolves, the memory of the piece may be filled with something else. Pieces of a megabyte are
+   * best: for each a thread has to take its turn, and small ones cost more than compressing them does.
+   */
+  write(piece: Uint8Array): Promise<void>;
+  /** All stored bytes, in order. Once, after the last piece. */
+  end(): Promise<readonly Uint8Array[]>;
+}
+
+/** Seals an object that is called `label`. */
+export function sealing(label: string, key: EncryptionKey | null): Sealing {
+  const header = headerOf(key !== null);
+  const nonce = key && randomBytes(nonceBytes);
+  const cipher = key && nonce && createCipheriv(algorithm, key, nonce);
+  cipher?.setAAD(associated(header, label));
+  const stored: Uint8Array[] = nonce ? [header, nonce] : [header];
+  const keep = (bytes: Uint8Array): void => void stored.push(cipher ? cipher.update(bytes) : bytes);
+  const finish = (): readonly Uint8Array[] => {
+    if (cipher) stored.push(cipher.final(), cipher.getAuthTag());
+    return stored;
+  };
+  const zstd = createZstdCompress(compression).on('data', keep);
+  return {
+    write: (piece) =>
+      new Promise((resolve, reject) => {
+        zstd.write(piece, (error) => (error ? reject(error) : resolve()));
+      }),
+    end: async () => {
+      await finished(zstd.end());
+      return finish();
+    },
+  };
 }
 
 /**
@@ -54,14 +79,10 @@ export async function* unseal(
 ): AsyncGenerator<Uint8Array> {
   const reader = new PieceReader(source);
   const header = await reader.take(headerBytes);
-  const { compressed, cipherKey } = readHeader(header, key);
+  const cipherKey = readHeader(header, key);
   const bytes = cipherKey
     ? decrypted(reader, cipherKey, associated(header, label), storedBytes)
     : reader.rest();
-  if (!compressed) {
-    yield* bytes;
-    return;
-  }
   const content = Readable.from(endKnown(bytes), { objectMode: false });
   try {
     // Errors arrive at the last stream, which is the one that is read.
@@ -72,26 +93,10 @@ export async function* unseal(
   if (!reader.exhausted) throw new EnvelopeError('something follows its content');
 }
 
-/** Stored bytes of a content that is in memory. */
-export async function sealBytes(
-  label: string,
-  key: EncryptionKey | null,
-  compress: boolean,
-  content: Uint8Array,
-): Promise<Buffer> {
-  const header = headerOf(compress, key !== null);
-  const body = compress ? await promisify(zstdCompress)(content, compression) : content;
-  if (!key) return Buffer.concat([header, body]);
-  const nonce = randomBytes(nonceBytes);
-  const cipher = createCipheriv(algorithm, key, nonce);
-  cipher.setAAD(associated(header, label));
-  return Buffer.concat([header, nonce, cipher.update(body), cipher.final(), cipher.getAuthTag()]);
-}
-
 /** The content of stored bytes that are in memory. Rejects with EnvelopeError. */
 export async function unsealBytes(label: string, key: EncryptionKey | null, stored: Buffer): Promise<Buffer> {
   const header = stored.subarray(0, headerBytes);
-  const { compressed, cipherKey } = readHeader(header, key);
+  const cipherKey = readHeader(header, key);
   let body = stored.subarray(headerBytes);
   if (cipherKey) {
     if (body.length < nonceBytes + tagBytes) throw new EnvelopeError('it is shorter or longer than it was');
@@ -105,7 +110,6 @@ export async function unsealBytes(label: string, key: EncryptionKey | null, stor
       throw new EnvelopeError(undecipherable, { cause: error });
     }
   }
-  if (!compressed) return body;
   try {
     return await promisify(zstdDecompress)(body);
   } catch (error) {
@@ -113,29 +117,23 @@ export async function unsealBytes(label: string, key: EncryptionKey | null, stor
   }
 }
 
-function headerOf(compressed: boolean, encrypted: boolean): Buffer {
-  return Buffer.concat([
-    magic,
-    Buffer.of((compressed ? flagCompressed : 0) | (encrypted ? flagEncrypted : 0)),
-  ]);
+function headerOf(encrypted: boolean): Buffer {
+  return Buffer.concat([magic, Buffer.of(encrypted ? flagCompressed | flagEncrypted : flagCompressed)]);
 }
 
-/** `cipherKey`: null when it is not encrypted. */
-function readHeader(
-  header: Buffer,
-  key: EncryptionKey | null,
-): { compressed: boolean; cipherKey: EncryptionKey | null } {
+/** The key with which the rest is encrypted; null: it is not. */
+function readHeader(header: Buffer, key: EncryptionKey | null): EncryptionKey | null {
   if (header.length < headerBytes) throw new EnvelopeError('it ends within its header');
   if (!header.subarray(0, magic.length).equals(magic)) {
     throw new EnvelopeError('it does not begin as an object of a backup does');
   }
-  const flags = header[magic.length] ?? 0;
-  if ((flags & ~(flagCompressed | flagEncrypted)) !== 0) {
+  const flags = header[magic.length];
+  if (flags === flagCompressed) return null;
+  if (flags !== (flagCompressed | flagEncrypted)) {
     throw new EnvelopeError(`its flags are ${flags}, which this release does not know`);
   }
-  const encrypted = (flags & flagEncrypted) !== 0;
-  if (encrypted && !key) throw new EnvelopeError('it is encrypted, and BACKUP_ENCRYPTION_KEY is not set');
-  return { compressed: (flags & flagCompressed) !== 0, cipherKey: encrypted ? key : null };
+  if (!key) throw new EnvelopeError('it is encrypted, and BACKUP_ENCRYPTION_KEY is not set');
+  return key;
 }
 
 const undecipherable =
@@ -226,22 +224,4 @@ class PieceReader {
 
 function associated(header: Buffer, label: string): Buffer {
   return Buffer.concat([header, Buffer.from(label, 'utf8')]);
-}
-
-function framing(head: Buffer, tail: () => Buffer | null): Transform {
-  let begun = false;
-  const begin = (stream: Transform): void => {
-    if (!begun) stream.push(head);
-    begun = true;
-  };
-  return new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      begin(this);
-      done(null, chunk);
-    },
-    flush(done) {
-      begin(this);
-      done(null, tail() ?? undefined);
-    },
-  });
 }

@@ -1,8 +1,8 @@
 import { createHash, createHmac, hkdfSync } from 'node:crypto';
-import { Readable, Transform, pipeline } from 'node:stream';
+import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { BackupDamaged } from './backup-damaged.ts';
-import { EnvelopeError, sealBytes, sealing, unseal, unsealBytes } from './envelope.ts';
+import { EnvelopeError, sealing, unseal, unsealBytes } from './envelope.ts';
 import type { EncryptionKey } from './envelope.ts';
 import type { Store } from './store/store.ts';
 
@@ -17,10 +17,14 @@ export interface StoredObject {
   readonly sha256: string;
 }
 
-export interface WriteOptions {
-  /** Default: true. */
-  readonly compress?: boolean;
-  readonly signal?: AbortSignal;
+/** An object that is made piece by piece, in memory as it will be stored. */
+export interface Draft {
+  /** Of content, so far. */
+  readonly bytes: number;
+  /** Takes the next piece; when it resolves, the memory of the piece may be filled with something else. */
+  write(piece: Uint8Array): Promise<void>;
+  /** Stores what was written; nothing is there when it rejects, and it may be called again. */
+  store(signal?: AbortSignal): Promise<StoredObject>;
 }
 
 /** A store whose objects are compressed, encrypted when there is a key, and checked whenever they are read. */
@@ -28,8 +32,10 @@ export interface Vault {
   readonly store: Store;
   /** Whether what is written is encrypted. */
   readonly encrypts: boolean;
+  /** An object of that key, to be written in pieces. */
+  draft(key: string): Draft;
   /** Stores content under a key; nothing is there when it rejects. */
-  write(key: string, source: Readable | Uint8Array, options?: WriteOptions): Promise<StoredObject>;
+  write(key: string, content: Uint8Array, signal?: AbortSignal): Promise<StoredObject>;
   /**
    * The content. Rejects with ObjectMissing; the stream fails with BackupDamaged, naming the key, when length, digest or tag is
    * another one. Do nothing final before its end.
@@ -54,28 +60,24 @@ export function makeVault(store: Store, encryptionKey: EncryptionKey | null): Va
   const fingerprintKey =
     encryptionKey && Buffer.from(hkdfSync('sha256', encryptionKey, '', 'fingerprints of backups', 32));
 
-  async function write(
-    key: string,
-    source: Readable | Uint8Array,
-    { compress = true, signal }: WriteOptions = {},
-  ): Promise<StoredObject> {
-    if (source instanceof Uint8Array) {
-      const bytes = await sealBytes(key, encryptionKey, compress, source);
-      await store.put(key, bytes, signal);
-      return { key, bytes: source.length, storedBytes: bytes.length, sha256: digestOf(bytes) };
-    }
-    const content = new Meter();
-    const stored = new Meter();
-    // An error of any of these arrives at the last one, and `put` rejects with it.
-    pipeline([source, content, ...sealing(key, encryptionKey, compress), stored], () => undefined);
-    try {
-      await store.put(key, stored, signal);
-    } catch (error) {
-      // The store may have refused it before it read anything.
-      stored.destroy();
-      throw error;
-    }
-    return { key, bytes: content.bytes, storedBytes: stored.bytes, sha256: stored.digest() };
+  function draft(key: string): Draft {
+    const seal = sealing(key, encryptionKey);
+    let bytes = 0;
+    let sealed: Promise<readonly Uint8Array[]> | null = null;
+    return {
+      get bytes() {
+        return bytes;
+      },
+      write: (piece) => {
+        bytes += piece.length;
+        return seal.write(piece);
+      },
+      store: async (signal) => {
+        const stored = await (sealed ??= seal.end());
+        await store.put(key, Readable.from(stored, { objectMode: false }), signal);
+        return { key, bytes, storedBytes: lengthOf(stored), sha256: digestOf(stored) };
+      },
+    };
   }
 
   async function read(object: StoredObject): Promise<Readable> {
@@ -105,13 +107,22 @@ export function makeVault(store: Store, encryptionKey: EncryptionKey | null): Va
   return {
     store,
     encrypts: encryptionKey !== null,
-    write,
+    draft,
+    write: async (key, content, signal) => {
+      const whole = draft(key);
+      await whole.write(content);
+      return whole.store(signal);
+    },
     read,
     readWhole,
     check: async (object) => {
       for await (const _ of checked(await store.get(object.key), object));
     },
-    seal: (label, content) => sealBytes(label, encryptionKey, true, content),
+    seal: async (label, content) => {
+      const seal = sealing(label, encryptionKey);
+      await seal.write(content);
+      return Buffer.concat(await seal.end());
+    },
     unseal: unsealMember,
     fingerprint: (content) =>
       (fingerprintKey ? createHmac('sha256', fingerprintKey) : createHash('sha256'))
@@ -162,27 +173,12 @@ async function* guarded(
   }
 }
 
-function digestOf(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
+function lengthOf(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((sum, { length }) => sum + length, 0);
 }
 
-/** Counts and digests what passes. */
-class Meter extends Transform {
-  bytes = 0;
-  readonly #hash = createHash('sha256');
-
-  override _transform(
-    chunk: Buffer,
-    _encoding: BufferEncoding,
-    done: (error: null, chunk: Buffer) => void,
-  ): void {
-    this.bytes += chunk.length;
-    this.#hash.update(chunk);
-    done(null, chunk);
-  }
-
-  /** Hex; once, at the end. */
-  digest(): string {
-    return this.#hash.digest('hex');
-  }
+function digestOf(pieces: readonly Uint8Array[]): string {
+  const hash = createHash('sha256');
+  for (const piece of pieces) hash.update(piece);
+  return hash.digest('hex');
 }

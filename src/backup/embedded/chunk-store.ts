@@ -78,7 +78,7 @@ export class ChunkStore {
 
   async #write(fingerprint: string, content: Buffer, signal?: AbortSignal): Promise<Chunk> {
     const key = `${chunkFolder}${fingerprint.slice(0, 2)}/${fingerprint}-${randomBytes(4).toString('hex')}`;
-    const stored = await this.#vault.write(key, content, signal ? { signal } : {});
+    const stored = await this.#vault.write(key, content, signal);
     this.newBytes += stored.storedBytes;
     this.newChunks++;
     return { ...stored, fingerprint };

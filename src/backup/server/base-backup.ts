@@ -4,9 +4,7 @@ import { createWriteStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Parser } from 'tar';
 import { BackupDamaged } from '../backup-damaged.ts';
 import { memberKey } from '../manifest.ts';
@@ -15,11 +13,10 @@ import type { StoredObject, Vault } from '../vault.ts';
 import { parseBackupManifest } from './backup-manifest-file.ts';
 import type { BackupManifestFile } from './backup-manifest-file.ts';
 import { connectionEnvironment } from './connection-environment.ts';
-import { inParts } from './parts.ts';
-import type { Part } from './parts.ts';
 import { programFile } from './programs.ts';
 import type { ServerPrograms } from './programs.ts';
 import type { ServerConnection } from './server-facts.ts';
+import { storeParts } from './store-parts.ts';
 
 /** Told how far something is: from 0 to 1, or null when nobody knows, and a few words for people. */
 export type OnProgress = (fraction: number | null, note: string) => void;
@@ -44,7 +41,7 @@ export interface BaseBackupOptions {
   readonly id: string;
   /** Null: a full one. */
   readonly parent: ReadManifest | null;
-  /** Of a part; default as `partBytes`. */
+  /** As of `storeParts`. */
   readonly partBytes?: number | undefined;
   /** How much is to be read, for the progress; null: nobody knows. */
   readonly expectedBytes: number | null;
@@ -59,10 +56,6 @@ export interface BaseBackup {
   /** Of the stream that `pg_basebackup` made. */
   readonly bytes: number;
 }
-
-/** Parts on their way to the store at the same time. Each is in memory. */
-const uploads = 2;
-const attempts = 4;
 
 /** Roles of a base backup's objects. */
 export const baseRole = 'base';
@@ -131,53 +124,34 @@ async function stream(
       yield chunk;
     }
   };
-  const running = new Set<Promise<void>>();
-  const objects: Member[] = [];
   try {
-    let number = 0;
-    for await (const part of inParts(passing(), partBytes)) {
-      const index = number;
-      number += 1;
-      const key = memberKey(id, `base-${String(index).padStart(5, '0')}`);
-      const upload = storePart(vault, key, part, ended).then((object) => {
-        stored.push(object);
-        objects[index] = { ...object, role: baseRole };
+    const parts = await storeParts(passing(), {
+      vault,
+      keyOf: (index) => memberKey(id, `base-${String(index).padStart(5, '0')}`),
+      partBytes,
+      onStored: (part) => {
+        stored.push(part);
         bytes += part.bytes;
         const fraction = expectedBytes === null ? null : Math.min(bytes / expectedBytes, 1);
         onProgress?.(fraction, `${Math.round(bytes / 1_000_000)} MB stored`);
-      });
-      running.add(upload);
-      void upload.finally(() => running.delete(upload)).catch((error) => failing.abort(error));
-      while (running.size >= uploads) await Promise.race(running);
-    }
-    await Promise.all(running);
+      },
+      onFailed: (error) => failing.abort(error),
+      signal: ended,
+    });
     const why = await exit;
     if (why !== null) throw new BaseBackupFailed(`pg_basebackup ${why}: ${lastLines(said)}`);
     const content = await scan.end();
     const file = parseBackupManifest(content.toString('utf8'), manifestRole);
-    const manifest = await vault.write(memberKey(id, manifestRole), content, { signal });
+    const manifest = await vault.write(memberKey(id, manifestRole), content, signal);
     stored.push(manifest);
+    const objects = parts.map((part) => ({ ...part, role: baseRole }));
     return { objects: [...objects, { ...manifest, role: manifestRole }], file, bytes };
   } catch (error) {
     failing.abort(error);
     await exit;
-    await Promise.allSettled(running);
     // A part that could not be stored ended the program too: that is the reason to show.
     signal.throwIfAborted();
     throw isAbort(error) ? (failing.signal.reason ?? error) : error;
-  }
-}
-
-/** Stores a part, again when the store fails for a moment. */
-async function storePart(vault: Vault, key: string, part: Part, signal: AbortSignal): Promise<StoredObject> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await vault.write(key, Readable.from(part.chunks, { objectMode: false }), { signal });
-    } catch (error) {
-      const full = error instanceof Error && 'code' in error && error.code === 'ENOSPC';
-      if (attempt === attempts || full || signal.aborted) throw error;
-      await sleep(500 * 2 ** attempt, undefined, { signal });
-    }
   }
 }
 

@@ -49,7 +49,10 @@ export interface Receiving {
   stop(): Promise<void>;
 }
 
-const archiveEveryMs = 1_000;
+const archiveEveryMs = 200;
+const firstStatusMs = 3_000;
+/** A program that has run so long has begun well. */
+const healthyMs = 2_000;
 const statusEveryMs = 10_000;
 const firstPauseMs = 1_000;
 const longestPauseMs = 30_000;
@@ -121,7 +124,7 @@ async function superviseProgram(options: ReceiveOptions, state: State, signal: A
         ...connectionEnvironment(connection.url, connection.ssl, slot),
       },
     );
-    const healthy = setTimeout(() => (state.programProblem = null), 2 * archiveEveryMs);
+    const healthy = setTimeout(() => (state.programProblem = null), healthyMs);
     const why = await state.program.ended;
     clearTimeout(healthy);
     state.program = null;
@@ -165,7 +168,7 @@ async function keepTelling(options: ReceiveOptions, state: State, signal: AbortS
   const { connection, slot, onStatus, log, now } = options;
   if (!onStatus) return;
   // The first one says that it began, not that nothing has come yet.
-  await pause(3 * archiveEveryMs, signal);
+  await pause(firstStatusMs, signal);
   while (!signal.aborted) {
     try {
       const receiving = state.program !== null;

@@ -28,7 +28,7 @@ export interface ServerBackupOptions {
   readonly signal: AbortSignal;
   readonly log: Log;
   readonly now: () => Date;
-  /** Bytes of the objects that it is stored in; default as `partBytes`. */
+  /** Of content in each of the objects that it is stored in; default as of `storeParts`. */
   readonly partBytes?: number;
   /** How long the WAL of the backup may take to arrive in the store. Default: 10 minutes. */
   readonly walTimeoutMs?: number;
@@ -170,6 +170,6 @@ async function walArrived(
       );
     }
     onProgress?.(1, `waiting for WAL ${needed}`);
-    await sleep(500, undefined, { signal });
+    await sleep(200, undefined, { signal });
   }
 }
