@@ -1,11 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { keep, type Kept } from '../../../src/programs/keeper.ts';
+import { freePort } from '../free-port.ts';
 import type { Say } from './progress.ts';
 import { type ServerUser, temporaryDirectory } from '../../../src/programs/server-user.ts';
 
@@ -153,15 +152,4 @@ async function reportUnexpectedEnd(
 /** Nothing of ours reaches the server: `PG*` variables would change what initdb and postgres do. */
 function serverEnvironment(): NodeJS.ProcessEnv {
   return { PATH: process.env['PATH'], LC_ALL: systemLocale, TZ: 'UTC' };
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  probe.listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no free port on 127.0.0.1');
-  return address.port;
 }

@@ -1,6 +1,4 @@
-import { once } from 'node:events';
 import { chown, readFile, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
@@ -8,6 +6,7 @@ import { migrate } from '../../../src/db/migrations.ts';
 import { keep } from '../../../src/programs/keeper.ts';
 import { serverUser } from '../../../src/programs/server-user.ts';
 import { setupServer } from '../../../src/setup/setup-server.ts';
+import { freePort } from '../free-port.ts';
 import { testLogins, testRolePrefix } from '../logins.ts';
 import type { KnownLoginUrls } from '../logins.ts';
 import { startCluster } from './cluster.ts';
@@ -151,15 +150,4 @@ async function settingOf(url: string, name: string): Promise<string> {
   } finally {
     await client.end();
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  probe.listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no free port on 127.0.0.1');
-  return address.port;
 }
