@@ -1,7 +1,7 @@
 import type { Vault } from '../vault.ts';
 import { listSpool, readSpooled, removeSpooled } from './spool.ts';
 import type { SpooledWal } from './spool.ts';
-import { archiveWal, listArchivedWal } from './wal-archive.ts';
+import { archiveWal, listArchivedWal, removeBeginnings } from './wal-archive.ts';
 import type { ArchivedWal } from './wal-archive.ts';
 
 export interface ArchiverOptions {
@@ -17,8 +17,8 @@ export interface ArchiverOptions {
  */
 export class SpoolArchiver {
   readonly #options: ArchiverOptions;
-  /** What the vault has, by file and kind; null until it was asked. */
-  #known: Map<string, ArchivedWal[]> | null = null;
+  /** Whole files that the vault has; null until it was asked. */
+  #known: Set<string> | null = null;
   /** The partial segment that was stored last, as it was then. */
   #lastPartial: { readonly file: string; readonly modifiedMs: number } | null = null;
 
@@ -29,7 +29,7 @@ export class SpoolArchiver {
   /** Stores all finished segments, and with `partial` the beginning of the one under way. Rejects when the store does. */
   async archive({ partial }: { readonly partial: boolean }): Promise<readonly ArchivedWal[]> {
     const { vault, systemIdentifier, spoolDirectory } = this.#options;
-    this.#known ??= byName(await listArchivedWal(vault, systemIdentifier));
+    this.#known ??= wholeFiles(await listArchivedWal(vault, systemIdentifier));
     const stored: ArchivedWal[] = [];
     for (const spooled of await listSpool(spoolDirectory)) {
       if (spooled.kind === 'partial' && !(partial && this.#isNew(spooled))) continue;
@@ -39,23 +39,24 @@ export class SpoolArchiver {
     return stored;
   }
 
-  async #store(spooled: SpooledWal, known: Map<string, ArchivedWal[]>): Promise<ArchivedWal | null> {
+  async #store(spooled: SpooledWal, known: Set<string>): Promise<ArchivedWal | null> {
     const { vault, systemIdentifier, now } = this.#options;
     const { kind, file } = spooled;
     if (kind !== 'partial' && known.has(file)) {
-      // Stored by a process that was killed before it removed it here. Histories stay: they tell where to go on.
-      if (kind === 'segment') await removeSpooled(spooled);
+      // Histories stay: they tell where to go on. A segment was stored by a process that was killed before it removed it here.
+      if (kind === 'history') return null;
+      await removeBeginnings(vault, systemIdentifier, file);
+      await removeSpooled(spooled);
       return null;
     }
     const content = await readSpooled(spooled);
     if (content === null) return null;
     const archived = await archiveWal(vault, systemIdentifier, { kind, file, content, now: now() });
     if (kind === 'partial') this.#lastPartial = { file, modifiedMs: spooled.modifiedMs };
-    else known.set(file, [archived]);
+    else known.add(file);
+    // Asked of the store, because a backup that received WAL by itself for a while has stored some, too.
+    await removeBeginnings(vault, systemIdentifier, file, archived.key);
     if (kind === 'segment') await removeSpooled(spooled);
-    // Beginnings that what was stored now replaces.
-    for (const old of known.get(`${file}.partial`) ?? []) await vault.store.remove(old.key);
-    known.set(`${file}.partial`, kind === 'partial' ? [archived] : []);
     return archived;
   }
 
@@ -64,11 +65,6 @@ export class SpoolArchiver {
   }
 }
 
-function byName(archived: readonly ArchivedWal[]): Map<string, ArchivedWal[]> {
-  const known = new Map<string, ArchivedWal[]>();
-  for (const wal of archived) {
-    const name = wal.kind === 'partial' ? `${wal.file}.partial` : wal.file;
-    known.set(name, [...(known.get(name) ?? []), wal]);
-  }
-  return known;
+function wholeFiles(archived: readonly ArchivedWal[]): Set<string> {
+  return new Set(archived.filter(({ kind }) => kind !== 'partial').map(({ file }) => file));
 }

@@ -44,6 +44,20 @@ export async function archiveWal(
   };
 }
 
+/** Removes the beginnings of a file that were stored while it was received, all but that of the key `except`. */
+export async function removeBeginnings(
+  vault: Vault,
+  systemIdentifier: string,
+  file: string,
+  except?: string,
+): Promise<void> {
+  const replaced: string[] = [];
+  for await (const { key } of vault.store.list(`${labelOf(systemIdentifier, file)}.partial-`)) {
+    if (key !== except) replaced.push(key);
+  }
+  for (const key of replaced) await vault.store.remove(key);
+}
+
 /** Every file of WAL of a cluster, in the order of timelines, files, and of their archiving. */
 export async function listArchivedWal(vault: Vault, systemIdentifier: string): Promise<ArchivedWal[]> {
   const found: ArchivedWal[] = [];
