@@ -257,3 +257,8 @@ comment on column ops.check_drills.subject is 'What it is about.';
 comment on column ops.check_drills.severity is 'warning or error.';
 comment on column ops.check_drills.message is 'What is wrong, in a sentence.';
 comment on column ops.check_drills.details is 'The same for programs.';
+comment on view ops.check_backups is 'A check of ops.check_alerts. A backup that should be there and is not.';
+comment on column ops.check_backups.subject is 'What it is about.';
+comment on column ops.check_backups.severity is 'warning or error.';
+comment on column ops.check_backups.message is 'What is wrong, in a sentence.';
+comment on column ops.check_backups.details is 'The same for programs.';

@@ -67,6 +67,34 @@ describe.each(workerTargets)('alerts (%s)', (kind, open) => {
     expect(rows[0].checks).toBeGreaterThanOrEqual(6);
   });
 
+  test('a backup that is overdue, or gone, and not one that nobody has made yet', async () => {
+    await sql(`insert into ops.job_tasks (task, does, schedule, every, expected)
+      values ('back_up', 'backs up', '13 2 * * *', '1 day', '6 hours')`);
+    // That the job succeeds is no backup.
+    await sql(`insert into ops.job_runs (task, worker, outcome, lease_until, finished_at)
+      values ('back_up', 'w', 'succeeded', now(), now())`);
+    expect(await check()).toEqual([]);
+    const record = (backups: object[]) => sql('select ops.record_backups($1)', [JSON.stringify(backups)]);
+    const backup = (id: string, hoursAgo: number) => {
+      const at = new Date(Date.now() - hoursAgo * 3_600_000).toISOString();
+      const counts = { objects: 1, bytes: 1, storedBytes: 1 };
+      return { id, kind: 'full', parentId: null, startedAt: at, endedAt: at, ...counts, manifestSha256: 'x' };
+    };
+    await record([backup('old', 31)]);
+    const [overdue, ...others] = await check();
+    expect(others).toEqual([]);
+    expect(overdue!.text).toMatch(
+      /^error backups: the newest backup ended at \S+Z, and one is due every 1 day/,
+    );
+    await record([backup('old', 31), backup('new', 29)]);
+    expect((await check()).map(shortly)).toEqual(['resolved error backups backups']);
+    await record([]);
+    const [gone] = await check();
+    expect(gone!.text).toMatch(/no backup is left/);
+    await sql('truncate ops.backups');
+    expect((await check()).map(shortly)).toEqual(['resolved error backups backups']);
+  });
+
   test('a job that failed for good, until it is removed', async () => {
     const { rows } = await sql("select id from graphile_worker.add_job('gone', max_attempts => 1)");
     await sql("update graphile_worker._private_jobs set attempts = 1, last_error = 'no such task'");

@@ -211,6 +211,56 @@ describe.each(workerTargets)('retention, %s', (_kind, open) => {
     ]);
   });
 
+  test('of what operators look at the old goes, and what is open or proves the backups stays', async () => {
+    const ago = (days: number) => new Date(Date.now() - days * dayMs);
+    await target.admin.query(
+      `insert into ops.alerts (kind, subject, severity, message, resolved_at)
+       values ('k', 'old', 'error', 'm', $1), ('k', 'young', 'error', 'm', $2), ('k', 'open', 'error', 'm', null)`,
+      [ago(366), ago(364)],
+    );
+    const drill = (days: number, problems: string[]) =>
+      rows(
+        `insert into ops.drills (started_at, finished_at, backups, compared_tables, compared_rows, restore_time, problems, self_tests)
+         values ($1, $1, '{b}', 1, 1, '1 second', $2, '[]')`,
+        ago(days),
+        problems,
+      );
+    for (const days of [1000, 900]) await drill(days, []);
+    for (const days of [850, 800, 750]) await drill(days, ['red']);
+    await target.admin.query(
+      `insert into ops.backups (id, kind, started_at, ended_at, objects, bytes, stored_bytes, manifest_sha256, removed_at)
+       select id, 'full', $1, $1, 1, 1, 1, 'x', removed_at
+       from (values ('gone', $2::timestamptz), ('just gone', $3), ('kept', null)) b(id, removed_at)`,
+      [ago(500), ago(400), ago(300)],
+    );
+    const planned = await dryRun(target.database, new Date());
+    const done = await run();
+    expect(planned.map((line) => line.replaceAll(/ +/g, ' ').replace(/ - before \S+/, ''))).toEqual([
+      'alerts 1 rows',
+      'backups 1 rows',
+      'drills 3 rows',
+      '5 rows would go, some with 0 partitions',
+    ]);
+    expect(done).toEqual([
+      'alerts of nobody: 1 rows deleted',
+      'backups of nobody: 1 rows deleted',
+      'drills of nobody: 3 rows deleted',
+    ]);
+    expect((await rows('select subject from ops.alerts order by id')).map(({ subject }) => subject)).toEqual([
+      'young',
+      'open',
+    ]);
+    // The newest, and the newest that passed.
+    expect((await rows('select passed from ops.drills order by id')).map(({ passed }) => passed)).toEqual([
+      true,
+      false,
+    ]);
+    expect((await rows('select id from ops.backups order by id')).map(({ id }) => id)).toEqual([
+      'just gone',
+      'kept',
+    ]);
+  });
+
   test('partitions have a horizon, and a short one shows', async () => {
     const horizons = () => rows('select parent, short from ops.partition_horizons order by 1');
     expect(await horizons()).toEqual(

@@ -46,6 +46,15 @@ begin
     when 'job_runs' then
       select count(*) into v_count from ops.job_runs r
       where r.outcome <> 'running' and r.finished_at < count_expired_rows.older_than;
+    when 'alerts' then
+      select count(*) into v_count from ops.alerts a where a.resolved_at < count_expired_rows.older_than;
+    when 'drills' then
+      select count(*) into v_count from ops.drills d
+      where d.finished_at < count_expired_rows.older_than
+        and d.id < (select max(n.id) from ops.drills n)
+        and d.id is distinct from (select max(p.id) from ops.drills p where p.passed);
+    when 'backups' then
+      select count(*) into v_count from ops.backups b where b.removed_at < count_expired_rows.older_than;
     when 'dead_jobs' then
       if to_regclass('graphile_worker.jobs') is not null then
         execute 'select count(*) from graphile_worker.jobs j

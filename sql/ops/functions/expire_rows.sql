@@ -89,8 +89,8 @@ begin
         limit expire_rows.how_many
       ) o
       where a.tenant_id = expire_rows.tenant_id and a.task_id = o.task_id and a.attempt = o.attempt;
-    when 'job_runs' then
-      v_count := ops.expire_job_runs(expire_rows.older_than, expire_rows.how_many);
+    when 'job_runs', 'alerts', 'drills', 'backups' then
+      v_count := ops.expire_operations(expire_rows.policy, expire_rows.older_than, expire_rows.how_many);
     when 'dead_jobs' then
       if to_regclass('graphile_worker.jobs') is null then
         return 0;
