@@ -4,6 +4,7 @@ import type { Client } from 'pg';
 import type { Database } from '../../db/database.ts';
 import { sql } from '../../db/statement.ts';
 import { serverUser } from '../../programs/server-user.ts';
+import { BackupDamaged } from '../backup-damaged.ts';
 import { readManifests } from '../manifest.ts';
 import type { OnProgress } from '../server/base-backup.ts';
 import { RestoreRefused, chooseChain } from '../server/choose-backup.ts';
@@ -36,11 +37,13 @@ export interface ServerDrillOptions {
   readonly workDirectory: string;
   /** How long WAL may take to arrive in the store. Default: 2 minutes. */
   readonly patienceMs?: number;
-  readonly onProgress?: OnProgress;
+  readonly onProgress?: OnProgress | undefined;
   readonly signal: AbortSignal;
   /** Called with the copy before it is compared: a test damages it here, and the drill has to notice. */
   readonly beforeComparison?: (copy: Client) => Promise<void>;
 }
+
+const nothingCompared = { comparedTables: 0, comparedRows: 0, restoreMs: null, selfTests: [] };
 
 /** How often to look for a snapshot that has a place in the WAL. */
 const mostSnapshots = 20;
@@ -55,7 +58,14 @@ const mostSnapshots = 20;
 export async function drillServer(options: ServerDrillOptions): Promise<DrillVerdict> {
   const { workDirectory, onProgress } = options;
   onProgress?.(0, 'reading the original');
-  const original = await readOriginal(options);
+  let original: Original;
+  try {
+    original = await readOriginal(options);
+  } catch (error) {
+    // WAL of this moment, which tells where the snapshot belongs.
+    if (!(error instanceof BackupDamaged || error instanceof RestoreRefused)) throw error;
+    return { ...nothingCompared, position: null, backups: [], problems: [error.message] };
+  }
   await mkdir(workDirectory, { recursive: true });
   const folder = await mkdtemp(join(workDirectory, 'drill-'));
   try {
@@ -100,13 +110,7 @@ async function compareWithCopy(
   const startedAt = performance.now();
   const user = await serverUser();
   const target: RestoreTarget = { kind: 'lsn', lsn: original.place };
-  const red = {
-    position: formatLsn(original.place),
-    comparedTables: 0,
-    comparedRows: 0,
-    restoreMs: null,
-    selfTests: [],
-  };
+  const red = { ...nothingCompared, position: formatLsn(original.place) };
   let backups: readonly string[];
   try {
     const restored = await restoreServerBackup({

@@ -5,7 +5,7 @@ import { sql } from '../../db/statement.ts';
 export interface DrillVerdict {
   /** The backups that were restored, the full one first; empty: they could not be. */
   readonly backups: readonly string[];
-  /** Where in the WAL the comparison was made, e.g. `16/B374D848`; null: of an embedded database. */
+  /** Where in the WAL the comparison was made, e.g. `16/B374D848`; null: of an embedded database, or there was no comparison. */
   readonly position: string | null;
   readonly comparedTables: number;
   readonly comparedRows: number;
