@@ -1,0 +1,120 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { Client } from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startEmbedded } from '../../src/db/embedded/embedded.ts';
+import { migratedDataDirectory } from '../support/embedded-template.ts';
+import { lightning } from '../support/lightning.ts';
+import { testRolePrefix } from '../support/logins.ts';
+
+// In order: each goes on from what the one before left.
+describe('the commands of backups, on an embedded database', () => {
+  let directory: string;
+  let folder: string;
+  let env: Record<string, string>;
+
+  beforeAll(async () => {
+    directory = await migratedDataDirectory();
+    folder = await mkdtemp(join(tmpdir(), 'lightning-commands-'));
+    env = { DATA_DIR: directory, DB_ROLE_PREFIX: testRolePrefix, BACKUP_STORE: join(folder, 'store') };
+  });
+  afterAll(async () => {
+    for (const made of [directory, folder]) await rm(made, { recursive: true, force: true });
+  });
+
+  const run = (...args: string[]) => lightning(args, env);
+  const tenantsOf = async (dataDirectory: string): Promise<string[]> => {
+    const embedded = await startEmbedded({ dataDirectory });
+    const client = new Client({ connectionString: embedded.connectionString });
+    try {
+      await client.connect();
+      const { rows } = await client.query<{ id: string }>('select id from app_public.tenants order by id');
+      return rows.map(({ id }) => id);
+    } finally {
+      await client.end();
+      await embedded.close();
+    }
+  };
+
+  test('with an empty store say so, and what to do', async () => {
+    const [listed, verified, restored] = [
+      await run('backups'),
+      await run('backup', 'verify'),
+      await run('restore', '--to', 'latest', '--into', join(folder, 'new')),
+    ];
+    expect(listed.stdout).toBe(`no backup in ${env['BACKUP_STORE']}\n`);
+    expect(verified.status).toBe(1);
+    expect(verified.stdout).toMatch(/WRONG\t\S+\tthere is nothing to check/);
+    expect(restored.status).toBe(1);
+    expect(restored.stderr).toContain('holds no backup that can be read');
+    expect(await readdir(folder)).not.toContain('new');
+  }, 60_000);
+
+  test('make a snapshot, list, verify and prove it', async () => {
+    expect((await run('tenant', 'create', 'kept')).status).toBe(0);
+    const made = await run('backup');
+    expect(made.status, made.stderr).toBe(0);
+    expect(made.stdout).toMatch(/^\S+-snapshot-\S+, [\d.]+ MB stored; writers waited \d+ ms/);
+    const listed = await run('backups');
+    expect(listed.stdout).toMatch(/^\S+-snapshot-\S+\t\S+Z\t[\d.]+ MB\tembedded\n$/);
+    const verified = await run('backup', 'verify');
+    expect(verified.stdout).toMatch(/^checked 1 backups: \d+ objects/);
+    expect(verified.status).toBe(0);
+    const drill = await run('backup', 'drill');
+    expect(drill.status, `${drill.stdout}${drill.stderr}`).toBe(0);
+  }, 120_000);
+
+  test('restore the newest moment, and none that was not kept', async () => {
+    expect((await run('tenant', 'create', 'later')).status).toBe(0);
+    const into = join(folder, 'new');
+    const restored = await run('restore', '--to', 'latest', '--into', into);
+    expect(restored.status, restored.stderr).toBe(0);
+    expect(restored.stdout).toContain(`DATA_DIR=${into} lightning start`);
+    expect(await tenantsOf(into)).toEqual(['default', 'kept']);
+
+    const [early, position, nonsense, occupied] = [
+      await run('restore', '--to', '2020-01-01T00:00:00Z', '--into', join(folder, 'early')),
+      await run('restore', '--to', '0/16B3748', '--into', join(folder, 'early')),
+      await run('restore', '--to', 'yesterday', '--into', join(folder, 'early')),
+      await run('restore', '--to', 'latest', '--into', into),
+    ];
+    expect(early.stderr).toMatch(/no snapshot is old enough: the oldest, \S+, ended at /);
+    expect(position.stderr).toContain('--to is latest or a time');
+    expect(nonsense.stderr).toContain('--to is "yesterday"');
+    expect(occupied.stderr).toContain(into);
+    expect([early.status, position.status, nonsense.status, occupied.status]).toEqual([1, 1, 2, 1]);
+    expect(await readdir(folder)).not.toContain('early');
+  }, 120_000);
+
+  test('name what is damaged, and write nothing of it', async () => {
+    const store = env['BACKUP_STORE']!;
+    const chunks = (await readdir(store, { recursive: true, withFileTypes: true }))
+      .filter((entry) => entry.isFile() && entry.parentPath.includes('chunks'))
+      .map((entry) => join(entry.parentPath, entry.name));
+    const damaged = chunks[0]!;
+    const content = await readFile(damaged);
+    const flipped = Buffer.from(content);
+    flipped[content.length >> 1]! ^= 1;
+    await writeFile(damaged, flipped);
+    const key = damaged.slice(store.length + 1);
+    const verified = await run('backup', 'verify');
+    expect(verified.status).toBe(1);
+    expect(verified.stdout).toContain(key);
+    const into = join(folder, 'damaged');
+    const restored = await run('restore', '--to', 'latest', '--into', into);
+    expect(restored.status).toBe(1);
+    expect(restored.stderr).toContain(key);
+    expect(await readdir(folder)).not.toContain('damaged');
+    await mkdir(dirname(damaged), { recursive: true });
+    await writeFile(damaged, content);
+    expect((await run('backup', 'verify')).status).toBe(0);
+  }, 120_000);
+});
+
+test('a server without a store or a login of backups is told what to set', async () => {
+  const env = { DATABASE_URL: 'postgres://nobody:x@127.0.0.1:1/none', JWT_SECRET: 'x'.repeat(32) };
+  const listed = await lightning(['backups'], env);
+  expect(listed.status).not.toBe(0);
+  expect(listed.stderr).toContain('BACKUP_STORE');
+}, 60_000);
