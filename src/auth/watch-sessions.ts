@@ -1,8 +1,8 @@
 import type { Database } from '../db/database.ts';
 import { withSession } from '../db/session.ts';
 import { sql } from '../db/statement.ts';
-import { repeat } from '../jobs/repeat.ts';
-import type { Repeating } from '../jobs/repeat.ts';
+import { repeat } from '../repeat.ts';
+import type { Repeating } from '../repeat.ts';
 import { anonymous } from './claims.ts';
 import type { Claims } from './claims.ts';
 

@@ -5,8 +5,8 @@ import type { Log } from '../log.ts';
 import { version } from '../version.ts';
 import { crontab } from './crontab.ts';
 import type { Jobs } from './job.ts';
-import { repeat } from './repeat.ts';
-import type { Repeating } from './repeat.ts';
+import { repeat } from '../repeat.ts';
+import type { Repeating } from '../repeat.ts';
 
 export interface PresenceOptions {
   /** As the worker. */

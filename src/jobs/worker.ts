@@ -12,7 +12,7 @@ import type { AsKeeper } from '../retention/keeper.ts';
 import { crontab } from './crontab.ts';
 import { reapLeases } from './reap-leases.ts';
 import { makeJobs } from './registry.ts';
-import { repeat } from './repeat.ts';
+import { repeat } from '../repeat.ts';
 import { taskListOf } from './run-jobs.ts';
 import { keepPresence, sweepWorkers } from './worker-presence.ts';
 

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Logger, makeWorkerUtils } from 'graphile-worker';
 import type { WorkerUtils } from 'graphile-worker';
 import { keepPresence, sweepWorkers } from '../../src/jobs/worker-presence.ts';
-import type { Repeating } from '../../src/jobs/repeat.ts';
+import type { Repeating } from '../../src/repeat.ts';
 import type { LogEntry } from '../../src/log.ts';
 import { workerTargets } from '../support/worker-target.ts';
 import type { WorkerTarget } from '../support/worker-target.ts';

@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { Pool } from 'pg';
 import { migrate } from '../../../src/db/migrations.ts';
 import { reapLeases } from '../../../src/jobs/reap-leases.ts';
-import { repeat } from '../../../src/jobs/repeat.ts';
+import { repeat } from '../../../src/repeat.ts';
 import { setupServer } from '../../../src/setup/setup-server.ts';
 import { dropEverything } from '../../bench/databases.ts';
 import { provideServer } from '../../support/postgres/provide.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { repeat } from '../../src/jobs/repeat.ts';
+import { repeat } from '../src/repeat.ts';
 
 test('runs at once and again, never two at a time, and survives what fails', async () => {
   let [runs, atOnce, most] = [0, 0, 0];
