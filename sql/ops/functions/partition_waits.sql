@@ -17,7 +17,8 @@ as $$
       and l.relation in (to_regclass(r.parent), to_regclass(r.partition))
   ) l on true
   join pg_stat_activity a on a.pid = l.pid
-  where r.tried_at is not null and coalesce(a.xact_start < r.tried_at, true)
+  -- Locks are read before activities: a transaction that ended in between has no beginning any more, and nobody waits for it.
+  where a.xact_start < r.tried_at
   order by a.xact_start
 $$;
 
