@@ -52,7 +52,8 @@ export function groupOf(
   waiting: readonly Client[],
   situation: Situation,
 ): { readonly items: readonly Item[]; readonly taken: number } {
-  const items: Item[] = [...(situation.checkpoint ? [checkpointing()] : []), ...tidying(situation)];
+  // What is behind a slow checkpoint is taken back, and would be forgotten if it were no client's: so tidying comes first.
+  const items: Item[] = [...tidying(situation), ...(situation.checkpoint ? [checkpointing()] : [])];
   let { loaded } = situation;
   for (const { purpose } of items) loaded = loadedAfter(purpose, loaded);
   let taken = 0;
