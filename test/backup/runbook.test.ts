@@ -3,11 +3,12 @@ import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { serverUser, temporaryDirectory } from '../../src/programs/server-user.ts';
+import { exactPoint } from '../support/exact-point.ts';
+import type { Point } from '../support/exact-point.ts';
 import { freePort } from '../support/free-port.ts';
 import { lightning, spawnLightning } from '../support/lightning.ts';
 import { testRolePrefix } from '../support/logins.ts';
@@ -29,7 +30,7 @@ describe.skipIf(noPrograms)('docs/recovery.md', { timeout: 240_000 }, () => {
   let places: readonly (readonly [onThePage: string, here: string])[];
   let acknowledged: readonly string[];
   let mistaken: ReadonlySet<unknown>;
-  let agentsBefore: number;
+  let before: Point;
 
   beforeAll(async () => {
     const user = await serverUser();
@@ -70,26 +71,19 @@ describe.skipIf(noPrograms)('docs/recovery.md', { timeout: 240_000 }, () => {
       expect(backup.status, backup.stderr).toBe(0);
     }
     await expect.poll(() => load.acknowledged.length).toBeGreaterThan(20);
-    const [before] = await asAdmin(
-      own.adminUrl,
-      'select clock_timestamp() as at, count(*)::int as agents from app_public.agents',
-    );
-    const moment = (before!['at'] as Date).toISOString();
-    agentsBefore = before!['agents'] as number;
-    // Times are compared with those of commits, to the microsecond, and this one has milliseconds.
-    await sleep(50);
+    before = await exactPoint(own.adminUrl);
     const deleted = await asAdmin(
       own.adminUrl,
       "delete from app_public.agents where id like '%0' returning id",
     );
     mistaken = new Set(deleted.map((row) => row['id']));
-    await expect.poll(() => load.acknowledged.length).toBeGreaterThan(agentsBefore + 20);
+    await expect.poll(() => load.acknowledged.length).toBeGreaterThan(before.agents + 20);
     await own.destroy();
     await load.stop();
     acknowledged = load.acknowledged;
     worker.process.kill('SIGTERM');
     await worker.ended;
-    expect(acknowledged.length).toBeGreaterThan(agentsBefore);
+    expect(acknowledged.length).toBeGreaterThan(before.agents);
     const user = await serverUser();
     const file = join(folder, 'lightning.env');
     await writeFile(
@@ -105,7 +99,7 @@ describe.skipIf(noPrograms)('docs/recovery.md', { timeout: 240_000 }, () => {
       ['postgres:', `${user ? 'nobody' : userInfo().username}:`],
       ['runuser -u postgres', user ? 'runuser -u nobody' : 'env'],
       ['5432', new URL(own.adminUrl).port],
-      ['2026-11-27T02:59:30Z', moment],
+      ['2026-11-27T02:59:30Z', before.time],
       ['/var/lib/postgresql/earlier', join(folder, 'earlier')],
       ['5433', String(await freePort())],
     ];
@@ -147,7 +141,7 @@ describe.skipIf(noPrograms)('docs/recovery.md', { timeout: 240_000 }, () => {
       'the mistake was made',
     ).toEqual([]);
     const earlier = Number(await readFile(join(folder, 'earlier-agents'), 'utf8'));
-    expect(earlier).toBe(agentsBefore);
+    expect(earlier).toBe(before.agents);
     const backups = await lightning(['backups'], env);
     expect(backups.stdout).toMatch(/-full-.*timeline 2/);
   });

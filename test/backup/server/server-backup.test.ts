@@ -28,6 +28,8 @@ import type { Vault } from '../../../src/backup/vault.ts';
 import type { LogEntry } from '../../../src/log.ts';
 import { runCommand } from '../../../src/programs/command.ts';
 import { serverUser, temporaryDirectory } from '../../../src/programs/server-user.ts';
+import { exactPoint } from '../../support/exact-point.ts';
+import type { Point } from '../../support/exact-point.ts';
 import { startOwnServer, startRestored } from '../../support/postgres/own-server.ts';
 import type { OwnServer } from '../../support/postgres/own-server.ts';
 import { readyServer } from '../../support/server.ts';
@@ -44,13 +46,6 @@ const mayMount = process.platform === 'linux' && process.getuid?.() === 0;
 const never = new AbortController().signal;
 /** A chapter takes seconds, and on a busy machine minutes. */
 const patience = 180_000;
-
-/** A moment of the database, and how many agents there were at exactly that moment. */
-interface Point {
-  readonly time: string;
-  readonly lsn: string;
-  readonly agents: number;
-}
 
 // One server for all of it, because making one takes long: the tests are the chapters of its life, in order.
 describe.skipIf(noPrograms)('backups of a server', { timeout: patience }, () => {
@@ -115,7 +110,7 @@ describe.skipIf(noPrograms)('backups of a server', { timeout: patience }, () => 
       const before = load.acknowledged.length;
       made.push((await backupServer(options())).backup);
       expect(load.acknowledged.length, 'the load went on').toBeGreaterThan(before);
-      if (n === 1) early = await exactPoint(own);
+      if (n === 1) early = await exactPoint(own.adminUrl);
     }
     expect(made.map(({ manifest }) => manifest.kind)).toEqual([
       'full',
@@ -126,7 +121,7 @@ describe.skipIf(noPrograms)('backups of a server', { timeout: patience }, () => 
     expect(made.slice(1).map(({ manifest }) => manifest.parent?.id)).toEqual(
       made.slice(0, 3).map(({ id }) => id),
     );
-    late = await exactPoint(own);
+    late = await exactPoint(own.adminUrl);
   });
 
   test('a backup whose pg_basebackup is killed is none, leaves nothing, and the next one works', async () => {
@@ -323,27 +318,6 @@ describe.skipIf(noPrograms)('backups of a server', { timeout: patience }, () => 
     }
   });
 });
-
-/** Agents are locked for the moment: who wrote before has committed, and nobody else writes. */
-async function exactPoint({ adminUrl }: OwnServer): Promise<Point> {
-  const client = new Client({ connectionString: adminUrl });
-  await client.connect();
-  try {
-    await client.query('begin');
-    await client.query('lock table app_public.agents in share mode');
-    const { rows } = await client.query<{ time: Date; lsn: string; agents: string }>(
-      'select clock_timestamp() as time, pg_current_wal_insert_lsn() as lsn, (select count(*) from app_public.agents) as agents',
-    );
-    // Times are given to the millisecond.
-    await sleep(2);
-    await client.query('commit');
-    const [row] = rows;
-    if (!row) throw new Error('no row');
-    return { time: new Date(row.time.getTime() + 1).toISOString(), lsn: row.lsn, agents: Number(row.agents) };
-  } finally {
-    await client.end();
-  }
-}
 
 async function asAdmin({ adminUrl }: OwnServer, ...statements: string[]): Promise<void> {
   const client = new Client({ connectionString: adminUrl });
