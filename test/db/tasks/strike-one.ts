@@ -56,6 +56,8 @@ export async function strikeOne(
 
 /** A stopped process sends no further statement, so once its connections are idle they stay so. */
 async function untilIdle(admin: Pool, name: string): Promise<void> {
+  // What was sent before may be on its way, or its session not have had its turn yet.
+  await sleep(200);
   await until(`the statements of ${name} have ended`, async () => {
     const { rowCount } = await admin.query(
       "select from pg_stat_activity where application_name = $1 and state <> 'idle'",
