@@ -25,7 +25,8 @@ comment on function app_private.create_partition(regclass, name, timestamptz, ti
 comment on function app_private.tg__touch_updated_at() is 'Trigger: sets updated_at.';
 comment on function app_private.tg__refuse_key_change() is 'Trigger: refuses to change a key, with LTK01.';
 comment on sequence app_private.fencing_tokens is 'Tokens of leases: later claims have larger ones.';
-comment on function app_private.lock_claimable_tasks(text, text, text[], jsonb, integer) is 'Locks the next tasks that an agent may claim, and gives their ids in the order of the queue.';
+comment on function app_private.claim_problem(text, text[], jsonb, interval, integer) is 'What is wrong with the arguments of a claim; null when nothing is.';
+comment on function app_private.is_claimable(app_public.tasks, text, text[], jsonb, timestamptz) is 'Whether an agent may have the task now.';
 comment on function app_private.refuse_ended_lease(uuid, bigint) is 'Raises why a fencing token is good for nothing: LTQ01 no such task, LTQ02 the lease is over, LTQ03 the task was cancelled, LTQ05 an argument is missing.';
 comment on function app_private.tg_tasks__place_in_queue() is 'Trigger: sets queue_at from run_after and priority.';
 comment on function app_private.tg_tasks__check_update() is 'Trigger: refuses an illegal change of state, with LTQ04, and a change of a claimed task but for its agent, with LTQ06.';

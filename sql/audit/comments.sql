@@ -17,9 +17,9 @@ comment on column audit.log.role is 'The role that the statement ran under.';
 comment on column audit.log.request_id is 'The API request, as in its X-Request-Id header.';
 
 comment on function audit.enable_tracking(regclass, text[], boolean, name) is 'Puts a table under audit. Can be called again. LTA01 when it has no primary key.';
+comment on function audit.create_row_logger(regclass, text[], text[]) is 'Writes the trigger function that logs the rows of a table.';
 comment on function audit.copy_tracking(regclass, regclass) is 'Gives a partition the audit triggers of its parent.';
 comment on function audit.actor() is 'Who is acting: verified subject, role, request id.';
 comment on function audit.digest(jsonb, text[]) is 'The object with the named members replaced by their SHA-256.';
-comment on function audit.tg__log_rows() is 'Trigger: a log row per changed row.';
 comment on function audit.tg__log_summary() is 'Trigger: a log row per statement and tenant.';
 comment on function audit.tg__log_truncate() is 'Trigger: a log row per truncate.';

@@ -443,7 +443,29 @@ describe.skipIf(noServer)('the audit log', () => {
          where i.inhparent = 'app_public.metrics'::regclass and t.tgname = '_800_audit_insert'`,
       );
       expect(rows.length).toBeGreaterThan(1);
-      expect(rows.filter((row) => !row.definition.includes('tg__log_rows'))).toEqual([]);
+      expect(rows.filter((row) => !row.definition.includes('audit.tg_metrics__log_rows'))).toEqual([]);
+    } finally {
+      await world.admin.query('rollback');
+    }
+  });
+
+  test('has a column that a table got later, once the table is tracked again', async () => {
+    const newValues = async () => {
+      await world.admin.query(
+        "update app_public.agents set mood = coalesce(mood, '') || '!', name = name || '!'",
+      );
+      const { rows } = await world.admin.query<{ names: string[] }>(
+        'select distinct array(select jsonb_object_keys(new_values)) as names from audit.log where transaction_id = pg_current_xact_id()',
+      );
+      await world.admin.query('rollback to savepoint before');
+      return rows.map(({ names }) => names.filter((name) => name !== 'updated_at').toSorted());
+    };
+    await world.admin.query('begin');
+    try {
+      await world.admin.query('alter table app_public.agents add column mood text; savepoint before');
+      expect(await newValues()).toEqual([['name']]);
+      await world.admin.query("select audit.enable_tracking('app_public.agents'); savepoint before");
+      expect(await newValues()).toEqual([['mood', 'name']]);
     } finally {
       await world.admin.query('rollback');
     }

@@ -263,10 +263,20 @@ const checks: readonly (readonly [rule: string, query: string])[] = [
     `select c.oid::regclass || ' ' || e.event as name, exists (
        select from pg_trigger t
        where t.tgrelid = c.oid and t.tgname = '_800_audit_' || e.event and t.tgenabled = 'O' and t.tgtype & e.bit > 0
-         and t.tgtype & 1 = 0 and t.tgtype & 2 = 0
+         and t.tgtype & 2 = 0
      ) = (e.event = 'truncate' or 'app_public.' || c.relname <> all (array[${unlogged}])) as kept
      from pg_class c, (values ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) e(event, bit)
      where c.relnamespace::regnamespace::text = 'app_public' and c.relkind in ('r', 'p')`,
+  ],
+  [
+    'what is logged of an updated row is every column that changed',
+    `select t.tgrelid::regclass || '.' || a.attname as name, p.prosrc like format(
+       '%%NEW.%1$I%%OLD.%1$I%% then%%jsonb_build_object(%1$L, OLD.%1$I)%%jsonb_build_object(%1$L, NEW.%1$I)%%',
+       a.attname
+     ) as kept
+     from pg_trigger t join pg_proc p on p.oid = t.tgfoid
+     join pg_attribute a on a.attrelid = t.tgrelid and a.attnum > 0 and not a.attisdropped
+     where t.tgname = '_800_audit_update' and p.proname like '%\\_\\_log\\_rows'`,
   ],
 ];
 
@@ -329,9 +339,15 @@ describe.skipIf(noServer)('the schema keeps its conventions', () => {
         { digested, detail: summary === undefined, counter: counter && placeholders[counter] },
       ]),
     );
-    const { rows } = await admin.query<{ name: string; parent: string | null; definition: string }>(
-      `select t.tgrelid::regclass::text as name, i.inhparent::regclass::text as parent, pg_get_triggerdef(t.oid) as definition
-       from pg_trigger t left join pg_inherits i on i.inhrelid = t.tgrelid
+    const { rows } = await admin.query<{
+      name: string;
+      parent: string | null;
+      definition: string;
+      source: string;
+    }>(
+      `select t.tgrelid::regclass::text as name, i.inhparent::regclass::text as parent, pg_get_triggerdef(t.oid) as definition,
+         p.prosrc as source
+       from pg_trigger t join pg_proc p on p.oid = t.tgfoid left join pg_inherits i on i.inhrelid = t.tgrelid
        where t.tgname like '\\_800\\_audit\\_%' and t.tgname <> '_800_audit_truncate'`,
     );
     const qualified = (name: string) => (name.includes('.') ? name : `app_public.${name}`);
@@ -343,10 +359,13 @@ describe.skipIf(noServer)('the schema keeps its conventions', () => {
     expect(unlisted.map(([, table]) => `'${table}'`).join()).toBe(unlogged);
     for (const row of rows) {
       const expected = listed.get(qualified(row.parent ?? row.name));
-      const call = expected?.detail
-        ? new RegExp(`tg__log_rows\\('\\{.*\\}', '\\{${expected.digested}\\}', '\\w+'\\)$`)
-        : /tg__log_summary\(\)$/;
-      expect(row.definition).toMatch(call);
+      expect(row.definition).toMatch(
+        expected?.detail ? /EXECUTE FUNCTION audit\.tg_\w+__log_rows\(\)$/ : /tg__log_summary\(\)$/,
+      );
+      const digested = new Set(
+        [...row.source.matchAll(/audit\.digest\(.+, '\{(\w*)\}'\)/g)].map(([, name]) => name),
+      );
+      expect([row.name, ...digested]).toEqual([row.name, ...(expected?.digested ? [expected.digested] : [])]);
       const exempt =
         expected?.counter !== undefined && row.definition.includes(' AFTER UPDATE ')
           ? `WHEN ((CURRENT_USER <> '${expected.counter}'::name))`

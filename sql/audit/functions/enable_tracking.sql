@@ -14,7 +14,7 @@ set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_key text[];
-  v_call text;
+  v_logger regprocedure := 'audit.tg__log_summary()';
   v_event record;
 begin
   select array_agg(a.attname order by k.position) into v_key
@@ -29,26 +29,22 @@ begin
   end if;
 
   if detail then
-    v_call := format(
-      'audit.tg__log_rows(%L, %L, %L)', v_key, digested, case when 'tenant_id' = any (v_key) then 'tenant_id' else 'id' end
-    );
-  else
-    v_call := 'audit.tg__log_summary()';
+    v_logger := audit.create_row_logger(target, v_key, digested);
   end if;
 
   for v_event in
     select *
     from (values
-      ('insert', 'new table as ' || case when detail then 'new_rows' else 'changed_rows' end),
-      ('update', case when detail then 'old table as old_rows new table as new_rows' else 'new table as changed_rows' end),
-      ('delete', 'old table as ' || case when detail then 'old_rows' else 'changed_rows' end)
-    ) e(name, transition_tables)
+      ('insert', 'referencing new table as changed_rows for each statement'),
+      ('update', case when detail then 'for each row' else 'referencing new table as changed_rows for each statement' end),
+      ('delete', 'referencing old table as changed_rows for each statement')
+    ) e(name, scope)
   loop
     execute format(
-      'create or replace trigger _800_audit_%s after %1$s on %s referencing %s for each statement %s execute function %s',
-      v_event.name, target, v_event.transition_tables,
+      'create or replace trigger _800_audit_%s after %1$s on %s %s %s execute function %s',
+      v_event.name, target, v_event.scope,
       case when v_event.name = 'update' and counter is not null then format('when (current_user <> %L)', counter) end,
-      v_call
+      v_logger
     );
   end loop;
   execute format(
