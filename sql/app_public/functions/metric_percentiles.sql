@@ -20,7 +20,7 @@ begin atomic
   ),
   keyed as (
     select
-      r.tags ->> metric_percentiles.group_by as tag_value, r.key, sum(r.count)::double precision as points, min(r.min) as least, max(r.max) as most
+      r.tags ->> metric_percentiles.group_by as tag_value, r.key, sum(r.count::double precision) as points, min(r.min) as least, max(r.max) as most
     from (select from request limit 1) checked
     cross join lateral app_private.metric_rows(
       metric_percentiles.service, metric_percentiles.metric, metric_percentiles."from", metric_percentiles."to", null,
@@ -34,7 +34,7 @@ begin atomic
   ranked as (
     select
       k.*,
-      sum(k.points) over (partition by k.tag_value order by k.key) as points_up_to,
+      sum(k.points) over (partition by k.tag_value order by k.key rows unbounded preceding) as points_up_to,
       sum(k.points) over (partition by k.tag_value) as all_points
     from keyed k
   )

@@ -324,6 +324,30 @@ describe.each(apiTargets)('metrics, %s', (_, open) => {
       expect(await series('nobody', 0, 60, { bucket: '1 minute', group_by: 'route' })).toEqual([]);
     });
 
+    // A plan for any arguments asks for the bounds of the range at each point, and sums up for every aggregate.
+    test('is planned for its arguments each time, however often a statement is repeated', async () => {
+      await target.admin.query(
+        `insert into app_public.metrics (tenant_id, service_name, metric_name, value, "timestamp")
+         select $1, 'planned', 'm', n, $2::timestamptz + n * interval '4 seconds' from generate_series(1, 20000) n`,
+        [own, at(0)],
+      );
+      await target.admin.query('analyze app_public.metrics');
+      const plans = await target.database.transaction(settingsOf('member', own), async (transaction) => {
+        await transaction.query({
+          text: `prepare asked (timestamptz, timestamptz, text) as
+            select * from app_public.metric_series('planned', 'm', $1, $2, aggregate => $3)`,
+        });
+        for (let i = 0; i < 8; i += 1)
+          await transaction.query({ text: `execute asked ('${at(0)}', '${at(86_400)}', 'avg')` });
+        const { rows } = await transaction.query<{ generic: number; custom: number }>({
+          text: `select generic_plans::int as generic, custom_plans::int as custom from pg_prepared_statements where statement like 'prepare%metric_series%'`,
+        });
+        await transaction.query({ text: 'deallocate asked' });
+        return rows;
+      });
+      expect(plans).toEqual([{ generic: 0, custom: 8 }]);
+    });
+
     const ask = (rest: string) => ({
       text: `select * from app_public.metric_series('s', 'm', ${rest})`,
     });
