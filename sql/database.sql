@@ -7,6 +7,11 @@ create extension if not exists vector with schema public;
 -- Any client that connects finds the tables by their bare names.
 alter database ":DATABASE_NAME" set search_path to app_public, public;
 
+-- Statements here are meant to take milliseconds, and to compile one takes some hundred of them. The planner would do it
+-- wherever a plan looks expensive: where a function steers it (enable_sort), or where it takes a handful for thousands.
+-- Analysts may switch it on.
+alter database ":DATABASE_NAME" set jit to off;
+
 revoke all on database ":DATABASE_NAME" from public;
 -- The migrations' schemas, and graphile-worker's.
 grant create on database ":DATABASE_NAME" to :OWNER, :WORKER;

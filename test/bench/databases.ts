@@ -109,6 +109,8 @@ async function makePlainCopy(
   await untilNobodyIsConnected(client, names.protected);
   const [template, copy] = [escapeIdentifier(names.protected), escapeIdentifier(names.plain)];
   await client.query(`create database ${copy} template ${template} strategy file_copy`);
+  // As sql/database.sql has it: settings are not copied.
+  await client.query(`alter database ${copy} set jit to off`);
   const password = randomBytes(16).toString('hex');
   await client.query(`create role ${copy} login password ${escapeLiteral(password)}`);
   return Object.assign(new URL(adminUrl), { username: names.plain, password, pathname: `/${names.plain}` })

@@ -2,7 +2,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { Client } from 'pg';
+import { Client, escapeIdentifier } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { migrate, migrationState } from '../../src/db/migrations.ts';
 import { setupServer } from '../../src/setup/setup-server.ts';
@@ -26,6 +26,8 @@ describe.skipIf(noServer)('migrating', () => {
       logins: testLogins,
       log: () => {},
     });
+    // As setups before migration 24 left it.
+    await alone(fresh.url, `alter database ${escapeIdentifier(databaseName)} reset jit`);
     url = Object.assign(new URL(template.urls.migrate), { pathname: `/${databaseName}` }).href;
   });
   afterAll(() => fresh?.drop());
@@ -46,6 +48,10 @@ describe.skipIf(noServer)('migrating', () => {
     expect(committed.length).toBeGreaterThan(0);
     expect(ran.map((names) => names.length).toSorted()).toEqual([0, 0, committed.length]);
   }, 60_000);
+
+  test('switches compilation off in a database that was there before setup did', async () => {
+    expect(await alone(url, 'show jit')).toEqual([{ jit: 'off' }]);
+  });
 
   test('what is migrated runs nothing', async () => {
     const options = { connectionString: url, rolePrefix: testRolePrefix, log: () => {} };
@@ -81,3 +87,14 @@ describe.skipIf(noServer)('the state of the schema', () => {
     }
   });
 });
+
+/** The rows of one statement, over a connection of its own. */
+async function alone(connectionString: string, statement: string): Promise<unknown[]> {
+  const client = new Client({ connectionString });
+  await client.connect();
+  try {
+    return (await client.query(statement)).rows;
+  } finally {
+    await client.end();
+  }
+}

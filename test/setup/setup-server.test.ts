@@ -83,6 +83,18 @@ describe.skipIf(noServer)('setup of a fresh server', () => {
     expect(passwords.size).toBe(4);
   });
 
+  test('has every login find the tables by their bare names, and nothing compiled', async () => {
+    for (const kind of ['api', 'migrate', 'worker', 'backup'] as const) {
+      const settings = await connected(urls[kind], async (client) => {
+        const { rows } = await client.query(
+          "select current_setting('search_path') as search_path, current_setting('jit') as jit",
+        );
+        return rows[0];
+      });
+      expect(settings).toEqual({ search_path: 'app_public, public', jit: 'off' });
+    }
+  });
+
   test('run again changes nothing, and keeps the passwords to whoever has them', async () => {
     const before = await rolesAndRights(admin);
     expect(before.length).toBeGreaterThan(20);

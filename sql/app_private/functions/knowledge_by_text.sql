@@ -15,7 +15,6 @@ create or replace function app_private.knowledge_by_text(
 language plpgsql stable
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_custom_plan
-set jit to off
 -- Postgres tells of a text that is all stop words in a notice.
 set client_min_messages to warning
 as $$

@@ -10,9 +10,8 @@
 -- row_limit among the n that match, the comparison n; equal at n = sqrt(row_limit * T).
 --
 -- The settings hold for this function alone. Plans are made for the values given, so that a filter that is null
--- costs nothing; the one order by that an index can give is to be given by it; nothing here is worth compiling. With an
--- ef_search of 100 whole topics were missed among 100,000 clustered vectors (recall 0.90 to 0.95), with 400 none
--- (docs/knowledge.md).
+-- costs nothing; the one order by that an index can give is to be given by it. With an ef_search of 100 whole topics were
+-- missed among 100,000 clustered vectors (recall 0.90 to 0.95), with 400 none (docs/knowledge.md).
 
 -- Settings of an extension can be named in a function once the session has loaded it.
 do $$
@@ -34,7 +33,6 @@ language plpgsql stable
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_custom_plan
 set enable_sort to off
-set jit to off
 set hnsw.iterative_scan to relaxed_order
 set hnsw.ef_search to 400
 set hnsw.scan_mem_multiplier to 8

@@ -4,8 +4,6 @@ create or replace function ops.removable_partitions(at timestamptz default now()
 returns table (policy text, parent text, partition text, range_start timestamptz, range_end timestamptz, state text)
 language sql stable security definer
 set search_path to pg_catalog, pg_temp
--- Compiling it takes seconds, running it milliseconds; the planner takes tenants and policies for thousands.
-set jit to off
 set datestyle to 'ISO'
 set timezone to 'UTC'
 as $$

@@ -5,8 +5,6 @@ create or replace function ops.retention_cutoffs(at timestamptz default now(), p
 returns table (policy text, tenant_id text, older_than timestamptz, by_rows boolean)
 language sql stable security definer
 set search_path to pg_catalog, pg_temp
--- Compiling it takes seconds, running it milliseconds; the planner takes tenants and policies for thousands.
-set jit to off
 as $$
   with wanted as (
     select
