@@ -27,6 +27,7 @@ comment on function app_private.tg__refuse_key_change() is 'Trigger: refuses to 
 comment on sequence app_private.fencing_tokens is 'Tokens of leases: later claims have larger ones.';
 comment on function app_private.claim_problem(text, text[], jsonb, interval, integer) is 'What is wrong with the arguments of a claim; null when nothing is.';
 comment on function app_private.is_claimable(app_public.tasks, text, text[], jsonb, timestamptz) is 'Whether an agent may have the task now.';
+comment on function app_private.reap_for_claim(text, integer) is 'Takes back expired leases of the tenant unless another claim is at it; how many.';
 comment on function app_private.refuse_ended_lease(uuid, bigint) is 'Raises why a fencing token is good for nothing: LTQ01 no such task, LTQ02 the lease is over, LTQ03 the task was cancelled, LTQ05 an argument is missing.';
 comment on function app_private.tg_tasks__place_in_queue() is 'Trigger: sets queue_at from run_after and priority.';
 comment on function app_private.tg_tasks__check_update() is 'Trigger: refuses an illegal change of state, with LTQ04, and a change of a claimed task but for its agent, with LTQ06.';

@@ -13,19 +13,19 @@ const help = `node test/bench/claims.ts [options]
 How many tasks claim_task gives out per second under row-level security, audit and a request's settings, beside the bare
 \`update ... where id = (select ... for update skip locked limit 1) returning\` on a copy of the same table without any of
 that. pgbench drives both, in turns, over prepared statements and the same number of connections; and both with few and
-with many finished tasks in the table.
+with many finished tasks in the table. Beside them claim_task for a tenant that has nothing waiting, as idle agents ask.
 
   --few N           finished tasks of the small tables (default 10000)
   --many N          finished tasks of the large tables (default 1000000; filling them takes minutes and 3 GB)
   --waiting N       tasks that wait, in each (default 200000)
-  --rounds N        turns of each of the four (default 5, beside one that warms up)
+  --rounds N        turns of each of the six (default 5, beside one that warms up)
   --seconds N       length of a turn (default 3)
   --connections N   at a time (default 16)
   --json FILE       write all numbers there, too
   --help            this text
 
 TEST_DATABASE_URL names the server; without it one is started that syncs to disk, and its data removed at the end. Exits with
-1 when a claim came back without a task, or a task was given out twice.
+1 when a claim came back without a task though some wait, or a task was given out twice.
 `;
 
 /** What a run found. Rates are claims per second. */
@@ -33,6 +33,8 @@ export interface ClaimsReport {
   readonly turns: readonly Turn[];
   /** Of claim_task to the bare statement, by finished tasks; of turns that followed each other, sorted. */
   readonly toBare: { readonly few: readonly number[]; readonly many: readonly number[] };
+  /** Of claim_task where nothing waits to claim_task where something does. */
+  readonly idle: { readonly few: readonly number[]; readonly many: readonly number[] };
   /** Of many finished tasks to few. */
   readonly flatness: { readonly claimTask: readonly number[]; readonly bare: readonly number[] };
 }
@@ -44,7 +46,7 @@ interface Turn {
 }
 
 type Size = 'few' | 'many';
-type Contender = 'claimTask' | 'bare';
+type Contender = 'claimTask' | 'bare' | 'idle';
 
 interface Options {
   readonly few: number;
@@ -75,9 +77,9 @@ const sizes = ['few', 'many'] as const;
 const say = (line: string) => void process.stderr.write(`${line}\n`);
 
 /** What the API sends for a call: settings of the transaction and the call, in one round trip and one transaction. */
-const claimTask = (rolePrefix: string) => `
+const claimTask = (rolePrefix: string, tenant: 'busy' | 'idle') => `
 \\startpipeline
-select set_config('role', '${rolePrefix}_service', true), set_config('app.tenant_id', 'busy', true), set_config('request.jwt.claims', '{"role":"service","tenant_id":"busy","sub":"bench"}', true), set_config('app.request_id', 'bench', true);
+select set_config('role', '${rolePrefix}_service', true), set_config('app.tenant_id', '${tenant}', true), set_config('request.jwt.claims', '{"role":"service","tenant_id":"${tenant}","sub":"bench"}', true), set_config('app.request_id', 'bench', true);
 select * from app_public.claim_task('bench');
 \\endpipeline
 `;
@@ -130,7 +132,7 @@ async function main(argv: readonly string[]): Promise<number> {
 function fill(finished: number, waiting: number): string {
   return `
     set session_replication_role to replica;
-    insert into app_public.tenants (id, name) values ('busy', 'Busy');
+    insert into app_public.tenants (id, name) values ('busy', 'Busy'), ('idle', 'Idle');
     insert into app_public.tasks (
       tenant_id, description, context, priority, status, attempt, created_at, run_after, queue_at, started_at, completed_at, result
     )
@@ -165,7 +167,9 @@ async function measure(
     await admin.connect();
     try {
       const before = await countClaimed(admin);
-      const { transactions, perSecond } = await pgbench(contender === 'bare' ? bare : claimTask(rolePrefix), {
+      const script =
+        contender === 'bare' ? bare : claimTask(rolePrefix, contender === 'idle' ? 'idle' : 'busy');
+      const { transactions, perSecond } = await pgbench(script, {
         binDirectory,
         directory,
         ...(contender === 'bare' ? { url: plainUrl } : { url: protectedUrl, role: `${rolePrefix}_service` }),
@@ -173,7 +177,7 @@ async function measure(
         seconds: options.seconds,
       });
       const claimed = (await countClaimed(admin)) - before;
-      if (claimed !== transactions)
+      if (claimed !== (contender === 'idle' ? 0 : transactions))
         throw new Error(`${contender}: ${transactions} claims, and ${claimed} tasks claimed: more must wait`);
       // What a turn left to be written to disk must not be the next one's to wait for.
       await admin.query('checkpoint');
@@ -184,7 +188,7 @@ async function measure(
   };
   const turns: Turn[] = [];
   const order = sizes.flatMap((size) =>
-    (['claimTask', 'bare'] as const).map((contender) => ({ size, contender })),
+    (['claimTask', 'bare', 'idle'] as const).map((contender) => ({ size, contender })),
   );
   for (let round = 0; round <= options.rounds; round += 1) {
     // Who begins changes with each round; the first one warms up.
@@ -207,6 +211,10 @@ async function measure(
       few: ratios(rates('few', 'claimTask'), rates('few', 'bare')),
       many: ratios(rates('many', 'claimTask'), rates('many', 'bare')),
     },
+    idle: {
+      few: ratios(rates('few', 'idle'), rates('few', 'claimTask')),
+      many: ratios(rates('many', 'idle'), rates('many', 'claimTask')),
+    },
     flatness: {
       claimTask: ratios(rates('many', 'claimTask'), rates('few', 'claimTask')),
       bare: ratios(rates('many', 'bare'), rates('few', 'bare')),
@@ -221,7 +229,7 @@ async function countClaimed(admin: Client): Promise<number> {
   return rows[0]?.count ?? Number.NaN;
 }
 
-function format({ turns, toBare, flatness }: ClaimsReport, options: Options): string {
+function format({ turns, toBare, idle, flatness }: ClaimsReport, options: Options): string {
   const rate = (size: Size, contender: Contender) => {
     const all = turns.filter((one) => one.size === size && one.contender === contender);
     return `${Math.round(median(all.map(({ perSecond }) => perSecond)))}/s`;
@@ -231,13 +239,13 @@ function format({ turns, toBare, flatness }: ClaimsReport, options: Options): st
   return [
     `${options.connections} connections, ${options.rounds} rounds of ${options.seconds} s; ${availableParallelism()} cores (${cpus()[0]?.model.trim()})`,
     '',
-    '| finished tasks | claim_task | bare update | ratio |',
-    '| --- | --- | --- | --- |',
+    '| finished tasks | claim_task | bare update | ratio | claim_task where nothing waits | to claim_task |',
+    '| --- | --- | --- | --- | --- | --- |',
     ...sizes.map(
       (size) =>
-        `| ${options[size].toLocaleString('en')} | ${rate(size, 'claimTask')} | ${rate(size, 'bare')} | ${range(toBare[size])} |`,
+        `| ${options[size].toLocaleString('en')} | ${rate(size, 'claimTask')} | ${rate(size, 'bare')} | ${range(toBare[size])} | ${rate(size, 'idle')} | ${range(idle[size])} |`,
     ),
-    `| many to few | ${range(flatness.claimTask)} | ${range(flatness.bare)} | |`,
+    `| many to few | ${range(flatness.claimTask)} | ${range(flatness.bare)} | | | |`,
     '',
   ].join('\n');
 }

@@ -41,7 +41,7 @@ begin
     into v_claimed;
     exit when found;
     -- Nothing waits: the tasks of holders that died need not wait for the worker.
-    if v_try = 2 or ops.reap_expired_leases(1) = 0 then
+    if v_try = 2 or app_private.reap_for_claim(v_tenant, 1) = 0 then
       return;
     end if;
   end loop;

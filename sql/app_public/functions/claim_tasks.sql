@@ -38,7 +38,7 @@ begin
       for no key update skip locked
     );
     -- Too few are waiting: those of holders that died need not wait for the worker.
-    exit when v_try = 2 or cardinality(v_ids) = how_many or ops.reap_expired_leases(how_many) = 0;
+    exit when v_try = 2 or cardinality(v_ids) = how_many or app_private.reap_for_claim(v_tenant, how_many) = 0;
   end loop;
   if v_ids = '{}' then
     return;

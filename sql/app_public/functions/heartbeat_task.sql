@@ -1,5 +1,4 @@
--- Definer, as claim_tasks. One update of a narrow row that no index but the key's knows: neither the task nor the audit
--- log hears of it.
+-- Definer, as claim_tasks. One update of a narrow row: neither the task nor the audit log hears of it.
 create or replace function app_public.heartbeat_task(
   task_id uuid,
   fencing_token bigint,

@@ -2,7 +2,7 @@ import type { DatabaseError } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { apiTargets } from '../../../support/api-targets.ts';
 import type { ApiTarget } from '../../../support/api-targets.ts';
-import { taskTenant } from '../../../support/task-target.ts';
+import { callOf, taskTenant } from '../../../support/task-target.ts';
 import type { Row, TaskTenant } from '../../../support/task-target.ts';
 
 const nowhere = '00000000-0000-4000-8000-000000000000';
@@ -174,6 +174,26 @@ describe.each(apiTargets)('claimed tasks (%s)', (kind, open) => {
       expect(await tenant.one('heartbeat_task', late)).toMatchObject({ task_id: late.task_id });
       expect(await claim()).toEqual([]);
       expect(await tenant.one('complete_task', late)).toMatchObject({ status: 'completed' });
+    });
+
+    // One session knows no two at a time.
+    test.skipIf(kind === 'embedded')('leave it to another of the tenant that is looking for it', async () => {
+      const lost = await claimed();
+      const other = await taskTenant(target);
+      await other.one('enqueue_task', { description: 'theirs' });
+      const [theirs] = await other.call('service', 'claim_task', { agent: 'ada' });
+      await tenant.as('service').transaction(async (transaction) => {
+        const { rows } = await transaction.query(callOf('claim_task', { agent: 'grace' }));
+        expect(rows).toEqual([]);
+        await tenant.expire(lost.task_id);
+        await other.expire(theirs!['task_id']);
+        expect(await claim()).toEqual([]);
+        expect(await claimAll()).toEqual([]);
+        expect(await other.call('service', 'claim_task', { agent: 'ada' })).toMatchObject([
+          { task_id: theirs!['task_id'], attempt: 2 },
+        ]);
+      });
+      expect(await claim()).toMatchObject([{ task_id: lost.task_id, attempt: 2 }]);
     });
 
     test.each<[string, Row]>([
