@@ -47,6 +47,7 @@ async function main(argv: readonly string[]): Promise<number> {
   try {
     say('making two databases of 10,000 agents and 200,000 tasks');
     const databases = await makeDatabases(server.adminUrl);
+    say(`in ${databases.rolePrefix} and ${databases.rolePrefix}_plain`);
     try {
       const environment = await describeEnvironment(server.adminUrl);
       const opponents = await startOpponents(databases, options.profileDirectory);
