@@ -47,7 +47,16 @@ describe('the options of the benchmark of claims', () => {
   test('--help names all of them', async () => {
     const { status, stdout } = await run(['--help']);
     expect(status).toBe(0);
-    for (const option of ['--few', '--many', '--waiting', '--rounds', '--seconds', '--connections', '--json'])
+    for (const option of [
+      '--few',
+      '--many',
+      '--waiting',
+      '--front',
+      '--rounds',
+      '--seconds',
+      '--connections',
+      '--json',
+    ])
       expect(stdout).toContain(option);
   });
 

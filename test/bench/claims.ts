@@ -18,6 +18,7 @@ with many finished tasks in the table. Beside them claim_task for a tenant that 
   --few N           finished tasks of the small tables (default 10000)
   --many N          finished tasks of the large tables (default 1000000; filling them takes minutes and 3 GB)
   --waiting N       tasks that wait, in each (default 200000)
+  --front N         further tasks that wait before all of these for another agent, in each (default 0): a claim passes over them
   --rounds N        turns of each of the six (default 5, beside one that warms up)
   --seconds N       length of a turn (default 3)
   --connections N   at a time (default 16)
@@ -52,6 +53,7 @@ interface Options {
   readonly few: number;
   readonly many: number;
   readonly waiting: number;
+  readonly front: number;
   readonly rounds: number;
   readonly seconds: number;
   readonly connections: number;
@@ -61,6 +63,7 @@ const defaults: Options = {
   few: 10_000,
   many: 1_000_000,
   waiting: 200_000,
+  front: 0,
   rounds: 5,
   seconds: 3,
   connections: 16,
@@ -69,6 +72,7 @@ const limits: Options = {
   few: 10_000_000,
   many: 10_000_000,
   waiting: 10_000_000,
+  front: 10_000_000,
   rounds: 1_000,
   seconds: 3_600,
   connections: 150,
@@ -85,8 +89,8 @@ select * from app_public.claim_task('bench');
 `;
 
 /** The same rows in the same order by the same index, and the same columns of them. */
-const bare = `
-update app_public.tasks set status = 'running', attempt = attempt + 1, started_at = now() where tenant_id = 'busy' and id = (select id from app_public.tasks where tenant_id = 'busy' and status = 'pending' and run_after <= now() order by queue_at for update skip locked limit 1) returning id, attempt, max_attempts, agent_id, priority, description, context, required_capabilities, created_at;
+const bare = (front: number) => `
+update app_public.tasks set status = 'running', attempt = attempt + 1, started_at = now() where tenant_id = 'busy' and id = (select id from app_public.tasks where tenant_id = 'busy' and status = 'pending' and run_after <= now()${front > 0 ? ' and agent_id is null' : ''} order by queue_at for update skip locked limit 1) returning id, attempt, max_attempts, agent_id, priority, description, context, required_capabilities, created_at;
 `;
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -110,7 +114,7 @@ async function main(argv: readonly string[]): Promise<number> {
   try {
     for (const size of sizes) {
       say(`filling two databases with ${options[size]} finished tasks`);
-      made[size] = await makeDatabases(server.adminUrl, fill(options[size], options.waiting));
+      made[size] = await makeDatabases(server.adminUrl, fill(options[size], options));
     }
     const { few, many } = made;
     if (!few || !many) throw new Error('a database is missing');
@@ -129,7 +133,7 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 /** A tenant with so much behind it and before it; finished tasks with an attempt each. Without triggers: seconds, not hours. */
-function fill(finished: number, waiting: number): string {
+function fill(finished: number, { waiting, front }: Options): string {
   return `
     set session_replication_role to replica;
     insert into app_public.tenants (id, name) values ('busy', 'Busy'), ('idle', 'Idle');
@@ -150,6 +154,10 @@ function fill(finished: number, waiting: number): string {
       'busy', 'Task ' || n, jsonb_build_object('page', n), (array['low', 'normal', 'high'])[1 + n % 3], at, at,
       at - (array['0', '20 minutes', '1 hour'])[1 + n % 3]::interval
     from generate_series(1, ${waiting}) n, lateral (select now() - make_interval(secs => n / 10.0) as at) a;
+    insert into app_public.agents (tenant_id, id, name, model) values ('busy', 'absent', 'Absent', 'gpt-4o');
+    insert into app_public.tasks (tenant_id, agent_id, description, created_at, run_after, queue_at)
+    select 'busy', 'absent', 'Task ' || n, at, at, at
+    from generate_series(1, ${front}) n, lateral (select now() - make_interval(days => 365, secs => n) as at) a;
   `;
 }
 
@@ -168,7 +176,9 @@ async function measure(
     try {
       const before = await countClaimed(admin);
       const script =
-        contender === 'bare' ? bare : claimTask(rolePrefix, contender === 'idle' ? 'idle' : 'busy');
+        contender === 'bare'
+          ? bare(options.front)
+          : claimTask(rolePrefix, contender === 'idle' ? 'idle' : 'busy');
       const { transactions, perSecond } = await pgbench(script, {
         binDirectory,
         directory,
@@ -266,6 +276,7 @@ function parseOptions(
         few: { type: 'string' },
         many: { type: 'string' },
         waiting: { type: 'string' },
+        front: { type: 'string' },
         rounds: { type: 'string' },
         seconds: { type: 'string' },
         connections: { type: 'string' },
@@ -281,8 +292,9 @@ function parseOptions(
   for (const name of Object.keys(defaults) as (keyof Options)[]) {
     const given = values[name];
     if (given !== undefined) options[name] = Number(given);
-    if (!Number.isInteger(options[name]) || options[name] < 1 || options[name] > limits[name])
-      return `--${name} is ${JSON.stringify(given)}; a whole number from 1 to ${limits[name]} is needed`;
+    const least = name === 'front' ? 0 : 1;
+    if (!Number.isInteger(options[name]) || options[name] < least || options[name] > limits[name])
+      return `--${name} is ${JSON.stringify(given)}; a whole number from ${least} to ${limits[name]} is needed`;
   }
   return { options, json: values.json };
 }
