@@ -1,3 +1,4 @@
+import { commandLineSettings } from '../command-line-settings.ts';
 import { startupSetting } from './session-state.ts';
 import type { Setting } from './session-state.ts';
 import { speaksUtf8 } from './sql-text.ts';
@@ -65,26 +66,6 @@ export function admit(
     .filter(([name, value]) => known.get(name) !== value)
     .map(([name, value]) => startupSetting(name, value));
   return { kind: 'admitted', settings, unknownOptions };
-}
-
-/**
- * Settings of `options`, which is written as for a command line: `-c name=value`, `-cname=value`, `--name=value`, blanks
- * and backslashes escaped by a backslash. Undefined: there is something else in it.
- */
-export function commandLineSettings(options: string): (readonly [name: string, value: string])[] | undefined {
-  const words = [...options.matchAll(/(?:\\[\s\S]|[^\s\\])+/g)].map(([word]) =>
-    word.replaceAll(/\\([\s\S])/g, '$1'),
-  );
-  const settings: [string, string][] = [];
-  for (let i = 0; i < words.length; i++) {
-    const word = words[i] ?? '';
-    const setting =
-      word === '-c' ? words[++i] : word.startsWith('-c') || word.startsWith('--') ? word.slice(2) : '';
-    const [, name, value] = /^([\w.-]+)=([\s\S]*)$/.exec(setting ?? '') ?? [];
-    if (name === undefined || value === undefined) return undefined;
-    settings.push([name.replaceAll('-', '_').toLowerCase(), value]);
-  }
-  return settings;
 }
 
 function refused(code: string, message: string, hint?: string): Admission {

@@ -1,5 +1,5 @@
-import { describe, expect, test } from 'vitest';
-import { admit, commandLineSettings } from '../../../src/db/embedded/startup.ts';
+import { expect, test } from 'vitest';
+import { admit } from '../../../src/db/embedded/startup.ts';
 
 const defaults = new Map([
   ['TimeZone', 'UTC'],
@@ -40,32 +40,4 @@ test.each<[Record<string, string>, string]>([
 
 test('options of the protocol that are not known are named, not refused', () => {
   expect(admitted({ '_pq_.x': '1' })).toMatchObject({ kind: 'admitted', unknownOptions: ['_pq_.x'] });
-});
-
-describe('settings of a command line', () => {
-  test.each([
-    ['-c a=b', [['a', 'b']]],
-    [
-      '  -ca=b   --c-d=e=f',
-      [
-        ['a', 'b'],
-        ['c_d', 'e=f'],
-      ],
-    ],
-    [
-      String.raw`-c search_path=a,\ b -c x=back\\slash`,
-      [
-        ['search_path', 'a, b'],
-        ['x', String.raw`back\slash`],
-      ],
-    ],
-    ['-c A=', [['a', '']]],
-    ['', []],
-  ])('%s', (options, settings) => {
-    expect(commandLineSettings(options)).toEqual(settings);
-  });
-
-  test.each(['-c', '-c novalue', '-x a=b', 'a=b', '--'])('%s is not understood', (options) => {
-    expect(commandLineSettings(options)).toBeUndefined();
-  });
 });
