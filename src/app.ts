@@ -1,5 +1,4 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { Duplex } from 'node:stream';
 import express from 'express';
 import type { Express } from 'express';
 import { makeAuthenticate } from './auth/authenticate.ts';
@@ -16,10 +15,15 @@ import { graphiql } from './graphql/graphiql.ts';
 import { graphqlHandler } from './graphql/http-handler.ts';
 import { makeGraphqlWebsockets } from './graphql/websocket.ts';
 import { authenticated } from './http/authenticate.ts';
+import { makeCorsPolicy, withCors } from './http/cors.ts';
 import { errorHandler, notFound } from './http/error-handler.ts';
 import { healthz, readyz } from './http/health.ts';
 import type { Readiness } from './http/health.ts';
-import { requestId } from './http/request-id.ts';
+import { methods } from './http/methods.ts';
+import { newRequestId, requestId } from './http/request-id.ts';
+import { hasHost, withHost, withOriginForm } from './http/request-target.ts';
+import { answerUnreadable } from './http/unreadable-request.ts';
+import { refuseUpgrade, takeUpgrades } from './http/upgrades.ts';
 import { makeEventStreams } from './live/events-handler.ts';
 import { LiveChanges } from './live/live-changes.ts';
 import { makePositionSeal } from './live/sealed-position.ts';
@@ -27,6 +31,7 @@ import type { Log } from './log.ts';
 import { makeRestHandler } from './rest/handler.ts';
 import { ownRestOptions } from './rest/own-options.ts';
 import type { RestConfig } from './rest/own-options.ts';
+import { nameKey } from './schema-cache/identifier.ts';
 import { SchemaCacheWatcher } from './schema-cache/watch.ts';
 import { version } from './version.ts';
 
@@ -38,6 +43,8 @@ export interface AppDependencies {
   readonly secret: string;
   readonly rolePrefix: string;
   readonly maxBodyBytes: number;
+  /** Origins whose pages may use the API; null: any. */
+  readonly corsOrigins: readonly string[] | null;
   readonly rest: RestConfig;
   /** For search_knowledge_text; null: it refuses. */
   readonly embed: Embed | null;
@@ -63,6 +70,7 @@ const restPath = '/rest/v1';
 /** Builds the API on a migrated database: introspects it, and starts to listen for suspended tenants. */
 export async function makeApp(dependencies: AppDependencies): Promise<App> {
   const { database, verifyToken, rolePrefix, maxBodyBytes, embed, isReady, log } = dependencies;
+  const cors = makeCorsPolicy(dependencies.corsOrigins);
   const restOptions = ownRestOptions(dependencies.rest, dependencies);
   const onInternalError = (error: unknown, id: string): void => {
     const message = error instanceof Error ? error.message : String(error);
@@ -83,7 +91,10 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
   const sessions = watchSessions(database, rolePrefix, (error) =>
     log({ level: 'error', event: 'sessions-unknown', message: String(error) }),
   );
-  const websockets = makeGraphqlWebsockets(engine, authenticate, sessions, maxBodyBytes, onInternalError);
+  const websockets = makeGraphqlWebsockets(engine, authenticate, sessions, maxBodyBytes, {
+    onInternalError,
+    refuse: (request, socket, error) => refuseUpgrade(request, socket, cors, error),
+  });
   const eventStreams = makeEventStreams(live, makePositionSeal(dependencies.secret), sessions);
   suspendedTenants.onSuspended((tenantId) => {
     websockets.dropTenant(tenantId);
@@ -100,6 +111,7 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
     database,
     schemaCache: () => schemaCache.current,
     identify: identifyByClaims(authenticate, rolePrefix),
+    crossOrigin: cors.crossOrigin,
     options: () => restOptions,
     mountPath: restPath,
     version,
@@ -115,25 +127,28 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
   handler.disable('x-powered-by');
   handler.disable('etag');
   handler.disable('query parser');
-  handler.use(requestId);
-  handler.all('/graphql', authenticated(authenticate), graphqlHandler(engine, maxBodyBytes, onInternalError));
-  handler.all('/events', authenticated(authenticate), eventStreams.handler);
-  handler.get('/healthz', healthz);
-  handler.get('/readyz', readyz(isReady));
-  handler.get('/', (_request, response) => response.redirect('/graphiql'));
+  handler.enable('case sensitive routing');
+  handler.use(requestId, withCors(cors), withHost);
+  handler.all(
+    '/graphql',
+    methods('POST'),
+    authenticated(authenticate),
+    graphqlHandler(engine, maxBodyBytes, onInternalError),
+  );
+  handler.all('/events', methods('GET'), authenticated(authenticate), eventStreams.handler);
+  handler.all('/healthz', methods('GET'), healthz);
+  handler.all('/readyz', methods('GET'), readyz(isReady));
+  handler.all('/', methods('GET'), (_request, response) => response.redirect('/graphiql'));
   handler.use(graphiql());
-  handler.use(notFound);
+  handler.use(notFound((path) => restPathOf(path, schemaCache)));
   handler.use(errorHandler(onInternalError));
 
   // Past Express, for speed.
   const serve = (request: IncomingMessage, response: ServerResponse): void => {
-    const target = restTarget(request.url ?? '/');
+    request.url = withOriginForm(request.url ?? '/');
+    const target = hasHost(request) ? restTarget(request.url) : null;
     if (target === null) handler(request, response);
     else rest(request, response, target);
-  };
-  const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    if (request.url?.split('?')[0] === '/graphql') websockets.handleUpgrade(request, socket, head);
-    else socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n');
   };
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
@@ -144,10 +159,24 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
   return {
     attach: (server) => {
       server.on('request', serve);
-      server.on('upgrade', upgrade);
+      // As if nothing was expected (RFC 9110, 10.1.1); node would answer 417 without a body.
+      server.on('checkExpectation', serve);
+      takeUpgrades(server, cors, (path) => (path === '/graphql' ? websockets.handleUpgrade : undefined));
+      answerUnreadable(server, () => [['X-Request-Id', newRequestId()], ...cors.unreadable]);
     },
     close: () => (closing ??= close()),
   };
+}
+
+/** Where REST has what a path without its mount point names; null: nowhere. */
+function restPathOf(path: string, schemaCache: SchemaCacheWatcher): string | null {
+  const [, first = '', second, third] = path.split('/');
+  if (third !== undefined) return null;
+  const cache = schemaCache.currentOrNull;
+  if (cache === null) return null;
+  const key = nameKey('app_public', second ?? first);
+  const isThere = second === undefined ? cache.tables.has(key) : first === 'rpc' && cache.routines.has(key);
+  return isThere ? restPath + path : null;
 }
 
 /** Path and query of what is asked of REST; null: it is for somebody else. */

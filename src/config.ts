@@ -99,6 +99,8 @@ export interface HttpConfig {
   readonly host: string;
   readonly port: number;
   readonly maxBodyBytes: number;
+  /** Origins whose pages may use the API, as browsers write them. Null: any. */
+  readonly corsOrigins: readonly string[] | null;
   readonly shutdownMs: number;
 }
 
@@ -198,9 +200,9 @@ export const configOptions = [
   { name: 'MAX_BODY_BYTES', fallback: '10485760', meaning: 'largest body of a request' },
   { name: 'REST_MAX_ROWS', fallback: '1000', meaning: 'most rows that REST gives at once, on every level' },
   {
-    name: 'REST_CORS_ORIGINS',
+    name: 'CORS_ORIGINS',
     fallback: '',
-    meaning: 'origins whose pages may use REST, with commas between; by default any',
+    meaning: 'origins whose pages may use the API, with commas between; by default any (docs/doors.md)',
   },
   { name: 'REST_LOG_STATEMENTS', fallback: 'false', meaning: "`true`: the log shows REST's statements" },
   {
@@ -323,6 +325,25 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     return value.replace(/\/+$/, '');
   };
 
+  const corsOrigins = (): readonly string[] | null => {
+    const value = text('CORS_ORIGINS');
+    if (value === '' || value === '*') return null;
+    return value.split(',').map((entry) => {
+      const given = entry.trim();
+      // What browsers send for pages that have none: a file, or a sandboxed frame.
+      if (given === 'null') return given;
+      const parsed = URL.parse(given);
+      if (parsed && /^[^/?#@]*:\/\/[^/?#@]+\/?$/.test(given)) {
+        // Of a scheme that URL does not know (capacitor, chrome-extension) it cannot tell the origin.
+        return parsed.origin === 'null' ? given.replace(/\/$/, '').toLowerCase() : parsed.origin;
+      }
+      problems.push(
+        `CORS_ORIGINS has ${JSON.stringify(given)}; an origin is written as https://app.example or http://localhost:5173`,
+      );
+      return given;
+    });
+  };
+
   const backupLocation = (fallback: string | null): BackupLocation | null => {
     const value = text('BACKUP_STORE');
     const endpoint = httpUrl('BACKUP_S3_ENDPOINT');
@@ -417,11 +438,11 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
       host: text('HOST'),
       port: integer('PORT', 0, 65_535),
       maxBodyBytes: integer('MAX_BODY_BYTES', 1024, 1_073_741_824),
+      corsOrigins: corsOrigins(),
       shutdownMs: integer('SHUTDOWN_MS', 0, 3_600_000),
     },
     rest: {
       maxRows: integer('REST_MAX_ROWS', 1, 1_000_000),
-      corsOrigins: text('REST_CORS_ORIGINS') === '' ? null : text('REST_CORS_ORIGINS').split(/\s*,\s*/),
       logStatements: choice('REST_LOG_STATEMENTS', ['true', 'false']) === 'true',
     },
     embeddings:

@@ -4,11 +4,17 @@
  */
 export const errorCodes = {
   // The request itself
+  MALFORMED_REQUEST: { status: 400, meaning: 'The request is HTTP, and not as HTTP/1.1 has it.' },
   MALFORMED_BODY: { status: 400, meaning: 'The body is not the JSON object that is expected.' },
   BODY_TOO_LARGE: { status: 413, meaning: 'The body is larger than MAX_BODY_BYTES.' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, meaning: 'The Content-Type is not application/json.' },
   METHOD_NOT_ALLOWED: { status: 405, meaning: 'The path exists and does not answer this method.' },
   NOT_FOUND: { status: 404, meaning: 'There is nothing under this path.' },
+  ORIGIN_NOT_ALLOWED: {
+    status: 403,
+    meaning: 'The page that opens a WebSocket is not of CORS_ORIGINS.',
+  },
+  UPGRADE_REFUSED: { status: 400, meaning: 'The connection cannot become what the handshake asks for.' },
 
   // Who is asking
   TOKEN_MALFORMED: {

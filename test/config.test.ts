@@ -80,18 +80,35 @@ describe('the configuration', () => {
   });
 
   it('says how REST behaves', () => {
-    expect(parseConfig({}).rest).toEqual({ maxRows: 1000, corsOrigins: null, logStatements: false });
-    const env = {
-      REST_MAX_ROWS: '5',
-      REST_CORS_ORIGINS: 'http://a.example , http://b.example',
-      REST_LOG_STATEMENTS: 'true',
-    };
-    const corsOrigins = ['http://a.example', 'http://b.example'];
-    expect(parseConfig(env).rest).toEqual({ maxRows: 5, corsOrigins, logStatements: true });
+    expect(parseConfig({}).rest).toEqual({ maxRows: 1000, logStatements: false });
+    const env = { REST_MAX_ROWS: '5', REST_LOG_STATEMENTS: 'true' };
+    expect(parseConfig(env).rest).toEqual({ maxRows: 5, logStatements: true });
     expect(problemsOf({ REST_MAX_ROWS: '0', REST_LOG_STATEMENTS: 'yes' })).toEqual([
       'REST_MAX_ROWS is "0"; a whole number from 1 to 1000000 is needed',
       'REST_LOG_STATEMENTS is "yes"; allowed are true, false',
     ]);
+  });
+
+  it('takes origins as people write them, and refuses what no browser sends as one', () => {
+    const originsOf = (CORS_ORIGINS: string) => parseConfig({ CORS_ORIGINS }).http.corsOrigins;
+    expect([originsOf(''), originsOf('*')]).toEqual([null, null]);
+    expect(originsOf('http://a.example , https://B.example:443/,null,capacitor://localhost')).toEqual([
+      'http://a.example',
+      'https://b.example',
+      'null',
+      'capacitor://localhost',
+    ]);
+    const form = 'an origin is written as https://app.example or http://localhost:5173';
+    for (const wrong of [
+      'a.example',
+      'https://a.example/app',
+      '*.example',
+      'https://',
+      'http://u@a.example',
+    ]) {
+      expect(problemsOf({ CORS_ORIGINS: wrong })).toEqual([`CORS_ORIGINS has "${wrong}"; ${form}`]);
+    }
+    expect(problemsOf({ CORS_ORIGINS: 'https://a.example,' })).toEqual([`CORS_ORIGINS has ""; ${form}`]);
   });
 
   it('keeps backups beside an embedded database, and those of a server where it is told to', () => {

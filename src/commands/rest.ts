@@ -12,6 +12,7 @@ import { readConfigFile, ConfigFileError } from '../postgrest/config-file.ts';
 import { parsePostgrestConfig } from '../postgrest/config.ts';
 import type { PostgrestConfig } from '../postgrest/config.ts';
 import { ConnectionStringError, parseConnectionString } from '../postgrest/connection-string.ts';
+import { postgrestCors } from '../postgrest/cors.ts';
 import { connectionTarget } from '../postgrest/connection-target.ts';
 import type { ConnectionTarget, MachineDefaults } from '../postgrest/connection-target.ts';
 import { endServer } from '../http/end-server.ts';
@@ -169,6 +170,7 @@ function serviceHandler(
       database: service.database,
       schemaCache: () => service.schemaCache ?? refuseWithoutCache(),
       identify: (authorization) => service.identification.identify(authorization),
+      crossOrigin: (method, headers) => postgrestCors(method, headers, service.config.corsAllowedOrigins),
       options: () => service.config.rest,
       mountPath: '',
       version,

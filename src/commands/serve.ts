@@ -101,6 +101,7 @@ async function beginApi(
     secret,
     rolePrefix: config.rolePrefix,
     maxBodyBytes: config.http.maxBodyBytes,
+    corsOrigins: config.http.corsOrigins,
     rest: config.rest,
     embed: config.embeddings && makeEmbed(config.embeddings, impatient),
     production: config.production,

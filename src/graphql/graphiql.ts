@@ -1,6 +1,7 @@
 import { makeHTMLParts, ruruHTML } from 'postgraphile/grafserv/ruru/server';
 import { getStaticFile } from 'postgraphile/grafserv/ruru/static';
 import { Router } from 'express';
+import { methods } from '../http/methods.ts';
 
 /** GraphiQL at `/graphiql`, with everything it loads from the installed package: no request leaves for another host. */
 export function graphiql(): Router {
@@ -11,14 +12,14 @@ export function graphiql(): Router {
     staticPath: '/graphiql/static/',
   };
   const page = ruruHTML(config, makeHTMLParts(config));
-  router.get('/graphiql', (_request, response) => {
+  router.all('/graphiql', methods('GET'), (_request, response) => {
     response.setHeader('Content-Security-Policy', contentSecurityPolicy);
     response.type('html').send(page);
   });
-  router.get('/graphiql/static/{*file}', async (request, response, next) => {
+  router.use('/graphiql/static/', methods('GET'), async (request, response, next) => {
     const file = await getStaticFile({
       staticPath: config.staticPath,
-      urlPath: request.path,
+      urlPath: request.originalUrl,
       acceptEncoding: request.headers['accept-encoding'],
       disallowDevAssets: true,
     });
@@ -27,6 +28,7 @@ export function graphiql(): Router {
       return;
     }
     response.set(file.headers);
+    response.vary('Accept-Encoding');
     if (request.headers['if-none-match'] === file.headers['etag']) response.status(304).end();
     else response.send(file.content);
   });

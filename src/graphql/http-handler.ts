@@ -25,10 +25,6 @@ export function graphqlHandler(
   onInternalError: OnInternalError,
 ): RequestHandler {
   return async (request, response) => {
-    if (request.method !== 'POST') {
-      response.setHeader('Allow', 'POST');
-      throw new AppError('METHOD_NOT_ALLOWED', `/graphql answers POST, not ${request.method}`);
-    }
     const contentType = request.headers['content-type'] ?? '';
     // A browser sends other types across origins without asking; this one it may not.
     if (!/^application\/json\s*(;|$)/i.test(contentType)) {

@@ -37,6 +37,13 @@ export interface GraphqlWebsockets {
   close(): void;
 }
 
+/** Who hears of what goes wrong. */
+export interface WebsocketFailures {
+  readonly onInternalError: OnInternalError;
+  /** Answers a handshake that is not right. */
+  readonly refuse: (request: IncomingMessage, socket: Duplex, error: AppError) => void;
+}
+
 interface Connection {
   readonly socket: WebSocket;
   readonly request: IncomingMessage;
@@ -53,7 +60,7 @@ export function makeGraphqlWebsockets(
   authenticate: Authenticate,
   sessions: WatchedSessions,
   maxPayloadBytes: number,
-  onInternalError: OnInternalError,
+  { onInternalError, refuse }: WebsocketFailures,
 ): GraphqlWebsockets {
   const connections = new Set<Connection>();
   const protocol = makeServer<Record<string, unknown>, Connection>(
@@ -64,6 +71,14 @@ export function makeGraphqlWebsockets(
     maxPayload: maxPayloadBytes,
     handleProtocols: (offered) => (offered.has('graphql-transport-ws') ? 'graphql-transport-ws' : false),
   });
+
+  webSocketServer.on('wsClientError', ({ message }, socket, request) =>
+    refuse(
+      request,
+      socket,
+      new AppError('UPGRADE_REFUSED', `this is not the handshake of a WebSocket: ${message}`),
+    ),
+  );
 
   const open = (socket: WebSocket, request: IncomingMessage): void => {
     const connection: Connection = { socket, request };

@@ -2,15 +2,26 @@ import type { ErrorRequestHandler, RequestHandler } from 'express';
 import { databaseErrorToAppError } from '../db/errors.ts';
 import { AppError } from '../errors.ts';
 import type { OnInternalError } from '../graphql/error-format.ts';
+import { errorBody } from './error-body.ts';
 import { requestIdOf } from './request-id.ts';
 import { sendJson } from './send-json.ts';
 
-/** For paths that nobody answered. */
-export const notFound: RequestHandler = (request) => {
-  throw new AppError('NOT_FOUND', `there is nothing at ${request.path}`, {
-    hint: 'The API is at /graphql, a page to try it at /graphiql.',
-  });
-};
+/**
+ * For paths that nobody answered.
+ *
+ * @param elsewhere where something of this path is, if the client only forgot where REST is mounted; null: nowhere
+ */
+export function notFound(elsewhere: (path: string) => string | null): RequestHandler {
+  return (request) => {
+    const meant = elsewhere(request.path);
+    throw new AppError('NOT_FOUND', `there is nothing at ${request.path}`, {
+      hint:
+        meant === null
+          ? 'REST is at /rest/v1, GraphQL at /graphql (a page to try it at /graphiql), live changes at /events.'
+          : `Did you mean ${meant}?`,
+    });
+  };
+}
 
 /**
  * The last in line: answers `{"errors": [{message, extensions: {code}}]}`, GraphQL's form, whatever the path. What may
@@ -31,9 +42,7 @@ export function errorHandler(onInternalError: OnInternalError): ErrorRequestHand
         `something broke on our side; the log has it under ${requestId}`,
       );
     }
-    const { code, details, hint, status } = shown;
-    if (status === 401) response.setHeader('WWW-Authenticate', `Bearer error="invalid_token"`);
-    const extensions = { code, ...(details !== null && { details }), ...(hint !== null && { hint }) };
-    sendJson(response, status, JSON.stringify({ errors: [{ message: shown.message, extensions }] }));
+    if (shown.status === 401) response.setHeader('WWW-Authenticate', `Bearer error="invalid_token"`);
+    sendJson(response, shown.status, errorBody(shown));
   };
 }

@@ -4,7 +4,8 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { App } from '../app.ts';
 import { endServer } from './end-server.ts';
-import { answerUnreadable, maxHeaderBytes } from './unreadable-request.ts';
+import { maxHeaderBytes } from './unreadable-request.ts';
+import { isWebSocket } from './upgrades.ts';
 
 /** Where to listen, and how long to wait at the end. */
 export interface HttpServerOptions {
@@ -28,8 +29,12 @@ export interface HttpServer {
 
 /** Starts to listen. Rejects when the address cannot be had (EADDRINUSE, EACCES). */
 export async function startHttpServer(app: App, options: HttpServerOptions): Promise<HttpServer> {
-  const server = createServer({ maxHeaderSize: maxHeaderBytes });
-  answerUnreadable(server);
+  const server = createServer({
+    maxHeaderSize: maxHeaderBytes,
+    shouldUpgradeCallback: isWebSocket,
+    // The app refuses requests without one itself, in JSON.
+    requireHostHeader: false,
+  });
   app.attach(server);
   server.listen(options.port, options.host);
   await once(server, 'listening');

@@ -17,6 +17,8 @@ export interface PostgrestConfig {
   readonly jwtSecret: Secret | null;
   readonly jwtSecretIsBase64: boolean;
   readonly database: PostgrestDatabaseConfig;
+  /** Null: any origin. */
+  readonly corsAllowedOrigins: readonly string[] | null;
   readonly server: ListenAddress;
   /** Without a port and a socket there is no admin server. */
   readonly admin: ListenAddress;
@@ -64,6 +66,7 @@ export function parsePostgrestConfig(sources: PostgrestConfigSources): Postgrest
   const secret = readSecret(options, sources);
   const jwtSecretIsBase64 = options.boolean('jwt-secret-is-base64');
   const server = readServer(options);
+  const origins = options.list('server-cors-allowed-origins');
   const config: PostgrestConfig = {
     rest: readRest(options, sources),
     identification: {
@@ -90,6 +93,7 @@ export function parsePostgrestConfig(sources: PostgrestConfigSources): Postgrest
       configInDatabase: options.boolean('db-config'),
       preConfig: qualified(options.text('db-pre-config')),
     },
+    corsAllowedOrigins: origins.length === 0 ? null : origins,
     server,
     admin: readAdmin(options, server),
     logLevel: options.choice('log-level', ['error', 'crit', 'warn', 'info', 'debug']),
@@ -107,7 +111,6 @@ function readRest(options: OptionReader, sources: PostgrestConfigSources): RestO
   }
   if (schemas.includes(''))
     options.problem('db-schemas', 'names a schema without a name: two commas in a row?');
-  const origins = options.list('server-cors-allowed-origins');
   return {
     schemas,
     extraSearchPath: options.list('db-extra-search-path'),
@@ -130,7 +133,6 @@ function readRest(options: OptionReader, sources: PostgrestConfigSources): RestO
       securityActive: options.boolean('openapi-security-active'),
       serverProxyUri: readProxyUri(options),
     },
-    corsAllowedOrigins: origins.length === 0 ? null : origins,
     traceHeader: options.text('server-trace-header'),
     serverTiming: options.boolean('server-timing-enabled'),
     errorVerbosity: options.choice('client-error-verbosity', ['verbose', 'minimal']),

@@ -3,10 +3,10 @@ import type { Database, TransactionSettings } from '../db/database.ts';
 import { openSession } from '../db/session.ts';
 import type { Session } from '../db/session.ts';
 import type { Statement } from '../db/statement.ts';
+import type { CorsAnswer, CrossOrigin } from '../http/cors.ts';
 import { newRequestId, requestIdFrom } from '../http/request-id.ts';
 import type { Log } from '../log.ts';
 import type { SchemaCache } from '../schema-cache/schema-cache.ts';
-import { cors } from './cors.ts';
 import { RestError } from './errors.ts';
 import { legacyWarning } from './legacy-warning.ts';
 import { describe } from './openapi/describe.ts';
@@ -24,7 +24,7 @@ import { refusedWrite } from './response/refused-write.ts';
 import type { Header, RestResponse } from './response/rest-response.ts';
 import { send } from './send.ts';
 import { preRequestStatement, requestSettings } from './sql/settings.ts';
-import { Stopwatch } from './stopwatch.ts';
+import { Stopwatch } from '../http/stopwatch.ts';
 import { transactionMode } from './transaction-mode.ts';
 
 /** Where the dialect runs. */
@@ -33,6 +33,7 @@ export interface RestDependencies {
   /** The newest snapshot, asked once for each request. Throws RestError PGRST002 while the catalog could not be read. */
   readonly schemaCache: () => SchemaCache;
   readonly identify: IdentifyRequester;
+  readonly crossOrigin: CrossOrigin;
   /** Asked once for each request: options may change while requests run. */
   readonly options: () => RestOptions;
   /** Path of the API's root, without a slash at the end. */
@@ -101,14 +102,16 @@ class Exchange {
   /** Never rejects. */
   async serve(target: string): Promise<void> {
     const { method = 'GET', headers } = this.#request;
-    const { preflight, headers: further } = cors(method, headers, this.#options.corsAllowedOrigins);
+    const cors = this.#dependencies.crossOrigin(method, headers);
     let reply: RestResponse;
     try {
-      reply = preflight ?? (await this.#reply(target));
+      reply = cors.preflight
+        ? { status: 200, headers: cors.preflight, body: null }
+        : await this.#reply(target, cors);
     } catch (error) {
       reply = this.#refusal(error);
     }
-    send(this.#response, reply, [...further, ...this.#traces()]);
+    send(this.#response, reply, [...cors.headers, ...this.#traces()]);
     this.#dependencies.onAnswered?.({
       request: this.#request,
       status: reply.status,
@@ -117,7 +120,7 @@ class Exchange {
     });
   }
 
-  async #reply(target: string): Promise<RestResponse> {
+  async #reply(target: string, cors: CorsAnswer): Promise<RestResponse> {
     if (target.startsWith(referencePrefix)) {
       const asset = await referenceAsset(target.slice(referencePrefix.length));
       if (asset) return asset;
@@ -132,7 +135,10 @@ class Exchange {
     const cache = schemaCache();
     const raw = await rawRequestOf(this.#request, target, options.maxBodyBytes);
     const { request, plan, statements } = this.#plans.plan(raw, cache, options, stopwatch);
-    if (plan.kind === 'options') return finished(answerOptions(plan), stopwatch, null);
+    if (plan.kind === 'options') {
+      const reply = answerOptions(plan);
+      return finished({ ...reply, headers: [...reply.headers, ...cors.onOptions] }, stopwatch, null);
+    }
     const roleSettings = cache.roleSettings.get(requester.role);
     const { furtherSettings } = this.#dependencies;
     const planned = plan.kind === 'describe' ? null : plan;

@@ -25,8 +25,6 @@ export interface RestOptions {
   /** Settings of functions and roles that hold for the whole transaction. */
   readonly hoistedSettings: readonly string[];
   readonly openapi: OpenApiOptions;
-  /** Null: any origin. */
-  readonly corsAllowedOrigins: readonly string[] | null;
   /** A request header that is given back as it came; null: none. */
   readonly traceHeader: string | null;
   readonly serverTiming: boolean;

@@ -4,14 +4,12 @@ import type { RestOptions } from './options.ts';
 export interface RestConfig {
   /** Of any read, on every level. */
   readonly maxRows: number;
-  /** Null: any. */
-  readonly corsOrigins: readonly string[] | null;
   readonly logStatements: boolean;
 }
 
 /** The dialect as it serves this project's own schema: what PostgREST leaves off for safety's sake is safe here. */
 export function ownRestOptions(
-  { maxRows, corsOrigins }: RestConfig,
+  { maxRows }: RestConfig,
   { production, maxBodyBytes }: { readonly production: boolean; readonly maxBodyBytes: number },
 ): RestOptions {
   return {
@@ -33,7 +31,6 @@ export function ownRestOptions(
       'default_transaction_isolation',
     ],
     openapi: { mode: 'follow-privileges', securityActive: true, serverProxyUri: null },
-    corsAllowedOrigins: corsOrigins,
     traceHeader: null,
     serverTiming: true,
     errorVerbosity: 'verbose',

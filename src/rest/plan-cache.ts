@@ -15,7 +15,7 @@ import type { RequestShape } from './request/shape.ts';
 import { isJsonObject } from './sql/payload.ts';
 import { requestStatements } from './sql/print-plan.ts';
 import type { RequestStatements } from './sql/request-statements.ts';
-import type { Stopwatch } from './stopwatch.ts';
+import type { Stopwatch } from '../http/stopwatch.ts';
 
 /** A request, what it amounts to, and what is to be run for it. */
 export interface PlannedRequest {

@@ -85,6 +85,11 @@ export class SchemaCacheWatcher {
     );
   }
 
+  /** The newest snapshot; null while there is none. */
+  get currentOrNull(): SchemaCache | null {
+    return this.#current;
+  }
+
   /** The newest snapshot. Throws RestError PGRST002 while there is none. */
   get current(): SchemaCache {
     if (!this.#current) {

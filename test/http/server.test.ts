@@ -85,7 +85,7 @@ describe.skipIf(noServer)('the HTTP server', () => {
       { errors: [{ extensions: { code: 'NOT_FOUND' } }] },
     ]);
     const method = await get('/graphql');
-    expect([method.status, method.headers.get('allow')]).toEqual([405, 'POST']);
+    expect([method.status, method.headers.get('allow')]).toEqual([405, 'POST, OPTIONS']);
   });
 
   test('GraphiQL and everything that its page names is served from here', async () => {

@@ -64,7 +64,6 @@ describe('the configuration of the drop-in', () => {
         'default_transaction_isolation',
       ],
       openapi: { mode: 'follow-privileges', securityActive: false, serverProxyUri: null },
-      corsAllowedOrigins: null,
       traceHeader: null,
       serverTiming: false,
       errorVerbosity: 'verbose',
@@ -97,6 +96,7 @@ describe('the configuration of the drop-in', () => {
       socketMode: 0o660,
     });
     expect(config.admin).toMatchObject({ host: '127.0.0.1', port: null, socket: null });
+    expect(config.corsAllowedOrigins).toBeNull();
     expect(config.warnings).toEqual([]);
   });
 
@@ -125,8 +125,8 @@ describe('the configuration of the drop-in', () => {
       rootSpec: { schema: '', name: 'root' },
       transactionEnd: 'rollback-allow-override',
       appSettings: [['app.settings.Some_Name', 'x=1']],
-      corsAllowedOrigins: ['https://a.example', 'https://b.example'],
     });
+    expect(config.corsAllowedOrigins).toEqual(['https://a.example', 'https://b.example']);
     expect(config.server).toMatchObject({ socket: '/tmp/a.sock', socketMode: 0o777 });
     expect(config.admin).toMatchObject({ host: '!4', port: 3001 });
   });

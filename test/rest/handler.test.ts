@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Database } from '../../src/db/database.ts';
 import { PostgresDatabase } from '../../src/db/postgres.ts';
+import { postgrestCors } from '../../src/postgrest/cors.ts';
 import type { LogEntry } from '../../src/log.ts';
 import { RestError } from '../../src/rest/errors.ts';
 import { makeRestHandler } from '../../src/rest/handler.ts';
@@ -80,6 +81,7 @@ describeOnBoth('the handler', (target, kind) => {
         database,
         schemaCache: () => cache,
         identify: async () => ({ role, settings, isAnonymous: true }),
+        crossOrigin: (method, headers) => postgrestCors(method, headers, null),
         options: () => options,
         mountPath: '',
         version: '0',

@@ -39,6 +39,7 @@ export interface AnsweredError {
 /** How a test's app differs from the usual. */
 export interface AppOptions {
   readonly maxBodyBytes?: number;
+  readonly corsOrigins?: readonly string[];
   readonly shutdownMs?: number;
   readonly isReady?: () => Promise<Readiness>;
   readonly rest?: Partial<RestConfig>;
@@ -55,7 +56,8 @@ export async function startApp(database: Database, options: AppOptions = {}): Pr
     secret: testSecret,
     rolePrefix: testRolePrefix,
     maxBodyBytes: options.maxBodyBytes ?? 1_048_576,
-    rest: { maxRows: 1000, corsOrigins: null, logStatements: false, ...options.rest },
+    corsOrigins: options.corsOrigins ?? null,
+    rest: { maxRows: 1000, logStatements: false, ...options.rest },
     embed: options.embed ?? null,
     production: options.production ?? false,
     isReady: options.isReady ?? (async () => ({ ready: true })),

@@ -37,7 +37,6 @@ export function answer(
 export function answerOptions({ allow }: OptionsAction): RestResponse {
   const headers: Header[] = [
     ['Content-Length', '0'],
-    ['Access-Control-Allow-Origin', '*'],
     ['Allow', allow],
   ];
   return { status: 200, headers, body: null };

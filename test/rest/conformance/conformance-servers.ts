@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { makeRequesterIdentification } from '../../../src/auth/identify-requester.ts';
 import type { Database } from '../../../src/db/database.ts';
 import type { LogEntry } from '../../../src/log.ts';
+import { postgrestCors } from '../../../src/postgrest/cors.ts';
 import { makeRestHandler } from '../../../src/rest/handler.ts';
 import { loadSchemaCache } from '../../../src/schema-cache/load.ts';
 import type { SchemaCacheOptions } from '../../../src/schema-cache/load.ts';
@@ -46,12 +47,13 @@ export class ConformanceServers {
   }
 
   async #start(options: ReadonlyMap<string, string>) {
-    const { rest, identification } = conformanceConfig(options);
+    const { rest, identification, corsAllowedOrigins } = conformanceConfig(options);
     const cache = await this.#schemaCache(rest);
     const handler = makeRestHandler({
       database: this.#database,
       schemaCache: () => cache,
       identify: makeRequesterIdentification(identification).identify,
+      crossOrigin: (method, headers) => postgrestCors(method, headers, corsAllowedOrigins),
       options: () => rest,
       mountPath: '',
       version: '0.0.0',

@@ -18,7 +18,6 @@ export const restOptions: RestOptions = {
   appSettings: [],
   hoistedSettings: [],
   openapi: { mode: 'follow-privileges', securityActive: false, serverProxyUri: null },
-  corsAllowedOrigins: null,
   traceHeader: null,
   serverTiming: false,
   errorVerbosity: 'verbose',

@@ -343,7 +343,6 @@ test('OPTIONS says what is allowed', () => {
     status: 200,
     headers: [
       ['Content-Length', '0'],
-      ['Access-Control-Allow-Origin', '*'],
       ['Allow', 'OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE'],
     ],
     body: null,

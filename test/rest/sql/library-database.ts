@@ -35,7 +35,6 @@ export const libraryOptions: RestOptions = {
   appSettings: [],
   hoistedSettings: ['statement_timeout'],
   openapi: { mode: 'follow-privileges', securityActive: false, serverProxyUri: null },
-  corsAllowedOrigins: null,
   traceHeader: null,
   serverTiming: false,
   errorVerbosity: 'verbose',

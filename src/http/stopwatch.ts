@@ -1,5 +1,5 @@
-/** What Server-Timing tells of, in the order in which it happens. */
-export type Stage = 'jwt' | 'parse' | 'plan' | 'transaction' | 'response';
+/** What Server-Timing tells of: REST's stages in the order in which they happen, GraphQL's `execute`, and what readiness waits for. */
+export type Stage = 'jwt' | 'parse' | 'plan' | 'transaction' | 'execute' | 'response' | 'database';
 
 /** Measures how long the stages of one request take. */
 export class Stopwatch {

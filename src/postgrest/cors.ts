@@ -1,23 +1,18 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Header, RestResponse } from './response/rest-response.ts';
+import type { CorsAnswer } from '../http/cors.ts';
+import type { Header } from '../rest/response/rest-response.ts';
 
-/** What a browser of another origin is told. */
-export interface CorsAnswer {
-  /** The whole answer to a preflight; null: the request goes its way. */
-  readonly preflight: RestResponse | null;
-  /** For the answer to the request itself. */
-  readonly headers: readonly Header[];
-}
-
-const nothing: CorsAnswer = { preflight: null, headers: [] };
+/** PostgREST says so to whoever asks by OPTIONS, whatever origins are allowed. */
+const onOptions: readonly Header[] = [['Access-Control-Allow-Origin', '*']];
+const nothing: CorsAnswer = { preflight: null, headers: [], onOptions };
 
 /**
- * Cross-origin resource sharing (PostgREST, CORS). A preflight that asks for what is not to be had goes its way like any
+ * Cross-origin resource sharing as PostgREST does it (CORS). A preflight that asks for what is not to be had goes its way like any
  * OPTIONS request: without the headers the browser stops there.
  *
  * @param allowedOrigins null or empty: any, without credentials
  */
-export function cors(
+export function postgrestCors(
   method: string,
   headers: IncomingHttpHeaders,
   allowedOrigins: readonly string[] | null,
@@ -33,7 +28,11 @@ export function cors(
         ['Access-Control-Allow-Credentials', 'true'],
       ];
   if (method !== 'OPTIONS') {
-    return { preflight: null, headers: [...allow, ['Access-Control-Expose-Headers', exposedHeaders]] };
+    return {
+      preflight: null,
+      headers: [...allow, ['Access-Control-Expose-Headers', exposedHeaders]],
+      onOptions,
+    };
   }
   const asked = headers['access-control-request-method'];
   if (asked === undefined || !methods.includes(asked)) return nothing;
@@ -44,7 +43,7 @@ export function cors(
     ['Access-Control-Max-Age', '86400'],
     ['Content-Length', '0'],
   ];
-  return { preflight: { status: 200, headers: preflight, body: null }, headers: [] };
+  return { preflight, headers: [], onOptions };
 }
 
 const methods: readonly string[] = ['GET', 'POST', 'PATCH', 'PUT', 'DELETE', 'OPTIONS', 'HEAD'];

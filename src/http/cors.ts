@@ -1,0 +1,125 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { RequestHandler } from 'express';
+
+type Header = readonly [name: string, value: string];
+
+/** What a browser is told about a request that a page of another origin makes. */
+export interface CorsAnswer {
+  /** All headers of the answer to a preflight, which is 200 without a body; null: the request goes its way. */
+  readonly preflight: readonly Header[] | null;
+  /** Headers for the answer to the request itself, whatever its status. */
+  readonly headers: readonly Header[];
+  /** Further headers for an OPTIONS request that succeeds and is not a preflight. */
+  readonly onOptions: readonly Header[];
+}
+
+/** Judges a request by its method and headers. */
+export type CrossOrigin = (method: string, headers: IncomingHttpHeaders) => CorsAnswer;
+
+/** Which pages may use the API: one setting for every door. */
+export interface CorsPolicy {
+  readonly crossOrigin: CrossOrigin;
+  /** Browsers do not ask before they open a WebSocket, so the server has to look at the Origin itself. */
+  readonly allowsWebSocket: (headers: IncomingHttpHeaders) => boolean;
+  /** Headers for an answer to a request that could not be read, whose origin nobody knows. */
+  readonly unreadable: readonly Header[];
+}
+
+/** A day; Chromium remembers a preflight for two hours at most. */
+const maxAgeSeconds = '86400';
+
+const methods: readonly string[] = ['GET', 'POST', 'PATCH', 'PUT', 'DELETE', 'OPTIONS', 'HEAD'];
+
+/**
+ * What a page may read of an answer. The star stands for all headers, also those that a function sets, in requests
+ * without credentials, which are nearly all; the names are for the others.
+ */
+const exposedHeaders = [
+  '*',
+  'Allow',
+  'Content-Encoding',
+  'Content-Location',
+  'Content-Profile',
+  'Content-Range',
+  'Date',
+  'Location',
+  'Next-Cursor',
+  'Preference-Applied',
+  'Proxy-Status',
+  'Retry-After',
+  'Server-Timing',
+  'Warning',
+  'WWW-Authenticate',
+  'X-Request-Id',
+].join(', ');
+
+/**
+ * Cross-origin resource sharing (Fetch, CORS protocol) for all doors alike. No credential is ever taken from a cookie, so
+ * a page can do no more than its own token lets it; the list keeps pages away that should not even try.
+ *
+ * @param allowedOrigins null: any, without credentials; else as browsers write them, without a slash at the end
+ */
+export function makeCorsPolicy(allowedOrigins: readonly string[] | null): CorsPolicy {
+  const vary: readonly Header[] = allowedOrigins === null ? [] : [['Vary', 'Origin']];
+  const allowed = (origin: string): readonly Header[] | null => {
+    if (allowedOrigins === null) return [['Access-Control-Allow-Origin', '*']];
+    if (!allowedOrigins.includes(origin)) return null;
+    return [
+      ['Access-Control-Allow-Origin', origin],
+      ['Access-Control-Allow-Credentials', 'true'],
+    ];
+  };
+  const plain = (headers: readonly Header[]): CorsAnswer => ({ preflight: null, headers, onOptions: [] });
+
+  return {
+    crossOrigin: (method, headers) => {
+      const { origin } = headers;
+      const allow = origin === undefined ? null : allowed(origin);
+      if (allow === null) return plain(vary);
+      const asked = headers['access-control-request-method'];
+      if (method === 'OPTIONS' && asked !== undefined && methods.includes(asked)) {
+        return { preflight: preflightHeaders([...allow, ...vary], headers), headers: [], onOptions: [] };
+      }
+      return plain([
+        ...allow,
+        ['Access-Control-Expose-Headers', exposedHeaders],
+        // Lets the page's performance.getEntries() see Server-Timing.
+        ['Timing-Allow-Origin', allowedOrigins === null ? '*' : (origin ?? '')],
+        ...vary,
+      ]);
+    },
+    allowsWebSocket: (headers) => {
+      const { origin, host } = headers;
+      if (origin === undefined || allowed(origin) !== null) return true;
+      // The pages that are served here, GraphiQL among them.
+      return host !== undefined && URL.parse(origin)?.host === host.toLowerCase();
+    },
+    unreadable: allowedOrigins === null ? [['Access-Control-Allow-Origin', '*']] : [],
+  };
+}
+
+/** Answers preflights, and gives other requests the headers of their answer. */
+export function withCors({ crossOrigin }: CorsPolicy): RequestHandler {
+  return (request, response, next) => {
+    const { preflight, headers } = crossOrigin(request.method, request.headers);
+    for (const [name, value] of preflight ?? headers) response.appendHeader(name, value);
+    if (preflight === null) next();
+    else response.writeHead(200).end();
+  };
+}
+
+/** Any header that is asked for: which of them mean something is the door's business. */
+function preflightHeaders(allow: readonly Header[], headers: IncomingHttpHeaders): Header[] {
+  const wanted = headers['access-control-request-headers'];
+  return [
+    ...allow,
+    ['Access-Control-Allow-Methods', methods.join(', ')],
+    ...(wanted === undefined ? [] : [['Access-Control-Allow-Headers', wanted] as const]),
+    // A public page that reaches for a private network, such as an API on this machine (Private Network Access).
+    ...(headers['access-control-request-private-network'] === 'true'
+      ? [['Access-Control-Allow-Private-Network', 'true'] as const]
+      : []),
+    ['Access-Control-Max-Age', maxAgeSeconds],
+    ['Content-Length', '0'],
+  ];
+}
