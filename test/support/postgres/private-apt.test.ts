@@ -96,7 +96,8 @@ describe.skipIf(noApt)('an archive', () => {
 
 function download(uris: string[], env: NodeJS.ProcessEnv = process.env): Promise<string[]> {
   const archives = uris.map((uri) => ({ uri, suite: 'trixie', components: ['main'] }));
-  return downloadPackages(join(folder, 'work'), archives, env, () => {});
+  const wanted = { release: 'trixie', packages: ['patchelf'], description: 'a package' };
+  return downloadPackages(wanted, join(folder, 'work'), archives, env, () => {});
 }
 
 /** Our environment without its proxies, which would answer for a closed port. */

@@ -4,10 +4,14 @@ import { type AptSource, debianArchives, parseDeb822Sources, parseOneLineSources
 import { CommandError, runCommand } from '../../../src/programs/command.ts';
 import { type Say, withProgress } from './progress.ts';
 
-/** The Debian release that has Postgres 17 and pgvector 0.8 for it. */
-const release = 'trixie';
-
-const packages = ['postgresql-17', 'postgresql-client-17', 'postgresql-17-pgvector', 'patchelf'];
+/** What to take from Debian. */
+export interface DebianPackages {
+  /** Its code name, such as `trixie`. */
+  readonly release: string;
+  readonly packages: readonly string[];
+  /** For a person: what it is and how large, such as `Postgres 17, about 97 MB`. */
+  readonly description: string;
+}
 
 const debianKeyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
@@ -29,44 +33,45 @@ export async function hostArchives(env: NodeJS.ProcessEnv): Promise<AptSource[]>
 }
 
 /**
- * Downloads Postgres 17, pgvector, patchelf and everything they depend on from the first of the archives that serves
- * them, into `folder` (made if missing). Resolves to the paths of the .deb files. Signatures are verified by apt against
+ * Downloads packages and everything they depend on from the first of the archives that serves them, into `folder` (made if missing). Resolves to the paths of the .deb files. Signatures are verified by apt against
  * the host's Debian keys. Everything apt writes is in `folder`: nothing of the host's own apt is read but its sources,
  * its proxy and its credentials, and nothing of it changes. Throws with what stood in the way, for a person to act on.
  */
 export async function downloadPackages(
+  wanted: DebianPackages,
   folder: string,
   archives: readonly AptSource[],
   env: NodeJS.ProcessEnv,
   say: Say,
 ): Promise<string[]> {
   if (archives.length === 0)
-    throw new Error(`the host's apt sources name no Debian archive to take ${release} from`);
+    throw new Error(`the host's apt sources name no Debian archive to take ${wanted.release} from`);
   const failures: string[] = [];
   for (const [index, archive] of archives.entries()) {
     try {
-      return await downloadFrom(archive, join(folder, String(index)), env, say);
+      return await downloadFrom(wanted, archive, join(folder, String(index)), env, say);
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
-      failures.push(`${withoutPassword(archive.uri)}: ${explain(error)}`);
+      failures.push(`${withoutPassword(archive.uri)}: ${explain(error, wanted)}`);
     }
   }
   throw new Error(failures.join('; '));
 }
 
 async function downloadFrom(
+  { release, packages, description }: DebianPackages,
   archive: AptSource,
   folder: string,
   env: NodeJS.ProcessEnv,
   say: Say,
 ): Promise<string[]> {
   const architecture = (await runCommand('dpkg', ['--print-architecture'], { env })).trim();
-  const config = await writePrivateConfig(folder, archive, architecture);
+  const config = await writePrivateConfig(folder, { ...archive, suite: release }, architecture);
   // Its messages are read below: keep them in the language they are looked for in.
   const apt = (args: string[], timeoutMs: number) =>
     runCommand('apt-get', ['-c', config, '-q', '-y', ...args], { env: { ...env, LC_ALL: 'C' }, timeoutMs });
   await withProgress(say, `reading the package list of Debian ${release}`, () => apt(['update'], 180_000));
-  await withProgress(say, 'downloading Postgres 17 and pgvector from Debian, about 97 MB', () =>
+  await withProgress(say, `downloading ${description} from Debian`, () =>
     apt(['--download-only', 'install', ...packages], 900_000),
   );
   const archivesFolder = join(folder, 'archives');
@@ -90,7 +95,7 @@ async function writePrivateConfig(folder: string, archive: AptSource, architectu
     ...(keyring ? [`signed-by=${keyring}`] : []),
   ];
   // An archive's address may hold a password.
-  const line = `deb [${options.join(' ')}] ${archive.uri} ${release} main\n`;
+  const line = `deb [${options.join(' ')}] ${archive.uri} ${archive.suite} main\n`;
   await writeFile(join(folder, 'sources.list'), line, { mode: 0o600 });
   // No package is installed here, so that apt resolves every dependency to a download.
   await writeFile(join(folder, 'status'), '');
@@ -134,7 +139,7 @@ Dir::Log "${folder}";
   return path;
 }
 
-function explain(error: CommandError): string {
+function explain(error: CommandError, { release }: DebianPackages): string {
   if (error.notFound) return error.message;
   const output = `${error.stdout}${error.stderr}`;
   const missingKey = /NO_PUBKEY (\w+)/.exec(output)?.[1];

@@ -1,13 +1,12 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { type Binaries, findInstalledBinaries, inspectBinaries, oldestMajor } from './binaries.ts';
-import { cacheDirectory, publishFolder } from './cache.ts';
+import { cacheDirectory } from './cache.ts';
 import { startCluster } from './cluster.ts';
-import { downloadPackages, hostArchives } from './private-apt.ts';
+import { fetchPrograms, isFinished } from './debian-programs.ts';
+import type { DebianPrograms } from './debian-programs.ts';
 import { type Say, withProgress } from './progress.ts';
 import { type ServerUser, serverUser } from '../../../src/programs/server-user.ts';
-import { binariesInFolder, unpackPostgres } from './unpack.ts';
 
 /** A Postgres server for tests and benchmarks, or why there is none. */
 export type ProvidedServer =
@@ -137,11 +136,7 @@ async function findBinaries({ env, user, say, cache }: Search): Promise<Binaries
   if (!('lacking' in installed)) return installed;
   const folder = folderIn(cache ?? (await cacheDirectory(user)));
   try {
-    await publishFolder(
-      folder,
-      () => isFinished(folder),
-      (unfinished) => buildFolder(unfinished, folder, env, say),
-    );
+    await fetchPrograms(debianPostgres, folder, env, say);
   } catch (error) {
     throw new Error(
       `no Postgres ${oldestMajor} with pgvector here (${installed.lacking}), and none to be had from Debian (${(error as Error).message})`,
@@ -158,27 +153,19 @@ async function findBinaries({ env, user, say, cache }: Search): Promise<Binaries
   return built;
 }
 
+const binariesInFolder = join('usr', 'lib', 'postgresql', '17', 'bin');
+
+const debianPostgres: DebianPrograms = {
+  // The release that has Postgres 17, and pgvector 0.8 for it.
+  release: 'trixie',
+  packages: ['postgresql-17', 'postgresql-client-17', 'postgresql-17-pgvector', 'patchelf'],
+  description: 'Postgres 17 and pgvector, about 97 MB',
+  binaries: binariesInFolder,
+  kept: [join('usr', 'lib', 'postgresql'), join('usr', 'share', 'postgresql')],
+};
+
 function folderIn(cache: string): string {
   return join(cache, `postgres-${oldestMajor}`);
-}
-
-/** The folder's own absolute path: its binaries name their loader by it, so a checkout that moved needs a new one. */
-const placeFile = 'built-for';
-
-async function buildFolder(
-  unfinished: string,
-  folder: string,
-  env: NodeJS.ProcessEnv,
-  say: Say,
-): Promise<void> {
-  const downloads = join(unfinished, 'download');
-  await mkdir(downloads);
-  const debs = await downloadPackages(downloads, await hostArchives(env), env, say);
-  await withProgress(say, `unpacking ${debs.length} packages`, () =>
-    unpackPostgres(debs, unfinished, folder),
-  );
-  await rm(downloads, { recursive: true });
-  await writeFile(join(unfinished, placeFile), folder);
 }
 
 async function inspectFolder(
@@ -187,10 +174,4 @@ async function inspectFolder(
 ): Promise<Binaries | { readonly lacking: string }> {
   if (!(await isFinished(folder))) return { lacking: `nothing finished in ${folder}` };
   return inspectBinaries(join(folder, binariesInFolder), user);
-}
-
-/** Whether all of a download is in the folder, made for the place where it is. */
-async function isFinished(folder: string): Promise<boolean> {
-  const place = await readFile(join(folder, placeFile), 'utf8').catch(() => undefined);
-  return place === folder;
 }

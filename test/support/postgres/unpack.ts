@@ -1,22 +1,28 @@
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { runCommand } from '../../../src/programs/command.ts';
 import { makeOpenDirectory } from './open-directory.ts';
 
-/** Where the binaries are in a folder that `unpackPostgres` filled. */
-export const binariesInFolder = join('usr', 'lib', 'postgresql', '17', 'bin');
+/** Which programs of packages are wanted. Paths are relative, such as `usr/lib/postgresql`. */
+export interface ProgramPlaces {
+  /** What is to run: a program, or a folder of them. */
+  readonly binaries: string;
+  /** Kept beside the libraries; `binaries` is in one of them. */
+  readonly kept: readonly string[];
+}
 
 /**
  * Unpacks Debian's packages into `folder` so that the binaries run from `destination`, the absolute path that the folder
  * will be renamed to: they load the C library and everything else from there, not from the host, whose versions are
- * older. Only libraries, Postgres and what it shares are kept; the packages also hold setuid programs, which have no
- * business in a checkout. The binaries do not run before the rename. Throws CommandError, or when a package is not as
+ * others. Only libraries and what is named are kept; the packages also hold setuid programs, which have no business in a
+ * checkout. The binaries do not run before the rename. Throws CommandError, or when a package is not as
  * expected.
  */
-export async function unpackPostgres(
+export async function unpackPrograms(
   debs: readonly string[],
   folder: string,
   destination: string,
+  { binaries, kept }: ProgramPlaces,
 ): Promise<void> {
   const staging = join(folder, 'unpacking');
   await mkdir(staging, { mode: 0o700 });
@@ -24,7 +30,10 @@ export async function unpackPostgres(
 
   const loader = await findLoader(staging);
   const libraries = relative(staging, join(loader, '..'));
-  const binaries = await readdir(join(staging, binariesInFolder));
+  const place = join(staging, binaries);
+  const programs = (await stat(place)).isDirectory()
+    ? (await readdir(place)).map((name) => join(place, name))
+    : [place];
   // patchelf comes from the same packages and needs their C library too, so their loader runs it.
   await runCommand(loader, [
     '--library-path',
@@ -36,12 +45,12 @@ export async function unpackPostgres(
     '--force-rpath',
     '--set-rpath',
     join(destination, libraries),
-    ...binaries.map((name) => join(staging, binariesInFolder, name)),
+    ...programs,
   ]);
 
-  for (const kept of [join('usr', 'lib', 'postgresql'), libraries, join('usr', 'share', 'postgresql')]) {
-    await makeOpenDirectory(join(folder, kept, '..'));
-    await rename(join(staging, kept), join(folder, kept));
+  for (const path of [libraries, ...kept]) {
+    await makeOpenDirectory(join(folder, path, '..'));
+    await rename(join(staging, path), join(folder, path));
   }
   await rm(staging, { recursive: true });
 }

@@ -1,0 +1,43 @@
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { publishFolder } from './cache.ts';
+import { downloadPackages, hostArchives } from './private-apt.ts';
+import type { DebianPackages } from './private-apt.ts';
+import { type Say, withProgress } from './progress.ts';
+import { unpackPrograms } from './unpack.ts';
+import type { ProgramPlaces } from './unpack.ts';
+
+/** Programs that Debian has, to be unpacked and not installed. patchelf has to be among the packages. */
+export interface DebianPrograms extends DebianPackages, ProgramPlaces {}
+
+/** The folder's own absolute path: its programs name their loader by it, so a checkout that moved needs a new one. */
+const placeFile = 'built-for';
+
+/** Makes `folder` unless it is finished already. Throws with what stood in the way, for a person to act on. */
+export async function fetchPrograms(
+  wanted: DebianPrograms,
+  folder: string,
+  env: NodeJS.ProcessEnv,
+  say: Say,
+): Promise<void> {
+  await publishFolder(
+    folder,
+    () => isFinished(folder),
+    async (unfinished) => {
+      const downloads = join(unfinished, 'download');
+      await mkdir(downloads);
+      const debs = await downloadPackages(wanted, downloads, await hostArchives(env), env, say);
+      await withProgress(say, `unpacking ${debs.length} packages`, () =>
+        unpackPrograms(debs, unfinished, folder, wanted),
+      );
+      await rm(downloads, { recursive: true });
+      await writeFile(join(unfinished, placeFile), folder);
+    },
+  );
+}
+
+/** Whether all of a download is in the folder, made for the place where it is. */
+export async function isFinished(folder: string): Promise<boolean> {
+  const place = await readFile(join(folder, placeFile), 'utf8').catch(() => undefined);
+  return place === folder;
+}
