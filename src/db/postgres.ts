@@ -1,12 +1,16 @@
 import { pipeline } from 'node:stream/promises';
 import type { Readable } from 'node:stream';
+import { DatabaseError } from 'pg';
 import type { PoolClient } from 'pg';
 import { from as copyFromStdin } from 'pg-copy-streams';
 import type { Database, PoolState, Transaction, TransactionMode, TransactionSettings } from './database.ts';
 import { NotificationListener } from './listener.ts';
 import { ConnectionPool, connectionConfig, endsConnection } from './pool.ts';
 import type { PoolOptions } from './pool.ts';
+import type { Link } from './pooler.ts';
+import { namesPreparation } from './prepared-statements.ts';
 import { roundTrip } from './round-trip.ts';
+import type { Batch } from './round-trip.ts';
 import type { Statement, StatementResult } from './statement.ts';
 
 /** What befalls the connections while nobody waits for them. */
@@ -58,14 +62,28 @@ export class PostgresDatabase implements Database {
     const client = await this.#pool.acquire();
     let broken = false;
     try {
-      const role = settings['role'] ?? '';
-      return await roundTrip(client, { settings, statements, mode, role, prepare: this.#prepare });
+      const batch = this.#batchOn(client, { settings, statements, mode, prepare: this.#prepare });
+      try {
+        return await roundTrip(client, batch);
+      } catch (error) {
+        if (!batch.prepare || batch.link !== 'session' || !isAboutPreparation(error)) throw error;
+        // A pooler that looks like the server. Nothing has happened: from now on without anything that outlives a transaction.
+        this.#pool.noteLostSession(client);
+        return await roundTrip(client, this.#batchOn(client, batch));
+      }
     } catch (error) {
       broken = endsConnection(error);
       throw error;
     } finally {
       this.#pool.release(client, broken);
     }
+  }
+
+  /** The statements as the connection takes them. */
+  #batchOn(client: PoolClient, { settings, statements, mode, prepare }: Omit<Batch, 'role' | 'link'>): Batch {
+    const all = this.#settingsOn(client, settings);
+    const link = this.#pool.linkOf(client);
+    return { settings: all, statements, mode, role: all['role'] ?? '', prepare, link };
   }
 
   async transaction<T>(
@@ -77,7 +95,7 @@ export class PostgresDatabase implements Database {
     try {
       await client.query('begin');
       try {
-        const result = await work(await beginWith(client, settings, this.#prepare));
+        const result = await work(await this.#beginWith(client, settings));
         await client.query('commit');
         return result;
       } catch (error) {
@@ -90,6 +108,26 @@ export class PostgresDatabase implements Database {
     } finally {
       this.#pool.release(client, broken);
     }
+  }
+
+  /** Sets what holds for a transaction that was begun, and sees that it is on the session that it should be on. */
+  async #beginWith(client: PoolClient, settings: TransactionSettings): Promise<Transaction> {
+    const found = this.#pool.linkOf(client);
+    const pid = await setLocally(client, this.#settingsOn(client, settings));
+    if (found === 'session' && this.#pool.isStranger(client, pid)) {
+      this.#pool.noteLostSession(client);
+      await setLocally(client, this.#settingsOn(client, settings));
+    }
+    const { role = '' } = this.#settingsOn(client, settings);
+    const parts = { client, role, prepare: this.#prepare, link: this.#pool.linkOf(client) };
+    return new PostgresTransaction(parts, 0);
+  }
+
+  /** What has to be set in each transaction on this connection. */
+  #settingsOn(client: PoolClient, settings: TransactionSettings): TransactionSettings {
+    return this.#pool.linkOf(client) === 'session'
+      ? settings
+      : { ...this.#pool.transactionSettings, ...settings };
   }
 
   listen(
@@ -118,64 +156,71 @@ export class PostgresDatabase implements Database {
   }
 }
 
-async function beginWith(
-  client: PoolClient,
-  settings: TransactionSettings,
-  prepare: boolean,
-): Promise<Transaction> {
-  const transaction = new PostgresTransaction(client, settings['role'] ?? '', prepare, 0);
+/** Sets settings for the transaction that is open; gives back the process of the server that did it. */
+async function setLocally(client: PoolClient, settings: TransactionSettings): Promise<number | undefined> {
   const names = Object.keys(settings);
-  if (names.length > 0) {
-    await client.query(
-      `select ${names.map((_, i) => `pg_catalog.set_config($${2 * i + 1}, $${2 * i + 2}, true)`).join(', ')}`,
-      names.flatMap((name) => [name, settings[name]]),
-    );
-  }
-  return transaction;
+  const calls = names.map((_, i) => `, pg_catalog.set_config($${2 * i + 1}, $${2 * i + 2}, true)`);
+  const { rows } = await client.query<{ pid: number }>(
+    `select pg_catalog.pg_backend_pid() as pid${calls.join('')}`,
+    names.flatMap((name) => [name, settings[name]]),
+  );
+  return rows[0]?.pid;
+}
+
+interface TransactionParts {
+  readonly client: PoolClient;
+  /** Whom preparations belong to. */
+  readonly role: string;
+  readonly prepare: boolean;
+  readonly link: Link;
 }
 
 /** Statements of an open transaction. The settings hold already; the role is kept to name preparations by. */
 class PostgresTransaction implements Transaction {
-  readonly #client: PoolClient;
-  readonly #role: string;
-  readonly #prepare: boolean;
+  readonly #parts: TransactionParts;
   readonly #depth: number;
 
-  constructor(client: PoolClient, role: string, prepare: boolean, depth: number) {
-    this.#client = client;
-    this.#role = role;
-    this.#prepare = prepare;
+  constructor(parts: TransactionParts, depth: number) {
+    this.#parts = parts;
     this.#depth = depth;
   }
 
   async query<Row>(statement: Statement): Promise<StatementResult<Row>> {
-    const [result] = await roundTrip(this.#client, {
+    const { client, ...parts } = this.#parts;
+    const [result] = await roundTrip(client, {
+      ...parts,
       settings: {},
       statements: [statement],
       mode: null,
-      role: this.#role,
-      prepare: this.#prepare,
     });
     return result as StatementResult<Row>;
   }
 
   async savepoint<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    const { client } = this.#parts;
     const name = `lt_${this.#depth + 1}`;
-    await this.#client.query(`savepoint ${name}`);
+    await client.query(`savepoint ${name}`);
     try {
-      const nested = new PostgresTransaction(this.#client, this.#role, this.#prepare, this.#depth + 1);
-      const result = await work(nested);
-      await this.#client.query(`release savepoint ${name}`);
+      const result = await work(new PostgresTransaction(this.#parts, this.#depth + 1));
+      await client.query(`release savepoint ${name}`);
       return result;
     } catch (error) {
-      await this.#client.query(`rollback to savepoint ${name}`);
+      await client.query(`rollback to savepoint ${name}`);
       throw error;
     }
   }
 
   async copyFrom(text: string, source: Readable): Promise<number> {
-    const sink = this.#client.query(copyFromStdin(text));
+    const sink = this.#parts.client.query(copyFromStdin(text));
     await pipeline(source, sink);
     return sink.rowCount;
   }
+}
+
+/**
+ * Whether a statement of ours was not where it was prepared, or was there already (26000, 42P05; other poolers have other
+ * codes): the connection does not lead to a session of its own.
+ */
+function isAboutPreparation(error: unknown): boolean {
+  return error instanceof DatabaseError && namesPreparation(error);
 }

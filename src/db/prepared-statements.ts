@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { RowShape } from './row-shape.ts';
 import { quoteLiteral } from './statement.ts';
 import type { WireConnection } from './wire-connection.ts';
@@ -9,15 +10,34 @@ const maxTextsPerRole = 2000;
 /** Roles whose texts are remembered. Tokens may name any number of them. */
 const maxRoles = 200;
 
-/** A preparation's name and text. Names are short, and unique in the process: Postgres cuts them at 63 bytes. */
+/** A preparation's name and text. */
 export interface Prepared {
+  /** Short, since each use sends it, and never given twice by any process: behind a pooler processes share sessions. */
   readonly name: string;
   readonly text: string;
+  /**
+   * The text for poolers that keep track of prepared statements: they take statements of one text for one statement. This
+   * one differs by role, whose plan it is, and by what has become of its predecessors.
+   */
+  readonly trackedText: string;
 }
 
+/** What tells this process's names from those of every other process. */
+const processTag = randomBytes(6).toString('base64url');
 let lastName = 0;
 const preparedByRole = new Map<string, Map<string, Prepared>>();
 const settingsStatements = new Map<string, Prepared>();
+
+function newPreparation(role: string, text: string, successor = false): Prepared {
+  const number = ++lastName;
+  const mark = `${role.replaceAll(/[^\w ]/g, '_')}${successor ? ` ${processTag}.${number}` : ''}`;
+  return { name: `lt${processTag}.${number}`, text, trackedText: `${text}\n/* ${mark} */` };
+}
+
+/** Whether an error of the server is about a name that this process gave to a statement. */
+export function namesPreparation({ message }: Error): boolean {
+  return message.includes(`lt${processTag}.`);
+}
 
 /** The preparation of a text by a role: the same one for as long as the text is remembered. */
 export function preparedFor(role: string, text: string): Prepared {
@@ -25,10 +45,20 @@ export function preparedFor(role: string, text: string): Prepared {
   if (!texts) remember(preparedByRole, role, (texts = new Map()), maxRoles);
   let prepared = texts.get(text);
   if (!prepared) {
-    prepared = { name: `lt${++lastName}`, text };
+    prepared = newPreparation(role, text);
     remember(texts, text, prepared, maxTextsPerRole);
   }
   return prepared;
+}
+
+/**
+ * From now on the role's statement is prepared anew, under another name: what it returns has changed. The pooler that
+ * keeps track of statements would give the stale one back for the same text.
+ */
+export function replacePreparation(role: string, stale: Prepared): void {
+  const texts = preparedByRole.get(role);
+  // Unless another connection has replaced it already.
+  if (texts?.get(stale.text) === stale) texts.set(stale.text, newPreparation(role, stale.text, true));
 }
 
 /**
@@ -40,7 +70,7 @@ export function preparedSettings(names: readonly string[]): Prepared {
   let prepared = settingsStatements.get(key);
   if (!prepared) {
     const calls = names.map((name, i) => `pg_catalog.set_config(${quoteLiteral(name)}, $${i + 1}, true)`);
-    prepared = { name: `lt${++lastName}`, text: `select ${calls.join(', ')}` };
+    prepared = newPreparation('', `select ${calls.join(', ')}`);
     remember(settingsStatements, key, prepared, maxTextsPerRole);
   }
   return prepared;
@@ -59,6 +89,8 @@ function remember<Value>(map: Map<string, Value>, key: string, value: Value, mos
 export class PreparedStatements {
   readonly #known = new Map<string, RowShape | null>();
   readonly #parsing: (string | null)[] = [];
+  /** Names that are of no use any more, to be closed before anything else is sent. */
+  readonly #discarded = new Set<string>();
 
   constructor(wire: WireConnection) {
     wire.on('parseComplete', () => {
@@ -72,6 +104,8 @@ export class PreparedStatements {
    * skips what follows, a Close, too, and would keep a statement that we take for gone.
    */
   makeRoomFor(wire: WireConnection, wanted: readonly (Prepared | null)[]): void {
+    for (const name of this.#discarded) wire.close({ type: 'S', name });
+    this.#discarded.clear();
     let missing = 0;
     for (const prepared of wanted) {
       if (!prepared) continue;
@@ -91,10 +125,10 @@ export class PreparedStatements {
   }
 
   /** Sends Parse unless the connection has the statement already, or is about to. */
-  parseOnce(wire: WireConnection, prepared: Prepared): void {
-    if (this.#known.has(prepared.name) || this.#parsing.includes(prepared.name)) return;
-    this.#parsing.push(prepared.name);
-    wire.parse(prepared);
+  parseOnce(wire: WireConnection, { name, text, trackedText }: Prepared, tracked: boolean): void {
+    if (this.#known.has(name) || this.#parsing.includes(name)) return;
+    this.#parsing.push(name);
+    wire.parse({ name, text: tracked ? trackedText : text });
   }
 
   /** Sends Parse of a statement that is not kept. */
@@ -112,13 +146,18 @@ export class PreparedStatements {
     if (this.#known.get(prepared.name) === null) this.#known.set(prepared.name, shape);
   }
 
-  /** After an error the server skipped everything up to Sync: no further ParseComplete comes. */
+  /**
+   * After an error the server skipped everything up to Sync: no further ParseComplete comes. It does not know those names;
+   * a pooler that keeps track of them does, and cuts off who gives one twice.
+   */
   abandonParses(): void {
+    for (const name of this.#parsing) if (name !== null) this.#discarded.add(name);
     this.#parsing.length = 0;
   }
 
-  forget(wire: WireConnection, prepared: Prepared): void {
-    if (this.#known.delete(prepared.name)) wire.close({ type: 'S', name: prepared.name });
+  /** Closes the statement at the next use of the connection: a message alone would hold a pooler's session until then. */
+  forget(prepared: Prepared): void {
+    if (this.#known.delete(prepared.name)) this.#discarded.add(prepared.name);
   }
 }
 

@@ -2,7 +2,13 @@ import { DatabaseError } from 'pg';
 import { prepareValue } from 'pg/lib/utils.js';
 import type { Connection, FieldDef, PoolClient } from 'pg';
 import type { TransactionMode, TransactionSettings } from './database.ts';
-import { preparedFor, preparedSettings, preparedStatementsOf } from './prepared-statements.ts';
+import type { Link } from './pooler.ts';
+import {
+  preparedFor,
+  preparedSettings,
+  preparedStatementsOf,
+  replacePreparation,
+} from './prepared-statements.ts';
 import type { Prepared } from './prepared-statements.ts';
 import { RowShape } from './row-shape.ts';
 import type { Statement, StatementResult } from './statement.ts';
@@ -20,6 +26,8 @@ export interface Batch {
   readonly role: string;
   /** False: nothing is prepared, whatever the statements say. */
   readonly prepare: boolean;
+  /** Where the client leads to. */
+  readonly link: Link;
 }
 
 /**
@@ -84,7 +92,8 @@ interface Step {
 }
 
 /** The steps of a batch. Throws when a value cannot be serialised. */
-function stepsOf({ settings, statements, mode, role, prepare }: Batch): Step[] {
+function stepsOf({ settings, statements, mode, role, prepare: wanted, link }: Batch): Step[] {
+  const prepare = wanted && link !== 'transaction';
   const steps: Step[] = [];
   const addSilent = (prepared: Prepared, values: unknown[]): void => {
     const { text } = prepared;
@@ -151,6 +160,7 @@ class RoundTrip {
     }
     const wire = wireOf(connection);
     const known = preparedStatementsOf(wire);
+    const tracked = this.#batch.link === 'tracked';
     wire.stream.cork();
     try {
       known.makeRoomFor(
@@ -160,10 +170,11 @@ class RoundTrip {
       for (const step of this.#steps) {
         const { prepared, values } = step;
         if (prepared) {
-          known.parseOnce(wire, prepared);
+          known.parseOnce(wire, prepared, tracked);
           wire.bind({ statement: prepared.name, values });
-          // What a preparation returns does not change while it lives: described once, then the rows come bare.
-          step.shape ??= known.shapeOf(prepared);
+          // What a preparation returns does not change while it lives: described once, then the rows come bare. A pooler
+          // prepares it again on each session that it uses, and between two of them its result may have changed.
+          if (!tracked) step.shape ??= known.shapeOf(prepared);
         } else {
           known.parseUnnamed(wire, step.text);
           wire.bind({ values });
@@ -217,7 +228,10 @@ class RoundTrip {
       const known = preparedStatementsOf(wire);
       known.abandonParses();
       const prepared = this.#steps[this.#at]?.prepared;
-      if (prepared && isStalePlan(error)) known.forget(wire, prepared);
+      if (prepared && isStalePlan(error)) {
+        known.forget(prepared);
+        replacePreparation(this.#batch.role, prepared);
+      }
     }
     this.#reject(error);
   }

@@ -22,6 +22,7 @@ export function poolOptions(connectionString: string, options: Partial<PoolOptio
     connectMs: 5_000,
     recycleSeconds: 3_600,
     statementTimeoutMs: 20_000,
+    pooler: 'auto',
     ...options,
   };
 }
