@@ -7,9 +7,9 @@ import type { ServerConnection } from './backup/server/server-facts.ts';
 import type { Config } from './config.ts';
 import { withRole } from './db/connection-url.ts';
 import type { Database } from './db/database.ts';
-import { embeddedConnectionString, startEmbedded } from './db/embedded/embedded.ts';
+import { DatabaseOpen, embeddedConnectionString, startEmbedded } from './db/embedded/embedded.ts';
 import type { EmbeddedEvent } from './db/embedded/embedded.ts';
-import { readLock } from './db/embedded/lock.ts';
+import { isListening } from './db/embedded/socket-file.ts';
 import { connectionConfig } from './db/pool.ts';
 import type { PoolOptions } from './db/pool.ts';
 import { PostgresDatabase } from './db/postgres.ts';
@@ -57,11 +57,26 @@ export async function openConnections(
     };
   }
   if (!config.useDatabase) return startInMemory(config, log);
-  if (attach) {
-    const running = await readLock(config.dataDirectory);
-    if (running) return embeddedConnections(embeddedConnectionString(config.dataDirectory), async () => {});
+  return attach ? attachOrStart(config, log) : startOnDisk(config, log);
+}
+
+/** How long a process that has the directory may take until it listens: the first start takes seconds, so may a recovery. */
+const attachWaitMs = 30_000;
+
+/** Through the socket of the process that runs the database, or as that process. */
+async function attachOrStart(config: Config, log: Log): Promise<Connections> {
+  const until = performance.now() + attachWaitMs;
+  for (;;) {
+    if (await isListening(config.dataDirectory)) {
+      return embeddedConnections(embeddedConnectionString(config.dataDirectory), async () => {});
+    }
+    try {
+      return await startOnDisk(config, log);
+    } catch (error) {
+      // Another process has it and does not listen: it is at its start, or at its end.
+      if (!(error instanceof DatabaseOpen) || performance.now() >= until) throw error;
+    }
   }
-  return startOnDisk(config, log);
 }
 
 /** The API's pool. The caller closes it before `connections`. */
@@ -232,8 +247,8 @@ function logEmbeddedEvent(event: EmbeddedEvent, log: Log): void {
     case 'client-ended':
       entry('warning', `${event.code}: ${event.message}`);
       return;
-    case 'stale-lock':
-      entry('warning', `process ${event.pid} ended without closing the database; its lock was taken over`);
+    case 'holder-died':
+      entry('warning', `process ${event.pid} on host ${event.host} ended without closing the database`);
       return;
     default:
       event satisfies never;

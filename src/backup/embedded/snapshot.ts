@@ -3,7 +3,8 @@ import { copyFile, mkdir, rm, truncate } from 'node:fs/promises';
 import path from 'node:path';
 import type { Executor } from '../../db/database.ts';
 import { sql } from '../../db/statement.ts';
-import { readLock, takeLock } from '../../db/embedded/lock.ts';
+import { DirectoryHeld, describeOwner, takeLock } from '../../db/embedded/lock.ts';
+import type { Lock } from '../../db/embedded/lock.ts';
 import { inParallel } from '../in-parallel.ts';
 import { BackupDamaged } from '../backup-damaged.ts';
 import { listManifests, newBackupId, readManifest, writeManifest } from '../manifest.ts';
@@ -277,13 +278,7 @@ async function takeSpool(
 ): Promise<{ directory: string; release: () => Promise<void> }> {
   const home = path.join(dataDirectory, 'snapshot');
   await mkdir(home, { recursive: true, mode: 0o700 });
-  const owner = await readLock(home);
-  if (owner) {
-    throw new SnapshotRunning(
-      `process ${owner.pid} has been taking a snapshot of ${dataDirectory} since ${owner.startedAt}: wait for it to end`,
-    );
-  }
-  const lock = await takeLock(home);
+  const lock = await takeHome(home, dataDirectory);
   const directory = path.join(home, 'copies');
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { mode: 0o700 });
@@ -294,6 +289,18 @@ async function takeSpool(
       lock.release();
     },
   };
+}
+
+async function takeHome(home: string, dataDirectory: string): Promise<Lock> {
+  try {
+    return await takeLock(home, 0);
+  } catch (error) {
+    if (!(error instanceof DirectoryHeld)) throw error;
+    throw new SnapshotRunning(
+      `a snapshot of ${dataDirectory} is being taken by ${describeOwner(error.owner)}: wait for it to end`,
+      { cause: error },
+    );
+  }
 }
 
 function sumOf(files: Iterable<FileIdentity>): number {

@@ -8,5 +8,5 @@ export type EmbeddedEvent =
   | { readonly kind: 'client-refused'; readonly code: string; readonly message: string }
   /** A client was cut off: idle in a transaction, its session lost with the engine, and the like. */
   | { readonly kind: 'client-ended'; readonly code: string; readonly message: string }
-  /** The lock of a process that is gone was taken over. */
-  | { readonly kind: 'stale-lock'; readonly pid: number };
+  /** The process that had the database open before ended without closing it. */
+  | { readonly kind: 'holder-died'; readonly pid: number; readonly host: string };

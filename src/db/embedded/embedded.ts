@@ -2,8 +2,10 @@ import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { EmbeddedEvent } from './embedded-event.ts';
 import { Front } from './front.ts';
-import { socketPath, takeLock } from './lock.ts';
+import { DirectoryHeld, describeOwner, takeLock } from './lock.ts';
+import type { Lock } from './lock.ts';
 import { Scheduler } from './scheduler.ts';
+import { isListening, socketPath } from './socket-file.ts';
 
 export type { EmbeddedEvent } from './embedded-event.ts';
 
@@ -30,6 +32,8 @@ export interface EmbeddedOptions {
   readonly idleInTransactionTimeoutMs?: number | undefined;
   /** Default: 30,000. */
   readonly queueTimeoutMs?: number | undefined;
+  /** How long a start waits for the process that holds the directory to end. Default: 2,000. */
+  readonly lockWaitMs?: number | undefined;
   /** What `Embedded.dump` gave: a new database starts as that one, ten times faster than from scratch. */
   readonly template?: Uint8Array | undefined;
   readonly onEvent?: ((event: EmbeddedEvent) => void) | undefined;
@@ -50,9 +54,14 @@ export interface Embedded {
   close(): Promise<void>;
 }
 
+/** Another process has the database of a directory open. */
+export class DatabaseOpen extends Error {
+  override name = 'DatabaseOpen';
+}
+
 /**
- * Opens the database in a directory, making it if there is none. Rejects when a living process has it open, when the path is
- * too long for a socket, and when PGlite does not start.
+ * Opens the database in a directory, making it if there is none. Rejects with DatabaseOpen when a process has it open, and when
+ * the path is too long for a socket, the directory cannot be written to, or PGlite does not start.
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
   const directory = resolve(options.dataDirectory);
@@ -64,12 +73,11 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
         'set DATA_DIR to a directory with a shorter path',
     );
   }
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  chmodSync(directory, 0o700);
+  makeDirectory(directory);
   const onEvent = options.onEvent ?? (() => undefined);
-  const lock = await takeLock(directory);
+  const lock = await takeDirectory(directory, options.lockWaitMs ?? 2_000);
   try {
-    if (lock.stale) onEvent({ kind: 'stale-lock', pid: lock.stale.pid });
+    if (lock.earlier) onEvent({ kind: 'holder-died', pid: lock.earlier.pid, host: lock.earlier.host });
     const postgres = join(directory, 'postgres');
     if (options.storage !== 'memory') checkVersion(postgres);
     const scheduler = new Scheduler({
@@ -111,6 +119,37 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
 /** How clients of this machine reach the embedded database of a directory, whichever process runs it. */
 export function embeddedConnectionString(dataDirectory: string): string {
   return `postgres://postgres@localhost/postgres?host=${encodeURIComponent(resolve(dataDirectory))}`;
+}
+
+function makeDirectory(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    chmodSync(directory, 0o700);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(
+      `the embedded database cannot be in ${directory} (${reason}): set DATA_DIR to a directory that belongs to this user`,
+      { cause: error },
+    );
+  }
+}
+
+async function takeDirectory(directory: string, waitMs: number): Promise<Lock> {
+  try {
+    const lock = await takeLock(directory, waitMs);
+    if (!(await isListening(directory))) return lock;
+    // It serves, so it is at work: somebody in its process has closed the lock's file, or the file system has no locks.
+    lock.release();
+    throw new DirectoryHeld(directory, lock.earlier);
+  } catch (error) {
+    if (!(error instanceof DirectoryHeld)) throw error;
+    throw new DatabaseOpen(
+      `the database in ${directory} is open already, by ${describeOwner(error.owner)}: ` +
+        `stop that process, connect through its socket (psql -h ${directory} -p 5432 -U postgres postgres), ` +
+        'or set DATA_DIR to another directory',
+      { cause: error },
+    );
+  }
 }
 
 /** Of `sockaddr_un`: 108 bytes with the closing zero, 104 on macOS. */

@@ -1,181 +1,170 @@
-import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { createConnection } from 'node:net';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import type * as Sqlite from 'node:sqlite';
+import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Who has a data directory open. */
+// Only one process may work in a directory. The operating system decides which: the holder has a write transaction open on an
+// SQLite file of the directory (`lock.sqlite`, always empty), and SQLite locks bytes of that file (fcntl on Unix, LockFileEx
+// on Windows). The kernel releases them when the holder ends, in whatever way, before anybody has reaped its process, and it
+// keeps apart processes of other containers, pid namespaces and host names that share the directory. A pid could not: it means
+// somebody else there. `lock.json` says who holds the lock, for messages; nothing is decided by it.
+//
+// What there is besides: Node offers neither flock nor fcntl, a native package would have to be built for every platform, and a
+// file made with O_EXCL outlives its maker.
+//
+// Two things that SQLite's documentation warns of. A process loses its fcntl locks when it opens and closes the file by any other
+// way than SQLite, so nothing here reads it (`startEmbedded` asks the socket too, should somebody do it all the same). And a
+// network file system may not pass locks on: DATA_DIR belongs on a local one.
+
+/** Who holds a lock, as it said itself. */
 export interface LockOwner {
   readonly pid: number;
+  readonly host: string;
   /** ISO 8601. */
   readonly startedAt: string;
-  /** Tells apart two processes that were given the same pid; null where the system does not say. */
-  readonly processStart: string | null;
-  readonly host: string;
 }
 
-/** A lock that is held. */
+/** A lock that is held by this process, until `release` or its end. */
 export interface Lock {
-  /** The owner whose stale lock was taken over, if there was one. */
-  readonly stale: LockOwner | null;
+  /** The holder before, if it ended without letting go: it was killed, or has crashed. */
+  readonly earlier: LockOwner | null;
   /** May be called more than once. */
   release(): void;
 }
 
-/** Path of a data directory's socket: where Postgres' clients look for it. */
-export function socketPath(dataDirectory: string): string {
-  return join(dataDirectory, '.s.PGSQL.5432');
-}
+/** Another process holds the directory, or this one does already. */
+export class DirectoryHeld extends Error {
+  override name = 'DirectoryHeld';
+  /** Null when the holder left no word. */
+  readonly owner: LockOwner | null;
 
-/**
- * The living owner of a data directory; null: nobody has it open. A command that finds one works through its socket
- * (`embeddedConnectionString`).
- */
-export async function readLock(dataDirectory: string): Promise<LockOwner | null> {
-  const owner = readOwner(lockPath(dataDirectory));
-  return owner && (await isAlive(owner, dataDirectory)) ? owner : null;
-}
-
-/**
- * Takes a data directory for this process. The lock of a process that is gone is taken over; that of a living one is
- * refused, with an error that names it.
- */
-export async function takeLock(dataDirectory: string): Promise<Lock> {
-  const path = lockPath(dataDirectory);
-  let stale: LockOwner | null = null;
-  // A lock may be taken over by somebody else between two looks at it; then it has a living owner at the next.
-  for (let attempt = 0; attempt < 10; attempt++) {
-    if (create(path)) return { stale, release: () => release(path) };
-    const found = readOwner(path);
-    if (found && (await isAlive(found, dataDirectory))) throw new Error(refusal(dataDirectory, found));
-    if (remove(path, found)) stale = found;
+  constructor(directory: string, owner: LockOwner | null) {
+    super(`${directory} is in use by ${describeOwner(owner)}`);
+    this.owner = owner;
   }
-  throw new Error(`the lock ${path} cannot be taken: others are starting on this directory at the same time`);
 }
 
-function lockPath(dataDirectory: string): string {
-  return join(dataDirectory, 'lightning.lock');
+/** The holder in words, such as `process 17 on host web-1 since 2026-11-29T18:00:00.000Z`. */
+export function describeOwner(owner: LockOwner | null): string {
+  return owner
+    ? `process ${owner.pid} on host ${owner.host} since ${owner.startedAt}`
+    : 'a process that left no word';
 }
 
-function refusal(dataDirectory: string, owner: LockOwner): string {
+/**
+ * Takes a directory, which exists, for this process. Rejects with DirectoryHeld when another holder has not let go of it within
+ * `waitMs`: that is for a holder that is ending, such as a process that was killed a moment ago.
+ */
+export async function takeLock(directory: string, waitMs: number): Promise<Lock> {
+  const until = performance.now() + waitMs;
+  for (;;) {
+    const database = tryLock(join(directory, 'lock.sqlite'));
+    if (database) return hold(directory, database);
+    if (performance.now() >= until) throw new DirectoryHeld(directory, readOwner(ownerPath(directory)));
+    await sleep(retryMs);
+  }
+}
+
+const retryMs = 25;
+
+/** What is held. Without a reference the garbage collector would close the database, and so let go of the lock. */
+const held = new Set<Sqlite.DatabaseSync>();
+
+function hold(directory: string, database: Sqlite.DatabaseSync): Lock {
+  held.add(database);
+  const earlier = readOwner(ownerPath(directory));
+  try {
+    writeOwner(ownerPath(directory));
+    // Of releases that trusted a pid.
+    rmSync(join(directory, 'lightning.lock'), { force: true });
+  } catch (error) {
+    letGo(database);
+    throw error;
+  }
+  return {
+    earlier,
+    release: () => {
+      if (!held.has(database)) return;
+      rmSync(ownerPath(directory), { force: true });
+      letGo(database);
+    },
+  };
+}
+
+function letGo(database: Sqlite.DatabaseSync): void {
+  held.delete(database);
+  database.close();
+}
+
+/** Null: somebody holds it. */
+function tryLock(path: string): Sqlite.DatabaseSync | null {
+  let database: Sqlite.DatabaseSync | undefined;
+  try {
+    database = new (sqlite().DatabaseSync)(path, { timeout: 0 });
+    // Of two that begin at once, `immediate` lets one pass, where `exclusive` may refuse both. The write makes sure that the
+    // transaction is one: on a file that it cannot write, SQLite begins a mere read instead. It stays in memory.
+    database.exec('pragma journal_mode = memory; begin immediate; pragma user_version = 1');
+    return database;
+  } catch (error) {
+    database?.close();
+    if (isBusy(error)) return null;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(
+      `the lock ${path} cannot be taken (${reason}): its directory has to be writable for this user, ` +
+        'on a file system that has locks',
+      { cause: error },
+    );
+  }
+}
+
+/** SQLITE_BUSY, with whatever detail in the higher bits. */
+function isBusy(error: unknown): boolean {
   return (
-    `the database in ${dataDirectory} is open already, by process ${owner.pid} since ${owner.startedAt}: ` +
-    `stop that process (kill ${owner.pid}), connect through its socket (psql -h ${dataDirectory} -U postgres postgres), ` +
-    'or set DATA_DIR to another directory'
+    error instanceof Error &&
+    'errcode' in error &&
+    typeof error.errcode === 'number' &&
+    (error.errcode & 0xff) === 5
   );
 }
 
-/** Makes the lock with its content in one step: nobody ever reads half of one. False: there is one. */
-function create(path: string): boolean {
-  const owner: LockOwner = {
-    pid: process.pid,
-    startedAt: new Date().toISOString(),
-    processStart: processStart(process.pid),
-    host: hostname(),
-  };
-  const draft = `${path}.${process.pid}.${Math.random().toString(36).slice(2)}`;
-  writeFileSync(draft, `${JSON.stringify(owner)}\n`, { mode: 0o600, flag: 'wx' });
+let loaded: typeof Sqlite | undefined;
+
+/** Node 22 warns on stderr that its SQLite is experimental; what is used here has been the same in every release since. */
+function sqlite(): typeof Sqlite {
+  if (loaded) return loaded;
+  const { emitWarning } = process;
+  process.emitWarning = () => {};
   try {
-    linkSync(draft, path);
-    return true;
-  } catch (error) {
-    if (isCode(error, 'EEXIST')) return false;
-    throw error;
+    loaded = process.getBuiltinModule('node:sqlite');
   } finally {
-    rmSync(draft, { force: true });
+    process.emitWarning = emitWarning;
   }
+  // A distribution may have left it out.
+  if (!loaded) throw new Error(`this Node (${process.execPath}) was built without node:sqlite`);
+  return loaded;
 }
 
-/** Removes a stale lock, and only that: somebody else may have put a new one there since it was read. */
-function remove(path: string, expected: LockOwner | null): boolean {
-  const aside = `${path}.stale.${process.pid}`;
-  try {
-    renameSync(path, aside);
-  } catch (error) {
-    if (isCode(error, 'ENOENT')) return false;
-    throw error;
-  }
-  const moved = readOwner(aside);
-  if (JSON.stringify(moved) !== JSON.stringify(expected)) {
-    try {
-      linkSync(aside, path);
-    } catch (error) {
-      if (!isCode(error, 'EEXIST')) throw error;
-    }
-    rmSync(aside, { force: true });
-    return false;
-  }
-  rmSync(aside, { force: true });
-  return true;
+function ownerPath(directory: string): string {
+  return join(directory, 'lock.json');
 }
 
-function release(path: string): void {
-  const owner = readOwner(path);
-  if (owner?.pid === process.pid && owner.processStart === processStart(process.pid)) {
-    rmSync(path, { force: true });
-  }
+/** Whole or not at all: others read it at any time. */
+function writeOwner(path: string): void {
+  const owner: LockOwner = { pid: process.pid, host: hostname(), startedAt: new Date().toISOString() };
+  const draft = `${path}.new`;
+  writeFileSync(draft, `${JSON.stringify(owner)}\n`, { mode: 0o600 });
+  renameSync(draft, path);
 }
 
 function readOwner(path: string): LockOwner | null {
-  let text: string;
   try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    if (isCode(error, 'ENOENT')) return null;
-    throw error;
-  }
-  try {
-    const { pid, startedAt, processStart: start, host } = JSON.parse(text) as Partial<LockOwner>;
-    if (typeof pid !== 'number') return null;
-    return { pid, startedAt: startedAt ?? 'an unknown time', processStart: start ?? null, host: host ?? '' };
+    const { pid, host, startedAt } = JSON.parse(readFileSync(path, 'utf8')) as Partial<LockOwner>;
+    return typeof pid === 'number' && typeof host === 'string' && typeof startedAt === 'string'
+      ? { pid, host, startedAt }
+      : null;
   } catch {
-    // Not one of ours, or the disk was full: no owner that could be asked.
+    // It is only for a message.
     return null;
   }
-}
-
-async function isAlive(owner: LockOwner, dataDirectory: string): Promise<boolean> {
-  // Another host, or another container on the same volume: pids say nothing.
-  if (owner.host !== hostname()) return answers(socketPath(dataDirectory));
-  if (!processExists(owner.pid)) return false;
-  const start = processStart(owner.pid);
-  if (start !== null && owner.processStart !== null) return start === owner.processStart;
-  return answers(socketPath(dataDirectory));
-}
-
-function processExists(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // EPERM: it exists and is somebody else's.
-    return isCode(error, 'EPERM');
-  }
-}
-
-/** When a process began, in the kernel's ticks since boot; null: no such process, or no /proc. */
-function processStart(pid: number): string | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The second field is the program's name in parentheses, which may contain blanks; the start is the 22nd.
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
-  } catch {
-    return null;
-  }
-}
-
-function answers(path: string): Promise<boolean> {
-  return new Promise((settle) => {
-    const socket = createConnection(path);
-    const end = (alive: boolean) => {
-      socket.destroy();
-      settle(alive);
-    };
-    socket.once('connect', () => end(true));
-    socket.once('error', () => end(false));
-    socket.setTimeout(2000, () => end(false));
-  });
-}
-
-function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
 }

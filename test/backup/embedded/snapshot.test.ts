@@ -271,7 +271,7 @@ describe('a snapshot of the embedded database', () => {
     expect(await listManifests(vault)).toEqual([]);
     const taken = await snapshot(vault);
     expect(await chunksIn(vault)).toBeGreaterThan(begun);
-    expect(await readdir(path.join(dataDirectory, 'snapshot'))).toEqual([]);
+    expect(await readdir(path.join(dataDirectory, 'snapshot'))).toEqual(['lock.sqlite']);
     // What it left is garbage once nobody can be at it any more.
     await expect(collectGarbage(vault, () => new Date())).rejects.toThrow('killed within the last day');
     const tomorrow = () => new Date(Date.now() + 25 * 3_600_000);
@@ -285,7 +285,7 @@ describe('a snapshot of the embedded database', () => {
     const both = await Promise.allSettled([snapshot(vault), snapshot(vault)]);
     const refused = both.filter((result) => result.status === 'rejected');
     expect(refused).toHaveLength(1);
-    expect(String(refused[0]?.reason)).toContain(`process ${process.pid} has been taking a snapshot`);
+    expect(String(refused[0]?.reason)).toContain(`is being taken by process ${process.pid} on host`);
     expect(await listManifests(vault)).toHaveLength(2);
   });
 
@@ -303,7 +303,7 @@ describe('a snapshot of the embedded database', () => {
       },
     });
     await expect(taking).rejects.toThrow('stopped');
-    expect(await readdir(path.join(dataDirectory, 'snapshot'))).toEqual([]);
+    expect(await readdir(path.join(dataDirectory, 'snapshot'))).toEqual(['lock.sqlite']);
     expect(await listManifests(vault)).toEqual([]);
     await collectGarbage(vault, () => new Date());
     expect(await chunksIn(vault)).toBe(0);
