@@ -15,6 +15,7 @@ import { graphiql } from './graphql/graphiql.ts';
 import { graphqlHandler } from './graphql/http-handler.ts';
 import { makeGraphqlWebsockets } from './graphql/websocket.ts';
 import { authenticated } from './http/authenticate.ts';
+import { authorizationOf } from './http/credentials.ts';
 import { makeCorsPolicy, withCors } from './http/cors.ts';
 import { errorHandler, notFound } from './http/error-handler.ts';
 import { healthz, readyz } from './http/health.ts';
@@ -31,6 +32,7 @@ import type { Log } from './log.ts';
 import { makeRestHandler } from './rest/handler.ts';
 import { ownRestOptions } from './rest/own-options.ts';
 import type { RestConfig } from './rest/own-options.ts';
+import { insteadOf, makeRealtimeRefusals, supabaseServices } from './rest/supabase-services.ts';
 import { nameKey } from './schema-cache/identifier.ts';
 import { SchemaCacheWatcher } from './schema-cache/watch.ts';
 import { version } from './version.ts';
@@ -111,6 +113,7 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
     database,
     schemaCache: () => schemaCache.current,
     identify: identifyByClaims(authenticate, rolePrefix),
+    authorizationOf,
     crossOrigin: cors.crossOrigin,
     options: () => restOptions,
     mountPath: restPath,
@@ -140,8 +143,17 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
   handler.all('/readyz', methods('GET'), readyz(isReady));
   handler.all('/', methods('GET'), (_request, response) => response.redirect('/graphiql'));
   handler.use(graphiql());
+  for (const path of Object.keys(supabaseServices) as (keyof typeof supabaseServices)[]) {
+    handler.use(path, insteadOf(path));
+  }
   handler.use(notFound((path) => restPathOf(path, schemaCache)));
   handler.use(errorHandler(onInternalError));
+
+  const realtime = makeRealtimeRefusals();
+  const webSocketDoors = new Map([
+    ['/graphql', websockets.handleUpgrade],
+    ['/realtime/v1/websocket', realtime.handleUpgrade],
+  ]);
 
   // Past Express, for speed.
   const serve = (request: IncomingMessage, response: ServerResponse): void => {
@@ -153,6 +165,7 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     websockets.close();
+    realtime.close();
     eventStreams.close();
     await Promise.all([live.close(), suspendedTenants.close(), sessions.close(), schemaCache.close()]);
   };
@@ -161,7 +174,7 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
       server.on('request', serve);
       // As if nothing was expected (RFC 9110, 10.1.1); node would answer 417 without a body.
       server.on('checkExpectation', serve);
-      takeUpgrades(server, cors, (path) => (path === '/graphql' ? websockets.handleUpgrade : undefined));
+      takeUpgrades(server, cors, (path) => webSocketDoors.get(path));
       answerUnreadable(server, () => [['X-Request-Id', newRequestId()], ...cors.unreadable]);
     },
     close: () => (closing ??= close()),

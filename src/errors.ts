@@ -29,6 +29,10 @@ export const errorCodes = {
   TENANT_SUSPENDED: { status: 403, meaning: "The token's tenant is locked out." },
 
   // GraphQL, before anything runs
+  PERSISTED_QUERY_NOT_SUPPORTED: {
+    status: 400,
+    meaning: 'The hash of a query came in place of its text; texts are not kept.',
+  },
   GRAPHQL_PARSE_FAILED: { status: 400, meaning: 'The query is not GraphQL.' },
   GRAPHQL_VALIDATION_FAILED: { status: 400, meaning: 'The query does not fit the schema.' },
   QUERY_TOO_DEEP: { status: 400, meaning: 'The query nests deeper than allowed.' },

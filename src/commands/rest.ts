@@ -170,6 +170,7 @@ function serviceHandler(
       database: service.database,
       schemaCache: () => service.schemaCache ?? refuseWithoutCache(),
       identify: (authorization) => service.identification.identify(authorization),
+      authorizationOf: ({ authorization }) => authorization,
       crossOrigin: (method, headers) => postgrestCors(method, headers, service.config.corsAllowedOrigins),
       options: () => service.config.rest,
       mountPath: '',

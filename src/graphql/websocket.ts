@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { makeServer } from 'graphql-ws';
-import type { ServerOptions } from 'graphql-ws';
+import type { ServerOptions, SubscribePayload } from 'graphql-ws';
 import { GraphQLError, getOperationAST } from 'postgraphile/graphql';
-import type { ExecutionArgs, ExecutionResult } from 'postgraphile/graphql';
+import type { ExecutionArgs, ExecutionResult, GraphQLFormattedError } from 'postgraphile/graphql';
 import { WebSocketServer } from 'ws';
 import type { WebSocket } from 'ws';
 import type { Authenticate } from '../auth/authenticate.ts';
@@ -11,7 +11,8 @@ import type { Claims } from '../auth/claims.ts';
 import type { WatchedSessions } from '../auth/watch-sessions.ts';
 import { AppError } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
-import { newRequestId } from '../http/request-id.ts';
+import { authorizationOf } from '../http/credentials.ts';
+import { newRequestId, requestIdFrom } from '../http/request-id.ts';
 import type { GraphqlEngine, Operation } from './engine.ts';
 import { formatGraphqlError } from './error-format.ts';
 import type { OnInternalError } from './error-format.ts';
@@ -144,11 +145,25 @@ function protocolOptions(
   sessions: WatchedSessions,
   onInternalError: OnInternalError,
 ): ServerOptions<Record<string, unknown>, Connection> {
-  const format = (error: GraphQLError) => formatGraphqlError(error, newRequestId(), onInternalError);
+  /** Frames have no headers: the id that HTTP answers carry in X-Request-Id is in each error. */
+  const format = (error: GraphQLError, requestId: string): GraphQLFormattedError => {
+    const formatted = formatGraphqlError(error, requestId, onInternalError);
+    return { ...formatted, extensions: { ...formatted.extensions, requestId } };
+  };
+  const requestIds = new WeakMap<object, string>();
+  /** One for the operation that a client asks for by this payload: its own where it gave one. */
+  const requestIdOf = (payload: SubscribePayload): string => {
+    const known = requestIds.get(payload);
+    if (known !== undefined) return known;
+    const given = payload.extensions?.['requestId'];
+    const made = requestIdFrom(typeof given === 'string' ? given : undefined);
+    requestIds.set(payload, made);
+    return made;
+  };
   return {
     onConnect: async ({ connectionParams, extra }) => {
       try {
-        extra.claims = await authenticate(authorizationOf(connectionParams, extra.request));
+        extra.claims = await authenticate(credentialsOf(connectionParams, extra.request));
       } catch (error) {
         if (!(error instanceof AppError)) throw error;
         const code = error.status === 403 ? closeCodes.forbidden : closeCodes.unauthorized;
@@ -161,7 +176,7 @@ function protocolOptions(
     },
     onSubscribe: ({ extra }, _id, payload) => {
       try {
-        return argumentsOf(engine, extra, payload);
+        return argumentsOf(engine, extra, payload, requestIdOf(payload));
       } catch (error) {
         if (error instanceof RefusedOperation) return error.errors;
         throw error;
@@ -169,9 +184,13 @@ function protocolOptions(
     },
     execute: (args) => parsedData(engine.execute((args as OperationArguments).operation)),
     subscribe: (args) => engine.subscribe((args as OperationArguments).operation) as Promise<ExecutionResult>,
-    onError: (_context, _id, _payload, errors) => errors.map(format),
-    onNext: (_context, _id, _payload, _args, { errors, data }) =>
-      errors && { data: data ?? null, errors: errors.map((error) => format(error as GraphQLError)) },
+    onError: (_context, _id, payload, errors) =>
+      errors.map((error) => format(error as GraphQLError, requestIdOf(payload))),
+    onNext: (_context, _id, payload, _args, { errors, data }) =>
+      errors && {
+        data: data ?? null,
+        errors: errors.map((error) => format(error as GraphQLError, requestIdOf(payload))),
+      },
   };
 }
 
@@ -185,7 +204,12 @@ class RefusedOperation extends Error {
   }
 }
 
-function argumentsOf(engine: GraphqlEngine, { claims }: Connection, payload: unknown): OperationArguments {
+function argumentsOf(
+  engine: GraphqlEngine,
+  { claims }: Connection,
+  payload: unknown,
+  requestId: string,
+): OperationArguments {
   if (!claims) throw new Error('an operation came before the connection was acknowledged');
   const { query, variables, operationName } = asRefusal(() => checkGraphqlRequest(payload));
   const prepared = engine.prepare(query);
@@ -198,7 +222,7 @@ function argumentsOf(engine: GraphqlEngine, { claims }: Connection, payload: unk
       new GraphQLError(`there is no operation ${operationName ?? 'to choose; name one in operationName'}`),
     ]);
   }
-  const operation: Operation = { document, variables, operationName, claims, requestId: newRequestId() };
+  const operation: Operation = { document, variables, operationName, claims, requestId };
   // The schema is the engine's business; graphql-ws needs the document and the name to know the kind of operation.
   return { document, operationName, operation } as unknown as OperationArguments;
 }
@@ -220,11 +244,12 @@ async function parsedData(running: ReturnType<GraphqlEngine['execute']>): Promis
   return typeof result.data === 'string' ? { ...result, data: JSON.parse(result.data) } : result;
 }
 
-function authorizationOf(parameters: Record<string, unknown> | undefined, request: IncomingMessage) {
-  for (const [name, value] of Object.entries(parameters ?? {})) {
-    if (name.toLowerCase() === 'authorization' && typeof value === 'string') return value;
-  }
-  return request.headers.authorization;
+/** Parameters are what headers would be: browsers cannot send any with a WebSocket. */
+function credentialsOf(parameters: Record<string, unknown> | undefined, request: IncomingMessage) {
+  const headers = Object.entries(parameters ?? {})
+    .filter(([, value]) => typeof value === 'string')
+    .map(([name, value]) => [name.toLowerCase(), value as string]);
+  return authorizationOf(Object.fromEntries(headers)) ?? authorizationOf(request.headers);
 }
 
 /** A token that is refused at the next request must not go on listening, either. */

@@ -113,6 +113,7 @@ function readRest(options: OptionReader, sources: PostgrestConfigSources): RestO
     options.problem('db-schemas', 'names a schema without a name: two commas in a row?');
   return {
     schemas,
+    schemaAliases: new Map(),
     extraSearchPath: options.list('db-extra-search-path'),
     maxRows: options.number('db-max-rows', 0, Number.MAX_SAFE_INTEGER),
     aggregatesEnabled: options.boolean('db-aggregates-enabled'),

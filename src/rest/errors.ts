@@ -52,9 +52,11 @@ export const restErrorCodes = {
   // Anything else
   PGRSTX00: 500,
 
-  // Extensions: a text that no embedding is made of; the tenant is locked out; the body is too large; no embedding to be had
+  // Extensions: a text that no embedding is made of; the tenant is locked out; a service of Supabase's that is not here; the
+  // body is too large; no embedding to be had
   LTR400: 400,
   LTR403: 403,
+  LTR404: 404,
   LTR413: 413,
   LTR503: 503,
 } as const satisfies Record<string, number>;

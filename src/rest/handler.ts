@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { Database, TransactionSettings } from '../db/database.ts';
 import { openSession } from '../db/session.ts';
 import type { Session } from '../db/session.ts';
@@ -33,6 +33,8 @@ export interface RestDependencies {
   /** The newest snapshot, asked once for each request. Throws RestError PGRST002 while the catalog could not be read. */
   readonly schemaCache: () => SchemaCache;
   readonly identify: IdentifyRequester;
+  /** Where a request's credentials are, as an Authorization header; undefined: it has none. */
+  readonly authorizationOf: (headers: IncomingHttpHeaders) => string | undefined;
   readonly crossOrigin: CrossOrigin;
   /** Asked once for each request: options may change while requests run. */
   readonly options: () => RestOptions;
@@ -125,11 +127,11 @@ class Exchange {
       const asset = await referenceAsset(target.slice(referencePrefix.length));
       if (asset) return asset;
     }
-    const { identify, schemaCache } = this.#dependencies;
+    const { identify, authorizationOf, schemaCache } = this.#dependencies;
     const options = this.#options;
     const stopwatch = options.serverTiming ? new Stopwatch() : null;
 
-    const requester = (this.#requester = await identify(this.#request.headers.authorization));
+    const requester = (this.#requester = await identify(authorizationOf(this.#request.headers)));
     stopwatch?.lap('jwt');
 
     const cache = schemaCache();

@@ -7,6 +7,8 @@ import type { QualifiedName } from '../schema-cache/identifier.ts';
 export interface RestOptions {
   /** Exposed schemas; the first is the default. Never empty. */
   readonly schemas: readonly string[];
+  /** What clients may call exposed schemas besides, in profiles: the other name, and the schema. */
+  readonly schemaAliases: ReadonlyMap<string, string>;
   /** Further schemas of the `search_path`. */
   readonly extraSearchPath: readonly string[];
   /** Of any read, on every level; null: no limit. */

@@ -14,6 +14,8 @@ export function ownRestOptions(
 ): RestOptions {
   return {
     schemas: ['app_public'],
+    // What supabase-js asks for unless it is told otherwise.
+    schemaAliases: new Map([['public', 'app_public']]),
     // Where the vector extension's operators are.
     extraSearchPath: ['public'],
     maxRows,

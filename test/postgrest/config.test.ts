@@ -49,6 +49,7 @@ describe('the configuration of the drop-in', () => {
     const config = parse({});
     expect(config.rest).toEqual({
       schemas: ['public'],
+      schemaAliases: new Map(),
       extraSearchPath: ['public'],
       maxRows: null,
       aggregatesEnabled: false,

@@ -81,6 +81,7 @@ describeOnBoth('the handler', (target, kind) => {
         database,
         schemaCache: () => cache,
         identify: async () => ({ role, settings, isAnonymous: true }),
+        authorizationOf: ({ authorization }) => authorization,
         crossOrigin: (method, headers) => postgrestCors(method, headers, null),
         options: () => options,
         mountPath: '',

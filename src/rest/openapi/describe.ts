@@ -54,7 +54,7 @@ export async function describe(
     status: 200,
     headers: [
       ['Content-Type', 'application/openapi+json; charset=utf-8'],
-      ...(request.negotiatedByProfile ? [['Content-Profile', action.schema] as const] : []),
+      ...(request.profile === null ? [] : [['Content-Profile', request.profile] as const]),
       // As of any HEAD (PostgREST, Observability, Content-Length Header).
       ...(action.headersOnly ? [] : [['Content-Length', String(Buffer.byteLength(body))] as const]),
     ],

@@ -10,10 +10,11 @@ export type Resource =
   | { readonly kind: 'relation'; readonly name: string }
   | { readonly kind: 'routine'; readonly name: string };
 
-/** The schema of a request, and whether it was negotiated (PostgREST, Schemas). */
+/** The schema of a request (PostgREST, Schemas). */
 export interface NegotiatedSchema {
   readonly schema: string;
-  readonly byProfile: boolean;
+  /** What the answer calls it, as ApiRequest has it. */
+  readonly profile: string | null;
 }
 
 /** What a path names; throws PGRST125 where it names nothing, PGRST126 at a root that is switched off. */
@@ -32,14 +33,21 @@ export function parsePath(path: string, options: RestOptions): Resource {
 }
 
 /** By `Content-Profile` for methods with a body, else by `Accept-Profile`; throws PGRST106 for one that is not exposed. */
-export function negotiateSchema({ method, headers }: RawRequest, { schemas }: RestOptions): NegotiatedSchema {
+export function negotiateSchema(
+  { method, headers }: RawRequest,
+  { schemas, schemaAliases }: RestOptions,
+): NegotiatedSchema {
   const hasBody = method === 'POST' || method === 'PATCH' || method === 'PUT' || method === 'DELETE';
   const header = headers[hasBody ? 'content-profile' : 'accept-profile'];
-  if (header === undefined) return { schema: schemas[0] ?? '', byProfile: schemas.length !== 1 };
-  const schema = decodeHeader(header);
-  if (schemas.includes(schema)) return { schema, byProfile: true };
-  throw new RestError('PGRST106', `Invalid schema: ${schema}`, {
-    hint: `Only the following schemas are exposed: ${schemas.join(', ')}`,
+  if (header === undefined) {
+    const schema = schemas[0] ?? '';
+    return { schema, profile: schemas.length === 1 ? null : schema };
+  }
+  const profile = decodeHeader(header);
+  const schema = schemas.includes(profile) ? profile : schemaAliases.get(profile);
+  if (schema !== undefined) return { schema, profile };
+  throw new RestError('PGRST106', `Invalid schema: ${profile}`, {
+    hint: `Only the following schemas are exposed: ${[...schemas, ...schemaAliases.keys()].join(', ')}`,
   });
 }
 

@@ -28,7 +28,7 @@ export function parseRequest(
   settings: ParseSettings = { placeholders: false },
 ): ApiRequest {
   const resource = parsePath(raw.path, options);
-  const { schema, byProfile } = negotiateSchema(raw, options);
+  const { schema, profile } = negotiateSchema(raw, options);
   const action = parseAction(resource, schema, raw.method);
   const { query, topInterval } = parseQuery(raw.query, {
     ...queryUse(action),
@@ -45,7 +45,7 @@ export function parseRequest(
     columns,
     topRange: range,
     schema,
-    negotiatedByProfile: byProfile,
+    profile,
     accept: parseAccept(raw.headers['accept']),
     contentType,
   };

@@ -202,8 +202,8 @@ export interface ApiRequest {
   /** Of the top level: limit and offset cut with the Range header. */
   readonly topRange: RowRange;
   readonly schema: string;
-  /** Whether `Content-Profile` belongs in the answer: the request named a profile, or there is more than one schema. */
-  readonly negotiatedByProfile: boolean;
+  /** `Content-Profile` of the answer: the request's, or the schema where there are several; null: neither. */
+  readonly profile: string | null;
   /** By preference, most wanted first. */
   readonly accept: readonly MediaType[];
   readonly contentType: MediaType;

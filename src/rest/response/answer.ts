@@ -203,12 +203,9 @@ function contentLength(body: string | Buffer): Header {
   return ['Content-Length', String(typeof body === 'string' ? Buffer.byteLength(body) : body.length)];
 }
 
-function contentHeaders(
-  plan: ReadAction | MutateAction | CallAction,
-  { negotiatedByProfile, schema }: ApiRequest,
-): Header[] {
+function contentHeaders(plan: ReadAction | MutateAction | CallAction, { profile }: ApiRequest): Header[] {
   const type: Header = ['Content-Type', contentType(plan.mediaType)];
-  return negotiatedByProfile ? [type, ['Content-Profile', schema]] : [type];
+  return profile === null ? [type] : [type, ['Content-Profile', profile]];
 }
 
 function preferenceHeader(plan: ReadAction | MutateAction | CallAction, request: ApiRequest): Header[] {

@@ -53,6 +53,7 @@ export class ConformanceServers {
       database: this.#database,
       schemaCache: () => cache,
       identify: makeRequesterIdentification(identification).identify,
+      authorizationOf: ({ authorization }) => authorization,
       crossOrigin: (method, headers) => postgrestCors(method, headers, corsAllowedOrigins),
       options: () => rest,
       mountPath: '',

@@ -152,7 +152,7 @@ export function request(action: Action, { query = {}, preferences = {}, ...said 
     columns: [],
     topRange: { offset: 0, limit: null },
     schema: 'api',
-    negotiatedByProfile: false,
+    profile: null,
     accept: [plain('*/*')],
     contentType: plain('application/json'),
     ...said,

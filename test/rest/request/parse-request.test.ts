@@ -77,7 +77,7 @@ describe('the schema', () => {
   ])('of %s is named by %s', (line, header) => {
     expect(requestOf(line, { ...json, headers: { [header]: 'other' } })).toMatchObject({
       schema: 'other',
-      negotiatedByProfile: true,
+      profile: 'other',
       action: { schema: 'other' },
     });
     const unrelated = header === 'accept-profile' ? 'content-profile' : 'accept-profile';
@@ -85,11 +85,24 @@ describe('the schema', () => {
   });
 
   test('is the first one without a profile, and negotiated only if there are more', () => {
-    expect(requestOf('GET /films')).toMatchObject({ schema: 'api', negotiatedByProfile: true });
+    expect(requestOf('GET /films')).toMatchObject({ schema: 'api', profile: 'api' });
     expect(requestOf('GET /films', {}, { schemas: ['api'] })).toMatchObject({
       schema: 'api',
-      negotiatedByProfile: false,
+      profile: null,
     });
+  });
+
+  test('may be called by another name, which the answer repeats', () => {
+    const options = { schemas: ['api'], schemaAliases: new Map([['public', 'api']]) };
+    const asked = { headers: { 'accept-profile': 'public' } };
+    expect(requestOf('GET /films', asked, options)).toMatchObject({ schema: 'api', profile: 'public' });
+    expect(() => requestOf('GET /films', { headers: { 'accept-profile': 'private' } }, options)).toThrow(
+      expect.objectContaining({
+        code: 'PGRST106',
+        hint: 'Only the following schemas are exposed: api, public',
+      }),
+    );
+    expect(() => requestOf('GET /films', asked, { schemas: ['api'] })).toThrow('Invalid schema: public');
   });
 
   test('beyond ASCII is read as the bytes that node:http gives', () => {

@@ -7,6 +7,7 @@ import type { RestOptions } from '../../../src/rest/options.ts';
 /** Options as PostgREST has them by default, with two schemas. */
 export const restOptions: RestOptions = {
   schemas: ['api', 'other'],
+  schemaAliases: new Map(),
   extraSearchPath: ['public'],
   maxRows: null,
   aggregatesEnabled: false,

@@ -24,6 +24,7 @@ export const oddSchema = 'select "from" ü';
 
 export const libraryOptions: RestOptions = {
   schemas: ['library', oddSchema],
+  schemaAliases: new Map(),
   extraSearchPath: [],
   maxRows: null,
   aggregatesEnabled: true,
