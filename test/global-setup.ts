@@ -1,20 +1,17 @@
 import type { TestProject } from 'vitest/node';
-import { makeEmbeddedTemplate } from './support/embedded-template.ts';
+import { embeddedTemplate } from './support/embedded-template.ts';
 import { provideServer } from './support/postgres/provide.ts';
 import { skippedNotice } from './support/postgres/skipped-notice.ts';
 import { makeTemplate } from './support/template.ts';
 
 /**
- * Makes the two databases that test files copy. Starts the one server of the run, or says what is skipped without it
+ * Provides the databases that test files copy. Starts the one server of the run, or says what is skipped without it
  * (`TotalsReporter` says it again at the end). Throws when `TEST_DATABASE_URL` names a server that cannot be used.
  */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const [embedded, stopServer] = await Promise.all([makeEmbeddedTemplate(), startServer(project)]);
-  project.provide('embeddedTemplate', embedded.directory);
-  return async () => {
-    await embedded.remove();
-    await stopServer();
-  };
+  const [template, stopServer] = await Promise.all([embeddedTemplate(), startServer(project)]);
+  project.provide('embeddedTemplate', template);
+  return stopServer;
 }
 
 async function startServer(project: TestProject): Promise<() => Promise<void>> {
