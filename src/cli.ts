@@ -36,6 +36,7 @@ import {
 import type { Connections } from './open-database.ts';
 import type { AsKeeper } from './retention/keeper.ts';
 import { setupServer } from './setup/setup-server.ts';
+import { version } from './version.ts';
 
 /** Exit statuses, the same for every command; README lists them. */
 export const exitStatus = { ok: 0, failed: 1, usage: 2, notReady: 3 } as const;
@@ -83,6 +84,7 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
 
   const program = new Command('lightning')
     .description('The durable, Postgres-native home for the state of AI agents')
+    .version(version, '-V, --version', 'print the version')
     .exitOverride()
     .showHelpAfterError('(--help lists what is allowed)')
     .addHelpText(
@@ -569,14 +571,17 @@ function untilAborted(): AbortSignal {
   return asked.signal;
 }
 
-/** Resolves with the first signal that asks the process to end; a second one ends it at once. */
+/** One Ctrl-C arrives more than once where npm or `bin/lightning` passes on what the terminal sends to all of them. */
+const sameSignalMs = 500;
+
+/** Resolves with the first signal that asks the process to end; a later one ends it at once. */
 function untilSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    let asked = false;
+    let askedAt: number | null = null;
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.on(signal, () => {
-        if (asked) process.exit(exitStatus.failed);
-        asked = true;
+        if (askedAt !== null && performance.now() - askedAt > sameSignalMs) process.exit(exitStatus.failed);
+        askedAt ??= performance.now();
         resolve(signal);
       });
     }

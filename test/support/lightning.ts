@@ -48,12 +48,16 @@ export interface Started {
   stop(signal?: NodeJS.Signals): Promise<Finished>;
 }
 
-/** Starts `lightning` on a free port and resolves once it listens. Rejects with its output when it ends before. */
+/**
+ * Starts `lightning` on a free port and resolves once it listens. Rejects with its output when it ends before. `program` is
+ * another copy of bin/lightning.
+ */
 export async function startLightning(
   env: Record<string, string>,
   args: readonly string[] = ['start'],
+  program = bin,
 ): Promise<Started> {
-  const child = spawn(process.execPath, [bin, ...args], { env: environment({ PORT: '0', ...env }) });
+  const child = spawn(process.execPath, [program, ...args], { env: environment({ PORT: '0', ...env }) });
   const end = finished(child);
   let output = '';
   const url = await new Promise<string>((resolve, reject) => {
