@@ -134,7 +134,7 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
   handler.use(requestId, withCors(cors), withHost);
   handler.all(
     '/graphql',
-    methods('POST'),
+    methods('GET', 'POST'),
     authenticated(authenticate),
     graphqlHandler(engine, maxBodyBytes, onInternalError),
   );

@@ -1,6 +1,6 @@
 import { AppError } from '../errors.ts';
 
-/** The parameters of a GraphQL request. `extensions` is accepted and not looked at. */
+/** The parameters of a GraphQL request. Of `extensions` nothing is used. */
 export interface GraphqlRequest {
   readonly query: string;
   readonly variables: Readonly<Record<string, unknown>> | undefined;
@@ -18,11 +18,46 @@ export function parseGraphqlRequest(body: Buffer): GraphqlRequest {
   return checkGraphqlRequest(parsed);
 }
 
-/** Checks the shape of a request that is an object already. Throws MALFORMED_BODY. */
+/**
+ * Reads the parameters of a GET (GraphQL over HTTP, GET): `variables` and `extensions` are JSON, and what is empty is as if it
+ * was left out. Throws what `checkGraphqlRequest` does.
+ *
+ * @param target path and query
+ */
+export function parseGraphqlQueryString(target: string): GraphqlRequest {
+  const at = target.indexOf('?');
+  const parameters = new URLSearchParams(at < 0 ? '' : target.slice(at));
+  const given: Record<string, unknown> = {};
+  for (const name of ['query', 'operationName', 'variables', 'extensions']) {
+    const [value, another] = parameters.getAll(name);
+    if (another !== undefined) throw malformed(`\`${name}\` comes more than once in the URL`);
+    if (value === undefined || value === '') continue;
+    given[name] = name === 'variables' || name === 'extensions' ? jsonOf(name, value) : value;
+  }
+  return checkGraphqlRequest(given);
+}
+
+function jsonOf(name: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw malformed(
+      `\`${name}\` of the URL is not JSON: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+}
+
+/** Checks the shape of a request that is an object already. Throws MALFORMED_BODY or PERSISTED_QUERY_NOT_SUPPORTED. */
 export function checkGraphqlRequest(parsed: unknown): GraphqlRequest {
   if (!isObject(parsed)) throw malformed('the body is not a JSON object');
-  const { query, variables, operationName } = parsed;
-  if (typeof query !== 'string') throw malformed('`query` is missing, or not a string');
+  const { query, variables, operationName, extensions } = parsed;
+  if (query === undefined && isObject(extensions) && extensions['persistedQuery'] !== undefined) {
+    // Clients look for this message, and send the text itself from then on (Apollo, Automatic Persisted Queries).
+    throw new AppError('PERSISTED_QUERY_NOT_SUPPORTED', 'PersistedQueryNotSupported');
+  }
+  if (typeof query !== 'string') {
+    throw malformed('`query` is missing, or not a string');
+  }
   if (variables !== undefined && variables !== null && !isObject(variables)) {
     throw malformed('`variables` is not an object');
   }
@@ -38,6 +73,6 @@ function isObject(value: unknown): value is Record<string, unknown> {
 
 function malformed(message: string): AppError {
   return new AppError('MALFORMED_BODY', message, {
-    hint: 'Send {"query": "...", "variables": {...}} as application/json.',
+    hint: 'Send {"query": "...", "variables": {...}} as application/json by POST, or ?query=... by GET. A page to write queries is at /graphiql.',
   });
 }

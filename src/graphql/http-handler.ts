@@ -1,22 +1,23 @@
 import { stringifyPayload } from 'postgraphile/grafast';
 import { getOperationAST } from 'postgraphile/graphql';
 import type { ExecutionResult, GraphQLError } from 'postgraphile/graphql';
+import type { IncomingMessage } from 'node:http';
 import type { RequestHandler } from 'express';
 import { AppError } from '../errors.ts';
-import { claimsOf } from '../http/authenticate.ts';
+import { claimsOf, stopwatchOf } from '../http/authenticate.ts';
 import { readBody } from '../http/read-body.ts';
 import { requestIdOf } from '../http/request-id.ts';
 import { sendJson } from '../http/send-json.ts';
 import type { GraphqlEngine } from './engine.ts';
 import { formatGraphqlError, statusOf } from './error-format.ts';
 import type { OnInternalError } from './error-format.ts';
-import { parseGraphqlRequest } from './graphql-request.ts';
+import { parseGraphqlQueryString, parseGraphqlRequest } from './graphql-request.ts';
 
 type Payload = Parameters<typeof stringifyPayload>[0];
 
 /**
- * `POST /graphql`, as GraphQL over HTTP says, with one liberty: a request of which nothing could be answered gets the
- * status of its first error also when it accepts only application/json. Ours rather than grafserv's because every
+ * `/graphql` by POST, and queries by GET, as GraphQL over HTTP says, with one liberty: a request of which nothing could be
+ * answered gets the status of its first error also when it accepts only application/json. Ours rather than grafserv's because every
  * refusal has a code here, and because it costs less: one parse, no copies of headers.
  */
 export function graphqlHandler(
@@ -25,36 +26,41 @@ export function graphqlHandler(
   onInternalError: OnInternalError,
 ): RequestHandler {
   return async (request, response) => {
-    const contentType = request.headers['content-type'] ?? '';
-    // A browser sends other types across origins without asking; this one it may not.
-    if (!/^application\/json\s*(;|$)/i.test(contentType)) {
-      request.resume();
-      throw new AppError(
-        'UNSUPPORTED_MEDIA_TYPE',
-        `the Content-Type is "${contentType}"; application/json is needed`,
-      );
-    }
-    const { query, variables, operationName } = parseGraphqlRequest(await readBody(request, maxBodyBytes));
+    const isPost = request.method === 'POST';
+    const { query, variables, operationName } = isPost
+      ? parseGraphqlRequest(await readJsonBody(request, maxBodyBytes))
+      : parseGraphqlQueryString(request.url);
+    const stopwatch = stopwatchOf(response);
     const requestId = requestIdOf(response);
     const acceptsGraphqlType = request.headers.accept?.includes('application/graphql-response+json');
-    const send = (status: number, json: string): void =>
+    const send = (status: number, json: string): void => {
+      stopwatch.lap('response');
+      response.setHeader('Server-Timing', stopwatch.header);
       sendJson(
         response,
         status,
         json,
         acceptsGraphqlType ? 'application/graphql-response+json; charset=utf-8' : undefined,
       );
+    };
 
     const format = (error: GraphQLError) => formatGraphqlError(error, requestId, onInternalError);
 
     const prepared = engine.prepare(query);
+    stopwatch.lap('parse');
     if (prepared.errors) {
       const errors = prepared.errors.map(format);
       send(statusOf(errors), JSON.stringify({ errors }));
       return;
     }
     const { document } = prepared;
-    if (getOperationAST(document, operationName)?.operation === 'subscription') {
+    const kind = getOperationAST(document, operationName)?.operation;
+    if (kind === 'mutation' && !isPost) {
+      // A link or an image of another page could be followed to it.
+      response.setHeader('Allow', 'POST');
+      throw new AppError('METHOD_NOT_ALLOWED', 'mutations need POST');
+    }
+    if (kind === 'subscription') {
       throw new AppError(
         'SUBSCRIPTIONS_OVER_WEBSOCKET',
         'subscriptions need a WebSocket (graphql-transport-ws)',
@@ -68,6 +74,7 @@ export function graphqlHandler(
       requestId,
     });
     const result: ExecutionResult = running instanceof Promise ? await running : running;
+    stopwatch.lap('execute');
     if (!result.errors) {
       send(200, stringifyPayload(result as Payload, true));
       return;
@@ -79,4 +86,18 @@ export function graphqlHandler(
       stringifyPayload({ ...result, errors } as unknown as Payload, true),
     );
   };
+}
+
+/** Rejects with UNSUPPORTED_MEDIA_TYPE, or as `readBody` does. */
+async function readJsonBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
+  const contentType = request.headers['content-type'] ?? '';
+  // A browser sends other types across origins without asking; this one it may not.
+  if (!/^application\/json\s*(;|$)/i.test(contentType)) {
+    request.resume();
+    throw new AppError(
+      'UNSUPPORTED_MEDIA_TYPE',
+      `the Content-Type is "${contentType}"; application/json is needed`,
+    );
+  }
+  return readBody(request, maxBytes);
 }

@@ -1,5 +1,6 @@
 import type { RequestHandler } from 'express';
 import { sendJson } from './send-json.ts';
+import { Stopwatch } from './stopwatch.ts';
 
 /** Whether requests can be served, and if not, why. */
 export interface Readiness {
@@ -16,7 +17,10 @@ export const healthz: RequestHandler = (_request, response) => sendJson(response
 /** Whether to send requests here: 200, or 503 with the reason. A check that throws or takes over a second is a no. */
 export function readyz(isReady: () => Promise<Readiness>): RequestHandler {
   return async (_request, response) => {
+    const stopwatch = new Stopwatch();
     const { ready, reason } = await withinTime(isReady);
+    stopwatch.lap('database');
+    response.setHeader('Server-Timing', stopwatch.header);
     const body = ready ? { status: 'ready' } : { status: 'not ready', reason };
     sendJson(response, ready ? 200 : 503, JSON.stringify(body));
   };

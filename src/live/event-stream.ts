@@ -5,6 +5,14 @@ const maxUnreadBytes = 4_194_304;
 /** So long nothing may leave for a client that reads nothing. */
 const stalledMs = 30_000;
 
+/** Of an answer that is a stream of events. */
+export const streamHeaders = {
+  'Content-Type': 'text/event-stream; charset=utf-8',
+  'Cache-Control': 'no-store',
+  // nginx would collect events before it passes them on.
+  'X-Accel-Buffering': 'no',
+} as const;
+
 /**
  * Server-sent events (HTML, Server-sent events) on a response. Nobody waits for a client that does not read: past
  * `maxUnreadBytes`, or when it took nothing for `stalledMs`, its connection is cut, and its events can be had again from
@@ -18,12 +26,7 @@ export class EventStream {
   /** Sends the head. `onEnd` is called once, whoever ends it. */
   constructor(response: ServerResponse, onEnd: () => void) {
     this.#response = response;
-    response.writeHead(200, {
-      'Content-Type': 'text/event-stream; charset=utf-8',
-      'Cache-Control': 'no-store',
-      // nginx would collect events before it passes them on.
-      'X-Accel-Buffering': 'no',
-    });
+    response.writeHead(200, streamHeaders);
     response.on('drain', () => this.#drained());
     response.once('close', () => {
       this.#drained();

@@ -4,9 +4,9 @@ import type { WatchedSessions } from '../auth/watch-sessions.ts';
 import { databaseErrorToAppError } from '../db/errors.ts';
 import { AppError } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
-import { claimsOf } from '../http/authenticate.ts';
+import { claimsOf, stopwatchOf } from '../http/authenticate.ts';
 import type { Change } from './change.ts';
-import { EventStream, message } from './event-stream.ts';
+import { EventStream, message, streamHeaders } from './event-stream.ts';
 import type { LiveChanges } from './live-changes.ts';
 import type { PositionSeal } from './sealed-position.ts';
 import { isTopic, topics } from './topic.ts';
@@ -55,9 +55,14 @@ export function makeEventStreams(
     }
     if (closed) throw new AppError('SHUTTING_DOWN', 'the server is about to stop');
     const wanted = topicsOf(request.url);
+    if (request.method === 'HEAD') {
+      response.writeHead(200, streamHeaders).end();
+      return;
+    }
     const lastEventId = request.headers['last-event-id'];
     const since = typeof lastEventId === 'string' ? seal.open(lastEventId) : null;
 
+    response.setHeader('Server-Timing', stopwatchOf(response).header);
     const onEnd: (() => void)[] = [];
     const stream = new EventStream(response, () => onEnd.forEach((end) => end()));
     const end = (code: ErrorCode): void => {

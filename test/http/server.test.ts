@@ -78,14 +78,14 @@ describe.skipIf(noServer)('the HTTP server', () => {
     expect(made).toMatch(/^[\w-]+-[0-9a-z]+$/);
   });
 
-  test('an unknown path is 404 with a code, a GET of /graphql 405', async () => {
+  test('an unknown path is 404 with a code, a PUT to /graphql 405', async () => {
     const missing = await get('/nothing');
     expect([missing.status, await missing.json()]).toMatchObject([
       404,
       { errors: [{ extensions: { code: 'NOT_FOUND' } }] },
     ]);
-    const method = await get('/graphql');
-    expect([method.status, method.headers.get('allow')]).toEqual([405, 'POST, OPTIONS']);
+    const method = await fetch(`${app.url}/graphql`, { method: 'PUT' });
+    expect([method.status, method.headers.get('allow')]).toEqual([405, 'GET, HEAD, POST, OPTIONS']);
   });
 
   test('GraphiQL and everything that its page names is served from here', async () => {
