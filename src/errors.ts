@@ -64,7 +64,14 @@ export const errorCodes = {
   TRY_AGAIN: { status: 409, meaning: 'It collided with another request: send it once more.' },
   STATEMENT_TIMEOUT: { status: 504, meaning: 'The statement ran longer than DB_STATEMENT_TIMEOUT_MS.' },
   EMBEDDINGS_UNAVAILABLE: { status: 503, meaning: 'The endpoint of embeddings gives none.' },
-  DATABASE_UNAVAILABLE: { status: 503, meaning: 'No connection to the database could be had.' },
+  DATABASE_UNAVAILABLE: {
+    status: 503,
+    meaning: 'No connection to the database could be had, or it was lost before the answer.',
+  },
+  DATABASE_SILENT: {
+    status: 504,
+    meaning: 'The database did not answer in time (docs/waits.md): what was asked for may have been done.',
+  },
 
   // Subscriptions
   SUBSCRIBER_TOO_SLOW: { status: 429, meaning: 'Events came faster than the subscriber read them.' },

@@ -31,8 +31,8 @@ export interface Transaction extends Executor {
  * A Postgres database. Embedded and server databases are both reached by node-postgres (the embedded one over its own
  * Unix socket), so there is one implementation, and one conformance suite that runs on both.
  *
- * All methods reject with node-postgres' DatabaseError for what Postgres refuses, and with DatabaseUnavailable when no
- * connection could be had.
+ * All methods reject with node-postgres' DatabaseError for what Postgres refuses, with DatabaseUnavailable when no connection
+ * could be had, and with ConnectionLost when the connection ended before the answer.
  */
 export interface Database extends Executor {
   readonly kind: 'embedded' | 'server';
@@ -66,12 +66,17 @@ export interface Database extends Executor {
     onPayload: (payload: string) => void,
     onGap?: () => void,
   ): Promise<() => Promise<void>>;
+  /** Since when (as `Date.now()`) notifications are not heard, because the connection that listens was lost; null: they are, or nobody listens. */
+  readonly deafSince: number | null;
   /** From now on only connections made anew are used; those in use are finished with first. */
   renewConnections(): void;
   /** Connections in use, idle and waited for. */
   poolState(): PoolState;
-  /** Waits for what is running, then closes every connection. */
-  close(): Promise<void>;
+  /**
+   * Waits for what is running, then closes every connection. What still runs after `withinMs` is cancelled and cut off; without
+   * it, each statement has its own limit only.
+   */
+  close(withinMs?: number): Promise<void>;
 }
 
 /** A snapshot of the pool's counters. */
@@ -92,5 +97,19 @@ export class DatabaseUnavailable extends Error {
   constructor(message: string, options: ErrorOptions & { readonly reason?: 'unreachable' | 'busy' } = {}) {
     super(message, options);
     this.reason = options.reason ?? 'unreachable';
+  }
+}
+
+/**
+ * A connection ended while something was asked of it: whether that was done nobody knows. `cut`: the other side or the
+ * network closed it; `silent`: nothing was heard in time (docs/waits.md), and we gave it up.
+ */
+export class ConnectionLost extends Error {
+  override name = 'ConnectionLost';
+  readonly reason: 'cut' | 'silent';
+
+  constructor(message: string, options: ErrorOptions & { readonly reason: 'cut' | 'silent' }) {
+    super(message, options);
+    this.reason = options.reason;
   }
 }

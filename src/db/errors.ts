@@ -1,7 +1,7 @@
 import { DatabaseError } from 'pg';
 import { AppError, refusalStatuses } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
-import { DatabaseUnavailable } from './database.ts';
+import { ConnectionLost, DatabaseUnavailable } from './database.ts';
 
 /**
  * What the database said, as it may be shown; null for what is nobody's business: broken SQL of ours, corrupted data,
@@ -14,6 +14,14 @@ export function databaseErrorToAppError(error: unknown): AppError | null {
       cause: error,
       hint: 'Try again in a few seconds.',
     });
+  }
+  if (error instanceof ConnectionLost) {
+    const silent = error.reason === 'silent';
+    return new AppError(
+      silent ? 'DATABASE_SILENT' : 'DATABASE_UNAVAILABLE',
+      silent ? 'the database did not answer in time' : 'the connection to the database was lost',
+      { cause: error, hint: 'What was asked for may have been done: look before you send it again.' },
+    );
   }
   if (!(error instanceof DatabaseError)) return null;
   const code = codeOf(error.code ?? '');

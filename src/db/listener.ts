@@ -1,6 +1,8 @@
-import { Client } from 'pg';
-import type { ClientConfig } from 'pg';
-import { DatabaseUnavailable } from './database.ts';
+import { randomBytes } from 'node:crypto';
+import type { BoundedClient } from './bounded-client.ts';
+import { ConnectionLost, DatabaseUnavailable } from './database.ts';
+import { boundedClient, connectionConfig, connectionLimits } from './pool.ts';
+import type { PoolOptions } from './pool.ts';
 import type { ConnectionEvent } from './postgres.ts';
 import { quoteIdentifier } from './statement.ts';
 
@@ -12,23 +14,42 @@ interface Subscriber {
 
 const firstRetryMs = 100;
 const lastRetryMs = 10_000;
+const defaultEchoMs = 12_000;
+/** What LISTEN, UNLISTEN and NOTIFY may take. */
+const statementTimeoutMs = 1_000;
 
 /**
  * One connection that listens for all subscribers of the process. It is made at the first `listen`, made anew with
  * growing pauses when it is lost (every subscriber's `onGap` is called then), and closed by `close`.
+ *
+ * Nothing is due on a connection that listens, so one that a network forgot sounds like one on which nothing happens. It notifies
+ * itself every few seconds: what comes back has gone the whole way that others' notifications go.
  */
 export class NotificationListener {
-  readonly #config: ClientConfig;
+  readonly #kind: 'embedded' | 'server';
+  readonly #options: PoolOptions;
   readonly #onEvent: (event: ConnectionEvent) => void;
   readonly #subscribers = new Set<Subscriber>();
-  #client: Client | undefined;
-  #connecting: Promise<Client> | undefined;
+  /** Of this listener alone: every process hears what is notified on a channel that it listens to. */
+  readonly #echoChannel = `lightning:echo:${randomBytes(9).toString('base64url')}`;
+  #client: BoundedClient | undefined;
+  #connecting: Promise<BoundedClient> | undefined;
   #retry: NodeJS.Timeout | undefined;
+  #echo: NodeJS.Timeout | undefined;
+  /** Whether the last notification to itself came back. */
+  #heard = true;
+  #lostAt: number | null = null;
   #closed = false;
 
-  constructor(config: ClientConfig, onEvent: (event: ConnectionEvent) => void) {
-    this.#config = config;
+  constructor(kind: 'embedded' | 'server', options: PoolOptions, onEvent: (event: ConnectionEvent) => void) {
+    this.#kind = kind;
+    this.#options = options;
     this.#onEvent = onEvent;
+  }
+
+  /** Since when (as Date.now()) subscribers hear nothing, because the connection was lost; null: they hear, or nobody listens. */
+  get deafSince(): number | null {
+    return this.#lostAt;
   }
 
   /** Resolves once the server listens: what is notified from then on arrives. */
@@ -53,6 +74,7 @@ export class NotificationListener {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#retry);
+    clearInterval(this.#echo);
     this.#subscribers.clear();
     await this.#connecting?.catch(() => {});
     await this.#client?.end();
@@ -66,7 +88,7 @@ export class NotificationListener {
       await this.#client.query(`unlisten ${quoteIdentifier(subscriber.channel)}`).catch(() => {});
   }
 
-  #connection(): Promise<Client> {
+  #connection(): Promise<BoundedClient> {
     if (this.#client) return Promise.resolve(this.#client);
     this.#connecting ??= this.#connect().finally(() => {
       this.#connecting = undefined;
@@ -74,23 +96,29 @@ export class NotificationListener {
     return this.#connecting;
   }
 
-  async #connect(): Promise<Client> {
-    const client = new Client(this.#config);
+  async #connect(): Promise<BoundedClient> {
+    // The server is told of no limit: a setting of a connection that others may inherit behind a pooler.
+    const config = connectionConfig({ ...this.#options, statementTimeoutMs: 0 });
+    const limits = connectionLimits(this.#kind, { ...this.#options, statementTimeoutMs });
+    const client = boundedClient(config, limits);
     client.on('notification', ({ channel, payload }) => {
+      if (channel === this.#echoChannel) this.#heard = true;
       for (const subscriber of this.#subscribers) {
         if (subscriber.channel === channel) subscriber.onPayload(payload ?? '');
       }
     });
-    let lost: Error = new Error('the server closed the connection');
+    // The first one says why; another one that it is over.
+    let lost: Error | null = null;
     client.on('error', (error) => {
-      lost = error;
+      lost ??= error;
     });
     client.on('end', () => {
-      if (this.#client === client) this.#lose(lost);
+      if (this.#client === client) this.#lose(lost ?? new Error('the server closed the connection'));
     });
     try {
       await client.connect();
-      for (const channel of new Set([...this.#subscribers].map((s) => s.channel))) {
+      const channels = [...this.#subscribers].map((s) => s.channel);
+      for (const channel of new Set([...channels, this.#echoChannel])) {
         await client.query(`listen ${quoteIdentifier(channel)}`);
       }
     } catch (error) {
@@ -100,14 +128,35 @@ export class NotificationListener {
       });
     }
     this.#client = client;
+    this.#lostAt = null;
+    // The embedded database is in this process, and one long statement keeps everybody waiting there.
+    if (this.#kind === 'server') this.#keepEchoing(client);
     return client;
+  }
+
+  /** Gives the connection up when it does not hear itself; the watch does when it is not even answered. */
+  #keepEchoing(client: BoundedClient): void {
+    const { echoMs = defaultEchoMs } = this.#options;
+    this.#heard = true;
+    this.#echo = setInterval(() => {
+      if (!this.#heard) {
+        const message = `the database did not send a notification back within ${echoMs / 1000} s`;
+        client.giveUp(new ConnectionLost(message, { reason: 'silent' }));
+        return;
+      }
+      this.#heard = false;
+      // A connection that fails is lost, and says so.
+      client.query('select pg_catalog.pg_notify($1, $2)', [this.#echoChannel, '']).catch(() => {});
+    }, echoMs);
   }
 
   #lose(error: Error): void {
     this.#client = undefined;
+    clearInterval(this.#echo);
     if (this.#closed) return;
+    this.#lostAt = Date.now();
     this.#onEvent({ kind: 'listener-lost', error });
-    this.#restore(Date.now(), firstRetryMs);
+    this.#restore(this.#lostAt, firstRetryMs);
   }
 
   #restore(lostAt: number, pauseMs: number): void {

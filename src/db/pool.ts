@@ -1,6 +1,11 @@
-import { Client, DatabaseError, Pool } from 'pg';
+import { DatabaseError, Pool } from 'pg';
 import type { ClientBase, ClientConfig, PoolClient, PoolConfig } from 'pg';
-import { DatabaseUnavailable } from './database.ts';
+import { BoundedClient } from './bounded-client.ts';
+import type { ConnectionLimits } from './bounded-client.ts';
+import { ConnectionWatch } from './connection-watch.ts';
+import { ConnectionLost, DatabaseUnavailable } from './database.ts';
+import { millisecondsOf } from './duration.ts';
+import { isWorkedOn } from './is-worked-on.ts';
 import { findLink } from './pooler.ts';
 import type { Link, PoolerMode } from './pooler.ts';
 import { splitSettings } from './session-settings.ts';
@@ -27,21 +32,28 @@ export interface PoolOptions {
   readonly statementTimeoutMs: number;
   /** What stands between us and the server. By default `off`: nothing. */
   readonly pooler?: PoolerMode | undefined;
+  /** How long the server may be silent beyond what a statement may take, before a connection is given up. By default 5 s. */
+  readonly silenceMs?: number | undefined;
+  /** How often the connection that listens notifies itself. By default 12 s. */
+  readonly echoMs?: number | undefined;
   /** False: nothing is kept prepared on a connection, for poolers that hand a connection to somebody else. By default true. */
   readonly preparedStatements?: boolean | undefined;
 }
 
-/** An idle connection is asked whether it still answers once it has rested this long: at each use it would cost a round trip. */
-const pingAfterIdleMs = 5_000;
-const pingTimeoutMs = 5_000;
+const defaultSilenceMs = 5_000;
+/** What a client of an embedded database waits beyond its statement: for its turn (EmbeddedOptions.queueTimeoutMs). */
+const embeddedTurnMs = 30_000;
+/** What is cut off answers at once. */
+const cutOffMs = 1_000;
 
-/** node-postgres' pool with what it lacks: a limit of its own for connecting, and a ping before rested connections are used. */
+/** node-postgres' pool with what it lacks: connections each of whose waits ends, and a ping before rested ones are used. */
 export class ConnectionPool {
   /** What is to hold on every connection, and has to be set in each transaction where nothing outlives one. */
   readonly transactionSettings: Readonly<Record<string, string>>;
   readonly #pool: Pool;
   readonly #waitMs: number;
   readonly #pooler: PoolerMode;
+  readonly #silenceMs: number;
   readonly #restedSince = new WeakMap<PoolClient, number>();
   /** Connections made before the last `renew` are closed instead of used. */
   #outdated = new WeakSet<PoolClient>();
@@ -49,11 +61,14 @@ export class ConnectionPool {
   /** Of those that lead elsewhere than to a session of their own. */
   readonly #links = new WeakMap<PoolClient, Link>();
 
-  constructor(options: PoolOptions, onError: (error: Error) => void) {
+  constructor(kind: 'embedded' | 'server', options: PoolOptions, onError: (error: Error) => void) {
     this.#waitMs = options.waitMs;
     this.#pooler = options.pooler ?? 'off';
     const target = connectionTarget(options);
     this.transactionSettings = target.settings;
+    this.#silenceMs = options.silenceMs ?? defaultSilenceMs;
+    const limits = connectionLimits(kind, options);
+    const watch = new ConnectionWatch(isWorkedOn);
     this.#pool = new Pool({
       ...target.config,
       min: options.size,
@@ -61,18 +76,17 @@ export class ConnectionPool {
       idleTimeoutMillis: options.idleMs ?? 10_000,
       connectionTimeoutMillis: options.waitMs,
       maxLifetimeSeconds: options.recycleSeconds,
-      // The pool's own limit covers waiting and connecting together; the client's covers connecting.
-      Client: class extends Client {
-        constructor(config?: ClientConfig) {
-          super({ ...config, connectionTimeoutMillis: options.connectMs });
+      Client: class extends BoundedClient {
+        constructor(config: ClientConfig) {
+          super(config, limits, watch);
         }
       },
       // Before anybody gets it: each connection, since behind one address there may be a server today, a pooler tomorrow.
-      onConnect: async (client) => {
+      onConnect: async (client: ClientBase) => {
         const link = await linkOf(client, options, target.settings);
         if (link !== 'session') this.#links.set(client as PoolClient, link);
       },
-    } as PoolConfig);
+    } as unknown as PoolConfig);
     // An idle connection that dies is replaced at the next use; without a listener it would end the process.
     this.#pool.on('error', onError);
     // One that dies in a caller's hands fails the caller's statement; between two statements, or after the statement
@@ -84,30 +98,63 @@ export class ConnectionPool {
     this.#pool.on('remove', (client) => void this.#all.delete(client));
   }
 
-  /** A connection for the caller alone, until `release`. Rejects with DatabaseUnavailable. */
+  /** A connection for the caller alone, until `release`. Rejects with DatabaseUnavailable, after `waitMs` at the latest. */
   async acquire(): Promise<PoolClient> {
-    for (;;) {
-      let client: PoolClient;
-      try {
-        client = await this.#pool.connect();
-      } catch (error) {
-        throw this.#unavailable(error);
-      }
-      if (this.#outdated.has(client)) {
-        client.release(true);
-        continue;
-      }
-      const restedSince = this.#restedSince.get(client);
-      if (restedSince === undefined || Date.now() - restedSince < pingAfterIdleMs) return client;
-      if (await answers(client)) return client;
-      client.release(true);
+    try {
+      const client = await this.#pool.connect();
+      return this.#isFresh(client) ? client : await this.#acquireInPlaceOf(client);
+    } catch (error) {
+      throw error instanceof DatabaseUnavailable ? error : this.#unavailable(error);
     }
   }
 
-  /** Gives a connection back; `broken` closes it instead. */
-  release(client: PoolClient, broken = false): void {
+  /** Gives a connection back; `failure`, what became of its last statement, decides whether it is used again. */
+  release(client: PoolClient, failure: unknown = null): void {
     this.#restedSince.set(client, Date.now());
-    client.release(broken);
+    if (failure instanceof ConnectionLost && failure.reason === 'silent') this.#distrust(client);
+    client.release(failure instanceof ConnectionLost || endsConnection(failure));
+  }
+
+  /** The connection itself when it turns out to be good, or another one. node-postgres would begin `waitMs` anew for each. */
+  async #acquireInPlaceOf(doubtful: PoolClient): Promise<PoolClient> {
+    const by = performance.now() + this.#waitMs;
+    let client = doubtful;
+    while (!this.#isFresh(client) && !(await this.#answers(client))) {
+      client.release(true);
+      const connecting = this.#pool.connect();
+      if (!(await isWithin(by - performance.now(), connecting))) {
+        connecting.then(
+          (late) => late.release(),
+          () => {},
+        );
+        throw this.#busy();
+      }
+      client = await connecting;
+    }
+    return client;
+  }
+
+  /** Whether a connection can be used unasked: to ask at each use would cost a round trip. */
+  #isFresh(client: PoolClient): boolean {
+    const restedSince = this.#restedSince.get(client);
+    const hasRested = restedSince !== undefined && Date.now() - restedSince >= this.#silenceMs;
+    return !hasRested && !this.#outdated.has(client);
+  }
+
+  async #answers(client: PoolClient): Promise<boolean> {
+    if (this.#outdated.has(client)) return false;
+    const answer = client.query('select 1').then(
+      () => true,
+      () => false,
+    );
+    if ((await isWithin(this.#silenceMs, answer)) && (await answer)) return true;
+    this.#distrust(client);
+    return false;
+  }
+
+  /** What silenced one connection has silenced others: those made before are replaced, without a wait for each. */
+  #distrust(client: PoolClient): void {
+    if (!this.#outdated.has(client)) this.renew();
   }
 
   /** From now on only connections made anew are used; those in use are finished with first. */
@@ -141,19 +188,36 @@ export class ConnectionPool {
     return this.#pool;
   }
 
-  close(): Promise<void> {
-    return this.#pool.end();
+  /**
+   * Waits for what is running, `withinMs` at most, and closes every connection. What runs any longer is cancelled and cut
+   * off. Called once.
+   */
+  async close(withinMs: number | null = null): Promise<void> {
+    const ended = this.#pool.end();
+    if (withinMs === null) return ended;
+    if (await isWithin(withinMs, ended)) return;
+    for (const client of this.#all) {
+      (client as unknown as BoundedClient).giveUp(
+        new ConnectionLost('the database is being closed', { reason: 'cut' }),
+      );
+    }
+    // Whoever held one gives it back now, or never will.
+    await isWithin(cutOffMs, ended);
   }
 
   #unavailable(error: unknown): DatabaseUnavailable {
     const reason = error instanceof Error ? error.message : String(error);
-    const { total, waiting } = this.state;
     return reason === 'timeout exceeded when trying to connect'
-      ? new DatabaseUnavailable(
-          `no connection became free within ${this.#waitMs / 1000} s (${total} open, ${waiting} others waiting)`,
-          { cause: error, reason: 'busy' },
-        )
+      ? this.#busy(error)
       : new DatabaseUnavailable(`cannot connect to the database: ${reason}`, { cause: error });
+  }
+
+  #busy(cause?: unknown): DatabaseUnavailable {
+    const { total, waiting } = this.state;
+    return new DatabaseUnavailable(
+      `no connection became free within ${this.#waitMs / 1000} s (${total} open, ${waiting} others waiting)`,
+      { cause, reason: 'busy' },
+    );
   }
 }
 
@@ -164,7 +228,6 @@ export function connectionConfig(options: PoolOptions): ClientConfig {
     ...(options.ssl === undefined ? {} : { ssl: options.ssl }),
     application_name: options.applicationName,
     ...(options.statementTimeoutMs > 0 ? { statement_timeout: options.statementTimeoutMs } : {}),
-    keepAlive: true,
   };
 }
 
@@ -191,22 +254,46 @@ export function connectionTarget(options: PoolOptions): PassableConnection {
   };
 }
 
-/** Asks a new connection where it leads to, for as long as making it may take. Rejects when it does not answer. */
+/** Asks a new connection where it leads to, Rejects when it is silent. */
 export async function linkOf(
   client: ClientBase,
-  { pooler = 'off', connectMs }: Pick<PoolOptions, 'pooler' | 'connectMs'>,
+  { pooler = 'off', silenceMs = defaultSilenceMs }: Pick<PoolOptions, 'pooler' | 'silenceMs'>,
   settings: Readonly<Record<string, string>>,
 ): Promise<Link> {
   if (pooler === 'off') return 'session';
   let timer: NodeJS.Timeout | undefined;
   const silence = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(reject, connectMs, new Error('the server does not answer on a new connection'));
+    timer = setTimeout(reject, silenceMs, new Error('the server does not answer on a new connection'));
   });
   try {
     return await Promise.race([findLink(client, pooler, settings), silence]);
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** How long a connection of these options may be waited for. */
+export function connectionLimits(
+  kind: 'embedded' | 'server',
+  {
+    connectionString,
+    connectMs,
+    statementTimeoutMs,
+    silenceMs = defaultSilenceMs,
+  }: Pick<PoolOptions, 'connectionString' | 'connectMs' | 'statementTimeoutMs' | 'silenceMs'>,
+): ConnectionLimits {
+  const ownTimeout = splitSettings(connectionString).settings['statement_timeout'] ?? '';
+  return {
+    kind,
+    connectMs,
+    statementTimeoutMs: millisecondsOf(ownTimeout) ?? statementTimeoutMs,
+    silenceMs: silenceMs + (kind === 'embedded' ? embeddedTurnMs : 0),
+  };
+}
+
+/** A connection outside of a pool, each of whose waits ends. Not connected yet; the caller ends it. */
+export function boundedClient(config: ClientConfig, limits: ConnectionLimits): BoundedClient {
+  return new BoundedClient(config, limits, new ConnectionWatch(isWorkedOn));
 }
 
 /** Whether the server closes the connection after this error: it must not be given to anybody else. */
@@ -216,17 +303,14 @@ export function endsConnection(error: unknown): boolean {
   );
 }
 
-async function answers(client: PoolClient): Promise<boolean> {
+/** Whether the promise resolves within the time. Rejects as it does. */
+async function isWithin(ms: number, promise: Promise<unknown>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
-  const silence = new Promise<false>((resolve) => {
-    timer = setTimeout(resolve, pingTimeoutMs, false);
+  const tooLate = new Promise<false>((resolve) => {
+    timer = setTimeout(resolve, ms, false);
   });
-  const answer = client.query('select 1').then(
-    () => true,
-    () => false,
-  );
   try {
-    return await Promise.race([answer, silence]);
+    return await Promise.race([promise.then(() => true), tooLate]);
   } finally {
     clearTimeout(timer);
   }

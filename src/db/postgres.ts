@@ -3,9 +3,11 @@ import type { Readable } from 'node:stream';
 import { DatabaseError } from 'pg';
 import type { PoolClient } from 'pg';
 import { from as copyFromStdin } from 'pg-copy-streams';
+import type { BoundedClient } from './bounded-client.ts';
+import { ConnectionLost } from './database.ts';
 import type { Database, PoolState, Transaction, TransactionMode, TransactionSettings } from './database.ts';
 import { NotificationListener } from './listener.ts';
-import { ConnectionPool, connectionConfig, endsConnection } from './pool.ts';
+import { ConnectionPool } from './pool.ts';
 import type { PoolOptions } from './pool.ts';
 import type { Link } from './pooler.ts';
 import { namesPreparation } from './prepared-statements.ts';
@@ -29,12 +31,10 @@ export class PostgresDatabase implements Database {
   constructor(kind: 'embedded' | 'server', options: PoolOptions, onEvent: (event: ConnectionEvent) => void) {
     this.kind = kind;
     this.#prepare = options.preparedStatements ?? true;
-    this.#pool = new ConnectionPool(options, (error) => onEvent({ kind: 'idle-connection-lost', error }));
-    // A listening connection waits without end: no statement timeout.
-    this.#listener = new NotificationListener(
-      connectionConfig({ ...options, statementTimeoutMs: 0 }),
-      onEvent,
+    this.#pool = new ConnectionPool(kind, options, (error) =>
+      onEvent({ kind: 'idle-connection-lost', error }),
     );
+    this.#listener = new NotificationListener(kind, options, onEvent);
   }
 
   query<Row>(statement: Statement): Promise<StatementResult<Row>> {
@@ -60,7 +60,7 @@ export class PostgresDatabase implements Database {
     mode: TransactionMode | null,
   ): Promise<readonly StatementResult<unknown>[]> {
     const client = await this.#pool.acquire();
-    let broken = false;
+    let failure: unknown = null;
     try {
       const batch = this.#batchOn(client, { settings, statements, mode, prepare: this.#prepare });
       try {
@@ -72,10 +72,10 @@ export class PostgresDatabase implements Database {
         return await roundTrip(client, this.#batchOn(client, batch));
       }
     } catch (error) {
-      broken = endsConnection(error);
-      throw error;
+      failure = asLoss(error, client);
+      throw failure;
     } finally {
-      this.#pool.release(client, broken);
+      this.#pool.release(client, failure);
     }
   }
 
@@ -91,22 +91,23 @@ export class PostgresDatabase implements Database {
     work: (transaction: Transaction) => Promise<T>,
   ): Promise<T> {
     const client = await this.#pool.acquire();
-    let broken = false;
+    let failure: unknown = null;
     try {
       await client.query('begin');
-      try {
-        const result = await work(await this.#beginWith(client, settings));
-        await client.query('commit');
-        return result;
-      } catch (error) {
-        // A connection that cannot even roll back is of no further use, and its failure is not the news.
-        await client.query('rollback').catch(() => {
-          broken = true;
-        });
-        throw error;
-      }
+      const result = await work(await this.#beginWith(client, settings));
+      await client.query('commit');
+      return result;
+    } catch (error) {
+      // A connection that cannot even roll back is of no further use, and its failure is not the news.
+      await client.query('rollback').catch((unable: unknown) => {
+        failure =
+          unable instanceof ConnectionLost
+            ? unable
+            : new ConnectionLost('the transaction cannot be rolled back', { reason: 'cut', cause: unable });
+      });
+      throw asLoss(error, client);
     } finally {
-      this.#pool.release(client, broken);
+      this.#pool.release(client, failure);
     }
   }
 
@@ -138,6 +139,10 @@ export class PostgresDatabase implements Database {
     return this.#listener.listen(channel, onPayload, onGap);
   }
 
+  get deafSince(): number | null {
+    return this.#listener.deafSince;
+  }
+
   /**
    * From now on statements run on connections made anew: what the login's settings (`alter role ... set`) are is read when
    * a connection is made. Statements that run are not disturbed.
@@ -150,10 +155,18 @@ export class PostgresDatabase implements Database {
     return this.#pool.state;
   }
 
-  async close(): Promise<void> {
+  async close(withinMs: number | null = null): Promise<void> {
     await this.#listener.close();
-    await this.#pool.close();
+    await this.#pool.close(withinMs);
   }
+}
+
+/** What node-postgres says in many ways when a connection ends before the answer; any other error as it is. */
+function asLoss(error: unknown, client: PoolClient): unknown {
+  // Those of node-postgres and of sockets have no name of their own.
+  const isLoss = error instanceof Error && error.name === 'Error' && !(error instanceof DatabaseError);
+  if (!isLoss || (client as unknown as BoundedClient).usable) return error;
+  return new ConnectionLost(error.message, { reason: 'cut', cause: error });
 }
 
 /** Sets settings for the transaction that is open; gives back the process of the server that did it. */

@@ -2,6 +2,8 @@ import { DatabaseError } from 'pg';
 import { prepareValue } from 'pg/lib/utils.js';
 import type { Connection, FieldDef, PoolClient } from 'pg';
 import type { TransactionMode, TransactionSettings } from './database.ts';
+import type { TimedQuery } from './connection-watch.ts';
+import { millisecondsOf } from './duration.ts';
 import type { Link } from './pooler.ts';
 import {
   preparedFor,
@@ -132,7 +134,7 @@ function beginOf({ isolationLevel }: TransactionMode): string {
 }
 
 /** What node-postgres calls while messages of this query arrive. */
-class RoundTrip {
+class RoundTrip implements TimedQuery {
   readonly #batch: Batch;
   readonly #resolve: (results: readonly StatementResult<unknown>[]) => void;
   readonly #reject: (error: Error) => void;
@@ -149,6 +151,13 @@ class RoundTrip {
     this.#batch = batch;
     this.#resolve = resolve;
     this.#reject = reject;
+  }
+
+  /** `statement_timeout` counts for each statement, and nothing of the answer need come before the last one has run. */
+  serverLimitMs(statementTimeoutMs: number): number {
+    const { settings, statements } = this.#batch;
+    const own = millisecondsOf(settings['statement_timeout'] ?? '') ?? statementTimeoutMs;
+    return own * statements.length;
   }
 
   submit(connection: Connection): Error | null {

@@ -2,7 +2,15 @@ import type { Connection } from 'pg';
 
 /** The part of node-postgres' Connection that its types leave out or describe as of an older version. */
 export interface WireConnection {
-  readonly stream: { cork(): void; uncork(): void; destroy(): void };
+  readonly stream: {
+    readonly bytesRead?: number;
+    readonly bytesWritten?: number;
+    /** Bytes that still have to be sent. */
+    readonly writableLength: number;
+    cork(): void;
+    uncork(): void;
+    destroy(error?: Error): void;
+  };
   parse(message: { name: string; text: string }): void;
   bind(message: { statement?: string; values: unknown[] }): void;
   describe(message: { type: 'P' | 'S'; name: string }): void;

@@ -20,9 +20,12 @@ export function countingDatabase(database: Database): CountingDatabase {
     batch: (settings, statements, mode) => database.batch(settings, statements, mode),
     transaction: (settings, work) => database.transaction(settings, work),
     listen: (channel, onPayload, onGap) => database.listen(channel, onPayload, onGap),
+    get deafSince() {
+      return database.deafSince;
+    },
     renewConnections: () => database.renewConnections(),
     poolState: () => database.poolState(),
-    close: () => database.close(),
+    close: (withinMs) => database.close(withinMs),
   };
   return { database: counted, count: (part) => texts.filter((text) => text.includes(part)).length };
 }

@@ -1,5 +1,5 @@
 import { DatabaseError } from 'pg';
-import { DatabaseUnavailable } from '../../db/database.ts';
+import { ConnectionLost, DatabaseUnavailable } from '../../db/database.ts';
 import { refusalStatuses } from '../../errors.ts';
 import { RestError } from '../errors.ts';
 import type { ShownError } from './error-response.ts';
@@ -17,7 +17,7 @@ export function databaseError(error: unknown, isAnonymous: boolean): ShownError 
       : new RestError('PGRST000', 'Database connection error.', { cause: error, details: error.message });
   }
   if (error instanceof DatabaseError) return said(error, isAnonymous);
-  if (isConnectionLoss(error)) {
+  if (error instanceof ConnectionLost) {
     return new RestError('PGRST001', 'Database client error. Retrying the connection.', {
       cause: error,
       details: error.message,
@@ -97,12 +97,3 @@ const statuses: Readonly<Record<string, number>> = {
   P0: 500,
   XX: 500,
 };
-
-/** node-postgres and the socket say so in errors of their own, when a connection ends while a statement runs. */
-function isConnectionLoss(error: unknown): error is Error {
-  return (
-    error instanceof Error &&
-    (error.message.startsWith('Connection terminated') ||
-      ('code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE')))
-  );
-}

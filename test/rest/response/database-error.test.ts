@@ -1,6 +1,6 @@
 import { DatabaseError } from 'pg';
 import { describe, expect, test } from 'vitest';
-import { DatabaseUnavailable } from '../../../src/db/database.ts';
+import { ConnectionLost, DatabaseUnavailable } from '../../../src/db/database.ts';
 import { databaseError } from '../../../src/rest/response/database-error.ts';
 
 function raised(code: string, message = 'm', fields: { detail?: string; hint?: string } = {}): DatabaseError {
@@ -143,8 +143,13 @@ describe('without a database', () => {
   test.each([
     [new DatabaseUnavailable('connect ECONNREFUSED'), 'PGRST000', 503, 'connect ECONNREFUSED'],
     [new DatabaseUnavailable('all busy', { reason: 'busy' }), 'PGRST003', 504, null],
-    [new Error('Connection terminated unexpectedly'), 'PGRST001', 503, 'Connection terminated unexpectedly'],
-    [Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }), 'PGRST001', 503, 'read ECONNRESET'],
+    [new ConnectionLost('read ECONNRESET', { reason: 'cut' }), 'PGRST001', 503, 'read ECONNRESET'],
+    [
+      new ConnectionLost('not answered for 35 s', { reason: 'silent' }),
+      'PGRST001',
+      503,
+      'not answered for 35 s',
+    ],
   ])('%s is %s', (error, code, status, details) => {
     expect(shown(error)).toMatchObject({ code, status, details });
   });

@@ -1,0 +1,123 @@
+import type { BoundedClient, Watch } from './bounded-client.ts';
+import { ConnectionLost } from './database.ts';
+
+/** A query that knows how long the server may work on it. */
+export interface TimedQuery {
+  /**
+   * In milliseconds, for a connection whose `statement_timeout` is `statementTimeoutMs`; 0: as long as it likes.
+   */
+  serverLimitMs(statementTimeoutMs: number): number;
+}
+
+/** Whether the server works on what a silent connection waits for. `unknown`: it cannot be asked. Never rejects. */
+export type IsWorkedOn = (silent: BoundedClient) => Promise<'yes' | 'no' | 'unknown'>;
+
+/** How often connections are looked at, and so how exact their limits are. */
+const lookEveryMs = 250;
+/** So many times its silence a server may be silent about a statement without a time limit before it is asked about it. */
+const silencesBeforeAsking = 3;
+/** A server behind a pooler cannot be asked about another connection: so long its silence is believed. */
+const believedMs = 3_600_000;
+
+/**
+ * Gives up connections whose server does not answer. A network that forgot a connection tells nobody: neither a
+ * `statement_timeout`, which is the server's, nor the death of the server is heard of through it.
+ *
+ * A query whose statements have a time limit has that and `silenceMs` to be answered whole. One without (a vacuum, an import)
+ * may take as long as the server works on it: when nothing has come or gone for a while, the server is asked so over
+ * another connection.
+ *
+ * All connections of a pool are looked at four times a second by one timer, rather than each query having a timer: a query costs
+ * nothing. Time is counted in looks and not by the clock, so that a process that was suspended or busy for a while does not
+ * take answers that it has not read for absent.
+ */
+export class ConnectionWatch implements Watch {
+  readonly #watched = new Map<BoundedClient, Wait>();
+  readonly #isWorkedOn: IsWorkedOn;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(isWorkedOn: IsWorkedOn) {
+    this.#isWorkedOn = isWorkedOn;
+  }
+
+  add(client: BoundedClient): void {
+    this.#watched.set(client, { query: null, looks: 0, traffic: 0, asking: false });
+    this.#timer ??= setInterval(() => this.#look(), lookEveryMs).unref();
+  }
+
+  delete(client: BoundedClient): void {
+    this.#watched.delete(client);
+    if (this.#watched.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #look(): void {
+    for (const [client, wait] of this.#watched) {
+      const query = client.unanswered;
+      if (query !== null && query === wait.query) this.#count(client, wait, query);
+      else if (query !== null || wait.query !== null) begin(wait, query, client);
+    }
+  }
+
+  #count(client: BoundedClient, wait: Wait, query: object): void {
+    const { statementTimeoutMs, silenceMs } = client.limits;
+    const serverMs = isTimed(query) ? query.serverLimitMs(statementTimeoutMs) : statementTimeoutMs;
+    wait.looks += 1;
+    if (serverMs > 0) {
+      if (wait.looks * lookEveryMs >= serverMs + silenceMs) giveUp(client, serverMs + silenceMs);
+      return;
+    }
+    const { traffic } = client;
+    if (traffic !== wait.traffic || client.isFeeding) {
+      begin(wait, query, client);
+      return;
+    }
+    const looksBeforeAsking = Math.ceil((silencesBeforeAsking * silenceMs) / lookEveryMs);
+    if (client.limits.kind === 'server' && wait.looks % looksBeforeAsking === 0 && !wait.asking) {
+      void this.#ask(client, wait, query, wait.looks * lookEveryMs);
+    }
+  }
+
+  /** Never rejects. */
+  async #ask(client: BoundedClient, wait: Wait, query: object, silentMs: number): Promise<void> {
+    wait.asking = true;
+    const verdict = await this.#isWorkedOn(client);
+    wait.asking = false;
+    const isSilent = (): boolean =>
+      this.#watched.has(client) && wait.query === query && client.traffic === wait.traffic;
+    if (verdict === 'yes' || !isSilent()) return;
+    if (verdict === 'unknown') {
+      if (silentMs >= believedMs) giveUp(client, silentMs);
+      return;
+    }
+    // An answer that is on its way may come as late as any other.
+    setTimeout(() => {
+      if (isSilent()) giveUp(client, silentMs);
+    }, client.limits.silenceMs).unref();
+  }
+}
+
+/** How long an answer has been waited for. */
+interface Wait {
+  query: object | null;
+  looks: number;
+  /** When the query was first seen, or something last came or went. */
+  traffic: number;
+  asking: boolean;
+}
+
+function begin(wait: Wait, query: object | null, client: BoundedClient): void {
+  wait.query = query;
+  wait.looks = 0;
+  wait.traffic = query === null ? 0 : client.traffic;
+}
+
+function giveUp(client: BoundedClient, afterMs: number): void {
+  const message = `the database has not answered for ${afterMs / 1000} s: the connection is given up`;
+  client.giveUp(new ConnectionLost(message, { reason: 'silent' }));
+}
+
+function isTimed(query: object): query is TimedQuery {
+  return 'serverLimitMs' in query;
+}
