@@ -54,8 +54,15 @@ export interface Database extends Executor {
     statements: readonly Statement[],
     mode?: TransactionMode,
   ): Promise<readonly StatementResult<unknown>[]>;
-  /** Runs several statements in one explicit transaction under the settings. Rolls back when `work` throws. */
-  transaction<T>(settings: TransactionSettings, work: (transaction: Transaction) => Promise<T>): Promise<T>;
+  /**
+   * Runs several statements in one explicit transaction under the settings. Rolls back when `work` throws. An isolation level
+   * other than the connection's own has to be given here: once the settings are made, Postgres refuses another one.
+   */
+  transaction<T>(
+    settings: TransactionSettings,
+    work: (transaction: Transaction) => Promise<T>,
+    isolationLevel?: IsolationLevel,
+  ): Promise<T>;
   /**
    * Calls `onPayload` for every NOTIFY on the channel, until the returned function is called. All channels share one
    * connection. When that connection is lost it is made anew and `onGap` is called: notifications may have been

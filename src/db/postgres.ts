@@ -5,13 +5,20 @@ import type { PoolClient } from 'pg';
 import { from as copyFromStdin } from 'pg-copy-streams';
 import type { BoundedClient } from './bounded-client.ts';
 import { ConnectionLost } from './database.ts';
-import type { Database, PoolState, Transaction, TransactionMode, TransactionSettings } from './database.ts';
+import type {
+  Database,
+  IsolationLevel,
+  PoolState,
+  Transaction,
+  TransactionMode,
+  TransactionSettings,
+} from './database.ts';
 import { NotificationListener } from './listener.ts';
 import { ConnectionPool } from './pool.ts';
 import type { PoolOptions } from './pool.ts';
 import type { Link } from './pooler.ts';
 import { namesPreparation } from './prepared-statements.ts';
-import { roundTrip } from './round-trip.ts';
+import { beginOf, roundTrip } from './round-trip.ts';
 import type { Batch } from './round-trip.ts';
 import type { Statement, StatementResult } from './statement.ts';
 
@@ -89,11 +96,12 @@ export class PostgresDatabase implements Database {
   async transaction<T>(
     settings: TransactionSettings,
     work: (transaction: Transaction) => Promise<T>,
+    isolationLevel?: IsolationLevel,
   ): Promise<T> {
     const client = await this.#pool.acquire();
     let failure: unknown = null;
     try {
-      await client.query('begin');
+      await client.query(beginOf(isolationLevel ?? null));
       const result = await work(await this.#beginWith(client, settings));
       await client.query('commit');
       return result;

@@ -1,7 +1,7 @@
 import { DatabaseError } from 'pg';
 import { prepareValue } from 'pg/lib/utils.js';
 import type { Connection, FieldDef, PoolClient } from 'pg';
-import type { TransactionMode, TransactionSettings } from './database.ts';
+import type { IsolationLevel, TransactionMode, TransactionSettings } from './database.ts';
 import type { TimedQuery } from './connection-watch.ts';
 import { millisecondsOf } from './duration.ts';
 import type { Link } from './pooler.ts';
@@ -108,7 +108,7 @@ function stepsOf({ settings, statements, mode, role, prepare: wanted, link }: Ba
       shape: RowShape.none,
     });
   };
-  if (mode) addSilent(preparedFor(role, beginOf(mode)), []);
+  if (mode) addSilent(preparedFor(role, beginOf(mode.isolationLevel)), []);
   const names = Object.keys(settings);
   if (names.length > 0) addSilent(preparedSettings(names), Object.values(settings));
   for (const { text, values = [], prepare: keep, arrayMode = false } of statements) {
@@ -129,7 +129,8 @@ function stepsOf({ settings, statements, mode, role, prepare: wanted, link }: Ba
   return steps;
 }
 
-function beginOf({ isolationLevel }: TransactionMode): string {
+/** Begins a transaction; null: at the connection's own isolation level. */
+export function beginOf(isolationLevel: IsolationLevel | null): string {
   return isolationLevel ? `begin isolation level ${isolationLevel}` : 'begin';
 }
 

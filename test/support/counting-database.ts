@@ -18,7 +18,7 @@ export function countingDatabase(database: Database): CountingDatabase {
       return database.queryWith(settings, statement);
     },
     batch: (settings, statements, mode) => database.batch(settings, statements, mode),
-    transaction: (settings, work) => database.transaction(settings, work),
+    transaction: (settings, work, isolationLevel) => database.transaction(settings, work, isolationLevel),
     listen: (channel, onPayload, onGap) => database.listen(channel, onPayload, onGap),
     get deafSince() {
       return database.deafSince;

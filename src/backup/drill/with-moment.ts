@@ -35,8 +35,7 @@ export async function withMoment<T>(
     sql`select pg_catalog.pg_current_wal_insert_lsn()::text as start`,
   );
   await new Promise((resolve) => setTimeout(resolve, lookBackMs));
-  return database.transaction({}, async (reader) => {
-    await reader.query({ text: 'set transaction isolation level repeatable read' });
+  const readAt = async (reader: Transaction): Promise<T> => {
     const { rows: seen } = await reader.query<{ snapshot: string }>(
       sql`select pg_catalog.pg_current_snapshot()::text as snapshot`,
     );
@@ -54,5 +53,6 @@ export async function withMoment<T>(
       wal: { start: parseLsn(start), end: parseLsn(end), needed: parseLsn(needed) },
       tables,
     });
-  });
+  };
+  return database.transaction({}, readAt, 'repeatable read');
 }

@@ -48,8 +48,7 @@ export async function readCatalog(
   schemas: readonly string[],
   extraSearchPath: readonly string[],
 ): Promise<CatalogRows> {
-  return database.transaction({}, async (transaction) => {
-    await transaction.query(sql`set transaction isolation level repeatable read read only`);
+  const readAll = async (transaction: Transaction): Promise<CatalogRows> => {
     // Planned for millions of rows by their look, these statements would be compiled for longer than they run.
     await transaction.query(sql`select set_config('search_path', '', true), set_config('jit', 'off', true)`);
     const serverVersion = await checkSchemas(transaction, schemas);
@@ -66,7 +65,8 @@ export async function readCatalog(
       mediaHandlers: await rows<MediaHandlerRow>(mediaHandlersStatement(schemas)),
       roleSettings: await rows<RoleSettingRow>(roleSettingsStatement()),
     };
-  });
+  };
+  return database.transaction({ transaction_read_only: 'on' }, readAll, 'repeatable read');
 }
 
 async function checkSchemas(transaction: Transaction, schemas: readonly string[]): Promise<number> {
