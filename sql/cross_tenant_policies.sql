@@ -57,7 +57,7 @@ create policy update_worker on app_public.knowledge for update to :WORKER
   using (true)
   with check (true);
 
--- ops.roll_up_minutes, ops.merge_hours and ops.merge_days: rollups are made for all tenants at once.
+-- ops.roll_up_metrics: rollups are made for all tenants at once.
 drop policy if exists select_worker on app_public.metrics;
 create policy select_worker on app_public.metrics for select to :WORKER
   using (true);
@@ -101,7 +101,7 @@ create policy manage_owner on ops.metric_changes for all to :OWNER
   using (true)
   with check (true);
 
--- ops.roll_up_minutes and the like.
+-- ops.roll_up_metrics.
 drop policy if exists manage_worker on ops.metric_changes;
 create policy manage_worker on ops.metric_changes for all to :WORKER
   using (true)
@@ -341,4 +341,19 @@ create policy select_operator on ops.drills for select to :OPERATOR
 
 drop policy if exists select_worker on ops.drills;
 create policy select_worker on ops.drills for select to :WORKER
+  using (true);
+
+-- What jobs set aside, of all tenants: ops.quarantine_item and ops.release_items, which jobs call; operators and the check
+-- of alerts read it.
+drop policy if exists manage_owner on ops.quarantined_items;
+create policy manage_owner on ops.quarantined_items for all to :OWNER
+  using (true)
+  with check (true);
+
+drop policy if exists select_operator on ops.quarantined_items;
+create policy select_operator on ops.quarantined_items for select to :OPERATOR
+  using (true);
+
+drop policy if exists select_worker on ops.quarantined_items;
+create policy select_worker on ops.quarantined_items for select to :WORKER
   using (true);

@@ -173,7 +173,7 @@ comment on column app_public.metrics_minute.tags is 'The dimensions of the serie
 comment on column app_public.metrics_minute.tags_hash is E'@behavior -*\nDigest of the tags, for the key.';
 comment on column app_public.metrics_minute.bucket is 'When it begins.';
 comment on column app_public.metrics_minute.count is 'How many points.';
-comment on column app_public.metrics_minute.sum is 'Their sum.';
+comment on column app_public.metrics_minute.sum is 'Their sum; null: it is beyond a double.';
 comment on column app_public.metrics_minute.min is 'The smallest value.';
 comment on column app_public.metrics_minute.max is 'The largest value.';
 comment on column app_public.metrics_minute.last is 'The value that was measured last.';
@@ -189,7 +189,7 @@ comment on column app_public.metrics_hour.tags is 'The dimensions of the series.
 comment on column app_public.metrics_hour.tags_hash is E'@behavior -*\nDigest of the tags, for the key.';
 comment on column app_public.metrics_hour.bucket is 'When it begins.';
 comment on column app_public.metrics_hour.count is 'How many points.';
-comment on column app_public.metrics_hour.sum is 'Their sum.';
+comment on column app_public.metrics_hour.sum is 'Their sum; null: it is beyond a double.';
 comment on column app_public.metrics_hour.min is 'The smallest value.';
 comment on column app_public.metrics_hour.max is 'The largest value.';
 comment on column app_public.metrics_hour.last is 'The value that was measured last.';
@@ -205,7 +205,7 @@ comment on column app_public.metrics_day.tags is 'The dimensions of the series.'
 comment on column app_public.metrics_day.tags_hash is E'@behavior -*\nDigest of the tags, for the key.';
 comment on column app_public.metrics_day.bucket is 'When it begins.';
 comment on column app_public.metrics_day.count is 'How many points.';
-comment on column app_public.metrics_day.sum is 'Their sum.';
+comment on column app_public.metrics_day.sum is 'Their sum; null: it is beyond a double.';
 comment on column app_public.metrics_day.min is 'The smallest value.';
 comment on column app_public.metrics_day.max is 'The largest value.';
 comment on column app_public.metrics_day.last is 'The value that was measured last.';

@@ -3,10 +3,14 @@ import type { EmbeddingsConfig } from '../config.ts';
 /** Of the column `knowledge.embedding`. */
 export const embeddingDimensions = 1536;
 
-/** Embeds texts: a vector for each, in their order. Rejects with EmbeddingError, and with the signal's reason. */
+/**
+ * Embeds texts: a vector for each, in their order. Rejects with EmbeddingError, and with the signal's reason. `patience`: other
+ * than the client's.
+ */
 export type Embed = (
   texts: readonly string[],
   signal?: AbortSignal,
+  patience?: EmbeddingPatience,
 ) => Promise<readonly (readonly number[])[]>;
 
 /** How patient a client is. */
@@ -45,8 +49,8 @@ export class EmbeddingError extends Error {
  * A client of an endpoint that speaks OpenAI's embeddings API (`POST <url>/embeddings`). Tries again what may pass: no
  * answer, 408, 409, 429 and 5xx, with pauses that grow, vary, and are at least what `Retry-After` asks for.
  */
-export function makeEmbed(endpoint: EmbeddingsConfig, patience: EmbeddingPatience): Embed {
-  return async (texts, signal) => {
+export function makeEmbed(endpoint: EmbeddingsConfig, usual: EmbeddingPatience): Embed {
+  return async (texts, signal, patience = usual) => {
     if (texts.length === 0) return [];
     for (let attempt = 1; ; attempt++) {
       const outcome = await ask(endpoint, texts, patience.timeoutMs, signal);
@@ -168,11 +172,16 @@ function messageOf(text: string): string {
     const body: unknown = JSON.parse(text);
     const error = isObject(body) ? (body['error'] ?? body['message'] ?? body['detail']) : undefined;
     const message = isObject(error) ? error['message'] : error;
-    if (typeof message === 'string') return message.slice(0, 500);
+    if (typeof message === 'string') return storable(message.slice(0, 500));
   } catch {
     // Not JSON: shown as it is.
   }
-  return text.slice(0, 200) || 'nothing more';
+  return storable(text.slice(0, 200)) || 'nothing more';
+}
+
+/** It is kept beside the text, and Postgres has no NUL. */
+function storable(message: string): string {
+  return message.replaceAll('\0', '\uFFFD').toWellFormed();
 }
 
 /** fetch says only that it failed; its cause says why. */

@@ -1,10 +1,18 @@
 import type { Executor } from '../db/database.ts';
 import { sql } from '../db/statement.ts';
-import { EmbeddingError } from '../embeddings/embedding-client.ts';
-import type { Embed } from '../embeddings/embedding-client.ts';
+import { EmbeddingError, impatient } from '../embeddings/embedding-client.ts';
+import type { Embed, EmbeddingPatience } from '../embeddings/embedding-client.ts';
+import { quarantine, withQuarantine } from './quarantine.ts';
 
 /** Texts in one request to the endpoint; most take more, and refuse the whole for the sake of one. */
 const batchSize = 64;
+/** Their length together, but for a text that is longer by itself. */
+const batchBytes = 1_000_000;
+
+/** To find out that a text is to blame takes minutes where the endpoint does not answer, so of a tenant so many are in a run. */
+const mostBlamed = 5;
+
+const task = 'embed_knowledge';
 
 /** What a run did. */
 export interface EmbeddedKnowledge {
@@ -20,11 +28,21 @@ interface Row {
   readonly digest: string;
 }
 
+/** What a run works with. */
+interface Run {
+  readonly executor: Executor;
+  readonly embed: Embed;
+  readonly signal: AbortSignal;
+  /** How many items of a tenant were set aside in it. */
+  readonly blamed: Map<string, number>;
+}
+
 /**
- * Embeds the knowledge that has no embedding, of all tenants, oldest first, until none is left or the signal ends it
- * between two requests. Content that changes meanwhile is left to the next run. Rejects with EmbeddingError when the
- * endpoint gives none; what was embedded until then is stored. Calls `onProgress` with the number of items that are done.
- * Needs the worker's policies.
+ * Embeds the knowledge that has no embedding, of all tenants, oldest first and of each tenant in turn, until none is left or the
+ * signal ends it between two requests. Content that changes meanwhile is left to the next run. What the endpoint gives no
+ * usable embedding of, while it embeds other texts, is set aside. Rejects with EmbeddingError when the endpoint gives none of
+ * anything; what was embedded until then is stored. Calls `onProgress` with the number of items that are done. Needs the
+ * worker's policies.
  */
 export async function embedKnowledge(
   executor: Executor,
@@ -33,57 +51,145 @@ export async function embedKnowledge(
   onProgress: (done: number) => void = () => {},
 ): Promise<EmbeddedKnowledge> {
   let [embedded, refused] = [0, 0];
-  while (!signal.aborted) {
-    const { rows } = await executor.query<Row>(sql`
-      select k.tenant_id, k.id, k.content, md5(k.content) as digest
-      from app_public.knowledge k
-      where k.embedding is null and k.embedding_error is null
-      order by k.created_at
-      limit ${batchSize}`);
-    if (rows.length === 0) break;
-    const done = await embedRows(executor, embed, rows, signal);
-    embedded += done.embedded;
-    refused += done.refused;
-    onProgress(embedded + refused);
-    // Every one of them changed under our hands: not now, then.
-    if (done.embedded + done.refused === 0) break;
-  }
+  const run: Run = { executor, embed, signal, blamed: new Map() };
+  await withQuarantine(executor, task, signal, async () => {
+    while (!signal.aborted) {
+      const rows = await nextRows(run);
+      if (rows.length === 0) break;
+      const done = await embedRows(run, rows);
+      embedded += done.embedded;
+      refused += done.refused;
+      onProgress(embedded + refused);
+      // Every one of them changed under our hands, or is set aside: not now, then.
+      if (done.embedded + done.refused === 0) break;
+    }
+  });
   return { embedded, refused };
 }
 
-/** Of rows that are refused together, halves are tried, so that one text does not keep the others. */
+/** A batch of which each tenant has its share, so that nobody waits for another one's thousands. */
+async function nextRows({ executor, blamed }: Run): Promise<readonly Row[]> {
+  const passedOver = [...blamed].filter(([, count]) => count >= mostBlamed).map(([tenant]) => tenant);
+  const { rows } = await executor.query<Row>(sql`
+    with recursive tenants as (
+      select min(k.tenant_id) as id
+      from app_public.knowledge k
+      where k.embedding is null and k.embedding_error is null
+      union all
+      select (
+        select min(k.tenant_id)
+        from app_public.knowledge k
+        where k.embedding is null and k.embedding_error is null and k.tenant_id > t.id
+      )
+      from tenants t
+      where t.id is not null
+    ),
+    due as (
+      select d.*, sum(d.bytes) over (order by d.turn, d.created_at, d.tenant_id, d.id) - d.bytes as bytes_before
+      from tenants t
+      cross join lateral (
+        select
+          o.tenant_id, o.id, o.created_at, octet_length(o.content) as bytes, row_number() over (order by o.created_at) as turn
+        from (
+          select k.tenant_id, k.id, k.created_at, k.content
+          from app_public.knowledge k
+          where k.tenant_id = t.id and k.tenant_id <> all (${passedOver}::text[]) and k.embedding is null and k.embedding_error is null
+            and (k.tenant_id, k.id) not in (select q.tenant_id, q.item from ops.quarantined(${task}) q)
+          order by k.created_at
+          limit ${batchSize}
+        ) o
+      ) d
+      order by d.turn, d.created_at
+      limit ${batchSize}
+    )
+    select k.tenant_id, k.id, k.content, md5(k.content) as digest
+    from due d
+    join app_public.knowledge k on k.tenant_id = d.tenant_id and k.id = d.id
+    where d.bytes_before < ${batchBytes}
+    order by d.turn, d.created_at`);
+  return rows;
+}
+
+/** Of rows that fail together, halves are tried, so that one text does not keep the others. */
 async function embedRows(
-  executor: Executor,
-  embed: Embed,
+  run: Run,
   rows: readonly Row[],
-  signal: AbortSignal,
+  patience?: EmbeddingPatience,
 ): Promise<EmbeddedKnowledge> {
+  const { executor, embed, signal } = run;
+  const texts = rows.map(({ content }) => content);
   let vectors: Awaited<ReturnType<Embed>>;
   try {
-    vectors = await embed(
-      rows.map(({ content }) => content),
-      signal,
-    );
+    vectors = await embed(texts, signal, patience);
   } catch (error) {
-    if (!(error instanceof EmbeddingError) || error.reason !== 'refused') throw error;
+    if (!(error instanceof EmbeddingError)) throw error;
+    // Some endpoints answer a text that they cannot take with 500, or not at all.
+    if (error.reason !== 'refused' && !(await embedsAnything(run))) throw error;
+    const [only] = rows;
+    if (rows.length === 1 && only) return blame(run, only, error);
+    const half = Math.ceil(rows.length / 2);
+    const done = { embedded: 0, refused: 0 };
+    for (const part of [rows.slice(0, half), rows.slice(half)]) {
+      const { embedded, refused } = await embedRows(run, part.filter(isTried(run)), impatient);
+      done.embedded += embedded;
+      done.refused += refused;
+    }
+    return done;
+  }
+  return { embedded: await storeRows(executor, rows, vectors), refused: 0 };
+}
+
+function isTried({ blamed }: Run): (row: Row) => boolean {
+  return ({ tenant_id: tenant }) => (blamed.get(tenant) ?? 0) < mostBlamed;
+}
+
+/** Notes why a text is refused, for good; sets aside one that may be embedded later. */
+async function blame(run: Run, row: Row, error: EmbeddingError): Promise<EmbeddedKnowledge> {
+  const { executor, blamed } = run;
+  if (error.reason === 'refused')
+    return { embedded: 0, refused: await storeError(executor, row, error.message) };
+  blamed.set(row.tenant_id, (blamed.get(row.tenant_id) ?? 0) + 1);
+  await quarantine(executor, { task, tenant: row.tenant_id, item: row.id }, error);
+  return { embedded: 0, refused: 0 };
+}
+
+/** Whether the endpoint embeds a text that nobody can have anything against. */
+async function embedsAnything({ embed, signal }: Run): Promise<boolean> {
+  try {
+    await embed(['text'], signal, impatient);
+    return true;
+  } catch (error) {
+    if (error instanceof EmbeddingError) return false;
+    throw error;
+  }
+}
+
+/** Stores all together; when that fails one by one, and sets aside what cannot be stored. Gives the number of those stored. */
+async function storeRows(
+  executor: Executor,
+  rows: readonly Row[],
+  vectors: readonly (readonly number[])[],
+): Promise<number> {
+  try {
+    const { rowCount } = await executor.query(sql`
+      update app_public.knowledge k
+      set embedding = e.embedding::public.vector
+      from unnest(
+        ${rows.map((row) => row.tenant_id)}::text[], ${rows.map((row) => row.id)}::text[],
+        ${rows.map((row) => row.digest)}::text[], ${vectors.map((vector) => JSON.stringify(vector))}::text[]
+      ) e(tenant_id, id, digest, embedding)
+      where k.tenant_id = e.tenant_id and k.id = e.id and k.embedding is null and md5(k.content) = e.digest`);
+    return rowCount ?? 0;
+  } catch (error) {
     const [only] = rows;
     if (rows.length === 1 && only) {
-      return { embedded: 0, refused: await storeError(executor, only, error.message) };
+      await quarantine(executor, { task, tenant: only.tenant_id, item: only.id }, error);
+      return 0;
     }
-    const half = Math.ceil(rows.length / 2);
-    const first = await embedRows(executor, embed, rows.slice(0, half), signal);
-    const second = await embedRows(executor, embed, rows.slice(half), signal);
-    return { embedded: first.embedded + second.embedded, refused: first.refused + second.refused };
+    let stored = 0;
+    for (const [i, row] of rows.entries()) stored += await storeRows(executor, [row], [vectors[i]!]);
+    return stored;
   }
-  const { rowCount } = await executor.query(sql`
-    update app_public.knowledge k
-    set embedding = e.embedding::public.vector
-    from unnest(
-      ${rows.map((row) => row.tenant_id)}::text[], ${rows.map((row) => row.id)}::text[],
-      ${rows.map((row) => row.digest)}::text[], ${vectors.map((vector) => JSON.stringify(vector))}::text[]
-    ) e(tenant_id, id, digest, embedding)
-    where k.tenant_id = e.tenant_id and k.id = e.id and k.embedding is null and md5(k.content) = e.digest`);
-  return { embedded: rowCount ?? 0, refused: 0 };
 }
 
 async function storeError(executor: Executor, row: Row, message: string): Promise<number> {

@@ -120,8 +120,8 @@ export function makeJobs({
     tend_workflows: defineJob({
       does: 'ends the steps of workflows that took too long',
       parse: noPayload,
-      run: async () => {
-        const count = await tendWorkflows(executor);
+      run: async (_, run) => {
+        const count = await tendWorkflows(executor, run.signal);
         return count > 0 ? `went on with ${count} workflows` : null;
       },
     }),

@@ -1,21 +1,28 @@
 import type { Executor } from '../db/database.ts';
 import { sql } from '../db/statement.ts';
+import { withQuarantine } from './quarantine.ts';
 
 /** How many workflows one statement locks at most. */
 const batch = 100;
+/** The next run goes on: it comes within a minute. */
+const rounds = 100;
 
 /**
  * Ends the steps of workflows that took too long, and goes on with their workflows. Returns how many workflows it was at;
- * those that somebody else holds are left for the next run. Can be run at any time, by several at once.
+ * those that somebody else holds are left for the next run, those that fail are set aside. Can be run at any time, by several
+ * at once.
  */
-export async function tendWorkflows(executor: Executor): Promise<number> {
+export async function tendWorkflows(executor: Executor, signal: AbortSignal): Promise<number> {
   let total = 0;
-  for (;;) {
-    const { rows } = await executor.query<{ count: number }>(
-      sql`select ops.tend_workflows(${batch}) as count`,
-    );
-    const count = rows[0]?.count ?? 0;
-    total += count;
-    if (count < batch) return total;
-  }
+  await withQuarantine(executor, 'tend_workflows', signal, async () => {
+    for (let round = 0; round < rounds && !signal.aborted; round += 1) {
+      const { rows } = await executor.query<{ count: number }>(
+        sql`select ops.tend_workflows(${batch}) as count`,
+      );
+      const count = rows[0]?.count ?? 0;
+      total += count;
+      if (count === 0) break;
+    }
+  });
+  return total;
 }

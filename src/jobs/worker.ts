@@ -101,7 +101,7 @@ export async function startWorker({
   const presence = keepPresence({ executor, id: poolId, jobs, log, everyMs: presenceEveryMs });
   const reaper = repeat(
     async () => {
-      const count = await reapLeases(executor);
+      const count = await reapLeases(executor, stopping.signal);
       if (count > 0)
         log({
           level: 'info',

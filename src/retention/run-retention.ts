@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Executor } from '../db/database.ts';
 import { sql } from '../db/statement.ts';
+import { quarantine, withQuarantine } from '../jobs/quarantine.ts';
 import { rollUpMetrics } from '../jobs/roll-up-metrics.ts';
 import type { RunAsKeeper } from './keeper.ts';
 import { removePartitions } from './remove-partitions.ts';
@@ -44,8 +45,8 @@ export interface Cutoff {
 
 /**
  * Removes what the policies do not keep: partitions as a whole where no tenant keeps them, rows where one keeps less than
- * others, in batches. Metrics are rolled up first, and what is not stays. Can be ended anywhere and run again; one at a time
- * (the caller holds the lock). The executor commits each statement by itself, as the worker.
+ * others, in batches, a batch of each tenant in turn; a tenant's rows that cannot be deleted are set aside. Metrics are rolled up
+ * first, and what is not stays. Can be ended anywhere and run again; one at a time (the caller holds the lock). The executor commits each statement by itself, as the worker.
  */
 export async function runRetention(
   executor: Executor,
@@ -68,23 +69,46 @@ export async function runRetention(
     onOutcome: ({ partition, kind }) => onProgress(null, `${partition} ${kind}`),
   });
 
-  const rows: ExpiredRows[] = [];
-  const cutoffs = (await readCutoffs(executor, now, false)).filter(({ by_rows }) => by_rows);
-  for (const [index, { policy, tenant_id: tenant, older_than: olderThan }] of cutoffs.entries()) {
-    if (olderThan === null) continue;
-    let total = 0;
-    while (!signal.aborted) {
-      const { rows: expired } = await executor.query<{ count: number }>(
-        sql`select ops.expire_rows(${policy}, ${tenant}, ${olderThan}, ${batch}) as count`,
-      );
-      const count = expired[0]?.count ?? 0;
-      total += count;
-      onProgress(index / cutoffs.length, `${policy}${tenant === null ? '' : ` of ${tenant}`}: ${total} rows`);
-      if (count < batch) break;
-    }
-    if (total > 0) rows.push({ policy, tenant, rows: total });
-  }
+  const rows = await withQuarantine(executor, 'retention', signal, () =>
+    expireRows(executor, now, signal, onProgress),
+  );
   return { partitions, rows, openFloors };
+}
+
+async function expireRows(
+  executor: Executor,
+  now: Date,
+  signal: AbortSignal,
+  onProgress: NonNullable<RetentionRun['onProgress']>,
+): Promise<ExpiredRows[]> {
+  const cutoffs = (await readCutoffs(executor, now, false))
+    .filter(({ by_rows, older_than }) => by_rows && older_than !== null)
+    .map((cutoff) => ({ ...cutoff, rows: 0 }));
+  let left = cutoffs;
+  while (left.length > 0 && !signal.aborted) {
+    const full: typeof left = [];
+    for (const cutoff of left) {
+      if (signal.aborted) break;
+      const { policy, tenant_id: tenant, older_than: olderThan } = cutoff;
+      try {
+        const { rows } = await executor.query<{ count: number }>(
+          sql`select ops.expire_rows(${policy}, ${tenant}, ${olderThan}, ${batch}) as count`,
+        );
+        const count = rows[0]?.count ?? 0;
+        cutoff.rows += count;
+        if (count === batch) full.push(cutoff);
+      } catch (error) {
+        if (tenant === null) throw error;
+        await quarantine(executor, { task: 'retention', tenant, item: policy }, error);
+      }
+      const whose = tenant === null ? '' : ` of ${tenant}`;
+      onProgress(1 - left.length / cutoffs.length, `${policy}${whose}: ${cutoff.rows} rows`);
+    }
+    left = full;
+  }
+  return cutoffs
+    .filter(({ rows }) => rows > 0)
+    .map(({ policy, tenant_id: tenant, rows }) => ({ policy, tenant, rows }));
 }
 
 /**

@@ -105,7 +105,7 @@ describe.each(apiTargets)('the embedding job on %s', (_kind, open) => {
   test('keeps what it has when the endpoint goes away, and blames no row', async () => {
     await insert(70);
     const gone: EmbeddingsServer['next'][number] = (response) => answerJson(response, 503, {});
-    server.next.push(() => false, gone, gone);
+    server.next.push(() => false, gone, gone, gone, gone);
     await expect(run()).rejects.toMatchObject({ reason: 'unavailable' });
     expect((await state()).filter((row) => row.embedded)).toHaveLength(64);
     expect((await state()).filter((row) => row.error !== null)).toEqual([]);

@@ -108,6 +108,11 @@ const relations: readonly Relation[] = [
     "(policy, tenant_id, held, reason) values ('tasks', $1, '(,)', 'new')",
     "reason = 'x'",
   ),
+  relation(
+    'ops.quarantined_items',
+    "(task, tenant_id, item, code, reason) values ('new', $1, 'x', 'x', 'x')",
+    "reason = 'x'",
+  ),
   relation('ops.metric_floors', '(tenant_id, kept_from) values ($1, now())', 'kept_from = kept_from'),
   {
     ...relation(

@@ -152,6 +152,10 @@ export const expectedAccess: string = alignTable(`
   ops.retention_holds               worker     all       -       -       -       -
   ops.retention_holds               owner      all       all     all     all     may
   ops.retention_holds               definer    all       all     all     all     may
+  ops.quarantined_items             operator   all       -       -       -       -
+  ops.quarantined_items             worker     all       -       -       -       -
+  ops.quarantined_items             owner      all       all     all     all     may
+  ops.quarantined_items             definer    all       all     all     all     may
   ops.metric_floors                 operator   all       -       -       -       -
   ops.metric_floors                 worker     all       -       -       -       -
   ops.metric_floors                 owner      all       all     all     all     may

@@ -261,6 +261,8 @@ async function fillAsSuperuser(admin: Client, tenant: string): Promise<void> {
        insert into ops.retention_holds (policy, tenant_id, held, reason) values ('metrics.day', $1, '(,)', 'test')
      ), floor as (
        insert into ops.metric_floors (tenant_id, kept_from) values ($1, '-infinity')
+     ), quarantined as (
+       insert into ops.quarantined_items (task, tenant_id, item, code, reason) values ('x', $1, 'x', 'x', 'x')
      ), receipt as (
        insert into ops.retention_receipts (policy, tenant_id, older_than, row_count) values ('sessions', $1, now(), 1)
      )

@@ -5,7 +5,7 @@ language sql immutable parallel safe
 return case
   when key = 0 then 0
   else pg_catalog.sign(key) * 0.99 * pg_catalog.exp(
-    greatest(-744::double precision, least(709.78::double precision, (pg_catalog.abs(key) - 37500) * 0.0200006667066695))
+    greatest(-744::double precision, least(709.7827128::double precision, (pg_catalog.abs(key) - 37500) * 0.0200006667066695))
   )
 end;
 

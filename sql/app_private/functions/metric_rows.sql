@@ -1,5 +1,6 @@
 -- The points of a range, or the rollups that stand for them (metric_sources). With `by_key` a rollup gives a row per bucket
--- of its sketch, of which only key, count, min and max mean something; without, the key is null. A filter that lets everything
+-- of its sketch, of which only key, count, min and max mean something; without, the key is null. A sum that a rollup has not,
+-- for it is beyond a double, is infinite (metric_sum). A filter that lets everything
 -- through is left out by the planner: to ask it of every point took a quarter of an average.
 create or replace function app_private.metric_rows(
   service text,
@@ -36,7 +37,7 @@ begin atomic
     and m.service_name = metric_rows.service and m.metric_name = metric_rows.metric
     and (metric_rows.filter = '{}' or m.tags @> metric_rows.filter)
   union all
-  select m.bucket, m.tags, k.key, coalesce(k.count, m.count), m.sum, m.min, m.max, m.last, m.last_at
+  select m.bucket, m.tags, k.key, coalesce(k.count, m.count), coalesce(m.sum, 'Infinity'), m.min, m.max, m.last, m.last_at
   from sources s
   join app_public.metrics_minute m on m.bucket >= s.range_start and m.bucket < s.range_end
   left join lateral unnest(m.sketch_keys, m.sketch_counts) k(key, count) on metric_rows.by_key
@@ -44,7 +45,7 @@ begin atomic
     and m.service_name = metric_rows.service and m.metric_name = metric_rows.metric
     and (metric_rows.filter = '{}' or m.tags @> metric_rows.filter)
   union all
-  select m.bucket, m.tags, k.key, coalesce(k.count, m.count), m.sum, m.min, m.max, m.last, m.last_at
+  select m.bucket, m.tags, k.key, coalesce(k.count, m.count), coalesce(m.sum, 'Infinity'), m.min, m.max, m.last, m.last_at
   from sources s
   join app_public.metrics_hour m on m.bucket >= s.range_start and m.bucket < s.range_end
   left join lateral unnest(m.sketch_keys, m.sketch_counts) k(key, count) on metric_rows.by_key
@@ -52,7 +53,7 @@ begin atomic
     and m.service_name = metric_rows.service and m.metric_name = metric_rows.metric
     and (metric_rows.filter = '{}' or m.tags @> metric_rows.filter)
   union all
-  select m.bucket, m.tags, k.key, coalesce(k.count, m.count), m.sum, m.min, m.max, m.last, m.last_at
+  select m.bucket, m.tags, k.key, coalesce(k.count, m.count), coalesce(m.sum, 'Infinity'), m.min, m.max, m.last, m.last_at
   from sources s
   join app_public.metrics_day m on m.bucket >= s.range_start and m.bucket < s.range_end
   left join lateral unnest(m.sketch_keys, m.sketch_counts) k(key, count) on metric_rows.by_key

@@ -20,9 +20,10 @@ begin
   if not found then
     return;
   end if;
-  if v_session.expires_at < least(now() + v_session.sliding_ttl * 0.9, v_session.ends_at) then
+  -- A year is the longest that create_session takes. A row that a service inserts may say what is beyond any time.
+  if v_session.expires_at < least(now() + least(v_session.sliding_ttl, interval '1 year') * 0.9, v_session.ends_at) then
     update app_public.sessions s
-    set expires_at = least(now() + s.sliding_ttl, s.ends_at)
+    set expires_at = least(now() + least(s.sliding_ttl, interval '1 year'), s.ends_at)
     where s.tenant_id = v_session.tenant_id and s.id = v_session.id
     returning s.* into v_session;
     -- Ended in this moment.

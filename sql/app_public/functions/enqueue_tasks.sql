@@ -69,7 +69,7 @@ begin
     coalesce(i.item ->> 'priority', 'normal'), i.item ->> 'agent_id',
     -- A microsecond apart, so that they are claimed in their order.
     coalesce((i.item ->> 'run_after')::timestamptz, now() + i.position * interval '1 microsecond'),
-    coalesce((i.item ->> 'max_attempts')::integer, 5),
+    coalesce((i.item ->> 'max_attempts')::numeric::integer, 5),
     array(select jsonb_array_elements_text(nullif(i.item -> 'required_capabilities', 'null'))), i.item ->> 'idempotency_key'
   from jsonb_array_elements(tasks) with ordinality i(item, position)
   order by i.position

@@ -28,7 +28,9 @@ begin atomic
       r.key,
       -- Exact up to 2^53; a sum of bigints is numeric, which is slow.
       sum(r.count::double precision) as points,
-      sum(r.sum) as total,
+      app_private.metric_sum(
+        sum(r.sum) filter (where abs(r.sum) <= 1e280), sum(r.sum / power(2, 100)) filter (where abs(r.sum) > 1e280)
+      ) as total,
       min(r.min) as least,
       max(r.max) as most,
       -- Arrays are compared from the left.
@@ -56,9 +58,11 @@ begin atomic
     select
       r.bucket_start, r.tag_value, sum(r.points)::bigint as points,
       case metric_series.aggregate
-        when 'avg' then sum(r.total) / sum(r.points)
+        when 'avg' then app_private.metric_quotient(sum(r.total), sum(r.points))
         when 'sum' then sum(r.total)
-        when 'rate' then sum(r.total) / (select extract(epoch from q.bucket) from request q)
+        when 'rate' then app_private.metric_quotient(
+          sum(r.total), (select extract(epoch from q.bucket)::double precision from request q)
+        )
         when 'count' then sum(r.points)
         when 'min' then min(r.least)
         when 'max' then max(r.most)
@@ -89,18 +93,20 @@ begin atomic
   series as (
     select
       s.bucket_start, g.tag_value, coalesce(f.points, 0) as points,
-      coalesce(
-        f.value,
-        case when metric_series.fill = 'zero' or metric_series.aggregate in ('sum', 'rate', 'count') then 0 end
-      ) as value
+      -- A sum beyond a double is null, and no gap.
+      case
+        when f.points is not null then f.value
+        when metric_series.fill = 'zero' or metric_series.aggregate in ('sum', 'rate', 'count') then 0
+      end as value
     from request q
     cross join lateral generate_series(q.range_start, q.range_end - interval '1 microsecond', q.bucket) s(bucket_start)
     cross join groups g
     left join filled f on f.bucket_start = s.bucket_start and f.tag_value is not distinct from g.tag_value
   ),
-  -- Each gap in one group with the last bucket before it that has a value.
+  -- Each gap in one group with the last bucket before it that has points.
   runs as (
-    select s.*, count(s.value) over (partition by s.tag_value order by s.bucket_start) as run
+    select
+      s.*, count(*) filter (where s.points > 0) over (partition by s.tag_value order by s.bucket_start) as run
     from series s
   )
   select
@@ -116,6 +122,6 @@ begin atomic
 end;
 
 comment on function app_public.metric_series(text, text, timestamptz, timestamptz, interval, text, jsonb, text, text) is
-  E'A metric of a service over time, in buckets. `from` and `to` are widened to whole buckets, counted from midnight UTC (a week''s from Monday); without a `bucket` it is chosen to give at most 200. `aggregate` is avg, sum, min, max, count, rate (sum per second), last or a percentile such as p95 or p99.9 (right to one per cent). `tags` keeps to points that have all of these tags; `group_by` names a tag, each value of which has a series of its own (null: points without it). Buckets without points are there: count, sum and rate are 0, others as `fill` says: null, zero or previous (the last value before). Reads points or rollups, whichever has them coarsest. LTM02 no range, LTM03 bucket, LTM04 aggregate, LTM05 tags, LTM06 fill.';
+  E'A metric of a service over time, in buckets. `from` and `to` are widened to whole buckets, counted from midnight UTC (a week''s from Monday); without a `bucket` it is chosen to give at most 200. `aggregate` is avg, sum, min, max, count, rate (sum per second), last or a percentile such as p95 or p99.9 (right to one per cent). `tags` keeps to points that have all of these tags; `group_by` names a tag, each value of which has a series of its own (null: points without it). Buckets without points are there: count, sum and rate are 0, others as `fill` says: null, zero or previous (the value of the last bucket before). A sum beyond a double is null, and so are avg and rate. Reads points or rollups, whichever has them coarsest. LTM02 no range, LTM03 bucket, LTM04 aggregate, LTM05 tags, LTM06 fill.';
 grant execute on function app_public.metric_series(text, text, timestamptz, timestamptz, interval, text, jsonb, text, text)
   to :MEMBER, :SERVICE, :ADMIN, :ANALYST;

@@ -17,7 +17,7 @@ create policy delete_worker on app_public.metrics for delete to :WORKER
 
 revoke all on app_public.metrics from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on app_public.metrics to :MEMBER, :SERVICE, :ADMIN, :ANALYST;
--- It rolls points up: ops.roll_up_minutes.
+-- It rolls points up: ops.roll_up_metrics.
 grant select on app_public.metrics to :WORKER;
 -- What is not kept any longer: ops.expire_rows.
 grant delete on app_public.metrics to :WORKER;

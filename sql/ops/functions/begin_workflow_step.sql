@@ -1,5 +1,6 @@
 -- Makes the task of a step whose dependencies have ended, and says what the step is now: running, skipped, or failed
--- because its agent is not there, which must not undo the work of the step before. The caller holds the workflow.
+-- because its agent is not there, or its condition or task cannot be computed of what came before (a result that is too
+-- large, say), which must not undo the work of the step before. The caller holds the workflow.
 create or replace function ops.begin_workflow_step(workflow app_public.workflows, step app_public.workflow_steps)
 returns text
 language plpgsql volatile
@@ -34,62 +35,68 @@ begin
   ) d;
 
   if v_status is null then
-    with recursive earlier as (
-      select k as key
-      from unnest(step.depends_on) k
-      union
-      select k
-      from earlier e
-      join app_public.workflow_steps s on s.tenant_id = workflow.tenant_id and s.workflow_id = workflow.id and s.key = e.key
-      cross join unnest(s.depends_on) k
-    )
-    select
-      coalesce(
-        jsonb_object_agg(
-          s.key,
-          jsonb_build_object('status', s.status)
-            || case when s.status = 'completed' then jsonb_build_object('result', s.result) else '{}' end
-            || case when s.error_message is null then '{}' else jsonb_build_object('error', s.error_message) end
-        ),
-        '{}'
-      )
-    into v_inputs
-    from earlier e
-    join app_public.workflow_steps s on s.tenant_id = workflow.tenant_id and s.workflow_id = workflow.id and s.key = e.key;
-
-    if jsonb_typeof(step.definition -> 'condition') <> 'null'
-      and not ops.workflow_condition_holds(step.definition -> 'condition', v_inputs)
-    then
-      v_status := 'skipped';
-    end if;
-  end if;
-
-  if v_status is null then
     begin
-      insert into app_public.tasks (
-        tenant_id, description, priority, agent_id, required_capabilities, max_attempts, workflow_id, step_key, context
+      with recursive earlier as (
+        select k as key
+        from unnest(step.depends_on) k
+        union
+        select k
+        from earlier e
+        join app_public.workflow_steps s on s.tenant_id = workflow.tenant_id and s.workflow_id = workflow.id and s.key = e.key
+        cross join unnest(s.depends_on) k
       )
-      values (
-        workflow.tenant_id, v_template ->> 'description', coalesce(v_template ->> 'priority', 'normal'),
-        v_template ->> 'agent_id',
-        array(
-          select jsonb_array_elements_text(v_template -> 'capabilities')
-          where jsonb_typeof(v_template -> 'capabilities') = 'array'
-        ),
-        coalesce((step.definition ->> 'max_attempts')::integer, 5), workflow.id, step.key,
-        case when jsonb_typeof(workflow.context) = 'object' then workflow.context else '{}' end
-          || coalesce(nullif(v_template -> 'context', 'null'), '{}')
-          || jsonb_build_object(
-            'workflow', jsonb_build_object('id', workflow.id, 'step', step.key),
-            'steps', v_inputs
-          )
-      )
-      returning id into v_task;
-      v_status := 'running';
+      select
+        coalesce(
+          jsonb_object_agg(
+            s.key,
+            jsonb_build_object('status', s.status)
+              || case when s.status = 'completed' then jsonb_build_object('result', s.result) else '{}' end
+              || case when s.error_message is null then '{}' else jsonb_build_object('error', s.error_message) end
+          ),
+          '{}'
+        )
+      into v_inputs
+      from earlier e
+      join app_public.workflow_steps s on s.tenant_id = workflow.tenant_id and s.workflow_id = workflow.id and s.key = e.key;
+
+      if jsonb_typeof(step.definition -> 'condition') <> 'null'
+        and not ops.workflow_condition_holds(step.definition -> 'condition', v_inputs)
+      then
+        v_status := 'skipped';
+      else
+        insert into app_public.tasks (
+          tenant_id, description, priority, agent_id, required_capabilities, max_attempts, workflow_id, step_key, context
+        )
+        values (
+          workflow.tenant_id, v_template ->> 'description', coalesce(v_template ->> 'priority', 'normal'),
+          v_template ->> 'agent_id',
+          array(
+            select jsonb_array_elements_text(v_template -> 'capabilities')
+            where jsonb_typeof(v_template -> 'capabilities') = 'array'
+          ),
+          -- Whole, but it may be written as 5.0.
+          coalesce((step.definition ->> 'max_attempts')::numeric::integer, 5), workflow.id, step.key,
+          case when jsonb_typeof(workflow.context) = 'object' then workflow.context else '{}' end
+            || coalesce(nullif(v_template -> 'context', 'null'), '{}')
+            || jsonb_build_object(
+              'workflow', jsonb_build_object('id', workflow.id, 'step', step.key),
+              'steps', v_inputs
+            )
+        )
+        returning id into v_task;
+        v_status := 'running';
+      end if;
     exception
       when foreign_key_violation then
         v_status := 'failed';
         v_error := format('there is no agent %s', v_template ->> 'agent_id');
+      -- What the values themselves make impossible. Anything else is not the step's: data exceptions, constraints, limits.
+      when others then
+        if sqlstate !~ '^(22|23|54)' then
+          raise;
+        end if;
+        v_status := 'failed';
+        v_error := format('it cannot be started: %s', left(sqlerrm, 1000));
     end;
   end if;
 

@@ -1,5 +1,5 @@
 -- The oldest buckets from `since` on that a rollup lacks and that are over by `until`, each once, out of a stretch of
--- `how_many`. Steps from one to the next by the index: a minute has as many notes as statements wrote into it.
+-- `how_many`; not those that are set aside. Steps from one to the next by the index: a minute has as many notes as statements wrote into it.
 create or replace function ops.due_metric_buckets(
   resolution text,
   width interval,
@@ -18,6 +18,7 @@ begin atomic
       ) as ending
     from ops.metric_changes c
     where c.resolution = due_metric_buckets.resolution and c.bucket >= due_metric_buckets.since
+      and (c.tenant_id, ops.metric_item(c.resolution, c.bucket)) not in (select * from ops.quarantined('roll_up_metrics'))
   ),
   due as (
     select s.first as bucket from stretch s where s.first < s.ending
@@ -26,6 +27,7 @@ begin atomic
       select min(c.bucket)
       from ops.metric_changes c
       where c.resolution = due_metric_buckets.resolution and c.bucket > d.bucket and c.bucket < (select s.ending from stretch s)
+        and (c.tenant_id, ops.metric_item(c.resolution, c.bucket)) not in (select * from ops.quarantined('roll_up_metrics'))
     )
     from due d
     where d.bucket is not null

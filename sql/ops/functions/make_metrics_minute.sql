@@ -1,7 +1,7 @@
--- Makes the rollups of these minutes anew from all of their points, for the tenants that ops.metric_changes names, ends
--- the notes and notes the hours: one statement and so of one snapshot. Points that are committed later have notes of their
--- own. For ops.roll_up_minutes; parsed ahead, because the worker may not name what is in app_private.
-create or replace function ops.make_metrics_minute(minutes timestamptz[]) returns void
+-- Makes the rollups of these minutes anew from all of their points, for the tenants that ops.metric_changes names (of them
+-- one, or all: null), ends the notes and notes the hours: one statement and so of one snapshot. Points that are committed
+-- later have notes of their own. Parsed ahead, because the worker may not name what is in app_private.
+create or replace function ops.make_metrics_minute(minutes timestamptz[], tenant text) returns void
 language sql volatile
 -- The tenant's points of a minute are a stretch of the primary key: one look into the index for each. The planner does not
 -- know how many notes there are, and would read whole days.
@@ -9,7 +9,10 @@ set enable_hashjoin to off
 set enable_mergejoin to off
 begin atomic
   with ended as (
-    delete from ops.metric_changes c where c.resolution = 'minute' and c.bucket = any (make_metrics_minute.minutes)
+    delete from ops.metric_changes c
+    where c.resolution = 'minute' and c.bucket = any (make_metrics_minute.minutes)
+      and (make_metrics_minute.tenant is null or c.tenant_id = make_metrics_minute.tenant)
+      and (c.tenant_id, ops.metric_item('minute', c.bucket)) not in (select * from ops.quarantined('roll_up_metrics'))
     returning c.tenant_id, c.bucket
   ),
   changed as materialized (
@@ -28,7 +31,8 @@ begin atomic
       c.tenant_id, m.service_name, m.metric_name, m.tags, c.bucket,
       app_private.metric_key(m.value) as key,
       count(*) as count,
-      sum(m.value) as sum,
+      sum(m.value) filter (where abs(m.value) <= 1e280) as small_sum,
+      sum(m.value / power(2, 100)) filter (where abs(m.value) > 1e280) as large_sum,
       min(m.value) as min,
       max(m.value) as max,
       -- Arrays are compared from the left.
@@ -45,7 +49,8 @@ begin atomic
       tenant_id, service_name, metric_name, tags, bucket, count, sum, min, max, last, last_at, sketch_keys, sketch_counts
     )
     select
-      k.tenant_id, k.service_name, k.metric_name, k.tags, k.bucket, sum(k.count), sum(k.sum), min(k.min), max(k.max),
+      k.tenant_id, k.service_name, k.metric_name, k.tags, k.bucket, sum(k.count),
+      app_private.metric_sum(sum(k.small_sum), sum(k.large_sum)), min(k.min), max(k.max),
       (max(k.last))[2], to_timestamp((max(k.last))[1]), array_agg(k.key order by k.key), array_agg(k.count order by k.key)
     from keyed k
     group by k.tenant_id, k.service_name, k.metric_name, k.tags, k.bucket
@@ -59,5 +64,5 @@ begin atomic
   from changed c;
 end;
 
-comment on function ops.make_metrics_minute(timestamptz[]) is 'Makes the rollups of these minutes anew from their points, where ops.metric_changes has notes of them. For ops.roll_up_minutes.';
-grant execute on function ops.make_metrics_minute(timestamptz[]) to :WORKER;
+comment on function ops.make_metrics_minute(timestamptz[], text) is 'Makes the rollups of these minutes anew from their points, where ops.metric_changes has notes of them, of one tenant or of all (null). For ops.make_metrics.';
+grant execute on function ops.make_metrics_minute(timestamptz[], text) to :WORKER;

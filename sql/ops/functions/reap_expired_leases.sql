@@ -1,9 +1,10 @@
 -- Takes back the tasks whose holders were not heard of in time: each waits again at once, in its old place, or is dead
--- when its attempts are used up. Leases that their holders are about to extend or end are left to them.
+-- when its attempts are used up. Leases that their holders are about to extend or end are left to them. However many one
+-- tenant has, the oldest of every tenant are among those that are taken.
+--
+-- All in one statement; when that fails one by one, and what cannot be taken back is set aside. Returns how many were.
 --
 -- Invoker: the worker reaches every tenant's leases, claim_tasks (which calls it when nothing waits) those of its tenant.
--- One statement for all tasks: the trigger that goes on with their workflows locks these in order, so that of two reapers
--- none waits for the other.
 create or replace function ops.reap_expired_leases(how_many integer default 1000) returns integer
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -11,49 +12,59 @@ as $$
 declare
   v_now timestamptz := clock_timestamp();
   v_leases app_public.task_leases[];
-  v_found record;
+  v_lease app_public.task_leases;
+  v_count integer := 0;
 begin
+  -- Idle agents ask this again and again: one look into the index.
+  if not exists (select from app_public.task_leases l where l.expires_at <= v_now) then
+    return 0;
+  end if;
   v_leases := array(
-    select l
-    from app_public.task_leases l
-    where l.expires_at <= v_now
-    order by l.expires_at
-    limit how_many
-    for update skip locked
+    select l.lease
+    from (
+      select e.tenant_id, e.task_id, row_number() over (partition by e.tenant_id order by e.expires_at) as turn
+      from app_public.task_leases e
+      where e.expires_at <= v_now
+        and (e.tenant_id, e.task_id::text) not in (select q.tenant_id, q.item from ops.quarantined('reap_leases') q)
+      order by turn, e.expires_at
+      limit how_many
+    ) e
+    -- Lateral: each is looked up by its key, however many there are that have not expired.
+    cross join lateral (
+      select l as lease
+      from app_public.task_leases l
+      where l.tenant_id = e.tenant_id and l.task_id = e.task_id and l.expires_at <= v_now
+      for update of l skip locked
+    ) l
   );
   if v_leases = '{}' then
     return 0;
   end if;
 
-  delete from app_public.task_leases l
-  using unnest(v_leases) e
-  where l.tenant_id = e.tenant_id and l.task_id = e.task_id;
-  insert into app_public.task_attempts (
-    tenant_id, task_id, attempt, fencing_token, agent, claimed_at, ended_at, outcome, error, progress, note
-  )
-  select
-    e.tenant_id, e.task_id, e.attempt, e.fencing_token, e.agent, e.claimed_at, v_now, 'expired',
-    format('nothing was heard of %s since %s', e.agent, e.heartbeat_at), e.progress, e.note
-  from unnest(v_leases) e;
-  update app_public.tasks t
-  set
-    status = case when t.failures + 1 < t.max_attempts then 'pending' else 'dead' end,
-    failures = t.failures + 1,
-    error_message = format('nothing was heard of %s since %s', e.agent, e.heartbeat_at),
-    completed_at = case when t.failures + 1 < t.max_attempts then null else v_now end
-  from unnest(v_leases) e
-  where t.tenant_id = e.tenant_id and t.id = e.task_id;
+  begin
+    perform ops.expire_leases(v_leases);
+    return cardinality(v_leases);
+  exception
+    when others then null;
+  end;
 
-  -- The trigger goes on with the workflows of the caller's tenant; the worker has none.
-  for v_found in
-    select s.tenant_id, s.workflow_id
-    from unnest(v_leases) e
-    join app_public.workflow_steps s on s.tenant_id = e.tenant_id and s.task_id = e.task_id and s.status = 'running'
-    group by s.tenant_id, s.workflow_id
-    order by s.tenant_id, s.workflow_id
+  -- In the order of locks (ops.lock_workflow).
+  for v_lease in
+    select l.*
+    from unnest(v_leases) l
+    join app_public.tasks t on t.tenant_id = l.tenant_id and t.id = l.task_id
+    order by l.tenant_id, t.workflow_id, l.task_id
   loop
-    perform ops.advance_workflow(v_found.tenant_id, v_found.workflow_id);
+    begin
+      perform ops.expire_leases(array[v_lease]);
+      v_count := v_count + 1;
+    exception
+      when others then
+        if not ops.quarantine_item('reap_leases', v_lease.tenant_id, v_lease.task_id::text, sqlstate, sqlerrm) then
+          raise;
+        end if;
+    end;
   end loop;
-  return cardinality(v_leases);
+  return v_count;
 end
 $$;

@@ -19,7 +19,15 @@ as $$
     union all
     select p.policy, null, retention_cutoffs.at - p.keep from ops.retention_policies p where not p.by_tenant
   ),
-  -- What has to be there still to be merged.
+  -- What has to be there still to be merged. Not for what is set aside: no partition could go, of anybody.
+  changes as materialized (
+    select c.tenant_id, c.resolution, c.bucket
+    from ops.metric_changes c
+    where not retention_cutoffs.planned
+      and (c.tenant_id, ops.metric_item(c.resolution, c.bucket)) not in (
+        select q.tenant_id, q.item from ops.quarantined_items q where q.task = 'roll_up_metrics'
+      )
+  ),
   limits as (
     select
       t.id as tenant_id,
@@ -29,9 +37,9 @@ as $$
       ) as closed_to,
       (
         select coalesce(min(c.bucket), 'infinity')
-        from ops.metric_changes c where c.tenant_id = t.id and c.resolution in ('minute', 'hour')
+        from changes c where c.tenant_id = t.id and c.resolution in ('minute', 'hour')
       ) as hours_from,
-      (select coalesce(min(c.bucket), 'infinity') from ops.metric_changes c where c.tenant_id = t.id) as days_from
+      (select coalesce(min(c.bucket), 'infinity') from changes c where c.tenant_id = t.id) as days_from
     from app_public.tenants t
     where not retention_cutoffs.planned
   ),

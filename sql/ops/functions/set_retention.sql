@@ -13,9 +13,10 @@ begin
     raise exception 'there is no policy %', set_retention.policy
       using errcode = 'LTP01', hint = 'select policy, keep from ops.retention_policies;';
   end if;
-  if keep < interval '1 hour' or not isfinite(keep) then
+  -- A time that is so long ago has to exist: one tenant's would end the retention of all.
+  if keep < interval '1 hour' or keep > interval '1000 years' then
     raise exception '% cannot be kept for %', policy, keep
-      using errcode = 'LTP02', hint = 'An hour is the least; null is for ever.';
+      using errcode = 'LTP02', hint = 'An hour is the least, 1000 years are the most; null is for ever.';
   end if;
 
   if set_retention.tenant_id is null then
@@ -49,5 +50,5 @@ begin
 end
 $$;
 
-comment on function ops.set_retention(text, interval, text) is 'Sets how long something is kept, for all tenants or for one; null is for ever. LTP01 no such policy, LTP02 too short, LTP03 not of tenants, LTP04 less than what it is made of, LTT02 no such tenant.';
+comment on function ops.set_retention(text, interval, text) is 'Sets how long something is kept, for all tenants or for one; null is for ever. LTP01 no such policy, LTP02 too short or too long, LTP03 not of tenants, LTP04 less than what it is made of, LTT02 no such tenant.';
 grant execute on function ops.set_retention(text, interval, text) to :OPERATOR;

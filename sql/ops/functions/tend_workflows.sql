@@ -1,6 +1,8 @@
 -- What the worker does for workflows every few seconds: ends the steps that took too long, and takes in what became of
 -- tasks that somebody without a tenant ended (a superuser: the trigger sees no steps of theirs). A workflow that
--- somebody else is at is left for the next time, so this waits for nobody for long while it holds others.
+-- somebody else is at is left for the next time, so this waits for nobody for long while it holds others. What fails is
+-- set aside, and each tenant's oldest are among those that are looked at, however many another one has. Returns how many it
+-- went on with.
 create or replace function ops.tend_workflows(how_many integer default 100) returns integer
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -14,17 +16,23 @@ declare
   v_count integer := 0;
 begin
   for v_found in
-    select s.tenant_id, s.workflow_id
-    from app_public.workflow_steps s
-    join app_public.workflows w on w.tenant_id = s.tenant_id and w.id = s.workflow_id
-    join app_public.tasks t on t.tenant_id = s.tenant_id and t.id = s.task_id
-    where s.status = 'running'
-      and (
-        s.timeout_at <= v_now and w.status = 'running'
-        or t.status in ('completed', 'failed', 'dead', 'cancelled')
-      )
-    group by s.tenant_id, s.workflow_id
-    order by min(s.timeout_at)
+    select d.tenant_id, d.workflow_id
+    from (
+      select
+        s.tenant_id, s.workflow_id,
+        row_number() over (partition by s.tenant_id order by min(s.timeout_at)) as turn, min(s.timeout_at) as timeout_at
+      from app_public.workflow_steps s
+      join app_public.workflows w on w.tenant_id = s.tenant_id and w.id = s.workflow_id
+      join app_public.tasks t on t.tenant_id = s.tenant_id and t.id = s.task_id
+      where s.status = 'running'
+        and (
+          s.timeout_at <= v_now and w.status = 'running'
+          or t.status in ('completed', 'failed', 'dead', 'cancelled')
+        )
+        and (s.tenant_id, s.workflow_id::text) not in (select q.tenant_id, q.item from ops.quarantined('tend_workflows') q)
+      group by s.tenant_id, s.workflow_id
+    ) d
+    order by d.turn, d.timeout_at
     limit how_many
   loop
     begin
@@ -48,7 +56,10 @@ begin
       end if;
       v_count := v_count + 1;
     exception
-      when lock_not_available then null;
+      when others then
+        if not ops.quarantine_item('tend_workflows', v_found.tenant_id, v_found.workflow_id::text, sqlstate, sqlerrm) then
+          raise;
+        end if;
     end;
   end loop;
   return v_count;

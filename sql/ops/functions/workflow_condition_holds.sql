@@ -38,7 +38,12 @@ begin
     if jsonb_typeof(v_found) <> jsonb_typeof(v_value) then
       return false;
     elsif jsonb_typeof(v_value) = 'number' then
-      v_order := sign((v_found #>> '{}')::numeric - (v_value #>> '{}')::numeric);
+      -- A difference may be more than a number holds.
+      v_order := case
+        when (v_found #>> '{}')::numeric < (v_value #>> '{}')::numeric then -1
+        when (v_found #>> '{}')::numeric > (v_value #>> '{}')::numeric then 1
+        else 0
+      end;
     else
       v_order := case
         when v_found #>> '{}' collate "C" < v_value #>> '{}' then -1

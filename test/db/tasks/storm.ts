@@ -128,7 +128,7 @@ async function runStorm(adminUrl: string, options: Options, journal: string): Pr
     const worker = serverDatabase(urls.worker);
     // As the worker does it (src/jobs/worker.ts), more often, so that a storm is over sooner.
     const reaper = repeat(
-      async () => void (await reapLeases(worker)),
+      async () => void (await reapLeases(worker, new AbortController().signal)),
       500,
       (error) => say(`the reaper: ${String(error)}`),
     );

@@ -172,7 +172,7 @@ describe.skipIf(noServer)('workflows under many hands', () => {
         if (round % 3 === 0) work.push(tried(service.query(sql`select cancel_workflow(${id})`)));
       }
       work.push(
-        tried(tendWorkflows(worker)),
+        tried(tendWorkflows(worker, new AbortController().signal)),
         tried(worker.query(sql`select ops.reap_expired_leases()`)),
         tried(service.query(sql`select ops.reap_expired_leases()`)),
       );

@@ -241,6 +241,44 @@ describe.each(apiTargets)('a workflow of ten steps, %s', (_, open) => {
     expect(new Set(Object.values(await stateOf(service, id)))).toEqual(new Set(['completed']));
   });
 
+  test('goes on where numbers of steps and conditions are as large, or written as, JSON has them', async () => {
+    // The difference of both is more than a number of Postgres holds.
+    const large = `9e${'131071'}`;
+    const { rows } = await service.query<{ id: string }>(
+      sql`insert into workflows (name, steps) values ('test', ${`[
+        {"key": "a", "task": {"description": "a"}},
+        {"key": "b", "task": {"description": "b"}, "depends_on": ["a"], "max_attempts": 5.0,
+         "condition": {"step": "a", "path": [], "op": "gt", "value": -${large}}}]`}::jsonb) returning id`,
+    );
+    const id = rows[0]!.id;
+    await service.query(sql`select start_workflow(${id})`);
+    const { a } = Object.fromEntries(await claimAll(service, id));
+    await service.query(sql`select complete_task(${a!.task_id}, ${a!.fencing_token}, ${large}::jsonb)`);
+    expect(await stateOf(service, id)).toMatchObject({ workflow: 'running', a: 'completed', b: 'running' });
+    await service.query(sql`select cancel_workflow(${id})`);
+  });
+
+  test('fails at a step whose task cannot be made, and keeps what was done before it', async () => {
+    const id = await startWorkflow(service, [{ key: 'a' }, { key: 'b', depends_on: ['a'] }]);
+    const { a } = Object.fromEntries(await claimAll(service, id));
+    // A rule of somebody's own.
+    await target.admin.query(
+      "alter table app_public.tasks add constraint tasks_context_check check (context::text not like '%forbidden%')",
+    );
+    try {
+      await complete(service, a, { text: 'forbidden' });
+      expect(await stateOf(service, id)).toMatchObject({ workflow: 'failed', a: 'completed', b: 'failed' });
+      const { rows } = await service.query<{ error: string }>(
+        sql`select error_message as error from workflows where id = ${id}`,
+      );
+      expect(rows[0]!.error).toMatch(
+        /^step b failed: it cannot be started: new row .* "tasks_context_check"$/,
+      );
+    } finally {
+      await target.admin.query('alter table app_public.tasks drop constraint tasks_context_check');
+    }
+  });
+
   test('fails when the worker finds the agent of a step dead for the last time', async () => {
     const id = await startWorkflow(
       service,

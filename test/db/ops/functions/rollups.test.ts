@@ -46,7 +46,7 @@ describe.each(apiTargets)('rollups of metrics, %s', (_, open) => {
   };
   /** Rolls up what has changed in minutes, out of a stretch from the first one that has. */
   const rollUp = (minutes = 1440): Promise<number> =>
-    asWorker('ops.roll_up_minutes($1, $2)', [at(86_400), minutes]);
+    asWorker("ops.roll_up_metrics('minute', $1, $2)", [at(86_400), minutes]);
 
   const everything = async () => {
     const aggregates = ['avg', 'count', 'max', 'last', 'p99'];
@@ -106,7 +106,7 @@ describe.each(apiTargets)('rollups of metrics, %s', (_, open) => {
     expect(await sources(0, 86_400, '90 s')).toEqual([['raw', 0, 24]]);
     expect(await everything()).toEqual(exact);
 
-    expect(await asWorker('ops.merge_hours($1, $2)', [at(86_400), 11])).toBe(11);
+    expect(await asWorker("ops.roll_up_metrics('hour', $1, $2)", [at(86_400), 11])).toBe(11);
     expect(await sources(0, 86_400, '1 hour')).toEqual([
       ['hour', 0, 11],
       ['minute', 11, 12],
@@ -124,8 +124,8 @@ describe.each(apiTargets)('rollups of metrics, %s', (_, open) => {
     expect(await everything()).toEqual(exact);
 
     expect(await rollUp()).toBe((hours - 12) * 60);
-    expect(await asWorker('ops.merge_hours($1)', [at(86_400)])).toBe(hours - 11);
-    expect(await asWorker('ops.merge_days($1)', [at(86_400)])).toBe(1);
+    expect(await asWorker("ops.roll_up_metrics('hour', $1)", [at(86_400)])).toBe(hours - 11);
+    expect(await asWorker("ops.roll_up_metrics('day', $1)", [at(86_400)])).toBe(1);
     expect(await sources(0, 86_400, '1 day')).toEqual([['day', 0, 24]]);
     expect(await sources(0, 86_400, '6 hours')).toEqual([['hour', 0, 24]]);
     expect(await everything()).toEqual(exact);
@@ -151,14 +151,86 @@ describe.each(apiTargets)('rollups of metrics, %s', (_, open) => {
     expect(await late()).toMatchObject([{ value: 2, points: 2 }]);
   });
 
+  test('have no sum where it is beyond a double, and everything else: so it is with points, and at every stage', async () => {
+    const most = Number.MAX_VALUE;
+    const values = {
+      beyond: [most, most],
+      below: [-most, -most, 1],
+      both: [most, -most, most, -most],
+      alone: [most],
+      tiny: [5e-324, 0],
+      zero: [-0, -0],
+    };
+    await record(
+      Object.entries(values).flatMap(([name, list]) =>
+        list.map((value, i) => ({
+          service_name: 'extreme',
+          metric_name: 'm',
+          value,
+          tags: { name },
+          timestamp: at(i),
+        })),
+      ),
+    );
+    const aggregates = ['count', 'sum', 'avg', 'rate', 'min', 'max', 'last', 'p50'];
+    const expected = {
+      beyond: [2, null, null, null, most, most, most, most],
+      below: [3, null, null, null, -most, 1, 1, -most],
+      both: [4, 0, 0, 0, -most, most, -most, -most],
+      alone: [1, most, most, most / 86_400, most, most, most, most],
+      tiny: [2, 5e-324, 0, 0, 0, 5e-324, 0, 0],
+      zero: [2, -0, -0, -0, -0, -0, -0, -0],
+    };
+    const read = async (bucket: string) => {
+      const found: Record<string, (number | null)[]> = {};
+      for (const aggregate of aggregates)
+        for (const name of Object.keys(values)) {
+          const tags = JSON.stringify({ name });
+          const [first] = await series('extreme', 0, 86_400, { bucket, aggregate, tags, fill: 'previous' });
+          (found[name] ??= []).push(first!.value);
+        }
+      return found;
+    };
+    const close = (found: Record<string, (number | null)[]>) => {
+      for (const [name, list] of Object.entries(expected))
+        for (const [i, value] of list.entries()) {
+          const was = found[name]![i]!;
+          const isClose =
+            value === null
+              ? was === null
+              : was !== null && Math.abs(was / 1.01 - value / 1.01) <= Math.abs(value) / 99;
+          expect([name, aggregates[i], was, isClose]).toEqual([name, aggregates[i], was, true]);
+        }
+    };
+    close(await read('1 day'));
+    expect(await rollUp()).toBe(1);
+    close(await read('1 day'));
+    await asWorker("ops.roll_up_metrics('hour', $1)", [at(86_400)]);
+    close(await read('1 day'));
+    await asWorker("ops.roll_up_metrics('day', $1)", [at(86_400)]);
+    expect(await sources(0, 86_400, '1 day')).toEqual([['day', 0, 24]]);
+    close(await read('1 day'));
+    // The sum of a rollup that has none is none, too; a sum a microsecond may be beyond where the sum is not.
+    const rate = await series('extreme', 0, 2, {
+      bucket: '1 millisecond',
+      aggregate: 'rate',
+      tags: '{"name": "alone"}',
+    });
+    expect(rate[0]).toMatchObject({ value: null, points: 1 });
+    const { rows } = await target.admin.query(
+      `select tags ->> 'name' as name from app_public.metrics_day where service_name = 'extreme' and sum is null order by 1`,
+    );
+    expect(rows).toEqual([{ name: 'below' }, { name: 'beyond' }]);
+  }, 60_000);
+
   test('are not made of a minute, an hour or a day that is not over', async () => {
     await record({ service_name: 'over', metric_name: 'm', value: 1, timestamp: at(30) });
-    expect(await asWorker('ops.roll_up_minutes($1)', [at(59.9)])).toBe(0);
-    expect(await asWorker('ops.roll_up_minutes($1)', [at(60)])).toBe(1);
-    expect(await asWorker('ops.merge_hours($1)', [at(3599)])).toBe(0);
-    expect(await asWorker('ops.merge_hours($1)', [at(3600)])).toBe(1);
-    expect(await asWorker('ops.merge_days($1)', [at(86_399)])).toBe(0);
-    expect(await asWorker('ops.merge_days($1)', [at(86_400)])).toBe(1);
+    expect(await asWorker("ops.roll_up_metrics('minute', $1)", [at(59.9)])).toBe(0);
+    expect(await asWorker("ops.roll_up_metrics('minute', $1)", [at(60)])).toBe(1);
+    expect(await asWorker("ops.roll_up_metrics('hour', $1)", [at(3599)])).toBe(0);
+    expect(await asWorker("ops.roll_up_metrics('hour', $1)", [at(3600)])).toBe(1);
+    expect(await asWorker("ops.roll_up_metrics('day', $1)", [at(86_399)])).toBe(0);
+    expect(await asWorker("ops.roll_up_metrics('day', $1)", [at(86_400)])).toBe(1);
   });
 
   test('of another tenant are not seen', async () => {
@@ -166,7 +238,7 @@ describe.each(apiTargets)('rollups of metrics, %s', (_, open) => {
   });
 
   test('are made by the worker only', async () => {
-    expect(await failing(sql`select ops.roll_up_minutes(now())`)).toMatch(/^42501/);
+    expect(await failing(sql`select ops.roll_up_metrics('minute')`)).toMatch(/^42501/);
     expect(await failing(sql`delete from app_public.metrics_minute`)).toMatch(/^42501/);
     expect(await failing(sql`delete from ops.metric_changes`)).toMatch(/^42501/);
   });

@@ -1,46 +1,27 @@
--- Merges the rollups of a minute into those of an hour, for the oldest hours that are over by `until` and have changed:
--- sketches merge by adding up. Otherwise as ops.roll_up_minutes.
-create or replace function ops.merge_hours(
-  until timestamptz default now(),
-  how_many integer default 24,
-  since timestamptz default '-infinity',
-  out buckets integer,
-  out next timestamptz
-)
-language plpgsql volatile
-set search_path to pg_catalog, pg_temp
-as $$
-declare
-  v_hours timestamptz[];
-begin
-  update ops.metric_rollups r set rolled_up_at = clock_timestamp()
-  where r.resolution = (
-    select l.resolution from ops.metric_rollups l where l.resolution = 'hour' for update skip locked
-  );
-  if not found then
-    return;
-  end if;
-  v_hours := ops.due_metric_buckets('hour', '1 hour', merge_hours.since, merge_hours.until, merge_hours.how_many);
-  buckets := cardinality(v_hours);
-  if buckets = 0 then
-    return;
-  end if;
-  next := v_hours[buckets] + interval '1 hour';
-
+-- Merges the rollups of a minute into those of these hours, for the tenants that ops.metric_changes names (of them one, or
+-- all: null): sketches merge by adding up. Otherwise as ops.make_metrics_minute.
+create or replace function ops.make_metrics_hour(hours timestamptz[], tenant text) returns void
+language sql volatile
+begin atomic
   with ended as (
-    delete from ops.metric_changes c where c.resolution = 'hour' and c.bucket = any (v_hours)
+    delete from ops.metric_changes c
+    where c.resolution = 'hour' and c.bucket = any (make_metrics_hour.hours)
+      and (make_metrics_hour.tenant is null or c.tenant_id = make_metrics_hour.tenant)
+      and (c.tenant_id, ops.metric_item('hour', c.bucket)) not in (select * from ops.quarantined('roll_up_metrics'))
     returning c.tenant_id, c.bucket
   ),
   changed as materialized (
     select distinct e.tenant_id, e.bucket from ended e
   ),
   source as materialized (
-    select m.*, c.bucket as merged
+    -- A sum that is null is beyond a double (metric_sum).
+    select m.*, c.bucket as merged, coalesce(m.sum, 'Infinity') as total
     from changed c
     join app_public.metrics_minute m
       on m.tenant_id = c.tenant_id and date_bin('1 hour', m.bucket, '2001-01-01 00:00:00Z') = c.bucket
     -- By the index of time, which is small.
-    where m.bucket >= v_hours[1] and m.bucket < v_hours[cardinality(v_hours)] + interval '1 hour'
+    where m.bucket >= make_metrics_hour.hours[1]
+      and m.bucket < make_metrics_hour.hours[cardinality(make_metrics_hour.hours)] + interval '1 hour'
   ),
   sketches as (
     select
@@ -57,7 +38,11 @@ begin
   totals as (
     select
       s.tenant_id, s.service_name, s.metric_name, s.tags_hash, s.merged, min(s.tags::text)::jsonb as tags,
-      sum(s.count) as count, sum(s.sum) as sum, min(s.min) as min, max(s.max) as max,
+      sum(s.count) as count,
+      app_private.metric_sum(
+        sum(s.total) filter (where abs(s.total) <= 1e280), sum(s.total / power(2, 100)) filter (where abs(s.total) > 1e280)
+      ) as sum,
+      min(s.min) as min, max(s.max) as max,
       max(array[extract(epoch from s.last_at), s.last]) as last
     from source s
     group by 1, 2, 3, 4, 5
@@ -79,8 +64,7 @@ begin
   insert into ops.metric_changes (resolution, tenant_id, bucket)
   select distinct 'day', c.tenant_id, date_bin('24 hours', c.bucket, '2001-01-01 00:00:00Z')
   from changed c;
-end
-$$;
+end;
 
-comment on function ops.merge_hours(timestamptz, integer, timestamptz) is 'Merges the minutes of the oldest `how_many` hours that are over by `until` and have changed, from `since` on. Gives how many they were (0, there are none; null, somebody else is at it) and from where to go on: whoever goes on from there comes to an end however fast points come late.';
-grant execute on function ops.merge_hours(timestamptz, integer, timestamptz) to :WORKER;
+comment on function ops.make_metrics_hour(timestamptz[], text) is 'Makes the rollups of these hours anew from those of their minutes, where ops.metric_changes has notes of them, of one tenant or of all (null). For ops.make_metrics.';
+grant execute on function ops.make_metrics_hour(timestamptz[], text) to :WORKER;

@@ -1,0 +1,11 @@
+-- The items that a task leaves out for now. A function of one query without `set`, so that it is inlined.
+create or replace function ops.quarantined(task text) returns table (tenant_id text, item text)
+language sql stable
+begin atomic
+  select q.tenant_id, q.item
+  from ops.quarantined_items q
+  where q.task = quarantined.task and q.retry_at > now();
+end;
+
+comment on function ops.quarantined(text) is 'The items that a task leaves out until it is time to try them again.';
+grant execute on function ops.quarantined(text) to :WORKER;

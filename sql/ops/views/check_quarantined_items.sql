@@ -1,0 +1,22 @@
+-- What a job sets aside of a tenant, a line for each of both: it goes on with everybody else's.
+create or replace view ops.check_quarantined_items with (security_barrier) as
+select
+  format('%s of tenant %s', q.task, q.tenant_id) as subject,
+  'error'::text as severity,
+  format(
+    '%s sets %s of tenant %s aside since %s: %s failed with %s: %s', q.task,
+    case when count(*) = 1 then 'an item' else count(*) || ' items' end, q.tenant_id,
+    to_char(min(q.first_failed_at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+    (array_agg(q.item order by q.last_failed_at desc))[1], (array_agg(q.code order by q.last_failed_at desc))[1],
+    (array_agg(q.reason order by q.last_failed_at desc))[1]
+  ) as message,
+  jsonb_build_object(
+    'task', q.task, 'tenant', q.tenant_id, 'count', count(*), 'items',
+    to_jsonb((array_agg(q.item order by q.last_failed_at desc))[1:20])
+  ) as details
+from ops.quarantined_items q
+group by q.task, q.tenant_id;
+
+comment on view ops.check_quarantined_items is 'A check of ops.check_alerts. What jobs set aside, by task and tenant.';
+revoke all on ops.check_quarantined_items from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
+grant select on ops.check_quarantined_items to :OPERATOR, :WORKER;
