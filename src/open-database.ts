@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { Client, Pool } from 'pg';
-import type { ClientConfig } from 'pg';
+import { Client } from 'pg';
+import type { ClientConfig, Pool } from 'pg';
 import type { ServerConnection } from './backup/server/server-facts.ts';
 import type { Config } from './config.ts';
 import { withRole } from './db/connection-url.ts';
@@ -10,7 +10,7 @@ import type { Database } from './db/database.ts';
 import { DatabaseOpen, embeddedConnectionString, startEmbedded } from './db/embedded/embedded.ts';
 import type { EmbeddedEvent } from './db/embedded/embedded.ts';
 import { isListening } from './db/embedded/socket-file.ts';
-import { connectionConfig } from './db/pool.ts';
+import { ConnectionPool } from './db/pool.ts';
 import type { PoolOptions } from './db/pool.ts';
 import { PostgresDatabase } from './db/postgres.ts';
 import type { ConnectionEvent } from './db/postgres.ts';
@@ -119,7 +119,7 @@ export function workerDatabase(
   connections: Connections,
   config: Config,
   log: Log,
-): { pool: Pool; database: Database; asKeeper: AsKeeper; close(): Promise<void> } {
+): { pool: Pool; database: Database; asKeeper: AsKeeper; close(withinMs?: number): Promise<void> } {
   if (connections.worker === null) {
     throw new ConnectionsError(
       'WORKER_DATABASE_URL is missing; `lightning setup` prints it when it makes the login',
@@ -135,11 +135,10 @@ export function workerDatabase(
     applicationName: 'agent_lightning worker',
     statementTimeoutMs: 0,
   };
-  const pool = new Pool({ ...connectionConfig(options), max: 4 });
-  const lost = (error: Error) => logConnectionEvent({ kind: 'idle-connection-lost', error }, log);
-  pool.on('error', lost);
-  // While graphile-worker holds a connection the pool does not watch it.
-  pool.on('connect', (client) => client.on('error', lost));
+  const ownPool = new ConnectionPool(connections.kind, { ...options, size: 0, overflow: 4 }, (error) =>
+    logConnectionEvent({ kind: 'idle-connection-lost', error }, log),
+  );
+  const pool = ownPool.raw;
   // As many as jobs, and some for what has to get through beside them: leases, signs of life.
   const database = new PostgresDatabase(connections.kind, { ...options, size: 1, overflow: 6 }, (event) =>
     logConnectionEvent(event, log),
@@ -149,9 +148,8 @@ export function workerDatabase(
     database,
     asKeeper: (work) =>
       withKeeper(pool, connections.kind === 'embedded' ? null : roleName(config.rolePrefix, 'keeper'), work),
-    close: async () => {
-      await database.close();
-      await pool.end();
+    close: async (withinMs) => {
+      await Promise.all([database.close(withinMs), ownPool.close(withinMs)]);
     },
   };
 }

@@ -8,6 +8,7 @@ import { millisecondsOf } from './duration.ts';
 import { isWorkedOn } from './is-worked-on.ts';
 import { findLink } from './pooler.ts';
 import type { Link, PoolerMode } from './pooler.ts';
+import { isWithin } from '../within.ts';
 import { splitSettings } from './session-settings.ts';
 
 /** How a pool of connections behaves. Defaults are in src/config.ts. */
@@ -301,17 +302,4 @@ export function endsConnection(error: unknown): boolean {
   return (
     error instanceof DatabaseError && (error.severity === 'FATAL' || error.code?.startsWith('57P') === true)
   );
-}
-
-/** Whether the promise resolves within the time. Rejects as it does. */
-async function isWithin(ms: number, promise: Promise<unknown>): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const tooLate = new Promise<false>((resolve) => {
-    timer = setTimeout(resolve, ms, false);
-  });
-  try {
-    return await Promise.race([promise.then(() => true), tooLate]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

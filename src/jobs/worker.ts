@@ -12,7 +12,10 @@ import type { AsKeeper } from '../retention/keeper.ts';
 import { crontab } from './crontab.ts';
 import { reapLeases } from './reap-leases.ts';
 import { makeJobs } from './registry.ts';
+import { keepRunner } from './keep-runner.ts';
+import type { Run } from './keep-runner.ts';
 import { repeat } from '../repeat.ts';
+import type { Repeating } from '../repeat.ts';
 import { taskListOf } from './run-jobs.ts';
 import { keepPresence, sweepWorkers } from './worker-presence.ts';
 
@@ -39,6 +42,8 @@ export interface WorkerOptions {
   readonly reapEveryMs?: number;
   /** Pause between two signs of life, and between two looks for those that give none. */
   readonly presenceEveryMs?: number;
+  /** Pause between two questions to the connection on which graphile-worker listens. */
+  readonly listenerPingMs?: number;
 }
 
 /** A running worker. */
@@ -61,6 +66,7 @@ export async function startWorker({
   concurrency = 4,
   reapEveryMs = 5_000,
   presenceEveryMs = 15_000,
+  listenerPingMs = 12_000,
 }: WorkerOptions): Promise<RunningWorker> {
   const stopping = new AbortController();
   const jobs = makeJobs({
@@ -75,30 +81,45 @@ export async function startWorker({
   });
   // Whoever worked on an embedded database died with it: nobody has to wait until that is certain.
   if (kind === 'embedded') await sweepWorkers(executor, '0 seconds', log);
-  const events: WorkerEvents = new EventEmitter();
-  let poolId = '';
-  events.on('pool:create', ({ workerPool }) => {
-    poolId = workerPool.id;
+  const tasks = taskListOf(jobs, {
+    executor,
+    signal: stopping.signal,
+    log,
+    // On an embedded database one long statement, such as vacuum, keeps all others waiting, renewals too.
+    leaseMs: kind === 'embedded' ? 600_000 : 60_000,
   });
-  const runner = await run({
-    pgPool: pool,
-    events,
-    concurrency,
-    // The command that started us handles signals: requests end first, then the worker.
-    noHandleSignals: true,
-    taskList: taskListOf(jobs, {
-      executor,
-      signal: stopping.signal,
-      log,
-      // On an embedded database one long statement, such as vacuum, keeps all others waiting, renewals too.
-      leaseMs: kind === 'embedded' ? 600_000 : 60_000,
-    }),
-    parsedCronItems: parseCronItems([...crontab]),
-    logger: new Logger(() => (level, message) => {
-      if (level === 'error' || level === 'warning') log({ level, event: 'worker', message });
-    }),
-  });
-  const presence = keepPresence({ executor, id: poolId, jobs, log, everyMs: presenceEveryMs });
+  const begin = async (): Promise<Run> => {
+    const events: WorkerEvents = new EventEmitter();
+    let poolId = '';
+    events.on('pool:create', ({ workerPool }) => {
+      poolId = workerPool.id;
+    });
+    askListener(events, listenerPingMs);
+    const runner = await run({
+      pgPool: pool,
+      events,
+      concurrency,
+      // The command that started us handles signals: requests end first, then the worker.
+      noHandleSignals: true,
+      taskList: tasks,
+      parsedCronItems: parseCronItems([...crontab]),
+      logger: new Logger(() => (level, message) => {
+        if (level === 'error' || level === 'warning') log({ level, event: 'worker', message });
+      }),
+    });
+    // Whoever stops it hears how it ended; so does nobody at first.
+    runner.promise.catch(() => {});
+    const presence = keepPresence({ executor, id: poolId, jobs, log, everyMs: presenceEveryMs });
+    return {
+      ended: runner.promise,
+      stop: async () => {
+        // Rejects when it has stopped by itself.
+        await runner.stop().catch(() => {});
+        await presence.stop();
+      },
+    };
+  };
+  const keeping = await keepRunner(begin, log);
   const reaper = repeat(
     async () => {
       const count = await reapLeases(executor, stopping.signal);
@@ -116,8 +137,31 @@ export async function startWorker({
   return {
     stop: async () => {
       stopping.abort();
-      await Promise.all([runner.stop(), reaper.stop()]);
-      await presence.stop();
+      await Promise.all([keeping.stop(), reaper.stop()]);
     },
   };
+}
+
+/**
+ * Has the connection on which graphile-worker listens answer every few seconds: nothing else is due on it, so nobody would find
+ * out that it was lost without a word. One that does not answer ends with an error, and graphile-worker makes another.
+ */
+function askListener(events: WorkerEvents, everyMs: number): void {
+  let asking: Repeating | null = null;
+  const stop = (): void => {
+    void asking?.stop();
+    asking = null;
+  };
+  events.on('pool:listen:success', ({ client }) => {
+    stop();
+    asking = repeat(
+      async () => {
+        await client.query('select 1');
+      },
+      everyMs,
+      stop,
+    );
+  });
+  events.on('pool:listen:error', stop);
+  events.on('pool:listen:release', stop);
 }

@@ -1,0 +1,38 @@
+import { expect, test, vi } from 'vitest';
+import { keepRunner } from '../../src/jobs/keep-runner.ts';
+import type { LogEntry } from '../../src/log.ts';
+
+/** A run that ends when told to. */
+function makeRun() {
+  let fail: (error: Error) => void = () => {};
+  let end: () => void = () => {};
+  const ended = new Promise<void>((resolve, reject) => {
+    end = resolve;
+    fail = reject;
+  });
+  return { ended, stop: vi.fn(async () => end()), fail };
+}
+
+test('a run that ends by itself is begun again, however often it takes, and its rejection ends nothing', async () => {
+  const logged: LogEntry[] = [];
+  const runs = [makeRun(), makeRun()];
+  const begin = vi
+    .fn<() => Promise<ReturnType<typeof makeRun>>>()
+    .mockResolvedValueOnce(runs[0]!)
+    .mockRejectedValueOnce(new Error('the database is away'))
+    .mockResolvedValueOnce(runs[1]!);
+  const keeping = await keepRunner(begin, (entry) => logged.push(entry));
+  runs[0]!.fail(new Error('the connection was lost'));
+  await vi.waitFor(() => expect(begin).toHaveBeenCalledTimes(3), 10_000);
+  expect(logged.map(({ message }) => message)).toEqual([
+    'the worker ended by itself, and is started again: the connection was lost',
+    'the worker cannot be started again: the database is away',
+  ]);
+  await keeping.stop();
+  expect(runs[1]!.stop).toHaveBeenCalledOnce();
+});
+
+test('a first run that cannot be begun is the news', async () => {
+  const begin = () => Promise.reject(new Error('no such database'));
+  await expect(keepRunner(begin, () => {})).rejects.toThrow('no such database');
+});
