@@ -41,6 +41,9 @@ import { version } from './version.ts';
 /** Exit statuses, the same for every command; README lists them. */
 export const exitStatus = { ok: 0, failed: 1, usage: 2, notReady: 3 } as const;
 
+/** How long a process may live on after its last word. */
+const lastWordMs = 1_000;
+
 /** Flags of `lightning rest`, at most one of which counts. */
 interface RestFlags {
   readonly example?: true;
@@ -151,6 +154,13 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
     }
   };
 
+  /** The last word of a process: what still holds it from here on holds it for a second. */
+  const reportStop = (unfinished: readonly string[]): void => {
+    if (unfinished.length === 0) log({ level: 'info', event: 'stopped', message: 'stopped' });
+    else log({ level: 'error', event: 'stopped-unfinished', message: `stopped; ${unfinished.join('; ')}` });
+    setTimeout(() => process.exit(), lastWordMs).unref();
+  };
+
   const work = (duties: Duties) => async () => {
     const { run } = await serving();
     const running = await run(parseConfig(env), duties, log, () => new Date());
@@ -164,8 +174,9 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
     if (running.token) print(`Token     ${running.token}`);
     const signal = await stopped;
     log({ level: 'info', event: 'stopping', message: `${signal}: ending what is running`, signal });
-    await running.stop();
-    log({ level: 'info', event: 'stopped', message: 'stopped' });
+    const unfinished = await running.stop();
+    if (unfinished.length > 0) setResult(exitStatus.failed);
+    reportStop(unfinished);
   };
 
   program
@@ -207,9 +218,10 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
         const signal = await Promise.race([stopped, rest.failed]);
         log({ level: 'info', event: 'stopping', message: `${signal}: ending what is running`, signal });
       } finally {
-        await rest.stop();
+        const unfinished = await rest.stop();
+        if (unfinished.length > 0) setResult(exitStatus.failed);
+        reportStop(unfinished);
       }
-      log({ level: 'info', event: 'stopped', message: 'stopped' });
     });
 
   program

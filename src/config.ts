@@ -92,6 +92,10 @@ export interface PoolConfig {
   readonly recycleSeconds: number;
   readonly connectMs: number;
   readonly statementTimeoutMs: number;
+  /** How long the server may be silent beyond that. */
+  readonly silenceMs: number;
+  /** How often the connection that listens notifies itself. */
+  readonly echoMs: number;
   readonly applicationName: string;
 }
 
@@ -101,7 +105,12 @@ export interface HttpConfig {
   readonly maxBodyBytes: number;
   /** Origins whose pages may use the API, as browsers write them. Null: any. */
   readonly corsOrigins: readonly string[] | null;
+  /** For all of a process to end. */
   readonly shutdownMs: number;
+  /** For a request to arrive, its body included. */
+  readonly requestMs: number;
+  /** For the next part of an answer to be taken. */
+  readonly unreadMs: number;
 }
 
 /** A value that logs print as `[secret]`. */
@@ -182,6 +191,16 @@ export const configOptions = [
     name: 'DB_STATEMENT_TIMEOUT_MS',
     fallback: '30000',
     meaning: 'how long a statement of a request may run; 0 for no limit',
+  },
+  {
+    name: 'DB_SILENCE_MS',
+    fallback: '5000',
+    meaning: 'how long the server may be silent beyond that, before a connection is given up (docs/waits.md)',
+  },
+  {
+    name: 'DB_ECHO_MS',
+    fallback: '12000',
+    meaning: 'how often the connection that listens for changes notifies itself, to know that it is heard',
   },
   {
     name: 'DB_APPLICATION_NAME',
@@ -268,7 +287,21 @@ export const configOptions = [
     fallback: '',
     meaning: 'gets alerts as JSON by POST; see docs/worker.md',
   },
-  { name: 'SHUTDOWN_MS', fallback: '25000', meaning: 'how long requests may take to end at SIGTERM' },
+  {
+    name: 'HTTP_REQUEST_MS',
+    fallback: '60000',
+    meaning: 'how long a request may take to arrive, its body included',
+  },
+  {
+    name: 'HTTP_UNREAD_MS',
+    fallback: '30000',
+    meaning: 'how long a client may leave an answer unread before it is cut off',
+  },
+  {
+    name: 'SHUTDOWN_MS',
+    fallback: '25000',
+    meaning: 'how long requests, jobs and all else may take to end at SIGTERM',
+  },
   {
     name: 'NODE_ENV',
     fallback: '',
@@ -430,6 +463,8 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
       recycleSeconds: integer('DB_POOL_RECYCLE_SECONDS', 1, 86_400),
       connectMs: integer('DB_CONNECT_MS', 1, 3_600_000),
       statementTimeoutMs: integer('DB_STATEMENT_TIMEOUT_MS', 0, 86_400_000),
+      silenceMs: integer('DB_SILENCE_MS', 100, 3_600_000),
+      echoMs: integer('DB_ECHO_MS', 100, 3_600_000),
       applicationName: text('DB_APPLICATION_NAME'),
     },
     rolePrefix,
@@ -440,6 +475,8 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
       maxBodyBytes: integer('MAX_BODY_BYTES', 1024, 1_073_741_824),
       corsOrigins: corsOrigins(),
       shutdownMs: integer('SHUTDOWN_MS', 0, 3_600_000),
+      requestMs: integer('HTTP_REQUEST_MS', 100, 3_600_000),
+      unreadMs: integer('HTTP_UNREAD_MS', 100, 3_600_000),
     },
     rest: {
       maxRows: integer('REST_MAX_ROWS', 1, 1_000_000),

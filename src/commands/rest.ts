@@ -4,6 +4,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { userInfo } from 'node:os';
 import path from 'node:path';
 import { ConfigError } from '../config.ts';
+import { arrivalLimits, cutOffUnread, defaultHttpLimits, logUnread } from '../http/limits.ts';
 import { answerUnreadable, maxHeaderBytes } from '../http/unreadable-request.ts';
 import type { Log } from '../log.ts';
 import { accessLogLine } from '../postgrest/access-log.ts';
@@ -20,6 +21,7 @@ import { hasAddress, listenAt } from '../postgrest/listen-address.ts';
 import type { ListenAddress } from '../postgrest/listen-address.ts';
 import { PostgrestService, ServiceFailed } from '../postgrest/service.ts';
 import { RestError } from '../rest/errors.ts';
+import { endAll } from '../ending.ts';
 import { makeRestHandler } from '../rest/handler.ts';
 import type { Answered, RestHandler } from '../rest/handler.ts';
 import { version } from '../version.ts';
@@ -42,11 +44,11 @@ export interface RunningRest {
   readonly failed: Promise<never>;
   /** Reads configuration and catalog again. */
   reload(): void;
-  /** Drains requests, closes the database. */
-  stop(): Promise<void>;
+  /** Drains requests, closes the database, within 25 s. Gives back what did not end in time, as sentences. */
+  stop(): Promise<readonly string[]>;
 }
 
-/** How long requests in flight may take to end. */
+/** How long all of it may take to end. */
 const shutdownMs = 25_000;
 
 /**
@@ -79,9 +81,13 @@ export function startRest(command: RestCommand): RunningRest {
     const line = accessLogLine(answered, service.config.logLevel, new Date());
     if (line !== null) command.writeAccess(line);
   });
-  const api = createServer({ maxHeaderSize: maxHeaderBytes, keepAliveTimeout: 30_000 }, handle);
+  const limits = arrivalLimits(defaultHttpLimits);
+  const api = createServer({ ...limits, maxHeaderSize: maxHeaderBytes, keepAliveTimeout: 30_000 }, handle);
   answerUnreadable(api);
   const admin = makeAdminServer({ service, api, poolTimeouts: () => poolTimeouts });
+  for (const server of [api, admin]) {
+    cutOffUnread(server, defaultHttpLimits, (address) => logUnread(address, log));
+  }
 
   /** A server that begins to listen while the others end would keep the process alive for ever. */
   const open = async (server: Server, address: ListenAddress): Promise<string> => {
@@ -111,7 +117,7 @@ export function startRest(command: RestCommand): RunningRest {
     }
     return at;
   };
-  let stopping: Promise<void> | undefined;
+  let stopping: Promise<readonly string[]> | undefined;
   const listening = listen();
   listening.catch(fail);
   return {
@@ -119,12 +125,15 @@ export function startRest(command: RestCommand): RunningRest {
     failed,
     reload: () => service.reload(),
     stop: () =>
-      (stopping ??= (async () => {
-        await endServer(api, shutdownMs);
-        await service.close();
-        // Last, so that it can be asked until the end.
-        await endServer(admin, 0);
-      })()),
+      (stopping ??= endAll(
+        shutdownMs,
+        [{ name: 'the API', end: (withinMs) => endServer(api, withinMs) }],
+        [
+          // Last, so that it can be asked until the end.
+          { name: 'the admin server', end: () => endServer(admin, 0) },
+          { name: 'the database', end: (withinMs) => service.close(withinMs / 2) },
+        ],
+      )),
   };
 }
 

@@ -8,8 +8,13 @@ import { migrate, migrationState } from '../db/migrations.ts';
 import type { MigrationState } from '../db/migrations.ts';
 import { refuseUnsafeLogin } from '../db/login-check.ts';
 import { withSession } from '../db/session.ts';
+import type { Database } from '../db/database.ts';
+import type { Readiness } from '../http/health.ts';
+import { logUnread } from '../http/limits.ts';
 import { startHttpServer } from '../http/server.ts';
 import { impatient, makeEmbed, patient } from '../embeddings/embedding-client.ts';
+import { endAll, workMs } from '../ending.ts';
+import type { Part } from '../ending.ts';
 import type { Log } from '../log.ts';
 import { makeBackUp } from '../jobs/back-up.ts';
 import { makeDrill } from '../jobs/drill.ts';
@@ -33,8 +38,17 @@ export interface Running {
   readonly url: string | null;
   /** A token that works, for an embedded database's first user; null on a server. */
   readonly token: string | null;
-  /** Drains requests, lets jobs end, closes the database. */
-  stop(): Promise<void>;
+  /**
+   * Drains requests, lets jobs end, closes the database: all of it within SHUTDOWN_MS. Gives back what did not end in time, as
+   * sentences; it ends with the process.
+   */
+  stop(): Promise<readonly string[]>;
+}
+
+/** What was begun, and has to be ended. */
+interface Begun {
+  readonly atWork: Part[];
+  readonly ground: Part[];
 }
 
 /** A day: long enough to try things out, short enough to be found out of date rather than kept. */
@@ -42,13 +56,12 @@ const firstTokenSeconds = 86_400;
 
 /** Does the duties on the configured database until `stop`. What was begun is undone when a later step fails. */
 export async function run(config: Config, duties: Duties, log: Log, now: () => Date): Promise<Running> {
-  const begun: (() => Promise<void>)[] = [];
-  const stop = async () => {
-    for (const end of begun.splice(0).toReversed()) await end();
-  };
+  const begun: Begun = { atWork: [], ground: [] };
+  const stop = (): Promise<readonly string[]> =>
+    endAll(config.http.shutdownMs, begun.atWork.splice(0), begun.ground.splice(0));
   try {
     const connections = await openConnections(config, log, { attach: false });
-    begun.push(() => connections.close());
+    begun.ground.push({ name: 'the embedded database', end: () => connections.close() });
     if (duties.migrate) await migrateTo(connections, config, log);
     const url = duties.api ? await beginApi(connections, config, log, begun) : null;
     if (duties.worker) await beginWorker(connections, config, log, begun);
@@ -84,14 +97,9 @@ export async function migrateTo(connections: Connections, config: Config, log: L
   log({ level: 'info', event: 'migrated', message, migrations: done });
 }
 
-async function beginApi(
-  connections: Connections,
-  config: Config,
-  log: Log,
-  begun: (() => Promise<void>)[],
-): Promise<string> {
+async function beginApi(connections: Connections, config: Config, log: Log, begun: Begun): Promise<string> {
   const database = apiDatabase(connections, config, log);
-  begun.push(() => database.close());
+  begun.ground.push({ name: "the API's database", end: (withinMs) => database.close(withinMs / 2) });
   if (connections.kind === 'server') await refuseUnsafeLogin(database, config.rolePrefix);
   const session = withSession(database, anonymous, { rolePrefix: config.rolePrefix });
   const secret = await jwtSecret(config);
@@ -105,23 +113,23 @@ async function beginApi(
     rest: config.rest,
     embed: config.embeddings && makeEmbed(config.embeddings, impatient),
     production: config.production,
-    isReady: async () => readiness(await migrationState(session)),
+    isReady: async () => deafness(database) ?? readiness(await migrationState(session)),
     log,
   });
-  begun.push(() => app.close());
-  const server = await startHttpServer(app, config.http);
-  begun.push(() => server.close());
+  begun.ground.push({ name: 'the API', end: () => app.close() });
+  const server = await startHttpServer(app, {
+    ...config.http,
+    shutdownMs: workMs(config.http.shutdownMs),
+    limits: config.http,
+    onUnread: (address) => logUnread(address, log),
+  });
+  begun.atWork.push({ name: 'the HTTP server', end: () => server.close() });
   return server.url;
 }
 
-async function beginWorker(
-  connections: Connections,
-  config: Config,
-  log: Log,
-  begun: (() => Promise<void>)[],
-): Promise<void> {
+async function beginWorker(connections: Connections, config: Config, log: Log, begun: Begun): Promise<void> {
   const { pool, database, asKeeper, close } = workerDatabase(connections, config, log);
-  begun.push(close);
+  begun.ground.push({ name: "the worker's database", end: (withinMs) => close(withinMs / 2) });
   const worker: RunningWorker = await startWorker({
     pool,
     executor: database,
@@ -133,7 +141,7 @@ async function beginWorker(
     drill: makeDrill(config, database, log, () => new Date()),
     log,
   });
-  begun.push(() => worker.stop());
+  begun.atWork.push({ name: 'the worker', end: () => worker.stop() });
   if (config.server?.backupUrl && config.backup.store) {
     const configured = await configuredBackups(config);
     const receiving = keepReceiving(configured, {
@@ -141,11 +149,21 @@ async function beginWorker(
       now: () => new Date(),
       onStatus: (status) => seeWalReceiver(database, configured.slot, status),
     });
-    begun.push(() => receiving.stop());
+    begun.atWork.push({ name: 'receiving WAL', end: () => receiving.stop() });
   }
 }
 
-function readiness(state: MigrationState): { ready: boolean; reason?: string } {
+/** Null: notifications are heard. */
+function deafness({ deafSince }: Database): Readiness | null {
+  if (deafSince === null) return null;
+  const seconds = Math.round((Date.now() - deafSince) / 1000);
+  return {
+    ready: false,
+    reason: `the connection that listens for notifications was lost ${seconds} s ago and is being made anew`,
+  };
+}
+
+function readiness(state: MigrationState): Readiness {
   switch (state.kind) {
     case 'current':
       return { ready: true };

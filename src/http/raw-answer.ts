@@ -1,6 +1,9 @@
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 
+/** How long the other side has to read the answer and to close. */
+const goodbyeMs = 2_000;
+
 /**
  * Answers with JSON on a connection that has no ServerResponse, because it was to be upgraded or sent what is not HTTP,
  * and closes it.
@@ -21,5 +24,6 @@ export function answerRaw(
   ];
   // The other side may have gone.
   socket.on('error', () => {});
+  setTimeout(() => socket.destroy(), goodbyeMs).unref();
   socket.end(`${lines.join('\r\n')}\r\n\r\n${json}`);
 }

@@ -4,6 +4,8 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { App } from '../app.ts';
 import { endServer } from './end-server.ts';
+import { arrivalLimits, cutOffUnread, defaultHttpLimits } from './limits.ts';
+import type { HttpLimits } from './limits.ts';
 import { maxHeaderBytes } from './unreadable-request.ts';
 import { isWebSocket } from './upgrades.ts';
 
@@ -14,6 +16,10 @@ export interface HttpServerOptions {
   readonly port: number;
   /** How long requests in flight may take to end once the server closes. */
   readonly shutdownMs: number;
+  /** By default `defaultHttpLimits`. */
+  readonly limits?: HttpLimits;
+  /** Gets the address of each client that was cut off because it left its answer unread. */
+  readonly onUnread?: (address: string) => void;
 }
 
 /** A server that accepts requests. */
@@ -29,12 +35,15 @@ export interface HttpServer {
 
 /** Starts to listen. Rejects when the address cannot be had (EADDRINUSE, EACCES). */
 export async function startHttpServer(app: App, options: HttpServerOptions): Promise<HttpServer> {
+  const { limits = defaultHttpLimits, onUnread = () => {} } = options;
   const server = createServer({
+    ...arrivalLimits(limits),
     maxHeaderSize: maxHeaderBytes,
     shouldUpgradeCallback: isWebSocket,
     // The app refuses requests without one itself, in JSON.
     requireHostHeader: false,
   });
+  cutOffUnread(server, limits, onUnread);
   app.attach(server);
   server.listen(options.port, options.host);
   await once(server, 'listening');

@@ -2,8 +2,6 @@ import type { ServerResponse } from 'node:http';
 
 /** What a client that does not read may leave unread, in bytes, before it is dropped. */
 const maxUnreadBytes = 4_194_304;
-/** So long nothing may leave for a client that reads nothing. */
-const stalledMs = 30_000;
 
 /** Of an answer that is a stream of events. */
 export const streamHeaders = {
@@ -15,13 +13,12 @@ export const streamHeaders = {
 
 /**
  * Server-sent events (HTML, Server-sent events) on a response. Nobody waits for a client that does not read: past
- * `maxUnreadBytes`, or when it took nothing for `stalledMs`, its connection is cut, and its events can be had again from
- * the last id that it got.
+ * `maxUnreadBytes` its connection is cut (and by the server, when it takes nothing for long), and its events can be had
+ * again from the last id that it got.
  */
 export class EventStream {
   readonly #response: ServerResponse;
   readonly #waiting: (() => void)[] = [];
-  #stalled: NodeJS.Timeout | undefined;
 
   /** Sends the head. `onEnd` is called once, whoever ends it. */
   constructor(response: ServerResponse, onEnd: () => void) {
@@ -51,7 +48,6 @@ export class EventStream {
       return Promise.resolve();
     }
     if (response.write(text)) return Promise.resolve();
-    this.#stalled ??= setTimeout(() => response.destroy(), stalledMs);
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
@@ -65,8 +61,6 @@ export class EventStream {
   }
 
   #drained(): void {
-    clearTimeout(this.#stalled);
-    this.#stalled = undefined;
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
 }

@@ -2,6 +2,8 @@ import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import { connect } from 'node:net';
 import type { NetConnectOpts } from 'node:net';
+import { arrivalLimits, defaultHttpLimits } from '../http/limits.ts';
+import { isWithin } from '../within.ts';
 import { metricsText } from './metrics.ts';
 import type { MetricsSources } from './metrics.ts';
 import { schemaCacheJson } from './schema-cache-json.ts';
@@ -21,7 +23,7 @@ const answersWithinMs = 1_000;
  * can answer requests too, `/metrics` and `/schema_cache` what they are called. Not listening yet.
  */
 export function makeAdminServer(sources: AdminSources): Server {
-  return createServer((request, response) => {
+  return createServer(arrivalLimits(defaultHttpLimits), (request, response) => {
     void answer(request.url ?? '/', sources).then(({ status, contentType, body }) => {
       response.writeHead(status, contentType === undefined ? {} : { 'Content-Type': contentType });
       response.end(request.method === 'HEAD' ? undefined : body);
@@ -60,8 +62,7 @@ async function answer(url: string, sources: AdminSources): Promise<Answer> {
 async function answers(service: PostgrestService): Promise<boolean> {
   if (service.config.database.channelEnabled) return true;
   try {
-    await service.database.query({ text: 'select 1' });
-    return true;
+    return await isWithin(answersWithinMs, service.database.query({ text: 'select 1' }));
   } catch {
     return false;
   }

@@ -109,14 +109,14 @@ export class PostgrestService {
     void this.#watcher?.reload();
   }
 
-  /** Waits for what is running, then closes every connection. */
-  async close(): Promise<void> {
+  /** Waits for what is running, `withinMs` at most, then closes every connection. */
+  async close(withinMs?: number): Promise<void> {
     this.#closing.abort();
     this.#wake();
     // The start may be waiting for the watcher.
     await this.#watcher?.close();
     await this.#running;
-    await this.#database.close();
+    await this.#database.close(withinMs);
   }
 
   get #closed(): boolean {

@@ -4,6 +4,8 @@ import { makeVerifyToken, signToken } from '../../src/auth/jwt.ts';
 import type { Database } from '../../src/db/database.ts';
 import type { Embed } from '../../src/embeddings/embedding-client.ts';
 import type { Readiness } from '../../src/http/health.ts';
+import { logUnread } from '../../src/http/limits.ts';
+import type { HttpLimits } from '../../src/http/limits.ts';
 import { startHttpServer } from '../../src/http/server.ts';
 import type { RestConfig } from '../../src/rest/own-options.ts';
 import type { LogEntry } from '../../src/log.ts';
@@ -41,6 +43,7 @@ export interface AppOptions {
   readonly maxBodyBytes?: number;
   readonly corsOrigins?: readonly string[];
   readonly shutdownMs?: number;
+  readonly limits?: HttpLimits;
   readonly isReady?: () => Promise<Readiness>;
   readonly rest?: Partial<RestConfig>;
   readonly production?: boolean;
@@ -67,6 +70,8 @@ export async function startApp(database: Database, options: AppOptions = {}): Pr
     host: '127.0.0.1',
     port: 0,
     shutdownMs: options.shutdownMs ?? 5_000,
+    ...(options.limits && { limits: options.limits }),
+    onUnread: (address) => logUnread(address, (entry) => logged.push(entry)),
   });
   return {
     url: server.url,
