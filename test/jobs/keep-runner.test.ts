@@ -10,7 +10,7 @@ function makeRun() {
     end = resolve;
     fail = reject;
   });
-  return { ended, stop: vi.fn(async () => end()), fail };
+  return { ended, stop: vi.fn<() => Promise<void>>(async () => end()), fail };
 }
 
 test('a run that ends by itself is begun again, however often it takes, and its rejection ends nothing', async () => {
