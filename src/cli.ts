@@ -12,6 +12,7 @@ import { formatAlert, listAlerts } from './commands/alerts.ts';
 import { formatJob, listJobs, runTaskNow } from './commands/jobs.ts';
 import { operationsDatabase } from './commands/operations-database.ts';
 import { operationsStatus } from './commands/operations-status.ts';
+import { poolerLines } from './commands/pooler-status.ts';
 import { formatConfig, formatStatus, status } from './commands/status.ts';
 import { createTenant, listTenants, setTenantSuspended } from './commands/tenant.ts';
 import { token } from './commands/token.ts';
@@ -34,6 +35,8 @@ import {
   workerDatabase,
 } from './open-database.ts';
 import type { Connections } from './open-database.ts';
+import { requireOwnSession } from './own-session.ts';
+import type { SessionNeed } from './own-session.ts';
 import type { AsKeeper } from './retention/keeper.ts';
 import { setupServer } from './setup/setup-server.ts';
 import { version } from './version.ts';
@@ -98,10 +101,14 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
   // Loaded when it is needed: PostGraphile takes a second, and `token` should not.
   const serving = () => import('./commands/serve.ts');
 
-  const withOperator = async (work: (database: Database, config: Config) => Promise<void>) => {
+  const withOperator = async (
+    work: (database: Database, config: Config) => Promise<void>,
+    need: SessionNeed | null = null,
+  ) => {
     const config = parseConfig(env);
     const connections = await openConnections(config, log, { attach: true });
     try {
+      if (need !== null) await requireOwnSession(connections, need);
       // On a server migrating is a step of its own; an embedded database may be new.
       if (connections.kind === 'embedded') await (await serving()).migrateTo(connections, config, log);
       const database = operatorDatabase(connections, config, log);
@@ -121,6 +128,7 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
     const connections = await openConnections(config, log, { attach: true });
     try {
       if (connections.kind === 'embedded') await (await serving()).migrateTo(connections, config, log);
+      await requireOwnSession(connections, 'worker');
       const operations = operationsDatabase(connections, config, log);
       if (operations === null) {
         throw new ConnectionsError(
@@ -143,6 +151,7 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
     const connections = await openConnections(config, log, { attach: true });
     try {
       if (connections.kind === 'embedded') await (await serving()).migrateTo(connections, config, log);
+      await requireOwnSession(connections, 'worker');
       const { database, asKeeper, close } = workerDatabase(connections, config, log);
       try {
         await work({ config, connections, database, asKeeper });
@@ -300,7 +309,9 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
       try {
         const database = apiDatabase(connections, config, log);
         try {
-          const lines = [...(await status(database, config))];
+          const pooler = await poolerLines(connections);
+          const behindPooler = pooler.some(({ name }) => name === 'pooler');
+          const lines = [...(await status(database, config, { behindPooler })), ...pooler];
           // A schema that is not there has no views to ask.
           const operations = lines.every(({ name, ok }) => name !== 'schema' || ok)
             ? operationsDatabase(connections, config, log)
@@ -353,6 +364,7 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
       const config = parseConfig(env);
       const connections = await openConnections(config, log, { attach: true });
       try {
+        await requireOwnSession(connections, 'worker');
         const { database, close } = workerDatabase(connections, config, log);
         try {
           // Only to know the tasks and their payloads: the worker runs them.
@@ -501,7 +513,7 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
             progress: process.stderr,
           }),
         );
-      }),
+      }, 'imports'),
     );
 
   const showProgress = progressLine(process.stderr);

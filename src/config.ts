@@ -1,6 +1,8 @@
 import { tmpdir } from 'node:os';
 import { inspect } from 'node:util';
 import path from 'node:path';
+import type { TlsChoice } from './db/connection-url.ts';
+import type { PoolerMode } from './db/pooler.ts';
 import type { RestConfig } from './rest/own-options.ts';
 
 /** The environment, parsed. Frozen; made once by `parseConfig`. */
@@ -74,15 +76,19 @@ export interface EmbeddingsConfig {
   readonly apiKey: Secret | null;
 }
 
-/** The four identities on a server. Absent ones are null: a process needs only its own. */
+/** The four identities on a server, and how they get there. Absent ones are null: a process needs only its own. */
 export interface ServerConfig {
   /** The API's login: may do nothing but switch to the request roles. */
   readonly url: Secret;
+  /** What `url` leads to. */
+  readonly pooler: PoolerMode;
+  /** The API's login on the server itself, for LISTEN. Null: `url` leads there. */
+  readonly listenUrl: Secret | null;
   readonly migrateUrl: Secret | null;
   readonly workerUrl: Secret | null;
   readonly backupUrl: Secret | null;
-  /** For hosts that are not this machine TLS with verification, unless DB_SSL says otherwise. */
-  readonly ssl: 'verify' | 'no-verify' | 'off';
+  /** Null: by each URL's host; see `tlsOf`. */
+  readonly ssl: TlsChoice | null;
 }
 
 export interface PoolConfig {
@@ -173,6 +179,16 @@ export const configOptions = [
     name: 'DB_SSL',
     fallback: '',
     meaning: '`verify`, `no-verify` or `off`; by default `verify`, and `off` for a server on this machine',
+  },
+  {
+    name: 'DB_POOLER',
+    fallback: 'auto',
+    meaning: '`auto`, `transaction`, `session` or `off`: what DATABASE_URL leads to (docs/poolers.md)',
+  },
+  {
+    name: 'LISTEN_DATABASE_URL',
+    fallback: '',
+    meaning: "the API's login past the pooler, for LISTEN; by default DATABASE_URL",
   },
   { name: 'MIGRATE_DATABASE_URL', fallback: '', meaning: 'the login of migrations, tenants and logins' },
   { name: 'WORKER_DATABASE_URL', fallback: '', meaning: "the worker's login" },
@@ -419,11 +435,13 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
 
   const production = text('NODE_ENV') === 'production';
   const apiUrl = url('DATABASE_URL') ?? urlFromParts(text);
+  const listenUrl = url('LISTEN_DATABASE_URL');
   const migrateUrl = url('MIGRATE_DATABASE_URL');
   const workerUrl = url('WORKER_DATABASE_URL');
   const backupUrl = url('BACKUP_DATABASE_URL');
   const embeddingsUrl = httpUrl('EMBEDDINGS_URL');
   const alertWebhookUrl = httpUrl('ALERT_WEBHOOK_URL');
+  const pooler = choice('DB_POOLER', ['auto', 'transaction', 'session', 'off']);
   const sslChoice = choice('DB_SSL', ['verify', 'no-verify', 'off']);
 
   const rolePrefix = text('DB_ROLE_PREFIX');
@@ -451,10 +469,12 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     useDatabase,
     server: apiUrl && {
       url: apiUrl,
+      pooler: pooler ?? 'auto',
+      listenUrl,
       migrateUrl,
       workerUrl,
       backupUrl,
-      ssl: sslChoice ?? (isLocal(apiUrl) ? 'off' : 'verify'),
+      ssl: sslChoice ?? null,
     },
     pool: {
       size: integer('DB_POOL_SIZE', 1, 1000),
@@ -518,10 +538,4 @@ function urlFromParts(text: (name: OptionName) => string): Secret | null {
   url.password = text('DB_PASSWORD');
   url.pathname = text('DB_NAME');
   return new Secret(url.href);
-}
-
-function isLocal(url: Secret): boolean {
-  const parsed = URL.parse(url.reveal());
-  const host = parsed?.searchParams.get('host') ?? parsed?.hostname ?? '';
-  return host.startsWith('/') || ['', 'localhost', '127.0.0.1', '[::1]'].includes(host);
 }

@@ -5,13 +5,14 @@ import { Client } from 'pg';
 import type { ClientConfig, Pool } from 'pg';
 import type { ServerConnection } from './backup/server/server-facts.ts';
 import type { Config } from './config.ts';
-import { withRole } from './db/connection-url.ts';
+import { tlsOf, withRole } from './db/connection-url.ts';
 import type { Database } from './db/database.ts';
 import { DatabaseOpen, embeddedConnectionString, startEmbedded } from './db/embedded/embedded.ts';
 import type { EmbeddedEvent } from './db/embedded/embedded.ts';
 import { isListening } from './db/embedded/socket-file.ts';
 import { ConnectionPool } from './db/pool.ts';
 import type { PoolOptions } from './db/pool.ts';
+import type { PoolerMode } from './db/pooler.ts';
 import { PostgresDatabase } from './db/postgres.ts';
 import type { ConnectionEvent } from './db/postgres.ts';
 import { roleName } from './db/roles.ts';
@@ -26,7 +27,12 @@ export interface Connections {
   readonly api: string;
   readonly migrate: string | null;
   readonly worker: string | null;
-  readonly ssl: ClientConfig['ssl'];
+  /** Where the API listens; null: where it asks. */
+  readonly listen: string | null;
+  /** What the API's connections lead to. */
+  readonly pooler: PoolerMode;
+  /** TLS of a connection to one of these. */
+  tls(url: string): ClientConfig['ssl'];
   /** Ends the embedded database if this process started it. */
   close(): Promise<void>;
 }
@@ -46,13 +52,15 @@ export async function openConnections(
   { attach }: { attach: boolean },
 ): Promise<Connections> {
   if (config.useDatabase && config.server) {
-    const { url, migrateUrl, workerUrl, ssl } = config.server;
+    const { url, pooler, listenUrl, migrateUrl, workerUrl, ssl } = config.server;
     return {
       kind: 'server',
       api: url.reveal(),
       migrate: migrateUrl?.reveal() ?? null,
       worker: workerUrl?.reveal() ?? null,
-      ssl: ssl === 'off' ? undefined : { rejectUnauthorized: ssl === 'verify' },
+      listen: listenUrl?.reveal() ?? null,
+      pooler,
+      tls: (to) => tlsOf(ssl, to),
       close: async () => {},
     };
   }
@@ -81,9 +89,13 @@ async function attachOrStart(config: Config, log: Log): Promise<Connections> {
 
 /** The API's pool. The caller closes it before `connections`. */
 export function apiDatabase(connections: Connections, config: Config, log: Log): Database {
-  return new PostgresDatabase(connections.kind, poolOptions(connections.api, connections, config), (event) =>
-    logConnectionEvent(event, log),
-  );
+  const { listen, pooler } = connections;
+  const options: PoolOptions = {
+    ...poolOptions(connections.api, connections, config),
+    pooler,
+    ...(listen === null ? {} : { listen: { connectionString: listen, ssl: connections.tls(listen) } }),
+  };
+  return new PostgresDatabase(connections.kind, options, (event) => logConnectionEvent(event, log));
 }
 
 /** A small pool of the login of backups, which reads every row: for drills. The caller closes it. */
@@ -105,9 +117,10 @@ export function operatorDatabase(connections: Connections, config: Config, log: 
   }
   // Imports and index builds take their time: no statement timeout of a request.
   const options = poolOptions(connections.migrate, connections, config);
+  const pooler = connections.pooler === 'off' ? 'off' : 'auto';
   return new PostgresDatabase(
     connections.kind,
-    { ...options, size: 1, overflow: 3, statementTimeoutMs: 0 },
+    { ...options, pooler, size: 1, overflow: 3, statementTimeoutMs: 0 },
     (event) => logConnectionEvent(event, log),
   );
 }
@@ -155,7 +168,7 @@ export function workerDatabase(
 }
 
 function poolOptions(connectionString: string, connections: Connections, { pool }: Config): PoolOptions {
-  return { ...pool, connectionString, ssl: connections.ssl };
+  return { ...pool, connectionString, ssl: connections.tls(connectionString) };
 }
 
 async function startOnDisk(config: Config, log: Log): Promise<Connections> {
@@ -197,7 +210,16 @@ async function prepare(connectionString: string, rolePrefix: string): Promise<vo
 }
 
 function embeddedConnections(url: string, close: () => Promise<void>): Connections {
-  return { kind: 'embedded', api: url, migrate: url, worker: url, ssl: undefined, close };
+  return {
+    kind: 'embedded',
+    api: url,
+    migrate: url,
+    worker: url,
+    listen: null,
+    pooler: 'off',
+    tls: () => undefined,
+    close,
+  };
 }
 
 function logConnectionEvent(event: ConnectionEvent, log: Log): void {
@@ -216,6 +238,9 @@ function logConnectionEvent(event: ConnectionEvent, log: Log): void {
         message: `the listening connection was lost: ${event.error.message}`,
       });
       return;
+    case 'cannot-listen':
+      log({ level: 'warning', event: event.kind, message: cannotListenSentence });
+      return;
     case 'listener-restored':
       log({ level: 'info', event: event.kind, message: `listening again after ${event.afterMs} ms` });
       return;
@@ -223,6 +248,11 @@ function logConnectionEvent(event: ConnectionEvent, log: Log): void {
       event satisfies never;
   }
 }
+
+const cannotListenSentence =
+  'DATABASE_URL leads to a connection pooler, behind which LISTEN does not work: changes reach /events and subscriptions, and ' +
+  'suspended tenants are locked out, up to a second late. Set LISTEN_DATABASE_URL to the same login at the address of the ' +
+  'server itself, or DB_POOLER=session if the pooler keeps a session for each client (docs/poolers.md)';
 
 function logEmbeddedEvent(event: EmbeddedEvent, log: Log): void {
   const { kind, ...details } = event;

@@ -37,12 +37,11 @@ describe('the configuration', () => {
     );
   });
 
-  it.each([
-    ['db.example', 'verify'],
-    ['127.0.0.1', 'off'],
-    ['localhost', 'off'],
-  ])('for the host %s asks for TLS: %s', (host, ssl) => {
-    expect(parseConfig({ DB_HOST: host, JWT_SECRET: secret }).server?.ssl).toBe(ssl);
+  it('leaves TLS to the host of each URL unless DB_SSL says what it is', () => {
+    const server = (env: Record<string, string>) =>
+      parseConfig({ DB_HOST: 'db.example', JWT_SECRET: secret, ...env }).server;
+    expect(server({})).toMatchObject({ ssl: null, pooler: 'auto', listenUrl: null });
+    expect(server({ DB_SSL: 'no-verify' })).toMatchObject({ ssl: 'no-verify' });
   });
 
   it('takes an endpoint of embeddings, with or without the last part of its path', () => {

@@ -12,7 +12,10 @@ export interface SuspendedTenants {
   close(): Promise<void>;
 }
 
-/** Reads the list, and reads it again whenever `lightning:tenants` is notified or may have been missed. */
+/**
+ * Reads the list, and reads it again whenever `lightning:tenants` is notified or may have been missed. `onError` hears of
+ * the first of several failures.
+ */
 export async function watchSuspendedTenants(
   database: Database,
   rolePrefix: string,
@@ -22,16 +25,22 @@ export async function watchSuspendedTenants(
   const callbacks: ((tenantId: string) => void)[] = [];
   // One read after the other: an older answer must not overwrite a newer one.
   let reading = Promise.resolve();
+  let failing = false;
   const read = async (): Promise<void> => {
     const { rows } = await withSession(database, anonymous, { rolePrefix }).query<{ id: string }>(
       sql`select id from ops.suspended_tenants() id`,
     );
+    failing = false;
     const before = suspended;
     suspended = new Set(rows.map((row) => row.id));
     for (const id of suspended) if (!before.has(id)) for (const callback of callbacks) callback(id);
   };
+  const failed = (error: unknown): void => {
+    if (!failing) onError(error);
+    failing = true;
+  };
   const readAgain = (): void => {
-    reading = reading.then(read).catch(onError);
+    reading = reading.then(read).catch(failed);
   };
   const unlisten = await database.listen('lightning:tenants', readAgain, readAgain);
   // After LISTEN, so that a change in between is not missed.

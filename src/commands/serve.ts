@@ -23,6 +23,7 @@ import { startWorker } from '../jobs/worker.ts';
 import type { RunningWorker } from '../jobs/worker.ts';
 import { apiDatabase, ConnectionsError, openConnections, workerDatabase } from '../open-database.ts';
 import type { Connections } from '../open-database.ts';
+import { requireOwnSession } from '../own-session.ts';
 import { jwtSecret } from './token.ts';
 
 /** What a process does. `start` is all of it. */
@@ -87,10 +88,11 @@ export async function migrateTo(connections: Connections, config: Config, log: L
       'MIGRATE_DATABASE_URL is missing: `start` migrates first. Set it, or run `lightning migrate` elsewhere and `lightning serve` here',
     );
   }
+  await requireOwnSession(connections, 'migrations');
   const done = await migrate({
     connectionString: connections.migrate,
     rolePrefix: config.rolePrefix,
-    ssl: connections.ssl,
+    ssl: connections.tls(connections.migrate),
     log: (message) => log({ level: 'info', event: 'migrate', message }),
   });
   const message = done.length > 0 ? `migrated: ${done.join(', ')}` : 'the schema is current';
@@ -128,6 +130,7 @@ async function beginApi(connections: Connections, config: Config, log: Log, begu
 }
 
 async function beginWorker(connections: Connections, config: Config, log: Log, begun: Begun): Promise<void> {
+  await requireOwnSession(connections, 'worker');
   const { pool, database, asKeeper, close } = workerDatabase(connections, config, log);
   begun.ground.push({ name: "the worker's database", end: (withinMs) => close(withinMs / 2) });
   const worker: RunningWorker = await startWorker({

@@ -14,7 +14,11 @@ import { sql } from '../db/statement.ts';
  * Looks at the database of the configuration: version, schema, and on a server the settings that backups and the pool
  * need. Asks as an anonymous request would, so it works with the API's login alone; operations-status.ts has what needs more.
  */
-export async function status(database: Database, config: Config): Promise<StatusLine[]> {
+export async function status(
+  database: Database,
+  config: Config,
+  { behindPooler }: { readonly behindPooler: boolean } = { behindPooler: false },
+): Promise<StatusLine[]> {
   const startedAt = performance.now();
   const { rows } = await database.query<{ version: string; major: number }>(sql`
     select current_setting('server_version') as version, current_setting('server_version_num')::int / 10000 as major`);
@@ -26,7 +30,7 @@ export async function status(database: Database, config: Config): Promise<Status
     await schemaLine(database, config),
   ];
   if (database.kind === 'server')
-    lines.push(...(await serverLines(database, config)), ...(await backupLines(config)));
+    lines.push(...(await serverLines(database, config, behindPooler)), ...(await backupLines(config)));
   return lines;
 }
 
@@ -87,12 +91,17 @@ async function schemaLine(database: Database, { rolePrefix }: Config): Promise<S
   }
 }
 
-async function serverLines(database: Database, { pool }: Config): Promise<StatusLine[]> {
+async function serverLines(
+  database: Database,
+  { pool }: Config,
+  behindPooler: boolean,
+): Promise<StatusLine[]> {
   const { rows } = await database.query<{ name: string; setting: string }>(sql`
     select name, setting from pg_catalog.pg_settings
     where name in ('wal_level', 'summarize_wal', 'max_wal_senders', 'max_connections', 'data_checksums', 'ssl')`);
   const setting = (name: string) => rows.find((row) => row.name === name)?.setting ?? '(unknown)';
-  const needed = pool.size + pool.overflow + 20;
+  // A pooler's connections to the server are its own affair: those of worker, migrations and backups remain.
+  const needed = (behindPooler ? 0 : pool.size + pool.overflow) + 20;
   const alter = (name: string, value: string, effect: string) =>
     `alter system set ${name} = ${value}; then ${effect}`;
   return [

@@ -66,12 +66,12 @@ export interface Database extends Executor {
   /**
    * Calls `onPayload` for every NOTIFY on the channel, until the returned function is called. All channels share one
    * connection. When that connection is lost it is made anew and `onGap` is called: notifications may have been
-   * missed, look again.
+   * missed, look again. Behind a pooler nobody can listen: then it is called every second.
    */
   listen(
     channel: string,
     onPayload: (payload: string) => void,
-    onGap?: () => void,
+    onGap?: (cause: GapCause) => void,
   ): Promise<() => Promise<void>>;
   /** Since when (as `Date.now()`) notifications are not heard, because the connection that listens was lost; null: they are, or nobody listens. */
   readonly deafSince: number | null;
@@ -85,6 +85,9 @@ export interface Database extends Executor {
    */
   close(withinMs?: number): Promise<void>;
 }
+
+/** Why notifications may have been missed: the connection was lost and is back, or none can be had on which LISTEN works. */
+export type GapCause = 'lost' | 'cannot-listen';
 
 /** A snapshot of the pool's counters. */
 export interface PoolState {

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { BoundedClient } from './bounded-client.ts';
 import { ConnectionLost, DatabaseUnavailable } from './database.ts';
-import { boundedClient, connectionConfig, connectionLimits } from './pool.ts';
+import type { GapCause } from './database.ts';
+import { boundedClient, connectionLimits, linkOf, passableConnection } from './pool.ts';
 import type { PoolOptions } from './pool.ts';
 import type { ConnectionEvent } from './postgres.ts';
 import { quoteIdentifier } from './statement.ts';
@@ -9,7 +10,7 @@ import { quoteIdentifier } from './statement.ts';
 interface Subscriber {
   readonly channel: string;
   readonly onPayload: (payload: string) => void;
-  readonly onGap: (() => void) | undefined;
+  readonly onGap: ((cause: GapCause) => void) | undefined;
 }
 
 const firstRetryMs = 100;
@@ -17,10 +18,23 @@ const lastRetryMs = 10_000;
 const defaultEchoMs = 12_000;
 /** What LISTEN, UNLISTEN and NOTIFY may take. */
 const statementTimeoutMs = 1_000;
+/** How often subscribers look for themselves while nobody can listen, and how often LISTEN is tried again. */
+const lookMs = 1_000;
+const cannotListenRetryMs = 30_000;
+
+/** The connection leads to a pooler, which would give notifications to whoever has the server's session then. */
+class CannotListen extends Error {
+  override name = 'CannotListen';
+
+  constructor() {
+    super('the connection leads to a pooler');
+  }
+}
 
 /**
  * One connection that listens for all subscribers of the process. It is made at the first `listen`, made anew with
- * growing pauses when it is lost (every subscriber's `onGap` is called then), and closed by `close`.
+ * growing pauses when it is lost (every subscriber's `onGap` is called then), and closed by `close`. Where it would lead
+ * to a pooler nobody listens, and `onGap` is called every second: later than a notification, and nothing is missed.
  *
  * Nothing is due on a connection that listens, so one that a network forgot sounds like one on which nothing happens. It notifies
  * itself every few seconds: what comes back has gone the whole way that others' notifications go.
@@ -38,6 +52,8 @@ export class NotificationListener {
   #echo: NodeJS.Timeout | undefined;
   /** Whether the last notification to itself came back. */
   #heard = true;
+  /** Runs while nobody can listen. */
+  #looking: NodeJS.Timeout | undefined;
   #lostAt: number | null = null;
   #closed = false;
 
@@ -47,26 +63,35 @@ export class NotificationListener {
     this.#onEvent = onEvent;
   }
 
-  /** Since when (as Date.now()) subscribers hear nothing, because the connection was lost; null: they hear, or nobody listens. */
+  /**
+   * Since when (as Date.now()) subscribers hear nothing, because the connection was lost; null: they hear, or look for
+   * themselves, or nobody listens.
+   */
   get deafSince(): number | null {
     return this.#lostAt;
   }
 
-  /** Resolves once the server listens: what is notified from then on arrives. */
+  /** Resolves once the server listens, or it is known that it cannot: what is notified from then on is not missed. */
   async listen(
     channel: string,
     onPayload: (payload: string) => void,
-    onGap?: () => void,
+    onGap?: (cause: GapCause) => void,
   ): Promise<() => Promise<void>> {
     if (this.#closed) throw new Error('the database is closed');
     const subscriber: Subscriber = { channel, onPayload, onGap };
     this.#subscribers.add(subscriber);
     try {
       // Also when somebody listens to it already: LISTEN twice is once, and this one must not resolve before it took.
-      await (await this.#connection()).query(`listen ${quoteIdentifier(channel)}`);
+      const cannot =
+        this.#looking !== undefined && this.#client === undefined && this.#connecting === undefined;
+      if (!cannot) await (await this.#connection()).query(`listen ${quoteIdentifier(channel)}`);
     } catch (error) {
-      this.#subscribers.delete(subscriber);
-      throw error;
+      if (error instanceof CannotListen) {
+        this.#lookInstead(Date.now());
+      } else {
+        this.#subscribers.delete(subscriber);
+        throw error;
+      }
     }
     return () => this.#unlisten(subscriber);
   }
@@ -75,6 +100,7 @@ export class NotificationListener {
     this.#closed = true;
     clearTimeout(this.#retry);
     clearInterval(this.#echo);
+    clearInterval(this.#looking);
     this.#subscribers.clear();
     await this.#connecting?.catch(() => {});
     await this.#client?.end();
@@ -97,8 +123,7 @@ export class NotificationListener {
   }
 
   async #connect(): Promise<BoundedClient> {
-    // The server is told of no limit: a setting of a connection that others may inherit behind a pooler.
-    const config = connectionConfig({ ...this.#options, statementTimeoutMs: 0 });
+    const { config, settings } = passableConnection({ ...this.#options, statementTimeoutMs: 0 });
     const limits = connectionLimits(this.#kind, { ...this.#options, statementTimeoutMs });
     const client = boundedClient(config, limits);
     client.on('notification', ({ channel, payload }) => {
@@ -117,12 +142,14 @@ export class NotificationListener {
     });
     try {
       await client.connect();
+      if ((await linkOf(client, this.#options, settings)) !== 'session') throw new CannotListen();
       const channels = [...this.#subscribers].map((s) => s.channel);
       for (const channel of new Set([...channels, this.#echoChannel])) {
         await client.query(`listen ${quoteIdentifier(channel)}`);
       }
     } catch (error) {
       await client.end().catch(() => {});
+      if (error instanceof CannotListen) throw error;
       throw new DatabaseUnavailable(`cannot connect to the database to listen: ${(error as Error).message}`, {
         cause: error,
       });
@@ -163,13 +190,31 @@ export class NotificationListener {
     this.#retry = setTimeout(() => {
       this.#connection().then(
         () => {
+          clearInterval(this.#looking);
+          this.#looking = undefined;
           this.#onEvent({ kind: 'listener-restored', afterMs: Date.now() - lostAt });
-          for (const subscriber of this.#subscribers) subscriber.onGap?.();
+          for (const subscriber of this.#subscribers) subscriber.onGap?.('lost');
         },
-        () => {
-          if (!this.#closed) this.#restore(lostAt, Math.min(pauseMs * 2, lastRetryMs));
+        (error: unknown) => {
+          if (this.#closed) return;
+          if (error instanceof CannotListen) this.#lookInstead(lostAt);
+          else this.#restore(lostAt, Math.min(pauseMs * 2, lastRetryMs));
         },
       );
     }, pauseMs);
+  }
+
+  /** Has subscribers look for themselves until a connection leads to a session of its own again, as after a failover. */
+  #lookInstead(since: number): void {
+    if (this.#closed) return;
+    this.#lostAt = null;
+    if (this.#looking === undefined) {
+      this.#onEvent({ kind: 'cannot-listen' });
+      this.#looking = setInterval(() => {
+        for (const subscriber of this.#subscribers) subscriber.onGap?.('cannot-listen');
+      }, lookMs);
+    }
+    clearTimeout(this.#retry);
+    this.#restore(since, cannotListenRetryMs);
   }
 }

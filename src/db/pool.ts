@@ -37,6 +37,8 @@ export interface PoolOptions {
   readonly silenceMs?: number | undefined;
   /** How often the connection that listens notifies itself. By default 12 s. */
   readonly echoMs?: number | undefined;
+  /** Where to listen, when that is elsewhere: past a pooler. By default where everything else is asked. */
+  readonly listen?: Pick<PoolOptions, 'connectionString' | 'ssl'> | undefined;
   /** False: nothing is kept prepared on a connection, for poolers that hand a connection to somebody else. By default true. */
   readonly preparedStatements?: boolean | undefined;
 }
@@ -65,7 +67,7 @@ export class ConnectionPool {
   constructor(kind: 'embedded' | 'server', options: PoolOptions, onError: (error: Error) => void) {
     this.#waitMs = options.waitMs;
     this.#pooler = options.pooler ?? 'off';
-    const target = connectionTarget(options);
+    const target = passableConnection(options);
     this.transactionSettings = target.settings;
     this.#silenceMs = options.silenceMs ?? defaultSilenceMs;
     const limits = connectionLimits(kind, options);
@@ -242,7 +244,7 @@ export interface PassableConnection {
  * The same for connections that may lead to a pooler, which refuses startup parameters: the settings are apart. With
  * `off` they are startup parameters.
  */
-export function connectionTarget(options: PoolOptions): PassableConnection {
+export function passableConnection(options: PoolOptions): PassableConnection {
   if ((options.pooler ?? 'off') === 'off') return { config: connectionConfig(options), settings: {} };
   const { connectionString, settings } = splitSettings(options.connectionString);
   const { statementTimeoutMs } = options;
@@ -255,7 +257,7 @@ export function connectionTarget(options: PoolOptions): PassableConnection {
   };
 }
 
-/** Asks a new connection where it leads to, Rejects when it is silent. */
+/** Asks a new connection where it leads to. Rejects when it is silent. */
 export async function linkOf(
   client: ClientBase,
   { pooler = 'off', silenceMs = defaultSilenceMs }: Pick<PoolOptions, 'pooler' | 'silenceMs'>,

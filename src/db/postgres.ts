@@ -7,6 +7,7 @@ import type { BoundedClient } from './bounded-client.ts';
 import { ConnectionLost } from './database.ts';
 import type {
   Database,
+  GapCause,
   IsolationLevel,
   PoolState,
   Transaction,
@@ -26,6 +27,8 @@ import type { Statement, StatementResult } from './statement.ts';
 export type ConnectionEvent =
   | { readonly kind: 'idle-connection-lost'; readonly error: Error }
   | { readonly kind: 'listener-lost'; readonly error: Error }
+  /** The way to the server is one on which LISTEN does not work; it is tried again now and then. */
+  | { readonly kind: 'cannot-listen' }
   | { readonly kind: 'listener-restored'; readonly afterMs: number };
 
 /** A Database over node-postgres. Connects at first use; `close` it. */
@@ -41,7 +44,7 @@ export class PostgresDatabase implements Database {
     this.#pool = new ConnectionPool(kind, options, (error) =>
       onEvent({ kind: 'idle-connection-lost', error }),
     );
-    this.#listener = new NotificationListener(kind, options, onEvent);
+    this.#listener = new NotificationListener(kind, listenOptions(options), onEvent);
   }
 
   query<Row>(statement: Statement): Promise<StatementResult<Row>> {
@@ -142,7 +145,7 @@ export class PostgresDatabase implements Database {
   listen(
     channel: string,
     onPayload: (payload: string) => void,
-    onGap?: () => void,
+    onGap?: (cause: GapCause) => void,
   ): Promise<() => Promise<void>> {
     return this.#listener.listen(channel, onPayload, onGap);
   }
@@ -186,6 +189,13 @@ async function setLocally(client: PoolClient, settings: TransactionSettings): Pr
     names.flatMap((name) => [name, settings[name]]),
   );
   return rows[0]?.pid;
+}
+
+/** A listening connection waits without end: no statement timeout. */
+function listenOptions({ listen, pooler = 'off', ...options }: PoolOptions): PoolOptions {
+  // What is known of the pooler is known of the other way. `auto` asks there, too; otherwise the operator is believed.
+  const mode = listen === undefined || pooler === 'auto' || pooler === 'off' ? pooler : 'session';
+  return { ...options, ...listen, pooler: mode, statementTimeoutMs: 0 };
 }
 
 interface TransactionParts {

@@ -3,7 +3,7 @@ import { makeRequesterIdentification } from '../auth/identify-requester.ts';
 import type { RequesterIdentification } from '../auth/identify-requester.ts';
 import { ConfigError } from '../config.ts';
 import type { Database } from '../db/database.ts';
-import { connectionConfig } from '../db/pool.ts';
+import { passableConnection } from '../db/pool.ts';
 import type { PoolOptions } from '../db/pool.ts';
 import { PostgresDatabase } from '../db/postgres.ts';
 import type { ConnectionEvent } from '../db/postgres.ts';
@@ -166,7 +166,7 @@ export class PostgrestService {
   async #connect(): Promise<void> {
     const { tls, version } = await reachServer(
       this.#parts.target,
-      (kind) => connectionConfig(this.#poolOptions(kind)),
+      (kind) => passableConnection(this.#poolOptions(kind)).config,
       this.#closing.signal,
     );
     this.#log('info', 'connected', `Successfully connected to ${version}`);
@@ -297,6 +297,14 @@ export class PostgrestService {
           this.#parts.onFatal(new ServiceFailed(event.error.message, { cause: event.error }));
         }
         return;
+      case 'cannot-listen':
+        this.#log(
+          'warning',
+          event.kind,
+          'db-uri leads to a connection pooler, behind which LISTEN does not work: nobody can ask for a reload by NOTIFY, and ' +
+            'changes of the schema are found by looking, every 5 s. db-channel-enabled = false says that this is meant',
+        );
+        return;
       case 'listener-restored':
         this.#log('info', event.kind, `listening again after ${event.afterMs} ms`);
         return;
@@ -319,6 +327,7 @@ export class PostgrestService {
       recycleSeconds: poolMaxLifetimeSeconds,
       idleMs: poolMaxIdleSeconds * 1000,
       statementTimeoutMs: 0,
+      pooler: 'auto',
       preparedStatements: this.#config.rest.preparedStatements,
     };
   }

@@ -201,7 +201,11 @@ export class SchemaCacheWatcher {
         this.#stopListening = await this.#database.listen(
           channel,
           (payload) => this.#notified(payload),
-          () => void this.reload(),
+          (cause) => {
+            // Where nobody can listen the next look at the catalog shows what has changed.
+            if (cause === 'cannot-listen') this.#unheard = true;
+            else void this.reload();
+          },
         );
         break;
       } catch (error) {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Client, DatabaseError } from 'pg';
 import type { ClientConfig } from 'pg';
+import { findLink } from '../db/pooler.ts';
 import { roleName } from '../db/roles.ts';
 import { quoteIdentifier, quoteLiteral } from '../db/statement.ts';
 import { prepareDatabase } from './prepare-database.ts';
@@ -40,11 +41,12 @@ export class SetupError extends Error {
 /**
  * Prepares a fresh server: roles, database, extension, and the four logins with random passwords. Can be run again:
  * what is there is kept and completed; runs at the same time, through the same database of `adminUrl`, come one after the
- * other. Throws SetupError when the server is too old or lacks pgvector.
+ * other. Throws SetupError when the server is too old or lacks pgvector, and behind a pooler.
  */
 export async function setupServer(options: SetupOptions): Promise<LoginUrls> {
   const admin = await connect(options.adminUrl, options.ssl);
   try {
+    await refusePooler(admin);
     await checkServer(admin);
     await takeTurn(admin, options);
     await createDatabase(admin, options);
@@ -91,6 +93,13 @@ async function connect(connectionString: string, ssl: ClientConfig['ssl']): Prom
   });
   await client.connect();
   return client;
+}
+
+async function refusePooler(admin: Client): Promise<void> {
+  if ((await findLink(admin, 'auto', {})) === 'session') return;
+  throw new SetupError(
+    '--admin-url leads to a connection pooler; the setup makes a database and goes on in it: name the server itself (docs/poolers.md)',
+  );
 }
 
 async function checkServer(admin: Client): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Config } from '../../config.ts';
+import { tlsOf } from '../../db/connection-url.ts';
 import { openVault } from '../store/open-store.ts';
 import type { Vault } from '../vault.ts';
 import { findPrograms } from './programs.ts';
@@ -24,9 +25,9 @@ export async function configuredBackups(config: Config): Promise<ConfiguredBacku
       'BACKUP_DATABASE_URL is missing; `lightning setup` prints it when it makes the login',
     );
   }
-  const ssl = server.ssl === 'off' ? undefined : { rejectUnauthorized: server.ssl === 'verify' };
+  const url = server.backupUrl.reveal();
   return {
-    connection: { url: server.backupUrl.reveal(), ssl },
+    connection: { url, ssl: tlsOf(server.ssl, url) },
     vault: await openVault(backup),
     spoolDirectory: backup.spoolDirectory,
     slot: slotName(config),

@@ -33,7 +33,7 @@ export class ServerNotReady extends Error {
 
 /**
  * Opens a connection of the replication protocol that also takes plain SQL, without parameters. The caller ends it. Rejects with
- * ServerNotReady when the server takes connections of this login but none for replication.
+ * ServerNotReady when the server takes connections of this login but none for replication, or a pooler takes them.
  */
 export async function connectForReplication({ url, ssl }: ServerConnection): Promise<Client> {
   // `replication` is an option of pg that its types do not know.
@@ -48,11 +48,27 @@ export async function connectForReplication({ url, ssl }: ServerConnection): Pro
   client.on('error', () => {}); // Whatever is asked next fails too, and says why.
   try {
     await client.connect();
+    await refusePooler(client);
     return client;
   } catch (error) {
     await client.end().catch(() => {});
     throw replicationRefused(error) ?? error;
   }
+}
+
+/** The replication protocol takes simple queries only, so this asks less than `findLink` does. */
+async function refusePooler(client: Client): Promise<void> {
+  const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
+  const { processID } = client as Client & { readonly processID: number | null };
+  if (rows[0]?.pid !== processID) throw leadsToPooler();
+}
+
+function leadsToPooler(cause?: Error): ServerNotReady {
+  return new ServerNotReady(
+    'BACKUP_DATABASE_URL leads to a connection pooler, and backups are taken over the replication protocol: set it to the ' +
+      'address of the server itself (docs/poolers.md)',
+    { cause },
+  );
 }
 
 /** Asks the server, over a replication connection. */
@@ -116,6 +132,7 @@ export function refuseUnfitServer({ major, version, hasChecksums, tablespaces }:
 /** What stands in the way of a replication connection, with the command that mends it. */
 function replicationRefused(error: unknown): ServerNotReady | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;
+  if (/startup parameter/.test(error.message)) return leadsToPooler(error);
   if (error.code === '28000' && /pg_hba\.conf/.test(error.message)) {
     return new ServerNotReady(
       `${error.message}: add a line to pg_hba.conf, such as "host replication <login> <address>/32 scram-sha-256", and reload. ` +
