@@ -10,6 +10,8 @@ import { reapLeases } from '../../../src/jobs/reap-leases.ts';
 import { repeat } from '../../../src/repeat.ts';
 import { setupServer } from '../../../src/setup/setup-server.ts';
 import { dropEverything } from '../../bench/databases.ts';
+import { pgbouncerSetups, startPgbouncer } from '../../support/pgbouncer/start.ts';
+import type { PgbouncerSetup } from '../../support/pgbouncer/start.ts';
 import { provideServer } from '../../support/postgres/provide.ts';
 import { serverDatabase } from '../../support/server-database.ts';
 import { judgeStorm } from './judge-storm.ts';
@@ -31,6 +33,7 @@ are held against each other: every task completed exactly once, none lost, whoev
   --kills N       processes to kill, each replaced by a new one (default 25)
   --stalls N      processes to stop until their leases are over (default 10)
   --lease N       seconds of a lease (default 5)
+  --pooler NAME   claimers come through a PgBouncer: ${pgbouncerSetups.map(({ name }) => `"${name}"`).join(', ')}
   --json FILE     write all numbers there, too
   --help          this text
 
@@ -93,7 +96,8 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   const directory = await mkdtemp(path.join(tmpdir(), 'lightning-storm-'));
   try {
-    const report = await runStorm(server.adminUrl, parsed.options, path.join(directory, 'journal'));
+    const { options, pooler } = parsed;
+    const report = await runStorm(server.adminUrl, options, pooler, path.join(directory, 'journal'));
     process.stdout.write(format(report));
     if (parsed.json !== undefined) await writeFile(parsed.json, `${JSON.stringify(report, null, 2)}\n`);
     return report.problems.length === 0 ? 0 : 1;
@@ -103,7 +107,12 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-async function runStorm(adminUrl: string, options: Options, journal: string): Promise<StormReport> {
+async function runStorm(
+  adminUrl: string,
+  options: Options,
+  setup: PgbouncerSetup | null,
+  journal: string,
+): Promise<StormReport> {
   const prefix = `storm_${randomBytes(4).toString('hex')}`;
   const login = (kind: string) => `${prefix}_login_${kind}`;
   try {
@@ -125,6 +134,7 @@ async function runStorm(adminUrl: string, options: Options, journal: string): Pr
     const admin = new Pool({
       connectionString: Object.assign(new URL(adminUrl), { pathname: `/${prefix}` }).href,
     });
+    const pooler = setup && (await startPgbouncer(setup, [urls.api]));
     const worker = serverDatabase(urls.worker);
     // As the worker does it (src/jobs/worker.ts), more often, so that a storm is over sooner.
     const reaper = repeat(
@@ -134,7 +144,7 @@ async function runStorm(adminUrl: string, options: Options, journal: string): Pr
     );
     try {
       const crowd = makeCrowd({
-        url: urls.api,
+        url: pooler?.through(urls.api) ?? urls.api,
         rolePrefix: prefix,
         tenant,
         claimers: options.claimers / options.processes,
@@ -146,6 +156,7 @@ async function runStorm(adminUrl: string, options: Options, journal: string): Pr
     } finally {
       await reaper.stop();
       await worker.close();
+      await pooler?.stop();
       await admin.end();
     }
   } finally {
@@ -271,7 +282,10 @@ function format(report: StormReport): string {
 /** Null: help is asked for. A text: what is wrong. */
 function parseOptions(
   argv: readonly string[],
-): { readonly options: Options; readonly json: string | undefined } | string | null {
+):
+  | { readonly options: Options; readonly pooler: PgbouncerSetup | null; readonly json: string | undefined }
+  | string
+  | null {
   const names = Object.keys(defaults) as (keyof Options)[];
   let values;
   try {
@@ -284,6 +298,7 @@ function parseOptions(
         kills: { type: 'string' },
         stalls: { type: 'string' },
         lease: { type: 'string' },
+        pooler: { type: 'string' },
         json: { type: 'string' },
         help: { type: 'boolean', default: false },
       },
@@ -302,7 +317,10 @@ function parseOptions(
   }
   if (options.claimers % options.processes !== 0)
     return `${options.claimers} claimers cannot be spread over ${options.processes} processes evenly`;
-  return { options, json: values.json };
+  const pooler = pgbouncerSetups.find(({ name }) => name === values.pooler) ?? null;
+  if (values.pooler !== undefined && pooler === null)
+    return `--pooler is ${JSON.stringify(values.pooler)}; --help has the names`;
+  return { options, pooler, json: values.json };
 }
 
 process.exitCode = await main(process.argv.slice(2));
