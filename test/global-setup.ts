@@ -1,4 +1,5 @@
 import type { TestProject } from 'vitest/node';
+import { findMissingTools, missingToolsNotice } from './support/debian-tools.ts';
 import { embeddedTemplate } from './support/embedded-template.ts';
 import { provideServer } from './support/postgres/provide.ts';
 import { skippedNotice } from './support/postgres/skipped-notice.ts';
@@ -9,8 +10,15 @@ import { makeTemplate } from './support/template.ts';
  * (`TotalsReporter` says it again at the end). Throws when `TEST_DATABASE_URL` names a server that cannot be used.
  */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const [template, stopServer] = await Promise.all([embeddedTemplate(), startServer(project)]);
+  const [template, stopServer, missingTools] = await Promise.all([
+    embeddedTemplate(),
+    startServer(project),
+    findMissingTools(),
+  ]);
   project.provide('embeddedTemplate', template);
+  project.provide('missingTools', missingTools);
+  const notice = missingToolsNotice(missingTools);
+  if (notice !== null) console.log(notice);
   return stopServer;
 }
 

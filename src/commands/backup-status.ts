@@ -1,9 +1,11 @@
 import type { Client } from 'pg';
+import { listManifests } from '../backup/manifest.ts';
 import { configuredBackups } from '../backup/server/configured.ts';
 import type { ConfiguredBackups } from '../backup/server/configured.ts';
 import { slotState } from '../backup/server/replication-slot.ts';
 import type { SlotState } from '../backup/server/replication-slot.ts';
 import { connectForReplication, serverFacts } from '../backup/server/server-facts.ts';
+import { openVault } from '../backup/store/open-store.ts';
 import type { Config } from '../config.ts';
 import { line } from './status-line.ts';
 import type { StatusLine } from './status-line.ts';
@@ -19,12 +21,13 @@ export async function backupLines(config: Config): Promise<StatusLine[]> {
   } catch (error) {
     return [line('backups', false, messageOf(error), 'see docs/backup.md')];
   }
+  const store = await storeLine(config);
   let client: Client;
   try {
     client = await connectForReplication(configured.connection);
   } catch (error) {
     // The message of a refusal says what mends it.
-    return [line('replication', false, messageOf(error), 'see docs/backup.md')];
+    return [store, line('replication', false, messageOf(error), 'see docs/backup.md')];
   }
   try {
     const facts = await serverFacts(client);
@@ -33,6 +36,7 @@ export async function backupLines(config: Config): Promise<StatusLine[]> {
       "select current_setting('max_slot_wal_keep_size') as keep",
     );
     return [
+      store,
       line('replication', true, `connected, timeline ${facts.timeline}`),
       line(
         'tablespaces',
@@ -51,6 +55,17 @@ export async function backupLines(config: Config): Promise<StatusLine[]> {
     ];
   } finally {
     await client.end();
+  }
+}
+
+/** Whether the store can be listed: what is in it is not read. */
+export async function storeLine({ backup }: Config): Promise<StatusLine> {
+  try {
+    const vault = await openVault(backup);
+    const backups = await listManifests(vault);
+    return line('backup store', true, `${vault.store.name}, ${backups.length} backups`);
+  } catch (error) {
+    return line('backup store', false, messageOf(error), 'see docs/backup.md');
   }
 }
 

@@ -2,7 +2,7 @@ import { anonymous } from '../auth/claims.ts';
 import { configOptions } from '../config.ts';
 import type { Config } from '../config.ts';
 import type { Database } from '../db/database.ts';
-import { backupLines } from './backup-status.ts';
+import { backupLines, storeLine } from './backup-status.ts';
 import { line } from './status-line.ts';
 import type { StatusLine } from './status-line.ts';
 
@@ -31,6 +31,7 @@ export async function status(
   ];
   if (database.kind === 'server')
     lines.push(...(await serverLines(database, config, behindPooler)), ...(await backupLines(config)));
+  else if (config.useDatabase) lines.push(await storeLine(config));
   return lines;
 }
 

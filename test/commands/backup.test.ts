@@ -1,12 +1,18 @@
+import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { S3Store } from '../../src/backup/store/s3-store.ts';
+import type { Store } from '../../src/backup/store/store.ts';
 import { startEmbedded } from '../../src/db/embedded/embedded.ts';
 import { migratedDataDirectory } from '../support/embedded-template.ts';
 import { lightning } from '../support/lightning.ts';
 import { testRolePrefix } from '../support/logins.ts';
+import { startObjectStorage, storageEnvironment } from '../support/object-storage.ts';
+import type { ObjectStorage } from '../support/object-storage.ts';
 
 // In order: each goes on from what the one before left.
 describe('the commands of backups, on an embedded database', () => {
@@ -110,6 +116,68 @@ describe('the commands of backups, on an embedded database', () => {
     await writeFile(damaged, content);
     expect((await run('backup', 'verify')).status).toBe(0);
   }, 120_000);
+});
+
+describe('the commands of backups, in object storage', () => {
+  let directory: string;
+  let storage: ObjectStorage;
+  let store: Store;
+  let env: Record<string, string>;
+
+  beforeAll(async () => {
+    [directory, storage] = await Promise.all([migratedDataDirectory(), startObjectStorage()]);
+    const location = storage.location();
+    store = new S3Store(location);
+    env = {
+      DATA_DIR: directory,
+      DB_ROLE_PREFIX: testRolePrefix,
+      BACKUP_ENCRYPTION_KEY: randomBytes(32).toString('hex'),
+      ...storageEnvironment(location),
+      // Of somebody's shell: nothing of it is asked.
+      AWS_ENDPOINT_URL: 'http://127.0.0.1:1',
+      AWS_REGION: 'nowhere',
+    };
+  });
+  afterAll(async () => {
+    await storage?.stop();
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  test('make an encrypted snapshot, prove it, restore it, and name what is damaged', async () => {
+    const made = await lightning(['backup'], env);
+    expect(made.status, made.stderr).toBe(0);
+    const drill = await lightning(['backup', 'drill'], env);
+    expect(drill.status, `${drill.stdout}${drill.stderr}`).toBe(0);
+    const into = join(directory, '..', `${basename(directory)}-restored`);
+    try {
+      const restored = await lightning(['restore', '--to', 'latest', '--into', into], env);
+      expect(restored.status, restored.stderr).toBe(0);
+      expect(await readdir(into)).toContain('PG_VERSION');
+    } finally {
+      await rm(into, { recursive: true, force: true });
+    }
+    const keys: string[] = [];
+    for await (const { key } of store.list('chunks/')) keys.push(key);
+    const content = await buffer(await store.get(keys[0]!));
+    content.writeUInt8(content.readUInt8(content.length >> 1) ^ 1, content.length >> 1);
+    await store.put(keys[0]!, content);
+    const verified = await lightning(['backup', 'verify'], env);
+    expect(verified.status).toBe(1);
+    expect(verified.stdout).toContain(keys[0]);
+  }, 600_000);
+
+  test('say in a sentence that the bucket is not there, or that the credentials are wrong', async () => {
+    const [elsewhere, refused] = await Promise.all([
+      lightning(['backups'], { ...env, BACKUP_STORE: 's3://elsewhere/p' }),
+      lightning(['backups'], { ...env, AWS_SECRET_ACCESS_KEY: 'another one' }),
+    ]);
+    expect(elsewhere.status).toBe(1);
+    expect(elsewhere.stderr).toMatch(
+      /^lightning: s3:\/\/elsewhere\/p\/: there is no bucket elsewhere at http\S+ Make it[^\n]+\n$/,
+    );
+    expect(refused.stderr).toMatch(/^lightning: s3:\S+ http\S+ does not accept the credentials [^\n]+\n$/);
+    expect(refused.stderr).not.toContain('another one');
+  }, 60_000);
 });
 
 test('a server without a store or a login of backups is told what to set', async () => {

@@ -8,24 +8,22 @@ import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Secret } from '../../src/config.ts';
-import type { S3Location } from '../../src/backup/store/s3-store.ts';
+import type { ObjectStorage } from './object-storage.ts';
 
 /**
  * What is done to a request: `pass`; `unavailable`, it is answered with 503; `cut`, its connection breaks when half of its body has
- * come; `cut-answer`, it breaks when half of the answer's body has gone.
+ * come; `silent`, it is never answered; `cut-answer` and `silent-answer`, the connection breaks, or carries nothing more, when half of
+ * the answer's body has gone.
  */
-export type Fault = 'pass' | 'unavailable' | 'cut' | 'cut-answer';
+export type Fault = 'pass' | 'unavailable' | 'cut' | 'silent' | 'cut-answer' | 'silent-answer';
 
-export interface S3StandIn {
-  /** With a prefix of its own for each call. */
-  location(): S3Location;
+export interface S3StandIn extends ObjectStorage {
   /** Decides about each request, from now on. */
   onRequest: (request: IncomingMessage) => Fault;
   /** `PUT /bucket/key?partNumber=1`, and what was done to it. */
   readonly requests: { readonly line: string; readonly fault: Fault }[];
   /** Uploads in parts that were neither completed nor taken back. */
   readonly unfinished: number;
-  close(): Promise<void>;
 }
 
 const bucket = 'backups';
@@ -66,20 +64,16 @@ export async function startS3StandIn(): Promise<S3StandIn> {
     try {
       if (fault === 'unavailable') throw new Refusal(503, 'SlowDown');
       const body = await readBody(request, fault === 'cut');
-      if (!body) return;
+      if (!body || fault === 'silent') return;
       checkSignature(request, body);
       const url = new URL(request.url ?? '', 'http://stand-in');
       const key = decodeURIComponent(url.pathname.slice(1));
       if (!key.startsWith(bucket)) throw new Refusal(404, 'NoSuchBucket');
-      answer(
-        response,
-        run(request, key.slice(bucket.length + 1), url.searchParams, body),
-        fault === 'cut-answer',
-      );
+      answer(response, run(request, key.slice(bucket.length + 1), url.searchParams, body), fault);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       request.resume();
-      answer(response, { status: error.status, body: xml('Error', `<Code>${error.code}</Code>`) }, false);
+      answer(response, { status: error.status, body: xml('Error', `<Code>${error.code}</Code>`) }, 'pass');
     }
   };
 
@@ -166,7 +160,7 @@ export async function startS3StandIn(): Promise<S3StandIn> {
     get unfinished() {
       return uploads.size;
     },
-    close: async () => {
+    stop: async () => {
       server.closeAllConnections();
       server.close();
       await once(server, 'close');
@@ -192,14 +186,16 @@ function xml(tag: string, content: string): Buffer {
 function answer(
   response: ServerResponse,
   { status, headers, body = Buffer.alloc(0) }: Answer,
-  cut: boolean,
+  fault: Fault,
 ): void {
   response.writeHead(status, { ...headers, 'content-length': body.length });
-  if (!cut) {
+  if (fault !== 'cut-answer' && fault !== 'silent-answer') {
     response.end(body);
     return;
   }
-  response.write(body.subarray(0, body.length >> 1), () => response.destroy());
+  response.write(body.subarray(0, body.length >> 1), () => {
+    if (fault === 'cut-answer') response.destroy();
+  });
 }
 
 /** Null: the connection broke, of itself or because `cut` asks for it. */

@@ -1,11 +1,13 @@
 import type { SerializedError } from 'vitest';
 import type { Reporter, TestModule, TestRunEndReason, Vitest } from 'vitest/node';
+import { missingToolsNotice } from './debian-tools.ts';
 import { skippedNotice } from './postgres/skipped-notice.ts';
 
 /**
  * Ends a run with the line `N passed, N failed, N skipped`, alone and without colour, for whoever reads the log by
  * machine. A file that cannot be loaded, a failed hook and an error outside of any test count as one failure each:
- * a run that is red never says `0 failed`. When there was no server, the notice about it is repeated above that line.
+ * a run that is red never says `0 failed`. When there was no server, or a tool was missing, the
+ * notice about it is repeated above that line.
  */
 export class TotalsReporter implements Reporter {
   #vitest: Vitest | undefined;
@@ -22,7 +24,9 @@ export class TotalsReporter implements Reporter {
     const totals = countTests(modules, unhandledErrors.length);
     // Global setup fails before there is a test to count, and its error is not among the unhandled ones.
     if (reason === 'failed' && totals.failed === 0) totals.failed = 1;
-    const server = this.#vitest?.getProvidedContext().server;
+    const { server, missingTools = [] } = this.#vitest?.getProvidedContext() ?? {};
+    const notice = missingToolsNotice(missingTools);
+    if (notice !== null) console.log(notice);
     if (server?.kind === 'unavailable') console.log(skippedNotice(server.reason));
     console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
   }

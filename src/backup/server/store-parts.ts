@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { StoreRefused } from '../store/store.ts';
 import type { Draft, StoredObject, Vault } from '../vault.ts';
 import { inPieces } from './in-pieces.ts';
 
@@ -73,7 +74,8 @@ async function storeAgain(part: Draft, signal: AbortSignal): Promise<StoredObjec
       return await part.store(signal);
     } catch (error) {
       const full = error instanceof Error && 'code' in error && error.code === 'ENOSPC';
-      if (attempt === attempts || full || signal.aborted) throw error;
+      const lasting = full || error instanceof StoreRefused;
+      if (attempt === attempts || lasting || signal.aborted) throw error;
       await sleep(500 * 2 ** attempt, undefined, { signal });
     }
   }

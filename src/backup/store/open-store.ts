@@ -23,9 +23,8 @@ async function openStore(location: BackupConfig['store']): Promise<Store> {
     case 'directory':
       return new DirectoryStore(location.path);
     case 's3':
-      throw new NoBackupStore(
-        'backups cannot be kept in object storage yet: set BACKUP_STORE to a directory',
-      );
+      // Loaded when it is needed: the client of AWS takes a third of a second.
+      return new (await import('./s3-store.ts')).S3Store(location);
     default:
       return location satisfies never;
   }

@@ -8,23 +8,24 @@ import {
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import { Readable, addAbortSignal } from 'node:stream';
-import type { BackupLocation } from '../../config.ts';
+import { s3Error } from './s3-errors.ts';
+import type { S3Location } from './s3-errors.ts';
 import { ObjectMissing, checkKey } from './store.ts';
 import type { ListedObject, Store } from './store.ts';
-
-export type S3Location = Extract<BackupLocation, { readonly kind: 's3' }>;
 
 /** What is smaller goes up in one request. S3 takes parts from 5 MB on, and 10,000 of them. */
 const partBytes = 16 * 1024 * 1024;
 /** Of an object at a time: what one upload has in memory. */
 const parallelParts = 2;
 /** Of a request, with pauses in between that grow to 20 s: a part is sent again, never the whole object. */
-const attempts = 8;
+const defaultAttempts = 8;
 /** Of a download that breaks off: it goes on where it was. */
 const resumptions = 5;
 const connectMs = 10_000;
-/** Without a sign of life. */
-const silenceMs = 60_000;
+/** How long a connection may carry nothing, in either direction. */
+const defaultSilenceMs = 60_000;
+/** How long a request may take until its answer begins: a part of 16 MB over a line of 30 kB/s. */
+const requestMs = 600_000;
 
 /**
  * A store in a bucket of S3, or of object storage that speaks its language. An object appears when its last part has been accepted;
@@ -36,15 +37,29 @@ export class S3Store implements Store {
   readonly #client: S3Client;
   readonly #bucket: string;
   readonly #prefix: string;
+  readonly #location: S3Location;
 
-  constructor({ bucket, prefix, endpoint, region, credentials }: S3Location) {
+  /**
+   * `silenceMs`: how long a connection may carry nothing before it counts as broken; default a minute. `attempts`: how often a request
+   * is made before the store counts as unavailable; default 8.
+   */
+  constructor(location: S3Location, { silenceMs = defaultSilenceMs, attempts = defaultAttempts } = {}) {
+    const { bucket, prefix, endpoint, region, credentials } = location;
+    this.#location = location;
     this.name = `s3://${bucket}/${prefix}`;
     this.#bucket = bucket;
     this.#prefix = prefix;
     this.#client = new S3Client({
       region,
+      // Where the store is says the configuration, not AWS_ENDPOINT_URL of somebody's shell.
+      ignoreConfiguredEndpointUrls: true,
       // A bucket as part of the host's name takes DNS, which few have for a storage of their own.
-      ...(endpoint !== null && { endpoint, forcePathStyle: true }),
+      ...(endpoint !== null && {
+        endpoint,
+        forcePathStyle: true,
+        useFipsEndpoint: false,
+        useDualstackEndpoint: false,
+      }),
       ...(credentials && {
         credentials: {
           accessKeyId: credentials.accessKeyId,
@@ -53,7 +68,12 @@ export class S3Store implements Store {
         },
       }),
       maxAttempts: attempts,
-      requestHandler: { connectionTimeout: connectMs, requestTimeout: silenceMs, socketTimeout: silenceMs },
+      requestHandler: {
+        connectionTimeout: connectMs,
+        requestTimeout: requestMs,
+        throwOnRequestTimeout: true,
+        socketTimeout: silenceMs,
+      },
       // The SHA-256 of a body is part of its signature, and the vault checks what it reads; other storages know no CRC32.
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
@@ -65,9 +85,12 @@ export class S3Store implements Store {
     signal?.throwIfAborted();
     const target = { Bucket: this.#bucket, Key: this.#prefix + key };
     if (source instanceof Uint8Array && source.length <= partBytes) {
-      await this.#client.send(new PutObjectCommand({ ...target, Body: source }), {
-        ...(signal && { abortSignal: signal }),
-      });
+      await this.#explained(
+        this.#client.send(new PutObjectCommand({ ...target, Body: source }), {
+          ...(signal && { abortSignal: signal }),
+        }),
+        signal,
+      );
       return;
     }
     // Aborted, a source that has nothing to give ends as well.
@@ -80,10 +103,10 @@ export class S3Store implements Store {
       leavePartsOnError: false,
     });
     try {
-      await upload.done();
+      await this.#explained(upload.done(), signal);
     } catch (error) {
       // What comes of taking the parts back is not the news.
-      const cause = signal?.aborted ? signal.reason : source instanceof Readable && source.errored;
+      const cause = source instanceof Readable && source.errored;
       if (source instanceof Readable) source.destroy();
       throw cause || error;
     }
@@ -100,8 +123,10 @@ export class S3Store implements Store {
       { client: this.#client },
       { Bucket: this.#bucket, Prefix: this.#prefix + prefix },
     );
-    for await (const { Contents = [] } of pages) {
-      for (const { Key = '', Size = 0 } of Contents) {
+    for (;;) {
+      const page = await this.#explained(pages.next());
+      if (page.done) return;
+      for (const { Key = '', Size = 0 } of page.value.Contents ?? []) {
         yield { key: Key.slice(this.#prefix.length), bytes: Size };
       }
     }
@@ -109,7 +134,19 @@ export class S3Store implements Store {
 
   async remove(key: string): Promise<void> {
     checkKey(key);
-    await this.#client.send(new DeleteObjectCommand({ Bucket: this.#bucket, Key: this.#prefix + key }));
+    await this.#explained(
+      this.#client.send(new DeleteObjectCommand({ Bucket: this.#bucket, Key: this.#prefix + key })),
+    );
+  }
+
+  /** What a request gives; its error says what to do. */
+  async #explained<T>(request: Promise<T>, signal?: AbortSignal): Promise<T> {
+    try {
+      return await request;
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw s3Error(error, this.#location);
+    }
   }
 
   async #open(key: string, from: number, etag: string | undefined): Promise<Download> {
@@ -124,7 +161,9 @@ export class S3Store implements Store {
       if (!(found.Body instanceof Readable)) throw new Error(`${this.name} gave no content for ${key}`);
       return { body: found.Body, bytes: found.ContentLength ?? 0, etag: found.ETag };
     } catch (error) {
-      throw error instanceof NoSuchKey ? new ObjectMissing(key, this.name, { cause: error }) : error;
+      throw error instanceof NoSuchKey
+        ? new ObjectMissing(key, this.name, { cause: error })
+        : s3Error(error, this.#location);
     }
   }
 
@@ -141,7 +180,7 @@ export class S3Store implements Store {
         if (bytes >= all) return;
         throw new Error(`the download of ${key} from ${this.name} ended after ${bytes} of ${all} bytes`);
       } catch (error) {
-        if (left === 0) throw error;
+        if (left === 0) throw s3Error(error, this.#location);
       } finally {
         body.destroy();
       }

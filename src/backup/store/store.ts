@@ -2,7 +2,8 @@ import type { Readable } from 'node:stream';
 
 /**
  * Where backups are kept: whole objects under keys. A key is segments of letters, digits, `.`, `_`, `-` and `=` with `/`
- * between; none begins with a dot.
+ * between; none begins with a dot. Every method may also reject with StoreRefused or StoreUnavailable, and a directory's with the
+ * errors of its file system.
  */
 export interface Store {
   /** For people: where it is; never a credential. */
@@ -32,6 +33,19 @@ export class ObjectMissing extends Error {
     super(`${key} is missing from ${store}`, options);
     this.key = key;
   }
+}
+
+/**
+ * The store does not take the request, and would not take it again: the bucket, the credentials or the rights are not right. The
+ * message names the store and says what to do.
+ */
+export class StoreRefused extends Error {
+  override name = 'StoreRefused';
+}
+
+/** The store did not answer, or is busy, after several attempts. Later it may. The message names the store. */
+export class StoreUnavailable extends Error {
+  override name = 'StoreUnavailable';
 }
 
 const segment = /^[A-Za-z0-9_=-][A-Za-z0-9._=-]*$/;

@@ -2,11 +2,18 @@ import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { S3Location } from '../../../src/backup/store/s3-errors.ts';
 import { S3Store } from '../../../src/backup/store/s3-store.ts';
+import type { Store } from '../../../src/backup/store/store.ts';
 import { makeVault } from '../../../src/backup/vault.ts';
 import { Secret } from '../../../src/config.ts';
+import { freePort } from '../../support/free-port.ts';
+import { lacks } from '../../support/lacks.ts';
 import { startS3StandIn } from '../../support/s3-stand-in.ts';
 import type { Fault, S3StandIn } from '../../support/s3-stand-in.ts';
+import { startSwift } from '../../support/swift/swift.ts';
+import type { Swift } from '../../support/swift/swift.ts';
+import { tcpGate } from '../../support/tcp-gate.ts';
 import { describeStore } from './conformance/store-conformance.ts';
 
 let server: S3StandIn;
@@ -17,9 +24,99 @@ afterEach(() => {
   server.onRequest = () => 'pass';
   server.requests.length = 0;
 });
-afterAll(() => server.close());
+afterAll(() => server.stop());
 
-describeStore('object storage', async () => new S3Store(server.location()));
+describeStore('object storage that stands in', async () => new S3Store(server.location()));
+
+describe.skipIf(lacks('python3-swift'))('object storage of OpenStack Swift', () => {
+  let swift: Swift;
+  beforeAll(async () => {
+    swift = await startSwift({ keysPerPage: 7 });
+  });
+  afterAll(() => swift?.stop());
+
+  describeStore('Swift', async () => new S3Store(swift.location()));
+
+  it('takes a large object in parts, gives it back whole, and lists it once', async () => {
+    const store = new S3Store(swift.location());
+    const bytes = parts(1);
+    await store.put('a/large', inPieces(bytes));
+    expect((await buffer(await store.get('a/large'))).equals(bytes)).toBe(true);
+    await expect(keysOf(store)).resolves.toEqual(['a/large']);
+  });
+
+  it('goes on with a download where it broke off', async () => {
+    const { hostname, port } = new URL(swift.endpoint);
+    const gate = await tcpGate({ host: hostname, port: Number(port) });
+    await gate.open();
+    try {
+      const store = new S3Store({ ...swift.location(), endpoint: `http://127.0.0.1:${gate.port}` });
+      const bytes = randomBytes(12_000_000);
+      await store.put('a/object', bytes);
+      const received: Buffer[] = [];
+      let cut = 0;
+      for await (const chunk of await store.get('a/object')) {
+        received.push(chunk as Buffer);
+        if (cut > 0) continue;
+        cut = await gate.shut();
+        await gate.open();
+      }
+      expect(cut).toBeGreaterThan(0);
+      expect(Buffer.concat(received).equals(bytes)).toBe(true);
+    } finally {
+      await gate.shut();
+    }
+  });
+
+  it('lists page by page', async () => {
+    const store = new S3Store(swift.location());
+    const keys = Array.from({ length: 20 }, (_, i) => `a/${String(i).padStart(4, '0')}`);
+    await Promise.all(keys.map((key) => store.put(key, Buffer.from('x'))));
+    await expect(keysOf(store)).resolves.toEqual(keys);
+  });
+
+  it('says in a sentence what is wrong and what to do, whatever was asked of it', async () => {
+    const location = swift.location();
+    const credentials = location.credentials!;
+    const wrong: [Partial<S3Location>, name: string, says: RegExp][] = [
+      [
+        { bucket: 'elsewhere' },
+        'StoreRefused',
+        /there is no bucket elsewhere at http.*Make it, or correct BACKUP_STORE/,
+      ],
+      [
+        { credentials: { ...credentials, secretAccessKey: new Secret('another one') } },
+        'StoreRefused',
+        /does not accept the credentials \(SignatureDoesNotMatch.*Check AWS_ACCESS_KEY_ID/,
+      ],
+      [
+        { credentials: { ...credentials, accessKeyId: 'lightning:nobody' } },
+        'StoreRefused',
+        /(does not accept the credentials|denies access) .*(AWS_ACCESS_KEY_ID|s3:PutObject)/,
+      ],
+      [
+        { endpoint: `http://127.0.0.1:${await freePort()}` },
+        'StoreUnavailable',
+        /does not answer \(.*ECONNREFUSED/,
+      ],
+    ];
+    for (const [change, name, says] of wrong) {
+      const store = new S3Store({ ...location, ...change }, { attempts: 2 });
+      for (const asked of [
+        () => store.put('a/small', Buffer.from('x')),
+        () => store.put('a/streamed', inPieces(Buffer.from('x'))),
+        () => store.get('a/small'),
+        () => keysOf(store),
+        () => store.remove('a/small'),
+      ]) {
+        const error: unknown = await asked().catch((caught: unknown) => caught);
+        expect(error).toMatchObject({ name, message: expect.stringMatching(says) });
+        expect((error as Error).message).toContain(store.name);
+        expect((error as Error).message).not.toContain('another one');
+      }
+    }
+  });
+});
 
 /** Bytes of so many parts of 16 MB, and one that is smaller. */
 const parts = (count: number) => randomBytes(count * 16 * 1024 * 1024 + 1000);
@@ -29,6 +126,11 @@ const inPieces = (bytes: Buffer) =>
       for (let at = 0; at < bytes.length; at += 1_000_000) yield bytes.subarray(at, at + 1_000_000);
     })(),
   );
+async function keysOf(store: Store): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const { key } of store.list('')) keys.push(key);
+  return keys;
+}
 /** The fault, the first so many times that such a request comes. */
 function strike(fault: Fault, pattern: RegExp, times: number): void {
   let left = times;
@@ -73,6 +175,27 @@ describe('object storage as a store', () => {
     strike('cut-answer', /GET/, 2);
     expect((await buffer(await vault.read(object))).equals(bytes)).toBe(true);
     expect(struck('cut-answer')).toBe(2);
+  });
+
+  it('asks again when the storage says nothing, and goes on with a download that stands still', async () => {
+    const store = new S3Store(server.location(), { silenceMs: 300 });
+    strike('silent', /PUT/, 1);
+    await store.put('a/object', randomBytes(100_000));
+    expect(struck('silent')).toBe(1);
+    strike('silent-answer', /GET/, 1);
+    expect(await buffer(await store.get('a/object'))).toHaveLength(100_000);
+    expect(struck('silent-answer')).toBe(1);
+  });
+
+  it('does not wait for ever for a storage that says nothing, and says so', async () => {
+    const store = new S3Store(server.location(), { silenceMs: 300, attempts: 2 });
+    strike('silent', /./, Infinity);
+    await expect(store.put('a', Buffer.from('x'))).rejects.toThrow(
+      /^s3:\S+: http:\S+ does not answer \(.*timed out/,
+    );
+    expect(struck('silent')).toBe(2);
+    strike('unavailable', /./, Infinity);
+    await expect(keysOf(store)).rejects.toThrow(/cannot take requests now, status 503/);
   });
 
   it('takes the parts of an upload back that fails, and lists nothing', async () => {
@@ -120,7 +243,10 @@ describe('object storage as a store', () => {
     const credentials = { ...location.credentials!, secretAccessKey: new Secret('another one') };
     const store = new S3Store({ ...location, credentials });
     const error: unknown = await store.put('a', Buffer.from('x')).catch((caught: unknown) => caught);
-    expect(error).toMatchObject({ name: 'SignatureDoesNotMatch' });
+    expect(error).toMatchObject({
+      name: 'StoreRefused',
+      message: expect.stringContaining('does not accept the credentials'),
+    });
     expect(String(error)).not.toContain('another one');
     expect(store.name).toMatch(/^s3:\/\/backups\/p\d+\/$/);
   });

@@ -1,0 +1,56 @@
+import { runCommand } from '../../src/programs/command.ts';
+
+/** Something of Debian's that tests need beyond npm and Postgres. `.ci/run` installs all of them. */
+export interface DebianTool {
+  /** The name of Debian's package. */
+  readonly name: string;
+  /** What is not tested without it. */
+  readonly tests: string;
+  /** A command that succeeds where the tool is installed. */
+  readonly probe: readonly [program: string, ...args: string[]];
+}
+
+/** Debian's own Python: another one that comes first in PATH does not see Debian's modules. */
+export const debianPython = '/usr/bin/python3';
+
+export const debianTools = [
+  {
+    name: 'python3-swift',
+    tests: "backups in object storage, on OpenStack Swift's S3 API",
+    probe: [debianPython, '-c', 'import swift.common.middleware.s3api'],
+  },
+] as const satisfies readonly DebianTool[];
+
+export type DebianToolName = (typeof debianTools)[number]['name'];
+
+/** Looks for every tool. */
+export async function findMissingTools(): Promise<DebianToolName[]> {
+  const found = await Promise.all(
+    debianTools.map(async (tool) => ((await isThere(tool)) ? [] : [tool.name])),
+  );
+  return found.flat();
+}
+
+/** What a run leaves untested without some tools, and how to mend it; null: it lacks nothing. */
+export function missingToolsNotice(missing: readonly DebianToolName[]): string | null {
+  if (missing.length === 0) return null;
+  const lines = debianTools
+    .filter(({ name }) => missing.includes(name))
+    .map(({ name, tests }) => `  ${tests} (${name})`);
+  return [
+    '',
+    'SKIPPED for want of a tool:',
+    ...lines,
+    `To run them on Debian: apt-get install --no-install-recommends ${missing.join(' ')}`,
+    '',
+  ].join('\n');
+}
+
+async function isThere({ probe: [program, ...args] }: DebianTool): Promise<boolean> {
+  try {
+    await runCommand(program, args);
+    return true;
+  } catch {
+    return false;
+  }
+}

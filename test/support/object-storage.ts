@@ -1,0 +1,33 @@
+import type { S3Location } from '../../src/backup/store/s3-errors.ts';
+import { startS3StandIn } from './s3-stand-in.ts';
+import { startSwift } from './swift/swift.ts';
+
+/** A running server of object storage with one bucket. */
+export interface ObjectStorage {
+  /** The bucket, with a prefix of its own for each call. */
+  location(): S3Location;
+  /** Ends it, and removes what it stored. */
+  stop(): Promise<void>;
+}
+
+/** The stand-in, which is quick; with `LIGHTNING_TEST_S3=swift` OpenStack Swift. */
+export function startObjectStorage(): Promise<ObjectStorage> {
+  return process.env['LIGHTNING_TEST_S3'] === 'swift' ? startSwift() : startS3StandIn();
+}
+
+/** The location as the environment of `lightning`. */
+export function storageEnvironment({
+  bucket,
+  prefix,
+  endpoint,
+  region,
+  credentials,
+}: S3Location): Record<string, string> {
+  return {
+    BACKUP_STORE: `s3://${bucket}/${prefix}`,
+    BACKUP_S3_ENDPOINT: endpoint ?? '',
+    BACKUP_S3_REGION: region,
+    AWS_ACCESS_KEY_ID: credentials?.accessKeyId ?? '',
+    AWS_SECRET_ACCESS_KEY: credentials?.secretAccessKey.reveal() ?? '',
+  };
+}
