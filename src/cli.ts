@@ -3,6 +3,8 @@ import { TokenError } from './auth/token-error.ts';
 import { listBackups, verifyBackups } from './commands/backup.ts';
 import { importCommand } from './commands/import.ts';
 import { createLogin, dropLogin, rotateLogin } from './commands/login.ts';
+import { recover } from './commands/recover.ts';
+import type { RecoverFlags } from './commands/recover.ts';
 import { restore } from './commands/restore.ts';
 import type { RestoreFlags } from './commands/restore.ts';
 import { partitionsStatus } from './commands/partitions-status.ts';
@@ -573,6 +575,14 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
     .option('--from <backup>', 'the backup to begin with; by default the newest that is early enough')
     .action(async (flags: RestoreFlags) =>
       print(await restore(parseConfig(env), flags, showProgress, untilAborted())),
+    );
+  program
+    .command('recover <directory>')
+    .description('start a server on a restored directory, and wait until it has replayed and takes writes')
+    .requiredOption('--port <port>', 'where it listens')
+    .option('--socket-directory <directory>', 'where its Unix socket is', '/tmp')
+    .action(async (directory: string, flags: RecoverFlags) =>
+      print(await recover(parseConfig(env), directory, flags, showProgress, untilAborted())),
     );
 
   return program;

@@ -26,6 +26,16 @@ export interface Manifest {
   readonly server: ServerPosition | null;
   /** Null: of a server. */
   readonly embedded: EmbeddedState | null;
+  /** What the server ran with beyond Postgres's defaults, as far as the login of backups may see it. Earlier releases left it out. */
+  readonly settings?: readonly ServerSetting[];
+}
+
+/** A setting of a server, and where it stood. Only what stood in a file of the data directory comes back with a restore. */
+export interface ServerSetting {
+  readonly name: string;
+  /** As `show` prints it. */
+  readonly value: string;
+  readonly source: 'command line' | 'environment variable' | 'configuration file';
 }
 
 /** A backup, and the very manifest that it had. */

@@ -63,7 +63,7 @@ export async function restore(
     ...done.notes.map((note) => `  ${note}`),
     `A server started on it replays to ${describeTarget(target)} and then takes writes:`,
     `  chown -R postgres: ${done.directory}`,
-    `  ${programs.binDirectory}/pg_ctl --pgdata=${done.directory} --timeout=86400 start`,
+    `  lightning recover ${done.directory} --port 5432`,
     `Once it takes writes, ${done.directory}/restored_wal may be removed.`,
   ].join('\n');
 }

@@ -51,7 +51,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const folder = await mkdtemp(
     join(await temporaryDirectory(await serverUser(), true), 'lightning-backup-bench-'),
   );
-  const own = await startOwnServer(provided.binDirectory, true);
+  const own = await startOwnServer(provided.binDirectory, { durable: true });
   try {
     return await measure(own, provided.binDirectory, folder, megabytes, rounds);
   } finally {

@@ -3,18 +3,18 @@ import { exists } from '../../programs/places.ts';
 import { ProgramsMissing } from '../server/programs.ts';
 import type { ServerPrograms } from '../server/programs.ts';
 
-const names = ['postgres', 'pg_controldata', 'pg_amcheck'] as const;
+const names = ['pg_amcheck'] as const;
 
-/** Programs that make a drill possible, beside those that backups and restores take: the server itself. */
+/** Programs that make a drill possible, beside those that backups and restores take. */
 export type DrillPrograms = ServerPrograms & { readonly forDrills: true };
 
-/** The same programs, once it is known that the server is with them. Rejects with ProgramsMissing. */
+/** The same programs, once it is known that those of drills are with them. Rejects with ProgramsMissing. */
 export async function findDrillPrograms(programs: ServerPrograms): Promise<DrillPrograms> {
   for (const name of names) {
     if (await exists(join(programs.binDirectory, name))) continue;
     const major = Number.parseInt(programs.version, 10);
     throw new ProgramsMissing(
-      `a drill starts a server of its own, and ${programs.binDirectory} has no ${name}. Install it ` +
+      `a drill checks pages and indexes, and ${programs.binDirectory} has no ${name}. Install it ` +
         `(on Debian: apt-get install postgresql-${major} postgresql-${major}-pgvector), or set BACKUP_BIN_DIR to the folder that has it`,
     );
   }

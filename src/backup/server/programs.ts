@@ -11,7 +11,7 @@ export interface ServerPrograms {
   readonly environment: NodeJS.ProcessEnv;
 }
 
-/** Names of the programs that backups and restores are made with. */
+/** Names of the programs that backups and restores are made with, and the server that a restored directory is started with. */
 export type ProgramName = (typeof names)[number];
 
 const names = [
@@ -20,6 +20,8 @@ const names = [
   'pg_verifybackup',
   'pg_receivewal',
   'pg_waldump',
+  'pg_controldata',
+  'postgres',
 ] as const;
 
 /** Postgres's programs of the server's version are not on this machine. The message says where was looked and how to get them. */

@@ -10,6 +10,7 @@ import type { Vault } from '../vault.ts';
 import type { OnProgress } from './base-backup.ts';
 import { RestoreRefused, chooseChain } from './choose-backup.ts';
 import type { Chain } from './choose-backup.ts';
+import { limitsOf } from './control-file.ts';
 import { neededWal } from './needed-wal.ts';
 import type { NeededWal } from './needed-wal.ts';
 import { programFile } from './programs.ts';
@@ -102,6 +103,8 @@ export async function restoreServerBackup(options: RestoreOptions): Promise<Rest
     const notes = await writeRecoverySettings(data, {
       stopAt: needed.stopAt,
       timeline: run.path.at(-1)?.timeline ?? chain.position.timeline,
+      limits: await limitsOf(data, programs),
+      settings: chain.last.manifest.settings,
     });
     if (options.owner) await giveTo(data, options.owner);
     if (options.durable ?? true) {

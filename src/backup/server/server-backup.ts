@@ -87,6 +87,7 @@ export async function backupServer(options: ServerBackupOptions): Promise<Server
         segmentBytes: facts.segmentBytes,
       },
       embedded: null,
+      settings: facts.settings,
     });
     log({
       level: 'info',

@@ -1,5 +1,6 @@
 import { Client } from 'pg';
 import type { ClientConfig } from 'pg';
+import type { ServerSetting } from '../manifest.ts';
 
 /** How the login of backups reaches the server. */
 export interface ServerConnection {
@@ -22,6 +23,8 @@ export interface ServerFacts {
   readonly tablespaces: readonly string[];
   /** Of all databases, as far as the login may see. */
   readonly databaseBytes: number;
+  /** Those that stand on its command line, in its environment, or in a file, as far as the login may see them. */
+  readonly settings: readonly ServerSetting[];
   /** By the server's clock. */
   readonly now: Date;
 }
@@ -83,6 +86,7 @@ export async function serverFacts(client: Client): Promise<ServerFacts> {
     checksums: string;
     tablespaces: string[] | null;
     bytes: string | null;
+    settings: ServerSetting[] | null;
     now: Date;
   }>(`
     select current_setting('server_version') as version, current_setting('server_version_num') as number,
@@ -92,6 +96,10 @@ export async function serverFacts(client: Client): Promise<ServerFacts> {
        where spcname not in ('pg_default', 'pg_global')) as tablespaces,
       (select sum(pg_database_size(oid)) from pg_database
        where has_database_privilege(oid, 'connect') or pg_has_role('pg_read_all_stats', 'usage')) as bytes,
+      (select json_agg(json_build_object('name', name, 'value', current_setting(name), 'source', source) order by name)
+       from pg_settings
+       where source in ('command line', 'environment variable', 'configuration file')
+         and name not in ('config_file', 'data_directory')) as settings,
       clock_timestamp() as now`);
   const [identity] = identified.rows;
   const [facts] = rows;
@@ -106,6 +114,7 @@ export async function serverFacts(client: Client): Promise<ServerFacts> {
     hasChecksums: facts.checksums === 'on',
     tablespaces: facts.tablespaces ?? [],
     databaseBytes: Number(facts.bytes ?? 0),
+    settings: facts.settings ?? [],
     now: facts.now,
   };
 }
@@ -136,7 +145,7 @@ function replicationRefused(error: unknown): ServerNotReady | undefined {
   if (error.code === '28000' && /pg_hba\.conf/.test(error.message)) {
     return new ServerNotReady(
       `${error.message}: add a line to pg_hba.conf, such as "host replication <login> <address>/32 scram-sha-256", and reload. ` +
-        'A managed service that has no such file offers no physical backups: use lightning export there',
+        'A managed service that has no such file offers no physical backups: use what it offers itself, or pg_dump',
       { cause: error },
     );
   }

@@ -105,7 +105,7 @@ async function restoredAgents(
     owner: await serverUser(),
     durable: false,
   });
-  const restored = await startRestored(binDirectory, into, own.adminUrl);
+  const restored = await startRestored(binDirectory, into);
   const client = new Client({ connectionString: restored.at(own.adminUrl) });
   try {
     await client.connect();

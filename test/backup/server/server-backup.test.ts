@@ -243,7 +243,7 @@ describe.skipIf(noPrograms)('backups of a server', { timeout: patience }, () => 
       durable: false,
       signal: never,
     });
-    const restored = await startRestored(readyServer().binDirectory!, into, own.adminUrl);
+    const restored = await startRestored(readyServer().binDirectory!, into);
     const client = new Client({ connectionString: restored.at(own.adminUrl) });
     try {
       await client.connect();

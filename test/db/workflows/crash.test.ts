@@ -101,7 +101,7 @@ describe('a workflow whose database is killed while a step is completed', () => 
       await first.close();
       await lost.end().catch(() => {});
 
-      const again = await startRestored(binDirectory, own.dataDirectory, own.adminUrl);
+      const again = await startRestored(binDirectory, own.dataDirectory);
       const database = serverDatabase(again.at(own.urls.api));
       const admin = new Client({ connectionString: again.at(own.adminUrl) });
       try {

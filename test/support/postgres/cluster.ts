@@ -22,6 +22,8 @@ export interface ClusterOptions {
   readonly user: ServerUser | undefined;
   /** Whether a commit survives a power cut (`fsync`); tests need not pay for that, a benchmark must. */
   readonly durable: boolean;
+  /** What the server is started with, after what it cannot do without; left out: the settings stand in its configuration file. */
+  readonly commandLine?: readonly string[] | undefined;
   /** A server that is killed leaves its data directory, for whoever starts another on it and removes it. Default false. */
   readonly leaveAfterCrash?: boolean;
   /** Told of a server that ends by itself, with the end of its log. */
@@ -85,9 +87,9 @@ async function initializeCluster(
     '--locale-provider=builtin',
     '--builtin-locale=C.UTF-8',
     `--locale=${systemLocale}`,
-    '--set=max_connections=200',
-    '--set=wal_level=replica',
-    '--set=summarize_wal=on',
+    ...(options.commandLine
+      ? []
+      : ['--set=max_connections=200', '--set=wal_level=replica', '--set=summarize_wal=on']),
     ...(durable ? [] : ['--no-sync']),
   ];
   const program = join(binDirectory, 'initdb');
@@ -100,7 +102,7 @@ async function initializeCluster(
 function launch(
   directory: string,
   port: number,
-  { binDirectory, user, durable }: ClusterOptions,
+  { binDirectory, user, durable, commandLine = [] }: ClusterOptions,
 ): Promise<Kept> {
   const args = [
     '-D',
@@ -111,6 +113,7 @@ function launch(
     `--fsync=${durable ? 'on' : 'off'}`,
     // A benchmark's rows stay in memory, whoever reads them; tests need no more than the default.
     ...(durable ? ['--shared_buffers=512MB'] : []),
+    ...commandLine,
   ];
   return keep({ directory, program: join(binDirectory, 'postgres'), args, user, env: serverEnvironment() });
 }

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { migrate } from '../../../src/db/migrations.ts';
+import { recoverServer } from '../../../src/backup/server/recover.ts';
 import { keep } from '../../../src/programs/keeper.ts';
 import { serverUser } from '../../../src/programs/server-user.ts';
 import { setupServer } from '../../../src/setup/setup-server.ts';
@@ -25,12 +26,19 @@ export interface OwnServer {
   stop(): Promise<void>;
 }
 
-/** Makes one. It takes some seconds, so a file has one at most. */
-export async function startOwnServer(binDirectory: string, durable = false): Promise<OwnServer> {
+/** Makes one. It takes some seconds, so a file has one at most. `commandLine`: as of `ClusterOptions`. */
+export async function startOwnServer(
+  binDirectory: string,
+  {
+    durable = false,
+    commandLine,
+  }: { readonly durable?: boolean; readonly commandLine?: readonly string[] | undefined } = {},
+): Promise<OwnServer> {
   const cluster = await startCluster({
     binDirectory,
     user: await serverUser(),
     durable,
+    commandLine,
     leaveAfterCrash: true,
     say: () => {},
   });
@@ -98,48 +106,30 @@ export interface RestoredServer {
  * Starts a server on a directory that a restore made. What is beside that directory goes with it when the server stops. Rejects
  * with the server's log when it does not come up.
  */
-export async function startRestored(
-  binDirectory: string,
-  dataDirectory: string,
-  adminUrl: string,
-): Promise<RestoredServer> {
+export async function startRestored(binDirectory: string, dataDirectory: string): Promise<RestoredServer> {
   const port = await freePort();
   const at = (url: string) => Object.assign(new URL(url), { port: String(port) }).href;
   const user = await serverUser();
   const directory = dirname(dataDirectory);
   if (user) await chown(directory, user.uid, user.gid);
-  const server = await keep({
-    directory,
-    program: join(binDirectory, 'postgres'),
-    args: ['-D', dataDirectory, `--port=${port}`, '--unix_socket_directories=', '--fsync=off'],
-    user,
-    env: { PATH: process.env['PATH'], LC_ALL: 'C.UTF-8', TZ: 'UTC' },
+  const server = await recoverServer({
+    dataDirectory,
+    settings: { port: String(port), unix_socket_directories: '', fsync: 'off' },
+    launch: (args) =>
+      keep({
+        directory,
+        program: join(binDirectory, 'postgres'),
+        args,
+        user,
+        env: { PATH: process.env['PATH'], LC_ALL: 'C.UTF-8', TZ: 'UTC' },
+      }),
+    signal: AbortSignal.timeout(startTimeoutMs),
   });
-  const deadline = Date.now() + 15_000;
-  for (;;) {
-    if (server.hasEnded() || Date.now() > deadline) {
-      const log = await server.log();
-      await server.stop();
-      throw new Error(`the restored server did not come up; the end of its log:\n${log}`);
-    }
-    if (await takesWrites(at(adminUrl))) return { at, stop: () => server.stop() };
-    await sleep(50);
-  }
+  return { at, stop: server.stop };
 }
 
-async function takesWrites(url: string): Promise<boolean> {
-  const client = new Client({ connectionString: url, connectionTimeoutMillis: 2_000 });
-  client.on('error', () => {});
-  try {
-    await client.connect();
-    const { rows } = await client.query<{ ready: boolean }>('select not pg_is_in_recovery() as ready');
-    return rows[0]?.ready ?? false;
-  } catch {
-    return false;
-  } finally {
-    await client.end().catch(() => {});
-  }
-}
+/** Of a server that was lost with little in it. */
+const startTimeoutMs = 60_000;
 
 async function settingOf(url: string, name: string): Promise<string> {
   const client = new Client({ connectionString: url });

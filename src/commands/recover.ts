@@ -1,0 +1,116 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { open, readFile, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { configuredPrograms } from '../backup/server/configured.ts';
+import { programFile } from '../backup/server/programs.ts';
+import { recoverServer } from '../backup/server/recover.ts';
+import type { ServerProcess } from '../backup/server/recover.ts';
+import type { Config } from '../config.ts';
+import type { ServerUser } from '../programs/server-user.ts';
+import { UsageError } from './usage-error.ts';
+
+export interface RecoverFlags {
+  readonly port: string;
+  readonly socketDirectory: string;
+}
+
+/** Lines of a log that are shown. */
+const shownLines = 20;
+
+/**
+ * Starts a server on a restored directory, as the directory's owner, and waits until it takes writes. It then goes on by itself. Gives
+ * what there is to know about it, in words.
+ */
+export async function recover(
+  config: Config,
+  directory: string,
+  { port, socketDirectory }: RecoverFlags,
+  onProgress: (fraction: number | null, note: string) => void,
+  signal: AbortSignal,
+): Promise<string> {
+  if (!/^\d+$/.test(port) || Number(port) < 1 || Number(port) > 65_535) {
+    throw new UsageError(`--port is ${JSON.stringify(port)}; a whole number from 1 to 65535 is needed`);
+  }
+  const dataDirectory = resolve(directory);
+  const programs = await configuredPrograms(config)(await majorOf(dataDirectory));
+  const user = await ownerOf(dataDirectory);
+  const logFile = join(dataDirectory, 'start.log');
+  const startedAt = performance.now();
+  await recoverServer({
+    dataDirectory,
+    settings: { port, unix_socket_directories: socketDirectory },
+    launch: (args) =>
+      startDetached(programFile(programs, 'postgres'), args, programs.environment, user, logFile),
+    onProgress,
+    signal,
+  });
+  return [
+    `the server takes writes on port ${port}, after ${Math.ceil((performance.now() - startedAt) / 1000)} s; its log is ${logFile}`,
+    'It runs until it is stopped, as the owner of the directory:',
+    `  ${programs.binDirectory}/pg_ctl --pgdata=${dataDirectory} stop`,
+  ].join('\n');
+}
+
+async function majorOf(dataDirectory: string): Promise<number> {
+  try {
+    return Number.parseInt(await readFile(join(dataDirectory, 'PG_VERSION'), 'utf8'), 10);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    throw new UsageError(
+      `${dataDirectory} is not a data directory: it has no PG_VERSION. lightning restore makes one`,
+    );
+  }
+}
+
+/** Who the server runs as: Postgres wants the directory to be its own, and does not run as root. Undefined: as ourselves. */
+async function ownerOf(dataDirectory: string): Promise<ServerUser | undefined> {
+  const { uid, gid } = await stat(dataDirectory);
+  const ours = process.getuid?.();
+  if (ours === undefined || (ours === uid && ours !== 0)) return undefined;
+  if (uid === 0) {
+    throw new UsageError(
+      `${dataDirectory} belongs to root, and Postgres does not run as root: chown -R postgres: ${dataDirectory}`,
+    );
+  }
+  if (ours !== 0)
+    throw new UsageError(`${dataDirectory} belongs to another user: run this as that user, or as root`);
+  return { uid, gid };
+}
+
+/** Starts a program that outlives this process. */
+async function startDetached(
+  program: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  user: ServerUser | undefined,
+  logFile: string,
+): Promise<ServerProcess> {
+  const log = await open(logFile, 'a', 0o600);
+  try {
+    if (user) await log.chown(user.uid, user.gid);
+    const child = spawn(program, args, {
+      env,
+      detached: true,
+      stdio: ['ignore', log.fd, log.fd],
+      ...user,
+    });
+    await once(child, 'spawn');
+    child.unref();
+    const hasEnded = () => child.exitCode !== null || child.signalCode !== null;
+    return {
+      hasEnded,
+      log: async () => (await readFile(logFile, 'utf8')).trimEnd().split('\n').slice(-shownLines).join('\n'),
+      stop: async () => {
+        if (hasEnded()) return;
+        const ended = once(child, 'exit');
+        child.ref();
+        // A fast shutdown.
+        child.kill('SIGINT');
+        await ended;
+      },
+    };
+  } finally {
+    await log.close();
+  }
+}

@@ -1,0 +1,37 @@
+import { readFile } from 'node:fs/promises';
+
+/** Servers whose settings stand on their command line, where no file has them. */
+export type CommandLineName = keyof typeof commandLines;
+
+export const commandLines = {
+  'docker-compose.yml': composeCommandLine,
+  Patroni: async () => patroniCommandLine,
+} as const;
+
+/** What docker-compose.yml starts its server with, read from there. */
+async function composeCommandLine(): Promise<readonly string[]> {
+  const text = await readFile(new URL('../../docker-compose.yml', import.meta.url), 'utf8');
+  const [, list = ''] = /^ {4}command:\n((?: {6}- .*\n)+)/m.exec(text) ?? [];
+  const [program, ...args] = [...list.matchAll(/^ {6}- (.*)$/gm)].map(([, word = '']) => word);
+  if (program !== 'postgres' || args.length === 0) {
+    throw new Error('docker-compose.yml has no command that begins with postgres');
+  }
+  return args;
+}
+
+/** What Patroni gives: the settings that all members of a cluster have to have alike, here larger than what a new cluster has. */
+const patroniCommandLine: readonly string[] = [
+  '--cluster_name=batman',
+  '--wal_level=replica',
+  '--hot_standby=on',
+  '--max_connections=250',
+  '--max_wal_senders=15',
+  '--max_prepared_transactions=20',
+  '--max_locks_per_transaction=128',
+  '--track_commit_timestamp=off',
+  '--max_replication_slots=15',
+  '--max_worker_processes=16',
+  '--wal_log_hints=on',
+  // Not one of Patroni's own; without it there are no incremental backups.
+  '--summarize_wal=on',
+];
