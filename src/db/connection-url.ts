@@ -7,13 +7,6 @@ export function withRole(connectionString: string, role: string): string {
   return url.href;
 }
 
-/** A connection string that may be shown: without the password. */
-export function withoutPassword(connectionString: string): string {
-  const url = new URL(connectionString);
-  if (url.password !== '') url.password = '***';
-  return url.href;
-}
-
 /** Whether a connection is encrypted, and the server's certificate verified. */
 export type TlsChoice = 'verify' | 'no-verify' | 'off';
 

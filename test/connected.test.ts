@@ -1,0 +1,232 @@
+import { readFile, readdir } from 'node:fs/promises';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, expect, test } from 'vitest';
+import { configOptions, parseConfig } from '../src/config.ts';
+
+// What is offered is connected: code by something that runs, an option by something that reads it, a name in a document by the thing.
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** Where a process begins; everything else is there because one of these leads to it. */
+const beginnings = ['src/cli.ts', 'src/db/embedded/engine-worker.ts'];
+
+/** Exports that nothing in src/ uses, and why they are there. */
+const usedOutside = new Map([
+  ['src/cli.ts main', 'bin/lightning calls it'],
+  [
+    'src/postgrest/options-table.ts optionsTable',
+    'writes a table of docs/postgrest.md, which a test compares',
+  ],
+  ['src/graphql/pg-service.ts PgContext', 'types what PostGraphile gives to plans'],
+]);
+
+/** Files that no process loads, and why they are there. */
+const loadedOutside = new Map([
+  ['src/postgrest/options-table.ts', 'writes a table of docs/postgrest.md, which a test compares'],
+]);
+
+let sources: ReadonlyMap<string, string>;
+let prose: ReadonlyMap<string, string>;
+beforeAll(async () => {
+  sources = await read(await filesOf('src', '.ts'));
+  prose = await read([
+    'README.md',
+    'migrations/README.md',
+    'sql/README.md',
+    'test/README.md',
+    'docker-compose.yml',
+    ...(await filesOf('docs', '.md')),
+  ]);
+});
+
+test('every file of src/ is loaded by a process that somebody starts', () => {
+  const reached = new Set<string>();
+  const visit = (file: string): void => {
+    if (reached.has(file)) return;
+    reached.add(file);
+    for (const { target } of importsOf(file)) visit(target);
+  };
+  beginnings.forEach(visit);
+  const unreached = [...sources.keys()].filter(
+    (file) => !reached.has(file) && !file.endsWith('.d.ts') && !loadedOutside.has(file),
+  );
+  expect(reached.size).toBeGreaterThan(200);
+  expect(unreached, 'connect it, or remove it').toEqual([]);
+});
+
+test('every export of src/ is used in src/, not by tests alone', () => {
+  const used = new Set<string>();
+  for (const file of sources.keys()) {
+    for (const { target, names } of importsOf(file)) {
+      for (const name of names ?? exportsOf(target)) used.add(`${target} ${name}`);
+    }
+  }
+  const unused: string[] = [];
+  for (const [file, text] of sources) {
+    for (const name of exportsOf(file)) {
+      const inside = [...code(text).matchAll(new RegExp(`\\b${name}\\b`, 'g'))].length;
+      if (inside < 2 && !used.has(`${file} ${name}`)) unused.push(`${file} ${name}`);
+    }
+  }
+  expect(
+    unused.filter((each) => !usedOutside.has(each)),
+    'use it, or remove it',
+  ).toEqual([]);
+  expect(
+    [...usedOutside.keys()].filter((each) => !unused.includes(each)),
+    'these are used now: take them off the list',
+  ).toEqual([]);
+});
+
+test('every key of the configuration is read outside of it', () => {
+  const elsewhere = [...sources]
+    .filter(([file]) => file !== 'src/config.ts')
+    .map(([, text]) => code(text))
+    .join('\n');
+  const config = parseConfig({
+    DATABASE_URL: 'postgres://a:b@c/d',
+    JWT_SECRET: 'x'.repeat(32),
+    EMBEDDINGS_URL: 'https://e.example/v1',
+    BACKUP_STORE: 's3://bucket/prefix',
+    AWS_ACCESS_KEY_ID: 'key',
+    AWS_SECRET_ACCESS_KEY: 'secret',
+  });
+  const keys = new Set<string>();
+  const collect = (value: object): void => {
+    for (const [key, inner] of Object.entries(value)) {
+      keys.add(key);
+      if (typeof inner === 'object' && inner !== null && Object.getPrototypeOf(inner) === Object.prototype) {
+        collect(inner as object);
+      }
+    }
+  };
+  collect(config);
+  expect(keys.size).toBeGreaterThan(40);
+  expect([...keys].filter((key) => !new RegExp(`\\b${key}\\b`).test(elsewhere))).toEqual([]);
+});
+
+test('every variable that a document or a message names is one', () => {
+  const known = new Set<string>(configOptions.map(({ name }) => name));
+  // Codes of errors, and a placeholder of sql/.
+  const codes = sources.get('src/errors.ts')?.match(/\b[A-Z_]+_[A-Z]+\b/g) ?? [];
+  const others = new Set([...codes, 'DATABASE_NAME']);
+  const pattern =
+    /(?<![A-Z_.])(?:DB|DATABASE|BACKUP|MIGRATE|WORKER|REST|EMBEDDINGS|ALERT|JWT|AWS|HTTP)_[A-Z0-9_]*[A-Z0-9]\b/g;
+  const named = namesIn(pattern).filter(({ name }) => !known.has(name) && !others.has(name));
+  expect(named).toEqual([]);
+});
+
+test('every command that a document or a message names is one', async () => {
+  const cli = sources.get('src/cli.ts') ?? '';
+  const commands = new Set([...cli.matchAll(/\.command\('([a-z]+)/g)].map(([, name]) => name));
+  expect(commands.size).toBeGreaterThan(15);
+  const named = namesIn(/(?:`|npx |npm run (?:--silent )?|run |use |: )lightning (?:-- )?([a-z]+)/g);
+  expect(named.length).toBeGreaterThan(30);
+  expect(named.filter(({ name }) => !commands.has(name))).toEqual([]);
+});
+
+test('every path that a document names is there', async () => {
+  const missing: string[] = [];
+  let count = 0;
+  for (const [file, text] of prose) {
+    for (const [, path = ''] of text.matchAll(
+      /(?<![\w/.-])((?:src|test|docs|sql|migrations|bin)\/[\w./-]+\.(?:ts|md|sql|py|json))\b/g,
+    )) {
+      // An example of one.
+      if (path.includes('/x/y.')) continue;
+      count += 1;
+      const places = [join(root, path), join(root, dirname(file), path)];
+      const found = await Promise.all(
+        places.map((place) =>
+          readFile(place).then(
+            () => true,
+            () => false,
+          ),
+        ),
+      );
+      if (!found.includes(true)) missing.push(`${file}: ${path}`);
+    }
+  }
+  expect(count).toBeGreaterThan(20);
+  expect(missing).toEqual([]);
+});
+
+test('every object of the schema that a document names is there', async () => {
+  const sql = [
+    ...(await read(await filesOf('sql', '.sql'))).values(),
+    ...(await read(await filesOf('migrations', '.sql'))).values(),
+  ].join('\n');
+  const named = [...prose].flatMap(([file, text]) =>
+    [...text.matchAll(/\b(?:ops|app_public|app_private|audit)\.[a-z_]+\b/g)].map(([name]) => ({
+      file,
+      name,
+    })),
+  );
+  expect(named.length).toBeGreaterThan(20);
+  expect(named.filter(({ name }) => !new RegExp(`\\b${name.replace('.', '\\.')}\\b`).test(sql))).toEqual([]);
+});
+
+interface Import {
+  /** Below the root. */
+  readonly target: string;
+  /** Null: all of them. */
+  readonly names: readonly string[] | null;
+}
+
+function importsOf(file: string): readonly Import[] {
+  const text = sources.get(file) ?? '';
+  const targetOf = (specifier: string) => relative(root, resolve(root, dirname(file), specifier));
+  const found: Import[] = [];
+  for (const [, named, all, specifier = ''] of text.matchAll(
+    /(?:import|export)\s+(?:type\s+)?(?:\{([^}]*)\}|(\*(?:\s+as\s+\w+)?))\s+from\s+'(\.[^']+)'/g,
+  )) {
+    const names = named?.split(',').map(
+      (part) =>
+        part
+          .trim()
+          .replace(/^type /, '')
+          .split(/\s+as\s+/)[0] ?? '',
+    );
+    found.push({ target: targetOf(specifier), names: all === undefined ? (names ?? []) : null });
+  }
+  for (const [, specifier = ''] of text.matchAll(/import\('(\.[^']+)'\)/g)) {
+    found.push({ target: targetOf(specifier), names: null });
+  }
+  return found;
+}
+
+function exportsOf(file: string): readonly string[] {
+  const text = sources.get(file) ?? '';
+  return [
+    ...text.matchAll(
+      /^export (?:declare )?(?:abstract )?(?:async )?(?:function\*?|class|const|let|interface|type|enum) (\w+)/gm,
+    ),
+  ].map(([, name = '']) => name);
+}
+
+/** What the text says in a document, or in code outside of comments; the first group, or all of the match. */
+function namesIn(pattern: RegExp): { file: string; name: string }[] {
+  return [...prose, ...[...sources].map(([file, text]) => [file, code(text)] as const)].flatMap(
+    ([file, text]) => [...text.matchAll(pattern)].map(([all, name]) => ({ file, name: name ?? all })),
+  );
+}
+
+/** Without comments, as far as that can be told without parsing. */
+function code(text: string): string {
+  return text.replaceAll(/\/\*.*?\*\//gs, '').replaceAll(/^\s*\/\/.*$/gm, '');
+}
+
+async function filesOf(folder: string, extension: string): Promise<string[]> {
+  const entries = await readdir(join(root, folder), { recursive: true });
+  return entries
+    .filter((entry) => entry.endsWith(extension))
+    .map((entry) => join(folder, entry))
+    .toSorted();
+}
+
+async function read(files: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  return new Map(
+    await Promise.all(files.map(async (file) => [file, await readFile(join(root, file), 'utf8')] as const)),
+  );
+}
