@@ -9,19 +9,27 @@ import { restore } from './commands/restore.ts';
 import type { RestoreFlags } from './commands/restore.ts';
 import { partitionsStatus } from './commands/partitions-status.ts';
 import { dryRun } from './commands/retention.ts';
+import { setup } from './commands/setup.ts';
+import type { SetupFlags } from './commands/setup.ts';
 import type { Duties } from './commands/serve.ts';
 import { formatAlert, listAlerts } from './commands/alerts.ts';
 import { formatJob, listJobs, runTaskNow } from './commands/jobs.ts';
 import { operationsDatabase } from './commands/operations-database.ts';
 import { operationsStatus } from './commands/operations-status.ts';
 import { poolerLines } from './commands/pooler-status.ts';
+import { requireSchema } from './commands/require-schema.ts';
+import { line as statusLine } from './commands/status-line.ts';
+import type { StatusLine } from './commands/status-line.ts';
 import { formatConfig, formatStatus, status } from './commands/status.ts';
 import { createTenant, listTenants, setTenantSuspended } from './commands/tenant.ts';
 import { token } from './commands/token.ts';
 import { UsageError } from './commands/usage-error.ts';
 import { ConfigError, parseConfig } from './config.ts';
 import type { Config } from './config.ts';
+import { describeChoice, doubtChoice } from './database-choice.ts';
 import type { Database, Executor } from './db/database.ts';
+import { takeEnvironment } from './environment.ts';
+import type { Environment } from './environment.ts';
 import { makeJobs } from './jobs/registry.ts';
 import { retain, retentionLock } from './jobs/retain.ts';
 import { makeLog } from './log.ts';
@@ -32,6 +40,7 @@ import type { JobRun } from './jobs/job-run.ts';
 import {
   apiDatabase,
   ConnectionsError,
+  NoDatabase,
   openConnections,
   operatorDatabase,
   workerDatabase,
@@ -40,7 +49,6 @@ import type { Connections } from './open-database.ts';
 import { requireOwnSession } from './own-session.ts';
 import type { SessionNeed } from './own-session.ts';
 import type { AsKeeper } from './retention/keeper.ts';
-import { setupServer } from './setup/setup-server.ts';
 import { version } from './version.ts';
 
 /** Exit statuses, the same for every command; README lists them. */
@@ -65,15 +73,17 @@ interface WorkerCommand {
   readonly asKeeper: AsKeeper;
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
 /**
- * Runs one command line and gives back its exit status. The only catch-all: every error becomes a line that says what
+ * Runs one command line and gives back its exit status. `processVariables` are the process's own; see takeEnvironment. The only catch-all: every error becomes a line that says what
  * was wrong; what nobody expected shows its stack.
  */
-export async function main(argv: readonly string[], env: Environment): Promise<number> {
+export async function main(
+  argv: readonly string[],
+  processVariables: Record<string, string | undefined>,
+): Promise<number> {
   let result: number = exitStatus.ok;
-  const program = makeProgram(env, (code) => {
+  const environment = takeEnvironment(processVariables, process.cwd());
+  const program = makeProgram(environment, (code) => {
     result = code;
   });
   try {
@@ -84,7 +94,8 @@ export async function main(argv: readonly string[], env: Environment): Promise<n
   }
 }
 
-function makeProgram(env: Environment, setResult: (code: number) => void): Command {
+function makeProgram(environment: Environment, setResult: (code: number) => void): Command {
+  const env = environment.variables;
   const log = makeLog(process.stderr, () => new Date());
   const print = (text: string): void => {
     process.stdout.write(`${text}\n`);
@@ -97,40 +108,67 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
     .showHelpAfterError('(--help lists what is allowed)')
     .addHelpText(
       'after',
-      '\nThe configuration comes from the environment: lightning status --config shows it.',
+      '\nThe configuration comes from the environment and from .env: lightning status --config shows it.',
     );
 
   // Loaded when it is needed: PostGraphile takes a second, and `token` should not.
   const serving = () => import('./commands/serve.ts');
 
-  const withOperator = async (
-    work: (database: Database, config: Config) => Promise<void>,
-    need: SessionNeed | null = null,
-  ) => {
+  /** The configuration; a warning says when its database may not be the one that was meant. */
+  const configure = (): Config => {
     const config = parseConfig(env);
-    const connections = await openConnections(config, log, { attach: true });
+    const doubt = doubtChoice(config, environment);
+    if (doubt !== null) log({ level: 'warning', event: 'database-doubted', message: doubt });
+    return config;
+  };
+  const announceDatabase = (config: Config) => {
+    const message = `the database is ${describeChoice(config, environment)}`;
+    log({ level: 'info', event: 'database-chosen', message });
+  };
+
+  /**
+   * What a command is to an embedded database. `make`: it makes one that is not there. `change`: it works on one that is there.
+   * Both migrate it; on a server that is a step of its own. `look`: it leaves everything as it is.
+   */
+  type Need = 'make' | 'change' | 'look';
+
+  /** `session`: what needs a session of the server's own; null: a pooler may be in between. */
+  const withConnections = async (
+    need: Need,
+    session: SessionNeed | null,
+    work: (connections: Connections, config: Config) => Promise<void>,
+  ) => {
+    const config = configure();
+    const connections = await openConnections(config, log, { attach: true, make: need === 'make' });
     try {
-      if (need !== null) await requireOwnSession(connections, need);
-      // On a server migrating is a step of its own; an embedded database may be new.
-      if (connections.kind === 'embedded') await (await serving()).migrateTo(connections, config, log);
-      const database = operatorDatabase(connections, config, log);
-      try {
-        await work(database, config);
-      } finally {
-        await database.close();
+      if (session !== null) await requireOwnSession(connections, session);
+      if (connections.kind === 'embedded' && need !== 'look') {
+        await (await serving()).migrateTo(connections, config, log);
       }
+      await work(connections, config);
     } finally {
       await connections.close();
     }
   };
 
+  const withOperator = (
+    need: Need,
+    work: (database: Database, config: Config) => Promise<void>,
+    session: SessionNeed | null = null,
+  ) =>
+    withConnections(need, session, async (connections, config) => {
+      const database = operatorDatabase(connections, config, log);
+      try {
+        if (need === 'look' && connections.kind === 'embedded') await requireSchema(database);
+        await work(database, config);
+      } finally {
+        await database.close();
+      }
+    });
+
   /** As whoever may read the ops views. */
-  const withOperations = async (work: (executor: Executor) => Promise<void>) => {
-    const config = parseConfig(env);
-    const connections = await openConnections(config, log, { attach: true });
-    try {
-      if (connections.kind === 'embedded') await (await serving()).migrateTo(connections, config, log);
-      await requireOwnSession(connections, 'worker');
+  const withOperations = (work: (executor: Executor) => Promise<void>) =>
+    withConnections('look', 'worker', async (connections, config) => {
       const operations = operationsDatabase(connections, config, log);
       if (operations === null) {
         throw new ConnectionsError(
@@ -138,32 +176,24 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
         );
       }
       try {
+        if (connections.kind === 'embedded') await requireSchema(operations.executor);
         await work(operations.executor);
       } finally {
         await operations.close();
       }
-    } finally {
-      await connections.close();
-    }
-  };
+    });
 
   /** As the worker, which a command may be in its place. */
-  const withWorker = async (work: (worker: WorkerCommand) => Promise<void>) => {
-    const config = parseConfig(env);
-    const connections = await openConnections(config, log, { attach: true });
-    try {
-      if (connections.kind === 'embedded') await (await serving()).migrateTo(connections, config, log);
-      await requireOwnSession(connections, 'worker');
+  const withWorker = (need: Need, work: (worker: WorkerCommand) => Promise<void>) =>
+    withConnections(need, 'worker', async (connections, config) => {
       const { database, asKeeper, close } = workerDatabase(connections, config, log);
       try {
+        if (need === 'look' && connections.kind === 'embedded') await requireSchema(database);
         await work({ config, connections, database, asKeeper });
       } finally {
         await close();
       }
-    } finally {
-      await connections.close();
-    }
-  };
+    });
 
   /** The last word of a process: what still holds it from here on holds it for a second. */
   const reportStop = (unfinished: readonly string[]): void => {
@@ -174,7 +204,9 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
 
   const work = (duties: Duties) => async () => {
     const { run } = await serving();
-    const running = await run(parseConfig(env), duties, log, () => new Date());
+    const config = configure();
+    announceDatabase(config);
+    const running = await run(config, duties, log, () => new Date());
     // Before it says that it is there: who waits for that may send a signal at once.
     const stopped = untilSignal();
     if (running.url) {
@@ -214,13 +246,15 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
     .option('--ready', 'ask a running one, at its admin server, whether it can answer requests')
     .action(async (file: string | undefined, options: RestFlags) => {
       const commands = await import('./commands/rest-tools.ts');
+      // As the postgrest program: nothing of `.env`, and libpq's variables as libpq has them.
+      const { exported } = environment;
       if (options.example) return print(commands.exampleConfig());
-      if (options.dumpConfig) return print(await commands.dumpRestConfig({ env, file, log }));
-      if (options.dumpSchema) return print(await commands.dumpRestSchema({ env, file, log }));
-      if (options.ready) return print(await commands.askReady({ env, file }));
+      if (options.dumpConfig) return print(await commands.dumpRestConfig({ env: exported, file, log }));
+      if (options.dumpSchema) return print(await commands.dumpRestSchema({ env: exported, file, log }));
+      if (options.ready) return print(await commands.askReady({ env: exported, file }));
       const { startRest } = await import('./commands/rest.ts');
       const stopped = untilSignal();
-      const rest = startRest({ env, file, log, writeAccess: print });
+      const rest = startRest({ env: exported, file, log, writeAccess: print });
       // On Windows there are no such signals; a NOTIFY does the same.
       if (process.platform !== 'win32') {
         for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) process.on(signal, () => rest.reload());
@@ -239,7 +273,8 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
     .command('migrate')
     .description('bring the database to the newest schema')
     .action(async () => {
-      const config = parseConfig(env);
+      const config = configure();
+      announceDatabase(config);
       const connections = await openConnections(config, log, { attach: true });
       try {
         const { migrateTo } = await serving();
@@ -252,7 +287,7 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
   program
     .command('setup')
     .description(
-      'prepare a fresh server: roles, database, logins; prints their URLs as environment variables',
+      'prepare a fresh server: roles, database, logins; prints their URLs as environment variables, or writes them to a file',
     )
     .requiredOption(
       '--admin-url <url>',
@@ -263,38 +298,50 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
     .option('--migrate-login <name>', 'the login of migrations', 'agent_migrate')
     .option('--worker-login <name>', "the worker's login", 'agent_worker')
     .option('--backup-login <name>', 'the login of backups', 'agent_backup')
-    .action(async (options: Record<string, string>) => {
-      const { adminUrl = '', database = '' } = options;
-      if (!/^postgres(ql)?:\/\//.test(adminUrl)) {
-        throw new UsageError('--admin-url is not of the form postgres://user:password@host:5432/postgres');
+    .option(
+      '--write-env [file]',
+      'write the URLs and a JWT_SECRET to this file (.env), its other lines as they are, readable by you only',
+    )
+    .action((flags: SetupFlags) => setup({ flags, environment, print, log }));
+
+  const statusLines = async (config: Config): Promise<StatusLine[]> => {
+    const chosen = statusLine('configured', true, describeChoice(config, environment));
+    let connections: Connections;
+    try {
+      connections = await openConnections(config, log, { attach: true, make: false });
+    } catch (error) {
+      if (!(error instanceof NoDatabase)) throw error;
+      return [chosen, statusLine('database', false, 'none', error.message)];
+    }
+    try {
+      const database = apiDatabase(connections, config, log);
+      try {
+        const pooler = await poolerLines(connections);
+        const behindPooler = pooler.some(({ name }) => name === 'pooler');
+        const lines = [chosen, ...(await status(database, config, { behindPooler })), ...pooler];
+        // A schema that is not there has no views to ask.
+        const operations = lines.every(({ name, ok }) => name !== 'schema' || ok)
+          ? operationsDatabase(connections, config, log)
+          : null;
+        try {
+          if (operations) {
+            const found = await operationsStatus(operations.executor);
+            lines.push(...found);
+            // One line says already that nobody can be asked.
+            if (found.every(({ name }) => name !== 'operations'))
+              lines.push(...(await partitionsStatus(operations.executor)));
+          }
+        } finally {
+          await operations?.close();
+        }
+        return lines;
+      } finally {
+        await database.close();
       }
-      const urls = await setupServer({
-        adminUrl,
-        databaseName: database,
-        rolePrefix: env['DB_ROLE_PREFIX'] || 'lightning',
-        logins: {
-          api: options['apiLogin'] ?? '',
-          migrate: options['migrateLogin'] ?? '',
-          worker: options['workerLogin'] ?? '',
-          backup: options['backupLogin'] ?? '',
-        },
-        log: (message) => log({ level: 'info', event: 'setup', message }),
-      });
-      const names = {
-        api: 'DATABASE_URL',
-        migrate: 'MIGRATE_DATABASE_URL',
-        worker: 'WORKER_DATABASE_URL',
-        backup: 'BACKUP_DATABASE_URL',
-      };
-      for (const [kind, name] of Object.entries(names)) {
-        const url = urls[kind as keyof typeof names];
-        print(
-          url === null
-            ? `# ${name}: the login was there already, its password is unchanged`
-            : `${name}=${url}`,
-        );
-      }
-    });
+    } finally {
+      await connections.close();
+    }
+  };
 
   program
     .command('status')
@@ -302,41 +349,15 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
     .option('--check', `exit with ${exitStatus.notReady} unless everything is fit`)
     .option('--config', 'show the configuration instead, secrets hidden')
     .action(async (options: { check?: true; config?: true }) => {
-      const config = parseConfig(env);
       if (options.config) {
-        print(formatConfig(env));
+        parseConfig(env);
+        print(formatConfig(environment));
         return;
       }
-      const connections = await openConnections(config, log, { attach: true });
-      try {
-        const database = apiDatabase(connections, config, log);
-        try {
-          const pooler = await poolerLines(connections);
-          const behindPooler = pooler.some(({ name }) => name === 'pooler');
-          const lines = [...(await status(database, config, { behindPooler })), ...pooler];
-          // A schema that is not there has no views to ask.
-          const operations = lines.every(({ name, ok }) => name !== 'schema' || ok)
-            ? operationsDatabase(connections, config, log)
-            : null;
-          try {
-            if (operations) {
-              const found = await operationsStatus(operations.executor);
-              lines.push(...found);
-              // One line says already that nobody can be asked.
-              if (found.every(({ name }) => name !== 'operations'))
-                lines.push(...(await partitionsStatus(operations.executor)));
-            }
-          } finally {
-            await operations?.close();
-          }
-          print(formatStatus(lines));
-          if (options.check && lines.some(({ ok }) => !ok)) setResult(exitStatus.notReady);
-        } finally {
-          await database.close();
-        }
-      } finally {
-        await connections.close();
-      }
+      const config = configure();
+      const lines = await statusLines(config);
+      print(formatStatus(lines));
+      if (options.check && lines.some(({ ok }) => !ok)) setResult(exitStatus.notReady);
     });
 
   program
@@ -347,7 +368,7 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
     .option('--subject <name>', 'who it is for; ends up in the audit log', 'cli')
     .option('--expires <duration>', 'such as 30m, 12h or 90d, or never', '12h')
     .action(async (options: { tenant: string; role: string; subject: string; expires: string }) => {
-      print(await token(parseConfig(env), options, new Date()));
+      print(await token(configure(), options, new Date()));
     });
 
   const jobs = program
@@ -362,36 +383,27 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
     .command('run <task>')
     .description('have a worker run a task now, and follow it to its end')
     .option('--payload <json>', 'what the task takes')
-    .action(async (task: string, options: { payload?: string }) => {
-      const config = parseConfig(env);
-      const connections = await openConnections(config, log, { attach: true });
-      try {
-        await requireOwnSession(connections, 'worker');
-        const { database, close } = workerDatabase(connections, config, log);
-        try {
-          // Only to know the tasks and their payloads: the worker runs them.
-          const known = makeJobs({
-            executor: database,
-            kind: connections.kind,
-            embed: null,
-            alertWebhook: null,
-            log,
-          });
-          const end = await runTaskNow({
-            executor: database,
-            jobs: known,
-            task,
-            payload: options.payload,
-            print,
-          });
-          if (end === 'failed') setResult(exitStatus.failed);
-        } finally {
-          await close();
-        }
-      } finally {
-        await connections.close();
-      }
-    });
+    .action((task: string, options: { payload?: string }) =>
+      // Whoever runs the worker has migrated.
+      withWorker('look', async ({ connections, database }) => {
+        // Only to know the tasks and their payloads: the worker runs them.
+        const known = makeJobs({
+          executor: database,
+          kind: connections.kind,
+          embed: null,
+          alertWebhook: null,
+          log,
+        });
+        const end = await runTaskNow({
+          executor: database,
+          jobs: known,
+          task,
+          payload: options.payload,
+          print,
+        });
+        if (end === 'failed') setResult(exitStatus.failed);
+      }),
+    );
 
   program
     .command('alerts')
@@ -409,7 +421,7 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
     .description('make a tenant')
     .option('--name <name>', 'the name to show; by default the id')
     .action((id: string, options: { name?: string }) =>
-      withOperator(async (database, { rolePrefix }) => {
+      withOperator('make', async (database, { rolePrefix }) => {
         await createTenant(database, rolePrefix, id, options.name ?? id);
         print(`tenant ${id} is there`);
       }),
@@ -418,7 +430,7 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
     .command('list')
     .description('all tenants with their logins')
     .action(() =>
-      withOperator(async (database, { rolePrefix }) => {
+      withOperator('look', async (database, { rolePrefix }) => {
         for (const { id, name, suspended_at, logins } of await listTenants(database, rolePrefix)) {
           print(
             [
@@ -439,7 +451,7 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
       .command(`${verb} <id>`)
       .description(suspended ? 'lock a tenant out; its data stays' : 'let a tenant in again')
       .action((id: string) =>
-        withOperator(async (database, { rolePrefix }) => {
+        withOperator('change', async (database, { rolePrefix }) => {
           await setTenantSuspended(database, rolePrefix, id, suspended);
           print(`tenant ${id} is ${suspended ? 'suspended' : 'active'}`);
         }),
@@ -452,7 +464,7 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
     .description('make a login that sees one tenant; prints its password, once')
     .requiredOption('--tenant <id>', 'the tenant that it sees')
     .action((name: string, options: { tenant: string }) =>
-      withOperator(async (database, { rolePrefix }) =>
+      withOperator('change', async (database, { rolePrefix }) =>
         print(await createLogin(database, rolePrefix, name, options.tenant)),
       ),
     );
@@ -460,13 +472,15 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
     .command('rotate <name>')
     .description('give a login a new password; prints it, once')
     .action((name: string) =>
-      withOperator(async (database, { rolePrefix }) => print(await rotateLogin(database, rolePrefix, name))),
+      withOperator('change', async (database, { rolePrefix }) =>
+        print(await rotateLogin(database, rolePrefix, name)),
+      ),
     );
   login
     .command('drop <name>')
     .description('remove a login')
     .action((name: string) =>
-      withOperator(async (database, { rolePrefix }) => {
+      withOperator('change', async (database, { rolePrefix }) => {
         await dropLogin(database, rolePrefix, name);
         print(`login ${name} is gone`);
       }),
@@ -477,7 +491,7 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
     .description('remove what the policies do not keep: ops.retention_policies')
     .option('--dry-run', 'say what would go, and how much, of whom')
     .action((options: { dryRun?: true }) =>
-      withWorker(async ({ database, asKeeper }) => {
+      withWorker(options.dryRun ? 'look' : 'change', async ({ database, asKeeper }) => {
         const now = new Date();
         const lines = options.dryRun
           ? await dryRun(database, now)
@@ -501,21 +515,25 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
     .option('--create-missing-agents', 'make an agent for knowledge whose agent has no definition')
     .option('--quarantine <file>', 'where to write what cannot be stored (default: quarantine-<time>.jsonl)')
     .action((folder: string, options: { tenant: string; createMissingAgents?: true; quarantine?: string }) =>
-      withOperator(async (database, { rolePrefix }) => {
-        setResult(
-          await importCommand({
-            database,
-            rolePrefix,
-            folder,
-            tenantId: options.tenant,
-            createMissingAgents: options.createMissingAgents ?? false,
-            quarantineFile:
-              options.quarantine ?? `quarantine-${new Date().toISOString().replaceAll(':', '')}.jsonl`,
-            out: process.stdout,
-            progress: process.stderr,
-          }),
-        );
-      }, 'imports'),
+      withOperator(
+        'make',
+        async (database, { rolePrefix }) => {
+          setResult(
+            await importCommand({
+              database,
+              rolePrefix,
+              folder,
+              tenantId: options.tenant,
+              createMissingAgents: options.createMissingAgents ?? false,
+              quarantineFile:
+                options.quarantine ?? `quarantine-${new Date().toISOString().replaceAll(':', '')}.jsonl`,
+              out: process.stdout,
+              progress: process.stderr,
+            }),
+          );
+        },
+        'imports',
+      ),
     );
 
   const showProgress = progressLine(process.stderr);
@@ -537,7 +555,7 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
       if (options.full && options.incremental)
         throw new UsageError('--full and --incremental exclude each other');
       const requested = options.full ? 'full' : options.incremental ? 'incremental' : 'auto';
-      await withWorker(async ({ config, connections, database }) => {
+      await withWorker('change', async ({ config, connections, database }) => {
         const backUp = makeBackUp(config, connections.worker ?? '', database, log, () => new Date());
         if (!backUp) throw new UsageError(noBackups(config));
         const job = { task: 'back_up', lock: backupLock, details: { requested }, signal: untilAborted() };
@@ -548,7 +566,7 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
     .command('drill')
     .description('prove the newest backups: restore them, and compare every row with the database')
     .action(() =>
-      withWorker(async ({ config, database }) => {
+      withWorker('change', async ({ config, database }) => {
         const drill = makeDrill(config, database, log, () => new Date());
         if (!drill) throw new UsageError(noBackups(config));
         const job = { task: 'drill', lock: drillLock, signal: untilAborted() };
@@ -559,14 +577,14 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
     .command('verify')
     .description('read every stored byte of the backups and of their WAL, and name what is wrong')
     .action(async () => {
-      const { ok, text } = await verifyBackups(parseConfig(env), showProgress, untilAborted());
+      const { ok, text } = await verifyBackups(configure(), showProgress, untilAborted());
       print(text);
       if (!ok) setResult(exitStatus.failed);
     });
   program
     .command('backups')
     .description('the backups that there are, and to which moments a restore can go')
-    .action(async () => print(await listBackups(parseConfig(env))));
+    .action(async () => print(await listBackups(configure())));
   program
     .command('restore')
     .description('make a data directory of a moment, from the store alone; nothing that runs is touched')
@@ -574,7 +592,7 @@ function makeProgram(env: Environment, setResult: (code: number) => void): Comma
     .requiredOption('--into <directory>', 'the data directory to make; not there yet, or empty')
     .option('--from <backup>', 'the backup to begin with; by default the newest that is early enough')
     .action(async (flags: RestoreFlags) =>
-      print(await restore(parseConfig(env), flags, showProgress, untilAborted())),
+      print(await restore(configure(), flags, showProgress, untilAborted())),
     );
   program
     .command('recover <directory>')

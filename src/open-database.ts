@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -42,14 +43,20 @@ export class ConnectionsError extends Error {
   override name = 'ConnectionsError';
 }
 
+/** There is no embedded database, and the command is not one that makes any. */
+export class NoDatabase extends ConnectionsError {
+  override name = 'NoDatabase';
+}
+
 /**
  * Finds the database of the configuration. An embedded one is started (and prepared) by this process; when another
- * process runs it already, `attach` decides: true, its socket is used, false, the start is refused.
+ * process runs it already, `attach` decides: true, its socket is used, false, the start is refused. With `make: false` an
+ * embedded database that is not there is not made: rejects with NoDatabase.
  */
 export async function openConnections(
   config: Config,
   log: Log,
-  { attach }: { attach: boolean },
+  { attach, make = true }: { attach: boolean; make?: boolean },
 ): Promise<Connections> {
   if (config.useDatabase && config.server) {
     const { url, pooler, listenUrl, migrateUrl, workerUrl, ssl } = config.server;
@@ -64,8 +71,24 @@ export async function openConnections(
       close: async () => {},
     };
   }
+  if (!make) refuseToMake(config);
   if (!config.useDatabase) return startInMemory(config, log);
   return attach ? attachOrStart(config, log) : startOnDisk(config, log);
+}
+
+/** Throws NoDatabase unless the embedded database is there. */
+export function refuseToMake({ useDatabase, dataDirectory }: Config): void {
+  if (!useDatabase) {
+    throw new NoDatabase(
+      'USE_DATABASE=false keeps nothing, so there is no database outside of the process that serves it',
+    );
+  }
+  if (!existsSync(path.join(dataDirectory, 'postgres', 'PG_VERSION'))) {
+    throw new NoDatabase(
+      `there is no database in ${dataDirectory}: lightning start makes one; for one elsewhere set DATA_DIR, for a server DATABASE_URL, ` +
+        'in the environment or in .env',
+    );
+  }
 }
 
 /** How long a process that has the directory may take until it listens: the first start takes seconds, so may a recovery. */

@@ -2,6 +2,7 @@ import { rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createTenant } from '../src/commands/tenant.ts';
+import { takeEnvironment } from '../src/environment.ts';
 import { migratedDatabase } from './support/db.ts';
 import type { MigratedDatabase } from './support/db.ts';
 import { migratedDataDirectory } from './support/embedded-template.ts';
@@ -32,6 +33,36 @@ async function graphql(
 
 const createTask =
   'mutation ($d: String!) { createTask(input: { task: { description: $d } }) { task { id } } }';
+
+/** Every variable that libpq or node-postgres reads, of somebody who has a server of their own, and more of that kind. */
+const foreign = {
+  ...Object.fromEntries(
+    (
+      'PGSERVICE PGREQUIREAUTH PGREQUIRESSL PGSSLCOMPRESSION PGSSLCERTMODE PGSSLCRL PGSSLCRLDIR PGSSLSNI PGREQUIREPEER ' +
+      'PGGSSENCMODE PGKRBSRVNAME PGGSSLIB PGGSSDELEGATION PGTARGETSESSIONATTRS PGLOADBALANCEHOSTS PGMINPROTOCOLVERSION ' +
+      'PGMAXPROTOCOLVERSION PGDATESTYLE PGTZ PGGEQO PGHOSTADDR PGUSER PGDATABASE PGPASSWORD PGAPPNAME PGBINARY PGREPLICATION'
+    )
+      .split(' ')
+      .map((name) => [name, 'foreign']),
+  ),
+  ...Object.fromEntries(
+    'PGPASSFILE PGSERVICEFILE PGSYSCONFDIR PGLOCALEDIR PGDATA PGSSLCERT PGSSLKEY PGSSLROOTCERT'
+      .split(' ')
+      .map((name) => [name, '/nowhere']),
+  ),
+  PGHOST: '192.0.2.1',
+  PGPORT: '5433',
+  PGOPTIONS: '-c role=nobody -c search_path=nowhere',
+  PGSSLMODE: 'verify-full',
+  PGSSLNEGOTIATION: 'direct',
+  PGCONNECT_TIMEOUT: '1',
+  PGCLIENTENCODING: 'LATIN1',
+  PGCLIENT_ENCODING: 'LATIN1',
+  NODE_PG_FORCE_NATIVE: '1',
+  GRAPHILE_WORKER_SCHEMA: 'foreign_worker',
+  TZ: 'Asia/Kathmandu',
+  LC_ALL: 'de_DE.ISO-8859-1',
+};
 
 describe('lightning on an embedded database', () => {
   let directory: string;
@@ -132,6 +163,18 @@ describe('lightning on an embedded database', () => {
     expect(list.stdout).toMatch(/^default\tDefault tenant\tactive/);
   }, 60_000);
 
+  it("is the same whatever is exported for somebody else's database", async () => {
+    const env = { ...foreign, DATA_DIR: directory };
+    const started = await startLightning(env);
+    running.push(started);
+    expect((await graphql(started, createTask, { d: 'x' })).body.errors).toBeUndefined();
+    const list = await lightning(['tenant', 'list'], env);
+    expect(list.stdout).toMatch(/^default\tDefault tenant\tactive/);
+    // The worker works, too, in its own schema.
+    const job = await lightning(['jobs', 'run', 'trim_events'], env);
+    expect({ status: job.status, stderr: job.stderr }).toMatchObject({ status: 0 });
+  }, 60_000);
+
   it('keeps nothing with USE_DATABASE=false', async () => {
     const started = await startLightning({ DATA_DIR: directory, USE_DATABASE: 'false' });
     running.push(started);
@@ -146,6 +189,17 @@ describe('lightning on an embedded database', () => {
     expect(status).toBe(2);
     expect(stderr).toContain('the embedded database has no logins');
   }, 60_000);
+});
+
+describe('a variable of libpq', () => {
+  it.each(Object.keys(foreign).filter((name) => name.startsWith('PG')))(
+    '%s is gone before anything reads it',
+    (name) => {
+      const variables: Record<string, string | undefined> = { ...foreign };
+      takeEnvironment(variables, '/nowhere');
+      expect(variables[name]).toBeUndefined();
+    },
+  );
 });
 
 describe('the command line', () => {
@@ -238,7 +292,7 @@ describe.skipIf(noServer)('lightning on a server', () => {
   });
 
   it('status --check names the settings that are missing and how to mend them, and ends with 3', async () => {
-    const ok = await lightning(['status'], env);
+    const ok = await lightning(['status'], { ...foreign, ...env });
     expect(ok.stdout).toMatch(/^ok {2}\s+schema\s+current$/m);
     const tooMany = await lightning(['status', '--check'], { ...env, DB_POOL_SIZE: '500' });
     expect(tooMany.stdout).toMatch(/^MEND max_connections/m);

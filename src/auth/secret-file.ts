@@ -1,13 +1,19 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { chmod, link, mkdir, readFile, unlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+
+/** Whether a database keeps a secret there. */
+export function hasSecret(dataDirectory: string): boolean {
+  return existsSync(secretPath(dataDirectory));
+}
 
 /**
  * The secret that an embedded database keeps beside its data, made at the first call: 32 random bytes in hex, readable
  * by nobody else (0600). Whoever can read it can sign tokens.
  */
 export async function readOrMakeSecret(dataDirectory: string): Promise<string> {
-  const file = path.join(dataDirectory, 'jwt-secret');
+  const file = secretPath(dataDirectory);
   await mkdir(dataDirectory, { recursive: true, mode: 0o700 });
   const draft = `${file}.${randomBytes(6).toString('hex')}`;
   await writeFile(draft, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600, flag: 'wx' });
@@ -27,4 +33,8 @@ export async function readOrMakeSecret(dataDirectory: string): Promise<string> {
     );
   }
   return secret;
+}
+
+function secretPath(dataDirectory: string): string {
+  return path.join(dataDirectory, 'jwt-secret');
 }

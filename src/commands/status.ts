@@ -2,6 +2,7 @@ import { anonymous } from '../auth/claims.ts';
 import { configOptions } from '../config.ts';
 import type { Config } from '../config.ts';
 import type { Database } from '../db/database.ts';
+import type { Environment } from '../environment.ts';
 import { backupLines, storeLine } from './backup-status.ts';
 import { line } from './status-line.ts';
 import type { StatusLine } from './status-line.ts';
@@ -46,19 +47,15 @@ export function formatStatus(lines: readonly StatusLine[]): string {
     .join('\n');
 }
 
-/** The configuration as it took effect, secrets hidden. */
-export function formatConfig(env: Readonly<Record<string, string | undefined>>): string {
+/** The configuration as it took effect, secrets hidden; what `.env` added is marked. */
+export function formatConfig({ variables, exported, dotEnv }: Environment): string {
   const secret = /SECRET|PASSWORD|URL|KEY|TOKEN/;
   return configOptions
     .map(({ name, fallback }) => {
-      const value = env[name];
-      const shown =
-        value === undefined || value === ''
-          ? `${fallback || '(unset)'} (default)`
-          : secret.test(name)
-            ? '[secret]'
-            : value;
-      return `${name.padEnd(24)} ${shown}`;
+      const value = variables[name];
+      if (value === undefined || value === '') return `${name.padEnd(24)} ${fallback || '(unset)'} (default)`;
+      const origin = exported[name] === undefined ? ` (${dotEnv.path})` : '';
+      return `${name.padEnd(24)} ${secret.test(name) ? '[secret]' : value}${origin}`;
     })
     .join('\n');
 }

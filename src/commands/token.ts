@@ -1,8 +1,9 @@
 import { requestRoles } from '../auth/claims.ts';
 import type { RequestRole } from '../auth/claims.ts';
 import { signToken } from '../auth/jwt.ts';
-import { readOrMakeSecret } from '../auth/secret-file.ts';
+import { hasSecret, readOrMakeSecret } from '../auth/secret-file.ts';
 import type { Config } from '../config.ts';
+import { refuseToMake } from '../open-database.ts';
 import { UsageError } from './usage-error.ts';
 
 /** What `lightning token` was asked for, as it was typed. */
@@ -14,8 +15,9 @@ export interface TokenCommand {
   readonly expires: string;
 }
 
-/** Signs a token with the secret of the configuration, or of the embedded database. */
+/** Signs a token with the secret of the configuration, or of the embedded database. Rejects with NoDatabase when there is neither. */
 export async function token(config: Config, command: TokenCommand, now: Date): Promise<string> {
+  if (!config.jwtSecret && !hasSecret(config.dataDirectory)) refuseToMake(config);
   return signToken(
     await jwtSecret(config),
     {

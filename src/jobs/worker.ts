@@ -99,6 +99,8 @@ export async function startWorker({
       pgPool: pool,
       events,
       concurrency,
+      // Named, because GRAPHILE_WORKER_SCHEMA of the environment would decide otherwise.
+      schema: 'graphile_worker',
       // The command that started us handles signals: requests end first, then the worker.
       noHandleSignals: true,
       taskList: tasks,

@@ -4,6 +4,9 @@ import { fileURLToPath } from 'node:url';
 
 const bin = fileURLToPath(new URL('../../bin/lightning', import.meta.url));
 
+/** Where commands run unless a test says otherwise: a directory without a `.env` of whoever develops here. */
+const neutralDirectory = fileURLToPath(new URL('.', import.meta.url));
+
 /** How a command line ended. */
 export interface Finished {
   readonly status: number | null;
@@ -17,8 +20,12 @@ function environment(env: Record<string, string>): Record<string, string> {
 }
 
 /** Runs `lightning` with these arguments to its end. */
-export function lightning(args: readonly string[], env: Record<string, string> = {}): Promise<Finished> {
-  const child = spawn(process.execPath, [bin, ...args], { env: environment(env) });
+export function lightning(
+  args: readonly string[],
+  env: Record<string, string> = {},
+  cwd = neutralDirectory,
+): Promise<Finished> {
+  const child = spawn(process.execPath, [bin, ...args], { env: environment(env), cwd });
   return finished(child);
 }
 
@@ -32,7 +39,7 @@ export interface Spawned {
 
 /** Starts `lightning` with these arguments, and does not wait for anything. */
 export function spawnLightning(args: readonly string[], env: Record<string, string>): Spawned {
-  const child = spawn(process.execPath, [bin, ...args], { env: environment(env) });
+  const child = spawn(process.execPath, [bin, ...args], { env: environment(env), cwd: neutralDirectory });
   let log = '';
   child.stderr.on('data', (data) => (log += String(data)));
   return { process: child, ended: finished(child), log: () => log };
@@ -57,7 +64,10 @@ export async function startLightning(
   args: readonly string[] = ['start'],
   program = bin,
 ): Promise<Started> {
-  const child = spawn(process.execPath, [program, ...args], { env: environment({ PORT: '0', ...env }) });
+  const child = spawn(process.execPath, [program, ...args], {
+    env: environment({ PORT: '0', ...env }),
+    cwd: neutralDirectory,
+  });
   const end = finished(child);
   let output = '';
   const url = await new Promise<string>((resolve, reject) => {

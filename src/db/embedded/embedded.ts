@@ -116,9 +116,12 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   }
 }
 
-/** How clients of this machine reach the embedded database of a directory, whichever process runs it. */
+/**
+ * How clients of this machine reach the embedded database of a directory, whichever process runs it. The port is part of the
+ * socket's name; left out, `PGPORT` of the environment would decide about it.
+ */
 export function embeddedConnectionString(dataDirectory: string): string {
-  return `postgres://postgres@localhost/postgres?host=${encodeURIComponent(resolve(dataDirectory))}`;
+  return `postgres://postgres@localhost:5432/postgres?host=${encodeURIComponent(resolve(dataDirectory))}`;
 }
 
 function makeDirectory(directory: string): void {

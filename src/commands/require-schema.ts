@@ -1,0 +1,28 @@
+import type { Executor } from '../db/database.ts';
+import { migrationState } from '../db/migrations.ts';
+import { ConnectionsError } from '../open-database.ts';
+
+/** For commands that only look, and so do not migrate either. Throws ConnectionsError when the schema is not of this version. */
+export async function requireSchema(executor: Executor): Promise<void> {
+  const missing = await missingMigrations(executor);
+  if (missing === null)
+    throw new ConnectionsError('the database has no schema yet: lightning migrate makes it');
+  if (missing.length > 0) {
+    throw new ConnectionsError(
+      `the schema lacks ${missing.join(', ')}: lightning migrate brings it up to date`,
+    );
+  }
+}
+
+/** Null: it was never migrated. */
+async function missingMigrations(executor: Executor): Promise<readonly string[] | null> {
+  try {
+    const state = await migrationState(executor);
+    return state.kind === 'behind' ? state.missing : [];
+  } catch (error) {
+    // No schema ops, or nothing in it to ask.
+    if (error instanceof Error && 'code' in error && ['3F000', '42883'].includes(String(error.code)))
+      return null;
+    throw error;
+  }
+}

@@ -1,0 +1,121 @@
+import { randomBytes } from 'node:crypto';
+import type { Environment } from '../environment.ts';
+import type { Log } from '../log.ts';
+import { readEnvFile, writeEnvFile } from '../setup/env-file.ts';
+import type { EnvFile } from '../setup/env-file.ts';
+import { setupServer } from '../setup/setup-server.ts';
+import type { LoginNames, LoginUrls } from '../setup/setup-server.ts';
+import { UsageError } from './usage-error.ts';
+
+/** What `lightning setup` was asked for, as it was typed. */
+export interface SetupFlags {
+  readonly adminUrl: string;
+  readonly database: string;
+  readonly apiLogin: string;
+  readonly migrateLogin: string;
+  readonly workerLogin: string;
+  readonly backupLogin: string;
+  /** The file to write the variables to; true: `.env` of the working directory. Left out: they are printed. */
+  readonly writeEnv?: string | true;
+}
+
+export interface SetupCommand {
+  readonly flags: SetupFlags;
+  readonly environment: Environment;
+  readonly print: (text: string) => void;
+  readonly log: Log;
+}
+
+const variableNames = {
+  api: 'DATABASE_URL',
+  migrate: 'MIGRATE_DATABASE_URL',
+  worker: 'WORKER_DATABASE_URL',
+  backup: 'BACKUP_DATABASE_URL',
+} as const satisfies Record<keyof LoginNames, string>;
+const kinds = Object.keys(variableNames) as (keyof LoginNames)[];
+
+const defaultRolePrefix = 'lightning';
+
+/** Prepares a server, and prints the URLs of its logins or writes them to a file, with all else that the next commands need. */
+export async function setup({ flags, environment, print, log }: SetupCommand): Promise<void> {
+  if (!/^postgres(ql)?:\/\//.test(flags.adminUrl)) {
+    throw new UsageError('--admin-url is not of the form postgres://user:password@host:5432/postgres');
+  }
+  // Before anything is made: a password that could not be written down would be lost.
+  const file = flags.writeEnv === undefined ? null : await readEnvFile(fileName(flags.writeEnv));
+  const rolePrefix = environment.variables['DB_ROLE_PREFIX'] || defaultRolePrefix;
+  const urls = await setupServer({
+    adminUrl: withPassword(flags.adminUrl, environment.variables['PGPASSWORD']),
+    databaseName: flags.database,
+    rolePrefix,
+    logins: {
+      api: flags.apiLogin,
+      migrate: flags.migrateLogin,
+      worker: flags.workerLogin,
+      backup: flags.backupLogin,
+    },
+    log: (message) => log({ level: 'info', event: 'setup', message }),
+  });
+  if (file === null) {
+    for (const line of linesOf(urls)) print(line);
+    return;
+  }
+  const variables = {
+    ...known(urls),
+    ...(rolePrefix !== defaultRolePrefix && { DB_ROLE_PREFIX: rolePrefix }),
+    ...(!file.variables['JWT_SECRET'] && {
+      JWT_SECRET: environment.variables['JWT_SECRET'] || randomBytes(32).toString('hex'),
+    }),
+  };
+  try {
+    await writeEnvFile(file, variables);
+  } catch (error) {
+    for (const line of linesOf(urls)) print(line);
+    throw error;
+  }
+  print(`wrote ${Object.keys(variables).join(', ') || 'nothing'} to ${file.path}`);
+  for (const message of remarks(urls, file, environment)) {
+    log({ level: 'warning', event: 'setup', message });
+  }
+}
+
+function fileName(flag: string | true): string {
+  return flag === true ? '.env' : flag;
+}
+
+/** As libpq would: what the URL does not say. So the password need not be on the command line, where others see it. */
+function withPassword(adminUrl: string, password: string | undefined): string {
+  const url = new URL(adminUrl);
+  if (url.password === '' && password) url.password = encodeURIComponent(password);
+  return url.href;
+}
+
+function known(urls: LoginUrls): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const kind of kinds) {
+    const url = urls[kind];
+    if (url !== null) found[variableNames[kind]] = url;
+  }
+  return found;
+}
+
+function linesOf(urls: LoginUrls): string[] {
+  return kinds.map((kind) =>
+    urls[kind] === null
+      ? `# ${variableNames[kind]}: the login was there already, its password is unchanged`
+      : `${variableNames[kind]}=${urls[kind]}`,
+  );
+}
+
+/** What still stands between the file and the next command. */
+function remarks(urls: LoginUrls, file: EnvFile, { exported }: Environment): string[] {
+  const absent = kinds.filter((kind) => urls[kind] === null && !file.variables[variableNames[kind]]);
+  const hidden = Object.keys(known(urls)).filter((name) => exported[name] !== undefined);
+  return [
+    ...absent.map(
+      (kind) =>
+        `${file.path} has no ${variableNames[kind]}: the login was there already, and its password is not known here; add the line yourself`,
+    ),
+    ...hidden.map((name) => `${name} is exported, which wins over ${file.path}: unset ${name}`),
+  ];
+}

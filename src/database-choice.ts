@@ -1,0 +1,66 @@
+import path from 'node:path';
+import type { Config } from './config.ts';
+import { readDotEnv } from './environment.ts';
+import type { DotEnv, Environment } from './environment.ts';
+
+/** Which database was chosen and why, in words, such as `embedded in /srv/data, because ...`. Without secrets. */
+export function describeChoice(config: Config, environment: Environment): string {
+  const { dotEnv } = environment;
+  if (!config.useDatabase)
+    return `in memory, because USE_DATABASE is false in ${originOf('USE_DATABASE', environment)}`;
+  if (config.server) {
+    const name = environment.variables['DATABASE_URL'] ? 'DATABASE_URL' : 'DB_HOST';
+    return `the server ${addressOf(config.server.url.reveal())}, because of ${name} in ${originOf(name, environment)}`;
+  }
+  return `embedded in ${config.dataDirectory}, because neither DATABASE_URL nor DB_HOST is set ${whereNot(dotEnv)}`;
+}
+
+/** Why an embedded database may not be the one that was meant; null: nothing speaks against it. */
+export function doubtChoice(config: Config, { exported, dotEnv }: Environment): string | null {
+  if (config.server || !config.useDatabase) return null;
+  if (dotEnv.kind === 'unreadable') {
+    return `${dotEnv.path} cannot be read (${dotEnv.reason}): if it names a server, this is another database`;
+  }
+  const hidden = ['DATABASE_URL', 'DB_HOST'].find((name) => exported[name] === '');
+  if (namesServer(dotEnv)) {
+    return hidden === undefined
+      ? `${dotEnv.path} names a server in a line that is not of the form NAME=value: this is another database`
+      : `${dotEnv.path} names a server, and ${hidden} is exported as empty, which wins: this is another database`;
+  }
+  const beside = readDotEnv(path.dirname(config.dataDirectory));
+  return beside.path !== dotEnv.path && namesServer(beside)
+    ? `${beside.path} names a server, and is not read, because only ${dotEnv.path} would be: this is another database`
+    : null;
+}
+
+function originOf(name: string, { exported, dotEnv }: Environment): string {
+  return exported[name] === undefined ? dotEnv.path : 'the environment';
+}
+
+function whereNot(dotEnv: DotEnv): string {
+  switch (dotEnv.kind) {
+    case 'absent':
+      return `and there is no ${dotEnv.path}`;
+    case 'unreadable':
+      return `and ${dotEnv.path} cannot be read`;
+    case 'read':
+      return `in the environment or in ${dotEnv.path}`;
+    default:
+      return dotEnv satisfies never;
+  }
+}
+
+/** Whoever wrote the file meant a server, whether or not the line is one that the loader understands. */
+function namesServer(dotEnv: DotEnv): boolean {
+  return (
+    dotEnv.kind === 'read' &&
+    /^\s*(?:export\s+|set\s+)?(?:DATABASE_URL|DB_HOST)\b\s*[=:\s]\s*["']?[^\s"'#]/m.test(dotEnv.text)
+  );
+}
+
+/** Host, port and database. */
+function addressOf(connectionString: string): string {
+  const url = new URL(connectionString);
+  const host = url.searchParams.get('host') ?? url.hostname;
+  return `${host}${url.port === '' ? '' : `:${url.port}`}${decodeURIComponent(url.pathname)}`;
+}

@@ -1,0 +1,71 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { parseEnv } from 'node:util';
+
+/** Variables by name, as a process has them. */
+export type Variables = Readonly<Record<string, string | undefined>>;
+
+/** The file `.env` of a directory. */
+export type DotEnv =
+  | { readonly kind: 'absent'; readonly path: string }
+  | { readonly kind: 'unreadable'; readonly path: string; readonly reason: string }
+  | {
+      readonly kind: 'read';
+      readonly path: string;
+      readonly text: string;
+      /** As Node's own loader reads them. */
+      readonly variables: Variables;
+    };
+
+/** What a process was started with. */
+export interface Environment {
+  /** What counts: the exported ones, and what only `.env` has. */
+  readonly variables: Variables;
+  readonly exported: Variables;
+  /** Of the working directory. */
+  readonly dotEnv: DotEnv;
+}
+
+/**
+ * Reads the environment of this process, and `.env` of its working directory; what is exported wins, also when it is empty.
+ * `processVariables` are the process's own and are changed, because libraries read them: `.env` is added, and libpq's variables,
+ * which node-postgres and the programs that we start would follow, are taken out.
+ */
+export function takeEnvironment(
+  processVariables: Record<string, string | undefined>,
+  workingDirectory: string,
+): Environment {
+  const exported = { ...processVariables };
+  const dotEnv = readDotEnv(workingDirectory);
+  const variables = { ...(dotEnv.kind === 'read' ? dotEnv.variables : {}), ...exported };
+  for (const [name, value] of Object.entries(variables)) {
+    if (isOfLibpq(name)) delete processVariables[name];
+    else processVariables[name] = value;
+  }
+  return { variables, exported, dotEnv };
+}
+
+/** Reads `.env` of a directory. A directory of that name (Python's virtual environments) is not one. */
+export function readDotEnv(directory: string): DotEnv {
+  const file = path.join(directory, '.env');
+  try {
+    const text = decode(readFileSync(file));
+    return { kind: 'read', path: file, text, variables: parseEnv(text) };
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'EISDIR' || code === 'ENOTDIR') return { kind: 'absent', path: file };
+    return { kind: 'unreadable', path: file, reason: message };
+  }
+}
+
+/** `PGHOST`, `PGPORT` and so on: they describe somebody else's database. PostgREST's `PGRST_...` are not libpq's. */
+function isOfLibpq(name: string): boolean {
+  return /^PG[A-Z]/.test(name) && !name.startsWith('PGRST_');
+}
+
+/** UTF-8, or UTF-16 with its mark, which is what `>` writes in PowerShell. */
+function decode(bytes: Buffer): string {
+  const [first, second] = bytes;
+  if (first === 0xff && second === 0xfe) return new TextDecoder('utf-16le').decode(bytes);
+  return new TextDecoder().decode(bytes);
+}

@@ -1,0 +1,112 @@
+import { randomBytes } from 'node:crypto';
+import { chown, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { parseEnv } from 'node:util';
+
+/** The file cannot be changed without harm. The message says why and what to do. */
+export class EnvFileError extends Error {
+  override name = 'EnvFileError';
+}
+
+/** A file of variables, read. A file that is not there is empty. */
+export interface EnvFile {
+  /** Absolute; of the file itself where a symbolic link was named. */
+  readonly path: string;
+  readonly text: string;
+  /** As Node's own loader reads them. */
+  readonly variables: Readonly<Record<string, string | undefined>>;
+}
+
+/** Reads a file of variables, and makes sure that it can be written. Rejects with EnvFileError. */
+export async function readEnvFile(file: string): Promise<EnvFile> {
+  const named = path.resolve(file);
+  try {
+    const target = await realpath(named).catch(unless('ENOENT', named));
+    // What is written later replaces it, so its directory has to take a file. Asked now: passwords are made only once.
+    const draft = draftOf(target);
+    await (await open(draft, 'wx', 0o600)).close();
+    await rm(draft);
+    const text = await readFile(target, 'utf8').catch(unless('ENOENT', ''));
+    if (text.includes('\0')) throw new Error('it is not UTF-8 text; PowerShell writes UTF-16 with `>`');
+    return { path: target, text, variables: parseEnv(text) };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new EnvFileError(`${named} cannot be written: ${reason}`, { cause: error });
+  }
+}
+
+/**
+ * Writes variables into a file that was read: each in the place where it stood, new ones at the end, every other line as it was.
+ * All or nothing, and readable by its owner only (0600) from the first byte on. Rejects with EnvFileError.
+ */
+export async function writeEnvFile(
+  { path: target, text }: EnvFile,
+  variables: Readonly<Record<string, string>>,
+): Promise<void> {
+  const changed = withVariables(text, variables);
+  if (changed === null) {
+    throw new EnvFileError(
+      `${target} has lines that cannot be changed without harm to others; write them yourself`,
+    );
+  }
+  const draft = draftOf(target);
+  try {
+    const file = await open(draft, 'wx', 0o600);
+    try {
+      await file.writeFile(changed);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    // Root may write a file of somebody else, who has to be able to read it after that.
+    const before = await stat(target).catch(unless('ENOENT', null));
+    if (before && process.getuid?.() === 0) await chown(draft, before.uid, before.gid);
+    await rename(draft, target);
+  } catch (error) {
+    await rm(draft, { force: true });
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new EnvFileError(`${target} cannot be written: ${reason}`, { cause: error });
+  }
+}
+
+/**
+ * The text of a file of variables with these set. Null when no way was found to do so and leave all others as they are: the result
+ * is read again and compared.
+ */
+export function withVariables(text: string, variables: Readonly<Record<string, string>>): string | null {
+  const newline = text.includes('\r\n') ? '\r\n' : '\n';
+  const lines = text === '' ? [] : text.replace(/\r?\n$/, '').split(/\r?\n/);
+  const left = new Map(Object.entries(variables));
+  const kept = lines.flatMap((line) => {
+    const name = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=/.exec(line)?.[1] ?? '';
+    if (!Object.hasOwn(variables, name)) return [line];
+    const value = left.get(name);
+    left.delete(name);
+    // A second line of the same name would win over the first.
+    return value === undefined ? [] : [assignment(name, value)];
+  });
+  const added = [...left].map(([name, value]) => assignment(name, value));
+  const changed = [...kept, ...added].map((line) => `${line}${newline}`).join('');
+  const expected = { ...parseEnv(text), ...variables };
+  const found = parseEnv(changed);
+  const same =
+    Object.keys(found).length === Object.keys(expected).length &&
+    Object.entries(expected).every(([name, value]) => found[name] === value);
+  return same ? changed : null;
+}
+
+/** In single quotes unless it is plain: shells, Docker Compose and Node all take those literally. */
+function assignment(name: string, value: string): string {
+  return /^[\w.:/@%+,-]*$/.test(value) ? `${name}=${value}` : `${name}='${value}'`;
+}
+
+function draftOf(target: string): string {
+  return `${target}.${randomBytes(6).toString('hex')}`;
+}
+
+function unless<T>(code: string, instead: T): (error: NodeJS.ErrnoException) => T {
+  return (error) => {
+    if (error.code === code) return instead;
+    throw error;
+  };
+}

@@ -1,0 +1,90 @@
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { cp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
+import { main } from '../../src/cli.ts';
+
+/** Runs a command line in this process, in a directory of its own where nothing is yet. */
+async function run(argv: readonly string[], env: Record<string, string> = {}) {
+  const written = { stdout: '', stderr: '' };
+  const spies = (['stdout', 'stderr'] as const).map((name) =>
+    vi.spyOn(process[name], 'write').mockImplementation((text) => {
+      written[name] += String(text);
+      return true;
+    }),
+  );
+  try {
+    return { status: await main(argv, { DATA_DIR: join(home, 'data'), ...env }), ...written };
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
+}
+
+let home: string;
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), 'look-'));
+});
+afterEach(() => rmSync(home, { recursive: true, force: true }));
+
+describe('where there is no embedded database', () => {
+  it.each([
+    ['jobs'],
+    ['alerts'],
+    ['tenant list'],
+    ['token'],
+    ['retention --dry-run'],
+    // What works on a database has nothing to work on.
+    ['jobs run trim_events'],
+    ['retention'],
+    ['backup'],
+    ['backup drill'],
+    ['tenant suspend acme'],
+    ['login create ann --tenant default'],
+  ])('%s makes none, and says what to do', async (line) => {
+    const { status, stdout, stderr } = await run(line.split(' '));
+    expect(stderr).toContain(`there is no database in ${join(home, 'data')}: lightning start makes one`);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(readdirSync(home)).toEqual([]);
+  });
+
+  it('status says so, and --check ends with 3', async () => {
+    const looked = await run(['status']);
+    expect(looked.stdout).toMatch(
+      /^ok +configured +embedded in .*data, because neither DATABASE_URL nor DB_HOST/m,
+    );
+    expect(looked.stdout).toMatch(/^MEND database +none$/m);
+    expect(looked.status).toBe(0);
+    expect((await run(['status', '--check'])).status).toBe(3);
+    expect((await run(['status', '--config'])).status).toBe(0);
+    expect(readdirSync(home)).toEqual([]);
+  });
+
+  it('backups has none to list, and verify none to check', async () => {
+    expect(await run(['backups'])).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining('no backup in'),
+    });
+    expect((await run(['backup', 'verify'])).status).toBe(1);
+    expect(readdirSync(home)).toEqual([]);
+  });
+
+  it('a database in memory is none to look at from outside', async () => {
+    const { status, stderr } = await run(['tenant', 'list'], { USE_DATABASE: 'false' });
+    expect(stderr).toContain('USE_DATABASE=false keeps nothing');
+    expect(status).toBe(1);
+  });
+});
+
+describe('a database without a schema', () => {
+  it('is not migrated by those who look', { timeout: 60_000 }, async () => {
+    // A start that was killed before it migrated.
+    await cp(join(inject('embeddedTemplate'), 'empty'), join(home, 'data', 'postgres'), { recursive: true });
+    for (const line of ['tenant list', 'alerts']) {
+      const { status, stderr } = await run(line.split(' '));
+      expect(stderr).toContain('no schema yet: lightning migrate makes it');
+      expect(status).toBe(1);
+    }
+    expect(existsSync(join(home, 'data', 'jwt-secret'))).toBe(false);
+  });
+});
