@@ -321,7 +321,7 @@ export const configOptions = [
   {
     name: 'NODE_ENV',
     fallback: '',
-    meaning: '`production`: refuses to start on secrets that are missing or too short',
+    meaning: '`production`: REST shows nobody how Postgres plans a query',
   },
 ] as const satisfies readonly ConfigOption[];
 

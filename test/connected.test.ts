@@ -26,6 +26,14 @@ const loadedOutside = new Map([
   ['src/postgrest/options-table.ts', 'writes a table of docs/postgrest.md, which a test compares'],
 ]);
 
+/** Columns that nothing of ours reads, and why they are there. */
+const unusedColumns = new Map([
+  [
+    'ops.backups.recorded_at',
+    'has a default, and tells who asks in SQL when the second witness saw the backup first',
+  ],
+]);
+
 let sources: ReadonlyMap<string, string>;
 let prose: ReadonlyMap<string, string>;
 beforeAll(async () => {
@@ -166,6 +174,46 @@ test('every object of the schema that a document names is there', async () => {
   expect(named.length).toBeGreaterThan(20);
   expect(named.filter(({ name }) => !new RegExp(`\\b${name.replace('.', '\\.')}\\b`).test(sql))).toEqual([]);
 });
+
+test('every column of the schema is written or read by a function, a view, a policy or the code', async () => {
+  const statements = [...(await read(await filesOf('sql', '.sql'))).values()]
+    .join('\n')
+    .replaceAll(/--.*$/gm, '')
+    .replaceAll(/^comment on [\s\S]*?;$/gm, '');
+  const used = [statements, ...[...sources.values()].map(code)].join('\n');
+  const columns = columnsOf((await read(await filesOf('migrations', '.sql'))).values());
+  expect(columns.length).toBeGreaterThan(200);
+  const unused = columns.filter(
+    (column) => !unusedColumns.has(column) && !new RegExp(`\\b${column.split('.')[2]}\\b`).test(used),
+  );
+  expect(unused, 'use it, or drop it').toEqual([]);
+});
+
+/** `schema.table.column` of every table that migrations make, without those that they drop. */
+function columnsOf(migrations: Iterable<string>): readonly string[] {
+  const columns = new Set<string>();
+  for (const text of migrations) {
+    for (const [, table, body = ''] of text.matchAll(
+      /^create table (?:if not exists )?([a-z_]+\.[a-z_]+) \(\n([\s\S]*?)^\)/gm,
+    )) {
+      for (const [, column = ''] of body.matchAll(/^ {2}([a-z_]+) [a-z]/gm)) {
+        if (!/^(constraint|primary|unique|check|foreign|exclude|like)$/.test(column))
+          columns.add(`${table}.${column}`);
+      }
+    }
+    for (const [, table, changes = ''] of text.matchAll(
+      /^alter table (?:only )?([a-z_]+\.[a-z_]+)([\s\S]*?);$/gm,
+    )) {
+      for (const [, change, column] of changes.matchAll(
+        /\b(add|drop) column (?:if (?:not )?exists )?([a-z_]+)/g,
+      )) {
+        if (change === 'add') columns.add(`${table}.${column}`);
+        else columns.delete(`${table}.${column}`);
+      }
+    }
+  }
+  return [...columns];
+}
 
 interface Import {
   /** Below the root. */
