@@ -9,12 +9,15 @@ import { describeDatabase } from '../conformance/database.ts';
 import { freshDatabase } from '../support/db.ts';
 import type { FreshDatabase } from '../support/db.ts';
 import { testRolePrefix } from '../support/logins.ts';
+import { pgbouncerLacking } from '../support/pgbouncer/available.ts';
 import { pgbouncerSetups, startPgbouncer } from '../support/pgbouncer/start.ts';
 import type { Pgbouncer, PgbouncerSetup } from '../support/pgbouncer/start.ts';
 import { serverDatabase } from '../support/server-database.ts';
 import { noServer, readyServer } from '../support/server.ts';
 
-describe.skipIf(noServer).each(pgbouncerSetups)('behind $name', (setup) => {
+const unavailable = noServer || (await pgbouncerLacking()) !== null;
+
+describe.skipIf(unavailable).each(pgbouncerSetups)('behind $name', (setup) => {
   let fresh: FreshDatabase;
   let pooler: Pgbouncer;
   const opened: PostgresDatabase[] = [];
@@ -135,7 +138,7 @@ describe.skipIf(noServer).each(pgbouncerSetups)('behind $name', (setup) => {
 });
 
 // The whole contract behind the two that differ most.
-describe.skipIf(noServer).each(pgbouncerSetups.filter(({ lines }) => lines.length === 0))(
+describe.skipIf(unavailable).each(pgbouncerSetups.filter(({ lines }) => lines.length === 0))(
   'PostgresDatabase',
   (setup) => {
     describeDatabase(setup.name, async () => {
