@@ -71,10 +71,11 @@ export async function letTwoServe(options: TwoServes): Promise<TwoServesReport> 
     const problems = [...work.problems];
     // Each agent was inserted once and updated once.
     const wanted = ids.flatMap((id) => [`INSERT ${id}`, `UPDATE ${id}`]).toSorted();
+    const ours = (heard: string[]) => heard.filter((change) => change.includes(' pooled-')).toSorted();
     for (const [n, heard] of listeners.entries()) {
-      const deadline = Date.now() + 10_000;
-      while (heard().length < wanted.length && Date.now() < deadline) await sleep(50);
-      const got = heard().toSorted();
+      const deadline = Date.now() + 20_000;
+      while (ours(heard()).length < wanted.length && Date.now() < deadline) await sleep(50);
+      const got = ours(heard());
       if (JSON.stringify(got) !== JSON.stringify(wanted)) {
         problems.push(`listener ${n + 1} heard ${got.length} changes, and ${wanted.length} were made`);
       }
@@ -205,7 +206,19 @@ async function subscriptionOf(url: string, token: string, ends: (() => unknown)[
       complete: () => {},
     },
   );
-  // The protocol does not say when a subscription has begun.
-  await sleep(1_500);
+  // The protocol does not say when a subscription has begun: it has once it hears of something.
+  for (let n = 0; heard.length === 0; n += 1) {
+    if (n === 300) throw new Error('the subscription hears nothing');
+    await fetch(`${url}/rest/v1/agents`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({
+        id: `early-${n}-${Math.random().toString(36).slice(2)}`,
+        name: 'Early',
+        model: 'm',
+      }),
+    });
+    await sleep(100);
+  }
   return () => heard;
 }
