@@ -1,4 +1,5 @@
 import type { CronItem } from 'graphile-worker';
+import { agendaMinute } from './agenda.ts';
 
 /** A line of the crontab. */
 export interface ScheduledJob extends CronItem {
@@ -34,7 +35,7 @@ export const crontab: readonly ScheduledJob[] = [
     task: 'trim_events',
     match: '*/5 * * * *',
     everyMinutes: 5,
-    options: { backfillPeriod: 0, maxAttempts: 1 },
+    options: { backfillPeriod: 300_000, maxAttempts: 1 },
     identifier: 'trim_events',
   },
   // An embedded database has no autovacuum; on a server this does nothing.
@@ -42,7 +43,8 @@ export const crontab: readonly ScheduledJob[] = [
     task: 'maintain_embedded',
     match: '23 * * * *',
     everyMinutes: 60,
-    options: { backfillPeriod: 0, maxAttempts: 1 },
+    // For whoever is never on at that minute: a start makes up for the last hour.
+    options: { backfillPeriod: 3_600_000, maxAttempts: 1 },
     identifier: 'maintain_embedded',
   },
   // What came in the last minute, and what came late. What a run does not get to, the next one does.
@@ -64,7 +66,12 @@ export const crontab: readonly ScheduledJob[] = [
     task: 'retention',
     match: '37 * * * *',
     everyMinutes: 60,
-    options: { backfillPeriod: 0, maxAttempts: 1, jobKey: 'retention', jobKeyMode: 'preserve_run_at' },
+    options: {
+      backfillPeriod: 3_600_000,
+      maxAttempts: 1,
+      jobKey: 'retention',
+      jobKeyMode: 'preserve_run_at',
+    },
     identifier: 'retention',
   },
   // Steps that took too long. Missed minutes need no making up: a run ends all that is due.
@@ -83,29 +90,12 @@ export const crontab: readonly ScheduledJob[] = [
     options: { backfillPeriod: 0, maxAttempts: 1, priority: -10 },
     identifier: 'check_alerts',
   },
-  // What changed, every day but one, and everything on that one. Missed ones are made up for; the first line is the one that is late
-  // when none comes.
+  // Backups and drills go by age: agenda.ts. Shortly after each start there is a look, too.
   {
-    task: 'back_up',
-    match: '13 2 * * 1-6',
-    everyMinutes: 2 * 1_440,
-    options: { backfillPeriod: 43_200_000, maxAttempts: 3 },
-    identifier: 'back_up',
-  },
-  {
-    task: 'back_up',
-    match: '13 2 * * 0',
-    everyMinutes: 7 * 1_440,
-    payload: { kind: 'full' },
-    options: { backfillPeriod: 86_400_000, maxAttempts: 3 },
-    identifier: 'back_up_full',
-  },
-  // After the full one; a missed one is made up for.
-  {
-    task: 'drill',
-    match: '43 5 * * 0',
-    everyMinutes: 7 * 1_440,
-    options: { backfillPeriod: 86_400_000, maxAttempts: 1 },
-    identifier: 'drill',
+    task: 'schedule_backups',
+    match: `${agendaMinute} * * * *`,
+    everyMinutes: 60,
+    options: { backfillPeriod: 0, maxAttempts: 1 },
+    identifier: 'schedule_backups',
   },
 ];

@@ -17,6 +17,7 @@ import { noPayload, payloadMembers } from './payload.ts';
 import { retain, retentionLock } from './retain.ts';
 import { rollUpMetrics } from './roll-up-metrics.ts';
 import type { RolledUp } from './roll-up-metrics.ts';
+import { scheduleBackups } from './schedule-backups.ts';
 import { sendAlert } from './send-alert.ts';
 import { tendWorkflows } from './tend-workflows.ts';
 import { trimEvents } from './trim-events.ts';
@@ -37,6 +38,8 @@ export interface JobResources {
   /** Without it nothing is removed. */
   readonly asKeeper?: AsKeeper;
   readonly log: Log;
+  /** By which it is seen what is due. Left out: the system's clock. */
+  readonly now?: () => Date;
 }
 
 /** Every kind of job. When they run by themselves stands in crontab.ts; any of them can be run by `lightning jobs run`. */
@@ -49,6 +52,7 @@ export function makeJobs({
   drill = null,
   asKeeper,
   log,
+  now = () => new Date(),
 }: JobResources): Jobs {
   return {
     ensure_partitions: defineJob({
@@ -133,6 +137,15 @@ export function makeJobs({
       run: async () => {
         const events = await checkAlerts(executor, alertWebhook !== null, log);
         return events.length > 0 ? events.map(({ event, text }) => `${event}: ${text}`).join('; ') : null;
+      },
+    }),
+    schedule_backups: defineJob({
+      does: 'begins the backup or the drill that is due by the age of the newest',
+      parse: noPayload,
+      run: async () => {
+        const tasks = [...(backUp ? (['back_up'] as const) : []), ...(drill ? (['drill'] as const) : [])];
+        const due = await scheduleBackups({ executor, kind, tasks }, now());
+        return due.length > 0 ? `began ${due.map(({ task }) => task).join(', ')}` : null;
       },
     }),
     back_up: defineJob({

@@ -3,6 +3,7 @@ import type { Executor } from '../db/database.ts';
 import { sql } from '../db/statement.ts';
 import type { Log } from '../log.ts';
 import { version } from '../version.ts';
+import type { AgendaItem } from './agenda.ts';
 import { crontab } from './crontab.ts';
 import type { Jobs } from './job.ts';
 import { repeat } from '../repeat.ts';
@@ -15,6 +16,8 @@ export interface PresenceOptions {
   readonly id: string;
   /** What it knows to do. */
   readonly jobs: Jobs;
+  /** What goes by age and is configured. Left out: nothing. */
+  readonly agenda?: readonly AgendaItem[];
   readonly log: Log;
   readonly everyMs: number;
 }
@@ -23,11 +26,11 @@ export interface PresenceOptions {
  * Says in ops.workers that a worker lives until `stop`, and each time takes over the jobs of those that were not seen for a
  * minute. Errors are logged, and the next time comes as ever.
  */
-export function keepPresence({ executor, id, jobs, log, everyMs }: PresenceOptions): Repeating {
+export function keepPresence({ executor, id, jobs, agenda = [], log, everyMs }: PresenceOptions): Repeating {
   let announced = false;
   const loop = repeat(
     async () => {
-      if (!announced) await announce(executor, jobs);
+      if (!announced) await announce(executor, jobs, agenda);
       announced = true;
       if (!(await seeWorker(executor, id))) {
         const message = `worker ${id} was taken for dead while it could not be heard: others have its jobs`;
@@ -68,10 +71,10 @@ export async function sweepWorkers(executor: Executor, unseenFor: string | null,
 }
 
 /** Tells the database what tasks there are, and lets operators see the queue. */
-async function announce(executor: Executor, jobs: Jobs): Promise<void> {
+async function announce(executor: Executor, jobs: Jobs, agenda: readonly AgendaItem[]): Promise<void> {
   await executor.query(sql`select ops.open_job_queue()`);
   const tasks = Object.entries(jobs).map(([task, { does, expectedMinutes }]) => {
-    const line = crontab.find((scheduled) => scheduled.task === task);
+    const line = [...crontab, ...agenda].find((scheduled) => scheduled.task === task);
     return {
       task,
       does,

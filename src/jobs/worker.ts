@@ -9,6 +9,7 @@ import type { Log } from '../log.ts';
 import type { BackUp } from './back-up.ts';
 import type { Drill } from './drill.ts';
 import type { AsKeeper } from '../retention/keeper.ts';
+import { agenda } from './agenda.ts';
 import { crontab } from './crontab.ts';
 import { reapLeases } from './reap-leases.ts';
 import { makeJobs } from './registry.ts';
@@ -17,6 +18,7 @@ import type { Run } from './keep-runner.ts';
 import { repeat } from '../repeat.ts';
 import type { Repeating } from '../repeat.ts';
 import { taskListOf } from './run-jobs.ts';
+import { lookAfterStart } from './schedule-backups.ts';
 import { keepPresence, sweepWorkers } from './worker-presence.ts';
 
 /** What the worker needs. */
@@ -111,7 +113,14 @@ export async function startWorker({
     });
     // Whoever stops it hears how it ended; so does nobody at first.
     runner.promise.catch(() => {});
-    const presence = keepPresence({ executor, id: poolId, jobs, log, everyMs: presenceEveryMs });
+    const presence = keepPresence({
+      executor,
+      id: poolId,
+      jobs,
+      agenda: agenda.filter(({ task }) => (task === 'back_up' ? backUp : drill) !== null),
+      log,
+      everyMs: presenceEveryMs,
+    });
     return {
       ended: runner.promise,
       stop: async () => {
@@ -122,6 +131,7 @@ export async function startWorker({
     };
   };
   const keeping = await keepRunner(begin, log);
+  if (backUp || drill) await lookAfterStart(executor);
   const reaper = repeat(
     async () => {
       const count = await reapLeases(executor, stopping.signal);

@@ -67,13 +67,25 @@ describe.each(workerTargets)('alerts (%s)', (kind, open) => {
     expect(rows[0].checks).toBeGreaterThanOrEqual(6);
   });
 
-  test('a backup that is overdue, or gone, and not one that nobody has made yet', async () => {
+  test('a backup that is overdue, or gone, or never was, and not while one is being made', async () => {
     await sql(`insert into ops.job_tasks (task, does, schedule, every, expected)
       values ('back_up', 'backs up', '13 2 * * *', '1 day', '6 hours')`);
     // That the job succeeds is no backup.
     await sql(`insert into ops.job_runs (task, worker, outcome, lease_until, finished_at)
       values ('back_up', 'w', 'succeeded', now(), now())`);
+    const [never] = await check();
+    expect(never!.text).toMatch(/^error backups: there never was a backup: lightning backup makes one now/);
+    await sql(`insert into ops.job_runs (task, worker, outcome, lease_until)
+      values ('back_up', 'w', 'running', now() + interval '1 minute')`);
+    expect((await check()).map(shortly)).toEqual(['resolved error backups backups']);
+    await sql(`truncate ops.job_runs`);
+    // A worker that has just started has not looked yet; and where none are configured, nobody asks for one.
+    await sql(`insert into ops.workers (id, host, pid, version) values ('w', 'h', 1, '0')`);
     expect(await check()).toEqual([]);
+    await sql(`truncate ops.workers`);
+    await sql(`update ops.job_tasks set every = null, schedule = null`);
+    expect(await check()).toEqual([]);
+    await sql(`update ops.job_tasks set every = '1 day'`);
     const record = (backups: object[]) => sql('select ops.record_backups($1)', [JSON.stringify(backups)]);
     const backup = (id: string, hoursAgo: number) => {
       const at = new Date(Date.now() - hoursAgo * 3_600_000).toISOString();
@@ -91,7 +103,7 @@ describe.each(workerTargets)('alerts (%s)', (kind, open) => {
     await record([]);
     const [gone] = await check();
     expect(gone!.text).toMatch(/no backup is left/);
-    await sql('truncate ops.backups');
+    await sql('truncate ops.backups, ops.job_tasks');
     expect((await check()).map(shortly)).toEqual(['resolved error backups backups']);
   });
 

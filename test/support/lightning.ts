@@ -14,9 +14,16 @@ export interface Finished {
   readonly stderr: string;
 }
 
-/** Only what the test gives and what a process needs: nothing of the machine's own configuration. */
+/**
+ * Only what the test gives and what a process needs: nothing of the machine's own configuration. The backups of an embedded database
+ * go with its directory, instead of beside it, where those of other tests would be.
+ */
 function environment(env: Record<string, string>): Record<string, string> {
-  return { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env };
+  const store =
+    env['DATA_DIR'] !== undefined && !env['DATABASE_URL']
+      ? { BACKUP_STORE: `${env['DATA_DIR']}/backups` }
+      : {};
+  return { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...store, ...env };
 }
 
 /** Runs `lightning` with these arguments to its end. */

@@ -1,11 +1,12 @@
--- A backup that should be there and is not. When one is due say the workers, which there are the store says: so a job that
--- succeeded and a backup that went since are no excuse. Where no backup was ever made nobody asked for any, or the job fails,
--- which is an alert of its own.
+-- A backup that should be there and is not, or never was. When one is due say the workers for which backups are configured, which
+-- there are the store says: so a job that succeeded and a backup that went since are no excuse. One that is being made is waited
+-- for, and so is the first look of a worker that has just started.
 create or replace view ops.check_backups with (security_barrier) as
 select
   'backups'::text as subject,
   'error'::text as severity,
   case
+    when b.recorded = 0 then 'there never was a backup: lightning backup makes one now, and says why when it cannot'
     when b.newest is null then 'no backup is left in the store: lightning backup --full makes one now'
     else format(
       'the newest backup ended at %s, and one is due every %s: lightning backup makes one now',
@@ -18,8 +19,13 @@ cross join (
   select max(k.ended_at) filter (where k.removed_at is null) as newest, count(*) as recorded
   from ops.backups k
 ) b
-where t.task = 'back_up' and b.recorded > 0
-  and (b.newest is null or clock_timestamp() > b.newest + t.every * 1.25 + interval '10 minutes');
+cross join lateral (
+  select min(w.started_at) as working_since from ops.workers w where w.stopped_at is null and w.lost_at is null
+) w
+where t.task = 'back_up' and t.every is not null
+  and (b.newest is null or clock_timestamp() > b.newest + t.every * 1.25 + interval '10 minutes')
+  and clock_timestamp() > coalesce(w.working_since, '-infinity') + interval '30 seconds'
+  and not exists (select from ops.job_runs r where r.task = 'back_up' and r.outcome = 'running');
 
 revoke all on ops.check_backups from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.check_backups to :OPERATOR, :WORKER;

@@ -1,0 +1,39 @@
+--! Previous: sha1:987103cced72c554f1cad331f8b1733b3c9a9c52
+--! Hash: sha1:7cd8c33c8dac9fab3870247b4a6ff5379ee95d35
+--! Message: backups_that_never_were
+
+-- An alert also when there never was a backup. Replaces a view: a moment, and no rewrite.
+
+--! Included ops/views/check_backups.sql
+-- A backup that should be there and is not, or never was. When one is due say the workers for which backups are configured, which
+-- there are the store says: so a job that succeeded and a backup that went since are no excuse. One that is being made is waited
+-- for, and so is the first look of a worker that has just started.
+create or replace view ops.check_backups with (security_barrier) as
+select
+  'backups'::text as subject,
+  'error'::text as severity,
+  case
+    when b.recorded = 0 then 'there never was a backup: lightning backup makes one now, and says why when it cannot'
+    when b.newest is null then 'no backup is left in the store: lightning backup --full makes one now'
+    else format(
+      'the newest backup ended at %s, and one is due every %s: lightning backup makes one now',
+      to_char(b.newest at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), t.every
+    )
+  end as message,
+  jsonb_build_object('newest', b.newest) as details
+from ops.job_tasks t
+cross join (
+  select max(k.ended_at) filter (where k.removed_at is null) as newest, count(*) as recorded
+  from ops.backups k
+) b
+cross join lateral (
+  select min(w.started_at) as working_since from ops.workers w where w.stopped_at is null and w.lost_at is null
+) w
+where t.task = 'back_up' and t.every is not null
+  and (b.newest is null or clock_timestamp() > b.newest + t.every * 1.25 + interval '10 minutes')
+  and clock_timestamp() > coalesce(w.working_since, '-infinity') + interval '30 seconds'
+  and not exists (select from ops.job_runs r where r.task = 'back_up' and r.outcome = 'running');
+
+revoke all on ops.check_backups from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
+grant select on ops.check_backups to :OPERATOR, :WORKER;
+--! EndIncluded ops/views/check_backups.sql

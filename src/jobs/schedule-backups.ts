@@ -1,0 +1,52 @@
+import type { Executor } from '../db/database.ts';
+import { sql } from '../db/statement.ts';
+import { dueJobs } from './agenda.ts';
+import type { AgendaItem, DueJob, NewestBackups } from './agenda.ts';
+
+export interface ScheduleBackupsOptions {
+  /** As the worker. */
+  readonly executor: Executor;
+  readonly kind: 'embedded' | 'server';
+  /** What is configured; nothing else is begun. */
+  readonly tasks: readonly AgendaItem['task'][];
+}
+
+/**
+ * Looks at the age of the newest backup and drill, and puts into the queue what is due (agenda.ts), unless it is there or runs. What
+ * has failed for good is begun anew. Gives what it put there.
+ */
+export async function scheduleBackups(
+  { executor, kind, tasks }: ScheduleBackupsOptions,
+  now: Date,
+): Promise<DueJob[]> {
+  const { rows } = await executor.query<NewestBackups & { busy: string[] }>(sql`
+    select
+      (select max(started_at) from ops.backups where removed_at is null) as backup,
+      (select max(started_at) from ops.backups where removed_at is null and kind = 'full') as full,
+      (select max(started_at) from ops.drills) as drill,
+      array(
+        select task from ops.jobs where state in ('waiting', 'running')
+        union select task from ops.job_runs where outcome = 'running'
+      ) as busy`);
+  const [newest] = rows;
+  if (!newest) throw new Error('the newest backups could not be read');
+  const due = dueJobs(newest, kind, now).filter(
+    ({ task }) => tasks.includes(task) && !newest.busy.includes(task),
+  );
+  for (const { task, payload } of due) {
+    // Under a key: of two workers that look at the same time both put the same job there.
+    await executor.query(sql`
+      select graphile_worker.add_job(
+        ${task}, ${JSON.stringify(payload)}::json, job_key => ${`due:${task}`}, max_attempts => 3
+      )`);
+  }
+  return due;
+}
+
+/** Has the look come once shortly after a start: what was missed while nobody worked is due, and the start comes first. */
+export async function lookAfterStart(executor: Executor): Promise<void> {
+  await executor.query(sql`
+    select graphile_worker.add_job(
+      'schedule_backups', run_at => now() + interval '10 seconds', job_key => 'schedule_backups', max_attempts => 1
+    )`);
+}
