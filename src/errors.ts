@@ -36,9 +36,21 @@ export const errorCodes = {
   GRAPHQL_PARSE_FAILED: { status: 400, meaning: 'The query is not GraphQL.' },
   GRAPHQL_VALIDATION_FAILED: { status: 400, meaning: 'The query does not fit the schema.' },
   QUERY_TOO_DEEP: { status: 400, meaning: 'The query nests deeper than allowed.' },
+  QUERY_TOO_COMPLEX: {
+    status: 400,
+    meaning: 'The query asks for more than one request may; the message says of what.',
+  },
+  PAGE_TOO_LARGE: { status: 400, meaning: 'A list is asked for with more than GRAPHQL_MAX_FIRST rows.' },
   BAD_USER_INPUT: { status: 400, meaning: 'A variable, argument or operation name cannot be used.' },
 
+  // While it runs
+  ANSWER_TOO_LARGE: { status: 400, meaning: 'The answer would have more than MAX_ANSWER_BYTES.' },
+
   // What the database refused
+  TOO_COMPLEX: {
+    status: 400,
+    meaning: 'A value or a condition nests deeper, or has more parts, than Postgres can work on.',
+  },
   INVALID_VALUE: { status: 400, meaning: 'A value is not of its type, or out of range (SQLSTATE class 22).' },
   NOT_NULL_VIOLATION: { status: 400, meaning: 'A value that is needed is missing.' },
   CHECK_VIOLATION: { status: 400, meaning: "A value breaks one of the table's rules." },

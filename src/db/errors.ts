@@ -1,6 +1,7 @@
 import { DatabaseError } from 'pg';
 import { AppError, refusalStatuses } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
+import { AnswerTooLarge } from './answer-limit.ts';
 import { ConnectionLost, DatabaseUnavailable } from './database.ts';
 
 /**
@@ -22,6 +23,12 @@ export function databaseErrorToAppError(error: unknown): AppError | null {
       silent ? 'the database did not answer in time' : 'the connection to the database was lost',
       { cause: error, hint: 'What was asked for may have been done: look before you send it again.' },
     );
+  }
+  if (error instanceof AnswerTooLarge) {
+    return new AppError('ANSWER_TOO_LARGE', error.message, {
+      cause: error,
+      hint: 'Ask for fewer rows, or fewer of their columns.',
+    });
   }
   if (!(error instanceof DatabaseError)) return null;
   const code = codeOf(error.code ?? '');
@@ -68,6 +75,7 @@ function codeOf(sqlState: string): ErrorCode | null {
   // `raise ... using errcode = 'LT...'`: our own rules.
   if (sqlState.startsWith('LT')) return refusalCodes[refusalStatuses[sqlState] ?? 400];
   if (sqlState.startsWith('22')) return 'INVALID_VALUE';
+  if (sqlState.startsWith('54')) return 'TOO_COMPLEX';
   // Connection lost, too many connections or no memory, server stopping.
   if (sqlState.startsWith('08') || sqlState.startsWith('53') || sqlState.startsWith('57P')) {
     return 'DATABASE_UNAVAILABLE';

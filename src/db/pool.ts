@@ -1,5 +1,6 @@
 import { DatabaseError, Pool } from 'pg';
 import type { ClientBase, ClientConfig, PoolClient, PoolConfig } from 'pg';
+import { AnswerTooLarge } from './answer-limit.ts';
 import { BoundedClient } from './bounded-client.ts';
 import type { ConnectionLimits } from './bounded-client.ts';
 import { ConnectionWatch } from './connection-watch.ts';
@@ -299,9 +300,10 @@ export function boundedClient(config: ClientConfig, limits: ConnectionLimits): B
   return new BoundedClient(config, limits, new ConnectionWatch(isWorkedOn));
 }
 
-/** Whether the server closes the connection after this error: it must not be given to anybody else. */
+/** Whether the connection is closed after this error, by the server or by us: it must not be given to anybody else. */
 export function endsConnection(error: unknown): boolean {
   return (
-    error instanceof DatabaseError && (error.severity === 'FATAL' || error.code?.startsWith('57P') === true)
+    error instanceof AnswerTooLarge ||
+    (error instanceof DatabaseError && (error.severity === 'FATAL' || error.code?.startsWith('57P') === true))
   );
 }

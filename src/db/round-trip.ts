@@ -1,6 +1,7 @@
 import { DatabaseError } from 'pg';
 import { prepareValue } from 'pg/lib/utils.js';
 import type { Connection, FieldDef, PoolClient } from 'pg';
+import { limitAnswer } from './answer-limit.ts';
 import type { IsolationLevel, TransactionMode, TransactionSettings } from './database.ts';
 import type { TimedQuery } from './connection-watch.ts';
 import { millisecondsOf } from './duration.ts';
@@ -134,6 +135,12 @@ export function beginOf(isolationLevel: IsolationLevel | null): string {
   return isolationLevel ? `begin isolation level ${isolationLevel}` : 'begin';
 }
 
+/** Null: as much as comes. */
+function largestAnswer(statements: readonly Statement[]): number | null {
+  const limits = statements.flatMap(({ maxBytes }) => maxBytes ?? []);
+  return limits.length === 0 ? null : Math.max(...limits);
+}
+
 /** What node-postgres calls while messages of this query arrive. */
 class RoundTrip implements TimedQuery {
   readonly #batch: Batch;
@@ -143,6 +150,7 @@ class RoundTrip implements TimedQuery {
   /** Of the step that the next message belongs to. */
   #at = 0;
   #failure: Error | undefined;
+  #endLimit: () => void = () => {};
 
   constructor(
     batch: Batch,
@@ -170,6 +178,8 @@ class RoundTrip implements TimedQuery {
     }
     const wire = wireOf(connection);
     const known = preparedStatementsOf(wire);
+    const maxBytes = largestAnswer(this.#batch.statements);
+    if (maxBytes !== null) this.#endLimit = limitAnswer(wire.stream, maxBytes, this.#reject);
     const tracked = this.#batch.link === 'tracked';
     wire.stream.cork();
     try {
@@ -233,6 +243,7 @@ class RoundTrip implements TimedQuery {
   }
 
   handleError(error: Error, connection?: Connection): void {
+    this.#endLimit();
     if (connection) {
       const wire = wireOf(connection);
       const known = preparedStatementsOf(wire);
@@ -247,6 +258,7 @@ class RoundTrip implements TimedQuery {
   }
 
   handleReadyForQuery(): void {
+    this.#endLimit();
     if (this.#failure) this.#reject(this.#failure);
     else this.#resolve(this.#steps.flatMap((step) => step.result ?? []));
   }

@@ -7,9 +7,17 @@ export interface Statement {
    * one text share the preparation, whatever they are called. Leave it out for statements that are not repeated.
    */
   readonly prepare?: boolean | undefined;
+  /**
+   * Bytes that the database may send back; of several statements in one round trip the largest counts. More rejects with
+   * AnswerTooLarge and costs the connection. Left out: any number.
+   */
+  readonly maxBytes?: number | undefined;
   /** Rows as arrays in column order instead of objects. */
   readonly arrayMode?: boolean | undefined;
 }
+
+/** Longer statements are not worth preparing: they hardly come again, and each is kept on every connection. */
+export const maxPreparedText = 16_384;
 
 /** What a statement gave back. `rowCount` is null for commands that count nothing (e.g. `set`). */
 export interface StatementResult<Row = Record<string, unknown>> {

@@ -1,8 +1,9 @@
+import type { Duplex } from 'node:stream';
 import type { Connection } from 'pg';
 
 /** The part of node-postgres' Connection that its types leave out or describe as of an older version. */
 export interface WireConnection {
-  readonly stream: {
+  readonly stream: Pick<Duplex, 'on' | 'off'> & {
     readonly bytesRead?: number;
     readonly bytesWritten?: number;
     /** Bytes that still have to be sent. */
