@@ -10,6 +10,7 @@ import { watchSessions } from './auth/watch-sessions.ts';
 import type { Database } from './db/database.ts';
 import type { Embed } from './embeddings/embedding-client.ts';
 import { searchCallSettings } from './embeddings/rest-call.ts';
+import type { PageSizes } from './graphql/cost/page-sizes.ts';
 import { makeGraphqlEngine } from './graphql/engine.ts';
 import { graphiql } from './graphql/graphiql.ts';
 import { graphqlHandler } from './graphql/http-handler.ts';
@@ -29,6 +30,7 @@ import { makeEventStreams } from './live/events-handler.ts';
 import { LiveChanges } from './live/live-changes.ts';
 import { makePositionSeal } from './live/sealed-position.ts';
 import type { Log } from './log.ts';
+import type { RequestBudgets } from './request-budget.ts';
 import { makeRestHandler } from './rest/handler.ts';
 import { ownRestOptions } from './rest/own-options.ts';
 import type { RestConfig } from './rest/own-options.ts';
@@ -44,7 +46,9 @@ export interface AppDependencies {
   /** The same for all processes: ids of events are sealed with a key made of it. */
   readonly secret: string;
   readonly rolePrefix: string;
-  readonly maxBodyBytes: number;
+  readonly budgets: RequestBudgets;
+  /** Of GraphQL's lists. */
+  readonly pages: PageSizes;
   /** Origins whose pages may use the API; null: any. */
   readonly corsOrigins: readonly string[] | null;
   readonly rest: RestConfig;
@@ -71,7 +75,7 @@ const restPath = '/rest/v1';
 
 /** Builds the API on a migrated database: introspects it, and starts to listen for suspended tenants. */
 export async function makeApp(dependencies: AppDependencies): Promise<App> {
-  const { database, verifyToken, rolePrefix, maxBodyBytes, embed, isReady, log } = dependencies;
+  const { database, verifyToken, rolePrefix, budgets, embed, isReady, log } = dependencies;
   const cors = makeCorsPolicy(dependencies.corsOrigins);
   const restOptions = ownRestOptions(dependencies.rest, dependencies);
   const onInternalError = (error: unknown, id: string): void => {
@@ -84,7 +88,7 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
   const live = new LiveChanges(database, rolePrefix, (error) =>
     log({ level: 'error', event: 'outbox-unreadable', message: String(error) }),
   );
-  const engine = await makeGraphqlEngine(database, rolePrefix, live, embed);
+  const engine = await makeGraphqlEngine(database, rolePrefix, live, embed, dependencies);
   const verifySession = makeVerifySession(database, rolePrefix);
   const authenticate = makeAuthenticate(
     (token) => (isSessionToken(token) ? verifySession(token) : verifyToken(token)),
@@ -93,7 +97,7 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
   const sessions = watchSessions(database, rolePrefix, (error) =>
     log({ level: 'error', event: 'sessions-unknown', message: String(error) }),
   );
-  const websockets = makeGraphqlWebsockets(engine, authenticate, sessions, maxBodyBytes, {
+  const websockets = makeGraphqlWebsockets(engine, authenticate, sessions, budgets, {
     onInternalError,
     refuse: (request, socket, error) => refuseUpgrade(request, socket, cors, error),
   });
@@ -136,7 +140,7 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
     '/graphql',
     methods('GET', 'POST'),
     authenticated(authenticate),
-    graphqlHandler(engine, maxBodyBytes, onInternalError),
+    graphqlHandler(engine, budgets, onInternalError),
   );
   handler.all('/events', methods('GET'), authenticated(authenticate), eventStreams.handler);
   handler.all('/healthz', methods('GET'), healthz);

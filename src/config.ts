@@ -3,6 +3,9 @@ import { inspect } from 'node:util';
 import path from 'node:path';
 import type { TlsChoice } from './db/connection-url.ts';
 import type { PoolerMode } from './db/pooler.ts';
+import type { PageSizes } from './graphql/cost/page-sizes.ts';
+import { maxTokens, requestBudgets } from './request-budget.ts';
+import type { RequestBudgets } from './request-budget.ts';
 import type { RestConfig } from './rest/own-options.ts';
 
 /** The environment, parsed. Frozen; made once by `parseConfig`. */
@@ -106,9 +109,11 @@ export interface PoolConfig {
 }
 
 export interface HttpConfig {
+  readonly budgets: RequestBudgets;
+  /** Of GraphQL's lists. */
+  readonly pages: PageSizes;
   readonly host: string;
   readonly port: number;
-  readonly maxBodyBytes: number;
   /** Origins whose pages may use the API, as browsers write them. Null: any. */
   readonly corsOrigins: readonly string[] | null;
   /** For all of a process to end. */
@@ -233,6 +238,29 @@ export const configOptions = [
   { name: 'HOST', fallback: '127.0.0.1', meaning: 'address that the API listens on' },
   { name: 'PORT', fallback: '3000', meaning: 'port that the API listens on' },
   { name: 'MAX_BODY_BYTES', fallback: '10485760', meaning: 'largest body of a request' },
+  { name: 'MAX_ANSWER_BYTES', fallback: '33554432', meaning: 'largest answer to a request' },
+  {
+    name: 'MAX_REQUEST_FIELDS',
+    fallback: '1000',
+    meaning: 'most columns and conditions that a request may name; see docs/limits.md',
+  },
+  {
+    name: 'GRAPHQL_DEFAULT_FIRST',
+    fallback: '100',
+    meaning: 'rows of a list that says no `first` or `last`',
+  },
+  { name: 'GRAPHQL_MAX_FIRST', fallback: '1000', meaning: 'most rows of a list' },
+  {
+    name: 'GRAPHQL_MAX_VALUES',
+    fallback: '100000',
+    meaning: 'most values that an answer may have, every list being as long as it may',
+  },
+  { name: 'GRAPHQL_MAX_MUTATIONS', fallback: '20', meaning: 'most mutations of a document' },
+  {
+    name: 'ANONYMOUS_BUDGET_PERCENT',
+    fallback: '25',
+    meaning: 'how much of these limits a request without a token has',
+  },
   { name: 'REST_MAX_ROWS', fallback: '1000', meaning: 'most rows that REST gives at once, on every level' },
   {
     name: 'CORS_ORIGINS',
@@ -461,6 +489,16 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     );
   }
 
+  const maxBodyBytes = integer('MAX_BODY_BYTES', 1024, 1_073_741_824);
+  const pages = {
+    byDefault: integer('GRAPHQL_DEFAULT_FIRST', 1, 1_000_000),
+    largest: integer('GRAPHQL_MAX_FIRST', 1, 1_000_000),
+  };
+  if (pages.byDefault > pages.largest) {
+    problems.push(
+      `GRAPHQL_DEFAULT_FIRST is ${pages.byDefault}, more than GRAPHQL_MAX_FIRST, which is ${pages.largest}`,
+    );
+  }
   const useDatabase = choice('USE_DATABASE', ['true', 'false']) !== 'false';
   const dataDirectory = path.resolve(text('DATA_DIR'));
   const config: Config = {
@@ -492,7 +530,18 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     http: {
       host: text('HOST'),
       port: integer('PORT', 0, 65_535),
-      maxBodyBytes: integer('MAX_BODY_BYTES', 1024, 1_073_741_824),
+      pages,
+      budgets: requestBudgets(
+        {
+          fields: integer('MAX_REQUEST_FIELDS', 10, 1_000_000),
+          tokens: maxTokens,
+          values: integer('GRAPHQL_MAX_VALUES', 10, 100_000_000),
+          mutations: integer('GRAPHQL_MAX_MUTATIONS', 1, 10_000),
+          bodyBytes: maxBodyBytes,
+          answerBytes: integer('MAX_ANSWER_BYTES', 1024, 536_870_912),
+        },
+        integer('ANONYMOUS_BUDGET_PERCENT', 1, 100),
+      ),
       corsOrigins: corsOrigins(),
       shutdownMs: integer('SHUTDOWN_MS', 0, 3_600_000),
       requestMs: integer('HTTP_REQUEST_MS', 100, 3_600_000),

@@ -1,6 +1,6 @@
 import { makeSchema } from 'postgraphile/graphile-build';
 import { execute, subscribe } from 'postgraphile/grafast';
-import { GraphQLError } from 'postgraphile/graphql';
+import { GraphQLError, getOperationAST } from 'postgraphile/graphql';
 import type { DocumentNode, ExecutionResult } from 'postgraphile/graphql';
 import type { Claims } from '../auth/claims.ts';
 import type { Database, TransactionSettings } from '../db/database.ts';
@@ -10,14 +10,25 @@ import type { Embed } from '../embeddings/embedding-client.ts';
 import { queryEmbeddingSettings } from '../embeddings/query-embeddings.ts';
 import { AppError } from '../errors.ts';
 import type { LiveChanges } from '../live/live-changes.ts';
+import { budgetFor } from '../request-budget.ts';
+import type { RequestBudget, RequestBudgets } from '../request-budget.ts';
 import { claimsOfViewer } from '../live/read-rows.ts';
+import { isLargerThan } from './cost/answer-size.ts';
+import type { PageSizes } from './cost/page-sizes.ts';
 import { changeSubscriber } from './change-subscriber.ts';
 import { makePrepareQuery } from './operation-cache.ts';
 import type { PreparedQuery } from './operation-cache.ts';
+import type { GraphqlRequest } from './graphql-request.ts';
 import { makeWithPgClient } from './pg-service.ts';
 import { makePreset } from './preset.ts';
 import { searchTextsOf } from './search-texts.ts';
 import { shareReads } from './shared-reads.ts';
+
+/** What requests may cost. */
+export interface GraphqlLimits {
+  readonly budgets: RequestBudgets;
+  readonly pages: PageSizes;
+}
 
 /** One operation of one caller, ready to run. */
 export interface Operation {
@@ -30,8 +41,9 @@ export interface Operation {
 
 /** The GraphQL schema of the database, and everything that runs against it. Holds nothing that needs closing. */
 export interface GraphqlEngine {
-  prepare(query: string): PreparedQuery;
-  /** `data` of the result is JSON text already, not an object. */
+  /** Whether the request may run; nothing was planned or sent to the database yet. */
+  prepare(request: GraphqlRequest, claims: Claims): PreparedQuery;
+  /** A result that is larger than the caller's budget has no `data`, and the error ANSWER_TOO_LARGE. */
   execute(operation: Operation): Promise<ExecutionResult> | ExecutionResult;
   /** An iterator of results, whose `data` are objects; or one result with errors when the subscription was refused. */
   subscribe(operation: Operation): Promise<AsyncIterable<ExecutionResult> | ExecutionResult>;
@@ -43,9 +55,10 @@ export async function makeGraphqlEngine(
   rolePrefix: string,
   live: LiveChanges,
   embed: Embed | null,
+  limits: GraphqlLimits,
 ): Promise<GraphqlEngine> {
   const { schema, resolvedPreset } = await makeSchema(makePreset(database, rolePrefix));
-  const withPgClient = makeWithPgClient(database);
+  const { budgets, pages } = limits;
   // PostGraphile's hook that fills the context from a request is not used: it is these three, and always the same.
   const argumentsOf = (
     { document, variables, operationName, claims, requestId }: Operation,
@@ -60,12 +73,12 @@ export async function makeGraphqlEngine(
     requestContext: {},
     contextValue: {
       pgSettings: { ...sessionSettings(claims, { rolePrefix, requestId }), ...furtherSettings },
-      withPgClient,
+      withPgClient: makeWithPgClient(database, budgetFor(budgets, claims.role === 'anon').answerBytes),
       changeSubscriber: changeSubscriber(live, claims),
     },
   });
   // Rows of an event are read as the role and tenant, without the person: what all of them may see is read for all.
-  const shared = shareReads(withPgClient);
+  const shared = shareReads(makeWithPgClient(database, budgets.identified.answerBytes));
   const eventContextOf = ({ role, tenantId }: Claims) =>
     tenantId === null
       ? {}
@@ -77,14 +90,16 @@ export async function makeGraphqlEngine(
     const usual = argumentsOf(operation);
     return { ...usual, contextValue: { ...usual.contextValue, ...eventContextOf(operation.claims) } };
   };
+  const prepare = makePrepareQuery(schema, pages);
   return {
-    prepare: makePrepareQuery(schema),
+    prepare: (request, claims) => prepare(request, budgetFor(budgets, claims.role === 'anon')),
     execute: (operation) => {
       const run = (furtherSettings?: TransactionSettings) =>
-        execute({
-          ...argumentsOf(operation, furtherSettings),
-          outputDataAsString: true,
-        }) as Promise<ExecutionResult>;
+        withinBudget(
+          execute(argumentsOf(operation, furtherSettings)) as Promise<ExecutionResult> | ExecutionResult,
+          operation,
+          budgetFor(budgets, operation.claims.role === 'anon'),
+        );
       const texts = embed && operation.claims.role !== 'anon' ? searchTextsOf(operation) : [];
       if (texts.length === 0) return run();
       return queryEmbeddingSettings(embed, texts).then(run, (error: unknown) => ({
@@ -94,6 +109,24 @@ export async function makeGraphqlEngine(
     subscribe: async (operation) =>
       (await subscribe(subscriptionOf(operation))) as AsyncIterable<ExecutionResult> | ExecutionResult,
   };
+}
+
+/**
+ * The result, or why it is not given. An object and not text, which grafast can make as well: of an object it is known
+ * how large its text will be before it fills the memory.
+ */
+async function withinBudget(
+  running: Promise<ExecutionResult> | ExecutionResult,
+  { document, operationName }: Operation,
+  { answerBytes }: RequestBudget,
+): Promise<ExecutionResult> {
+  const result = await running;
+  if (!isLargerThan(result.data, answerBytes)) return result;
+  const wasDone = getOperationAST(document, operationName)?.operation === 'mutation';
+  const error = new AppError('ANSWER_TOO_LARGE', `the answer has more than ${answerBytes} bytes`, {
+    hint: `${wasDone ? 'The mutations were carried out. ' : ''}Ask for fewer rows, or fewer of their columns.`,
+  });
+  return { errors: [new GraphQLError(error.message, { originalError: error })] };
 }
 
 /** Why a text that is searched for has no embedding. */

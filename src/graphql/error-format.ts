@@ -2,6 +2,7 @@ import { isSafeError } from 'postgraphile/grafast';
 import { GraphQLError } from 'postgraphile/graphql';
 import type { GraphQLFormattedError } from 'postgraphile/graphql';
 import { databaseErrorToAppError } from '../db/errors.ts';
+import { isStackOverflow } from '../too-deep.ts';
 import { AppError, errorCodes } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
 
@@ -60,6 +61,7 @@ function shownError(error: GraphQLError): ShownError | null {
   const origin = originOf(error);
   const known = origin instanceof AppError ? origin : databaseErrorToAppError(origin);
   if (known) return known;
+  if (isStackOverflow(origin)) return plain('QUERY_TOO_DEEP', 'the query or its variables nest too deep');
   const code = error.extensions['code'];
   if (isErrorCode(code)) return plain(code, error.message);
   if (origin instanceof GraphQLError) {

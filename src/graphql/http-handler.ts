@@ -1,4 +1,3 @@
-import { stringifyPayload } from 'postgraphile/grafast';
 import { getOperationAST } from 'postgraphile/graphql';
 import type { ExecutionResult, GraphQLError } from 'postgraphile/graphql';
 import type { IncomingMessage } from 'node:http';
@@ -8,12 +7,12 @@ import { claimsOf, stopwatchOf } from '../http/authenticate.ts';
 import { readBody } from '../http/read-body.ts';
 import { requestIdOf } from '../http/request-id.ts';
 import { sendJson } from '../http/send-json.ts';
+import { budgetFor } from '../request-budget.ts';
+import type { RequestBudgets } from '../request-budget.ts';
 import type { GraphqlEngine } from './engine.ts';
 import { formatGraphqlError, statusOf } from './error-format.ts';
 import type { OnInternalError } from './error-format.ts';
 import { parseGraphqlQueryString, parseGraphqlRequest } from './graphql-request.ts';
-
-type Payload = Parameters<typeof stringifyPayload>[0];
 
 /**
  * `/graphql` by POST, and queries by GET, as GraphQL over HTTP says, with one liberty: a request of which nothing could be
@@ -22,14 +21,17 @@ type Payload = Parameters<typeof stringifyPayload>[0];
  */
 export function graphqlHandler(
   engine: GraphqlEngine,
-  maxBodyBytes: number,
+  budgets: RequestBudgets,
   onInternalError: OnInternalError,
 ): RequestHandler {
   return async (request, response) => {
     const isPost = request.method === 'POST';
-    const { query, variables, operationName } = isPost
-      ? parseGraphqlRequest(await readJsonBody(request, maxBodyBytes))
+    const claims = claimsOf(response);
+    const { bodyBytes } = budgetFor(budgets, claims.role === 'anon');
+    const asked = isPost
+      ? parseGraphqlRequest(await readJsonBody(request, bodyBytes))
       : parseGraphqlQueryString(request.url);
+    const { operationName } = asked;
     const stopwatch = stopwatchOf(response);
     const requestId = requestIdOf(response);
     const acceptsGraphqlType = request.headers.accept?.includes('application/graphql-response+json');
@@ -46,14 +48,14 @@ export function graphqlHandler(
 
     const format = (error: GraphQLError) => formatGraphqlError(error, requestId, onInternalError);
 
-    const prepared = engine.prepare(query);
+    const prepared = engine.prepare(asked, claims);
     stopwatch.lap('parse');
     if (prepared.errors) {
       const errors = prepared.errors.map(format);
       send(statusOf(errors), JSON.stringify({ errors }));
       return;
     }
-    const { document } = prepared;
+    const { document, variables } = prepared;
     const kind = getOperationAST(document, operationName)?.operation;
     if (kind === 'mutation' && !isPost) {
       // A link or an image of another page could be followed to it.
@@ -70,21 +72,18 @@ export function graphqlHandler(
       document,
       variables,
       operationName,
-      claims: claimsOf(response),
+      claims,
       requestId,
     });
     const result: ExecutionResult = running instanceof Promise ? await running : running;
     stopwatch.lap('execute');
     if (!result.errors) {
-      send(200, stringifyPayload(result as Payload, true));
+      send(200, JSON.stringify(result));
       return;
     }
     const errors = result.errors.map(format);
     const answered = result.data !== undefined && result.data !== null;
-    send(
-      answered ? 200 : statusOf(errors),
-      stringifyPayload({ ...result, errors } as unknown as Payload, true),
-    );
+    send(answered ? 200 : statusOf(errors), JSON.stringify({ ...result, errors }));
   };
 }
 

@@ -1,47 +1,165 @@
-import { GraphQLError, parse, specifiedRules, validate } from 'postgraphile/graphql';
-import type { DocumentNode, GraphQLSchema } from 'postgraphile/graphql';
+import {
+  GraphQLError,
+  Kind,
+  getIntrospectionQuery,
+  getOperationAST,
+  parse,
+  specifiedRules,
+  validate,
+} from 'postgraphile/graphql';
+import type { DocumentNode, GraphQLSchema, OperationDefinitionNode } from 'postgraphile/graphql';
 import type { ErrorCode } from '../errors.ts';
-import { depthLimitRule } from './depth-limit.ts';
+import type { RequestBudget } from '../request-budget.ts';
+import { costRefusal, maxOperations, shapeRefusal } from './cost/check-cost.ts';
+import type { QueryLimits } from './cost/check-cost.ts';
+import { lexicalRefusal } from './cost/lexical-limits.ts';
+import { measure, schemaSizes } from './cost/measure.ts';
+import type { Cost } from './cost/measure.ts';
+import { filledVariables, pageSizeOf, withPages } from './cost/page-sizes.ts';
+import type { PageSizes, PagedDocument, Variables } from './cost/page-sizes.ts';
+import { maxJsonDepth, nestsDeeper } from '../too-deep.ts';
+import { variablesCost } from './cost/variables-cost.ts';
+import type { GraphqlRequest } from './graphql-request.ts';
 
-/** A query's text, parsed and validated; or why it cannot run, each error with its code. */
+/** A request whose query was parsed, validated and found to cost no more than it may; or why it cannot run, each error with its code. */
 export type PreparedQuery =
-  | { readonly document: DocumentNode; readonly errors?: undefined }
+  | { readonly document: DocumentNode; readonly variables: Variables; readonly errors?: undefined }
   | { readonly document?: undefined; readonly errors: readonly GraphQLError[] };
+
+/** Prepares a request of somebody who has this budget. */
+export type PrepareQuery = (request: GraphqlRequest, budget: RequestBudget) => PreparedQuery;
 
 /** Queries remembered, and the longest text that is: with literals in the text every query is another one. */
 const maxQueries = 500;
 const maxRememberedLength = 20_000;
 
-/** Parses and validates each text once. The same document each time is also what grafast finds its plans by. */
-export function makePrepareQuery(schema: GraphQLSchema): (text: string) => PreparedQuery {
-  const rules = [...specifiedRules, depthLimitRule];
-  const remembered = new Map<string, PreparedQuery>();
-  return (text) => {
-    const known = remembered.get(text);
-    if (known) return known;
-    const prepared = prepare(schema, rules, text);
-    if (prepared.document && text.length <= maxRememberedLength) {
-      if (remembered.size >= maxQueries) {
-        const oldest = remembered.keys().next();
-        if (!oldest.done) remembered.delete(oldest.value);
-      }
-      remembered.set(text, prepared);
+/** A text that is GraphQL and fits the schema. */
+interface KnownQuery extends PagedDocument {
+  /** What each operation costs without variables. */
+  readonly costs: ReadonlyMap<OperationDefinitionNode, Cost>;
+}
+
+/**
+ * Parses and validates each text once, and holds each request against its budget before anything of it is validated,
+ * planned or sent to the database. The same document each time is also what grafast finds its plans by.
+ */
+export function makePrepareQuery(schema: GraphQLSchema, pages: PageSizes): PrepareQuery {
+  const sizes = schemaSizes(schema);
+  const costOf = (document: DocumentNode, operation: OperationDefinitionNode, variables: Variables): Cost =>
+    measure(schema, sizes, document, operation, (field) =>
+      field === null ? pages.byDefault : pageSizeOf(field, operation, variables, pages),
+    );
+  const limits = { pages, ...introspectionLimits(costOf) };
+  const remembered = new Map<string, KnownQuery>();
+
+  const understand = (
+    text: string,
+    budget: RequestBudget,
+  ): KnownQuery | { readonly errors: readonly GraphQLError[] } => {
+    const unread = lexicalRefusal(text, budget.tokens);
+    if (unread) return { errors: [unread] };
+    let document: DocumentNode;
+    try {
+      document = parse(text);
+    } catch (error) {
+      if (error instanceof GraphQLError) return { errors: [withCode(error, 'GRAPHQL_PARSE_FAILED')] };
+      throw error;
     }
-    return prepared;
+    const refused = shapeRefusals(document, (operation) =>
+      shapeRefusal(operation, costOf(document, operation, undefined), budget, limits),
+    );
+    if (refused.length > 0) return { errors: refused };
+    const errors = validate(schema, document, specifiedRules, { maxErrors: 10 });
+    if (errors.length > 0) return { errors: errors.map(validationError) };
+    const paged = withPages(document, schema, pages);
+    const costs = operationsOf(paged.document).map(
+      (operation) => [operation, costOf(paged.document, operation, undefined)] as const,
+    );
+    return { ...paged, costs: new Map(costs) };
+  };
+
+  const remember = (text: string, known: KnownQuery): void => {
+    if (text.length > maxRememberedLength) return;
+    if (remembered.size >= maxQueries) {
+      const oldest = remembered.keys().next();
+      if (!oldest.done) remembered.delete(oldest.value);
+    }
+    remembered.set(text, known);
+  };
+
+  return ({ query, variables, operationName }, budget) => {
+    if (nestsDeeper(variables, maxJsonDepth)) return { errors: [variablesTooDeep()] };
+    let known = remembered.get(query);
+    if (known === undefined) {
+      const understood = understand(query, budget);
+      if ('errors' in understood) return understood;
+      known = understood;
+      remember(query, known);
+    }
+    const { document, pageVariables, sizesVary, costs } = known;
+    const operation = getOperationAST(document, operationName);
+    // Which one is meant nobody can say, and so nothing will run.
+    if (!operation) return { document, variables };
+    const filled = filledVariables(pageVariables, operation, variables, pages);
+    const cost = (sizesVary ? undefined : costs.get(operation)) ?? costOf(document, operation, filled);
+    const whole = {
+      ...cost,
+      fields: cost.fields + variablesCost(schema, operation, variables, budget.fields),
+    };
+    const refused =
+      shapeRefusal(operation, whole, budget, limits) ?? costRefusal(operation, whole, budget, limits);
+    return refused ? { errors: [refused] } : { document, variables: filled };
   };
 }
 
-function prepare(schema: GraphQLSchema, rules: Parameters<typeof validate>[2], text: string): PreparedQuery {
-  let document: DocumentNode;
-  try {
-    document = parse(text, { maxTokens: 50_000 });
-  } catch (error) {
-    if (error instanceof GraphQLError) return { errors: [withCode(error, 'GRAPHQL_PARSE_FAILED')] };
-    throw error;
-  }
-  const errors = validate(schema, document, rules, { maxErrors: 10 });
-  if (errors.length === 0) return { document };
-  return { errors: errors.map((error) => withCode(error, 'GRAPHQL_VALIDATION_FAILED')) };
+/** Of a full introspection, with all that GraphiQL, Apollo and graphql-codegen ask for, and half as much again. */
+function introspectionLimits(
+  costOf: (document: DocumentNode, operation: OperationDefinitionNode, variables: Variables) => Cost,
+): Pick<QueryLimits, 'introspection' | 'lookups'> {
+  const document = parse(
+    getIntrospectionQuery({
+      descriptions: true,
+      specifiedByUrl: true,
+      directiveIsRepeatable: true,
+      schemaDescription: true,
+      inputValueDeprecation: true,
+      oneOf: true,
+    }),
+  );
+  const [operation] = operationsOf(document);
+  if (!operation) throw new Error('the introspection query has no operation');
+  const { introspection, lookups } = costOf(document, operation, undefined);
+  return { introspection: Math.ceil(introspection * 1.5), lookups: Math.ceil(lookups * 1.5) };
+}
+
+function operationsOf({ definitions }: DocumentNode): OperationDefinitionNode[] {
+  return definitions.filter((definition) => definition.kind === Kind.OPERATION_DEFINITION);
+}
+
+/** Of all operations of a document, for all of them are validated. */
+function shapeRefusals(
+  document: DocumentNode,
+  refusalOf: (operation: OperationDefinitionNode) => GraphQLError | null,
+): GraphQLError[] {
+  const operations = operationsOf(document);
+  if (operations.length <= maxOperations)
+    return operations.flatMap((operation) => refusalOf(operation) ?? []);
+  const message = `the document has ${operations.length} operations; at most ${maxOperations} are allowed`;
+  return [withCode(new GraphQLError(message), 'QUERY_TOO_COMPLEX')];
+}
+
+function variablesTooDeep(): GraphQLError {
+  const message = `the variables have more than ${maxJsonDepth} arrays and objects within each other`;
+  return withCode(new GraphQLError(message), 'QUERY_TOO_DEEP');
+}
+
+/** The library stops comparing fields of one name with each other, of which there may be as many as their number's square. */
+function validationError(error: GraphQLError): GraphQLError {
+  if (error.message !== 'Validation aborted.') return withCode(error, 'GRAPHQL_VALIDATION_FAILED');
+  return withCode(
+    new GraphQLError('the query repeats or spreads too many fields to be checked'),
+    'QUERY_TOO_COMPLEX',
+  );
 }
 
 /** A rule that gave the error a code of its own knows better. */

@@ -3,6 +3,7 @@ import type { PgAdaptor, PgClient, PgClientQuery, WithPgClient } from 'postgraph
 // oxlint-disable-next-line import/no-empty-named-blocks, unicorn/require-module-specifiers
 import type {} from 'postgraphile/adaptors/pg';
 import type { Database, Transaction, TransactionSettings } from '../db/database.ts';
+import { maxPreparedText } from '../db/statement.ts';
 import type { Statement } from '../db/statement.ts';
 
 type DatabaseService = GraphileConfig.PgServiceConfiguration<'lightning/database'>;
@@ -35,7 +36,7 @@ declare global {
  */
 export function makePgService(database: Database, rolePrefix: string): DatabaseService {
   const adaptor: PgAdaptor<'lightning/database'> = {
-    createWithPgClient: makeWithPgClient,
+    createWithPgClient: (lightning) => makeWithPgClient(lightning),
     makePgService: () => service,
   };
   const service: DatabaseService = {
@@ -50,28 +51,40 @@ export function makePgService(database: Database, rolePrefix: string): DatabaseS
   return service;
 }
 
-/** Runs PostGraphile's statements on the database, under the settings that each call brings. */
-export function makeWithPgClient(database: Database): WithPgClient {
+/**
+ * Runs PostGraphile's statements on the database, under the settings that each call brings.
+ *
+ * @param maxBytes that one statement may bring back; left out: any number
+ */
+export function makeWithPgClient(database: Database, maxBytes?: number): WithPgClient {
   return async (settings, callback) =>
-    callback(settingsClient(database, (settings ?? {}) as TransactionSettings));
+    callback(settingsClient(database, (settings ?? {}) as TransactionSettings, maxBytes));
 }
 
-function settingsClient(database: Database, settings: TransactionSettings): PgClient {
+function settingsClient(
+  database: Database,
+  settings: TransactionSettings,
+  maxBytes: number | undefined,
+): PgClient {
   return {
-    query: <Row>(query: PgClientQuery) => database.queryWith<Row>(settings, statementOf(query)),
+    query: <Row>(query: PgClientQuery) => database.queryWith<Row>(settings, statementOf(query, maxBytes)),
     withTransaction: (callback) =>
-      database.transaction(settings, (transaction) => callback(transactionClient(transaction))),
+      database.transaction(settings, (transaction) => callback(transactionClient(transaction, maxBytes))),
   };
 }
 
-function transactionClient(transaction: Transaction): PgClient {
+function transactionClient(transaction: Transaction, maxBytes: number | undefined): PgClient {
   return {
-    query: <Row>(query: PgClientQuery) => transaction.query<Row>(statementOf(query)),
-    withTransaction: (callback) => transaction.savepoint((nested) => callback(transactionClient(nested))),
+    query: <Row>(query: PgClientQuery) => transaction.query<Row>(statementOf(query, maxBytes)),
+    withTransaction: (callback) =>
+      transaction.savepoint((nested) => callback(transactionClient(nested, maxBytes))),
   };
 }
 
-/** PostGraphile writes a statement once per shape of a GraphQL operation, so all of them are worth preparing. */
-function statementOf({ text, values, arrayMode }: PgClientQuery): Statement {
-  return { text, values, arrayMode, prepare: true };
+/**
+ * PostGraphile writes a statement once per shape of a GraphQL operation, so all but the longest are worth preparing: each
+ * is kept on every connection, and texts without end would fill the server's memory.
+ */
+function statementOf({ text, values, arrayMode }: PgClientQuery, maxBytes: number | undefined): Statement {
+  return { text, values, arrayMode, prepare: text.length <= maxPreparedText, maxBytes };
 }

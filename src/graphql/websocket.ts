@@ -5,14 +5,17 @@ import type { ServerOptions, SubscribePayload } from 'graphql-ws';
 import { GraphQLError, getOperationAST } from 'postgraphile/graphql';
 import type { ExecutionArgs, ExecutionResult, GraphQLFormattedError } from 'postgraphile/graphql';
 import { WebSocketServer } from 'ws';
-import type { WebSocket } from 'ws';
+import type { RawData, WebSocket } from 'ws';
 import type { Authenticate } from '../auth/authenticate.ts';
+import { anonymous } from '../auth/claims.ts';
 import type { Claims } from '../auth/claims.ts';
 import type { WatchedSessions } from '../auth/watch-sessions.ts';
 import { AppError } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
 import { authorizationOf } from '../http/credentials.ts';
 import { newRequestId, requestIdFrom } from '../http/request-id.ts';
+import { budgetFor } from '../request-budget.ts';
+import type { RequestBudgets } from '../request-budget.ts';
 import type { GraphqlEngine, Operation } from './engine.ts';
 import { formatGraphqlError } from './error-format.ts';
 import type { OnInternalError } from './error-format.ts';
@@ -60,7 +63,7 @@ export function makeGraphqlWebsockets(
   engine: GraphqlEngine,
   authenticate: Authenticate,
   sessions: WatchedSessions,
-  maxPayloadBytes: number,
+  budgets: RequestBudgets,
   { onInternalError, refuse }: WebsocketFailures,
 ): GraphqlWebsockets {
   const connections = new Set<Connection>();
@@ -69,7 +72,7 @@ export function makeGraphqlWebsockets(
   );
   const webSocketServer = new WebSocketServer({
     noServer: true,
-    maxPayload: maxPayloadBytes,
+    maxPayload: budgets.identified.bodyBytes,
     handleProtocols: (offered) => (offered.has('graphql-transport-ws') ? 'graphql-transport-ws' : false),
   });
 
@@ -106,6 +109,12 @@ export function makeGraphqlWebsockets(
         close: (code, reason) => socket.close(code, reason),
         onMessage: (receive) =>
           socket.on('message', (data) => {
+            // Not even parsed. A connection that was not acknowledged yet is nobody's.
+            const { bodyBytes } = budgetFor(budgets, (connection.claims ?? anonymous).role === 'anon');
+            if (sizeOf(data) > bodyBytes) {
+              socket.close(1009, `BODY_TOO_LARGE: a message may have ${bodyBytes} bytes`);
+              return;
+            }
             receive(String(data)).catch((error: unknown) => {
               onInternalError(error, newRequestId());
               socket.close(1011, 'INTERNAL_ERROR');
@@ -182,7 +191,7 @@ function protocolOptions(
         throw error;
       }
     },
-    execute: (args) => parsedData(engine.execute((args as OperationArguments).operation)),
+    execute: (args) => engine.execute((args as OperationArguments).operation),
     subscribe: (args) => engine.subscribe((args as OperationArguments).operation) as Promise<ExecutionResult>,
     onError: (_context, _id, payload, errors) =>
       errors.map((error) => format(error as GraphQLError, requestIdOf(payload))),
@@ -211,12 +220,13 @@ function argumentsOf(
   requestId: string,
 ): OperationArguments {
   if (!claims) throw new Error('an operation came before the connection was acknowledged');
-  const { query, variables, operationName } = asRefusal(() => checkGraphqlRequest(payload));
-  const prepared = engine.prepare(query);
+  const asked = asRefusal(() => checkGraphqlRequest(payload));
+  const { operationName } = asked;
+  const prepared = engine.prepare(asked, claims);
   if (prepared.errors) {
     throw new RefusedOperation(prepared.errors);
   }
-  const { document } = prepared;
+  const { document, variables } = prepared;
   if (!getOperationAST(document, operationName)) {
     throw new RefusedOperation([
       new GraphQLError(`there is no operation ${operationName ?? 'to choose; name one in operationName'}`),
@@ -238,10 +248,8 @@ function asRefusal<T>(work: () => T): T {
   }
 }
 
-/** The engine writes `data` as text; this protocol wraps it in a message of its own. */
-async function parsedData(running: ReturnType<GraphqlEngine['execute']>): Promise<ExecutionResult> {
-  const result = await running;
-  return typeof result.data === 'string' ? { ...result, data: JSON.parse(result.data) } : result;
+function sizeOf(data: RawData): number {
+  return Array.isArray(data) ? data.reduce((sum, part) => sum + part.length, 0) : data.byteLength;
 }
 
 /** Parameters are what headers would be: browsers cannot send any with a WebSocket. */

@@ -1,6 +1,7 @@
 import type { ErrorRequestHandler, RequestHandler } from 'express';
 import { databaseErrorToAppError } from '../db/errors.ts';
 import { AppError } from '../errors.ts';
+import { isStackOverflow } from '../too-deep.ts';
 import type { OnInternalError } from '../graphql/error-format.ts';
 import { errorBody } from './error-body.ts';
 import { requestIdOf } from './request-id.ts';
@@ -35,6 +36,7 @@ export function errorHandler(onInternalError: OnInternalError): ErrorRequestHand
     }
     const requestId = requestIdOf(response);
     let shown = error instanceof AppError ? error : databaseErrorToAppError(error);
+    if (isStackOverflow(error)) shown = new AppError('QUERY_TOO_DEEP', 'the request nests too deep');
     if (!shown) {
       onInternalError(error, requestId);
       shown = new AppError(

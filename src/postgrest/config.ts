@@ -138,6 +138,7 @@ function readRest(options: OptionReader, sources: PostgrestConfigSources): RestO
     serverTiming: options.boolean('server-timing-enabled'),
     errorVerbosity: options.choice('client-error-verbosity', ['verbose', 'minimal']),
     legacyTargetNames: options.boolean('url-use-legacy-target-names'),
+    budgets: null,
     maxBodyBytes: readMaxBodyBytes(options, sources.env['MAX_BODY_BYTES']),
   };
 }

@@ -52,8 +52,11 @@ export const restErrorCodes = {
   // Anything else
   PGRSTX00: 500,
 
-  // Extensions: a text that no embedding is made of; the tenant is locked out; a service of Supabase's that is not here; the
-  // body is too large; no embedding to be had
+  // Extensions: it asks for more than one request may; the answer is too large
+  LTR010: 400,
+  LTR011: 400,
+  // A text that no embedding is made of; the tenant is locked out; a service of Supabase's that is not here; the body is too
+  // large; no embedding to be had
   LTR400: 400,
   LTR403: 403,
   LTR404: 404,

@@ -6,6 +6,7 @@ import type { Statement } from '../db/statement.ts';
 import type { CorsAnswer, CrossOrigin } from '../http/cors.ts';
 import { newRequestId, requestIdFrom } from '../http/request-id.ts';
 import type { Log } from '../log.ts';
+import { budgetFor } from '../request-budget.ts';
 import type { SchemaCache } from '../schema-cache/schema-cache.ts';
 import { RestError } from './errors.ts';
 import { legacyWarning } from './legacy-warning.ts';
@@ -135,8 +136,10 @@ class Exchange {
     stopwatch?.lap('jwt');
 
     const cache = schemaCache();
-    const raw = await rawRequestOf(this.#request, target, options.maxBodyBytes);
-    const { request, plan, statements } = this.#plans.plan(raw, cache, options, stopwatch);
+    const budget = options.budgets && budgetFor(options.budgets, requester.isAnonymous);
+    const raw = await rawRequestOf(this.#request, target, budget?.bodyBytes ?? options.maxBodyBytes);
+    const maxFields = budget?.fields ?? Infinity;
+    const { request, plan, statements } = this.#plans.plan(raw, cache, options, maxFields, stopwatch);
     if (plan.kind === 'options') {
       const reply = answerOptions(plan);
       return finished({ ...reply, headers: [...reply.headers, ...cors.onOptions] }, stopwatch, null);
@@ -174,7 +177,8 @@ class Exchange {
     }
     const mode = transactionMode(plan, request, roleSettings, options);
     if (statements === null) throw new Error(`a plan of kind ${plan.kind} has no statements`);
-    const { main, explainCount } = statements;
+    const { explainCount } = statements;
+    const main = { ...statements.main, maxBytes: budget?.answerBytes };
     if (this.#dependencies.logStatements) this.#logStatement(main);
     const before = preRequest(options);
     const results = await session.batch([...before, main, ...(explainCount ? [explainCount] : [])], mode);
@@ -223,7 +227,7 @@ class Exchange {
       error instanceof RestError
         ? error
         : (refusedWrite(error) ??
-          databaseError(error, this.#requester?.isAnonymous ?? true) ??
+          databaseError(error, this.#requester?.isAnonymous ?? true, this.#options.budgets !== null) ??
           this.#bug(error));
     return errorResponse(shown, this.#options.errorVerbosity);
   }

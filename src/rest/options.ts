@@ -1,3 +1,4 @@
+import type { RequestBudgets } from '../request-budget.ts';
 import type { QualifiedName } from '../schema-cache/identifier.ts';
 
 /**
@@ -33,7 +34,9 @@ export interface RestOptions {
   readonly errorVerbosity: 'verbose' | 'minimal';
   /** Whether filters on an aliased embed may name the relation instead of the alias. */
   readonly legacyTargetNames: boolean;
-  /** Bytes of the largest body. PostgREST has no such limit. */
+  /** What a request may cost; null: PostgREST has no such limits. */
+  readonly budgets: RequestBudgets | null;
+  /** Bytes of the largest body, where there are no budgets. PostgREST has no such limit. */
   readonly maxBodyBytes: number;
 }
 

@@ -1,3 +1,4 @@
+import type { RequestBudgets } from '../request-budget.ts';
 import type { RestOptions } from './options.ts';
 
 /** What can be configured of the dialect where it serves this project's own schema. */
@@ -10,7 +11,7 @@ export interface RestConfig {
 /** The dialect as it serves this project's own schema: what PostgREST leaves off for safety's sake is safe here. */
 export function ownRestOptions(
   { maxRows }: RestConfig,
-  { production, maxBodyBytes }: { readonly production: boolean; readonly maxBodyBytes: number },
+  { production, budgets }: { readonly production: boolean; readonly budgets: RequestBudgets },
 ): RestOptions {
   return {
     schemas: ['app_public'],
@@ -38,6 +39,7 @@ export function ownRestOptions(
     errorVerbosity: 'verbose',
     // There are no clients yet that would rely on what PostgREST is about to drop.
     legacyTargetNames: false,
-    maxBodyBytes,
+    budgets,
+    maxBodyBytes: budgets.identified.bodyBytes,
   };
 }

@@ -10,6 +10,7 @@ import { parseRequest } from './request/parse-request.ts';
 import { parsePayload } from './request/payload.ts';
 import type { ApiRequest, Placeholder } from './request/query.ts';
 import type { RawRequest } from './request/raw-request.ts';
+import { checkFields, leastFields, requestFields } from './request/request-fields.ts';
 import { requestShape } from './request/shape.ts';
 import type { RequestShape } from './request/shape.ts';
 import { isJsonObject } from './sql/payload.ts';
@@ -23,6 +24,8 @@ export interface PlannedRequest {
   readonly plan: Plan;
   /** Null: the plan has no statements. */
   readonly statements: RequestStatements | null;
+  /** As `RequestBudget.fields`. */
+  readonly fields: number;
 }
 
 /** Plans remembered of each kind. */
@@ -45,22 +48,24 @@ export class PlanCache {
   #cache: SchemaCache | null = null;
   #options: RestOptions | null = null;
 
-  /** Throws RestError for what cannot be done. `stopwatch` gets the laps `parse` and `plan`. */
+  /** Throws RestError for what cannot be done, and for more than `maxFields` (`RequestBudget.fields`). `stopwatch` gets the laps `parse` and `plan`. */
   plan(
     raw: RawRequest,
     cache: SchemaCache,
     options: RestOptions,
+    maxFields: number,
     stopwatch: Stopwatch | null,
   ): PlannedRequest {
     if (cache !== this.#cache || options !== this.#options) this.#forget(cache, options);
-    if (raw.method === 'POST') return this.#planPost(raw, cache, options, stopwatch);
+    checkFields(leastFields(raw), maxFields);
+    if (raw.method === 'POST') return this.#planPost(raw, cache, options, maxFields, stopwatch);
     const shape = requestShape(raw);
     if (shape && shape.key.length <= maxKeyLength) {
-      return this.#planRead(shape, raw, cache, options, stopwatch);
+      return this.#planRead(shape, raw, cache, options, maxFields, stopwatch);
     }
-    const request = parseRequest(raw, options);
+    const request = parseRequest(raw, options, { placeholders: false, maxKeys: maxFields });
     stopwatch?.lap('parse');
-    const planned = compile(request, cache, options);
+    const planned = compile(request, cache, options, maxFields);
     stopwatch?.lap('plan');
     return planned;
   }
@@ -75,17 +80,19 @@ export class PlanCache {
     raw: RawRequest,
     cache: SchemaCache,
     options: RestOptions,
+    maxFields: number,
     stopwatch: Stopwatch | null,
   ): PlannedRequest {
     let known = this.#reads.get(key);
     if (known) {
       stopwatch?.lap('parse');
     } else {
-      const request = parseRequest(raw, options, { placeholders: true });
+      const request = parseRequest(raw, options, { placeholders: true, maxKeys: maxFields });
       stopwatch?.lap('parse');
-      known = compile(request, cache, options);
+      known = compile(request, cache, options, maxFields);
       this.#reads.set(key, known);
     }
+    checkFields(known.fields, maxFields);
     const filled = values.length === 0 ? known : withValues(known, values, raw.query);
     stopwatch?.lap('plan');
     return filled;
@@ -95,42 +102,57 @@ export class PlanCache {
     raw: RawRequest,
     cache: SchemaCache,
     options: RestOptions,
+    maxFields: number,
     stopwatch: Stopwatch | null,
   ): PlannedRequest {
     const key = postKey(raw);
     let request = this.#posts.get(key);
     if (request) {
-      const { payload, columns } = parsePayload(raw.body, request.contentType, request.action, request.query);
+      const { payload, columns } = parsePayload(
+        raw.body,
+        request.contentType,
+        request.action,
+        request.query,
+        maxFields,
+      );
       request = { ...request, payload, columns };
     } else {
-      request = parseRequest(raw, options);
+      request = parseRequest(raw, options, { placeholders: false, maxKeys: maxFields });
       if (key.length <= maxKeyLength) this.#posts.set(key, { ...request, payload: null });
     }
     stopwatch?.lap('parse');
-    const planned = this.#planBody(key, request, cache, options);
+    const planned = this.#planBody(key, request, cache, options, maxFields);
     stopwatch?.lap('plan');
     return planned;
   }
 
-  #planBody(key: string, request: ApiRequest, cache: SchemaCache, options: RestOptions): PlannedRequest {
+  #planBody(
+    key: string,
+    request: ApiRequest,
+    cache: SchemaCache,
+    options: RestOptions,
+    maxFields: number,
+  ): PlannedRequest {
     const { payload, columns } = request;
-    if (payload?.kind !== 'json' || payload.text === '') return compile(request, cache, options);
+    if (payload?.kind !== 'json' || payload.text === '') return compile(request, cache, options, maxFields);
     // All that the printer looks at of a body.
     const mark = `${isJsonObject(payload.text) ? '{' : '['}${bodyMark}`;
     const bodyKey = `${key}${mark[0]}${JSON.stringify(columns)}`;
     let known = this.#postPlans.get(bodyKey);
     if (!known) {
-      known = compile({ ...request, payload: { ...payload, text: mark } }, cache, options);
+      known = compile({ ...request, payload: { ...payload, text: mark } }, cache, options, maxFields);
       // A body that goes as bytes is not to be found among the values.
       if (known.statements?.main.values?.some((value) => value instanceof Buffer)) {
-        return compile(request, cache, options);
+        return compile(request, cache, options, maxFields);
       }
       if (bodyKey.length <= maxKeyLength) this.#postPlans.set(bodyKey, known);
     }
-    const { plan, statements } = known;
+    checkFields(known.fields, maxFields);
+    const { plan, statements, fields } = known;
     const { text } = payload;
     return {
       request,
+      fields,
       plan,
       statements: statements && mapValues(statements, (value) => (value === mark ? text : value)),
     };
@@ -143,10 +165,22 @@ export class PlanCache {
   }
 }
 
-function compile(request: ApiRequest, cache: SchemaCache, options: RestOptions): PlannedRequest {
+function compile(
+  request: ApiRequest,
+  cache: SchemaCache,
+  options: RestOptions,
+  maxFields: number,
+): PlannedRequest {
+  const fields = requestFields(request);
+  checkFields(fields, maxFields);
   const plan = planRequest(request, cache, options);
   const hasStatements = plan.kind !== 'describe' && plan.kind !== 'options';
-  return { request, plan, statements: hasStatements ? requestStatements(plan, request, options) : null };
+  return {
+    request,
+    plan,
+    statements: hasStatements ? requestStatements(plan, request, options) : null,
+    fields,
+  };
 }
 
 /** All that the meaning of a POST depends on, but for its body. A header cannot hold a line feed, nor be one. */
@@ -157,13 +191,14 @@ function postKey({ path, query, headers }: RawRequest): string {
 
 /** The plan with a request's own values in the place of placeholders. */
 function withValues(
-  { request, plan, statements }: PlannedRequest,
+  { request, plan, statements, fields }: PlannedRequest,
   values: readonly string[],
   query: string,
 ): PlannedRequest {
   return {
     request: { ...request, query: { ...request.query, canonical: canonicalQuery(query) } },
     plan,
+    fields,
     statements:
       statements &&
       mapValues(statements, (value) => (isPlaceholder(value) ? values[value.placeholder] : value)),

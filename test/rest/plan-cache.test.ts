@@ -11,7 +11,7 @@ import type { RequestParts } from './request/request-of.ts';
 const options = { ...restOptions, schemas: ['api'], aggregatesEnabled: true, maxRows: 100 };
 
 function ask(cache: PlanCache, line: string, parts: RequestParts = {}): PlannedRequest {
-  return cache.plan(rawRequest(line, parts), films, options, null);
+  return cache.plan(rawRequest(line, parts), films, options, Infinity, null);
 }
 
 /** What comes of a request where nothing is remembered. */
@@ -79,9 +79,9 @@ describe('the plan of a read', () => {
     const cache = new PlanCache();
     const before = ask(cache, 'GET /films?id=eq.1');
     const raw = rawRequest('GET /films?id=eq.1');
-    const reloaded = cache.plan(raw, { ...films }, options, null);
+    const reloaded = cache.plan(raw, { ...films }, options, Infinity, null);
     expect(reloaded.plan).not.toBe(before.plan);
-    const narrower = cache.plan(raw, { ...films }, { ...options, maxRows: 1 }, null);
+    const narrower = cache.plan(raw, { ...films }, { ...options, maxRows: 1 }, Infinity, null);
     expect(narrower.statements?.main.text).not.toBe(reloaded.statements?.main.text);
     expect(cache.size).toBe(1);
   });

@@ -1,12 +1,15 @@
 import { makeApp } from '../../src/app.ts';
 import type { RequestRole } from '../../src/auth/claims.ts';
 import { makeVerifyToken, signToken } from '../../src/auth/jwt.ts';
+import { parseConfig } from '../../src/config.ts';
 import type { Database } from '../../src/db/database.ts';
 import type { Embed } from '../../src/embeddings/embedding-client.ts';
 import type { Readiness } from '../../src/http/health.ts';
 import { logUnread } from '../../src/http/limits.ts';
 import type { HttpLimits } from '../../src/http/limits.ts';
 import { startHttpServer } from '../../src/http/server.ts';
+import { requestBudgets } from '../../src/request-budget.ts';
+import type { RequestBudget } from '../../src/request-budget.ts';
 import type { RestConfig } from '../../src/rest/own-options.ts';
 import type { LogEntry } from '../../src/log.ts';
 import { testRolePrefix } from './logins.ts';
@@ -41,6 +44,7 @@ export interface AnsweredError {
 /** How a test's app differs from the usual. */
 export interface AppOptions {
   readonly maxBodyBytes?: number;
+  readonly budget?: Partial<RequestBudget>;
   readonly corsOrigins?: readonly string[];
   readonly shutdownMs?: number;
   readonly limits?: HttpLimits;
@@ -53,12 +57,17 @@ export interface AppOptions {
 /** Starts the API on a migrated database. */
 export async function startApp(database: Database, options: AppOptions = {}): Promise<RunningApp> {
   const logged: LogEntry[] = [];
+  const config = parseConfig({}).http;
   const app = await makeApp({
     database,
     verifyToken: makeVerifyToken(testSecret),
     secret: testSecret,
     rolePrefix: testRolePrefix,
-    maxBodyBytes: options.maxBodyBytes ?? 1_048_576,
+    budgets: requestBudgets(
+      { ...config.budgets.identified, bodyBytes: options.maxBodyBytes ?? 1_048_576, ...options.budget },
+      25,
+    ),
+    pages: config.pages,
     corsOrigins: options.corsOrigins ?? null,
     rest: { maxRows: 1000, logStatements: false, ...options.rest },
     embed: options.embed ?? null,

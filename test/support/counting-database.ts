@@ -1,24 +1,37 @@
-import type { Database } from '../../src/db/database.ts';
+import type { Database, TransactionSettings } from '../../src/db/database.ts';
 
 /** A database that counts what is asked of it by `queryWith`. */
 export interface CountingDatabase {
   readonly database: Database;
   /** Statements so far whose text has this in it. */
   count(part: string): number;
+  /** Statements and transactions so far that requests asked for, whatever way they took. */
+  ofRequests(): number;
 }
 
 /** The same database, with its statements counted. */
 export function countingDatabase(database: Database): CountingDatabase {
   const texts: string[] = [];
+  let asked = 0;
+  const noteRequest = (settings: TransactionSettings): void => {
+    if (settings['app.request_id']) asked++;
+  };
   const counted: Database = {
     kind: database.kind,
     query: (statement) => database.query(statement),
     queryWith: (settings, statement) => {
       texts.push(statement.text);
+      noteRequest(settings);
       return database.queryWith(settings, statement);
     },
-    batch: (settings, statements, mode) => database.batch(settings, statements, mode),
-    transaction: (settings, work, isolationLevel) => database.transaction(settings, work, isolationLevel),
+    batch: (settings, statements, mode) => {
+      noteRequest(settings);
+      return database.batch(settings, statements, mode);
+    },
+    transaction: (settings, work, isolationLevel) => {
+      noteRequest(settings);
+      return database.transaction(settings, work, isolationLevel);
+    },
     listen: (channel, onPayload, onGap) => database.listen(channel, onPayload, onGap),
     get deafSince() {
       return database.deafSince;
@@ -27,5 +40,9 @@ export function countingDatabase(database: Database): CountingDatabase {
     poolState: () => database.poolState(),
     close: (withinMs) => database.close(withinMs),
   };
-  return { database: counted, count: (part) => texts.filter((text) => text.includes(part)).length };
+  return {
+    database: counted,
+    count: (part) => texts.filter((text) => text.includes(part)).length,
+    ofRequests: () => asked,
+  };
 }

@@ -16,6 +16,8 @@ export interface ParseSettings {
    * form still holds the values of this request: `canonicalQuery` tells that of another.
    */
   readonly placeholders: boolean;
+  /** Keys that a body may have; more is LTR010. Left out: any number. */
+  readonly maxKeys?: number;
 }
 
 /**
@@ -36,7 +38,7 @@ export function parseRequest(
   });
   const range = topRange(raw.method, raw.headers['range'], topInterval);
   const contentType = parseMediaType(decodeHeader(raw.headers['content-type'] ?? 'application/json'));
-  const { payload, columns } = parsePayload(raw.body, contentType, action, query);
+  const { payload, columns } = parsePayload(raw.body, contentType, action, query, settings.maxKeys);
   return {
     action,
     query,

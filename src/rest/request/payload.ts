@@ -4,6 +4,7 @@ import { csvPayload } from './csv-payload.ts';
 import type { MediaType } from './media-type.ts';
 import { mediaTypeName } from './media-type.ts';
 import type { Action, Payload, Query } from './query.ts';
+import { checkFields } from './request-fields.ts';
 import { queryPairs } from './query-pairs.ts';
 
 /** A body, and the columns or arguments that it brings. */
@@ -22,6 +23,7 @@ export function parsePayload(
   contentType: MediaType,
   action: Action,
   query: Query,
+  maxKeys = Infinity,
 ): ParsedPayload {
   if (!takesBody(action)) return { payload: null, columns: [] };
   const columns = takesColumns(action) ? query.columns : null;
@@ -29,6 +31,8 @@ export function parsePayload(
   const type = contentType.kind === 'plain' ? contentType.name : '';
   if (type === 'application/json') {
     const payload = columns === null ? jsonPayload(body, isCall) : unreadJson(body);
+    // Sorting takes longer than reading them.
+    checkFields(payload.keys.length, maxKeys);
     return { payload, columns: sorted(columns ?? payload.keys) };
   }
   if (type === 'text/csv') return withKeys(csvPayload(body));

@@ -1,22 +1,36 @@
 import { DatabaseError } from 'pg';
+import { AnswerTooLarge } from '../../db/answer-limit.ts';
 import { ConnectionLost, DatabaseUnavailable } from '../../db/database.ts';
 import { refusalStatuses } from '../../errors.ts';
+import { isStackOverflow } from '../../too-deep.ts';
 import { RestError } from '../errors.ts';
 import type { ShownError } from './error-response.ts';
 import { isFinalStatus } from './header-syntax.ts';
+import { answerTooLarge } from './refused-write.ts';
 import { parseRaised } from './raised-error.ts';
 
 /**
  * What the database said, as an answer (PostgREST, Errors); null: it is no error of the database. `isAnonymous`: to whom
- * something is forbidden that brought no credentials, credentials are asked of.
+ * something is forbidden that brought no credentials, credentials are asked of. `blamesClient`: what is too complex for Postgres
+ * (class 54) is 400, for it came from the client; PostgREST says 500.
  */
-export function databaseError(error: unknown, isAnonymous: boolean): ShownError | null {
+export function databaseError(
+  error: unknown,
+  isAnonymous: boolean,
+  blamesClient: boolean,
+): ShownError | null {
   if (error instanceof DatabaseUnavailable) {
     return error.reason === 'busy'
       ? new RestError('PGRST003', 'Timed out acquiring connection from connection pool.', { cause: error })
       : new RestError('PGRST000', 'Database connection error.', { cause: error, details: error.message });
   }
-  if (error instanceof DatabaseError) return said(error, isAnonymous);
+  if (error instanceof AnswerTooLarge) return answerTooLarge(error);
+  if (isStackOverflow(error)) return new RestError('LTR010', 'The request nests too deep', { cause: error });
+  if (error instanceof DatabaseError) {
+    return blamesClient && error.code?.startsWith('54')
+      ? { ...said(error, isAnonymous), status: 400 }
+      : said(error, isAnonymous);
+  }
   if (error instanceof ConnectionLost) {
     return new RestError('PGRST001', 'Database client error. Retrying the connection.', {
       cause: error,

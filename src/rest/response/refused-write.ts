@@ -20,9 +20,19 @@ export function refusedWrite(error: unknown): RestError | null {
         details: `The query affects ${rows} rows`,
         cause: error,
       });
+    case 'LTR011':
+      return answerTooLarge(error);
     default:
       return code satisfies never;
   }
+}
+
+/** More than `RequestBudget.answerBytes`. */
+export function answerTooLarge(cause: Error): RestError {
+  return new RestError('LTR011', 'The answer has more bytes than MAX_ANSWER_BYTES allows', {
+    cause,
+    hint: 'Ask for fewer rows, or fewer of their columns.',
+  });
 }
 
 /** Not exactly one row, where a single object is wanted (PostgREST, Resource Representation, Singular or Plural). */

@@ -1,3 +1,4 @@
+import { maxPreparedText } from '../../db/statement.ts';
 import type { Routine } from '../../schema-cache/routine.ts';
 import { returnsScalar } from '../../schema-cache/routine.ts';
 import type { RestOptions } from '../options.ts';
@@ -18,9 +19,6 @@ import { readQuery } from './read.ts';
 import { checkedCount } from './refusals.ts';
 import type { Check } from './refusals.ts';
 import type { RequestStatements } from './request-statements.ts';
-
-/** Longer statements are not kept prepared: they hardly come again, and each is kept on every connection. */
-const maxPreparedText = 16_384;
 
 // An alias and a name for what each statement is made of. Tables and columns of these names would have to be meant.
 const page = identifier('lightning_page');
@@ -57,7 +55,7 @@ function print(
     case 'read':
       return printRead(plan, request, options);
     case 'mutate':
-      return printMutation(plan, request);
+      return printMutation(plan, request, options);
     case 'call':
       return printCall(plan, request, options);
     default:
@@ -92,17 +90,21 @@ function printRead(plan: ReadAction, request: ApiRequest, options: RestOptions):
   )}`;
 }
 
-function printMutation(plan: MutateAction, request: ApiRequest): Fragment {
+function printMutation(plan: MutateAction, request: ApiRequest, options: RestOptions): Fragment {
   const { mutatePlan, readPlan, handler } = plan;
   // Without a body no column of `select` is looked at, not even whether it exists.
   const rowsQuery = handler.kind === 'none' ? null : readQuery(readPlan);
   const isLocated = mutatePlan.kind === 'insert' && request.preferences.representation === 'headers-only';
   const { withPages, rows, from } = rowsOf(rowsQuery, handler.kind === 'csv', null);
+  const made = body(handler, rows);
   const answer = result(
     {
       totalCount: noCount,
-      pageCount: checkedCount(counted, mutationChecks(plan, request)),
-      body: body(handler, rows),
+      pageCount: checkedCount(counted, [
+        ...mutationChecks(plan, request),
+        ...(handler.kind === 'none' ? [] : sizeCheck(made, options)),
+      ]),
+      body: made,
       location: isLocated ? location(source, counted, mutatePlan.primaryKey) : null,
       insertedCount: isUpsert(mutatePlan) ? insertedCount : null,
     },
@@ -188,6 +190,13 @@ function maxAffectedCheck(plan: MutateAction | CallAction, { preferences }: ApiR
   const { maxAffected, handling } = preferences;
   if (maxAffected === null || handling !== 'strict' || isExplained(plan)) return [];
   return [{ violated: fragment`count(*) > ${parameter(String(maxAffected))}`, code: 'PGRST124' }];
+}
+
+/** What is read is measured as it arrives; what was written must not stay when nobody hears of it. */
+function sizeCheck(made: Fragment, { budgets }: RestOptions): Check[] {
+  if (budgets === null) return [];
+  const most = parameter(String(budgets.identified.answerBytes));
+  return [{ violated: fragment`octet_length(${made}) > ${most}::bigint`, code: 'LTR011' }];
 }
 
 /** Then nothing is refused: what would run is shown, whatever it would give. */

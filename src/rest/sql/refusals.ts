@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { fragment, join, parameter } from './fragment.ts';
 import type { Fragment } from './fragment.ts';
 
-/** Why a write, though Postgres did it, must not stand. The codes are PostgREST's. */
-export type RefusalCode = 'PGRST115' | 'PGRST116' | 'PGRST124';
+/** Why a write, though Postgres did it, must not stand: PostgREST's codes, and an answer that is too large. */
+export type RefusalCode = 'PGRST115' | 'PGRST116' | 'PGRST124' | 'LTR011';
 
 /** A refusal, with the number of rows that it is about. */
 export interface Refusal {
@@ -41,6 +41,6 @@ export function refusalFrom(message: string): Refusal | null {
   const start = message.indexOf(`${mark}:`);
   if (start < 0) return null;
   const [, code, rows] =
-    /^(PGRST115|PGRST116|PGRST124):(\d+)/.exec(message.slice(start + mark.length + 1)) ?? [];
+    /^(PGRST115|PGRST116|PGRST124|LTR011):(\d+)/.exec(message.slice(start + mark.length + 1)) ?? [];
   return code === undefined ? null : { code: code as RefusalCode, rows: Number(rows) };
 }

@@ -23,6 +23,7 @@ export const restOptions: RestOptions = {
   serverTiming: false,
   errorVerbosity: 'verbose',
   legacyTargetNames: true,
+  budgets: null,
   maxBodyBytes: 1_000_000,
 };
 

@@ -7,7 +7,7 @@ function raised(code: string, message = 'm', fields: { detail?: string; hint?: s
   return Object.assign(new DatabaseError(message, 1, 'error'), { code, ...fields });
 }
 
-const shown = (error: unknown, isAnonymous = false) => databaseError(error, isAnonymous);
+const shown = (error: unknown, isAnonymous = false) => databaseError(error, isAnonymous, false);
 
 describe('an SQLSTATE', () => {
   test.each([

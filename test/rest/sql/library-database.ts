@@ -40,6 +40,7 @@ export const libraryOptions: RestOptions = {
   serverTiming: false,
   errorVerbosity: 'verbose',
   legacyTargetNames: false,
+  budgets: null,
   maxBodyBytes: 1_000_000,
 };
 
