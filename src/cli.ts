@@ -54,9 +54,6 @@ import { version } from './version.ts';
 /** Exit statuses, the same for every command; README lists them. */
 export const exitStatus = { ok: 0, failed: 1, usage: 2, notReady: 3 } as const;
 
-/** How long a process may live on after its last word. */
-const lastWordMs = 1_000;
-
 /** Flags of `lightning rest`, at most one of which counts. */
 interface RestFlags {
   readonly example?: true;
@@ -195,11 +192,9 @@ function makeProgram(environment: Environment, setResult: (code: number) => void
       }
     });
 
-  /** The last word of a process: what still holds it from here on holds it for a second. */
   const reportStop = (unfinished: readonly string[]): void => {
     if (unfinished.length === 0) log({ level: 'info', event: 'stopped', message: 'stopped' });
     else log({ level: 'error', event: 'stopped-unfinished', message: `stopped; ${unfinished.join('; ')}` });
-    setTimeout(() => process.exit(), lastWordMs).unref();
   };
 
   const work = (duties: Duties) => async () => {

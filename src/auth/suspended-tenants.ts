@@ -1,7 +1,6 @@
 import type { Database } from '../db/database.ts';
-import { withSession } from '../db/session.ts';
+import { lookingSession } from '../db/session.ts';
 import { sql } from '../db/statement.ts';
-import { anonymous } from './claims.ts';
 
 /** The tenants that are locked out, kept up to date. */
 export interface SuspendedTenants {
@@ -27,7 +26,7 @@ export async function watchSuspendedTenants(
   let reading = Promise.resolve();
   let failing = false;
   const read = async (): Promise<void> => {
-    const { rows } = await withSession(database, anonymous, { rolePrefix }).query<{ id: string }>(
+    const { rows } = await lookingSession(database, rolePrefix).query<{ id: string }>(
       sql`select id from ops.suspended_tenants() id`,
     );
     failing = false;

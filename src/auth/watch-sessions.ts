@@ -1,9 +1,8 @@
 import type { Database } from '../db/database.ts';
-import { withSession } from '../db/session.ts';
+import { lookingSession } from '../db/session.ts';
 import { sql } from '../db/statement.ts';
 import { repeat } from '../repeat.ts';
 import type { Repeating } from '../repeat.ts';
-import { anonymous } from './claims.ts';
 import type { Claims } from './claims.ts';
 
 /** The sessions behind this process's open streams. */
@@ -36,7 +35,7 @@ export function watchSessions(
   onError: (error: unknown) => void,
 ): WatchedSessions {
   const watched = new Map<string, Watched>();
-  const session = withSession(database, anonymous, { rolePrefix });
+  const session = lookingSession(database, rolePrefix);
   let looking: Repeating | null = null;
   let failing = false;
 

@@ -9,6 +9,9 @@ import { UsageError } from './usage-error.ts';
 
 export { exampleConfig };
 
+/** How long `--ready` waits for the admin server, which itself waits for a second. */
+const readyWithinMs = 5_000;
+
 /** Where a configuration comes from. */
 export interface RestSource {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -44,7 +47,7 @@ export async function askReady(source: RestSource): Promise<string> {
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}/ready`;
   let status: number;
   try {
-    ({ status } = await fetch(url));
+    ({ status } = await fetch(url, { signal: AbortSignal.timeout(readyWithinMs) }));
   } catch (error) {
     throw new NotReady(`connection refused to ${url}`, { cause: error });
   }

@@ -166,15 +166,23 @@ export class NotificationListener {
     const { echoMs = defaultEchoMs } = this.#options;
     this.#heard = true;
     this.#echo = setInterval(() => {
-      if (!this.#heard) {
-        const message = `the database did not send a notification back within ${echoMs / 1000} s`;
-        client.giveUp(new ConnectionLost(message, { reason: 'silent' }));
-        return;
-      }
       this.#heard = false;
       // A connection that fails is lost, and says so.
-      client.query('select pg_catalog.pg_notify($1, $2)', [this.#echoChannel, '']).catch(() => {});
+      client.query('select pg_catalog.pg_notify($1, $2)', [this.#echoChannel, '']).then(
+        () => this.#expectEcho(client),
+        () => {},
+      );
     }, echoMs);
+  }
+
+  /** The answer has come, so the notification is due: it is given its time from here on, however busy this process was before. */
+  #expectEcho(client: BoundedClient): void {
+    const { silenceMs } = client.limits;
+    setTimeout(() => {
+      if (this.#heard || this.#client !== client) return;
+      const message = `the database did not send a notification back within ${silenceMs / 1000} s`;
+      client.giveUp(new ConnectionLost(message, { reason: 'silent' }));
+    }, silenceMs).unref();
   }
 
   #lose(error: Error): void {

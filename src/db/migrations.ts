@@ -2,10 +2,13 @@ import { readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { Logger, migrate as runMigrations } from 'graphile-migrate';
 import { clearAllPools } from 'graphile-migrate/dist/pgReal.js';
-import { Client } from 'pg';
-import type { ClientConfig } from 'pg';
+import { DatabaseError } from 'pg';
+import type { Client, ClientConfig } from 'pg';
+import type { BoundedClient, ConnectionLimits } from './bounded-client.ts';
 import { withRole } from './connection-url.ts';
+import { ConnectionLost } from './database.ts';
 import type { Executor } from './database.ts';
+import { boundedClient } from './pool.ts';
 import { roleName, rolePlaceholders } from './roles.ts';
 import { quoteIdentifier, sql } from './statement.ts';
 
@@ -22,18 +25,44 @@ export interface MigrateOptions {
   readonly ssl?: ClientConfig['ssl'];
   /** Called with each line of progress. */
   readonly log: (line: string) => void;
+  /** How long another process may migrate before this one gives up. By default ten minutes. */
+  readonly lockWaitMs?: number | undefined;
 }
+
+/** Another process migrates, and has not come to an end in time. */
+export class MigrationBusy extends Error {
+  override name = 'MigrationBusy';
+}
+
+/** A migration takes as long as the server works on it. */
+const limits: ConnectionLimits = {
+  kind: 'server',
+  connectMs: 10_000,
+  statementTimeoutMs: 0,
+  silenceMs: 5_000,
+};
+const defaultLockWaitMs = 600_000;
+/** Of graphile-migrate's connection. */
+const applicationName = 'agent_lightning migrations';
+const lookEveryMs = 10_000;
+/** So many looks in a row at which the server works on no statement of graphile-migrate mean that it is not heard. */
+const silentLooks = 3;
 
 /**
  * Brings the database to the newest committed migration and makes the partitions of the coming weeks. Any number of
  * processes may call it at once: one works, the others wait for it. Returns the names of the migrations that it ran.
  */
 export async function migrate(options: MigrateOptions): Promise<string[]> {
-  const client = new Client({
-    connectionString: options.connectionString,
-    ...(options.ssl === undefined ? {} : { ssl: options.ssl }),
-    application_name: 'agent_lightning migrate',
-  });
+  const client = boundedClient(
+    {
+      connectionString: options.connectionString,
+      ...(options.ssl === undefined ? {} : { ssl: options.ssl }),
+      application_name: 'agent_lightning migrate',
+    },
+    limits,
+  );
+  // An error between two statements fails the next one.
+  client.on('error', () => {});
   await client.connect();
   try {
     await client.query(`set role ${quoteIdentifier(roleName(options.rolePrefix, 'owner'))}`);
@@ -41,24 +70,90 @@ export async function migrate(options: MigrateOptions): Promise<string[]> {
     const { rows } = await client.query('select pg_try_advisory_lock($1) as free', [migrationLock]);
     if (!rows[0].free) {
       options.log('another process is migrating, waiting for it');
-      await client.query('select pg_advisory_lock($1)', [migrationLock]);
+      await waitForLock(client, options.lockWaitMs ?? defaultLockWaitMs);
     }
     const before = await appliedMigrations(client);
-    await runMigrations({
+    // A role that was taken does not see what the login's other sessions do.
+    await client.query('set role none');
+    const running = runMigrations({
       // Everything that a migration makes belongs to the owner.
-      connectionString: withRole(options.connectionString, roleName(options.rolePrefix, 'owner')),
+      connectionString: named(withRole(options.connectionString, roleName(options.rolePrefix, 'owner'))),
       migrationsFolder,
       placeholders: rolePlaceholders(options.rolePrefix),
       logger: new Logger(() => (level, message) => {
         if (level === 'error') options.log(message);
       }),
     });
+    await whileWorkedOn(client, running);
     // It keeps its connection for a while, and ends the process when it is lost: an embedded database may close before.
     clearAllPools();
+    await client.query(`set role ${quoteIdentifier(roleName(options.rolePrefix, 'owner'))}`);
     await client.query('select ops.ensure_partitions()');
     return (await appliedMigrations(client)).filter((name) => !before.includes(name));
   } finally {
     await client.end();
+  }
+}
+
+function named(connectionString: string): string {
+  const url = new URL(connectionString);
+  url.searchParams.set('application_name', applicationName);
+  return url.href;
+}
+
+async function waitForLock(client: Client, waitMs: number): Promise<void> {
+  await client.query(`set lock_timeout = ${waitMs}`);
+  try {
+    await client.query('select pg_advisory_lock($1)', [migrationLock]);
+  } catch (error) {
+    if (!(error instanceof DatabaseError && error.code === '55P03')) throw error;
+    throw new MigrationBusy(
+      `another process has been migrating for ${waitMs / 1000} s: see whether it still does, and start again`,
+      { cause: error },
+    );
+  }
+  await client.query('reset lock_timeout');
+}
+
+/**
+ * Waits for graphile-migrate, whose connections are its own: gives it up when the server works on none of its statements
+ * for a while, and when the server itself is not heard any more.
+ */
+async function whileWorkedOn(client: BoundedClient, running: Promise<void>): Promise<void> {
+  let over = false;
+  let wake = (): void => {};
+  const watching = async (): Promise<void> => {
+    for (let silent = 0; ;) {
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+        setTimeout(resolve, lookEveryMs).unref();
+      });
+      if (over) return;
+      const { rows } = await client.query<{ own: number; working: boolean }>(
+        `select pg_backend_pid() as own, exists (
+           select from pg_stat_activity
+           where application_name = $1
+             and (state is null or state = 'active' and wait_event is distinct from 'ClientRead')
+         ) as working`,
+        [applicationName],
+      );
+      // Behind a pooler, and on the embedded database, that list is not ours.
+      if (rows[0]?.own !== client.processId) return;
+      silent = rows[0].working ? 0 : silent + 1;
+      if (silent < silentLooks) continue;
+      const seconds = (silentLooks * lookEveryMs) / 1000;
+      throw new ConnectionLost(`the server has worked on no migration for ${seconds} s`, {
+        reason: 'silent',
+      });
+    }
+  };
+  try {
+    await Promise.race([running, watching().then(() => running)]);
+  } finally {
+    over = true;
+    wake();
+    // What becomes of it after it was given up.
+    running.catch(() => {});
   }
 }
 

@@ -1,3 +1,4 @@
+import { anonymous } from '../auth/claims.ts';
 import type { Claims } from '../auth/claims.ts';
 import type { Database, Executor, Transaction, TransactionMode, TransactionSettings } from './database.ts';
 import type { Statement, StatementResult } from './statement.ts';
@@ -19,6 +20,20 @@ export interface RequestContext {
   readonly rolePrefix: string;
   /** Ends up in the audit log. */
   readonly requestId?: string | undefined;
+  /** In place of the connection's own. */
+  readonly statementTimeoutMs?: number | undefined;
+}
+
+/** Of a process that looks again and again for what has changed. */
+const lookTimeoutMs = 5_000;
+
+/**
+ * A session for looks at what has changed, which somebody waits for without asking: a look that takes too long is given up for
+ * the next one. The embedded database ends a statement together with its engine, so that a look there has the usual time.
+ */
+export function lookingSession(database: Database, rolePrefix: string): Session {
+  const statementTimeoutMs = database.kind === 'server' ? lookTimeoutMs : undefined;
+  return withSession(database, anonymous, { rolePrefix, statementTimeoutMs });
 }
 
 /**
@@ -49,5 +64,8 @@ export function sessionSettings(claims: Claims, context: RequestContext): Transa
     'app.tenant_id': claims.tenantId ?? '',
     'request.jwt.claims': claims.json,
     'app.request_id': context.requestId ?? '',
+    ...(context.statementTimeoutMs !== undefined && {
+      statement_timeout: String(context.statementTimeoutMs),
+    }),
   };
 }

@@ -99,6 +99,9 @@ export async function startWorker({
     askListener(events, listenerPingMs);
     const runner = await run({
       pgPool: pool,
+      // Written at once all the same. Without it nobody takes the rejection of what cannot be written, which ends the process;
+      // with it the runner ends, and is begun again.
+      preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
       events,
       concurrency,
       // Named, because GRAPHILE_WORKER_SCHEMA of the environment would decide otherwise.

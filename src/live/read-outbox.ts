@@ -1,6 +1,5 @@
-import { anonymous } from '../auth/claims.ts';
 import type { Database } from '../db/database.ts';
-import { withSession } from '../db/session.ts';
+import { lookingSession } from '../db/session.ts';
 import { sql } from '../db/statement.ts';
 import type { ChangeOperation } from './change.ts';
 import { formatSnapshot, includes, parseSnapshot } from './position.ts';
@@ -43,7 +42,7 @@ export async function readOutbox(
 ): Promise<OutboxBatch> {
   const since = position === null ? null : formatSnapshot(position.snapshot);
   const partial = position?.partial ?? null;
-  const session = withSession(database, anonymous, { rolePrefix });
+  const session = lookingSession(database, rolePrefix);
   const { rows } = await session.query<Answer>(sql`
     select r.current_snapshot as current, r.trimmed_snapshot as trimmed, r.events
     from ops.read_events(

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { Client, DatabaseError } from 'pg';
-import type { ClientConfig } from 'pg';
+import { DatabaseError } from 'pg';
+import type { Client, ClientConfig } from 'pg';
+import type { ConnectionLimits } from '../db/bounded-client.ts';
+import { boundedClient } from '../db/pool.ts';
 import { findLink } from '../db/pooler.ts';
 import { roleName } from '../db/roles.ts';
 import { quoteIdentifier, quoteLiteral } from '../db/statement.ts';
@@ -32,6 +34,14 @@ export interface LoginNames {
 
 /** Connection URLs of the four logins. A login that was there keeps its password, which is not known: its URL is null. */
 export type LoginUrls = { readonly [kind in keyof LoginNames]: string | null };
+
+/** The longest wait is that for another setup. */
+const limits: ConnectionLimits = {
+  kind: 'server',
+  connectMs: 10_000,
+  statementTimeoutMs: 300_000,
+  silenceMs: 5_000,
+};
 
 /** The server cannot be used as it is. The message says why and what to do. */
 export class SetupError extends Error {
@@ -86,11 +96,16 @@ async function completeDatabase(options: SetupOptions): Promise<LoginUrls> {
 }
 
 async function connect(connectionString: string, ssl: ClientConfig['ssl']): Promise<Client> {
-  const client = new Client({
-    connectionString,
-    ...(ssl === undefined ? {} : { ssl }),
-    application_name: 'agent_lightning setup',
-  });
+  const client = boundedClient(
+    {
+      connectionString,
+      ...(ssl === undefined ? {} : { ssl }),
+      application_name: 'agent_lightning setup',
+    },
+    limits,
+  );
+  // An error between two statements fails the next one.
+  client.on('error', () => {});
   await client.connect();
   return client;
 }
@@ -129,7 +144,17 @@ async function takeTurn(admin: Client, { log }: SetupOptions): Promise<void> {
   const { rows } = await admin.query<{ taken: boolean }>(`select pg_try_advisory_lock(${lock}) as taken`);
   if (rows[0]?.taken) return;
   log('waiting for another setup of this server');
-  await admin.query(`select pg_advisory_lock(${lock})`);
+  await admin.query(`set lock_timeout = ${limits.statementTimeoutMs}`);
+  try {
+    await admin.query(`select pg_advisory_lock(${lock})`);
+  } catch (error) {
+    if (!(error instanceof DatabaseError && error.code === '55P03')) throw error;
+    const minutes = limits.statementTimeoutMs / 60_000;
+    throw new SetupError(`another setup of this server has been at work for ${minutes} minutes`, {
+      cause: error,
+    });
+  }
+  await admin.query('reset lock_timeout');
 }
 
 async function createDatabase(admin: Client, { databaseName, log }: SetupOptions): Promise<void> {

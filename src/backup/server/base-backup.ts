@@ -57,6 +57,10 @@ export interface BaseBackup {
   readonly bytes: number;
 }
 
+/** How long the server may give nothing; its checkpoint comes before the first byte. */
+const silentMs = 600_000;
+const silent = `pg_basebackup has had nothing from the server for ${silentMs / 60_000} minutes`;
+
 /** Roles of a base backup's objects. */
 export const baseRole = 'base';
 export const manifestRole = 'backup_manifest';
@@ -119,9 +123,14 @@ async function stream(
   const scan = new ManifestScan();
   let bytes = 0;
   const passing = async function* (): AsyncGenerator<Buffer> {
-    for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
-      await scan.write(chunk);
-      yield chunk;
+    const chunks = (child.stdout as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
+    for (;;) {
+      // Only while the server has to give something: a slow store is waited for elsewhere.
+      const silence = setTimeout(() => failing.abort(new BaseBackupFailed(silent)), silentMs);
+      const { done, value } = await chunks.next().finally(() => clearTimeout(silence));
+      if (done) return;
+      await scan.write(value);
+      yield value;
     }
   };
   try {

@@ -6,7 +6,7 @@ export interface KeptProgram {
   readonly pid: number | undefined;
   /** Why it ended, in words: its exit and the last lines of what it said. Never rejects. */
   readonly ended: Promise<string>;
-  /** Asks it to end in order (SIGINT). */
+  /** Asks it to end in order (SIGINT), and ends it five seconds later. */
   stop(): void;
 }
 
@@ -52,6 +52,9 @@ program=$!
 (
   while read -r _; do :; done <&3
   kill -INT "$program"
+  # It says goodbye to the server, which may not answer.
+  for _ in 1 2 3 4 5; do sleep 1; done
+  kill -KILL "$program"
 ) 2>/dev/null &
 reader=$!
 wait "$program"

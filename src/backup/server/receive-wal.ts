@@ -164,16 +164,45 @@ async function keepArchiving(
   }
 }
 
+/** The program at one moment, and what the server says of it. */
+interface Look {
+  readonly program: KeptProgram | null;
+  readonly slot: SlotState | null;
+}
+
+/**
+ * Whether a program that has run from one look to the next has a connection that nothing comes through: the server has given it
+ * up, or has more and more that does not arrive. The program itself would wait for ever.
+ */
+function isDeaf(before: Look, now: Look): boolean {
+  if (now.program === null || now.program !== before.program) return false;
+  const [then, slot] = [before.slot, now.slot];
+  if (then === null || slot === null) return false;
+  if (!then.active && !slot.active) return true;
+  return slot.receivedLsn === then.receivedLsn && then.keptBytes > 0 && slot.keptBytes > then.keptBytes;
+}
+
 async function keepTelling(options: ReceiveOptions, state: State, signal: AbortSignal): Promise<void> {
   const { connection, slot, onStatus, log, now } = options;
   if (!onStatus) return;
   // The first one says that it began, not that nothing has come yet.
   await pause(firstStatusMs, signal);
+  let before: Look | null = null;
   while (!signal.aborted) {
     try {
       const receiving = state.program !== null;
       const problem = state.programProblem ?? state.archiveProblem;
-      await onStatus({ at: now(), slot: await readSlot(connection, slot), receiving, problem });
+      const look: Look = { program: state.program, slot: await readSlot(connection, slot) };
+      if (before !== null && isDeaf(before, look)) {
+        log({
+          level: 'warning',
+          event: 'wal-receiver-deaf',
+          message: 'pg_receivewal runs and receives nothing of what the server has for it: it is ended',
+        });
+        look.program?.stop();
+      }
+      before = look;
+      await onStatus({ at: now(), slot: look.slot, receiving, problem });
     } catch (error) {
       log({ level: 'warning', event: 'wal-status-unknown', message: String(error) });
     }

@@ -1,5 +1,6 @@
-import { Client } from 'pg';
-import type { ClientConfig } from 'pg';
+import type { Client, ClientConfig } from 'pg';
+import type { ConnectionLimits } from '../../db/bounded-client.ts';
+import { boundedClient } from '../../db/pool.ts';
 import type { ServerSetting } from '../manifest.ts';
 
 /** How the login of backups reaches the server. */
@@ -29,6 +30,14 @@ export interface ServerFacts {
   readonly now: Date;
 }
 
+/** What is asked over such a connection is a matter of moments; the sizes of many databases take the longest. */
+const limits: ConnectionLimits = {
+  kind: 'server',
+  connectMs: 10_000,
+  statementTimeoutMs: 60_000,
+  silenceMs: 5_000,
+};
+
 /** The server cannot be backed up as it is. The message says why and what to do. */
 export class ServerNotReady extends Error {
   override name = 'ServerNotReady';
@@ -44,10 +53,9 @@ export async function connectForReplication({ url, ssl }: ServerConnection): Pro
     connectionString: url,
     ...(ssl === undefined ? {} : { ssl }),
     application_name: 'agent_lightning backup',
-    connectionTimeoutMillis: 10_000,
     replication: 'database',
   };
-  const client = new Client(config);
+  const client = boundedClient(config, limits);
   client.on('error', () => {}); // Whatever is asked next fails too, and says why.
   try {
     await client.connect();

@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import { isWithin } from '../../within.ts';
 import { Control } from './engine-messages.ts';
 import type { EngineStart, FromEngine, GroupItem, ItemResult, ToEngine } from './engine-messages.ts';
 
@@ -22,6 +23,8 @@ export interface EngineOptions {
 
 /** Bounds a start: the first one takes about three seconds here, the recovery of a large log somewhat longer. */
 const startTimeoutMs = 120_000;
+/** Bounds a shutdown, whose checkpoint takes a moment. */
+const closeTimeoutMs = 30_000;
 
 /** PGlite in its thread. Runs one group of batches at a time. Ends by `close` or `kill`. */
 export class Engine {
@@ -100,10 +103,12 @@ export class Engine {
   /** Ends Postgres as a shutdown would, and the thread. Only while nothing runs. */
   async close(): Promise<void> {
     if (this.#ended) return;
-    await new Promise<void>((resolve) => {
+    const closed = new Promise<void>((resolve) => {
       this.#onClosed = resolve;
-      this.#post({ kind: 'close' });
     });
+    this.#post({ kind: 'close' });
+    // One that does not come to its end is killed all the same, and the next start recovers.
+    await isWithin(closeTimeoutMs, closed);
     await this.kill();
   }
 

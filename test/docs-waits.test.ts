@@ -1,0 +1,75 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { configOptions } from '../src/config.ts';
+
+/** Each line of docs/waits.md, with the file and the beginning of the name of a test that runs into that limit. */
+const tested: Readonly<Record<string, readonly [file: string, test: string]>> = {
+  'making a connection, TLS and login included': ['db/waits.test.ts', 'a connection whose making is to %s'],
+  'a free connection of the pool': [
+    'db/waits.test.ts',
+    'who waits for a connection waits no longer than told',
+  ],
+  'the ping of a connection that rested': [
+    'db/waits.test.ts',
+    'a rested connection that does not answer a ping',
+  ],
+  'the answer to a statement': ['db/waits.test.ts', 'a query on a connection that is to %s'],
+  'a statement without a time limit, silent': [
+    'db/waits.test.ts',
+    'a statement without a time limit runs as long',
+  ],
+  'a COPY whose data are not taken': ['db/waits.test.ts', 'a COPY into a connection that stalls'],
+  "the server's goodbye": ['db/waits.test.ts', 'closing does not wait for a server that does not answer'],
+  'a notification to itself, on the listener': [
+    'db/waits.test.ts',
+    'a listener that hears nothing of itself',
+  ],
+  "the worker's runner, when it ends by itself": ['jobs/keep-runner.test.ts', 'a run that ends by itself'],
+  '`/readyz`': ['http/server.test.ts', '/readyz gives the reason when it is not'],
+  'everything at SIGTERM': ['ending.test.ts', 'one limit holds for all of it'],
+  'the headers of a request': ['http/waits.test.ts', 'who sends %s is refused in time'],
+  'a request with its body': ['http/waits.test.ts', 'who sends its body a byte at a time'],
+  'an answer that nobody reads': ['http/waits.test.ts', 'who leaves the answer at %s unread'],
+  'the next request of a connection': ['http/waits.test.ts', 'who keeps a connection and asks nothing'],
+};
+
+/** Lines that no test of the suite runs into, and why. */
+const untested: Readonly<Record<string, string>> = {
+  'the listener of the worker': 'graphile-worker holds it; its parts are tested in db/waits.test.ts',
+  'a look at the outbox, at sessions, at tenants':
+    'a statement with a statement timeout of its own: db/waits.test.ts',
+  'another process that migrates': 'ten minutes',
+  'a migration on which the server does not work': 'half a minute',
+  'another `setup`': 'five minutes',
+  'an answer over a replication connection': 'a minute; a statement with a time limit: db/waits.test.ts',
+  'WAL that the server has and that does not come': 'half a minute',
+  'the end of `pg_receivewal`': 'a program that does not heed SIGINT',
+  'the next part of a base backup': 'ten minutes',
+  'the first message of a WebSocket': 'graphql-ws keeps it',
+  'the pong of a WebSocket': 'half a minute',
+  'the heartbeat of `/events`': 'the client keeps it',
+  'the webhook of alerts': 'jobs/alerts.test.ts sends to a webhook that does not answer',
+  'the endpoint of embeddings': 'embeddings/ has an endpoint that does not answer',
+  'the turn on the embedded database': 'db/embedded/watchdog.test.ts',
+  'the end of the embedded engine': 'half a minute',
+};
+
+const rows = readFileSync(new URL('../docs/waits.md', import.meta.url), 'utf8')
+  .split('\n')
+  .filter((line) => line.startsWith('| '))
+  .map((line) => line.split('|').map((cell) => cell.trim()))
+  .filter(([, wait]) => wait !== 'wait' && !/^-+$/.test(wait ?? ''));
+
+test('every wait of docs/waits.md is tested, or it is said why not', () => {
+  const listed = [...Object.keys(tested), ...Object.keys(untested)];
+  expect(rows.map(([, wait]) => wait).toSorted()).toEqual(listed.toSorted());
+  for (const [file, name] of Object.values(tested)) {
+    expect(readFileSync(new URL(file, import.meta.url), 'utf8')).toContain(name);
+  }
+});
+
+test('every setting that docs/waits.md names exists', () => {
+  const names = rows.flatMap(([, , , setting]) => setting?.match(/\b[A-Z]+(?:_[A-Z]+)+\b/g) ?? []);
+  expect(names.length).toBeGreaterThan(5);
+  for (const name of names) expect(configOptions.map((option) => option.name)).toContain(name);
+});
