@@ -13,7 +13,15 @@ export interface DebianTool {
 /** Debian's own Python: another one that comes first in PATH does not see Debian's modules. */
 export const debianPython = '/usr/bin/python3';
 
+/** Debian's Chromium, a script that starts it. */
+export const chromiumPath = '/usr/bin/chromium';
+
 export const debianTools = [
+  {
+    name: 'chromium',
+    tests: 'clients in a browser, on a page of another origin',
+    probe: ['test', '-x', chromiumPath],
+  },
   {
     name: 'python3-swift',
     tests: "backups in object storage, on OpenStack Swift's S3 API",
