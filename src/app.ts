@@ -54,8 +54,6 @@ export interface AppDependencies {
   readonly rest: RestConfig;
   /** For search_knowledge_text; null: it refuses. */
   readonly embed: Embed | null;
-  /** Shows less of the database's insides. */
-  readonly production: boolean;
   /** Asked at each `/readyz`. */
   readonly isReady: () => Promise<Readiness>;
   /** Gets whole what clients are not shown, with the request id that they are shown instead. */

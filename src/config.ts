@@ -269,6 +269,11 @@ export const configOptions = [
   },
   { name: 'REST_LOG_STATEMENTS', fallback: 'false', meaning: "`true`: the log shows REST's statements" },
   {
+    name: 'REST_PLANS',
+    fallback: 'false',
+    meaning: '`true`: REST shows query plans, which tell a tenant how many rows others have',
+  },
+  {
     name: 'EMBEDDINGS_URL',
     fallback: '',
     meaning:
@@ -550,6 +555,7 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     rest: {
       maxRows: integer('REST_MAX_ROWS', 1, 1_000_000),
       logStatements: choice('REST_LOG_STATEMENTS', ['true', 'false']) === 'true',
+      plans: choice('REST_PLANS', ['true', 'false']) === 'true',
     },
     embeddings:
       embeddingsUrl === null

@@ -79,9 +79,9 @@ describe('the configuration', () => {
   });
 
   it('says how REST behaves', () => {
-    expect(parseConfig({}).rest).toEqual({ maxRows: 1000, logStatements: false });
-    const env = { REST_MAX_ROWS: '5', REST_LOG_STATEMENTS: 'true' };
-    expect(parseConfig(env).rest).toEqual({ maxRows: 5, logStatements: true });
+    expect(parseConfig({}).rest).toEqual({ maxRows: 1000, logStatements: false, plans: false });
+    const env = { REST_MAX_ROWS: '5', REST_LOG_STATEMENTS: 'true', REST_PLANS: 'true' };
+    expect(parseConfig(env).rest).toEqual({ maxRows: 5, logStatements: true, plans: true });
     expect(problemsOf({ REST_MAX_ROWS: '0', REST_LOG_STATEMENTS: 'yes' })).toEqual([
       'REST_MAX_ROWS is "0"; a whole number from 1 to 1000000 is needed',
       'REST_LOG_STATEMENTS is "yes"; allowed are true, false',

@@ -115,7 +115,6 @@ async function beginApi(connections: Connections, config: Config, log: Log, begu
     corsOrigins: config.http.corsOrigins,
     rest: config.rest,
     embed: config.embeddings && makeEmbed(config.embeddings, impatient),
-    production: config.production,
     isReady: async () => deafness(database) ?? readiness(await migrationState(session)),
     log,
   });

@@ -118,6 +118,7 @@ function readRest(options: OptionReader, sources: PostgrestConfigSources): RestO
     maxRows: options.number('db-max-rows', 0, Number.MAX_SAFE_INTEGER),
     aggregatesEnabled: options.boolean('db-aggregates-enabled'),
     planEnabled: options.boolean('db-plan-enabled'),
+    plannerCounts: true,
     preparedStatements: options.boolean('db-prepared-statements'),
     preRequest: qualified(options.text('db-pre-request')),
     rootSpec: qualified(options.text('db-root-spec')),

@@ -17,6 +17,11 @@ export interface RestOptions {
   readonly aggregatesEnabled: boolean;
   /** Whether `application/vnd.pgrst.plan` is answered. */
   readonly planEnabled: boolean;
+  /**
+   * Whether `count=planned` and `count=estimated` may say what the planner expects. Its statistics are of all rows, whoever
+   * may see them, so for a value that only others have it says how often they have it. When false every count is exact.
+   */
+  readonly plannerCounts: boolean;
   readonly preparedStatements: boolean;
   /** Called before every request, under its role and settings. */
   readonly preRequest: QualifiedName | null;

@@ -6,12 +6,14 @@ export interface RestConfig {
   /** Of any read, on every level. */
   readonly maxRows: number;
   readonly logStatements: boolean;
+  /** Whether `application/vnd.pgrst.plan` is answered: plans tell a tenant how many rows others have. */
+  readonly plans: boolean;
 }
 
 /** The dialect as it serves this project's own schema: what PostgREST leaves off for safety's sake is safe here. */
 export function ownRestOptions(
-  { maxRows }: RestConfig,
-  { production, budgets }: { readonly production: boolean; readonly budgets: RequestBudgets },
+  { maxRows, plans }: RestConfig,
+  { budgets }: { readonly budgets: RequestBudgets },
 ): RestOptions {
   return {
     schemas: ['app_public'],
@@ -21,8 +23,8 @@ export function ownRestOptions(
     extraSearchPath: ['public'],
     maxRows,
     aggregatesEnabled: true,
-    // Plans tell how many rows others have.
-    planEnabled: !production,
+    planEnabled: plans,
+    plannerCounts: false,
     preparedStatements: true,
     preRequest: null,
     rootSpec: null,

@@ -54,6 +54,7 @@ describe('the configuration of the drop-in', () => {
       maxRows: null,
       aggregatesEnabled: false,
       planEnabled: false,
+      plannerCounts: true,
       preparedStatements: true,
       preRequest: null,
       rootSpec: null,

@@ -50,7 +50,6 @@ export interface AppOptions {
   readonly limits?: HttpLimits;
   readonly isReady?: () => Promise<Readiness>;
   readonly rest?: Partial<RestConfig>;
-  readonly production?: boolean;
   readonly embed?: Embed;
 }
 
@@ -69,9 +68,8 @@ export async function startApp(database: Database, options: AppOptions = {}): Pr
     ),
     pages: config.pages,
     corsOrigins: options.corsOrigins ?? null,
-    rest: { maxRows: 1000, logStatements: false, ...options.rest },
+    rest: { maxRows: 1000, logStatements: false, plans: false, ...options.rest },
     embed: options.embed ?? null,
-    production: options.production ?? false,
     isReady: options.isReady ?? (async () => ({ ready: true })),
     log: (entry) => logged.push(entry),
   });

@@ -1,3 +1,4 @@
+import { countMethod } from '../count-method.ts';
 import { RestError } from '../errors.ts';
 import type { RestOptions } from '../options.ts';
 import type { CallAction, MutateAction, OptionsAction, ReadAction } from '../plan/plan.ts';
@@ -55,7 +56,7 @@ function answered(
     case 'read':
       return read(plan, request, row, outcome, options);
     case 'mutate':
-      return mutated(plan, request, row);
+      return mutated(plan, request, row, options);
     case 'call':
       return called(plan, request, row, options);
     default:
@@ -72,7 +73,7 @@ function read(
 ): RestResponse {
   // A read that is refused afterwards has changed nothing; writes are refused by their statement itself.
   if (plan.mediaType.kind === 'object' && Number(row[1]) !== 1) throw notSingular(Number(row[1]));
-  const total = totalOf(request, row, explainCount, options.maxRows);
+  const total = totalOf(request, row, explainCount, options);
   const { status, range, refusal } = page(request, row, total, options);
   const body = refusal ?? row[2] ?? '';
   const { canonical } = request.query;
@@ -87,12 +88,18 @@ function read(
   return { status, headers, body: plan.headersOnly ? null : body };
 }
 
-function mutated(plan: MutateAction, request: ApiRequest, row: ResultRow): RestResponse {
+function mutated(
+  plan: MutateAction,
+  request: ApiRequest,
+  row: ResultRow,
+  options: RestOptions,
+): RestResponse {
   const { preferences } = request;
   const affected = Number(row[1]);
   const full = preferences.representation === 'full';
   const body = full ? (row[2] ?? '') : null;
-  const shouldCount = preferences.count === 'exact' || preferences.count === 'estimated';
+  const count = countMethod(preferences, options);
+  const shouldCount = count === 'exact' || count === 'estimated';
   const total = shouldCount ? affected : null;
   const content = full ? contentHeaders(plan, request) : [];
   const applied = preferenceHeader(plan, request);
@@ -178,11 +185,13 @@ function totalOf(
   { preferences }: ApiRequest,
   row: ResultRow,
   explainCount: readonly unknown[] | null,
-  maxRows: number | null,
+  options: RestOptions,
 ): number | null {
+  const { maxRows } = options;
+  const count = countMethod(preferences, options);
   const counted = countOf(row[0]);
-  if (preferences.count === 'planned') return plannedRows(explainCount);
-  if (preferences.count !== 'estimated' || counted === null) return counted;
+  if (count === 'planned') return plannedRows(explainCount);
+  if (count !== 'estimated' || counted === null) return counted;
   if (maxRows !== null && counted <= maxRows) return counted;
   const planned = plannedRows(explainCount);
   return planned === null ? null : Math.max(counted, planned);

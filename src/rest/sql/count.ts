@@ -1,5 +1,6 @@
 import type { PlannedLogic, ReadPlan } from '../plan/plan.ts';
 import type { ApiRequest } from '../request/query.ts';
+import { countMethod } from '../count-method.ts';
 import type { RestOptions } from '../options.ts';
 import { condition, logicTree } from './filters.ts';
 import { fragment, verbatim } from './fragment.ts';
@@ -14,10 +15,10 @@ import { all, fromClause, joinCondition, limitTo, readQuery, relationOf } from '
 export function totalCount(
   plan: ReadPlan,
   request: Pick<ApiRequest, 'preferences' | 'topRange'>,
-  options: Pick<RestOptions, 'maxRows'>,
+  options: Pick<RestOptions, 'maxRows' | 'plannerCounts'>,
   pageCount: Fragment,
 ): Fragment {
-  const { count } = request.preferences;
+  const count = countMethod(request.preferences, options);
   if (count !== 'exact' && count !== 'estimated') return verbatim('null::bigint');
   const { offset, limit } = request.topRange;
   if (options.maxRows === null && offset === 0 && limit === null) return pageCount;

@@ -1,6 +1,7 @@
 import { maxPreparedText } from '../../db/statement.ts';
 import type { Routine } from '../../schema-cache/routine.ts';
 import { returnsScalar } from '../../schema-cache/routine.ts';
+import { countMethod } from '../count-method.ts';
 import type { RestOptions } from '../options.ts';
 import type { CallAction, MutateAction, ReadAction } from '../plan/plan.ts';
 import { sourceName } from '../plan/plan.ts';
@@ -42,7 +43,7 @@ export function requestStatements(
   const prepare = options.preparedStatements && !explains && text.length <= maxPreparedText;
   return {
     main: { text, values, arrayMode: true, prepare },
-    explainCount: explains ? null : explainCount(plan, request),
+    explainCount: explains ? null : explainCount(plan, request, options),
   };
 }
 
@@ -64,8 +65,12 @@ function print(
 }
 
 /** The planner's count, for reads alone: of what a function returns the planner knows nothing. */
-function explainCount(plan: ReadAction | MutateAction | CallAction, request: ApiRequest) {
-  const { count } = request.preferences;
+function explainCount(
+  plan: ReadAction | MutateAction | CallAction,
+  request: ApiRequest,
+  options: RestOptions,
+) {
+  const count = countMethod(request.preferences, options);
   if (plan.kind !== 'read' || (count !== 'planned' && count !== 'estimated')) return null;
   return { ...toStatement(estimated(matchingRows(plan.readPlan))), arrayMode: true };
 }

@@ -12,6 +12,7 @@ export const restOptions: RestOptions = {
   maxRows: null,
   aggregatesEnabled: false,
   planEnabled: false,
+  plannerCounts: true,
   preparedStatements: true,
   preRequest: null,
   rootSpec: null,

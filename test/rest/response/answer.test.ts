@@ -26,6 +26,7 @@ const options = {
   ...restOptions,
   schemas: ['api'],
   planEnabled: true,
+  plannerCounts: true,
   transactionEnd: 'commit-allow-override',
 } as const;
 

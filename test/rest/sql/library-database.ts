@@ -29,6 +29,7 @@ export const libraryOptions: RestOptions = {
   maxRows: null,
   aggregatesEnabled: true,
   planEnabled: true,
+  plannerCounts: true,
   preparedStatements: true,
   preRequest: null,
   rootSpec: null,
