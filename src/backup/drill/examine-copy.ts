@@ -5,13 +5,10 @@ import { compareTables } from './compare-tables.ts';
 import type { Comparison } from './compare-tables.ts';
 import { drillProgram } from './drill-programs.ts';
 import type { DrillPrograms } from './drill-programs.ts';
-import { digestTables, listTables } from './table-digests.ts';
+import { damagedTable, digestTables, listTables } from './table-digests.ts';
 import type { TableDigest } from './table-digests.ts';
 import type { ThrowAwayServer } from './throw-away-server.ts';
 import type { SelfTest } from './verdict.ts';
-
-/** The table that a drill damages: every database of ours has a row in it. */
-const tenants = '"app_public"."tenants"';
 
 /** What came of reading a copy. */
 export interface CopyExamination {
@@ -30,18 +27,22 @@ export async function examineCopy(
 ): Promise<CopyExamination> {
   return withClient(url, async (copy) => {
     await beforeComparison?.(copy);
-    const { rows } = await copy.query<{ file: string }>(`select pg_relation_filepath('${tenants}') as file`);
+    const { rows } = await copy.query<{ file: string }>(
+      `select pg_relation_filepath('${damagedTable}') as file`,
+    );
     const relationFile = rows[0]?.file ?? '';
     const comparison = await compare(copy, original);
     await copy.query('begin');
     // No trigger and no foreign key: what a disk or a hand does to a row asks neither.
     await copy.query('set local session_replication_role = replica');
-    await copy.query(`update ${tenants} set name = name || '?' where id = (select min(id) from ${tenants})`);
-    const changed = await digestTables(executorOf(copy), [tenants]);
+    await copy.query(
+      `update ${damagedTable} set name = name || '?' where id = (select min(id) from ${damagedTable})`,
+    );
+    const changed = await digestTables(executorOf(copy), [damagedTable]);
     await copy.query('rollback');
-    const ofTenants = original.filter(({ table }) => table === tenants);
+    const ofTenants = original.filter(({ table }) => table === damagedTable);
     const [noticed = null] = compareTables(ofTenants, changed).differences;
-    return { comparison, rowTest: { damage: `a row of ${tenants} changed`, noticed }, relationFile };
+    return { comparison, rowTest: { damage: `a row of ${damagedTable} changed`, noticed }, relationFile };
   });
 }
 
@@ -51,7 +52,7 @@ export async function readDamagedBlock(url: string, relationFile: string): Promi
   return withClient(url, async (copy) => {
     try {
       await copy.query('begin');
-      await digestTables(executorOf(copy), [tenants]);
+      await digestTables(executorOf(copy), [damagedTable]);
       return { damage, noticed: null };
     } catch (error) {
       if (!isCorruption(error)) throw error;

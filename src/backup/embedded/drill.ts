@@ -7,7 +7,7 @@ import { startEmbedded } from '../../db/embedded/embedded.ts';
 import { BackupDamaged } from '../backup-damaged.ts';
 import { compareTables } from '../drill/compare-tables.ts';
 import type { Comparison } from '../drill/compare-tables.ts';
-import { digestTables, listTables } from '../drill/table-digests.ts';
+import { damagedTable, digestTables, listTables } from '../drill/table-digests.ts';
 import type { TableDigest } from '../drill/table-digests.ts';
 import { DamagedStore } from '../drill/damaged-store.ts';
 import { unnoticed } from '../drill/verdict.ts';
@@ -110,7 +110,7 @@ async function compareWith(
 
 /** Takes a row away from the copy: the comparison has to notice. */
 async function loseRow(original: readonly TableDigest[], restored: Executor): Promise<SelfTest[]> {
-  const victim = original.find(({ rows }) => rows > 0);
+  const victim = original.find(({ table }) => table === damagedTable);
   if (!victim) return [];
   const { table } = victim;
   await restored.query({ text: 'begin' });

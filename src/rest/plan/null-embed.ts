@@ -1,3 +1,4 @@
+import { isToOne } from '../../schema-cache/relationship.ts';
 import { nameOfEmbed } from './level.ts';
 import { mapLeaves } from './logic.ts';
 import type { PlannedFilter, ReadPlan } from './plan.ts';
@@ -19,5 +20,9 @@ function nullEmbed(embeds: readonly ReadPlan[], filter: PlannedFilter): PlannedF
     kind: 'null-embed',
     negated: negated !== (operation.value === 'not_null'),
     aggregateAlias: embed.aggregateAlias,
+    isArray:
+      embed.spread === null
+        ? embed.relationship !== null && !isToOne(embed.relationship)
+        : embed.spread.kind === 'to-many',
   };
 }

@@ -55,7 +55,13 @@ export interface PlannedSelect {
 /** A condition, or that an embed found nothing (`relation=is.null`). */
 export type PlannedFilter =
   | { readonly kind: 'field'; readonly field: ResolvedField; readonly expression: OperatorExpression }
-  | { readonly kind: 'null-embed'; readonly negated: boolean; readonly aggregateAlias: string };
+  | {
+      readonly kind: 'null-embed';
+      readonly negated: boolean;
+      readonly aggregateAlias: string;
+      /** Whether its rows are joined as one array. */
+      readonly isArray: boolean;
+    };
 
 export type PlannedLogic = LogicTree<PlannedFilter>;
 

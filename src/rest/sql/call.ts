@@ -36,7 +36,10 @@ export function callQuery(plan: CallPlan): Fragment {
 }
 
 /** The arguments, and the `from` item that they come from, when that is the body. */
-function callArguments({ parameters, arguments: given }: CallPlan): { rows: Fragment; list: Fragment } {
+function callArguments({ routine, parameters, arguments: given }: CallPlan): {
+  rows: Fragment;
+  list: Fragment;
+} {
   if (parameters.kind === 'single-unnamed') {
     // Only a form, or a query string with a nameless parameter, gets here without a body.
     const value = given.kind === 'body' ? given.body : JSON.stringify(Object.fromEntries(given.values));
@@ -59,11 +62,12 @@ function callArguments({ parameters, arguments: given }: CallPlan): { rows: Frag
     transform: null,
     defaultExpression: null,
   }));
+  const bodyName = payloadName(routine);
   const body = given.body === null || typeof given.body === 'string' ? given.body : given.body.toString();
   return {
     // Of several objects the first one counts.
-    rows: payloadRows(body, columns, { applyDefaults: false, firstOnly: true }),
-    list: named(({ name }) => column({ schema: '', name: payloadName }, name)),
+    rows: payloadRows(bodyName, body, columns, { applyDefaults: false, firstOnly: true }),
+    list: named(({ name }) => column({ schema: '', name: bodyName }, name)),
   };
 }
 

@@ -21,6 +21,11 @@ export function column(relation: QualifiedName, name: string): Fragment {
     : fragment`${qualified(relation)}.${identifier(name)}`;
 }
 
+/** The row that has this alias. The alias alone would be a column where there is one of its name. */
+export function wholeRow(alias: string): Fragment {
+  return fragment`${identifier(alias)}.*`;
+}
+
 /** A field's value before any data representation, as filters and orders see it. */
 export function fieldValue(relation: QualifiedName, field: ResolvedField): Fragment {
   const value = fieldPath(relation, field, field.toJson);
@@ -80,7 +85,7 @@ function cast(value: Fragment, type: string | null): Fragment {
 }
 
 function fieldPath(relation: QualifiedName, field: ResolvedField, toJson: boolean): Fragment {
-  if (field.fullRow) return qualified({ schema: '', name: relation.name });
+  if (field.fullRow) return wholeRow(relation.name);
   const path = jsonPath(field.jsonPath);
   const value = column(relation, field.name);
   return toJson && !isNothing(path) ? fragment`to_jsonb(${value})${path}` : fragment`${value}${path}`;

@@ -10,8 +10,8 @@ import type {
   QuantifiedOperator,
   SimpleOperator,
 } from '../request/query.ts';
-import { aggregated, fieldValue, language, transformed } from './field.ts';
-import { fragment, identifier, join, parameter, verbatim } from './fragment.ts';
+import { aggregated, column, fieldValue, language, transformed, wholeRow } from './field.ts';
+import { fragment, join, parameter, verbatim } from './fragment.ts';
 import type { Fragment } from './fragment.ts';
 
 // PostgREST, Tables and Views, Operators. Values are parameters without a type: the column's own type reads them, and so
@@ -49,7 +49,8 @@ export function logicTree<Leaf>(tree: LogicTree<Leaf>, print: (leaf: Leaf) => Fr
 export function condition(relation: QualifiedName, filter: PlannedFilter): Fragment {
   if (filter.kind === 'field')
     return operation(fieldValue(relation, filter.field), filter.expression, filter.field.transform);
-  const found = identifier(filter.aggregateAlias);
+  const { aggregateAlias: alias, isArray } = filter;
+  const found = isArray ? column({ schema: '', name: alias }, alias) : wholeRow(alias);
   return filter.negated
     ? fragment`${found} is distinct from null`
     : fragment`${found} is not distinct from null`;

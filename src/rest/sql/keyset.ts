@@ -5,7 +5,6 @@ import type { Fragment } from './fragment.ts';
 import { direction, orderedBy } from './order.ts';
 import { range, relationOf, rowSource, selectList, where } from './read.ts';
 
-/** An alias that is no column's name, so that it stands for all of them. */
 const whole = identifier('lightning_row');
 
 type Term = Keyset['terms'][number];
@@ -24,7 +23,8 @@ export function keysetPage(plan: ReadPlan, { terms, after }: Keyset): Fragment {
     terms.map((term, i) => fragment`${values[i] ?? nothing}${direction(term.direction, term.nulls)}`),
   );
   const behind = after === null ? nothing : placedAfter(terms, values, after);
-  return fragment`select (select ${whole} from (select ${selectList(plan)}) as ${whole}) as "row", ${place} as place${rowSource(
+  // `coalesce` keeps the row together: `select x.*` would be its columns, and `select x` a column where there is one of the name.
+  return fragment`select (select coalesce(${whole}.*) from (select ${selectList(plan)}) as ${whole}) as "row", ${place} as place${rowSource(
     plan,
   )}${where(plan, behind)}${order}${range(plan.range)}`;
 }

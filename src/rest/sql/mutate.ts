@@ -1,6 +1,6 @@
 import type { QualifiedName } from '../../schema-cache/identifier.ts';
 import type { MutatePlan, ResolvedField } from '../plan/plan.ts';
-import { column } from './field.ts';
+import { as, column } from './field.ts';
 import { conditions } from './filters.ts';
 import { fragment, identifier, join, nothing, qualified, verbatim } from './fragment.ts';
 import type { Fragment } from './fragment.ts';
@@ -43,15 +43,19 @@ export function isUpsert(plan: MutatePlan): plan is Extract<MutatePlan, { kind: 
 }
 
 function insertQuery(plan: Extract<MutatePlan, { kind: 'insert' }>): Fragment {
-  const { into, columns, body, applyDefaults } = plan;
+  const { columns, body, applyDefaults } = plan;
+  const payload = payloadOf(plan.into);
   const names = columns.length === 0 ? nothing : fragment` (${columnNames(columns)})`;
-  const rows = payloadRows(body, columns, { applyDefaults, firstOnly: false });
+  const rows = payloadRows(payload.name, body, columns, { applyDefaults, firstOnly: false });
   const values = join(
     columns.map(({ name }) => column(payload, name)),
     ', ',
   );
   const from = fragment` from ${rows}${all([...conditions(payload, plan.where), ...(isUpsert(plan) ? [countAsNew] : [])])}`;
-  return fragment`insert into ${qualified(into)}${names} select ${values}${from}${onConflict(plan)}${returning(
+  // A table of that name would be taken for the row that was not inserted.
+  const alias = plan.into.name === 'excluded' ? 'lightning_target' : null;
+  const into = alias === null ? plan.into : { schema: '', name: alias };
+  return fragment`insert into ${qualified(plan.into)}${as(alias)}${names} select ${values}${from}${onConflict(plan)}${returning(
     into,
     plan.returning,
   )}`;
@@ -82,18 +86,21 @@ function updateQuery(plan: Extract<MutatePlan, { kind: 'update' }>): Fragment {
     const list = plan.returning.length === 0 ? verbatim('1') : columnList(into, plan.returning);
     return fragment`select ${list} from ${qualified(into)} where false`;
   }
+  const payload = payloadOf(into);
   const assignments = join(
     columns.map(({ name }) => fragment`${identifier(name)} = ${column(payload, name)}`),
     ', ',
   );
-  const rows = payloadRows(body, columns, { applyDefaults, firstOnly: false });
+  const rows = payloadRows(payload.name, body, columns, { applyDefaults, firstOnly: false });
   return fragment`update ${qualified(into)} set ${assignments} from ${rows}${all(conditions(into, plan.where))}${returning(
     into,
     plan.returning,
   )}`;
 }
 
-const payload: QualifiedName = { schema: '', name: payloadName };
+function payloadOf(target: QualifiedName): QualifiedName {
+  return { schema: '', name: payloadName(target) };
+}
 
 /** Something is always returned: it is counted. */
 function returning(relation: QualifiedName, names: readonly string[]): Fragment {

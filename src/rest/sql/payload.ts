@@ -1,3 +1,4 @@
+import type { QualifiedName } from '../../schema-cache/identifier.ts';
 import { fragment, identifier, join, parameter, verbatim } from './fragment.ts';
 import type { Fragment } from './fragment.ts';
 
@@ -9,15 +10,21 @@ export interface PayloadColumn {
   readonly defaultExpression: string | null;
 }
 
-/** The name that a body's rows have in a statement. Clients meet it in messages of Postgres, as PostgREST's do. */
-export const payloadName = 'pgrst_body';
+/**
+ * The name that a body's rows have in a statement that writes to, or calls, `target`: not the same. Clients meet it in
+ * messages of Postgres, as PostgREST's do.
+ */
+export function payloadName(target: QualifiedName): string {
+  return target.name === 'pgrst_body' ? 'pgrst_body_rows' : 'pgrst_body';
+}
 
 /**
- * The rows of a JSON body, an object or an array of objects, as a `from` item that is called `payloadName` and has
+ * The rows of a JSON body, an object or an array of objects, as a `from` item called `rowsName` that has
  * `columns`. Keys that are not columns are left out. `applyDefaults`: what a row lacks comes from the column's default
  * rather than being null. Postgres takes the text apart, once.
  */
 export function payloadRows(
+  rowsName: string,
   body: string | null,
   columns: readonly PayloadColumn[],
   { applyDefaults, firstOnly }: { readonly applyDefaults: boolean; readonly firstOnly: boolean },
@@ -25,7 +32,7 @@ export function payloadRows(
   const isObject = isJsonObject(body);
   const json = verbatim(applyDefaults ? 'jsonb' : 'json');
   const given = fragment`${parameter(body)}::${json}`;
-  const name = identifier(payloadName);
+  const name = identifier(rowsName);
   // No column to take: an object is one row, an array as many as it has elements.
   if (columns.length === 0)
     return isObject

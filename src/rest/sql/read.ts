@@ -2,7 +2,7 @@ import type { QualifiedName } from '../../schema-cache/identifier.ts';
 import { isGrouped } from '../plan/aggregates.ts';
 import type { JoinCondition, PlannedSelect, ReadPlan, RelationSelect, SpreadSelect } from '../plan/plan.ts';
 import type { RowRange } from '../request/query.ts';
-import { aggregated, as, column, fieldValue, selectItem } from './field.ts';
+import { aggregated, as, column, fieldValue, selectItem, wholeRow } from './field.ts';
 import { conditions, havingConditions } from './filters.ts';
 import {
   fragment,
@@ -58,7 +58,7 @@ export function fromClause({ from, fromAlias, relationship, computedArgument }: 
   const name = fromAlias === null ? nothing : fragment` as ${identifier(fromAlias)}`;
   if (relationship?.kind === 'computed') {
     // The cast picks the overload, and names the row's type where the row comes from a statement of its own.
-    const argument = identifier((computedArgument ?? relationship.table).name);
+    const argument = wholeRow((computedArgument ?? relationship.table).name);
     return fragment` from ${qualified(relationship.function)}(${argument}::${qualified(relationship.table)})${name}`;
   }
   if (relationship?.cardinality.kind === 'many-to-many')
@@ -115,14 +115,16 @@ function grouping(plan: ReadPlan): Fragment {
   return fragment`${groups} having ${join(havingConditions(relation, plan.having), ' and ')}`;
 }
 
-function groupTerm(relation: QualifiedName, { aggregate, alias: name, field }: PlannedSelect): Fragment[] {
+function groupTerm(relation: QualifiedName, item: PlannedSelect): Fragment[] {
+  const { aggregate, alias } = item;
   if (aggregate !== null) return [];
-  return [name === null ? fieldValue(relation, field) : identifier(name)];
+  // Not by the alias, which is a column's where there is one of its name.
+  return [alias === null ? fieldValue(relation, item.field) : selectItem(relation, { ...item, alias: null })];
 }
 
 function relationGroupTerms(selected: RelationSelect): Fragment[] {
   // An embed that only filters is not in the select list, and so cannot be grouped by.
-  if (selected.kind === 'json') return selected.empty ? [] : [identifier(selected.name)];
+  if (selected.kind === 'json') return selected.empty ? [] : [embedded(selected)];
   return selected.select
     .filter((item) => item.aggregate === null)
     .map((item) => fragment`${identifier(selected.aggregateAlias)}.${identifier(item.alias ?? item.name)}`);
@@ -137,10 +139,15 @@ function relationSelect(selected: RelationSelect): Fragment[] {
         fragment`${aggregated(item.aggregate, item.aggregateCast, spreadColumn(joined, item))}${as(item.alias)}`,
     );
   if (selected.empty) return [];
-  // jsonb, so that embeds can be grouped by; clients see it by its spaces.
-  return selected.mode === 'object'
-    ? [fragment`row_to_json(${joined}.*)::jsonb${as(selected.name)}`]
-    : [fragment`coalesce(${joined}.${joined}, '[]')${as(selected.name)}`];
+  return [fragment`${embedded(selected)}${as(selected.name)}`];
+}
+
+/** An embed as jsonb, so that it can be grouped by; clients see it by its spaces. */
+function embedded({ aggregateAlias, mode }: Extract<RelationSelect, { kind: 'json' }>): Fragment {
+  const joined = identifier(aggregateAlias);
+  return mode === 'object'
+    ? fragment`row_to_json(${joined}.*)::jsonb`
+    : fragment`coalesce(${joined}.${joined}, '[]')`;
 }
 
 function spreadColumn(joined: Fragment, { name }: SpreadSelect): Fragment {

@@ -138,7 +138,10 @@ describe('a filter on an embed as a whole', () => {
       filters: [filter('opinions', operation, negated)],
     });
     expect(plan.where).toEqual([
-      { kind: 'leaf', leaf: { kind: 'null-embed', negated: found, aggregateAlias: 'films_opinions_1' } },
+      {
+        kind: 'leaf',
+        leaf: { kind: 'null-embed', negated: found, aggregateAlias: 'films_opinions_1', isArray: true },
+      },
     ]);
   });
 
