@@ -4,8 +4,8 @@ comment on table audit.log is 'One row per changed row (or per statement, for ta
 comment on column audit.log.id is 'Orders the rows of a moment.';
 comment on column audit.log.at is 'When the transaction began.';
 comment on column audit.log.transaction_id is 'The transaction that made the change.';
-comment on column audit.log.tenant_id is 'Whose data it was; null for a truncate, which hits all.';
-comment on column audit.log.table_name is 'The table that the statement named, with its schema.';
+comment on column audit.log.tenant_id is 'Whose data it was: the row''s tenant_id. Null for a truncate, which hits all.';
+comment on column audit.log.table_name is 'The table, with its schema, as it was called then; a partition where the statement named that.';
 comment on column audit.log.operation is 'insert, update, delete or truncate.';
 comment on column audit.log.row_count is '1 for a row of detail, the number of rows for a summary.';
 comment on column audit.log.key is 'The row''s primary key; null in a summary.';
@@ -16,10 +16,16 @@ comment on column audit.log.login is 'The login of the connection.';
 comment on column audit.log.role is 'The role that the statement ran under.';
 comment on column audit.log.request_id is 'The API request, as in its X-Request-Id header.';
 
-comment on function audit.enable_tracking(regclass, text[], boolean, name) is 'Puts a table under audit. Can be called again. LTA01 when it has no primary key.';
+comment on function audit.enable_tracking(regclass, text[], boolean, name, text[]) is 'Puts a table under audit. Can be called again. LTA01 when it has no primary key, LTA02 when the log could not say whose its rows are or what was asked for.';
 comment on function audit.create_row_logger(regclass, text[], text[]) is 'Writes the trigger function that logs the rows of a table.';
 comment on function audit.copy_tracking(regclass, regclass) is 'Gives a partition the audit triggers of its parent.';
+comment on function audit.log_row(regclass, text, record, record, text[], text[], text[]) is 'Logs a change of a row of a table as the table is at this moment.';
+comment on function audit.table_columns(regclass) is 'The columns of a table by their numbers; null for one that was dropped.';
+comment on function audit.key_columns(regclass) is 'The columns of a table''s primary key, in its order.';
+comment on function audit.tenant_column(regclass) is 'The column that says whose a row is; null: none does.';
+comment on function audit.document(regclass, record) is 'A row as JSON; of one that jsonb cannot hold, the texts of its values.';
 comment on function audit.actor() is 'Who is acting: verified subject, role, request id.';
 comment on function audit.digest(jsonb, text[]) is 'The object with the named members replaced by their SHA-256.';
+comment on function audit.tg__log_row() is 'Trigger: a log row per changed row of a partitioned table.';
 comment on function audit.tg__log_summary() is 'Trigger: a log row per statement and tenant.';
 comment on function audit.tg__log_truncate() is 'Trigger: a log row per truncate.';

@@ -443,13 +443,15 @@ describe.skipIf(noServer)('the audit log', () => {
          where i.inhparent = 'app_public.metrics'::regclass and t.tgname = '_800_audit_insert'`,
       );
       expect(rows.length).toBeGreaterThan(1);
-      expect(rows.filter((row) => !row.definition.includes('audit.tg_metrics__log_rows'))).toEqual([]);
+      expect(
+        rows.filter((row) => !row.definition.includes('FOR EACH ROW EXECUTE FUNCTION audit.tg__log_row(')),
+      ).toEqual([]);
     } finally {
       await world.admin.query('rollback');
     }
   });
 
-  test('has a column that a table got later, once the table is tracked again', async () => {
+  test('has a column that a table got later, before and after the table is tracked again', async () => {
     const newValues = async () => {
       await world.admin.query(
         "update app_public.agents set mood = coalesce(mood, '') || '!', name = name || '!'",
@@ -463,7 +465,7 @@ describe.skipIf(noServer)('the audit log', () => {
     await world.admin.query('begin');
     try {
       await world.admin.query('alter table app_public.agents add column mood text; savepoint before');
-      expect(await newValues()).toEqual([['name']]);
+      expect(await newValues()).toEqual([['mood', 'name']]);
       await world.admin.query("select audit.enable_tracking('app_public.agents'); savepoint before");
       expect(await newValues()).toEqual([['mood', 'name']]);
     } finally {

@@ -276,7 +276,8 @@ const checks: readonly (readonly [rule: string, query: string])[] = [
      ) as kept
      from pg_trigger t join pg_proc p on p.oid = t.tgfoid
      join pg_attribute a on a.attrelid = t.tgrelid and a.attnum > 0 and not a.attisdropped
-     where t.tgname = '_800_audit_update' and p.proname like '%\\_\\_log\\_rows'`,
+     where t.tgname = '_800_audit_update' and p.proname like '%\\_\\_log\\_rows'
+       and a.attname <> audit.tenant_column(t.tgrelid)`,
   ],
 ];
 
@@ -360,7 +361,9 @@ describe.skipIf(noServer)('the schema keeps its conventions', () => {
     for (const row of rows) {
       const expected = listed.get(qualified(row.parent ?? row.name));
       expect(row.definition).toMatch(
-        expected?.detail ? /EXECUTE FUNCTION audit\.tg_\w+__log_rows\(\)$/ : /tg__log_summary\(\)$/,
+        expected?.detail
+          ? /EXECUTE FUNCTION audit\.tg_\w+__log_rows\('\{.*\}', '\{\w*\}', '\{\}'\)$/
+          : /tg__log_summary\(\)$/,
       );
       const digested = new Set(
         [...row.source.matchAll(/audit\.digest\(.+, '\{(\w*)\}'\)/g)].map(([, name]) => name),

@@ -56,7 +56,7 @@ export async function attack(
   const embeddings = await startEmbeddingsServer();
   const embed = makeEmbed({ url: embeddings.url, model: 'm', apiKey: null }, impatient);
   const database = apiDatabase(connections, config, log);
-  const app = await startApp(database, { maxBodyBytes, embed, production: true });
+  const app = await startApp(database, { maxBodyBytes, embed });
   const { pool, database: executor, asKeeper, close } = workerDatabase(connections, config, log);
   const worker = await startWorker({
     pool,

@@ -6,14 +6,17 @@ set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_definition text;
+  v_on text := format(' ON %s ', parent);
 begin
   for v_definition in
     select pg_get_triggerdef(t.oid)
     from pg_trigger t
     where t.tgrelid = parent and not t.tgisinternal and t.tgname like '\_800\_audit\_%' and t.tgtype & 1 = 0
   loop
-    -- " ON schema.table " stands once, before the referencing clause; nothing before it can hold a name of a user's.
-    v_definition := regexp_replace(v_definition, ' ON \S+ ', format(' ON %s ', partition));
+    -- The first one: nothing before it is a name that a user gave.
+    v_definition := overlay(
+      v_definition placing format(' ON %s ', partition) from strpos(v_definition, v_on) for length(v_on)
+    );
     execute regexp_replace(v_definition, '^CREATE TRIGGER', 'CREATE OR REPLACE TRIGGER');
   end loop;
 end

@@ -1,50 +1,95 @@
 -- Puts a table under audit: every insert, update, delete and truncate leaves rows in audit.log, in the transaction that
--- made it. Can be called again, also with other options.
+-- made it. Whose a row is, its column tenant_id says. Can be called again, also with other options.
 --   digested: columns of which the log keeps a SHA-256 in place of the value
 --   detail:   true, a row per row; false, a row per statement and tenant with their number
 --   counter:  a role whose updates are not logged at all: it counts uses, and may update nothing but the counters
+--   omitted:  columns that the log leaves out; what changes nothing else leaves no row
+-- The log follows when the table changes. Until this is called again, an update costs more, and a new column of a table with
+-- digested or omitted ones is digested.
 create or replace function audit.enable_tracking(
   target regclass,
   digested text[] default '{}',
   detail boolean default true,
-  counter name default null
+  counter name default null,
+  omitted text[] default '{}'
 ) returns void
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
 as $$
 declare
-  v_key text[];
-  v_logger regprocedure := 'audit.tg__log_summary()';
+  v_kind "char";
+  v_key text[] := audit.key_columns(target);
+  v_columns text[] := audit.table_columns(target);
+  v_reason text;
+  v_hint text;
+  -- Rows of partitioned tables by row triggers, which partitions get from them.
+  v_by_row boolean;
+  v_call text;
   v_event record;
+  v_other record;
 begin
-  select array_agg(a.attname order by k.position) into v_key
-  from pg_index i
-  cross join unnest(i.indkey) with ordinality k(attnum, position)
-  join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
-  where i.indrelid = target and i.indisprimary;
-
-  if v_key is null then
+  if v_key = '{}' then
     raise exception 'cannot audit %: it has no primary key', target
       using errcode = 'LTA01', hint = 'The log names rows by their primary key: add one first.';
   end if;
+  select
+    c.relkind,
+    case
+      when c.relnamespace = 'audit'::regnamespace then 'it is a table of the log'
+      when c.relispartition then format('it is a partition of %s', pg_partition_root(target))
+      when audit.tenant_column(target) is null then 'it has no column tenant_id'
+      when unknown.name is not null then format('it has no column %s', unknown.name)
+      when audit.tenant_column(target) = any (digested || omitted) or v_key && omitted
+        then 'the log needs the tenant and the key of a row'
+    end,
+    case
+      when c.relispartition then format('Audit %s: its partitions are with it.', pg_partition_root(target))
+      when audit.tenant_column(target) is null
+        then 'The log shows a row to the administrators of its tenant. Add the column: tenant_id text not null default app_private.current_tenant_id().'
+    end
+  into strict v_kind, v_reason, v_hint
+  from pg_class c
+  left join lateral (
+    select n.name from unnest(digested || omitted) n(name) where array_position(v_columns, n.name) is null limit 1
+  ) unknown on true
+  where c.oid = target;
+  if v_reason is not null then
+    raise exception 'cannot audit %: %', target, v_reason using errcode = 'LTA02', hint = coalesce(v_hint, '');
+  end if;
 
-  if detail then
-    v_logger := audit.create_row_logger(target, v_key, digested);
+  v_by_row := detail and v_kind = 'p';
+  if not detail then
+    v_call := 'audit.tg__log_summary()';
+  else
+    v_call := format(
+      '%s(%L, %L, %L)',
+      case when v_by_row then 'audit.tg__log_row'::regproc else audit.create_row_logger(target, digested, omitted) end,
+      v_columns, digested, omitted
+    );
   end if;
 
   for v_event in
-    select *
-    from (values
-      ('insert', 'referencing new table as changed_rows for each statement'),
-      ('update', case when detail then 'for each row' else 'referencing new table as changed_rows for each statement' end),
-      ('delete', 'referencing old table as changed_rows for each statement')
-    ) e(name, scope)
+    select e.name, e.rows, v_by_row or (detail and e.name = 'update') as by_row
+    from (values ('insert', 'new'), ('update', 'new'), ('delete', 'old')) e(name, rows)
   loop
+    -- Row triggers do not replace statement triggers, or the other way round, where there are partitions.
+    for v_other in
+      select t.tgrelid::regclass as relation
+      from pg_trigger t
+      where t.tgname = '_800_audit_' || v_event.name and t.tgparentid = 0 and (t.tgtype & 1 = 1) <> v_event.by_row
+        and t.tgrelid in (select target union all select p.relid from pg_partition_tree(target) p)
+    loop
+      execute format('drop trigger _800_audit_%s on %s', v_event.name, v_other.relation);
+    end loop;
     execute format(
       'create or replace trigger _800_audit_%s after %1$s on %s %s %s execute function %s',
-      v_event.name, target, v_event.scope,
+      v_event.name, target,
+      case
+        when v_event.by_row then 'for each row'
+        else format('referencing %s table as changed_rows for each statement', v_event.rows)
+      end,
       case when v_event.name = 'update' and counter is not null then format('when (current_user <> %L)', counter) end,
-      v_logger
+      v_call
     );
   end loop;
   execute format(
@@ -53,6 +98,6 @@ begin
     target
   );
   -- Partitions that are there already; create_partition does it for later ones.
-  perform audit.copy_tracking(target, i.inhrelid::regclass) from pg_inherits i where i.inhparent = target;
+  perform audit.copy_tracking(target, p.relid) from pg_partition_tree(target) p where p.relid <> target;
 end
 $$;

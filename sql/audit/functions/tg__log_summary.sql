@@ -4,14 +4,24 @@ create or replace function audit.tg__log_summary() returns trigger
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
+#variable_conflict use_variable
+declare
+  v_tenants text[];
+  v_counts bigint[];
 begin
+  begin
+    select array_agg(c.tenant), array_agg(c.count) into strict v_tenants, v_counts
+    from (select r.tenant_id::text as tenant, count(*) as count from changed_rows r group by 1) c;
+  exception
+    -- Not by its name: the table has changed since tracking was enabled, and nothing says whose a row is.
+    when undefined_column then
+      select array[null], array[nullif(count(*), 0)] into strict v_tenants, v_counts from changed_rows r;
+  end;
   insert into audit.log (tenant_id, table_name, operation, row_count, subject, role, request_id)
-  select
-    c.tenant_id, TG_TABLE_SCHEMA || '.' || TG_TABLE_NAME, lower(TG_OP), count(*),
-    a.subject, a.role, a.request_id
-  from changed_rows c
+  select c.tenant, TG_TABLE_SCHEMA || '.' || TG_TABLE_NAME, lower(TG_OP), c.count, a.subject, a.role, a.request_id
+  from unnest(v_tenants, v_counts) c(tenant, count)
   cross join audit.actor() a
-  group by c.tenant_id, a.subject, a.role, a.request_id;
+  where c.count is not null;
   return null;
 end
 $$;

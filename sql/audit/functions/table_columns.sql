@@ -1,0 +1,9 @@
+-- The columns of a table by their numbers; null stands for one that was dropped. What a logger was made for.
+create or replace function audit.table_columns(source regclass) returns text[]
+language sql stable parallel safe
+set search_path to pg_catalog, pg_temp
+begin atomic
+  select pg_catalog.array_agg(case when not a.attisdropped then a.attname::text end order by a.attnum)
+  from pg_catalog.pg_attribute a
+  where a.attrelid = source and a.attnum > 0;
+end;
