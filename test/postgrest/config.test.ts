@@ -55,6 +55,7 @@ describe('the configuration of the drop-in', () => {
       aggregatesEnabled: false,
       planEnabled: false,
       plannerCounts: true,
+      budgets: null,
       preparedStatements: true,
       preRequest: null,
       rootSpec: null,
