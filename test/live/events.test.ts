@@ -204,7 +204,7 @@ describe.each(apiTargets)('GET /events, %s', (kind, openTarget) => {
       method: 'POST',
       headers: { authorization: `Bearer ${token}` },
     });
-    expect([post.status, post.headers.get('allow')]).toEqual([405, 'GET']);
+    expect([post.status, post.headers.get('allow')]).toEqual([405, 'GET, HEAD, OPTIONS']);
   });
 
   test("the token's end is the stream's end, and so is the tenant's suspension", async () => {
