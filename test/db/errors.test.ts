@@ -19,6 +19,8 @@ describe('what the database refused', () => {
     ['40001', 'TRY_AGAIN', 409],
     ['40P01', 'TRY_AGAIN', 409],
     ['57014', 'STATEMENT_TIMEOUT', 504],
+    ['54000', 'TOO_COMPLEX', 400],
+    ['54001', 'TOO_COMPLEX', 400],
     ['LTK01', 'REFUSED', 400],
     ['LTQ01', 'REFUSED_NOT_FOUND', 404],
     ['LTQ02', 'REFUSED_CONFLICT', 409],

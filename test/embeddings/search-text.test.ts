@@ -144,6 +144,16 @@ describe.each(apiTargets)('search_knowledge_text on %s', (_kind, open) => {
     expect(await call(body)).toMatchObject({ status: 400, body: { code } });
   });
 
+  test('asks the endpoint for no embedding of a text that is too long', async () => {
+    const { errors } = await app.graphql(
+      token,
+      'query($text: String!) { searchKnowledgeText(queryText: $text) { nodes { id } } }',
+      { text: 'w '.repeat(100_000) },
+    );
+    expect(errors?.[0]?.message).toBe('query_text has 200000 characters; at most 10000 are searched for');
+    expect(server.requests).toEqual([]);
+  });
+
   test('is not called by what is not its body', async () => {
     expect((await rest('search_knowledge_text', { method: 'POST', body: '{"query_text": ' })).status).toBe(
       400,

@@ -36,6 +36,11 @@ begin
     raise exception 'there is nothing to search for: query_embedding and query_text are both missing'
       using errcode = 'LTS04', hint = 'Give one of them, or both.';
   end if;
+  -- Parsing a text takes time by the square of its length, and ranking by its words.
+  if char_length(query_text) > 10000 then
+    raise exception 'query_text has % characters; at most 10000 are searched for', char_length(query_text)
+      using errcode = 'LTS18', hint = 'Search for a part of it, or for its embedding.';
+  end if;
   -- NaN is refused, too: to Postgres it is greater than any number.
   if vector_weight is null or text_weight is null
     or vector_weight not between 0 and 1000 or text_weight not between 0 and 1000
@@ -115,14 +120,14 @@ comment on function app_public.search_knowledge(
   public.vector, text, text, text, jsonb, integer, double precision, double precision, double precision, double precision
 ) is $$Finds knowledge by meaning, by its words, or by both.
 
-query_embedding: 1536 dimensions, compared by cosine. query_text: words that must all be there; "a phrase", or, -not. At least one of the two.
+query_embedding: 1536 dimensions, compared by cosine. query_text: words that must all be there; "a phrase", or, -not; at most 10,000 characters. At least one of the two.
 agent, category, metadata: only items of this agent, of this category, whose metadata contains this object.
 match_count: how many to give, 1 to 1000. As many come whenever as many match; every item with an embedding matches an embedding.
 vector_weight, text_weight: what the ranks of both parts count for. min_score: leaves out what scores less (0 to 1). min_similarity: leaves out of the part by meaning what is less similar (-1 to 1).
 
 Gives the items, best first, each with its score (reciprocal rank fusion; 1: first in every part), its similarity and rank by meaning and its relevance and rank by words; null where that part did not find it.
 
-Errors: LTS01 or LTS02 an embedding of another dimension or of zeros; LTS03 match_count; LTS04 nothing to search for; LTS05, LTS06 weights; LTS07 min_score; LTS08 min_similarity; LTS09 metadata is no object.$$;
+Errors: LTS01 or LTS02 an embedding of another dimension or of zeros; LTS03 match_count; LTS04 nothing to search for; LTS05, LTS06 weights; LTS07 min_score; LTS08 min_similarity; LTS09 metadata is no object; LTS18 query_text has more than 10,000 characters.$$;
 
 set local role :OWNER;
 revoke create on schema app_public from :SEARCH;

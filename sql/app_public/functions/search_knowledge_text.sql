@@ -23,6 +23,11 @@ begin
     raise exception 'query_text is missing'
       using errcode = 'LTS10', hint = 'Say in words what to look for.';
   end if;
+  -- As search_knowledge does: the API makes no embedding of a longer text (src/embeddings/query-embeddings.ts).
+  if char_length(query_text) > 10000 then
+    raise exception 'query_text has % characters; at most 10000 are searched for', char_length(query_text)
+      using errcode = 'LTS18', hint = 'Search for a part of it.';
+  end if;
   if v_embeddings ->> query_text is null then
     raise exception 'the text has no embedding: it is made in the API''s process, with an endpoint of embeddings'
       using errcode = 'LTS11', hint = 'Set EMBEDDINGS_URL and call through REST or GraphQL, or call search_knowledge.';
@@ -45,8 +50,8 @@ grant execute on function app_public.search_knowledge_text(
 
 comment on function app_public.search_knowledge_text(
   text, text, text, jsonb, integer, double precision, double precision, double precision, double precision
-) is $$Finds knowledge by what a text means and by its words, without an embedding of one's own.
+) is $$Finds knowledge by what a text means and by its words, without an embedding from the caller.
 
 The API embeds query_text as the knowledge was embedded, and searches as search_knowledge does, which explains the other arguments and the result. Through REST and GraphQL only, and where EMBEDDINGS_URL is set.
 
-Errors: LTS10 query_text is missing; LTS11 there is no embedding of it (the endpoint is not set or does not answer); those of search_knowledge.$$;
+Errors: LTS10 query_text is missing; LTS18 it has more than 10,000 characters; LTS11 there is no embedding of it (the endpoint is not set or does not answer); those of search_knowledge.$$;

@@ -50,6 +50,10 @@ describe('an SQLSTATE', () => {
     expect(shown(raised(code))).toMatchObject({ code, status, message: 'm', details: null, hint: null });
   });
 
+  test.each(['54000', '54001', '54023'])('%s is a 400 where the client is to blame', (code) => {
+    expect(databaseError(raised(code), false, true)).toMatchObject({ code, status: 400 });
+  });
+
   test('keeps detail and hint', () => {
     expect(shown(raised('23505', 'm', { detail: 'd', hint: 'h' }))).toMatchObject({
       details: 'd',

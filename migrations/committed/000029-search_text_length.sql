@@ -1,0 +1,200 @@
+--! Previous: sha1:6369cfc237cebbc5d6de25e94e31d598fc716872
+--! Hash: sha1:c6b093732308ef719cf52c01782d860cb03fccaf
+--! Message: search_text_length
+
+-- A text to search for has 10,000 characters at most. Replaces two functions: a moment, and no rewrite.
+
+--! Included app_public/functions/search_knowledge.sql
+-- Runs as :SEARCH, whose policy on knowledge is open: below a policy that compares the tenant neither `@@` nor `@>` may
+-- use an index. So the tenant's condition stands in the statements, and it is the caller's: no argument names it.
+--
+-- Only its owner can replace a function, and :SEARCH owns nothing else and may make nothing else.
+grant create on schema app_public to :SEARCH;
+set local role :SEARCH;
+
+create or replace function app_public.search_knowledge(
+  query_embedding public.vector default null,
+  query_text text default null,
+  agent text default null,
+  category text default null,
+  metadata jsonb default null,
+  match_count integer default 10,
+  vector_weight double precision default 1,
+  text_weight double precision default 1,
+  min_score double precision default 0,
+  min_similarity double precision default null
+) returns setof app_public.knowledge_match
+language plpgsql stable security definer rows 10
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  v_tenant_id text := app_private.current_tenant_id();
+  v_text text := nullif(btrim(query_text), '');
+  -- How deep each part is read: an item that is middling in both may be the best of all.
+  v_depth integer;
+  v_vector_weight double precision;
+  v_text_weight double precision;
+begin
+  if match_count is null or match_count not between 1 and 1000 then
+    raise exception 'match_count is %; a whole number from 1 to 1000 is needed', match_count
+      using errcode = 'LTS03';
+  end if;
+  if query_embedding is null and v_text is null then
+    raise exception 'there is nothing to search for: query_embedding and query_text are both missing'
+      using errcode = 'LTS04', hint = 'Give one of them, or both.';
+  end if;
+  -- Parsing a text takes time by the square of its length, and ranking by its words.
+  if char_length(query_text) > 10000 then
+    raise exception 'query_text has % characters; at most 10000 are searched for', char_length(query_text)
+      using errcode = 'LTS18', hint = 'Search for a part of it, or for its embedding.';
+  end if;
+  -- NaN is refused, too: to Postgres it is greater than any number.
+  if vector_weight is null or text_weight is null
+    or vector_weight not between 0 and 1000 or text_weight not between 0 and 1000
+  then
+    raise exception 'vector_weight is % and text_weight is %; numbers from 0 to 1000 are needed', vector_weight, text_weight
+      using errcode = 'LTS05';
+  end if;
+  v_vector_weight := case when query_embedding is null then 0 else vector_weight end;
+  v_text_weight := case when v_text is null then 0 else text_weight end;
+  if v_vector_weight = 0 and v_text_weight = 0 then
+    raise exception 'the weight of what is searched for is 0'
+      using errcode = 'LTS06', hint = 'Give query_embedding a vector_weight above 0, or query_text a text_weight.';
+  end if;
+  if min_score is null or min_score not between 0 and 1 then
+    raise exception 'min_score is %; a number from 0 to 1 is needed', min_score
+      using errcode = 'LTS07';
+  end if;
+  if min_similarity not between -1 and 1 then
+    raise exception 'min_similarity is %; a number from -1 to 1 is needed', min_similarity
+      using errcode = 'LTS08';
+  end if;
+  if jsonb_typeof(metadata) <> 'object' then
+    raise exception 'metadata is a JSON %; an object is needed, of what an item''s metadata must contain', jsonb_typeof(metadata)
+      using errcode = 'LTS09';
+  end if;
+  if query_embedding is not null then
+    perform app_private.refuse_embedding(query_embedding);
+  end if;
+
+  v_depth := 2 * match_count + 30;
+  return query
+    with by_vector as materialized (
+      select n.id, 1 - n.distance as similarity, row_number() over (order by n.distance, n.id)::integer as rank
+      from app_private.nearest_knowledge(
+        v_tenant_id, query_embedding, search_knowledge.agent, search_knowledge.category, search_knowledge.metadata, null, v_depth
+      ) n
+      where v_vector_weight > 0
+    ), by_text as materialized (
+      select t.id, t.relevance, row_number() over (order by t.relevance desc, t.id)::integer as rank
+      from app_private.knowledge_by_text(
+        v_tenant_id, v_text, search_knowledge.agent, search_knowledge.category, search_knowledge.metadata, v_depth
+      ) t
+      where v_text_weight > 0
+    ), fused as (
+      -- Reciprocal rank fusion with the usual constant of 60, as a share of what the first of both parts gets.
+      select
+        id,
+        (coalesce(v_vector_weight * 61 / (60 + v.rank), 0) + coalesce(v_text_weight * 61 / (60 + t.rank), 0))
+          / (v_vector_weight + v_text_weight) as score,
+        v.similarity, v.rank as vector_rank, t.relevance, t.rank as text_rank
+      from (select * from by_vector b where min_similarity is null or b.similarity >= min_similarity) v
+      full join by_text t using (id)
+    )
+    select
+      k.id, k.agent_id, k.category, k.content, k.source, k.metadata, k.usage_count, k.relevance_score, k.created_at,
+      k.last_used_at, f.score, f.similarity, f.vector_rank, f.relevance, f.text_rank
+    from (
+      select *
+      from fused
+      where fused.score >= min_score
+      order by fused.score desc, fused.vector_rank, fused.id
+      limit match_count
+    ) f
+    join app_public.knowledge k on k.tenant_id = v_tenant_id and k.id = f.id
+    order by f.score desc, f.vector_rank, f.id;
+end
+$$;
+
+revoke execute on function app_public.search_knowledge(
+  public.vector, text, text, text, jsonb, integer, double precision, double precision, double precision, double precision
+) from public;
+grant execute on function app_public.search_knowledge(
+  public.vector, text, text, text, jsonb, integer, double precision, double precision, double precision, double precision
+) to :MEMBER, :SERVICE, :ADMIN, :ANALYST;
+
+comment on function app_public.search_knowledge(
+  public.vector, text, text, text, jsonb, integer, double precision, double precision, double precision, double precision
+) is $$Finds knowledge by meaning, by its words, or by both.
+
+query_embedding: 1536 dimensions, compared by cosine. query_text: words that must all be there; "a phrase", or, -not; at most 10,000 characters. At least one of the two.
+agent, category, metadata: only items of this agent, of this category, whose metadata contains this object.
+match_count: how many to give, 1 to 1000. As many come whenever as many match; every item with an embedding matches an embedding.
+vector_weight, text_weight: what the ranks of both parts count for. min_score: leaves out what scores less (0 to 1). min_similarity: leaves out of the part by meaning what is less similar (-1 to 1).
+
+Gives the items, best first, each with its score (reciprocal rank fusion; 1: first in every part), its similarity and rank by meaning and its relevance and rank by words; null where that part did not find it.
+
+Errors: LTS01 or LTS02 an embedding of another dimension or of zeros; LTS03 match_count; LTS04 nothing to search for; LTS05, LTS06 weights; LTS07 min_score; LTS08 min_similarity; LTS09 metadata is no object; LTS18 query_text has more than 10,000 characters.$$;
+
+set local role :OWNER;
+revoke create on schema app_public from :SEARCH;
+--! EndIncluded app_public/functions/search_knowledge.sql
+--! Included app_public/functions/search_knowledge_text.sql
+-- The same search for those who have no embedding: the API's process sees the call, embeds the text and leaves the
+-- embedding in a setting of the request's transaction (src/embeddings/). Called in any other way there is none. Who sets
+-- the setting by hand searches by what they set, within their own tenant: nothing is decided by it.
+create or replace function app_public.search_knowledge_text(
+  query_text text,
+  agent text default null,
+  category text default null,
+  metadata jsonb default null,
+  match_count integer default 10,
+  vector_weight double precision default 1,
+  text_weight double precision default 1,
+  min_score double precision default 0,
+  min_similarity double precision default null
+) returns setof app_public.knowledge_match
+language plpgsql stable rows 10
+set search_path to pg_catalog, pg_temp
+as $$
+declare
+  -- By text: one GraphQL operation may search for several.
+  v_embeddings jsonb := nullif(current_setting('app.query_embeddings', true), '')::jsonb;
+begin
+  if nullif(btrim(query_text), '') is null then
+    raise exception 'query_text is missing'
+      using errcode = 'LTS10', hint = 'Say in words what to look for.';
+  end if;
+  -- As search_knowledge does: the API makes no embedding of a longer text (src/embeddings/query-embeddings.ts).
+  if char_length(query_text) > 10000 then
+    raise exception 'query_text has % characters; at most 10000 are searched for', char_length(query_text)
+      using errcode = 'LTS18', hint = 'Search for a part of it.';
+  end if;
+  if v_embeddings ->> query_text is null then
+    raise exception 'the text has no embedding: it is made in the API''s process, with an endpoint of embeddings'
+      using errcode = 'LTS11', hint = 'Set EMBEDDINGS_URL and call through REST or GraphQL, or call search_knowledge.';
+  end if;
+  return query
+    select *
+    from app_public.search_knowledge(
+      (v_embeddings ->> query_text)::public.vector, query_text, search_knowledge_text.agent, search_knowledge_text.category,
+      search_knowledge_text.metadata, match_count, vector_weight, text_weight, min_score, min_similarity
+    );
+end
+$$;
+
+revoke execute on function app_public.search_knowledge_text(
+  text, text, text, jsonb, integer, double precision, double precision, double precision, double precision
+) from public;
+grant execute on function app_public.search_knowledge_text(
+  text, text, text, jsonb, integer, double precision, double precision, double precision, double precision
+) to :MEMBER, :SERVICE, :ADMIN;
+
+comment on function app_public.search_knowledge_text(
+  text, text, text, jsonb, integer, double precision, double precision, double precision, double precision
+) is $$Finds knowledge by what a text means and by its words, without an embedding from the caller.
+
+The API embeds query_text as the knowledge was embedded, and searches as search_knowledge does, which explains the other arguments and the result. Through REST and GraphQL only, and where EMBEDDINGS_URL is set.
+
+Errors: LTS10 query_text is missing; LTS18 it has more than 10,000 characters; LTS11 there is no embedding of it (the endpoint is not set or does not answer); those of search_knowledge.$$;
+--! EndIncluded app_public/functions/search_knowledge_text.sql
