@@ -23,6 +23,36 @@ export const debianTools = [
     probe: ['test', '-x', chromiumPath],
   },
   {
+    name: 'curl',
+    tests: "curl's lines of README and docs, as they stand",
+    probe: ['curl', '--version'],
+  },
+  {
+    name: 'postgresql-client',
+    tests: "psql's line of README, as it stands",
+    probe: ['psql', '--version'],
+  },
+  {
+    name: 'python3-psycopg',
+    tests: "psycopg's quick start, on an analyst's login and on the embedded database",
+    probe: [debianPython, '-c', 'import psycopg'],
+  },
+  {
+    name: 'python3-psycopg2',
+    tests: 'psycopg2, the driver that SQLAlchemy takes by itself',
+    probe: [debianPython, '-c', 'import psycopg2'],
+  },
+  {
+    name: 'python3-requests',
+    tests: 'the worker of docs/tasks.md',
+    probe: [debianPython, '-c', 'import requests'],
+  },
+  {
+    name: 'python3-sqlalchemy',
+    tests: "SQLAlchemy's tutorial, on an analyst's login and on the embedded database",
+    probe: [debianPython, '-c', 'import sqlalchemy'],
+  },
+  {
     name: 'python3-swift',
     tests: "backups in object storage, on OpenStack Swift's S3 API",
     probe: [debianPython, '-c', 'import swift.common.middleware.s3api'],
