@@ -360,9 +360,16 @@ export const configOptions = [
 
 type OptionName = (typeof configOptions)[number]['name'];
 
+/** Names that options had before. Whoever still sets one would get the default in its place, in silence. */
+const formerNames: Readonly<Record<string, OptionName>> = { REST_CORS_ORIGINS: 'CORS_ORIGINS' };
+
 /** Parses the environment. Throws one ConfigError that names every problem. An empty value counts as absent. */
 export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const problems: string[] = [];
+  for (const [former, name] of Object.entries(formerNames)) {
+    if (env[former])
+      problems.push(`${former} is set, which nothing reads any more; it is called ${name} now`);
+  }
 
   const text = (name: OptionName): string => {
     const value = env[name];

@@ -110,6 +110,13 @@ describe('the configuration', () => {
     expect(problemsOf({ CORS_ORIGINS: 'https://a.example,' })).toEqual([`CORS_ORIGINS has ""; ${form}`]);
   });
 
+  it('refuses the former name of an option, instead of taking the default in silence', () => {
+    expect(problemsOf({ REST_CORS_ORIGINS: 'https://a.example' })).toEqual([
+      'REST_CORS_ORIGINS is set, which nothing reads any more; it is called CORS_ORIGINS now',
+    ]);
+    expect(problemsOf({ REST_CORS_ORIGINS: '' })).toEqual([]);
+  });
+
   it('keeps backups beside an embedded database, and those of a server where it is told to', () => {
     const server = { DATABASE_URL: 'postgres://a:b@127.0.0.1/c', JWT_SECRET: secret };
     expect(parseConfig({ DATA_DIR: '/srv/data' }).backup.store).toEqual({
