@@ -139,7 +139,8 @@ describe.skipIf(noServer)('behind a hostile network', { concurrent: true }, () =
     const { gate, database: full } = await behindGate({
       size: 8,
       overflow: 0,
-      statementTimeoutMs: 400,
+      // Far from what the statement takes, so that the server ends none on a busy machine.
+      statementTimeoutMs: 1_000,
       silenceMs: 400,
       waitMs: 5_000,
     });
@@ -155,8 +156,8 @@ describe.skipIf(noServer)('behind a hostile network', { concurrent: true }, () =
     const silent = outcomes.filter((outcome) => outcome === 'silent').length;
     // Those that rested for a moment were asked first.
     expect(silent).toBeLessThanOrEqual(8);
-    expect(outcomes.filter((outcome) => outcome === 'answered')).toHaveLength(80 - silent);
-    expect(performance.now() - began).toBeLessThan(800 + 400 + 2 * secondMs);
+    expect(outcomes.filter((outcome) => outcome !== 'silent' && outcome !== 'answered')).toEqual([]);
+    expect(performance.now() - began).toBeLessThan(1_400 + 400 + 2 * secondMs);
   });
 
   test('a statement without a time limit runs as long as the server works on it, and no longer', async () => {
