@@ -21,9 +21,13 @@ begin
     return;
   end if;
   -- A year is the longest that create_session takes. A row that a service inserts may say what is beyond any time.
-  if v_session.expires_at < least(now() + least(v_session.sliding_ttl, interval '1 year') * 0.9, v_session.ends_at) then
+  if v_session.sliding_ttl > interval '1 year' then
+    v_session.sliding_ttl := interval '1 year';
+  end if;
+  -- Null, and so not taken, for a session that does not slide; least() would pass over the null alone.
+  if v_session.expires_at < now() + v_session.sliding_ttl * 0.9 and v_session.expires_at < coalesce(v_session.ends_at, 'infinity') then
     update app_public.sessions s
-    set expires_at = least(now() + least(s.sliding_ttl, interval '1 year'), s.ends_at)
+    set expires_at = least(now() + v_session.sliding_ttl, s.ends_at)
     where s.tenant_id = v_session.tenant_id and s.id = v_session.id
     returning s.* into v_session;
     -- Ended in this moment.

@@ -12,7 +12,13 @@ begin
   end if;
   update app_public.sessions s
   set expires_at = coalesce(
-    least(now() + coalesce(touch_session.ttl, least(s.sliding_ttl, interval '1 year')), s.ends_at), s.expires_at
+    least(
+      now() + coalesce(
+        touch_session.ttl, case when s.sliding_ttl > interval '1 year' then interval '1 year' else s.sliding_ttl end
+      ),
+      s.ends_at
+    ),
+    s.expires_at
   )
   where s.id = touch_session.session_id and s.expires_at > now()
   returning s.expires_at into v_expires_at;
