@@ -10,7 +10,6 @@ import type { RestConfig } from './rest/own-options.ts';
 
 /** The environment, parsed. Frozen; made once by `parseConfig`. */
 export interface Config {
-  readonly production: boolean;
   /** Where the embedded database, its socket and its secret live. */
   readonly dataDirectory: string;
   /** False: an embedded database in memory, the way back that loses everything at the end. */
@@ -351,17 +350,12 @@ export const configOptions = [
     fallback: '25000',
     meaning: 'how long requests, jobs and all else may take to end at SIGTERM',
   },
-  {
-    name: 'NODE_ENV',
-    fallback: '',
-    meaning: '`production`: REST shows nobody how Postgres plans a query',
-  },
 ] as const satisfies readonly ConfigOption[];
 
 type OptionName = (typeof configOptions)[number]['name'];
 
 /** Names that options had before. Whoever still sets one would get the default in its place, in silence. */
-const formerNames: Readonly<Record<string, OptionName>> = { REST_CORS_ORIGINS: 'CORS_ORIGINS' };
+export const formerNames: Readonly<Record<string, OptionName>> = { REST_CORS_ORIGINS: 'CORS_ORIGINS' };
 
 /** Parses the environment. Throws one ConfigError that names every problem. An empty value counts as absent. */
 export function parseConfig(env: Readonly<Record<string, string | undefined>>): Config {
@@ -473,7 +467,6 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     return new Secret(value);
   };
 
-  const production = text('NODE_ENV') === 'production';
   const apiUrl = url('DATABASE_URL') ?? urlFromParts(text);
   const listenUrl = url('LISTEN_DATABASE_URL');
   const migrateUrl = url('MIGRATE_DATABASE_URL');
@@ -514,7 +507,6 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
   const useDatabase = choice('USE_DATABASE', ['true', 'false']) !== 'false';
   const dataDirectory = path.resolve(text('DATA_DIR'));
   const config: Config = {
-    production,
     dataDirectory,
     useDatabase,
     server: apiUrl && {

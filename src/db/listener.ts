@@ -50,9 +50,8 @@ export class NotificationListener {
   #connecting: Promise<BoundedClient> | undefined;
   #retry: NodeJS.Timeout | undefined;
   #echo: NodeJS.Timeout | undefined;
-  /** Numbers of the last notification to itself, and of the last one that came back. */
-  #echoSent = 0;
-  #echoHeard = 0;
+  /** Whether the last notification to itself came back. */
+  #heard = true;
   /** Runs while nobody can listen. */
   #looking: NodeJS.Timeout | undefined;
   #lostAt: number | null = null;
@@ -128,7 +127,7 @@ export class NotificationListener {
     const limits = connectionLimits(this.#kind, { ...this.#options, statementTimeoutMs });
     const client = boundedClient(config, limits);
     client.on('notification', ({ channel, payload }) => {
-      if (channel === this.#echoChannel) this.#echoHeard = Number(payload);
+      if (channel === this.#echoChannel) this.#heard = true;
       for (const subscriber of this.#subscribers) {
         if (subscriber.channel === channel) subscriber.onPayload(payload ?? '');
       }
@@ -165,21 +164,22 @@ export class NotificationListener {
   /** Gives the connection up when it does not hear itself; the watch does when it is not even answered. */
   #keepEchoing(client: BoundedClient): void {
     const { echoMs = defaultEchoMs } = this.#options;
+    this.#heard = true;
     this.#echo = setInterval(() => {
-      const number = ++this.#echoSent;
+      this.#heard = false;
       // A connection that fails is lost, and says so.
-      client.query('select pg_catalog.pg_notify($1, $2)', [this.#echoChannel, String(number)]).then(
-        () => this.#expectEcho(client, number),
+      client.query('select pg_catalog.pg_notify($1, $2)', [this.#echoChannel, '']).then(
+        () => this.#expectEcho(client),
         () => {},
       );
     }, echoMs);
   }
 
   /** The answer has come, so the notification is due: it is given its time from here on, however busy this process was before. */
-  #expectEcho(client: BoundedClient, number: number): void {
+  #expectEcho(client: BoundedClient): void {
     const { silenceMs } = client.limits;
     setTimeout(() => {
-      if (this.#echoHeard >= number || this.#client !== client) return;
+      if (this.#heard || this.#client !== client) return;
       const message = `the database did not send a notification back within ${silenceMs / 1000} s`;
       client.giveUp(new ConnectionLost(message, { reason: 'silent' }));
     }, silenceMs).unref();

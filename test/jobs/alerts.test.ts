@@ -85,7 +85,7 @@ describe.each(workerTargets)('alerts (%s)', (kind, open) => {
     await sql(`truncate ops.workers`);
     await sql(`update ops.job_tasks set every = null, schedule = null`);
     expect(await check()).toEqual([]);
-    await sql(`update ops.job_tasks set every = '1 day'`);
+    await sql(`update ops.job_tasks set every = '1 day', schedule = '13 2 * * *'`);
     const record = (backups: object[]) => sql('select ops.record_backups($1)', [JSON.stringify(backups)]);
     const backup = (id: string, hoursAgo: number) => {
       const at = new Date(Date.now() - hoursAgo * 3_600_000).toISOString();

@@ -32,7 +32,7 @@ describe.each(apiTargets)('postgrest-js on the %s database', (_kind, open) => {
       create function app_public.tasks_of(agent text) returns setof app_public.tasks
         language sql stable as 'select * from app_public.tasks where agent_id = agent';
       grant execute on function app_public.add_up(integer, integer), app_public.tasks_of(text) to public;`);
-    app = await startApp(target.database);
+    app = await startApp(target.database, { rest: { plans: true } });
     const clientWith = (headers: Record<string, string>) =>
       new PostgrestClient(`${app.url}/rest/v1`, { headers });
     api = clientWith({ authorization: `Bearer ${await testToken('service')}` });
