@@ -24,6 +24,10 @@ const tested: Readonly<Record<string, readonly [file: string, test: string]>> = 
     'db/waits.test.ts',
     'a listener that hears nothing of itself',
   ],
+  'a job that was given to a worker unheard': [
+    'jobs/worker-presence.test.ts',
+    'gives back jobs whose answer was lost',
+  ],
   "the worker's runner, when it ends by itself": ['jobs/keep-runner.test.ts', 'a run that ends by itself'],
   '`/readyz`': ['http/server.test.ts', '/readyz gives the reason when it is not'],
   'everything at SIGTERM': ['ending.test.ts', 'one limit holds for all of it'],

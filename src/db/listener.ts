@@ -50,8 +50,9 @@ export class NotificationListener {
   #connecting: Promise<BoundedClient> | undefined;
   #retry: NodeJS.Timeout | undefined;
   #echo: NodeJS.Timeout | undefined;
-  /** Whether the last notification to itself came back. */
-  #heard = true;
+  /** Numbers of the last notification to itself, and of the last one that came back. */
+  #echoSent = 0;
+  #echoHeard = 0;
   /** Runs while nobody can listen. */
   #looking: NodeJS.Timeout | undefined;
   #lostAt: number | null = null;
@@ -127,7 +128,7 @@ export class NotificationListener {
     const limits = connectionLimits(this.#kind, { ...this.#options, statementTimeoutMs });
     const client = boundedClient(config, limits);
     client.on('notification', ({ channel, payload }) => {
-      if (channel === this.#echoChannel) this.#heard = true;
+      if (channel === this.#echoChannel) this.#echoHeard = Number(payload);
       for (const subscriber of this.#subscribers) {
         if (subscriber.channel === channel) subscriber.onPayload(payload ?? '');
       }
@@ -164,22 +165,21 @@ export class NotificationListener {
   /** Gives the connection up when it does not hear itself; the watch does when it is not even answered. */
   #keepEchoing(client: BoundedClient): void {
     const { echoMs = defaultEchoMs } = this.#options;
-    this.#heard = true;
     this.#echo = setInterval(() => {
-      this.#heard = false;
+      const number = ++this.#echoSent;
       // A connection that fails is lost, and says so.
-      client.query('select pg_catalog.pg_notify($1, $2)', [this.#echoChannel, '']).then(
-        () => this.#expectEcho(client),
+      client.query('select pg_catalog.pg_notify($1, $2)', [this.#echoChannel, String(number)]).then(
+        () => this.#expectEcho(client, number),
         () => {},
       );
     }, echoMs);
   }
 
   /** The answer has come, so the notification is due: it is given its time from here on, however busy this process was before. */
-  #expectEcho(client: BoundedClient): void {
+  #expectEcho(client: BoundedClient, number: number): void {
     const { silenceMs } = client.limits;
     setTimeout(() => {
-      if (this.#heard || this.#client !== client) return;
+      if (this.#echoHeard >= number || this.#client !== client) return;
       const message = `the database did not send a notification back within ${silenceMs / 1000} s`;
       client.giveUp(new ConnectionLost(message, { reason: 'silent' }));
     }, silenceMs).unref();

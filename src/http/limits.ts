@@ -8,6 +8,8 @@ export interface HttpLimits {
   readonly requestMs: number;
   /** For the next part of an answer to be taken. */
   readonly unreadMs: number;
+  /** For the next request of a connection; node closes it a second later than it tells the client. By default 5 s. */
+  readonly idleMs?: number;
 }
 
 /** For doors that have no settings of their own. Those of the API are in src/config.ts. */
@@ -15,14 +17,16 @@ export const defaultHttpLimits: HttpLimits = { requestMs: 60_000, unreadMs: 30_0
 
 /** URL and headers fit into a few packets. */
 const longestHeadersMs = 15_000;
+const defaultIdleMs = 5_000;
 /** How often connections are looked at, and so how exact their limits are. */
 const lookEveryMs = 500;
 /** Of an answer, what a client has to take in `unreadMs` to be waited for: 2 kB a second. */
 const leastBytes = 65_536;
 
 /** Limits of node's HTTP server for what arrives; it answers 408 by `clientError`. */
-export function arrivalLimits({ requestMs }: HttpLimits): ServerOptions {
+export function arrivalLimits({ requestMs, idleMs = defaultIdleMs }: HttpLimits): ServerOptions {
   return {
+    keepAliveTimeout: idleMs,
     headersTimeout: Math.min(requestMs, longestHeadersMs),
     requestTimeout: requestMs,
     connectionsCheckingInterval: lookEveryMs,

@@ -5,6 +5,8 @@ import type { Log } from '../log.ts';
 import { version } from '../version.ts';
 import type { AgendaItem } from './agenda.ts';
 import { crontab } from './crontab.ts';
+import { giveBackUnheard } from './held-jobs.ts';
+import type { HeldJobs } from './held-jobs.ts';
 import type { Jobs } from './job.ts';
 import { repeat } from '../repeat.ts';
 import type { Repeating } from '../repeat.ts';
@@ -14,6 +16,8 @@ export interface PresenceOptions {
   readonly executor: Executor;
   /** The id of the pool, under which graphile-worker locks jobs. */
   readonly id: string;
+  /** The jobs that it is at. Left out: it takes none. */
+  readonly held?: HeldJobs;
   /** What it knows to do. */
   readonly jobs: Jobs;
   /** What goes by age and is configured. Left out: nothing. */
@@ -24,9 +28,17 @@ export interface PresenceOptions {
 
 /**
  * Says in ops.workers that a worker lives until `stop`, and each time takes over the jobs of those that were not seen for a
- * minute. Errors are logged, and the next time comes as ever.
+ * minute, and gives back its own that it never heard of. Errors are logged, and the next time comes as ever.
  */
-export function keepPresence({ executor, id, jobs, agenda = [], log, everyMs }: PresenceOptions): Repeating {
+export function keepPresence({
+  executor,
+  id,
+  held,
+  jobs,
+  agenda = [],
+  log,
+  everyMs,
+}: PresenceOptions): Repeating {
   let announced = false;
   const loop = repeat(
     async () => {
@@ -37,6 +49,7 @@ export function keepPresence({ executor, id, jobs, agenda = [], log, everyMs }: 
         log({ level: 'warning', event: 'worker-was-lost', message, worker: id });
       }
       await sweepWorkers(executor, null, log);
+      if (held) await giveBackUnheard(executor, id, held, log);
     },
     everyMs,
     (error) => log({ level: 'error', event: 'worker-not-seen', message: String(error) }),

@@ -11,6 +11,7 @@ import type { Drill } from './drill.ts';
 import type { AsKeeper } from '../retention/keeper.ts';
 import { agenda } from './agenda.ts';
 import { crontab } from './crontab.ts';
+import { HeldJobs } from './held-jobs.ts';
 import { reapLeases } from './reap-leases.ts';
 import { makeJobs } from './registry.ts';
 import { keepRunner } from './keep-runner.ts';
@@ -97,6 +98,7 @@ export async function startWorker({
       poolId = workerPool.id;
     });
     askListener(events, listenerPingMs);
+    const held = new HeldJobs(events);
     const runner = await run({
       pgPool: pool,
       // Written at once all the same. Without it nobody takes the rejection of what cannot be written, which ends the process;
@@ -119,6 +121,7 @@ export async function startWorker({
     const presence = keepPresence({
       executor,
       id: poolId,
+      held,
       jobs,
       agenda: agenda.filter(({ task }) => (task === 'back_up' ? backUp : drill) !== null),
       log,

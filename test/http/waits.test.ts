@@ -11,7 +11,7 @@ import type { HttpServer } from '../../src/http/server.ts';
 import { answerUnreadable } from '../../src/http/unreadable-request.ts';
 import { cutOffUnread, arrivalLimits } from '../../src/http/limits.ts';
 
-const limits = { requestMs: 1_000, unreadMs: 1_000 };
+const limits = { requestMs: 1_000, unreadMs: 1_000, idleMs: 500 };
 /** What a wait may take beyond its limit. */
 const secondMs = 1_000;
 /** More than the kernels of both sides keep for a connection. */
@@ -134,8 +134,9 @@ describe('a client', { concurrent: true }, () => {
     socket.write('GET / HTTP/1.1\r\nHost: here\r\n\r\n');
     await once(socket, 'data');
     const { ms } = await untilClosed(socket);
-    // Node's keep-alive: five seconds, and one more before it closes.
-    expect(ms).toBeLessThan(6_000 + secondMs);
+    expect(ms).toBeGreaterThan(limits.idleMs - 100);
+    // The second that node adds, and ours.
+    expect(ms).toBeLessThan(limits.idleMs + secondMs + secondMs);
   });
 });
 

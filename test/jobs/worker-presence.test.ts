@@ -1,6 +1,8 @@
+import { EventEmitter } from 'node:events';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Logger, makeWorkerUtils } from 'graphile-worker';
-import type { WorkerUtils } from 'graphile-worker';
+import type { WorkerEvents, WorkerUtils } from 'graphile-worker';
+import { HeldJobs } from '../../src/jobs/held-jobs.ts';
 import { keepPresence, sweepWorkers } from '../../src/jobs/worker-presence.ts';
 import type { Repeating } from '../../src/repeat.ts';
 import type { LogEntry } from '../../src/log.ts';
@@ -30,8 +32,15 @@ describe.each(workerTargets)('the presence of workers (%s)', (_kind, open) => {
     await target?.close();
   });
 
-  const appear = (id: string) => {
-    const loop = keepPresence({ executor: target.database, id, jobs: {}, log, everyMs: 50 });
+  const appear = (id: string, held?: HeldJobs) => {
+    const loop = keepPresence({
+      executor: target.database,
+      id,
+      jobs: {},
+      log,
+      everyMs: 50,
+      ...(held && { held }),
+    });
     present.push(loop);
     return loop;
   };
@@ -66,6 +75,54 @@ describe.each(workerTargets)('the presence of workers (%s)', (_kind, open) => {
     (
       await target.admin.query('select outcome from ops.job_runs where job_id = $1 order by id', [id])
     ).rows.map(({ outcome }) => outcome);
+
+  test('gives back jobs whose answer was lost on its way to them, and keeps those that they are at', async () => {
+    const events: WorkerEvents = new EventEmitter();
+    const held = new HeldJobs(events);
+    const lockedLongAgo = async (queueName: string, maxAttempts: number) => {
+      const { id } = await queue.addJob('work', {}, { maxAttempts, queueName });
+      await target.admin.query(
+        `with job as (
+           update graphile_worker._private_jobs
+           set attempts = 1, locked_by = 'hal', locked_at = now() - interval '61 seconds'
+           where id = $1 returning job_queue_id, locked_at
+         )
+         update graphile_worker._private_job_queues q set locked_by = 'hal', locked_at = job.locked_at
+         from job where q.id = job.job_queue_id`,
+        [id],
+      );
+      return id;
+    };
+    const stateOf = async (id: string) => {
+      const { rows } = await target.admin.query(
+        `select j.locked_by, q.locked_by as queue, j.attempts from graphile_worker._private_jobs j
+         join graphile_worker._private_job_queues q on q.id = j.job_queue_id where j.id = $1`,
+        [id],
+      );
+      return rows[0];
+    };
+    const running = await lockedLongAgo('q_running', 25);
+    const ended = await lockedLongAgo('q_ended', 25);
+    for (const [id, name] of [
+      [running, 'job:start'],
+      [ended, 'job:start'],
+      [ended, 'job:complete'],
+    ] as const) {
+      events.emit(name, { job: { id } } as never);
+    }
+    const unheard = await lockedLongAgo('q_unheard', 1);
+    appear('hal', held);
+    await expect.poll(() => stateOf(unheard)).toEqual({ locked_by: null, queue: null, attempts: 0 });
+    expect(logged).toContainEqual(expect.objectContaining({ event: 'job-unheard', job: unheard }));
+    for (const id of [running, ended]) {
+      expect(await stateOf(id)).toEqual({ locked_by: 'hal', queue: 'hal', attempts: 1 });
+    }
+    await queue.withPgClient((client) =>
+      client.query('delete from graphile_worker._private_jobs where id = any ($1)', [
+        [running, ended, unheard],
+      ]),
+    );
+  });
 
   test('is seen while they live, and says when they have ended', async () => {
     const loop = appear('ada');

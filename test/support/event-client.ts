@@ -32,7 +32,10 @@ export interface EventClient {
   close(): void;
 }
 
-/** Opens a stream on top of fetch, as docs/live.md shows. Resolves with its head. */
+/**
+ * Opens a stream on top of fetch, as docs/live.md shows. Resolves with its head, which is sent before anything is listened to:
+ * without a `lastEventId` only what is written once the first event (`ready`) has come is sure to be told.
+ */
 export async function openEvents(
   url: string,
   token: string | null,
