@@ -31,6 +31,8 @@ was lost. Ends by itself: within ten minutes.
 export interface CutsOptions {
   readonly commands: readonly ('serve' | 'work' | 'start')[];
   readonly cuts: number;
+  /** Whether the worker has jobs to run, where one of the commands has a worker. */
+  readonly addsJobs: boolean;
   /** URLs of the logins, and of an administrator of the same database. */
   readonly urls: { readonly api: string; readonly migrate: string; readonly worker: string };
   readonly adminUrl: string;
@@ -93,7 +95,7 @@ export async function outliveCuts(options: CutsOptions): Promise<CutsReport> {
 
     let cutConnections = 0;
     const writing = new AbortController();
-    const written = write(admin, hasWorker, writing.signal);
+    const written = write(admin, hasWorker && options.addsJobs, writing.signal);
     for (let cut = 0; cut < options.cuts; cut++) {
       await pause(20 + Math.random() * 250);
       for (const { gate } of victims) {
@@ -236,10 +238,10 @@ async function keepHearing(url: string, token: string, signal: AbortSignal): Pro
   return heard;
 }
 
-/** Writes rows, and adds jobs when somebody runs them, past the gates, until it is told to stop. */
+/** Writes rows, and jobs if it is to, past the gates, until it is told to stop. */
 async function write(
   admin: Client,
-  hasWorker: boolean,
+  addsJobs: boolean,
   signal: AbortSignal,
 ): Promise<{ ids: string[]; jobs: number }> {
   const ids: string[] = [];
@@ -252,7 +254,7 @@ async function write(
       [id],
     );
     ids.push(id);
-    if (hasWorker && ids.length % 10 === 0) {
+    if (addsJobs && ids.length % 10 === 0) {
       await admin.query(`select graphile_worker.add_job('trim_events', '{}', job_key => $1)`, [
         `cuts-${run}-${jobs++}`,
       ]);
@@ -331,6 +333,7 @@ async function main(): Promise<number> {
     const report = await outliveCuts({
       commands: chosen.length > 0 ? chosen : all,
       cuts: Number(values.cuts),
+      addsJobs: true,
       urls: { api, migrate: migrateUrl, worker },
       adminUrl,
       rolePrefix,
