@@ -109,7 +109,11 @@ describe(`the table of docs/doors.md on the ${kind} database`, () => {
       const type = { 'content-type': 'application/json' };
       return (await ask(path.replace(/\?.*/, ''), 'POST', type, 'x'.repeat(limit + 1))).status === 413;
     },
-    'Server-Timing': async (path) => /^\w+;dur=/.test((await ask(path)).headers['server-timing'] ?? ''),
+    'Server-Timing': async (path, refused) => {
+      // The page says that refusals have none.
+      expect((await ask(refused)).headers['server-timing']).toBeUndefined();
+      return /^\w+;dur=/.test((await ask(path)).headers['server-timing'] ?? '');
+    },
     'no-store': async (path) => (await ask(path)).headers['cache-control'] === 'no-store',
     compressed: async (path) =>
       (await ask(path, 'GET', { 'accept-encoding': 'gzip, br' })).headers['content-encoding'] !== undefined,
