@@ -34,6 +34,9 @@ export function answer(
   return override(response, row[3], row[4]);
 }
 
+/** Characters of a Content-Location: nginx takes 4 kB of headers from a server, node's fetch 16. */
+const longestLocation = 2_048;
+
 /** What can be done with something: `Allow` (PostgREST, Tables and Views, OPTIONS). */
 export function answerOptions({ allow }: OptionsAction): RestResponse {
   const headers: Header[] = [
@@ -76,16 +79,21 @@ function read(
   const total = totalOf(request, row, explainCount, options);
   const { status, range, refusal } = page(request, row, total, options);
   const body = refusal ?? row[2] ?? '';
-  const { canonical } = request.query;
   const headers: Header[] = [
     ['Content-Range', range],
-    ['Content-Location', `/${plan.relation.name}${canonical === '' ? '' : `?${canonical}`}`],
+    ...contentLocation(plan.relation.name, request.query.canonical),
     ...(plan.headersOnly ? [] : [contentLength(body)]),
     ...contentHeaders(plan, request),
     ...preferenceHeader(plan, request),
     ...(row[7] === null || row[7] === undefined ? [] : [['Next-Cursor', row[7]] as const]),
   ];
   return { status, headers, body: plan.headersOnly ? null : body };
+}
+
+/** Where an answer can be had again; a proxy or a client that is told so at length refuses the whole answer. */
+function contentLocation(relation: string, query: string): readonly Header[] {
+  const location = `/${relation}${query === '' ? '' : `?${query}`}`;
+  return location.length > longestLocation ? [] : [['Content-Location', location]];
 }
 
 function mutated(
