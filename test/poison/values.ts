@@ -126,6 +126,7 @@ const documents: readonly JsonText[] = [
   '{"\\u0000":1}',
   '{"a":"\\ud800"}',
   nested(200),
+  nested(5_000),
   `{"n":[${Array(20).fill('1e131071').join(',')}]}`,
   '[null,{"description":null},[[]],"x",1]',
   '[{"key":"a","task":{"description":"x"},"timeout":"infinity","max_attempts":5.0}]',
@@ -205,7 +206,6 @@ function large(type: string): readonly JsonText[] {
   if (/^(jsonb?|JSON)$/.test(type))
     return [
       JSON.stringify({ text: wide('x', megabytes) }),
-      nested(5_000),
       nested(100_000),
       `{${Array.from({ length: 100_000 }, (_, i) => `"k${i}":${i}`).join(',')}}`,
       `[${Array(3_000).fill('1e131071').join(',')}]`,
