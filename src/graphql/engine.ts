@@ -20,6 +20,7 @@ import { makePrepareQuery } from './operation-cache.ts';
 import type { PreparedQuery } from './operation-cache.ts';
 import type { GraphqlRequest } from './graphql-request.ts';
 import { makeWithPgClient } from './pg-service.ts';
+import { schemasByPlanSize } from './plan-memory.ts';
 import { makePreset } from './preset.ts';
 import { searchTextsOf } from './search-texts.ts';
 import { shareReads } from './shared-reads.ts';
@@ -34,6 +35,8 @@ export interface GraphqlLimits {
 export interface Operation {
   readonly document: DocumentNode;
   readonly variables: Readonly<Record<string, unknown>> | undefined;
+  /** As `prepare` counted them. */
+  readonly fields: number;
   readonly operationName: string | undefined;
   readonly claims: Claims;
   readonly requestId: string;
@@ -59,12 +62,13 @@ export async function makeGraphqlEngine(
 ): Promise<GraphqlEngine> {
   const { schema, resolvedPreset } = await makeSchema(makePreset(database, rolePrefix));
   const { budgets, pages } = limits;
+  const schemaFor = schemasByPlanSize(schema);
   // PostGraphile's hook that fills the context from a request is not used: it is these three, and always the same.
   const argumentsOf = (
-    { document, variables, operationName, claims, requestId }: Operation,
+    { document, variables, fields, operationName, claims, requestId }: Operation,
     furtherSettings: TransactionSettings = {},
   ) => ({
-    schema,
+    schema: schemaFor(fields),
     document,
     variableValues: variables as Record<string, unknown> | undefined,
     operationName,

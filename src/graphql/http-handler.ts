@@ -55,7 +55,7 @@ export function graphqlHandler(
       send(statusOf(errors), JSON.stringify({ errors }));
       return;
     }
-    const { document, variables } = prepared;
+    const { document, variables, fields } = prepared;
     const kind = getOperationAST(document, operationName)?.operation;
     if (kind === 'mutation' && !isPost) {
       // A link or an image of another page could be followed to it.
@@ -71,6 +71,7 @@ export function graphqlHandler(
     const running = engine.execute({
       document,
       variables,
+      fields,
       operationName,
       claims,
       requestId,

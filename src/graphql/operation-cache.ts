@@ -23,7 +23,13 @@ import type { GraphqlRequest } from './graphql-request.ts';
 
 /** A request whose query was parsed, validated and found to cost no more than it may; or why it cannot run, each error with its code. */
 export type PreparedQuery =
-  | { readonly document: DocumentNode; readonly variables: Variables; readonly errors?: undefined }
+  | {
+      readonly document: DocumentNode;
+      readonly variables: Variables;
+      /** What it asks for, as its budget counts it. */
+      readonly fields: number;
+      readonly errors?: undefined;
+    }
   | { readonly document?: undefined; readonly errors: readonly GraphQLError[] };
 
 /** Prepares a request of somebody who has this budget. */
@@ -99,7 +105,7 @@ export function makePrepareQuery(schema: GraphQLSchema, pages: PageSizes): Prepa
     const { document, pageVariables, sizesVary, costs } = known;
     const operation = getOperationAST(document, operationName);
     // Which one is meant nobody can say, and so nothing will run.
-    if (!operation) return { document, variables };
+    if (!operation) return { document, variables, fields: 0 };
     const filled = filledVariables(pageVariables, operation, variables, pages);
     const cost = (sizesVary ? undefined : costs.get(operation)) ?? costOf(document, operation, filled);
     const whole = {
@@ -108,7 +114,7 @@ export function makePrepareQuery(schema: GraphQLSchema, pages: PageSizes): Prepa
     };
     const refused =
       shapeRefusal(operation, whole, budget, limits) ?? costRefusal(operation, whole, budget, limits);
-    return refused ? { errors: [refused] } : { document, variables: filled };
+    return refused ? { errors: [refused] } : { document, variables: filled, fields: whole.fields };
   };
 }
 

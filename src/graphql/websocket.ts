@@ -226,13 +226,13 @@ function argumentsOf(
   if (prepared.errors) {
     throw new RefusedOperation(prepared.errors);
   }
-  const { document, variables } = prepared;
+  const { document, variables, fields } = prepared;
   if (!getOperationAST(document, operationName)) {
     throw new RefusedOperation([
       new GraphQLError(`there is no operation ${operationName ?? 'to choose; name one in operationName'}`),
     ]);
   }
-  const operation: Operation = { document, variables, operationName, claims, requestId };
+  const operation: Operation = { document, variables, fields, operationName, claims, requestId };
   // The schema is the engine's business; graphql-ws needs the document and the name to know the kind of operation.
   return { document, operationName, operation } as unknown as OperationArguments;
 }
