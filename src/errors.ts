@@ -85,6 +85,11 @@ export const errorCodes = {
     meaning: 'The database did not answer in time (docs/waits.md): what was asked for may have been done.',
   },
 
+  VALUE_NOT_REPRESENTABLE: {
+    status: 422,
+    meaning: 'A value that is stored has no form in GraphQL, such as NaN in a Float. REST has it.',
+  },
+
   // Subscriptions
   SUBSCRIBER_TOO_SLOW: { status: 429, meaning: 'Events came faster than the subscriber read them.' },
   SUBSCRIPTIONS_OVER_WEBSOCKET: { status: 400, meaning: 'Subscriptions need a WebSocket, not a POST.' },

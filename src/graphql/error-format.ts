@@ -66,7 +66,10 @@ function shownError(error: GraphQLError): ShownError | null {
   if (isErrorCode(code)) return plain(code, error.message);
   if (origin instanceof GraphQLError) {
     // Without a path: variables that do not fit, no such operation. With one, it went wrong while answering.
-    return error.path ? null : plain('BAD_USER_INPUT', error.message);
+    if (!error.path) return plain('BAD_USER_INPUT', error.message);
+    return /^(Int|Float|String|Boolean|ID) cannot represent /.test(origin.message)
+      ? { ...plain('VALUE_NOT_REPRESENTABLE', origin.message), hint: 'REST and CSV carry this value.' }
+      : null;
   }
   if (origin instanceof Error && isSafeError(origin)) return plain('BAD_USER_INPUT', origin.message);
   if (origin instanceof Error && /^No values were (updated|deleted) in collection/.test(origin.message)) {

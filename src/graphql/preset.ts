@@ -3,6 +3,7 @@ import { PgSimplifyInflectionPreset } from '@graphile/simplify-inflection';
 import { PostGraphileAmberPreset } from 'postgraphile/presets/amber';
 import { PostGraphileConnectionFilterPreset } from 'postgraphile-plugin-connection-filter';
 import type { Database } from '../db/database.ts';
+import { carryExactValues, ExactRangesPlugin } from './exact-values.ts';
 import { makePgService } from './pg-service.ts';
 import { KeepIdNamePlugin } from './plugins/keep-id-name.ts';
 import { RefuseUpdateOfNothingPlugin } from './plugins/refuse-update-of-nothing.ts';
@@ -12,6 +13,7 @@ import { VectorCodecPlugin } from './plugins/vector-codec.ts';
 
 /** PostGraphile as this project uses it. What single tables and columns show is said by smart tags in sql/. */
 export function makePreset(database: Database, rolePrefix: string): GraphileConfig.Preset {
+  carryExactValues();
   return {
     extends: [
       PostGraphileAmberPreset,
@@ -22,6 +24,7 @@ export function makePreset(database: Database, rolePrefix: string): GraphileConf
     plugins: [
       KeepIdNamePlugin,
       VectorCodecPlugin,
+      ExactRangesPlugin,
       RowChangedPlugin,
       RefuseUpdateOfNothingPlugin,
       makeShowWhatAnyRoleMayDoPlugin(rolePrefix),

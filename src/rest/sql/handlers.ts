@@ -87,13 +87,14 @@ function stripped(json: Fragment, stripNulls: boolean): Fragment {
 
 /**
  * A heading of the columns' names and the rows as Postgres writes composite values, less the parentheses: quoted where
- * they must be, null as nothing, quotes and backslashes doubled. Without rows there is no heading to be had, only the
+ * they must be, null as nothing, quotes doubled. Without rows there is no heading to be had, only the
  * end of its line.
  */
 function csvBody({ row, again }: AnswerRows): Fragment {
   if (again === null) throw new Error('CSV needs its rows twice');
   const first = fragment`select row_to_json(${row}) as object from ${again} limit 1`;
-  const heading = fragment`(select coalesce(string_agg(key, ','), '') from (${first}) as first, json_object_keys(object) as key)`;
-  const lines = fragment`coalesce(string_agg(substr((${row})::text, 2, length((${row})::text) - 2), E'\\n'), '')`;
+  const heading = fragment`(select coalesce(string_agg(case when key ~ E'[",\\r\\n]' then '"' || replace(key, '"', '""') || '"' else key end, ','), '') from (${first}) as first, json_object_keys(object) as key)`;
+  // A row's text doubles backslashes, beside quotes; CSV knows quotes only.
+  const lines = fragment`coalesce(string_agg(replace(substr((${row})::text, 2, length((${row})::text) - 2), E'\\\\\\\\', E'\\\\'), E'\\n'), '')`;
   return fragment`${heading} || E'\\n' || ${lines}`;
 }

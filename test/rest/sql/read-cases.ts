@@ -250,7 +250,7 @@ export const readCases: readonly ResultCase[] = [
     line: 'GET /books?select=id,title,tags,author_id&id=in.(1,4)&order=id',
     headers: json('text/csv'),
     gives: {
-      body: 'id,title,tags,author_id\n1,"Notes on engines","{math,engines}",1\n4,"Anonymous, ""quoted"" \\\\ slashed",,',
+      body: 'id,title,tags,author_id\n1,"Notes on engines","{math,engines}",1\n4,"Anonymous, ""quoted"" \\ slashed",,',
       pageCount: '2',
     },
   },

@@ -1,0 +1,102 @@
+import { LIST_TYPES, listOfCodec, TYPES } from 'postgraphile/@dataplan/pg';
+import type { PgCodec } from 'postgraphile/@dataplan/pg';
+import { sql } from 'postgraphile/pg-sql2';
+import type { SQL } from 'postgraphile/pg-sql2';
+import { parseExact } from '../auth/exact-json.ts';
+import { AppError } from '../errors.ts';
+
+/**
+ * Makes PostGraphile carry the values that REST and events carry. As it comes, it formats times by `to_char`, which gives null
+ * for `infinity`, drops the era of a year before Christ and turns 24:00 into 00:00; it takes intervals apart in the same way,
+ * which loses signs; it parses JSON into doubles, which rounds long numbers; and it takes the /32 of an IPv6 network for that of one
+ * IPv4 host.
+ *
+ * Changes the library's own codecs, of which there is one set per process, before a schema is built. A codec of ours in their
+ * place would not do: filters and aggregates recognise a type by the identity of its codec. Calling it again changes nothing.
+ */
+export function carryExactValues(): void {
+  for (const name of ['timestamptz', 'timestamp', 'date', 'time', 'timetz'] as const) {
+    change(name, castBy(asJsonText));
+  }
+  change('interval', castBy(asIntervalFields));
+  for (const name of ['json', 'jsonb'] as const) change(name, { fromPg: parseJson });
+  change('inet', { fromPg: withoutFullMask });
+}
+
+type CodecChange = Partial<Pick<PgCodec, 'fromPg' | 'castFromPg' | 'listCastFromPg'>>;
+
+/** Changes a codec, and the codec of its arrays, which was made of it before. */
+function change(name: keyof typeof TYPES & keyof typeof LIST_TYPES, changes: CodecChange): void {
+  const codec: Parameters<typeof listOfCodec>[0] = TYPES[name];
+  Object.assign(codec, changes);
+  const { fromPg, castFromPg, listCastFromPg } = listOfCodec({ ...codec });
+  Object.assign(LIST_TYPES[name], { fromPg, castFromPg, listCastFromPg });
+}
+
+function castBy(cast: (value: SQL) => SQL): CodecChange {
+  return {
+    castFromPg: cast,
+    listCastFromPg: (list) => {
+      const item = sql.identifier(Symbol('item'));
+      return sql`(case when (${list}) is not null then array(select ${cast(item)} from unnest(${list}) ${item})::text end)`;
+    },
+  };
+}
+
+/** The text that Postgres writes into JSON, which is what REST and events send: ISO 8601, `infinity`, `... BC`. */
+function asJsonText(value: SQL): SQL {
+  return sql`(pg_catalog.to_json(${value}) #>> '{}')`;
+}
+
+/** The six numbers that the codec of an interval reads, each with its own sign. An infinite interval has no minutes, say. */
+function asIntervalFields(value: SQL): SQL {
+  const fields = ['year', 'month', 'day', 'hour', 'minute', 'second'].map(
+    (field) => sql`coalesce(pg_catalog.date_part(${sql.literal(field)}, ${value}), 0)`,
+  );
+  return sql`(case when (${value}) is not null then pg_catalog.concat_ws('_', ${sql.join(fields, ', ')}) end)`;
+}
+
+/** Text of an `inet` has a mask, which is left out where Postgres itself would: when it is one host. */
+function withoutFullMask(text: string): string {
+  return text.replace(text.includes(':') ? /\/128$/ : /\/32$/, '');
+}
+
+/** Numbers that a double may not hold: more digits than it has for sure, or an exponent. Strings with them only cost time. */
+const longNumber = /\d[\d.]{15}|\d[eE]/;
+
+function parseJson(text: string): unknown {
+  return longNumber.test(text) ? parseExact(text) : JSON.parse(text);
+}
+
+/**
+ * Tells a range that is null, or empty, from one without bounds: PostGraphile casts the bounds of a range of times apart from
+ * each other, and an empty range has none.
+ */
+export const ExactRangesPlugin: GraphileConfig.Plugin = {
+  name: 'ExactRangesPlugin',
+  version: '1.0.0',
+  gather: {
+    hooks: {
+      pgCodecs_PgCodec: (_info, { pgCodec }) => {
+        if (pgCodec?.rangeOfCodec) Object.assign(pgCodec, exactRange(pgCodec));
+      },
+    },
+  },
+};
+
+function exactRange({ castFromPg, fromPg }: PgCodec): CodecChange {
+  const bounds = castFromPg ?? ((range: SQL) => sql`(${range})::text`);
+  return {
+    ...castBy(
+      (range) =>
+        sql`(case when isempty(${range}) then 'empty' when (${range}) is not null then ${bounds(range)} end)`,
+    ),
+    fromPg: (text) => {
+      if (text === 'empty')
+        throw new AppError('VALUE_NOT_REPRESENTABLE', 'GraphQL has no form for a range that is empty', {
+          hint: 'REST and CSV carry this value.',
+        });
+      return fromPg(text);
+    },
+  };
+}
