@@ -8,7 +8,11 @@ export function serverDatabase(
   options: Partial<PoolOptions> = {},
   onEvent: (event: ConnectionEvent) => void = () => {},
 ): PostgresDatabase {
-  return new PostgresDatabase('server', poolOptions(connectionString, options), onEvent);
+  return new PostgresDatabase(
+    'server',
+    poolOptions(connectionString, { pooler: 'auto', ...options }),
+    onEvent,
+  );
 }
 
 /** Options of a small pool for tests. */
@@ -22,7 +26,6 @@ export function poolOptions(connectionString: string, options: Partial<PoolOptio
     connectMs: 5_000,
     recycleSeconds: 3_600,
     statementTimeoutMs: 20_000,
-    pooler: 'auto',
     ...options,
   };
 }
