@@ -18,7 +18,6 @@ const usedOutside = new Map([
     'src/postgrest/options-table.ts optionsTable',
     'writes a table of docs/postgrest.md, which a test compares',
   ],
-  ['src/config.ts formerNames', 'a test of documents knows them'],
   ['src/graphql/pg-service.ts PgContext', 'types what PostGraphile gives to plans'],
 ]);
 
