@@ -132,7 +132,7 @@ describe('lightning on an embedded database', () => {
     expect(acknowledged.length).toBeLessThan(1000);
 
     const second = await start();
-    const { body } = await graphql(second, '{ tasks { nodes { id } } }');
+    const { body } = await graphql(second, '{ tasks(first: 1000) { nodes { id } } }');
     const { nodes } = (body.data as { tasks: { nodes: { id: string }[] } }).tasks;
     const stored = new Set(nodes.map(({ id }) => id));
     expect(acknowledged.filter((id) => !stored.has(id))).toEqual([]);
