@@ -1,3 +1,5 @@
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { migratedDatabase } from '../support/db.ts';
@@ -72,7 +74,11 @@ describe.skipIf(unavailable)('behind a pooler', () => {
   }, 60_000);
 
   test('status says where each URL leads, and what to set', async () => {
-    const { stdout } = await lightning(['status'], env);
+    // Without a store nobody asks where backups would come from.
+    const { stdout } = await lightning(['status'], {
+      ...env,
+      BACKUP_STORE: join(tmpdir(), 'lightning-no-store'),
+    });
     expect(stdout).toContain('DATABASE_URL leads to a pooler that does not track prepared statements');
     expect(stdout).toMatch(/MEND listen .*\n.*set LISTEN_DATABASE_URL/);
     for (const name of ['MIGRATE', 'WORKER', 'BACKUP']) {
