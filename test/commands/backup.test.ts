@@ -152,7 +152,7 @@ describe('the commands of backups, in object storage', () => {
     try {
       const restored = await lightning(['restore', '--to', 'latest', '--into', into], env);
       expect(restored.status, restored.stderr).toBe(0);
-      expect(await readdir(into)).toContain('PG_VERSION');
+      expect(await readdir(join(into, 'postgres'))).toContain('PG_VERSION');
     } finally {
       await rm(into, { recursive: true, force: true });
     }
