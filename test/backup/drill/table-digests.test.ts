@@ -26,8 +26,8 @@ describe.each(apiTargets)('digests of tables (%s)', (kind, open) => {
     await target.admin.query('begin');
     try {
       const executor: Executor = {
-        query: async <Row>({ text }: Statement) => {
-          const { rows, rowCount } = await target.admin.query(text);
+        query: async <Row>({ text, values }: Statement) => {
+          const { rows, rowCount } = await target.admin.query(text, [...(values ?? [])]);
           return { rows: rows as Row[], rowCount };
         },
       };
