@@ -29,6 +29,10 @@ const tested: Readonly<Record<string, readonly [file: string, test: string]>> = 
     'gives back jobs whose answer was lost',
   ],
   "the worker's runner, when it ends by itself": ['jobs/keep-runner.test.ts', 'a run that ends by itself'],
+  'a runner that ended, after its last job': [
+    'jobs/begin-run.test.ts',
+    'takes new jobs while the one before still runs',
+  ],
   '`/readyz`': ['http/server.test.ts', '/readyz gives the reason when it is not'],
   'everything at SIGTERM': ['ending.test.ts', 'one limit holds for all of it'],
   'the headers of a request': ['http/waits.test.ts', 'who sends %s is refused in time'],

@@ -10,11 +10,24 @@ const onItsWayMs = 60_000;
 export class HeldJobs {
   /** By id: when it ended, as performance.now(); null: it runs. */
   readonly #endedAt = new Map<string, number | null>();
+  readonly #waiting: (() => void)[] = [];
 
   /** @param events of the runner, from before it takes its first job */
   constructor(events: WorkerEvents) {
     events.on('job:start', ({ job }) => this.#endedAt.set(job.id, null));
-    events.on('job:complete', ({ job }) => this.#endedAt.set(job.id, performance.now()));
+    events.on('job:complete', ({ job }) => {
+      this.#endedAt.set(job.id, performance.now());
+      if (this.#running === 0) for (const resolve of this.#waiting.splice(0)) resolve();
+    });
+  }
+
+  /** Resolves when none runs. */
+  allEnded(): Promise<void> {
+    return this.#running === 0 ? Promise.resolve() : new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  get #running(): number {
+    return [...this.#endedAt.values()].filter((endedAt) => endedAt === null).length;
   }
 
   get ids(): readonly string[] {

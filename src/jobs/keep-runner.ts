@@ -3,7 +3,7 @@ import type { Log } from '../log.ts';
 
 /** One run of graphile-worker. */
 export interface Run {
-  /** Settles when it ends, by itself or by `stop`. May reject. */
+  /** Settles when it takes no more jobs, by itself or by `stop`; those under way go on. May reject. */
   readonly ended: Promise<void>;
   /** Lets the running jobs end, then stops. */
   stop(): Promise<void>;
@@ -13,8 +13,8 @@ const firstPauseMs = 1_000;
 const longestPauseMs = 30_000;
 
 /**
- * Keeps graphile-worker running: it ends by itself, with a rejection, when the connections that it needs to look for jobs are
- * lost too often, and would take the process with it. Begins it again, with pauses that grow while it cannot be begun.
+ * Keeps graphile-worker running: it ends by itself when connections are lost at the wrong moment. Begins it again, with pauses
+ * that grow while it cannot be begun, and without waiting for the jobs that the run before is still at.
  * Rejects when the first run cannot be begun.
  */
 export async function keepRunner(
@@ -47,6 +47,15 @@ export async function keepRunner(
     }
   };
   let run: Run | null = await begin();
+  // Runs that take no more jobs and have not stopped yet.
+  const leaving = new Set<Promise<void>>();
+  const leave = (left: Run): void => {
+    const gone = left
+      .stop()
+      .catch((error: unknown) => report('the worker that ended did not stop in order', error))
+      .finally(() => leaving.delete(gone));
+    leaving.add(gone);
+  };
   const keeping = (async () => {
     while (run !== null) {
       const ended = await run.ended.then(
@@ -55,14 +64,15 @@ export async function keepRunner(
       );
       if (signal.aborted) return;
       report('the worker ended by itself, and is started again', ended ?? 'it does not say why');
-      await run.stop().catch(() => {});
+      leave(run);
+      run = null;
       run = await beginAgain();
     }
   })();
   return {
     stop: async () => {
       stopping.abort();
-      await run?.stop();
+      await Promise.all([run?.stop(), ...leaving]);
       await keeping;
     },
   };

@@ -1,6 +1,3 @@
-import { EventEmitter } from 'node:events';
-import { Logger, parseCronItems, run } from 'graphile-worker';
-import type { WorkerEvents } from 'graphile-worker';
 import type { Pool } from 'pg';
 import type { Executor } from '../db/database.ts';
 import type { Secret } from '../config.ts';
@@ -10,17 +7,15 @@ import type { BackUp } from './back-up.ts';
 import type { Drill } from './drill.ts';
 import type { AsKeeper } from '../retention/keeper.ts';
 import { agenda } from './agenda.ts';
-import { crontab } from './crontab.ts';
-import { HeldJobs } from './held-jobs.ts';
+import { beginRun } from './begin-run.ts';
 import { reapLeases } from './reap-leases.ts';
 import { makeJobs } from './registry.ts';
 import { keepRunner } from './keep-runner.ts';
 import type { Run } from './keep-runner.ts';
 import { repeat } from '../repeat.ts';
-import type { Repeating } from '../repeat.ts';
 import { taskListOf } from './run-jobs.ts';
 import { lookAfterStart } from './schedule-backups.ts';
-import { keepPresence, sweepWorkers } from './worker-presence.ts';
+import { sweepWorkers } from './worker-presence.ts';
 
 /** What the worker needs. */
 export interface WorkerOptions {
@@ -91,51 +86,18 @@ export async function startWorker({
     // On an embedded database one long statement, such as vacuum, keeps all others waiting, renewals too.
     leaseMs: kind === 'embedded' ? 600_000 : 60_000,
   });
-  const begin = async (): Promise<Run> => {
-    const events: WorkerEvents = new EventEmitter();
-    let poolId = '';
-    events.on('pool:create', ({ workerPool }) => {
-      poolId = workerPool.id;
-    });
-    askListener(events, listenerPingMs);
-    const held = new HeldJobs(events);
-    const runner = await run({
-      pgPool: pool,
-      // Written at once all the same. Without it nobody takes the rejection of what cannot be written, which ends the process;
-      // with it the runner ends, and is begun again.
-      preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
-      events,
-      concurrency,
-      // Named, because GRAPHILE_WORKER_SCHEMA of the environment would decide otherwise.
-      schema: 'graphile_worker',
-      // The command that started us handles signals: requests end first, then the worker.
-      noHandleSignals: true,
-      taskList: tasks,
-      parsedCronItems: parseCronItems([...crontab]),
-      logger: new Logger(() => (level, message) => {
-        if (level === 'error' || level === 'warning') log({ level, event: 'worker', message });
-      }),
-    });
-    // Whoever stops it hears how it ended; so does nobody at first.
-    runner.promise.catch(() => {});
-    const presence = keepPresence({
+  const begin = (): Promise<Run> =>
+    beginRun({
+      pool,
       executor,
-      id: poolId,
-      held,
       jobs,
+      taskList: tasks,
       agenda: agenda.filter(({ task }) => (task === 'back_up' ? backUp : drill) !== null),
+      concurrency,
+      presenceEveryMs,
+      listenerPingMs,
       log,
-      everyMs: presenceEveryMs,
     });
-    return {
-      ended: runner.promise,
-      stop: async () => {
-        // Rejects when it has stopped by itself.
-        await runner.stop().catch(() => {});
-        await presence.stop();
-      },
-    };
-  };
   const keeping = await keepRunner(begin, log);
   if (backUp || drill) await lookAfterStart(executor);
   const reaper = repeat(
@@ -158,28 +120,4 @@ export async function startWorker({
       await Promise.all([keeping.stop(), reaper.stop()]);
     },
   };
-}
-
-/**
- * Has the connection on which graphile-worker listens answer every few seconds: nothing else is due on it, so nobody would find
- * out that it was lost without a word. One that does not answer ends with an error, and graphile-worker makes another.
- */
-function askListener(events: WorkerEvents, everyMs: number): void {
-  let asking: Repeating | null = null;
-  const stop = (): void => {
-    void asking?.stop();
-    asking = null;
-  };
-  events.on('pool:listen:success', ({ client }) => {
-    stop();
-    asking = repeat(
-      async () => {
-        await client.query('select 1');
-      },
-      everyMs,
-      stop,
-    );
-  });
-  events.on('pool:listen:error', stop);
-  events.on('pool:listen:release', stop);
 }

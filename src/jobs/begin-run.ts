@@ -1,0 +1,126 @@
+import { EventEmitter } from 'node:events';
+import { Logger, parseCronItems, run } from 'graphile-worker';
+import type { TaskList, WorkerEvents } from 'graphile-worker';
+import type { Pool } from 'pg';
+import type { Executor } from '../db/database.ts';
+import type { Log } from '../log.ts';
+import { repeat } from '../repeat.ts';
+import type { Repeating } from '../repeat.ts';
+import { isWithin } from '../within.ts';
+import type { AgendaItem } from './agenda.ts';
+import { crontab } from './crontab.ts';
+import { HeldJobs } from './held-jobs.ts';
+import type { Jobs } from './job.ts';
+import type { Run } from './keep-runner.ts';
+import { keepPresence } from './worker-presence.ts';
+
+export interface RunOptions {
+  /** Connections of the worker's own login; closed by whoever made it, after `stop`. */
+  readonly pool: Pool;
+  /** The same database, for the presence. */
+  readonly executor: Executor;
+  readonly jobs: Jobs;
+  /** The jobs as graphile-worker takes them. */
+  readonly taskList: TaskList;
+  /** What goes by age and is configured. */
+  readonly agenda: readonly AgendaItem[];
+  /** Jobs at a time. */
+  readonly concurrency: number;
+  /** Pause between two signs of life. */
+  readonly presenceEveryMs: number;
+  /** Pause between two questions to the connection on which graphile-worker listens. */
+  readonly listenerPingMs: number;
+  readonly log: Log;
+}
+
+/** After its last job a run has this long to write what came of it and to give its connections back. */
+const windDownMs = 5_000;
+
+/**
+ * Begins one run of graphile-worker, with its crontab and its presence in ops.workers. Makes graphile-worker's schema if need be.
+ *
+ * A run ends when graphile-worker takes no more jobs, which is long before its own promise settles, if that ever does: it stops
+ * taking jobs when it cannot write that one has ended, then waits for those under way, and then for the batches of what is to be
+ * written, which it miscounts after the second that failed (`batch` in graphile-worker 0.18.0: `backpressure` stays set).
+ */
+export async function beginRun({
+  pool,
+  executor,
+  jobs,
+  taskList,
+  agenda,
+  concurrency,
+  presenceEveryMs,
+  listenerPingMs,
+  log,
+}: RunOptions): Promise<Run> {
+  const events: WorkerEvents = new EventEmitter();
+  let poolId = '';
+  events.on('pool:create', ({ workerPool }) => {
+    poolId = workerPool.id;
+  });
+  const refused = new Promise<never>((_resolve, reject) => {
+    // Nothing else says why: the shutdown that follows is an orderly one.
+    events.on('pool:fatalError', ({ action, error }) =>
+      reject(new Error(`${action} failed: ${error instanceof Error ? error.message : String(error)}`)),
+    );
+    events.on('pool:gracefulShutdown', ({ message }) => reject(new Error(message)));
+  });
+  askListener(events, listenerPingMs);
+  const held = new HeldJobs(events);
+  const runner = await run({
+    pgPool: pool,
+    // Written at once all the same. Without it nobody takes the rejection of what cannot be written, which ends the process;
+    // with it the runner ends, and is begun again.
+    preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
+    events,
+    concurrency,
+    // Named, because GRAPHILE_WORKER_SCHEMA of the environment would decide otherwise.
+    schema: 'graphile_worker',
+    // The command that started us handles signals: requests end first, then the worker.
+    noHandleSignals: true,
+    taskList,
+    parsedCronItems: parseCronItems([...crontab]),
+    logger: new Logger(() => (level, message) => {
+      if (level === 'error' || level === 'warning') log({ level, event: 'worker', message });
+    }),
+  });
+  const finished = runner.promise.catch(() => {});
+  const ended = Promise.race([runner.promise, refused]);
+  // Whoever keeps it hears how it ended; so does nobody at first.
+  ended.catch(() => {});
+  const presence = keepPresence({ executor, id: poolId, held, jobs, agenda, log, everyMs: presenceEveryMs });
+  return {
+    ended,
+    stop: async () => {
+      // Rejects when it has stopped by itself.
+      runner.stop().catch(() => {});
+      await Promise.race([finished, held.allEnded().then(() => isWithin(windDownMs, finished))]);
+      await presence.stop();
+    },
+  };
+}
+
+/**
+ * Has the connection on which graphile-worker listens answer every few seconds: nothing else is due on it, so nobody would find
+ * out that it was lost without a word. One that does not answer ends with an error, and graphile-worker makes another.
+ */
+function askListener(events: WorkerEvents, everyMs: number): void {
+  let asking: Repeating | null = null;
+  const stop = (): void => {
+    void asking?.stop();
+    asking = null;
+  };
+  events.on('pool:listen:success', ({ client }) => {
+    stop();
+    asking = repeat(
+      async () => {
+        await client.query('select 1');
+      },
+      everyMs,
+      stop,
+    );
+  });
+  events.on('pool:listen:error', stop);
+  events.on('pool:listen:release', stop);
+}
