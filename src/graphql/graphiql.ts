@@ -1,4 +1,4 @@
-import { makeHTMLParts, ruruHTML } from 'postgraphile/grafserv/ruru/server';
+import { ruruHTML } from 'postgraphile/grafserv/ruru/server';
 import { getStaticFile } from 'postgraphile/grafserv/ruru/static';
 import { Router } from 'express';
 import { methods } from '../http/methods.ts';
@@ -10,8 +10,10 @@ export function graphiql(): Router {
     endpoint: '/graphql',
     subscriptionEndpoint: '/graphql',
     staticPath: '/graphiql/static/',
+    // ruru names no icon, and a browser then asks for /favicon.ico, which is not there.
+    htmlParts: { metaTags: (tags: string) => `${tags}\n<link rel="icon" href="data:,">` },
   };
-  const page = ruruHTML(config, makeHTMLParts(config));
+  const page = ruruHTML(config);
   router.all('/graphiql', methods('GET'), (_request, response) => {
     response.setHeader('Content-Security-Policy', contentSecurityPolicy);
     response.type('html').send(page);

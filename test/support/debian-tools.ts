@@ -19,7 +19,7 @@ export const chromiumPath = '/usr/bin/chromium';
 export const debianTools = [
   {
     name: 'chromium',
-    tests: 'clients in a browser, on a page of another origin',
+    tests: 'the pages that are served, and clients on a page of another origin, in a browser',
     probe: ['test', '-x', chromiumPath],
   },
   {

@@ -103,6 +103,24 @@ const followAuthorization = () => ({
     },
   },
 });
+// Swagger UI's own takes "_" for an escaped space, and complains of it in the console; names of tables are full of it.
+const openWhatIsLinked = () => ({
+  statePlugins: {
+    layout: {
+      wrapActions: {
+        parseDeepLinkHash: (_parse, { layoutActions, layoutSelectors }) => (hash) => {
+          const names = hash.replace('#', '').split('/').filter((name) => name !== '' && name !== '!');
+          if (names.length === 0) return;
+          const [tag, linked] = [names.slice(0, 1), names].map((each) => layoutSelectors.isShownKeyFromUrlHashArray(each));
+          layoutActions.show(tag, true);
+          layoutActions.show(linked, true);
+          layoutActions.scrollTo(linked);
+          layoutActions.scrollToVirtualizedOperation(linked);
+        },
+      },
+    },
+  },
+});
 SwaggerUIBundle({
   url: address,
   dom_id: '#reference',
@@ -111,7 +129,7 @@ SwaggerUIBundle({
   filter: true,
   persistAuthorization: true,
   validatorUrl: null,
-  plugins: [followAuthorization],
+  plugins: [followAuthorization, openWhatIsLinked],
   requestInterceptor: (request) => {
     if (request.loadSpec && token) request.headers.Authorization = 'Bearer ' + token;
     return request;

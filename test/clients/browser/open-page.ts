@@ -2,10 +2,9 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { chromium } from 'playwright-core';
 import type { Browser, Page } from 'playwright-core';
 import { rolldown } from 'rolldown';
-import { chromiumPath } from '../../support/debian-tools.ts';
+import { launchChromium } from '../../support/chromium.ts';
 
 /** A browser and pages whose origin is not the API's. `close` it. */
 export interface Pages {
@@ -18,7 +17,7 @@ export interface Pages {
 
 /** Bundles page.ts, serves it, and starts Debian's Chromium with a directory of its own. */
 export async function openPages(): Promise<Pages> {
-  const [script, browser] = await Promise.all([bundle(), launch()]);
+  const [script, browser] = await Promise.all([bundle(), launchChromium()]);
   const server = createServer((request, response) => {
     if (request.url === '/page.js')
       response.writeHead(200, { 'content-type': 'text/javascript' }).end(script);
@@ -58,19 +57,4 @@ async function bundle(): Promise<string> {
   const { output } = await made.generate({ format: 'esm', codeSplitting: false });
   await made.close();
   return output[0].code;
-}
-
-function launch(): Promise<Browser> {
-  return chromium.launch({
-    executablePath: chromiumPath,
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  });
 }
