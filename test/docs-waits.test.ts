@@ -31,7 +31,7 @@ const tested: Readonly<Record<string, readonly [file: string, test: string]>> = 
   "the worker's runner, when it ends by itself": ['jobs/keep-runner.test.ts', 'a run that ends by itself'],
   'a runner that ended, after its last job': [
     'jobs/begin-run.test.ts',
-    'takes new jobs while the one before still runs',
+    'takes new jobs although the end of one',
   ],
   '`/readyz`': ['http/server.test.ts', '/readyz gives the reason when it is not'],
   'everything at SIGTERM': ['ending.test.ts', 'one limit holds for all of it'],

@@ -39,9 +39,7 @@ const windDownMs = 5_000;
 /**
  * Begins one run of graphile-worker, with its crontab and its presence in ops.workers. Makes graphile-worker's schema if need be.
  *
- * A run ends when graphile-worker takes no more jobs, which is long before its own promise settles, if that ever does: it stops
- * taking jobs when it cannot write that one has ended, then waits for those under way, and then for the batches of what is to be
- * written, which it miscounts after the second that failed (`batch` in graphile-worker 0.18.0: `backpressure` stays set).
+ * A run ends when graphile-worker takes no more jobs; its own promise settles long after that, or never.
  */
 export async function beginRun({
   pool,
@@ -59,13 +57,7 @@ export async function beginRun({
   events.on('pool:create', ({ workerPool }) => {
     poolId = workerPool.id;
   });
-  const refused = new Promise<never>((_resolve, reject) => {
-    // Nothing else says why: the shutdown that follows is an orderly one.
-    events.on('pool:fatalError', ({ action, error }) =>
-      reject(new Error(`${action} failed: ${error instanceof Error ? error.message : String(error)}`)),
-    );
-    events.on('pool:gracefulShutdown', ({ message }) => reject(new Error(message)));
-  });
+  const takesNoMore = endOfTaking(events);
   askListener(events, listenerPingMs);
   const held = new HeldJobs(events);
   const runner = await run({
@@ -86,7 +78,7 @@ export async function beginRun({
     }),
   });
   const finished = runner.promise.catch(() => {});
-  const ended = Promise.race([runner.promise, refused]);
+  const ended = Promise.race([runner.promise, takesNoMore]);
   // Whoever keeps it hears how it ended; so does nobody at first.
   ended.catch(() => {});
   const presence = keepPresence({ executor, id: poolId, held, jobs, agenda, log, everyMs: presenceEveryMs });
@@ -99,6 +91,33 @@ export async function beginRun({
       await presence.stop();
     },
   };
+}
+
+/**
+ * Rejects when graphile-worker 0.18.0 takes no more jobs:
+ *
+ * - It could not write that a job has ended. It shuts down, waits for the jobs under way, and then for the batches of what is to
+ *   be written, which it miscounts after the second that failed (`batch`: `backpressure` stays set).
+ * - Its first look for a job failed. It keeps that failure as the names of its tasks (`getTaskDetails`), and every later look
+ *   fails at once.
+ */
+function endOfTaking(events: WorkerEvents): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const fail = (what: string, error: unknown): void =>
+      reject(new Error(`${what}: ${error instanceof Error ? error.message : String(error)}`));
+    let hasLooked = false;
+    const look = (): void => {
+      hasLooked = true;
+    };
+    events.on('worker:getJob:empty', look);
+    events.on('job:start', look);
+    events.on('worker:getJob:error', ({ error }) => {
+      if (!hasLooked) fail('the first look for a job failed', error);
+    });
+    // Before the shutdown that follows, which does not say why.
+    events.on('pool:fatalError', ({ action, error }) => fail(`${action} failed`, error));
+    events.on('pool:gracefulShutdown', ({ message }) => reject(new Error(message)));
+  });
 }
 
 /**
