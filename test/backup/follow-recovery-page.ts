@@ -6,6 +6,7 @@ import { storageEnvironment } from '../support/object-storage.ts';
 import { provideServer } from '../support/postgres/provide.ts';
 import { startSwift } from '../support/swift/swift.ts';
 import { followRecoveryPage } from './recovery-page.ts';
+import type { FollowedPage } from './recovery-page.ts';
 
 const help = `Destroys servers that were backed up, while others write, and follows docs/recovery.md to the letter.
 
@@ -15,7 +16,9 @@ const help = `Destroys servers that were backed up, while others write, and foll
 --store   directory, s3, encrypted or encrypted-s3; by default all of them
 
 Takes a minute or two for each, and 500 MB among the temporary files. The object storage is OpenStack Swift (python3-swift of Debian).
-Exit status 0: every acknowledged row was back each time; 1: it was not, or what stands on the page does not work; 2: usage.
+Ends with a table: each pair, the acknowledged rows that are back, those of the moment before a mistake, and seconds.
+Exit status 0: every acknowledged row was back each time, and there were some; 1: otherwise, or what stands on the page does not work;
+2: usage.
 `;
 
 const { values } = parseArgs({
@@ -37,33 +40,68 @@ const { binDirectory } = provided;
 // Only its programs are needed here.
 await provided.stop();
 const swift = stores.some((store) => store.endsWith('s3')) ? await startSwift() : null;
-let failed = false;
+/** A pair of a server and a store, and what came of following the page with it. */
+interface Outcome {
+  readonly pair: string;
+  /** Null: the page did not work, or nothing was compared. */
+  readonly followed: FollowedPage | null;
+  readonly seconds: number;
+}
+
+const outcomes: Outcome[] = [];
 try {
   for (const server of servers) {
     for (const store of stores) {
+      const pair = `${server}, ${store}`;
       const startedAt = performance.now();
-      const title = `a server as of ${server}, store ${store}`;
-      try {
-        const { acknowledged, mistaken } = await followRecoveryPage({
-          binDirectory,
-          commandLine: await commandLines[server](),
-          store: (folder) => environmentOf(store, folder),
-          say: (what) => console.error(`${title}: ${what}`),
-        });
-        const seconds = Math.round((performance.now() - startedAt) / 1000);
-        console.log(
-          `${title}: all of ${acknowledged} acknowledged rows are back, and ${mistaken} rows of the moment before a mistake; ${seconds} s`,
-        );
-      } catch (error) {
-        failed = true;
-        console.log(`${title}: FAILED: ${String(error)}`);
-      }
+      const followed = await follow(server, store, pair);
+      outcomes.push({ pair, followed, seconds: Math.round((performance.now() - startedAt) / 1000) });
     }
   }
 } finally {
   await swift?.stop();
 }
-process.exitCode = failed ? 1 : 0;
+process.stdout.write(tableOf(outcomes));
+process.exitCode = outcomes.every(({ followed }) => followed !== null) ? 0 : 1;
+
+async function follow(server: CommandLineName, store: string, pair: string): Promise<FollowedPage | null> {
+  const say = (what: string) => console.error(`${pair}: ${what}`);
+  try {
+    const followed = await followRecoveryPage({
+      binDirectory,
+      commandLine: await commandLines[server](),
+      store: (folder) => environmentOf(store, folder),
+      say,
+    });
+    if (followed.acknowledged > 0 && followed.mistaken > 0 && followed.earlier > 0) return followed;
+    say(`FAILED: nothing was compared: ${JSON.stringify(followed)}`);
+  } catch (error) {
+    say(`FAILED: ${String(error)}`);
+  }
+  return null;
+}
+
+function tableOf(all: readonly Outcome[]): string {
+  const lines = [
+    ['server, store', 'rows back', 'rows of the moment before', 'seconds'],
+    ...all.map(({ pair, followed, seconds }) => [
+      pair,
+      String(followed?.acknowledged ?? 'FAILED'),
+      String(followed?.earlier ?? 'FAILED'),
+      String(seconds),
+    ]),
+  ];
+  const widths = lines[0]!.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
+  return lines
+    .map(
+      (line) =>
+        `${line
+          .map((cell, i) => cell.padEnd(widths[i]!))
+          .join('  ')
+          .trimEnd()}\n`,
+    )
+    .join('');
+}
 
 function environmentOf(store: string, folder: string): Record<string, string> {
   return {

@@ -36,6 +36,8 @@ export interface FollowedPage {
   readonly acknowledged: number;
   /** Rows that the mistake deleted: all of them are in the copy of the moment before, and none in the new server. */
   readonly mistaken: number;
+  /** Rows of the copy of the moment before: as many as there were at that moment. */
+  readonly earlier: number;
   /** What the restore said. */
   readonly restored: string;
 }
@@ -207,12 +209,17 @@ async function follow(
     [],
     'rows that were deleted and are there',
   );
-  assert.equal(Number(await readFile(join(folder, 'earlier-agents'), 'utf8')), before.agents);
+  assert.equal(
+    Number(await readFile(join(folder, 'earlier-agents'), 'utf8')),
+    before.agents,
+    'rows of the moment before the mistake',
+  );
   const backups = await lightning(['backups'], env);
   assert.match(backups.stdout, /-full-.*timeline 2/);
   return {
     acknowledged: acknowledged.filter((id) => !mistaken.has(id)).length,
     mistaken: mistaken.size,
+    earlier: before.agents,
     restored,
   };
 }
