@@ -35,6 +35,28 @@ const tested: Readonly<Record<string, readonly [file: string, test: string]>> = 
   ],
   '`/readyz`': ['http/server.test.ts', '/readyz gives the reason when it is not'],
   'everything at SIGTERM': ['ending.test.ts', 'one limit holds for all of it'],
+  'a connection to object storage': ['backup/store/s3-waits.test.ts', 'a storage that makes no connections'],
+  'object storage that is silent in a request': ['backup/store/s3-waits.test.ts', 'ends every call in time'],
+  "the beginning of object storage's answer": [
+    'backup/store/s3-waits.test.ts',
+    'a storage that does not begin to answer',
+  ],
+  'a call to object storage, repetitions included': [
+    'backup/store/s3-waits.test.ts',
+    'has as long for a list as a call may take',
+  ],
+  '16 MB of a download from object storage': [
+    'backup/store/s3-waits.test.ts',
+    'has as long for a stretch of a download',
+  ],
+  'parts of a failed upload, until taken back': [
+    'backup/store/s3-waits.test.ts',
+    'does not hold up who stops an upload',
+  ],
+  'another try at storing a part of a backup': [
+    'backup/server/store-parts.test.ts',
+    'a store that was silent for long',
+  ],
   'the headers of a request': ['http/waits.test.ts', 'who sends %s is refused in time'],
   'a request with its body': ['http/waits.test.ts', 'who sends its body a byte at a time'],
   'an answer that nobody reads': ['http/waits.test.ts', 'who leaves the answer at %s unread'],
@@ -53,6 +75,7 @@ const untested: Readonly<Record<string, string>> = {
   'WAL that the server has and that does not come': 'half a minute',
   'the end of `pg_receivewal`': 'a program that does not heed SIGINT',
   'the next part of a base backup': 'ten minutes',
+  "`status`'s look at object storage": 'twenty seconds; a call with a limit: backup/store/s3-waits.test.ts',
   'the first message of a WebSocket': 'graphql-ws keeps it',
   'the pong of a WebSocket': 'half a minute',
   'the heartbeat of `/events`': 'the client keeps it',

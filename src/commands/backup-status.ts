@@ -58,10 +58,13 @@ export async function backupLines(config: Config): Promise<StatusLine[]> {
   }
 }
 
+/** Somebody is looking at the screen. */
+const storeWaits = { silenceMs: 10_000, attempts: 2, callMs: 20_000 };
+
 /** Whether the store can be listed: what is in it is not read. */
 export async function storeLine({ backup }: Config): Promise<StatusLine> {
   try {
-    const vault = await openVault(backup);
+    const vault = await openVault(backup, storeWaits);
     const backups = await listManifests(vault);
     return line('backup store', true, `${vault.store.name}, ${backups.length} backups`);
   } catch (error) {

@@ -13,6 +13,8 @@ export interface StorePartsOptions {
   /** Told at once why a part could not be stored, so that what makes the stream can be ended. */
   readonly onFailed: (error: unknown) => void;
   readonly signal: AbortSignal;
+  /** How long after the first try at storing a part another one may begin. Default: 5 minutes. */
+  readonly retryMs?: number;
 }
 
 /** An upload that breaks is repeated by part, not from the beginning. */
@@ -22,6 +24,8 @@ const pieceBytes = 1024 * 1024;
 /** Parts on their way to the store at the same time. Each is in memory, compressed. */
 const uploads = 2;
 const attempts = 4;
+/** A store that was silent has waited long enough by itself (docs/waits.md). */
+const defaultRetryMs = 300_000;
 
 /**
  * Stores a stream as objects of `partBytes`, whole pieces of a megabyte each; the last one is shorter. Resolves with them in their
@@ -29,7 +33,15 @@ const attempts = 4;
  */
 export async function storeParts(
   source: AsyncIterable<Buffer>,
-  { vault, keyOf, partBytes = defaultPartBytes, onStored, onFailed, signal }: StorePartsOptions,
+  {
+    vault,
+    keyOf,
+    partBytes = defaultPartBytes,
+    onStored,
+    onFailed,
+    signal,
+    retryMs = defaultRetryMs,
+  }: StorePartsOptions,
 ): Promise<StoredObject[]> {
   const running = new Set<Promise<void>>();
   const stored: StoredObject[] = [];
@@ -37,7 +49,7 @@ export async function storeParts(
   const send = (part: Draft): void => {
     const index = count;
     count += 1;
-    const upload = storeAgain(part, signal).then((object) => {
+    const upload = storeAgain(part, signal, retryMs).then((object) => {
       stored[index] = object;
       onStored(object);
     });
@@ -68,7 +80,8 @@ export async function storeParts(
 }
 
 /** Stores a part, again when the store fails for a moment. */
-async function storeAgain(part: Draft, signal: AbortSignal): Promise<StoredObject> {
+async function storeAgain(part: Draft, signal: AbortSignal, retryMs: number): Promise<StoredObject> {
+  const deadline = performance.now() + retryMs;
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await part.store(signal);
@@ -76,7 +89,9 @@ async function storeAgain(part: Draft, signal: AbortSignal): Promise<StoredObjec
       const full = error instanceof Error && 'code' in error && error.code === 'ENOSPC';
       const lasting = full || error instanceof StoreRefused;
       if (attempt === attempts || lasting || signal.aborted) throw error;
-      await sleep(500 * 2 ** attempt, undefined, { signal });
+      const pauseMs = 500 * 2 ** attempt;
+      if (performance.now() + pauseMs > deadline) throw error;
+      await sleep(pauseMs, undefined, { signal });
     }
   }
 }

@@ -2,6 +2,7 @@ import type { BackupConfig } from '../../config.ts';
 import { makeVault } from '../vault.ts';
 import type { Vault } from '../vault.ts';
 import { DirectoryStore } from './directory-store.ts';
+import type { S3Waits } from './s3-client.ts';
 import type { Store } from './store.ts';
 
 /** There is no store to keep backups in, or to find them. */
@@ -9,13 +10,16 @@ export class NoBackupStore extends Error {
   override name = 'NoBackupStore';
 }
 
-/** The configured store, encrypted if there is a key. Nothing is read or written yet. */
-export async function openVault({ store, encryptionKey }: BackupConfig): Promise<Vault> {
+/** The configured store, encrypted if there is a key. Nothing is read or written yet. `waits`: of object storage, where not as usual. */
+export async function openVault(
+  { store, encryptionKey }: BackupConfig,
+  waits: Partial<S3Waits> = {},
+): Promise<Vault> {
   const key = encryptionKey && decodeKey(encryptionKey.reveal());
-  return makeVault(await openStore(store), key);
+  return makeVault(await openStore(store, waits), key);
 }
 
-async function openStore(location: BackupConfig['store']): Promise<Store> {
+async function openStore(location: BackupConfig['store'], waits: Partial<S3Waits>): Promise<Store> {
   if (location === null) {
     throw new NoBackupStore('BACKUP_STORE is missing: set it to a directory or to s3://bucket/prefix');
   }
@@ -24,7 +28,7 @@ async function openStore(location: BackupConfig['store']): Promise<Store> {
       return new DirectoryStore(location.path);
     case 's3':
       // Loaded when it is needed: the client of AWS takes a third of a second.
-      return new (await import('./s3-store.ts')).S3Store(location);
+      return new (await import('./s3-store.ts')).S3Store(location, waits);
     default:
       return location satisfies never;
   }

@@ -3,11 +3,13 @@ import {
   GetObjectCommand,
   NoSuchKey,
   PutObjectCommand,
-  S3Client,
   paginateListObjectsV2,
 } from '@aws-sdk/client-s3';
+import type { S3Client } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import { Readable, addAbortSignal } from 'node:stream';
+import { S3TooSlow, boundedCalls, defaultWaits, makeS3Client } from './s3-client.ts';
+import type { S3Waits } from './s3-client.ts';
 import { s3Error } from './s3-errors.ts';
 import type { S3Location } from './s3-errors.ts';
 import { ObjectMissing, checkKey } from './store.ts';
@@ -17,15 +19,10 @@ import type { ListedObject, Store } from './store.ts';
 const partBytes = 16 * 1024 * 1024;
 /** Of an object at a time: what one upload has in memory. */
 const parallelParts = 2;
-/** Of a request, with pauses in between that grow to 20 s: a part is sent again, never the whole object. */
-const defaultAttempts = 8;
-/** Of a download that breaks off: it goes on where it was. */
+/** Of each stretch of a download that breaks off: it goes on where it was. */
 const resumptions = 5;
-const connectMs = 10_000;
-/** How long a connection may carry nothing, in either direction. */
-const defaultSilenceMs = 60_000;
-/** How long a request may take until its answer begins: a part of 16 MB over a line of 30 kB/s. */
-const requestMs = 600_000;
+/** What a download has to get on by within `callMs`, not counting the time for which nobody reads it. */
+const stretchBytes = partBytes;
 
 /**
  * A store in a bucket of S3, or of object storage that speaks its language. An object appears when its last part has been accepted;
@@ -35,49 +32,20 @@ const requestMs = 600_000;
 export class S3Store implements Store {
   readonly name: string;
   readonly #client: S3Client;
+  readonly #waits: S3Waits;
   readonly #bucket: string;
   readonly #prefix: string;
   readonly #location: S3Location;
 
-  /**
-   * `silenceMs`: how long a connection may carry nothing before it counts as broken; default a minute. `attempts`: how often a request
-   * is made before the store counts as unavailable; default 8.
-   */
-  constructor(location: S3Location, { silenceMs = defaultSilenceMs, attempts = defaultAttempts } = {}) {
-    const { bucket, prefix, endpoint, region, credentials } = location;
+  /** `waits`: those that differ from the default. */
+  constructor(location: S3Location, waits: Partial<S3Waits> = {}) {
+    const { bucket, prefix } = location;
     this.#location = location;
     this.name = `s3://${bucket}/${prefix}`;
     this.#bucket = bucket;
     this.#prefix = prefix;
-    this.#client = new S3Client({
-      region,
-      // Where the store is says the configuration, not AWS_ENDPOINT_URL of somebody's shell.
-      ignoreConfiguredEndpointUrls: true,
-      // A bucket as part of the host's name takes DNS, which few have for a storage of their own.
-      ...(endpoint !== null && {
-        endpoint,
-        forcePathStyle: true,
-        useFipsEndpoint: false,
-        useDualstackEndpoint: false,
-      }),
-      ...(credentials && {
-        credentials: {
-          accessKeyId: credentials.accessKeyId,
-          secretAccessKey: credentials.secretAccessKey.reveal(),
-          ...(credentials.sessionToken && { sessionToken: credentials.sessionToken.reveal() }),
-        },
-      }),
-      maxAttempts: attempts,
-      requestHandler: {
-        connectionTimeout: connectMs,
-        requestTimeout: requestMs,
-        throwOnRequestTimeout: true,
-        socketTimeout: silenceMs,
-      },
-      // The SHA-256 of a body is part of its signature, and the vault checks what it reads; other storages know no CRC32.
-      requestChecksumCalculation: 'WHEN_REQUIRED',
-      responseChecksumValidation: 'WHEN_REQUIRED',
-    });
+    this.#waits = { ...defaultWaits, ...waits };
+    this.#client = makeS3Client(location, this.#waits);
   }
 
   async put(key: string, source: Readable | Uint8Array, signal?: AbortSignal): Promise<void> {
@@ -86,9 +54,7 @@ export class S3Store implements Store {
     const target = { Bucket: this.#bucket, Key: this.#prefix + key };
     if (source instanceof Uint8Array && source.length <= partBytes) {
       await this.#explained(
-        this.#client.send(new PutObjectCommand({ ...target, Body: source }), {
-          ...(signal && { abortSignal: signal }),
-        }),
+        this.#calls(signal).send(new PutObjectCommand({ ...target, Body: source })),
         signal,
       );
       return;
@@ -96,19 +62,21 @@ export class S3Store implements Store {
     // Aborted, a source that has nothing to give ends as well.
     if (signal && source instanceof Readable) addAbortSignal(signal, source);
     const upload = new Upload({
-      client: this.#client,
+      client: this.#calls(signal),
       params: { ...target, Body: source },
       partSize: partBytes,
       queueSize: parallelParts,
       leavePartsOnError: false,
     });
     try {
-      await this.#explained(upload.done(), signal);
+      await upload.done();
     } catch (error) {
-      // What comes of taking the parts back is not the news.
-      const cause = source instanceof Readable && source.errored;
-      if (source instanceof Readable) source.destroy();
-      throw cause || error;
+      signal?.throwIfAborted();
+      if (!(source instanceof Readable)) throw s3Error(error, this.#location);
+      // A source that the upload gave up has an error as well, which is not the news.
+      const ofSource = source.errored === error;
+      source.destroy();
+      throw ofSource ? error : s3Error(error, this.#location);
     }
   }
 
@@ -120,7 +88,7 @@ export class S3Store implements Store {
 
   async *list(prefix: string): AsyncIterable<ListedObject> {
     const pages = paginateListObjectsV2(
-      { client: this.#client },
+      { client: this.#calls() },
       { Bucket: this.#bucket, Prefix: this.#prefix + prefix },
     );
     for (;;) {
@@ -135,8 +103,12 @@ export class S3Store implements Store {
   async remove(key: string): Promise<void> {
     checkKey(key);
     await this.#explained(
-      this.#client.send(new DeleteObjectCommand({ Bucket: this.#bucket, Key: this.#prefix + key })),
+      this.#calls().send(new DeleteObjectCommand({ Bucket: this.#bucket, Key: this.#prefix + key })),
     );
+  }
+
+  #calls(signal?: AbortSignal): S3Client {
+    return boundedCalls(this.#client, this.#waits, signal);
   }
 
   /** What a request gives; its error says what to do. */
@@ -151,7 +123,7 @@ export class S3Store implements Store {
 
   async #open(key: string, from: number, etag: string | undefined): Promise<Download> {
     try {
-      const found = await this.#client.send(
+      const found = await this.#calls().send(
         new GetObjectCommand({
           Bucket: this.#bucket,
           Key: this.#prefix + key,
@@ -171,21 +143,48 @@ export class S3Store implements Store {
   async *#resumed(key: string, { body: first, bytes: all, etag }: Download): AsyncGenerator<Uint8Array> {
     let body = first;
     let bytes = 0;
-    for (let left = resumptions; ; left--) {
+    const stretch: Stretch = { end: stretchBytes, resumptions, ms: this.#waits.callMs };
+    for (;;) {
       try {
-        for await (const chunk of body as AsyncIterable<Buffer>) {
+        for await (const chunk of inTime(body, stretch, this.#waits.callMs)) {
           bytes += chunk.length;
+          if (bytes >= stretch.end) {
+            Object.assign(stretch, { end: bytes + stretchBytes, resumptions, ms: this.#waits.callMs });
+          }
           yield chunk;
         }
         if (bytes >= all) return;
         throw new Error(`the download of ${key} from ${this.name} ended after ${bytes} of ${all} bytes`);
       } catch (error) {
-        if (left === 0) throw s3Error(error, this.#location);
+        if (stretch.resumptions === 0 || error instanceof S3TooSlow) throw s3Error(error, this.#location);
+        stretch.resumptions -= 1;
       } finally {
         body.destroy();
       }
       ({ body } = await this.#open(key, bytes, etag));
     }
+  }
+}
+
+/** What is left of it, and of what it may take. */
+interface Stretch {
+  /** Bytes of the download at which the next one begins. */
+  end: number;
+  resumptions: number;
+  /** Of waiting for content. */
+  ms: number;
+}
+
+/** The chunks of a body. Rejects with S3TooSlow once the waits for them, which are taken from the stretch, are as long as it has left. */
+async function* inTime(body: Readable, stretch: Stretch, callMs: number): AsyncGenerator<Buffer> {
+  const chunks = (body as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
+  for (;;) {
+    const askedAt = performance.now();
+    const timer = setTimeout(() => body.destroy(new S3TooSlow('the download', callMs)), stretch.ms);
+    const next = await chunks.next().finally(() => clearTimeout(timer));
+    stretch.ms -= performance.now() - askedAt;
+    if (next.done) return;
+    yield next.value;
   }
 }
 

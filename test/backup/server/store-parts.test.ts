@@ -73,6 +73,21 @@ it('a part is stored again when the store fails for a moment', async () => {
   expect((await options.vault.readWhole(part!)).equals(bytes)).toBe(true);
 });
 
+it('a store that was silent for long is not waited for again', async () => {
+  let tries = 0;
+  const options = optionsFor(
+    watchedStore(async () => {
+      tries += 1;
+      await sleep(300);
+      throw new Error('the store does not answer');
+    }),
+  );
+  const storing = storeParts(inChunks(randomBytes(1000), 1000), { ...options, retryMs: 1500 });
+  await expect(storing).rejects.toThrow('does not answer');
+  // A second try begins after 1.3 s; a third would begin after 3.6 s.
+  expect(tries).toBe(2);
+});
+
 it('a full disk is told at once, while the stream goes on, and is what it rejects with', async () => {
   const full = Object.assign(new Error('no space left'), { code: 'ENOSPC' });
   const options = optionsFor(watchedStore(() => Promise.reject(full)));
