@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 import { BackupDamaged } from './backup-damaged.ts';
 import type { TableDigest } from './drill/table-digests.ts';
+import { removeAll } from './store/remove-all.ts';
 import type { StoredObject, Vault } from './vault.ts';
 
 export type BackupKind = 'full' | 'incremental' | 'snapshot';
@@ -176,7 +177,7 @@ export async function removeBackup(vault: Vault, { id, key }: ListedManifest): P
   await vault.store.remove(key);
   const members: string[] = [];
   for await (const member of vault.store.list(memberKey(id, ''))) members.push(member.key);
-  for (const member of members) await vault.store.remove(member);
+  await removeAll(vault.store, members);
 }
 
 function sealLabel(id: string): string {

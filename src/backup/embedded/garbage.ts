@@ -1,4 +1,5 @@
 import { listManifests, readManifest } from '../manifest.ts';
+import { removeAll } from '../store/remove-all.ts';
 import type { Vault } from '../vault.ts';
 import { chunkFolder } from './chunk-store.ts';
 import { readIndex } from './file-index.ts';
@@ -35,7 +36,10 @@ export async function collectGarbage(vault: Vault, now: () => Date): Promise<Col
       const id = memberPattern.exec(object.key)?.groups?.['id'];
       if (id !== undefined && !ids.has(id)) garbage.push(object);
     }
-    for (const { key } of garbage) await vault.store.remove(key);
+    await removeAll(
+      vault.store,
+      garbage.map(({ key }) => key),
+    );
     return { objects: garbage.length, bytes: garbage.reduce((sum, { bytes }) => sum + bytes, 0) };
   } finally {
     await unmark();

@@ -9,6 +9,7 @@ import { Parser } from 'tar';
 import { BackupDamaged } from '../backup-damaged.ts';
 import { memberKey } from '../manifest.ts';
 import type { Member, ReadManifest } from '../manifest.ts';
+import { removeAll } from '../store/remove-all.ts';
 import type { StoredObject, Vault } from '../vault.ts';
 import { parseBackupManifest } from './backup-manifest-file.ts';
 import type { BackupManifestFile } from './backup-manifest-file.ts';
@@ -77,7 +78,12 @@ export async function takeBaseBackup(options: BaseBackupOptions): Promise<BaseBa
     if (options.parent && parentFile !== null) await fetchManifest(options.vault, options.parent, parentFile);
     return await stream(options, parentFile, stored);
   } catch (error) {
-    for (const { key } of stored) await options.vault.store.remove(key).catch(() => {});
+    await removeAll(
+      options.vault.store,
+      stored.map(({ key }) => key),
+    ).catch(() => {
+      // Retention removes what stays. Why the backup failed is the news.
+    });
     throw error;
   } finally {
     await rm(directory, { recursive: true, force: true });

@@ -2,6 +2,7 @@ import { readManifests, removeBackup } from '../manifest.ts';
 import type { ReadManifest } from '../manifest.ts';
 import { pickExpired } from '../retention.ts';
 import type { RecoveryWindow } from '../retention.ts';
+import { removeAll } from '../store/remove-all.ts';
 import type { Vault } from '../vault.ts';
 import { parseLsn, parseSegmentFile, segmentNumber } from './wal-position.ts';
 import { listArchivedWal } from './wal-archive.ts';
@@ -48,8 +49,10 @@ export async function removeExpired({
   if (!dryRun) {
     // Children first: what is interrupted leaves no backup without its parent.
     for (const backup of expired.toReversed()) await removeBackup(vault, backup);
-    for (const { key } of wal) await vault.store.remove(key);
-    for (const half of halves.values()) for (const { key } of half) await vault.store.remove(key);
+    await removeAll(
+      vault.store,
+      [...wal, ...[...halves.values()].flat()].map(({ key }) => key),
+    );
   }
   const objects = [
     ...expired.flatMap(({ manifest }) => manifest.objects.map(({ storedBytes }) => storedBytes)),
