@@ -11,6 +11,7 @@ import { connectForReplication, serverFacts } from '../../src/backup/server/serv
 import type { ServerFacts } from '../../src/backup/server/server-facts.ts';
 import { DirectoryStore } from '../../src/backup/store/directory-store.ts';
 import { makeVault } from '../../src/backup/vault.ts';
+import type { Vault } from '../../src/backup/vault.ts';
 import { serverUser, temporaryDirectory } from '../../src/programs/server-user.ts';
 import { startOwnServer } from './postgres/own-server.ts';
 import type { OwnServer } from './postgres/own-server.ts';
@@ -33,10 +34,23 @@ export interface BackedUpServer {
   close(): Promise<void>;
 }
 
-/** Makes one. `synchronous`: the server waits until its WAL was received before it acknowledges a commit. */
+/**
+ * Makes one. `synchronous`: the server waits until its WAL was received before it acknowledges a commit. `vault`: where the backups go;
+ * by default into `store` in the folder, plain.
+ */
 export async function startBackedUpServer(
   binDirectory: string,
-  { synchronous = false, partialEveryMs = 500, pauseMs = 2 } = {},
+  {
+    synchronous = false,
+    partialEveryMs = 500,
+    pauseMs = 2,
+    vault,
+  }: {
+    readonly synchronous?: boolean;
+    readonly partialEveryMs?: number;
+    readonly pauseMs?: number;
+    readonly vault?: Vault;
+  } = {},
 ): Promise<BackedUpServer> {
   const folder = await mkdtemp(
     join(await temporaryDirectory(await serverUser(), false), 'lightning-backed-up-'),
@@ -51,7 +65,7 @@ export async function startBackedUpServer(
   const options: ServerBackupOptions = {
     connection,
     findPrograms: async () => programs,
-    vault: makeVault(new DirectoryStore(join(folder, 'store')), null),
+    vault: vault ?? makeVault(new DirectoryStore(join(folder, 'store')), null),
     spoolDirectory: join(folder, 'spool'),
     slot: 'lightning_backup',
     requested: 'auto',
