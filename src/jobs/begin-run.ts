@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { Logger, parseCronItems, run } from 'graphile-worker';
 import type { TaskList, WorkerEvents } from 'graphile-worker';
-import type { Pool } from 'pg';
+import type { Pool, PoolClient } from 'pg';
 import type { Executor } from '../db/database.ts';
 import type { Log } from '../log.ts';
 import { repeat } from '../repeat.ts';
@@ -61,7 +61,7 @@ export async function beginRun({
   askListener(events, listenerPingMs);
   const held = new HeldJobs(events);
   const runner = await run({
-    pgPool: pool,
+    pgPool: forgiving(pool),
     // Written at once all the same. Without it nobody takes the rejection of what cannot be written, which ends the process;
     // with it the runner ends, and is begun again.
     preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
@@ -91,6 +91,32 @@ export async function beginRun({
       await presence.stop();
     },
   };
+}
+
+/**
+ * The pool for graphile-worker 0.18.0, which releases the connection on which it listens once more when that ends while it is
+ * being released (`listenForChanges`). node-postgres throws then, where nobody catches it: the process would end.
+ */
+function forgiving(pool: Pool): Pool {
+  type OnConnection = Parameters<Pool['connect']>[0];
+  const connect = (onConnection?: OnConnection): Promise<PoolClient> | void => {
+    if (!onConnection) return pool.connect();
+    pool.connect((error, client, release) => {
+      let isReleased = false;
+      onConnection(error, client, (failure) => {
+        if (isReleased) return;
+        isReleased = true;
+        release(failure);
+      });
+    });
+  };
+  return new Proxy(pool, {
+    get: (target, name): unknown => {
+      if (name === 'connect') return connect;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
 }
 
 /**
