@@ -195,6 +195,19 @@ const checks: readonly (readonly [rule: string, query: string])[] = [
      from pg_proc p where p.pronamespace::regnamespace::text in ${schemas}`,
   ],
   [
+    "every JSON column of a tenant's table refuses numbers that print without end",
+    `select c.oid::regclass || '.' || a.attname as name, exists (
+       select from pg_trigger t
+       where t.tgrelid = c.oid and t.tgfoid = 'app_private.tg__refuse_long_numbers'::regproc
+         and t.tgargs = convert_to(a.attname, 'UTF8') || '\\x00' and t.tgtype & 7 = 7 and t.tgtype & 16 > 0
+     ) as kept
+     from pg_class c
+     join pg_attribute a on a.attrelid = c.oid and a.atttypid = 'jsonb'::regtype and a.attgenerated = ''
+     where c.relnamespace::regnamespace::text = 'app_public' and c.relkind in ('r', 'p') and not c.relispartition
+       -- Made of tags, steps and results that were let in.
+       and c.relname !~ '^(metrics_(minute|hour|day)|workflow_steps)$'`,
+  ],
+  [
     'policies are called <command>_<who>',
     `select p.tablename || ' ' || p.policyname as name,
        p.policyname ~ ('^' || case p.cmd when 'ALL' then 'manage' else lower(p.cmd) end || '_[a-z]+$') as kept

@@ -13,6 +13,16 @@ const series = {
   to: '2026-01-02T00:00:00Z',
 };
 
+/** JSON that Postgres stores in a few bytes a number. JavaScript has no such numbers: see `bodyOf`. */
+function longNumbers(number: string, count: number): object {
+  return { numbers: Array.from({ length: count }, () => `number ${number}`) };
+}
+
+/** As the arguments are sent. */
+function bodyOf(args: object): string {
+  return JSON.stringify(args).replaceAll(/"number ([^"]*)"/g, '$1');
+}
+
 /** Every stored function that a request can call, with arguments that it refuses, the code, and the HTTP status. */
 const refusals: readonly (readonly [name: string, args: object, code: string, status: number])[] = [
   ['add_knowledge', { content: '' }, 'LTS15', 400],
@@ -29,7 +39,10 @@ const refusals: readonly (readonly [name: string, args: object, code: string, st
   ['create_session', { user_id: 'u', role: 'anon' }, 'LTU03', 400],
   ['create_session', { user_id: 'u', role: 'admin' }, 'LTU04', 403],
   ['create_session', { user_id: 'u', data: [] }, 'LTU05', 400],
+  ['create_session', { user_id: 'u', data: longNumbers('-1e131071', 100) }, 'LTK02', 400],
   ['enqueue_task', { description: '' }, 'LTQ05', 400],
+  ['enqueue_task', { description: 'x', context: longNumbers('1e131071', 100) }, 'LTK02', 400],
+  ['enqueue_task', { description: 'x', context: longNumbers('0e-16383', 1_000) }, 'LTK02', 400],
   ['enqueue_tasks', { tasks: {} }, 'LTQ05', 400],
   ['fail_task', { ...held, error: '' }, 'LTQ05', 400],
   ['heartbeat_task', { ...held, progress: 2 }, 'LTQ05', 400],
@@ -95,7 +108,7 @@ describe.each(apiTargets)('bad input to the stored functions, %s', (_kind, open)
         'content-type': 'application/json',
         ...(as !== null && { authorization: `Bearer ${as}` }),
       },
-      body: JSON.stringify(args),
+      body: bodyOf(args),
     });
     const { code, message } = (await response.json()) as { code?: string; message?: string };
     return { code, status: response.status, message };

@@ -9,6 +9,12 @@ create or replace trigger _200_keys
   when (old.tenant_id is distinct from new.tenant_id or old.id is distinct from new.id)
   execute function app_private.tg__refuse_key_change();
 
+create or replace trigger _200_long_numbers
+  before insert or update of config on app_public.agents
+  for each row
+  when (app_private.may_print_long(new.config))
+  execute function app_private.tg__refuse_long_numbers('config');
+
 -- One trigger per event: a trigger with transition tables can have only one.
 create or replace trigger _500_publish_insert
   after insert on app_public.agents

@@ -9,6 +9,12 @@ create or replace trigger _200_keys
   )
   execute function app_private.tg__refuse_key_change();
 
+create or replace trigger _200_long_numbers
+  before insert or update of tags on app_public.metrics
+  for each row
+  when (app_private.may_print_long(new.tags))
+  execute function app_private.tg__refuse_long_numbers('tags');
+
 -- Nobody but the owner may name a partition, so the parent's trigger sees every statement.
 create or replace trigger _500_mark_changes
   after insert on app_public.metrics

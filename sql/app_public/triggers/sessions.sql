@@ -9,3 +9,9 @@ create or replace trigger _200_role
   for each row
   when (new.role = 'admin')
   execute function app_private.tg_sessions__guard_role();
+
+create or replace trigger _200_long_numbers
+  before insert or update of data on app_public.sessions
+  for each row
+  when (app_private.may_print_long(new.data))
+  execute function app_private.tg__refuse_long_numbers('data');

@@ -25,6 +25,18 @@ create or replace trigger _200_steps
   when (old.workflow_id is not null)
   execute function app_private.tg_tasks__check_delete();
 
+create or replace trigger _200_long_numbers_context
+  before insert or update of context on app_public.tasks
+  for each row
+  when (app_private.may_print_long(new.context))
+  execute function app_private.tg__refuse_long_numbers('context');
+
+create or replace trigger _200_long_numbers_result
+  before insert or update of result on app_public.tasks
+  for each row
+  when (app_private.may_print_long(new.result))
+  execute function app_private.tg__refuse_long_numbers('result');
+
 -- One trigger per event: a trigger with transition tables can have only one.
 create or replace trigger _500_publish_insert
   after insert on app_public.tasks

@@ -25,6 +25,18 @@ create or replace trigger _200_started
   when (old.started_at is not null and old.status in ('running', 'paused'))
   execute function app_private.tg_workflows__check_delete();
 
+create or replace trigger _200_long_numbers_steps
+  before insert or update of steps on app_public.workflows
+  for each row
+  when (app_private.may_print_long(new.steps))
+  execute function app_private.tg__refuse_long_numbers('steps');
+
+create or replace trigger _200_long_numbers_context
+  before insert or update of context on app_public.workflows
+  for each row
+  when (app_private.may_print_long(new.context))
+  execute function app_private.tg__refuse_long_numbers('context');
+
 -- One trigger per event: a trigger with transition tables can have only one.
 create or replace trigger _500_publish_insert
   after insert on app_public.workflows
