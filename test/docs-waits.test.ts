@@ -76,6 +76,8 @@ const untested: Readonly<Record<string, string>> = {
   'the end of `pg_receivewal`': 'a program that does not heed SIGINT',
   'the next part of a base backup': 'ten minutes',
   "`status`'s look at object storage": 'twenty seconds; a call with a limit: backup/store/s3-waits.test.ts',
+  'the WAL of a base backup, until it is stored': 'ten minutes',
+  "the WAL of a drill's moment, until it is stored": 'two minutes',
   'the first message of a WebSocket': 'graphql-ws keeps it',
   'the pong of a WebSocket': 'half a minute',
   'the heartbeat of `/events`': 'the client keeps it',

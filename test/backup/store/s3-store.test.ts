@@ -177,6 +177,16 @@ describe('object storage as a store', () => {
     expect(struck('cut-answer')).toBe(2);
   });
 
+  it('goes on as often as it takes with a large one, as long as it gets on', async () => {
+    const store = new S3Store(server.location());
+    const bytes = randomBytes(40_000_000);
+    await store.put('a/large', bytes);
+    // Each time half of what is left arrives: seven breaks, of which a stretch of 16 MB may have five.
+    strike('cut-answer', /GET/, 7);
+    expect((await buffer(await store.get('a/large'))).equals(bytes)).toBe(true);
+    expect(struck('cut-answer')).toBe(7);
+  });
+
   it('asks again when the storage says nothing, and goes on with a download that stands still', async () => {
     const store = new S3Store(server.location(), { silenceMs: 300 });
     strike('silent', /PUT/, 1);
