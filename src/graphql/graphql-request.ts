@@ -1,4 +1,5 @@
 import { AppError } from '../errors.ts';
+import { excessiveKeys, maxObjectKeys } from '../http/largest-object.ts';
 
 /** The parameters of a GraphQL request. Of `extensions` nothing is used. */
 export interface GraphqlRequest {
@@ -7,15 +8,28 @@ export interface GraphqlRequest {
   readonly operationName: string | undefined;
 }
 
-/** Parses a request's body. Throws MALFORMED_BODY. */
+/** Parses a request's body. Throws MALFORMED_BODY, or QUERY_TOO_COMPLEX. */
 export function parseGraphqlRequest(body: Buffer): GraphqlRequest {
+  const text = body.toString('utf8');
+  const tooWide = wideObjectError(text);
+  if (tooWide !== null) throw tooWide;
   let parsed: unknown;
   try {
-    parsed = JSON.parse(body.toString('utf8'));
+    parsed = JSON.parse(text);
   } catch (error) {
     throw malformed(`the body is not JSON: ${error instanceof Error ? error.message : String(error)}`);
   }
   return checkGraphqlRequest(parsed);
+}
+
+/** What is said to JSON text with an object that takes too long to parse; null: it has none. */
+export function wideObjectError(text: string): AppError | null {
+  const keys = excessiveKeys(text);
+  if (keys === null) return null;
+  return new AppError(
+    'QUERY_TOO_COMPLEX',
+    `an object of the request has ${keys} keys; at most ${maxObjectKeys} are allowed`,
+  );
 }
 
 /**

@@ -18,6 +18,7 @@ import { budgetFor } from '../request-budget.ts';
 import type { RequestBudgets } from '../request-budget.ts';
 import type { GraphqlEngine, Operation } from './engine.ts';
 import { formatGraphqlError } from './error-format.ts';
+import { wideObjectError } from './graphql-request.ts';
 import type { OnInternalError } from './error-format.ts';
 import { checkGraphqlRequest } from './graphql-request.ts';
 
@@ -115,7 +116,13 @@ export function makeGraphqlWebsockets(
               socket.close(1009, `BODY_TOO_LARGE: a message may have ${bodyBytes} bytes`);
               return;
             }
-            receive(String(data)).catch((error: unknown) => {
+            const text = String(data);
+            const tooWide = wideObjectError(text);
+            if (tooWide !== null) {
+              refuseUnparsed(socket, text, tooWide);
+              return;
+            }
+            receive(text).catch((error: unknown) => {
               onInternalError(error, newRequestId());
               socket.close(1011, 'INTERNAL_ERROR');
             });
@@ -143,6 +150,17 @@ export function makeGraphqlWebsockets(
       webSocketServer.close();
     },
   };
+}
+
+/** Answers a message that nobody parsed: by its id where clients write that, before the payload, or with the end. */
+function refuseUnparsed(socket: WebSocket, text: string, error: AppError): void {
+  const id = /^\s*\{[^{}[\]]*"id"\s*:\s*"([^"\\]{1,200})"/.exec(text.slice(0, 1_000))?.[1];
+  const { code, message } = error;
+  if (id === undefined) socket.close(1009, `${code}: ${message}`);
+  else {
+    const extensions = { code, requestId: newRequestId() };
+    socket.send(JSON.stringify({ type: 'error', id, payload: [{ message, extensions }] }));
+  }
 }
 
 /** graphql-ws hands these arguments on to `execute` and `subscribe` unseen. */

@@ -112,6 +112,10 @@ export const bombs: readonly Bomb[] = [
       f: { or: Array.from({ length: 20_000 }, (_, k) => ({ id: { equalTo: `a${k}` } })) },
     }),
   },
+  {
+    ...graphql('100,000 variables', 'query { agents { totalCount } }'),
+    variables: JSON.stringify(Object.fromEntries(Array.from({ length: 100_000 }, (_, k) => [`k${k}`, 1]))),
+  },
   graphql(
     '1,500 conditions in the text',
     `{ agents(filter: {or: [${'{id: {equalTo: "x"}} '.repeat(750)}]}) { totalCount } }`,

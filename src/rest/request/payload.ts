@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
+import { excessiveKeys, maxObjectKeys } from '../../http/largest-object.ts';
 import { RestError } from '../errors.ts';
-import { keysOfLargestObject } from './largest-object.ts';
 import { csvPayload } from './csv-payload.ts';
 import type { MediaType } from './media-type.ts';
 import { mediaTypeName } from './media-type.ts';
@@ -44,9 +44,6 @@ export function parsePayload(
   throw new RestError('PGRST102', `Content-Type not acceptable: ${mediaTypeName(contentType)}`);
 }
 
-/** Most keys of one object in a body, the values of JSON columns included, where a request has a budget. The shortest has five bytes: `"":0,`. */
-const largestObjectKeys = 20_000;
-
 type JsonPayload = Extract<Payload, { kind: 'json' }>;
 
 function takesBody(action: Action): boolean {
@@ -78,9 +75,7 @@ function jsonPayload(body: Buffer, isCall: boolean, maxKeys: number): JsonPayloa
   if (!isUtf8(body)) throw invalidJson();
   const text = body.toString('utf8');
   // Before it is parsed, which takes a tenth of a second for an object of 100,000 keys.
-  if (maxKeys < Infinity && body.length > 5 * largestObjectKeys) {
-    checkFields(keysOfLargestObject(text), largestObjectKeys);
-  }
+  if (maxKeys < Infinity) checkFields(excessiveKeys(text) ?? 0, maxObjectKeys);
   const json = parseJson(text);
   if (!Array.isArray(json)) {
     // Scalars count as no rows.

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { keysOfLargestObject } from '../../../src/rest/request/largest-object.ts';
+import { keysOfLargestObject } from '../../src/http/largest-object.ts';
 
 /** The same by parsing. */
 function largest(value: unknown): number {

@@ -1,3 +1,13 @@
+/** Most keys of one object in a body, where a request has a budget. The shortest has five bytes: `"":0,`. */
+export const maxObjectKeys = 20_000;
+
+/** How many keys the largest object in JSON text has, when there are more than `maxObjectKeys`; null otherwise. Short text is not read. */
+export function excessiveKeys(text: string): number | null {
+  if (text.length <= 5 * maxObjectKeys) return null;
+  const keys = keysOfLargestObject(text);
+  return keys > maxObjectKeys ? keys : null;
+}
+
 /**
  * How many keys the largest object in JSON text has, at any depth; equal keys count each. The text need not be JSON. Reads it
  * once and makes nothing of it: parsing an object of 100,000 keys takes a hundred times as long.
