@@ -1,6 +1,6 @@
-import { mkdir, mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { list, extract } from 'tar';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -11,6 +11,7 @@ import { startLightning } from '../support/lightning.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const name = 'agent-lightning-db';
+const swaggerUi = 'dist/rest/openapi/swagger-ui/';
 
 /** `walk.ts` beside this file installs the same archive with npm; here it stands where npm would put it. */
 describe('the package that npm packs', () => {
@@ -31,7 +32,8 @@ describe('the package that npm packs', () => {
     installed = join(modules, name);
     await mkdir(installed, { recursive: true });
     await extract({ file: archive, cwd: installed, strip: 1 });
-    for (const dependency of await readdir(join(root, 'node_modules'))) {
+    for (const dependency of await installedDependencies()) {
+      await mkdir(dirname(join(modules, dependency)), { recursive: true });
       await symlink(join(root, 'node_modules', dependency), join(modules, dependency));
     }
   }, 120_000);
@@ -48,11 +50,26 @@ describe('the package that npm packs', () => {
     const compiled = sources
       .filter((file) => /(?<!\.d)\.ts$/.test(file))
       .map((file) => `dist/${file.slice(0, -3)}.js`);
-    expect(files.filter((file) => file.startsWith('dist/')).toSorted()).toEqual(compiled.toSorted());
+    const built = files.filter((file) => file.startsWith('dist/') && !file.startsWith(swaggerUi));
+    expect(built.toSorted()).toEqual(compiled.toSorted());
     const migrations = await readdir(join(root, 'migrations', 'committed'));
     expect(files.filter((file) => file.startsWith('migrations/')).toSorted()).toEqual(
       migrations.map((file) => `migrations/committed/${file}`).toSorted(),
     );
+  });
+
+  it('has Swagger UI with its licenses, and no map of it', () => {
+    const names = files
+      .filter((file) => file.startsWith(swaggerUi))
+      .map((file) => file.slice(swaggerUi.length));
+    expect(names.toSorted()).toEqual([
+      'LICENSE',
+      'NOTICE',
+      'favicon-32x32.png',
+      'swagger-ui-bundle.js',
+      'swagger-ui-bundle.js.LICENSE.txt',
+      'swagger-ui.css',
+    ]);
   });
 
   it('says its version below node_modules, where Node runs no TypeScript', async () => {
@@ -72,6 +89,12 @@ describe('the package that npm packs', () => {
         headers: { authorization: `Bearer ${started.token}` },
       });
       expect([response.status, await response.text()]).toEqual([200, '[]']);
+      for (const path of ['/graphiql', '/rest/v1/']) {
+        const page = await (await fetch(started.url + path, { headers: { accept: 'text/html' } })).text();
+        const loaded = [...page.matchAll(/(?:src|href)="(\/[^"]+)"/g)].map(([, url = '']) => url);
+        expect(loaded.length, path).toBeGreaterThan(1);
+        for (const url of loaded) expect([url, (await fetch(started.url + url)).status]).toEqual([url, 200]);
+      }
     } finally {
       const { status, stderr } = await started.stop();
       expect(status, stderr).toBe(0);
@@ -79,3 +102,14 @@ describe('the package that npm packs', () => {
     }
   }, 90_000);
 });
+
+/** What npm installs beside the package: nothing that only its development needs. */
+async function installedDependencies(): Promise<string[]> {
+  const lock = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8')) as {
+    readonly packages: Readonly<Record<string, { readonly dev?: boolean }>>;
+  };
+  return Object.entries(lock.packages).flatMap(([path, { dev }]) => {
+    const [, dependency, nested] = path.split('node_modules/');
+    return dependency !== undefined && nested === undefined && !dev ? [dependency] : [];
+  });
+}

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -7,7 +8,7 @@ import type { RestResponse } from '../response/rest-response.ts';
 export const referencePrefix = '/.reference/';
 
 /**
- * The page to browse and try the API with: Swagger UI, everything served from the installed package. It reads the
+ * The page to browse and try the API with: Swagger UI, everything served from here. It reads the
  * document from the root of the API, so it shows what the token may do that is entered there.
  *
  * @param mountPath of the API's root, without a slash at the end
@@ -41,12 +42,12 @@ export function referencePage(mountPath: string): RestResponse {
   };
 }
 
-/** A file of the page; null: there is none of this name. `fileName` is what follows `referencePrefix`. */
+/** A file of the page; null: there is none of this name, or no Swagger UI. `fileName` is what follows `referencePrefix`. */
 export async function referenceAsset(fileName: string): Promise<RestResponse | null> {
   const contentType = contentTypes[fileName];
-  if (contentType === undefined) return null;
+  if (contentType === undefined || swaggerUi === null) return null;
   const body =
-    fileName === 'start.js' ? Buffer.from(startScript) : await readFile(path.join(packageFolder, fileName));
+    fileName === 'start.js' ? Buffer.from(startScript) : await readFile(path.join(swaggerUi, fileName));
   return {
     status: 200,
     headers: [
@@ -58,9 +59,22 @@ export async function referenceAsset(fileName: string): Promise<RestResponse | n
   };
 }
 
-const packageFolder = path.dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
+/**
+ * Where the files of Swagger UI are. `npm run build` copies them beside this module; a checkout has them in swagger-ui-dist,
+ * which is a dependency of the development only, because what it depends on reports every installation to its makers.
+ * null: a checkout without these (`npm ci --omit=dev`). The page is empty there; all else works.
+ */
+const swaggerUi = ((): string | null => {
+  const built = path.join(import.meta.dirname, 'swagger-ui');
+  if (existsSync(built)) return built;
+  try {
+    return path.dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'));
+  } catch {
+    return null;
+  }
+})();
 
-/** All that the page loads; nothing else of the package is served. */
+/** All that the page loads; nothing else of Swagger UI is served. */
 const contentTypes: Readonly<Record<string, string>> = {
   'start.js': 'text/javascript; charset=utf-8',
   'swagger-ui-bundle.js': 'text/javascript; charset=utf-8',
