@@ -1,11 +1,12 @@
 import { execFile, spawn } from 'node:child_process';
-import { mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { debianPython } from '../support/debian-tools.ts';
+import { docBlocks } from '../support/doc-blocks.ts';
 import { migratedDataDirectory } from '../support/embedded-template.ts';
 import { lacks } from '../support/lacks.ts';
 import { startLightning } from '../support/lightning.ts';
@@ -13,17 +14,9 @@ import type { Started } from '../support/lightning.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** The blocks of a page in this language, as they stand. */
-async function blocksOf(page: string, language: string): Promise<string[]> {
-  const text = await readFile(join(root, page), 'utf8');
-  return [...text.matchAll(/^```(\w+)\n(.*?)^```/gms)].flatMap(([, of, block = '']) =>
-    of === language ? [block] : [],
-  );
-}
-
 /** The commands of a page that begin so, each with the lines that it goes on over, in order. */
 async function commandsOf(page: string, beginning: string): Promise<string[]> {
-  const blocks = await blocksOf(page, 'sh');
+  const blocks = await docBlocks(page, 'sh');
   return blocks
     .flatMap((block) => block.split(/\n(?=curl )|\n\n/))
     .filter((command) => command.startsWith(beginning))
@@ -107,7 +100,7 @@ describe.skipIf(process.platform === 'win32')('what the pages have people type:'
   });
 
   test.skipIf(lacks('python3-requests'))('the worker in Python works a task off', async () => {
-    const [worker = '', ...others] = await blocksOf('docs/tasks.md', 'python');
+    const [worker = '', ...others] = await docBlocks('docs/tasks.md', 'python');
     expect(others).toEqual([]);
     const given = `TOKEN = ${JSON.stringify(token)}\ndef work(task, gone): return {"seen": task["context"]}\n`;
     const python = spawn(debianPython, ['-c', given + local(worker)]);

@@ -1,9 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Page } from 'playwright-core';
 import { apiTargets } from '../../support/api-targets.ts';
 import type { ApiTarget } from '../../support/api-targets.ts';
 import { startApp, testToken } from '../../support/app.ts';
 import type { RunningApp } from '../../support/app.ts';
+import { docBlocks } from '../../support/doc-blocks.ts';
 import { lacks } from '../../support/lacks.ts';
 import { openPages } from './open-page.ts';
 import type { Pages } from './open-page.ts';
@@ -94,6 +96,66 @@ describe.skipIf(lacks('chromium'))(`in Chromium, on the ${kind} database`, () =>
         expect([path, nobody]).toMatchObject([path, { headers: { 'x-request-id': expect.any(String) } }]);
         expect([path, (nobody as { status: number }).status]).toEqual([path, status]);
       }
+    });
+  });
+
+  describe('live events, as docs/live.md has a browser take them:', () => {
+    const insertAgent = async (): Promise<void> => {
+      const { status } = await app.graphql(
+        token,
+        `mutation { createAgent(input: {agent: {id: "${randomUUID()}", name: "n", model: "m"}}) { clientMutationId } }`,
+      );
+      expect(status).toBe(200);
+    };
+    /** Runs code that calls `seen` with what it hears in a page of its own, and gives the first of it while agents are inserted. */
+    const firstSeen = async (code: string): Promise<unknown> => {
+      const own = await pages.open(pages.origins[0]);
+      try {
+        const local = code.replaceAll('http://127.0.0.1:3000', app.url);
+        await own.evaluate(
+          `globalThis.heard = []; const seen = (what) => heard.push(what);
+          void (async () => { ${local} })().catch((error) => seen(String(error)))`,
+        );
+        let first: unknown;
+        await expect
+          .poll(async () => {
+            await insertAgent();
+            [first] = await own.evaluate<unknown[]>('heard');
+            return first;
+          })
+          .toBeDefined();
+        return first;
+      } finally {
+        await own.close();
+      }
+    };
+    const given = (its: string): string =>
+      `const token = () => ${JSON.stringify(its)}; const [show, readAgain, signIn] = [seen, seen, seen];`;
+
+    test('the package shows what is inserted, and says the status when the token counts for nothing', async () => {
+      const [block = '', ...others] = await docBlocks('docs/live.md', 'js');
+      expect(others).toHaveLength(1);
+      const code = block.replace(/^import (.*) from '(.*)';$/m, 'const $1 = packages["$2"];');
+      expect(await firstSeen(given(token) + code)).toMatchObject({
+        topic: 'agents',
+        operation: 'insert',
+      });
+      expect(await firstSeen(given('nonsense') + code)).toBe(401);
+    });
+
+    test('the few lines read the stream, also where streams cannot be iterated, as in Safari', async () => {
+      const [, block = ''] = await docBlocks('docs/live.md', 'js');
+      const uniterable = 'delete ReadableStream.prototype[Symbol.asyncIterator];';
+      const read = `for await (const each of events('${app.url}/events', '${token}')) if (each.event === 'agents') return seen(each);`;
+      expect(await firstSeen(`${uniterable}\n${block}\n${read}`)).toMatchObject({
+        id: expect.any(String) as string,
+        data: expect.stringContaining('"operation":"insert"') as string,
+      });
+    });
+
+    test("the browser's own EventSource is refused, and gives up", async () => {
+      const code = `const source = new EventSource('${app.url}/events'); source.onerror = () => seen(source.readyState);`;
+      expect(await firstSeen(code)).toBe(2);
     });
   });
 

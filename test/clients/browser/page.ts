@@ -109,4 +109,6 @@ const clients = {
 
 /** For the tests, which call them by name. */
 export type Clients = typeof clients;
-Object.assign(globalThis, { clients });
+/** For code of the docs that imports the package. */
+const packages = { eventsource: { EventSource: FetchEventSource } };
+Object.assign(globalThis, { clients, packages });
