@@ -50,7 +50,6 @@ describe.skipIf(noServer)('every policy matters', () => {
       await world.admin.query(`drop policy ${name} on ${table}`);
       if (await isAsExpected(table)) unnoticed.push(`${name} on ${table}`);
       await world.admin.query(definition);
-      expect(await isAsExpected(table)).toBe(true);
     }
     expect(unnoticed).toEqual([]);
     await expectAsBefore();
@@ -71,7 +70,6 @@ describe.skipIf(noServer)('every policy matters', () => {
         if (await isAsExpected(table)) unnoticed.push(`${name} on ${table} ${opening}`);
         await world.admin.query(`drop policy ${name} on ${table}`);
         await world.admin.query(definition);
-        expect(await isAsExpected(table)).toBe(true);
       }
     }
     // Each that confines is among them.

@@ -7,6 +7,8 @@ const bin = fileURLToPath(new URL('../../bin/lightning', import.meta.url));
 /** Where commands run unless a test says otherwise: a directory without a `.env` of whoever develops here. */
 const neutralDirectory = fileURLToPath(new URL('.', import.meta.url));
 
+const compileCache = fileURLToPath(new URL('../../.cache/compiled', import.meta.url));
+
 /** How a command line ended. */
 export interface Finished {
   readonly status: number | null;
@@ -23,7 +25,14 @@ function environment(env: Record<string, string>): Record<string, string> {
     env['DATA_DIR'] !== undefined && !env['DATABASE_URL']
       ? { BACKUP_STORE: `${env['DATA_DIR']}/backups` }
       : {};
-  return { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...store, ...env };
+  return {
+    PATH: process.env['PATH'] ?? '',
+    HOME: process.env['HOME'] ?? '',
+    // Hundreds of processes are started by a run of all tests.
+    NODE_COMPILE_CACHE: compileCache,
+    ...store,
+    ...env,
+  };
 }
 
 /** Runs `lightning` with these arguments to its end. */
