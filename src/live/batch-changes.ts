@@ -33,7 +33,7 @@ export class BatchChanges {
   readonly #batch: OutboxBatch;
   /** By viewer and topic: the keys that somebody wants, null for all. */
   readonly #wanted = new Map<string, Set<string> | null>();
-  readonly #rows = new Map<string, Promise<ReadonlyMap<string, string>>>();
+  readonly #rows = new Map<string, Promise<ReadonlyMap<string, string> | null>>();
   readonly #changes = new Map<string, Map<Position, Promise<readonly Change[]>>>();
   readonly #ends = new Map<Position, Position>();
   readonly #seen: Position;
@@ -90,13 +90,14 @@ export class BatchChanges {
     for (const row of this.#batch.rows) {
       const { tenantId, topic, operation } = row;
       if (tenantId !== viewer.tenantId || !this.#wanted.has(nameOf(viewer, topic))) continue;
-      if (row.keys === null) {
+      const visible = row.keys === null ? null : await this.#rowsOf(viewer, topic);
+      if (row.keys === null || visible === null) {
         if (isBehind(from, row, 0)) continue;
         const position = advance(from, this.#batch.seen, behind(row));
-        changes.push({ kind: 'reset', topic, reason: 'too_many', position });
+        const reason = row.keys === null ? 'too_many' : 'too_large';
+        changes.push({ kind: 'reset', topic, reason, position });
         continue;
       }
-      const visible = await this.#rowsOf(viewer, topic);
       for (const [i, key] of row.keys.entries()) {
         const json = visible.get(key) ?? null;
         // A deletion counts if the row is not there, and all else if it is: another event tells the contrary. So what is
@@ -109,7 +110,7 @@ export class BatchChanges {
     return changes;
   }
 
-  #rowsOf(viewer: Viewer, topic: Topic): Promise<ReadonlyMap<string, string>> {
+  #rowsOf(viewer: Viewer, topic: Topic): Promise<ReadonlyMap<string, string> | null> {
     const name = nameOf(viewer, topic);
     const known = this.#rows.get(name);
     if (known) return known;
@@ -121,7 +122,7 @@ export class BatchChanges {
     }
     const reading =
       keys.size === 0
-        ? Promise.resolve(new Map<string, string>())
+        ? Promise.resolve<ReadonlyMap<string, string> | null>(new Map())
         : readRows(this.#database, this.#rolePrefix, viewer, topic, [...keys]);
     this.#rows.set(name, reading);
     return reading;

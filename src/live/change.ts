@@ -25,7 +25,10 @@ export interface Reset {
   readonly kind: 'reset';
   /** What to look at; null: everything. */
   readonly topic: Topic | null;
-  /** `too_many` rows changed at once; or the outbox does not reach back (`too_old`) to where the subscriber was. */
-  readonly reason: 'too_many' | 'too_old';
+  /**
+   * `too_many` rows changed at once, or they are `too_large` to be read together, or the outbox does not reach back (`too_old`) to
+   * where the subscriber was.
+   */
+  readonly reason: 'too_many' | 'too_large' | 'too_old';
   readonly position: Position;
 }

@@ -1,4 +1,5 @@
 import type { Claims, RequestRole } from '../auth/claims.ts';
+import { AnswerTooLarge } from '../db/answer-limit.ts';
 import type { Database } from '../db/database.ts';
 import { withSession } from '../db/session.ts';
 import { keyTypes } from './topic.ts';
@@ -15,20 +16,29 @@ export function claimsOfViewer({ role, tenantId }: Viewer): Claims {
   return { role, tenantId, subject: null, json: JSON.stringify({ role, tenant_id: tenantId }) };
 }
 
-/** The rows with these ids that the viewer may see, as JSON text by id. One query. */
+/** What a thousand rows (the most that are read at once) may have together, before the memory that everybody shares is in danger. */
+const maxBytes = 16_777_216;
+
+/** The rows with these ids that the viewer may see, as JSON text by id; null: together they have more than 16 MB. One query. */
 export async function readRows(
   database: Database,
   rolePrefix: string,
   viewer: Viewer,
   topic: Topic,
   keys: readonly string[],
-): Promise<ReadonlyMap<string, string>> {
+): Promise<ReadonlyMap<string, string> | null> {
   const session = withSession(database, claimsOfViewer(viewer), { rolePrefix });
-  const { rows } = await session.query<{ key: string; row: string }>({
-    text: `select t.id::text as key, row_to_json(t)::text as row
+  try {
+    const { rows } = await session.query<{ key: string; row: string }>({
+      text: `select t.id::text as key, row_to_json(t)::text as row
       from app_public.${topic} t where t.id = any ($1::${keyTypes[topic]}[])`,
-    values: [keys],
-    prepare: true,
-  });
-  return new Map(rows.map(({ key, row }) => [key, row]));
+      values: [keys],
+      prepare: true,
+      maxBytes,
+    });
+    return new Map(rows.map(({ key, row }) => [key, row]));
+  } catch (error) {
+    if (error instanceof AnswerTooLarge) return null;
+    throw error;
+  }
 }

@@ -103,6 +103,20 @@ describe.each(apiTargets)('GET /events, %s', (kind, openTarget) => {
     expect((await events.next()).data).toMatchObject({ id });
   });
 
+  test('of rows that are too large to be read together it says that the topic is to be looked at again', async () => {
+    const events = await ready(await testToken());
+    await target.admin.query(
+      `insert into app_public.tasks (tenant_id, description, context)
+       select 'default', 'large', jsonb_build_object('text', repeat('x', 1000000)) from generate_series(1, 20)`,
+    );
+    expect(await events.next()).toMatchObject({
+      event: 'reset',
+      data: { topic: 'tasks', reason: 'too_large' },
+    });
+    const id = await insertTask();
+    expect((await events.next()).data).toMatchObject({ id });
+  });
+
   test('topics choose among tasks, workflows and agents; without them all come', async () => {
     const [all, some] = [
       await ready(await testToken()),
