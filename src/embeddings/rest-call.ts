@@ -32,18 +32,24 @@ export async function searchCallSettings(
   }
 }
 
-/** Null: it is not there, or not to be read; the dialect and the function say what is wrong with the request. */
+/**
+ * Null: it is not there, or not to be read; the dialect and the function say what is wrong with the request. Throws LTR400 for
+ * JSON that is not a string: Postgres would make text of it, and there would be no embedding of that.
+ */
 function queryTextOf({ method, query, headers, body }: RawRequest): string | null {
   if (method !== 'POST') return new URLSearchParams(query).get('query_text');
   if (headers['content-type']?.startsWith('application/x-www-form-urlencoded')) {
     return new URLSearchParams(body.toString()).get('query_text');
   }
+  let text: unknown;
   try {
     const given: unknown = JSON.parse(body.toString());
-    const text =
-      typeof given === 'object' && given !== null && 'query_text' in given ? given.query_text : null;
-    return typeof text === 'string' ? text : null;
+    text = typeof given === 'object' && given !== null && 'query_text' in given ? given.query_text : null;
   } catch {
     return null;
   }
+  if (text === null || typeof text === 'string') return text;
+  throw new RestError('LTR400', 'The text cannot be embedded.', {
+    details: `query_text is ${JSON.stringify(text).slice(0, 100)}; a JSON string is expected`,
+  });
 }

@@ -144,6 +144,12 @@ describe.each(apiTargets)('search_knowledge_text on %s', (_kind, open) => {
     expect(await call(body)).toMatchObject({ status: 400, body: { code } });
   });
 
+  test.each([7, true, [], {}])('refuses %j, which is JSON and not a text, with 400', async (value) => {
+    const { status, body } = await call({ query_text: value });
+    expect([status, body]).toMatchObject([400, { code: 'LTR400', details: expect.stringContaining('a JSON string is expected') }]);
+    expect(server.requests).toEqual([]);
+  });
+
   test('asks the endpoint for no embedding of a text that is too long', async () => {
     const { errors } = await app.graphql(
       token,
