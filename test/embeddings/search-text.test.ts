@@ -146,7 +146,10 @@ describe.each(apiTargets)('search_knowledge_text on %s', (_kind, open) => {
 
   test.each([7, true, [], {}])('refuses %j, which is JSON and not a text, with 400', async (value) => {
     const { status, body } = await call({ query_text: value });
-    expect([status, body]).toMatchObject([400, { code: 'LTR400', details: expect.stringContaining('a JSON string is expected') }]);
+    expect([status, body]).toMatchObject([
+      400,
+      { code: 'LTR400', details: expect.stringContaining('a JSON string is expected') },
+    ]);
     expect(server.requests).toEqual([]);
   });
 
