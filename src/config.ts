@@ -6,7 +6,7 @@ import type { PoolerMode } from './db/pooler.ts';
 import type { PageSizes } from './graphql/cost/page-sizes.ts';
 import { maxTokens, requestBudgets } from './request-budget.ts';
 import type { RequestBudgets } from './request-budget.ts';
-import type { RestConfig } from './rest/own-options.ts';
+import type { RestConfig } from './api/rest-options.ts';
 
 /** The environment, parsed. Frozen; made once by `parseConfig`. */
 export interface Config {

@@ -9,7 +9,7 @@ import { configOptions, formerNames, parseConfig } from '../src/config.ts';
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** Where a process begins; everything else is there because one of these leads to it. */
-const beginnings = ['src/cli.ts', 'src/db/embedded/engine-worker.ts'];
+const beginnings = ['src/cli.ts', 'src/embedded/engine/engine-worker.ts'];
 
 /** Exports that nothing in src/ uses, and why they are there. */
 const usedOutside = new Map([

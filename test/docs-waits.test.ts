@@ -33,7 +33,7 @@ const tested: Readonly<Record<string, readonly [file: string, test: string]>> = 
     'jobs/begin-run.test.ts',
     'takes new jobs although the end of one',
   ],
-  '`/readyz`': ['http/server.test.ts', '/readyz gives the reason when it is not'],
+  '`/readyz`': ['api/server.test.ts', '/readyz gives the reason when it is not'],
   'everything at SIGTERM': ['ending.test.ts', 'one limit holds for all of it'],
   'a connection to object storage': ['backup/store/s3-waits.test.ts', 'a storage that makes no connections'],
   'object storage that is silent in a request': ['backup/store/s3-waits.test.ts', 'ends every call in time'],
@@ -83,7 +83,7 @@ const untested: Readonly<Record<string, string>> = {
   'the heartbeat of `/events`': 'the client keeps it',
   'the webhook of alerts': 'jobs/alerts.test.ts sends to a webhook that does not answer',
   'the endpoint of embeddings': 'embeddings/ has an endpoint that does not answer',
-  'the turn on the embedded database': 'db/embedded/watchdog.test.ts',
+  'the turn on the embedded database': 'embedded/watchdog.test.ts',
   'the end of the embedded engine': 'half a minute',
 };
 

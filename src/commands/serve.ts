@@ -1,4 +1,4 @@
-import { makeApp } from '../app.ts';
+import { makeApp } from '../api/app.ts';
 import { configuredBackups } from '../backup/server/configured.ts';
 import { keepReceiving } from '../backup/server/keep-receiving.ts';
 import { anonymous } from '../auth/claims.ts';
@@ -9,9 +9,9 @@ import type { MigrationState } from '../db/migrations.ts';
 import { refuseUnsafeLogin } from '../db/login-check.ts';
 import { withSession } from '../db/session.ts';
 import type { Database } from '../db/database.ts';
-import type { Readiness } from '../http/health.ts';
+import type { Readiness } from '../api/health.ts';
 import { logUnread } from '../http/limits.ts';
-import { startHttpServer } from '../http/server.ts';
+import { startHttpServer } from '../api/server.ts';
 import { impatient, makeEmbed, patient } from '../embeddings/embedding-client.ts';
 import { endAll, workMs } from '../ending.ts';
 import type { Part } from '../ending.ts';

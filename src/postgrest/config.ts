@@ -1,7 +1,7 @@
 import { decodeBase64Secret, JwtSecretError, parseJwtSecret } from '../auth/jwt-keys.ts';
-import type { IdentificationOptions } from '../auth/identify-requester.ts';
-import { parseRoleClaim, RoleClaimError } from '../auth/role-claim.ts';
-import type { RoleClaim } from '../auth/role-claim.ts';
+import type { IdentificationOptions } from './auth/identify-requester.ts';
+import { parseRoleClaim, RoleClaimError } from './auth/role-claim.ts';
+import type { RoleClaim } from './auth/role-claim.ts';
 import { ConfigError, Secret } from '../config.ts';
 import type { RestOptions } from '../rest/options.ts';
 import type { QualifiedName } from '../schema-cache/identifier.ts';

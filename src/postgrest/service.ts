@@ -1,6 +1,6 @@
 import { DatabaseError } from 'pg';
-import { makeRequesterIdentification } from '../auth/identify-requester.ts';
-import type { RequesterIdentification } from '../auth/identify-requester.ts';
+import { makeRequesterIdentification } from './auth/identify-requester.ts';
+import type { RequesterIdentification } from './auth/identify-requester.ts';
 import { ConfigError } from '../config.ts';
 import type { Database } from '../db/database.ts';
 import { passableConnection } from '../db/pool.ts';

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Executor } from '../db/database.ts';
 import { sql } from '../db/statement.ts';
 import { quarantine, withQuarantine } from '../jobs/quarantine.ts';
-import { rollUpMetrics } from '../jobs/roll-up-metrics.ts';
+import { rollUpMetrics } from './roll-up-metrics.ts';
 import type { RunAsKeeper } from './keeper.ts';
 import { removePartitions } from './remove-partitions.ts';
 import type { PartitionOutcome } from './remove-partitions.ts';

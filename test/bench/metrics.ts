@@ -8,7 +8,7 @@ import { Client } from 'pg';
 import { from as copyFromStdin } from 'pg-copy-streams';
 import { signToken } from '../../src/auth/jwt.ts';
 import { migrate } from '../../src/db/migrations.ts';
-import { rollUpMetrics } from '../../src/jobs/roll-up-metrics.ts';
+import { rollUpMetrics } from '../../src/retention/roll-up-metrics.ts';
 import { setupServer } from '../../src/setup/setup-server.ts';
 import { provideServer } from '../support/postgres/provide.ts';
 import { dropEverything } from './databases.ts';

@@ -11,7 +11,7 @@ import { takeSnapshot } from '../../src/backup/embedded/snapshot.ts';
 import type { ReadManifest } from '../../src/backup/manifest.ts';
 import { DirectoryStore } from '../../src/backup/store/directory-store.ts';
 import { makeVault } from '../../src/backup/vault.ts';
-import { startEmbedded } from '../../src/db/embedded/embedded.ts';
+import { startEmbedded } from '../../src/embedded/embedded.ts';
 
 // Snapshots of an embedded database of 100 MB, at rest and under 1,000 writes a second: what is stored, how long writers wait, and
 // that the restored database is what the writers had been acknowledged. Exits with 1 when one of it does not hold.

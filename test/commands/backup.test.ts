@@ -7,7 +7,7 @@ import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { S3Store } from '../../src/backup/store/s3-store.ts';
 import type { Store } from '../../src/backup/store/store.ts';
-import { startEmbedded } from '../../src/db/embedded/embedded.ts';
+import { startEmbedded } from '../../src/embedded/embedded.ts';
 import { migratedDataDirectory } from '../support/embedded-template.ts';
 import { lightning } from '../support/lightning.ts';
 import { testRolePrefix } from '../support/logins.ts';

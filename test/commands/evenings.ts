@@ -5,7 +5,7 @@ import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Client } from 'pg';
-import { embeddedConnectionString } from '../../src/db/embedded/embedded.ts';
+import { embeddedConnectionString } from '../../src/embedded/embedded.ts';
 import { startLightning } from '../support/lightning.ts';
 
 const help = `node test/commands/evenings.ts [options]

@@ -5,9 +5,9 @@ import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
-import type { App } from '../../src/app.ts';
-import { startHttpServer } from '../../src/http/server.ts';
-import type { HttpServer } from '../../src/http/server.ts';
+import type { App } from '../../src/api/app.ts';
+import { startHttpServer } from '../../src/api/server.ts';
+import type { HttpServer } from '../../src/api/server.ts';
 import { answerUnreadable } from '../../src/http/unreadable-request.ts';
 import { cutOffUnread, arrivalLimits } from '../../src/http/limits.ts';
 

@@ -4,7 +4,7 @@ import type { AlertEvent } from '../../src/jobs/check-alerts.ts';
 import { embedKnowledge } from '../../src/jobs/embed-knowledge.ts';
 import { reapLeases } from '../../src/jobs/reap-leases.ts';
 import { retain } from '../../src/jobs/retain.ts';
-import { rollUpMetrics } from '../../src/jobs/roll-up-metrics.ts';
+import { rollUpMetrics } from '../../src/retention/roll-up-metrics.ts';
 import { tendWorkflows } from '../../src/jobs/tend-workflows.ts';
 import { answerJson, embeddingOf, startEmbeddingsServer } from '../support/embeddings-server.ts';
 import type { EmbeddingsServer } from '../support/embeddings-server.ts';

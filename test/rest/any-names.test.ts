@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { digestTables, listTables } from '../../src/backup/drill/table-digests.ts';
 import type { Executor } from '../../src/db/database.ts';
-import { nextToken } from '../../src/db/embedded/sql-lexer.ts';
+import { nextToken } from '../../src/embedded/sql/sql-lexer.ts';
 import { quoteIdentifier as quoted } from '../../src/db/statement.ts';
 import { makeRestHandler } from '../../src/rest/handler.ts';
 import type { RestOptions } from '../../src/rest/options.ts';

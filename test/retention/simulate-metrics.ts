@@ -3,7 +3,7 @@ import { Client, Pool } from 'pg';
 import { partitionsStatus } from '../../src/commands/partitions-status.ts';
 import type { Executor } from '../../src/db/database.ts';
 import { roleName } from '../../src/db/roles.ts';
-import { rollUpMetrics } from '../../src/jobs/roll-up-metrics.ts';
+import { rollUpMetrics } from '../../src/retention/roll-up-metrics.ts';
 import { withKeeper } from '../../src/retention/keeper.ts';
 import { runRetention } from '../../src/retention/run-retention.ts';
 import { makeRandom } from '../bench/keys.ts';

@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe } from 'vitest';
 import type { Database } from '../../src/db/database.ts';
-import { startEmbedded } from '../../src/db/embedded/embedded.ts';
+import { startEmbedded } from '../../src/embedded/embedded.ts';
 import { PostgresDatabase } from '../../src/db/postgres.ts';
 import { freshDatabase } from '../support/db.ts';
 import { emptyDataDirectory } from '../support/embedded-template.ts';

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { inject } from 'vitest';
 import { parseConfig } from '../../src/config.ts';
-import { startEmbedded } from '../../src/db/embedded/embedded.ts';
+import { startEmbedded } from '../../src/embedded/embedded.ts';
 import { migrate } from '../../src/db/migrations.ts';
 import { openConnections } from '../../src/open-database.ts';
 import { testRolePrefix } from './logins.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Client } from 'pg';
-import { embeddedConnectionString } from '../../src/db/embedded/embedded.ts';
+import { embeddedConnectionString } from '../../src/embedded/embedded.ts';
 import type { Spawned } from './lightning.ts';
 
 /** Connects to the embedded database that a `lightning work` runs, once its worker is seen. Rejects when the process ends before. */

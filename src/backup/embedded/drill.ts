@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Client } from 'pg';
 import type { Executor } from '../../db/database.ts';
-import { startEmbedded } from '../../db/embedded/embedded.ts';
+import { startEmbedded } from '../../embedded/embedded.ts';
 import { BackupDamaged } from '../backup-damaged.ts';
 import { compareTables } from '../drill/compare-tables.ts';
 import type { Comparison } from '../drill/compare-tables.ts';

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { takeSnapshot } from '../../../src/backup/embedded/snapshot.ts';
 import { DirectoryStore } from '../../../src/backup/store/directory-store.ts';
 import { makeVault } from '../../../src/backup/vault.ts';
-import { embeddedConnectionString } from '../../../src/db/embedded/embedded.ts';
+import { embeddedConnectionString } from '../../../src/embedded/embedded.ts';
 
 // Takes a snapshot of the running database in the first argument into the store in the second, from a process of its own. Slowly,
 // so that a test can kill it in the middle.

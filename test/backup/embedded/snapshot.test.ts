@@ -18,8 +18,8 @@ import type { ReadManifest } from '../../../src/backup/manifest.ts';
 import { DirectoryStore } from '../../../src/backup/store/directory-store.ts';
 import { makeVault } from '../../../src/backup/vault.ts';
 import type { Vault } from '../../../src/backup/vault.ts';
-import { startEmbedded } from '../../../src/db/embedded/embedded.ts';
-import type { Embedded } from '../../../src/db/embedded/embedded.ts';
+import { startEmbedded } from '../../../src/embedded/embedded.ts';
+import type { Embedded } from '../../../src/embedded/embedded.ts';
 import { emptyDataDirectory } from '../../support/embedded-template.ts';
 import { startWriting } from './write-in-pairs.ts';
 

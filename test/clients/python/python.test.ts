@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createLogin, dropLogin } from '../../../src/commands/login.ts';
-import { startEmbedded } from '../../../src/db/embedded/embedded.ts';
+import { startEmbedded } from '../../../src/embedded/embedded.ts';
 import type { PostgresDatabase } from '../../../src/db/postgres.ts';
 import { migratedDatabase } from '../../support/db.ts';
 import type { MigratedDatabase } from '../../support/db.ts';

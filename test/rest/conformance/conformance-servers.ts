@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { Agent, createServer } from 'node:http';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { makeRequesterIdentification } from '../../../src/auth/identify-requester.ts';
+import { makeRequesterIdentification } from '../../../src/postgrest/auth/identify-requester.ts';
 import type { Database } from '../../../src/db/database.ts';
 import type { LogEntry } from '../../../src/log.ts';
 import { postgrestCors } from '../../../src/postgrest/cors.ts';

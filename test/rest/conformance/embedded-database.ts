@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { startEmbedded } from '../../../src/db/embedded/embedded.ts';
+import { startEmbedded } from '../../../src/embedded/embedded.ts';
 import { PostgresDatabase } from '../../../src/db/postgres.ts';
 import type { ConformanceDatabase } from './load-schema.ts';
 import { loadSchema } from './load-schema.ts';

@@ -1,7 +1,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import { Client } from 'pg';
 import type { Database, TransactionMode } from '../../../src/db/database.ts';
-import { startEmbedded } from '../../../src/db/embedded/embedded.ts';
+import { startEmbedded } from '../../../src/embedded/embedded.ts';
 import { PostgresDatabase } from '../../../src/db/postgres.ts';
 import type { RestOptions } from '../../../src/rest/options.ts';
 import { planRequest } from '../../../src/rest/plan/plan-request.ts';

@@ -1,0 +1,50 @@
+import type { ErrorRequestHandler, RequestHandler } from 'express';
+import { databaseErrorToAppError } from '../db/errors.ts';
+import { AppError } from '../errors.ts';
+import { isStackOverflow } from '../too-deep.ts';
+import type { OnInternalError } from '../graphql/error-format.ts';
+import { errorBody } from '../http/error-body.ts';
+import { requestIdOf } from '../http/request-id.ts';
+import { sendJson } from '../http/send-json.ts';
+
+/**
+ * For paths that nobody answered.
+ *
+ * @param elsewhere where something of this path is, if the client only forgot where REST is mounted; null: nowhere
+ */
+export function notFound(elsewhere: (path: string) => string | null): RequestHandler {
+  return (request) => {
+    const meant = elsewhere(request.path);
+    throw new AppError('NOT_FOUND', `there is nothing at ${request.path}`, {
+      hint:
+        meant === null
+          ? 'REST is at /rest/v1, GraphQL at /graphql (a page to try it at /graphiql), live changes at /events.'
+          : `Did you mean ${meant}?`,
+    });
+  };
+}
+
+/**
+ * The last in line: answers `{"errors": [{message, extensions: {code}}]}`, GraphQL's form, whatever the path. What may
+ * not be shown goes to `onInternalError`, and the client gets the request's id.
+ */
+export function errorHandler(onInternalError: OnInternalError): ErrorRequestHandler {
+  return (error: unknown, _request, response, next) => {
+    if (response.headersSent) {
+      next(error);
+      return;
+    }
+    const requestId = requestIdOf(response);
+    let shown = error instanceof AppError ? error : databaseErrorToAppError(error);
+    if (isStackOverflow(error)) shown = new AppError('QUERY_TOO_DEEP', 'the request nests too deep');
+    if (!shown) {
+      onInternalError(error, requestId);
+      shown = new AppError(
+        'INTERNAL_ERROR',
+        `something broke on our side; the log has it under ${requestId}`,
+      );
+    }
+    if (shown.status === 401) response.setHeader('WWW-Authenticate', `Bearer error="invalid_token"`);
+    sendJson(response, shown.status, errorBody(shown));
+  };
+}

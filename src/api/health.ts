@@ -1,0 +1,44 @@
+import type { RequestHandler } from 'express';
+import { sendJson } from '../http/send-json.ts';
+import { Stopwatch } from '../http/stopwatch.ts';
+
+/** Whether requests can be served, and if not, why. */
+export interface Readiness {
+  readonly ready: boolean;
+  readonly reason?: string;
+}
+
+/** How long `/readyz` waits for an answer before it says no. */
+const readyWithinMs = 1_000;
+
+/** The process is alive. Never asks anybody else, so it answers also while the database does not. */
+export const healthz: RequestHandler = (_request, response) => sendJson(response, 200, '{"status":"ok"}');
+
+/** Whether to send requests here: 200, or 503 with the reason. A check that throws or takes over a second is a no. */
+export function readyz(isReady: () => Promise<Readiness>): RequestHandler {
+  return async (_request, response) => {
+    const stopwatch = new Stopwatch();
+    const { ready, reason } = await withinTime(isReady);
+    stopwatch.lap('database');
+    response.setHeader('Server-Timing', stopwatch.header);
+    const body = ready ? { status: 'ready' } : { status: 'not ready', reason };
+    sendJson(response, ready ? 200 : 503, JSON.stringify(body));
+  };
+}
+
+async function withinTime(isReady: () => Promise<Readiness>): Promise<Readiness> {
+  let timer: NodeJS.Timeout | undefined;
+  const silence = new Promise<Readiness>((resolve) => {
+    timer = setTimeout(resolve, readyWithinMs, {
+      ready: false,
+      reason: `the database did not answer within ${readyWithinMs} ms`,
+    });
+  });
+  try {
+    return await Promise.race([isReady(), silence]);
+  } catch (error) {
+    return { ready: false, reason: error instanceof Error ? error.message : String(error) };
+  } finally {
+    clearTimeout(timer);
+  }
+}

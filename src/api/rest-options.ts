@@ -1,0 +1,47 @@
+import type { RequestBudgets } from '../request-budget.ts';
+import type { RestOptions } from '../rest/options.ts';
+
+/** What can be configured of the dialect where it serves this project's own schema. */
+export interface RestConfig {
+  /** Of any read, on every level. */
+  readonly maxRows: number;
+  readonly logStatements: boolean;
+  /** Whether `application/vnd.pgrst.plan` is answered: plans tell a tenant how many rows others have. */
+  readonly plans: boolean;
+}
+
+/** The dialect as it serves this project's own schema: what PostgREST leaves off for safety's sake is safe here. */
+export function ownRestOptions(
+  { maxRows, plans }: RestConfig,
+  { budgets }: { readonly budgets: RequestBudgets },
+): RestOptions {
+  return {
+    schemas: ['app_public'],
+    // What supabase-js asks for unless it is told otherwise.
+    schemaAliases: new Map([['public', 'app_public']]),
+    // Where the vector extension's operators are.
+    extraSearchPath: ['public'],
+    maxRows,
+    aggregatesEnabled: true,
+    planEnabled: plans,
+    plannerCounts: false,
+    preparedStatements: true,
+    preRequest: null,
+    rootSpec: null,
+    transactionEnd: 'commit-allow-override',
+    appSettings: [],
+    hoistedSettings: [
+      'statement_timeout',
+      'plan_filter.statement_cost_limit',
+      'default_transaction_isolation',
+    ],
+    openapi: { mode: 'follow-privileges', securityActive: true, serverProxyUri: null },
+    traceHeader: null,
+    serverTiming: true,
+    errorVerbosity: 'verbose',
+    // There are no clients yet that would rely on what PostgREST is about to drop.
+    legacyTargetNames: false,
+    budgets,
+    maxBodyBytes: budgets.identified.bodyBytes,
+  };
+}

@@ -1,0 +1,55 @@
+import type { TransactionSettings } from '../db/database.ts';
+import { RestError } from '../rest/errors.ts';
+import type { RawRequest } from '../rest/request/raw-request.ts';
+import type { Requester } from '../rest/requester.ts';
+import { EmbeddingError } from '../embeddings/embedding-client.ts';
+import type { Embed } from '../embeddings/embedding-client.ts';
+import { queryEmbeddingSettings } from '../embeddings/query-embeddings.ts';
+
+/**
+ * The settings that a REST request needs beside the usual ones: a call of search_knowledge_text gets the embedding of its
+ * text, anything else nothing. Nobody's calls are paid for without a token. Rejects with RestError: LTR400 when the
+ * endpoint refuses the text, LTR503 when it gives no embedding.
+ */
+export async function searchCallSettings(
+  embed: Embed | null,
+  raw: RawRequest,
+  requester: Requester,
+): Promise<TransactionSettings> {
+  if (!embed || requester.isAnonymous || raw.path !== '/rpc/search_knowledge_text') return {};
+  const text = queryTextOf(raw);
+  try {
+    return await queryEmbeddingSettings(embed, text === null ? [] : [text]);
+  } catch (error) {
+    if (!(error instanceof EmbeddingError)) throw error;
+    throw error.reason === 'refused'
+      ? new RestError('LTR400', 'The text cannot be embedded.', { cause: error, details: error.message })
+      : new RestError('LTR503', 'There is no embedding to be had at the moment.', {
+          cause: error,
+          details: error.message,
+          hint: 'Try again in a few seconds, or call search_knowledge with query_text alone.',
+        });
+  }
+}
+
+/**
+ * Null: it is not there, or not to be read; the dialect and the function say what is wrong with the request. Throws LTR400 for
+ * JSON that is not a string: Postgres would make text of it, and there would be no embedding of that.
+ */
+function queryTextOf({ method, query, headers, body }: RawRequest): string | null {
+  if (method !== 'POST') return new URLSearchParams(query).get('query_text');
+  if (headers['content-type']?.startsWith('application/x-www-form-urlencoded')) {
+    return new URLSearchParams(body.toString()).get('query_text');
+  }
+  let text: unknown;
+  try {
+    const given: unknown = JSON.parse(body.toString());
+    text = typeof given === 'object' && given !== null && 'query_text' in given ? given.query_text : null;
+  } catch {
+    return null;
+  }
+  if (text === null || typeof text === 'string') return text;
+  throw new RestError('LTR400', 'The text cannot be embedded.', {
+    details: `query_text is ${JSON.stringify(text).slice(0, 100)}; a JSON string is expected`,
+  });
+}

@@ -1,0 +1,63 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { App } from './app.ts';
+import { endServer } from '../http/end-server.ts';
+import { arrivalLimits, cutOffUnread, defaultHttpLimits } from '../http/limits.ts';
+import type { HttpLimits } from '../http/limits.ts';
+import { maxHeaderBytes } from '../http/unreadable-request.ts';
+import { isWebSocket } from '../http/upgrades.ts';
+
+/** Where to listen, and how long to wait at the end. */
+export interface HttpServerOptions {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** How long requests in flight may take to end once the server closes. */
+  readonly shutdownMs: number;
+  /** By default `defaultHttpLimits`. */
+  readonly limits?: HttpLimits;
+  /** Gets the address of each client that was cut off because it left its answer unread. */
+  readonly onUnread?: (address: string) => void;
+}
+
+/** A server that accepts requests. */
+export interface HttpServer {
+  /** Of the root, without a slash at the end. */
+  readonly url: string;
+  /**
+   * Drains: accepts no new connection, ends WebSockets with 1001, lets requests in flight finish for `shutdownMs`, then
+   * cuts off what is left. May be called more than once. The app is closed with it.
+   */
+  close(): Promise<void>;
+}
+
+/** Starts to listen. Rejects when the address cannot be had (EADDRINUSE, EACCES). */
+export async function startHttpServer(app: App, options: HttpServerOptions): Promise<HttpServer> {
+  const { limits = defaultHttpLimits, onUnread = () => {} } = options;
+  const server = createServer({
+    ...arrivalLimits(limits),
+    maxHeaderSize: maxHeaderBytes,
+    shouldUpgradeCallback: isWebSocket,
+    // The app refuses requests without one itself, in JSON.
+    requireHostHeader: false,
+  });
+  cutOffUnread(server, limits, onUnread);
+  app.attach(server);
+  server.listen(options.port, options.host);
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const host = options.host.includes(':') ? `[${options.host}]` : options.host;
+  let closing: Promise<void> | undefined;
+  return {
+    url: `http://${host}:${port}`,
+    close: () => (closing ??= drain(server, app, options.shutdownMs)),
+  };
+}
+
+async function drain(server: Server, app: App, shutdownMs: number): Promise<void> {
+  const ended = endServer(server, shutdownMs);
+  await app.close();
+  await ended;
+}

@@ -1,0 +1,16 @@
+import { join } from 'node:path';
+import { expect, inject, test } from 'vitest';
+import { holdContest, isolationArguments } from './contest.ts';
+
+// The long form, host names and all distances: node test/embedded/two-engines.ts. Skipped where the system gives no namespaces.
+test.skipIf(isolationArguments() === null)(
+  'of two engines in two pid namespaces on one directory, one serves and the other is refused by name; a killed one is followed at once',
+  { timeout: 120_000 },
+  async () => {
+    const database = join(inject('embeddedTemplate'), 'migrated');
+    const result = await holdContest({ isolation: 'pid namespaces', apartMs: 0, database, rows: 100 });
+    expect(result).toMatchObject({ serving: 1, lost: 0, problems: [] });
+    expect(result.acknowledged).toBeGreaterThanOrEqual(100);
+    expect(result.refusals).toHaveLength(1);
+  },
+);
