@@ -1,4 +1,4 @@
-import { sessionSettings } from '../db/session.ts';
+import { requesterSettings } from '../auth/requester.ts';
 import { AppError } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
 import { RestError } from '../rest/errors.ts';
@@ -23,7 +23,7 @@ export function identifyByClaims(authenticate: Authenticate, rolePrefix: string)
 }
 
 function requesterOf(claims: Claims, rolePrefix: string): Requester {
-  const settings = sessionSettings(claims, { rolePrefix });
+  const settings = requesterSettings(claims, { rolePrefix });
   return Object.freeze({
     role: settings['role'] ?? '',
     settings: Object.freeze(settings),

@@ -1,5 +1,5 @@
 import type { Database } from '../db/database.ts';
-import { withSession } from '../db/session.ts';
+import { asRequester } from './requester.ts';
 import { sql } from '../db/statement.ts';
 import { anonymous, requestRoles } from './claims.ts';
 import type { Claims } from './claims.ts';
@@ -31,7 +31,7 @@ export function makeVerifySession(
 ): VerifyToken {
   /** The newest at the end. A look-up that is under way is remembered, too: requests at the same time share it. */
   const remembered = new Map<string, Found>();
-  const open = withSession(database, anonymous, { rolePrefix });
+  const open = asRequester(database, anonymous, { rolePrefix });
 
   return async (token) => {
     const known = remembered.get(token);
@@ -77,7 +77,7 @@ function claimsOf(session: OpenSession | null, now: number): Claims {
   return session.claims;
 }
 
-async function lookUp(open: ReturnType<typeof withSession>, token: string): Promise<OpenSession | null> {
+async function lookUp(open: ReturnType<typeof asRequester>, token: string): Promise<OpenSession | null> {
   const { rows } = await open.query<{
     tenant_id: string;
     session_id: string;

@@ -1,5 +1,5 @@
 import type { Database } from '../db/database.ts';
-import { lookingSession } from '../db/session.ts';
+import { asObserver } from './requester.ts';
 import { sql } from '../db/statement.ts';
 
 /** The tenants that are locked out, kept up to date. */
@@ -26,7 +26,7 @@ export async function watchSuspendedTenants(
   let reading = Promise.resolve();
   let failing = false;
   const read = async (): Promise<void> => {
-    const { rows } = await lookingSession(database, rolePrefix).query<{ id: string }>(
+    const { rows } = await asObserver(database, rolePrefix).query<{ id: string }>(
       sql`select id from ops.suspended_tenants() id`,
     );
     failing = false;

@@ -1,5 +1,5 @@
 import type { Database } from '../db/database.ts';
-import { lookingSession } from '../db/session.ts';
+import { asObserver } from './requester.ts';
 import { sql } from '../db/statement.ts';
 import { repeat } from '../repeat.ts';
 import type { Repeating } from '../repeat.ts';
@@ -35,7 +35,7 @@ export function watchSessions(
   onError: (error: unknown) => void,
 ): WatchedSessions {
   const watched = new Map<string, Watched>();
-  const session = lookingSession(database, rolePrefix);
+  const session = asObserver(database, rolePrefix);
   let looking: Repeating | null = null;
   let failing = false;
 

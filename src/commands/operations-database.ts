@@ -1,7 +1,7 @@
 import type { Config } from '../config.ts';
 import type { Executor } from '../db/database.ts';
 import { roleName } from '../db/roles.ts';
-import { openSession } from '../db/session.ts';
+import { scopedTo } from '../db/scoped-database.ts';
 import type { Log } from '../log.ts';
 import { operatorDatabase, workerDatabase } from '../open-database.ts';
 import type { Connections } from '../open-database.ts';
@@ -25,7 +25,7 @@ export function operationsDatabase(
   if (connections.migrate === null) return null;
   const database = operatorDatabase(connections, config, log);
   return {
-    executor: openSession(database, { role: roleName(config.rolePrefix, 'owner') }),
+    executor: scopedTo(database, { role: roleName(config.rolePrefix, 'owner') }),
     close: () => database.close(),
   };
 }

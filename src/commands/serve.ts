@@ -7,7 +7,7 @@ import type { Config } from '../config.ts';
 import { migrate, migrationState } from '../db/migrations.ts';
 import type { MigrationState } from '../db/migrations.ts';
 import { refuseUnsafeLogin } from '../db/login-check.ts';
-import { withSession } from '../db/session.ts';
+import { asRequester } from '../auth/requester.ts';
 import type { Database } from '../db/database.ts';
 import type { Readiness } from '../api/health.ts';
 import { logUnread } from '../http/limits.ts';
@@ -103,7 +103,7 @@ async function beginApi(connections: Connections, config: Config, log: Log, begu
   const database = apiDatabase(connections, config, log);
   begun.ground.push({ name: "the API's database", end: (withinMs) => database.close(withinMs / 2) });
   if (connections.kind === 'server') await refuseUnsafeLogin(database, config.rolePrefix);
-  const session = withSession(database, anonymous, { rolePrefix: config.rolePrefix });
+  const session = asRequester(database, anonymous, { rolePrefix: config.rolePrefix });
   const secret = await jwtSecret(config);
   const app = await makeApp({
     database,

@@ -8,7 +8,7 @@ import { line } from './status-line.ts';
 import type { StatusLine } from './status-line.ts';
 
 import { migrationState } from '../db/migrations.ts';
-import { withSession } from '../db/session.ts';
+import { asRequester } from '../auth/requester.ts';
 import { sql } from '../db/statement.ts';
 
 /**
@@ -62,7 +62,7 @@ export function formatConfig({ variables, exported, dotEnv }: Environment): stri
 
 async function schemaLine(database: Database, { rolePrefix }: Config): Promise<StatusLine> {
   try {
-    const state = await migrationState(withSession(database, anonymous, { rolePrefix }));
+    const state = await migrationState(asRequester(database, anonymous, { rolePrefix }));
     switch (state.kind) {
       case 'current':
         return line('schema', true, 'current');

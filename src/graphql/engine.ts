@@ -4,7 +4,7 @@ import { GraphQLError, getOperationAST } from 'postgraphile/graphql';
 import type { DocumentNode, ExecutionResult } from 'postgraphile/graphql';
 import type { Claims } from '../auth/claims.ts';
 import type { Database, TransactionSettings } from '../db/database.ts';
-import { sessionSettings } from '../db/session.ts';
+import { requesterSettings } from '../auth/requester.ts';
 import { EmbeddingError } from '../embeddings/embedding-client.ts';
 import type { Embed } from '../embeddings/embedding-client.ts';
 import { queryEmbeddingSettings } from '../embeddings/query-embeddings.ts';
@@ -76,7 +76,7 @@ export async function makeGraphqlEngine(
     middleware: null,
     requestContext: {},
     contextValue: {
-      pgSettings: { ...sessionSettings(claims, { rolePrefix, requestId }), ...furtherSettings },
+      pgSettings: { ...requesterSettings(claims, { rolePrefix, requestId }), ...furtherSettings },
       withPgClient: makeWithPgClient(database, budgetFor(budgets, claims.role === 'anon').answerBytes),
       changeSubscriber: changeSubscriber(live, claims),
     },
@@ -87,7 +87,7 @@ export async function makeGraphqlEngine(
     tenantId === null
       ? {}
       : {
-          pgSettings: sessionSettings(claimsOfViewer({ role, tenantId }), { rolePrefix }),
+          pgSettings: requesterSettings(claimsOfViewer({ role, tenantId }), { rolePrefix }),
           withPgClient: shared,
         };
   const subscriptionOf = (operation: Operation) => {

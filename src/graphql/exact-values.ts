@@ -2,7 +2,7 @@ import { LIST_TYPES, listOfCodec, TYPES } from 'postgraphile/@dataplan/pg';
 import type { PgCodec } from 'postgraphile/@dataplan/pg';
 import { sql } from 'postgraphile/pg-sql2';
 import type { SQL } from 'postgraphile/pg-sql2';
-import { parseExact } from '../postgrest/auth/exact-json.ts';
+import { parseExact } from '../exact-json.ts';
 import { AppError } from '../errors.ts';
 
 /**

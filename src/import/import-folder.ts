@@ -2,8 +2,8 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { claimsOf } from '../auth/claims.ts';
 import type { Database } from '../db/database.ts';
-import { withSession } from '../db/session.ts';
-import type { Session } from '../db/session.ts';
+import { asRequester } from '../auth/requester.ts';
+import type { ScopedDatabase } from '../db/scoped-database.ts';
 import { sql } from '../db/statement.ts';
 import { loadFile } from './load-file.ts';
 import type { Importer, LoadedFile } from './load-file.ts';
@@ -71,7 +71,7 @@ export async function importFolder(options: ImportOptions): Promise<ImportReport
   const { database, rolePrefix, tenantId, folder } = options;
   const { found, ignored } = await survey(folder);
   const importer: Importer = { claims: claimsOf('service', tenantId, 'import'), context: { rolePrefix } };
-  const session = withSession(database, importer.claims, importer.context);
+  const session = asRequester(database, importer.claims, importer.context);
   await checkTenant(session, tenantId);
 
   const contents: { store: Store; files: readonly FileContent[] }[] = [];
@@ -132,7 +132,7 @@ function itemsOf({ rows, refusals }: FileContent): number {
 async function load(
   { database, createMissingAgents }: ImportOptions,
   importer: Importer,
-  session: Session,
+  session: ScopedDatabase,
   store: Store,
   file: FileContent,
   onRows: (count: number) => void,
@@ -155,7 +155,7 @@ async function load(
   return loadFile(database, importer, store.target, file, { createOwner: !defined, onRows });
 }
 
-async function agentExists(session: Session, id: string): Promise<boolean> {
+async function agentExists(session: ScopedDatabase, id: string): Promise<boolean> {
   return (await session.query(sql`select from app_public.agents where id = ${id}`)).rowCount === 1;
 }
 
@@ -186,7 +186,7 @@ async function survey(
   return { found, ignored: [...entries.filter((name) => !known.has(name)), ...ignored].toSorted() };
 }
 
-async function checkTenant(session: Session, tenantId: string): Promise<void> {
+async function checkTenant(session: ScopedDatabase, tenantId: string): Promise<void> {
   const { rowCount } = await session.query(sql`select from app_public.tenants where id = ${tenantId}`);
   if (rowCount !== 1) {
     throw new ImportError(

@@ -2,8 +2,8 @@ import { Readable } from 'node:stream';
 import { DatabaseError } from 'pg';
 import type { Claims } from '../auth/claims.ts';
 import type { Database, Transaction } from '../db/database.ts';
-import { sessionSettings } from '../db/session.ts';
-import type { RequestContext } from '../db/session.ts';
+import { requesterSettings } from '../auth/requester.ts';
+import type { RequestContext } from '../auth/requester.ts';
 import { quoteIdentifier, sql } from '../db/statement.ts';
 import { copyLines } from './copy-lines.ts';
 import { refuseItem } from './quarantine.ts';
@@ -103,7 +103,7 @@ async function stage(
   { claims, context }: Importer,
 ): Promise<void> {
   const names = columns.map(quoteIdentifier);
-  const role = quoteIdentifier(sessionSettings(claims, context)['role'] ?? '');
+  const role = quoteIdentifier(requesterSettings(claims, context)['role'] ?? '');
   await transaction.query({
     text: `create temporary table import_rows (ordinal integer, ${names.map((name) => `${name} text`).join(', ')})
       on commit drop`,
@@ -119,7 +119,7 @@ async function stage(
 
 /** From here on the transaction is a tenant's; statements of a load may take longer than a request's. */
 async function becomeTenant(transaction: Transaction, { claims, context }: Importer): Promise<void> {
-  const settings = Object.entries({ statement_timeout: '0', ...sessionSettings(claims, context) });
+  const settings = Object.entries({ statement_timeout: '0', ...requesterSettings(claims, context) });
   await transaction.query({
     text: `select ${settings.map((_, i) => `pg_catalog.set_config($${2 * i + 1}, $${2 * i + 2}, true)`).join(', ')}`,
     values: settings.flat(),

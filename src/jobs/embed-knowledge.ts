@@ -2,7 +2,7 @@ import type { Executor } from '../db/database.ts';
 import { sql } from '../db/statement.ts';
 import { EmbeddingError, impatient } from '../embeddings/embedding-client.ts';
 import type { Embed, EmbeddingPatience } from '../embeddings/embedding-client.ts';
-import { quarantine, withQuarantine } from './quarantine.ts';
+import { quarantine, withQuarantine } from '../quarantine.ts';
 
 /** Texts in one request to the endpoint; most take more, and refuse the whole for the sake of one. */
 const batchSize = 64;

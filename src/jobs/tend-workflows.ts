@@ -1,6 +1,6 @@
 import type { Executor } from '../db/database.ts';
 import { sql } from '../db/statement.ts';
-import { withQuarantine } from './quarantine.ts';
+import { withQuarantine } from '../quarantine.ts';
 
 /** How many workflows one statement locks at most. */
 const batch = 100;

@@ -1,5 +1,5 @@
 import type { Database } from '../db/database.ts';
-import { lookingSession } from '../db/session.ts';
+import { asObserver } from '../auth/requester.ts';
 import { sql } from '../db/statement.ts';
 import type { ChangeOperation } from './change.ts';
 import { formatSnapshot, includes, parseSnapshot } from './position.ts';
@@ -42,7 +42,7 @@ export async function readOutbox(
 ): Promise<OutboxBatch> {
   const since = position === null ? null : formatSnapshot(position.snapshot);
   const partial = position?.partial ?? null;
-  const session = lookingSession(database, rolePrefix);
+  const session = asObserver(database, rolePrefix);
   const { rows } = await session.query<Answer>(sql`
     select r.current_snapshot as current, r.trimmed_snapshot as trimmed, r.events
     from ops.read_events(

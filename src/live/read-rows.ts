@@ -1,7 +1,7 @@
 import type { Claims, RequestRole } from '../auth/claims.ts';
 import { AnswerTooLarge } from '../db/answer-limit.ts';
 import type { Database } from '../db/database.ts';
-import { withSession } from '../db/session.ts';
+import { asRequester } from '../auth/requester.ts';
 import { keyTypes } from './topic.ts';
 import type { Topic } from './topic.ts';
 
@@ -27,7 +27,7 @@ export async function readRows(
   topic: Topic,
   keys: readonly string[],
 ): Promise<ReadonlyMap<string, string> | null> {
-  const session = withSession(database, claimsOfViewer(viewer), { rolePrefix });
+  const session = asRequester(database, claimsOfViewer(viewer), { rolePrefix });
   try {
     const { rows } = await session.query<{ key: string; row: string }>({
       text: `select t.id::text as key, row_to_json(t)::text as row

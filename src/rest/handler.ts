@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { Database, TransactionSettings } from '../db/database.ts';
-import { openSession } from '../db/session.ts';
-import type { Session } from '../db/session.ts';
+import { scopedTo } from '../db/scoped-database.ts';
+import type { ScopedDatabase } from '../db/scoped-database.ts';
 import type { Statement } from '../db/statement.ts';
 import type { CorsAnswer, CrossOrigin } from '../http/cors.ts';
 import { newRequestId, requestIdFrom } from '../http/request-id.ts';
@@ -159,7 +159,7 @@ class Exchange {
       ...this.#idSetting(),
       ...(furtherSettings && (await furtherSettings(raw, requester))),
     };
-    const session = openSession(this.#dependencies.database, settings);
+    const session = scopedTo(this.#dependencies.database, settings);
     if (plan.kind === 'describe') {
       const { mountPath, version } = this.#dependencies;
       const host = this.#request.headers.host ?? null;
@@ -262,7 +262,7 @@ function preRequest(options: RestOptions): Statement[] {
 }
 
 /** A session that calls the pre-request function before each statement, in its transaction and round trip. */
-function afterPreRequest(session: Session, options: RestOptions): Session {
+function afterPreRequest(session: ScopedDatabase, options: RestOptions): ScopedDatabase {
   const first = preRequest(options);
   if (first.length === 0) return session;
   return {

@@ -1,6 +1,6 @@
 import type { Executor } from '../db/database.ts';
 import { sql } from '../db/statement.ts';
-import { withQuarantine } from '../jobs/quarantine.ts';
+import { withQuarantine } from '../quarantine.ts';
 
 /** How many buckets were rolled up, of all tenants together. */
 export interface RolledUp {

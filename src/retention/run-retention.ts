@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Executor } from '../db/database.ts';
 import { sql } from '../db/statement.ts';
-import { quarantine, withQuarantine } from '../jobs/quarantine.ts';
+import { quarantine, withQuarantine } from '../quarantine.ts';
 import { rollUpMetrics } from './roll-up-metrics.ts';
 import type { RunAsKeeper } from './keeper.ts';
 import { removePartitions } from './remove-partitions.ts';

@@ -1,6 +1,6 @@
 import { parse } from 'csv-parse/sync';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parseExact } from '../../src/postgrest/auth/exact-json.ts';
+import { parseExact } from '../../src/exact-json.ts';
 import { apiTargets } from '../support/api-targets.ts';
 import type { ApiTarget } from '../support/api-targets.ts';
 import { startApp, testToken } from '../support/app.ts';

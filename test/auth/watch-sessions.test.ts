@@ -5,7 +5,7 @@ import { WebSocket } from 'ws';
 import { claimsOf } from '../../src/auth/claims.ts';
 import { watchSessions } from '../../src/auth/watch-sessions.ts';
 import type { Database } from '../../src/db/database.ts';
-import { withSession } from '../../src/db/session.ts';
+import { asRequester } from '../../src/auth/requester.ts';
 import { sql } from '../../src/db/statement.ts';
 import { apiTargets } from '../support/api-targets.ts';
 import type { ApiTarget } from '../support/api-targets.ts';
@@ -28,7 +28,7 @@ describe.each(apiTargets)('streams of a session that is revoked, %s', (_kind, op
   });
 
   const login = async (): Promise<{ session_id: string; token: string }> => {
-    const service = withSession(target.database, claimsOf('service', 'default', 'portal'), {
+    const service = asRequester(target.database, claimsOf('service', 'default', 'portal'), {
       rolePrefix: testRolePrefix,
     });
     const { rows } = await service.query<{ session_id: string; token: string }>(

@@ -1,6 +1,6 @@
 import { Client } from 'pg';
 import { claimsOf } from '../../src/auth/claims.ts';
-import { withSession } from '../../src/db/session.ts';
+import { asRequester } from '../../src/auth/requester.ts';
 import { makeTopicVectors, randomNumbers, vectorText } from '../support/topic-vectors.ts';
 import { serverDatabase } from '../support/server-database.ts';
 import { topicCount } from './knowledge-database.ts';
@@ -51,7 +51,7 @@ export async function measureKnowledge(
     const random = randomNumbers(15);
     const results: TenantResult[] = [];
     for (const tenant of tenants) {
-      const session = withSession(database, claimsOf('member', tenant.id, 'bench'), { rolePrefix });
+      const session = asRequester(database, claimsOf('member', tenant.id, 'bench'), { rolePrefix });
       const ask = async (contender: Contender, { embedding, text }: Query): Promise<string[]> => {
         switch (contender) {
           case 'search_knowledge':

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { Client } from 'pg';
 import { claimsOf } from '../../src/auth/claims.ts';
 import { readSqlFile } from '../../src/db/sql-files.ts';
-import { withSession } from '../../src/db/session.ts';
+import { asRequester } from '../../src/auth/requester.ts';
 import { sql } from '../../src/db/statement.ts';
 import { LiveChanges } from '../../src/live/live-changes.ts';
 import { testRolePrefix } from '../support/logins.ts';
@@ -100,7 +100,7 @@ async function main(rounds: number, seconds: number, connections: number, rows: 
           onFailure: (error) => process.stderr.write(`${String(error)}\n`),
         });
       }
-      const session = withSession(database, claimsOf('service', 'default', 'bench'), {
+      const session = asRequester(database, claimsOf('service', 'default', 'bench'), {
         rolePrefix: testRolePrefix,
       });
       const until = Date.now() + seconds * 1000;

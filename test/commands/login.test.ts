@@ -5,7 +5,7 @@ import { claimsOf } from '../../src/auth/claims.ts';
 import { createLogin, dropLogin, rotateLogin } from '../../src/commands/login.ts';
 import { createTenant, listTenants, setTenantSuspended } from '../../src/commands/tenant.ts';
 import type { PostgresDatabase } from '../../src/db/postgres.ts';
-import { withSession } from '../../src/db/session.ts';
+import { asRequester } from '../../src/auth/requester.ts';
 import { sql } from '../../src/db/statement.ts';
 import { serverDatabase } from '../support/server-database.ts';
 import { migratedDatabase } from '../support/db.ts';
@@ -26,7 +26,7 @@ describe.skipIf(noServer)("tenants and analysts' logins", () => {
     const api = serverDatabase(made.urls.api);
     for (const tenant of ['acme', 'globex']) {
       await createTenant(operator, prefix, tenant, tenant);
-      await withSession(api, claimsOf('service', tenant, 'test'), { rolePrefix: prefix }).query(
+      await asRequester(api, claimsOf('service', tenant, 'test'), { rolePrefix: prefix }).query(
         sql`insert into app_public.agents (id, name, model) values (${`${tenant}_agent`}, 'A', 'm')`,
       );
     }

@@ -1,8 +1,8 @@
 import type { Client } from 'pg';
 import { claimsOf } from '../../src/auth/claims.ts';
 import type { RequestRole } from '../../src/auth/claims.ts';
-import { withSession } from '../../src/db/session.ts';
-import type { Session } from '../../src/db/session.ts';
+import { asRequester } from '../../src/auth/requester.ts';
+import type { ScopedDatabase } from '../../src/db/scoped-database.ts';
 import type { ApiTarget } from './api-targets.ts';
 import { testRolePrefix } from './logins.ts';
 
@@ -14,7 +14,7 @@ export interface TaskTenant {
   readonly name: string;
   /** Superuser: sees everything, arranges what takes time otherwise. */
   readonly admin: Client;
-  as(role: RequestRole): Session;
+  as(role: RequestRole): ScopedDatabase;
   /** Calls a function of app_public with named arguments; objects go as JSON. Gives the rows. */
   call(role: RequestRole, name: string, args?: Row): Promise<Row[]>;
   /** The same as a service, for one row. */
@@ -34,7 +34,7 @@ export async function taskTenant({ database, admin }: ApiTarget): Promise<TaskTe
   const name = `tenant_${(made += 1)}`;
   await admin.query('select ops.create_tenant($1, $1)', [name]);
   const as = (role: RequestRole) =>
-    withSession(database, claimsOf(role, name, `${role}@${name}`), { rolePrefix: testRolePrefix });
+    asRequester(database, claimsOf(role, name, `${role}@${name}`), { rolePrefix: testRolePrefix });
   const call = async (role: RequestRole, fn: string, args: Row = {}): Promise<Row[]> => {
     const { rows } = await as(role).query<Row>(callOf(fn, args));
     return rows;

@@ -3,7 +3,7 @@ import { anonymous, claimsOf } from '../../src/auth/claims.ts';
 import type { RequestRole } from '../../src/auth/claims.ts';
 import type { Database, Transaction, TransactionSettings } from '../../src/db/database.ts';
 import { roleName } from '../../src/db/roles.ts';
-import { sessionSettings, withSession } from '../../src/db/session.ts';
+import { requesterSettings, asRequester } from '../../src/auth/requester.ts';
 import { sql } from '../../src/db/statement.ts';
 import { migratedDatabase } from './db.ts';
 import type { MigratedDatabase } from './db.ts';
@@ -172,7 +172,7 @@ export async function twoTenants(): Promise<TwoTenants> {
 /** The settings of a request of this role and tenant, as the API makes them; the subject is `<role>@<tenant>`. */
 export function settingsOf(role: RequestRole, tenant: string): TransactionSettings {
   const claims = role === 'anon' ? anonymous : claimsOf(role, tenant, `${role}@${tenant}`);
-  return sessionSettings(claims, { rolePrefix: testRolePrefix, requestId: `request of ${role}` });
+  return requesterSettings(claims, { rolePrefix: testRolePrefix, requestId: `request of ${role}` });
 }
 
 /** A partition's name with its schema: of all, the first or the last. */
@@ -224,7 +224,7 @@ const loginPassword = 'a-password-for-tests';
 
 /** Two agents, one of which both tenants have under the same id, and rows of everything else. */
 async function fillTenant(api: Database, tenant: string): Promise<void> {
-  const session = withSession(api, claimsOf('service', tenant, 'setup'), { rolePrefix: testRolePrefix });
+  const session = asRequester(api, claimsOf('service', tenant, 'setup'), { rolePrefix: testRolePrefix });
   await session.transaction(async (t) => {
     await t.query(sql`insert into agents (id, name, model) values ('shared', 'Shared', 'gpt-4o')`);
     await t.query(sql`insert into agents (id, name, model) values (${`only_${tenant}`}, 'Own', 'gpt-4o')`);

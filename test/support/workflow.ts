@@ -2,8 +2,8 @@ import type { Client } from 'pg';
 import { claimsOf } from '../../src/auth/claims.ts';
 import type { RequestRole } from '../../src/auth/claims.ts';
 import type { Database, Executor } from '../../src/db/database.ts';
-import { withSession } from '../../src/db/session.ts';
-import type { Session } from '../../src/db/session.ts';
+import { asRequester } from '../../src/auth/requester.ts';
+import type { ScopedDatabase } from '../../src/db/scoped-database.ts';
 import { sql } from '../../src/db/statement.ts';
 import { testRolePrefix } from './logins.ts';
 
@@ -31,8 +31,12 @@ export interface Claimed {
 }
 
 /** The database as somebody of a tenant. */
-export function as(database: Database, role: Exclude<RequestRole, 'anon'>, tenant = 'default'): Session {
-  return withSession(database, claimsOf(role, tenant, `${role}@${tenant}`), { rolePrefix: testRolePrefix });
+export function as(
+  database: Database,
+  role: Exclude<RequestRole, 'anon'>,
+  tenant = 'default',
+): ScopedDatabase {
+  return asRequester(database, claimsOf(role, tenant, `${role}@${tenant}`), { rolePrefix: testRolePrefix });
 }
 
 /** Adds a workflow of these steps; gives its id. */

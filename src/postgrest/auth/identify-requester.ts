@@ -1,13 +1,13 @@
-import { parseExact, stringifySorted } from './exact-json.ts';
+import { parseExact, stringifySorted } from '../../exact-json.ts';
 import { RestError } from '../../rest/errors.ts';
 import type { IdentifyRequester, Requester } from '../../rest/requester.ts';
 import type { JwtKey } from '../../auth/jwt-keys.ts';
-import { checkClaims } from '../../auth/registered-claims.ts';
+import { checkClaims } from './registered-claims.ts';
 import type { RoleClaim } from './role-claim.ts';
 import { SecondChanceCache } from '../../auth/second-chance-cache.ts';
 import type { CacheCounts } from '../../auth/second-chance-cache.ts';
-import { emptyPayload, readToken } from '../../auth/signed-token.ts';
-import type { TokenPayload } from '../../auth/signed-token.ts';
+import { emptyPayload, readToken } from './signed-token.ts';
+import type { TokenPayload } from './signed-token.ts';
 
 /** Who gets in, and as whom. */
 export interface IdentificationOptions {

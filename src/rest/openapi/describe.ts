@@ -1,4 +1,4 @@
-import type { Session } from '../../db/session.ts';
+import type { ScopedDatabase } from '../../db/scoped-database.ts';
 import type { SchemaCache } from '../../schema-cache/schema-cache.ts';
 import type { RestOptions } from '../options.ts';
 import type { DescribeAction } from '../plan/plan.ts';
@@ -12,7 +12,7 @@ import { referencePage } from './reference-page.ts';
 /** What describing needs beside the request. */
 export interface DescribeContext {
   /** Under the caller's role: what it may do is asked of the database. */
-  readonly session: Session;
+  readonly session: ScopedDatabase;
   readonly cache: SchemaCache;
   readonly options: RestOptions;
   /** Path of the API's root, without a slash at the end. */

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { claimsOf } from '../../../src/auth/claims.ts';
 import type { RequestRole } from '../../../src/auth/claims.ts';
-import { withSession } from '../../../src/db/session.ts';
-import type { Session } from '../../../src/db/session.ts';
+import { asRequester } from '../../../src/auth/requester.ts';
+import type { ScopedDatabase } from '../../../src/db/scoped-database.ts';
 import { sql } from '../../../src/db/statement.ts';
 import { apiTargets } from '../../support/api-targets.ts';
 import type { ApiTarget } from '../../support/api-targets.ts';
@@ -52,8 +52,8 @@ const nearest = items
 describe.each(apiTargets)('knowledge on %s', (kind, open) => {
   let target: ApiTarget;
   let added: readonly unknown[];
-  const as = (role: RequestRole, tenant = 'acme'): Session =>
-    withSession(target.database, claimsOf(role, tenant, `test ${role}`), { rolePrefix: testRolePrefix });
+  const as = (role: RequestRole, tenant = 'acme'): ScopedDatabase =>
+    asRequester(target.database, claimsOf(role, tenant, `test ${role}`), { rolePrefix: testRolePrefix });
 
   const search = async (more: Record<string, unknown>, session = as('member')): Promise<Match[]> => {
     const names = Object.keys(more);

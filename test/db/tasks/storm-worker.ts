@@ -4,7 +4,7 @@ import { openSync, writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DatabaseError } from 'pg';
 import { claimsOf } from '../../../src/auth/claims.ts';
-import { withSession } from '../../../src/db/session.ts';
+import { asRequester } from '../../../src/auth/requester.ts';
 import { serverDatabase } from '../../support/server-database.ts';
 import { callOf } from '../../support/task-target.ts';
 import type { Row } from '../../support/task-target.ts';
@@ -38,7 +38,7 @@ const database = serverDatabase(options.url, {
   connectMs: 60_000,
   waitMs: 60_000,
 });
-const session = withSession(database, claimsOf('service', options.tenant, name), options);
+const session = asRequester(database, claimsOf('service', options.tenant, name), options);
 const call = async (fn: string, args: Row) => (await session.query<Row>(callOf(fn, args))).rows;
 
 const stopping = new AbortController();

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sql } from '../../../src/db/statement.ts';
 import { apiTargets } from '../../support/api-targets.ts';
 import type { ApiTarget } from '../../support/api-targets.ts';
-import { withSession } from '../../../src/db/session.ts';
+import { asRequester } from '../../../src/auth/requester.ts';
 import { anonymous } from '../../../src/auth/claims.ts';
 import { testRolePrefix } from '../../support/logins.ts';
 import {
@@ -67,7 +67,7 @@ describe.each(apiTargets)('who may do what with a workflow, %s', (_, open) => {
   });
 
   test.each(functions)('%s cannot be called without a tenant', async (name) => {
-    const nobody = withSession(target.database, anonymous, { rolePrefix: testRolePrefix });
+    const nobody = asRequester(target.database, anonymous, { rolePrefix: testRolePrefix });
     await expect(nobody.query({ text: `select ${name}($1)`, values: [unknown] })).rejects.toMatchObject({
       code: '42501',
     });

@@ -1,7 +1,7 @@
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sql } from '../../../src/db/statement.ts';
-import type { Session } from '../../../src/db/session.ts';
+import type { ScopedDatabase } from '../../../src/db/scoped-database.ts';
 import { apiTargets } from '../../support/api-targets.ts';
 import type { ApiTarget } from '../../support/api-targets.ts';
 import { testRolePrefix } from '../../support/logins.ts';
@@ -21,7 +21,7 @@ import { tenSteps as ten } from './the-middle.ts';
 
 describe.each(apiTargets)('a workflow of ten steps, %s', (_, open) => {
   let target: ApiTarget;
-  let service: Session;
+  let service: ScopedDatabase;
 
   beforeAll(async () => {
     target = await open();

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sql } from '../../../src/db/statement.ts';
-import type { Session } from '../../../src/db/session.ts';
+import type { ScopedDatabase } from '../../../src/db/scoped-database.ts';
 import { apiTargets } from '../../support/api-targets.ts';
 import type { ApiTarget } from '../../support/api-targets.ts';
 import { as } from '../../support/workflow.ts';
@@ -149,7 +149,7 @@ const conditions: readonly (readonly [condition: Readonly<Record<string, unknown
 
 describe.each(apiTargets)('the steps of a workflow, %s', (_, open) => {
   let target: ApiTarget;
-  let member: Session;
+  let member: ScopedDatabase;
 
   beforeAll(async () => {
     target = await open();

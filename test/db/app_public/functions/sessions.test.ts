@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { anonymous, claimsOf } from '../../../../src/auth/claims.ts';
 import type { RequestRole } from '../../../../src/auth/claims.ts';
-import { sessionSettings } from '../../../../src/db/session.ts';
+import { requesterSettings } from '../../../../src/auth/requester.ts';
 import { sql } from '../../../../src/db/statement.ts';
 import type { Statement } from '../../../../src/db/statement.ts';
 import { apiTargets } from '../../../support/api-targets.ts';
@@ -40,7 +40,10 @@ describe.each(apiTargets)('sessions, %s', (_, open) => {
   ): Promise<readonly Row[]> => {
     const claims = role === 'anon' ? anonymous : claimsOf(role, tenant, subject);
     return (
-      await target.database.queryWith<Row>(sessionSettings(claims, { rolePrefix: testRolePrefix }), statement)
+      await target.database.queryWith<Row>(
+        requesterSettings(claims, { rolePrefix: testRolePrefix }),
+        statement,
+      )
     ).rows;
   };
   /** Opens a session; `rest` are further arguments of the function, as SQL. */

@@ -1,6 +1,6 @@
 import { compactVerify } from 'jose';
-import { RestError } from '../rest/errors.ts';
-import type { JwtKey } from './jwt-keys.ts';
+import { RestError } from '../../rest/errors.ts';
+import type { JwtKey } from '../../auth/jwt-keys.ts';
 
 /** What a token says, its signature found good. */
 export interface TokenPayload {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { anonymous, claimsOf } from '../../src/auth/claims.ts';
-import { sessionSettings, withSession } from '../../src/db/session.ts';
+import { requesterSettings, asRequester } from '../../src/auth/requester.ts';
 import type { PostgresDatabase } from '../../src/db/postgres.ts';
 import { sql } from '../../src/db/statement.ts';
 import { migratedDatabase } from '../support/db.ts';
@@ -13,13 +13,13 @@ const context = { rolePrefix: testRolePrefix, requestId: 'r-1' };
 
 test('claims amount to four settings, all of them always set', () => {
   const claims = claimsOf('member', 'acme', 'ann');
-  expect(sessionSettings(claims, context)).toEqual({
+  expect(requesterSettings(claims, context)).toEqual({
     role: 'lightning_member',
     'app.tenant_id': 'acme',
     'request.jwt.claims': claims.json,
     'app.request_id': 'r-1',
   });
-  expect(sessionSettings(anonymous, { rolePrefix: 'other' })).toEqual({
+  expect(requesterSettings(anonymous, { rolePrefix: 'other' })).toEqual({
     role: 'other_anon',
     'app.tenant_id': '',
     'request.jwt.claims': '{"role":"anon"}',
@@ -41,7 +41,7 @@ describe.skipIf(noServer)('a session', () => {
     await fresh?.drop();
   });
 
-  const as = (subject: string) => withSession(database, claimsOf('service', 'default', subject), context);
+  const as = (subject: string) => asRequester(database, claimsOf('service', 'default', subject), context);
   const look = sql`select current_user::text as role, current_setting('app.tenant_id') as tenant,
     current_setting('request.jwt.claims')::jsonb ->> 'sub' as subject, current_setting('app.request_id') as request`;
 
@@ -52,7 +52,7 @@ describe.skipIf(noServer)('a session', () => {
       const rows = await as(subject).transaction(async (t) => (await t.query(look)).rows);
       expect(rows).toEqual([seen]);
     }
-    const none = await withSession(database, anonymous, { rolePrefix: testRolePrefix }).query(look);
+    const none = await asRequester(database, anonymous, { rolePrefix: testRolePrefix }).query(look);
     expect(none.rows).toEqual([{ role: 'lightning_anon', tenant: '', subject: null, request: '' }]);
   });
 
@@ -71,7 +71,7 @@ describe.skipIf(noServer)('a session', () => {
     expect((await as('bob').query(sql`select tenant_id, id from agents`)).rows).toEqual([
       { tenant_id: 'default', id: 'a' },
     ]);
-    const other = withSession(database, claimsOf('service', 'nowhere', 'eve'), context);
+    const other = asRequester(database, claimsOf('service', 'nowhere', 'eve'), context);
     expect((await other.query(sql`select * from agents`)).rows).toEqual([]);
     await expect(
       other.query(sql`insert into agents (id, name, model) values ('a', 'A', 'm')`),

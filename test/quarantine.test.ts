@@ -1,16 +1,16 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { makeEmbed } from '../../src/embeddings/embedding-client.ts';
-import type { AlertEvent } from '../../src/jobs/check-alerts.ts';
-import { embedKnowledge } from '../../src/jobs/embed-knowledge.ts';
-import { reapLeases } from '../../src/jobs/reap-leases.ts';
-import { retain } from '../../src/jobs/retain.ts';
-import { rollUpMetrics } from '../../src/retention/roll-up-metrics.ts';
-import { tendWorkflows } from '../../src/jobs/tend-workflows.ts';
-import { answerJson, embeddingOf, startEmbeddingsServer } from '../support/embeddings-server.ts';
-import type { EmbeddingsServer } from '../support/embeddings-server.ts';
-import { compareRollup } from '../support/rollup-differences.ts';
-import { workerTargets } from '../support/worker-target.ts';
-import type { WorkerTarget } from '../support/worker-target.ts';
+import { makeEmbed } from '../src/embeddings/embedding-client.ts';
+import type { AlertEvent } from '../src/jobs/check-alerts.ts';
+import { embedKnowledge } from '../src/jobs/embed-knowledge.ts';
+import { reapLeases } from '../src/jobs/reap-leases.ts';
+import { retain } from '../src/jobs/retain.ts';
+import { rollUpMetrics } from '../src/retention/roll-up-metrics.ts';
+import { tendWorkflows } from '../src/jobs/tend-workflows.ts';
+import { answerJson, embeddingOf, startEmbeddingsServer } from './support/embeddings-server.ts';
+import type { EmbeddingsServer } from './support/embeddings-server.ts';
+import { compareRollup } from './support/rollup-differences.ts';
+import { workerTargets } from './support/worker-target.ts';
+import type { WorkerTarget } from './support/worker-target.ts';
 
 /** Whose values a job cannot do, and whose it does all the same. */
 const [poisoned, healthy] = ['poisoned', 'healthy'];

@@ -1,7 +1,7 @@
 import { DatabaseError } from 'pg';
-import type { Executor } from '../db/database.ts';
-import { sql } from '../db/statement.ts';
-import { EmbeddingError } from '../embeddings/embedding-client.ts';
+import type { Executor } from './db/database.ts';
+import { sql } from './db/statement.ts';
+import { EmbeddingError } from './embeddings/embedding-client.ts';
 
 /** Something of one tenant that a task cannot do. */
 export interface QuarantinedItem {
