@@ -160,25 +160,25 @@ export class ConfigError extends Error {
   }
 }
 
-/** An option of the environment: what README's table and `parseConfig` are both made of. */
+/** An option of the environment. The table of docs/configuration.md and `parseConfig` are both made of these. */
 export interface ConfigOption {
   readonly name: string;
   readonly fallback: string;
   readonly meaning: string;
 }
 
-/** Every option, in the order of README's table. */
+/** Every option, in the order of the table of docs/configuration.md. */
 export const configOptions = [
   {
     name: 'DATABASE_URL',
     fallback: '',
     meaning: "the API's login on a server; without it and without DB_HOST the database is embedded",
   },
-  { name: 'DB_HOST', fallback: '', meaning: 'the server, when there is no DATABASE_URL' },
-  { name: 'DB_PORT', fallback: '5432', meaning: "the server's port" },
-  { name: 'DB_NAME', fallback: 'agent_lightning', meaning: 'the database' },
+  { name: 'DB_HOST', fallback: '', meaning: 'host of the server, when DATABASE_URL is not set' },
+  { name: 'DB_PORT', fallback: '5432', meaning: 'port of the server' },
+  { name: 'DB_NAME', fallback: 'agent_lightning', meaning: 'name of the database' },
   { name: 'DB_USER', fallback: 'agent_user', meaning: "the API's login" },
-  { name: 'DB_PASSWORD', fallback: '', meaning: 'its password' },
+  { name: 'DB_PASSWORD', fallback: '', meaning: 'password of that login' },
   {
     name: 'DB_SSL',
     fallback: '',
@@ -187,40 +187,47 @@ export const configOptions = [
   {
     name: 'DB_POOLER',
     fallback: 'auto',
-    meaning: '`auto`, `transaction`, `session` or `off`: what DATABASE_URL leads to (docs/poolers.md)',
+    meaning:
+      'what DATABASE_URL leads to: `auto` finds out, `transaction`, `session` or `off` (docs/poolers.md)',
   },
   {
     name: 'LISTEN_DATABASE_URL',
     fallback: '',
     meaning: "the API's login past the pooler, for LISTEN; by default DATABASE_URL",
   },
-  { name: 'MIGRATE_DATABASE_URL', fallback: '', meaning: 'the login of migrations, tenants and logins' },
+  {
+    name: 'MIGRATE_DATABASE_URL',
+    fallback: '',
+    meaning: 'the login that migrates, and manages tenants and logins',
+  },
   { name: 'WORKER_DATABASE_URL', fallback: '', meaning: "the worker's login" },
-  { name: 'BACKUP_DATABASE_URL', fallback: '', meaning: 'the login of backups' },
+  { name: 'BACKUP_DATABASE_URL', fallback: '', meaning: 'the login that makes backups' },
   {
     name: 'DB_ROLE_PREFIX',
     fallback: 'lightning',
-    meaning: "prefix of the roles' names, for two installations on one server",
+    meaning: 'prefix of the role names; two installations on one server need two',
   },
   { name: 'DB_POOL_SIZE', fallback: '20', meaning: 'connections kept open' },
-  { name: 'DB_POOL_OVERFLOW', fallback: '40', meaning: 'connections more under load' },
-  { name: 'DB_POOL_WAIT_MS', fallback: '30000', meaning: 'how long a request waits for a connection' },
+  { name: 'DB_POOL_OVERFLOW', fallback: '40', meaning: 'further connections opened under load' },
+  { name: 'DB_POOL_WAIT_MS', fallback: '30000', meaning: 'longest wait of a request for a connection' },
   { name: 'DB_POOL_RECYCLE_SECONDS', fallback: '3600', meaning: 'age at which a connection is replaced' },
-  { name: 'DB_CONNECT_MS', fallback: '10000', meaning: 'how long making a connection may take' },
+  { name: 'DB_CONNECT_MS', fallback: '10000', meaning: 'longest time to make a connection' },
   {
     name: 'DB_STATEMENT_TIMEOUT_MS',
     fallback: '30000',
-    meaning: 'how long a statement of a request may run; 0 for no limit',
+    meaning: 'longest run of a statement of a request; 0 for no limit',
   },
   {
     name: 'DB_SILENCE_MS',
     fallback: '5000',
-    meaning: 'how long the server may be silent beyond that, before a connection is given up (docs/waits.md)',
+    meaning:
+      'how much longer than that the server may stay silent before a connection is given up (docs/waits.md)',
   },
   {
     name: 'DB_ECHO_MS',
     fallback: '12000',
-    meaning: 'how often the connection that listens for changes notifies itself, to know that it is heard',
+    meaning:
+      'how often the connection that listens for changes notifies itself, to prove that it still hears',
   },
   {
     name: 'DB_APPLICATION_NAME',
@@ -228,49 +235,57 @@ export const configOptions = [
     meaning: 'name of the connections in pg_stat_activity',
   },
   { name: 'DATA_DIR', fallback: 'data', meaning: 'directory of the embedded database' },
-  { name: 'USE_DATABASE', fallback: 'true', meaning: '`false`: everything in memory, nothing is kept' },
+  {
+    name: 'USE_DATABASE',
+    fallback: 'true',
+    meaning: '`false` keeps everything in memory, and loses it at the end',
+  },
   {
     name: 'JWT_SECRET',
     fallback: '',
-    meaning: 'HS256 secret of the tokens, 32 bytes or more; the embedded database keeps one of its own',
+    meaning: 'HS256 secret of the tokens, 32 bytes or more; an embedded database keeps one of its own',
   },
   { name: 'HOST', fallback: '127.0.0.1', meaning: 'address that the API listens on' },
-  { name: 'PORT', fallback: '3000', meaning: 'port that the API listens on' },
+  { name: 'PORT', fallback: '3000', meaning: 'port that the API listens on; 0 takes a free one' },
   { name: 'MAX_BODY_BYTES', fallback: '10485760', meaning: 'largest body of a request' },
   { name: 'MAX_ANSWER_BYTES', fallback: '33554432', meaning: 'largest answer to a request' },
   {
     name: 'MAX_REQUEST_FIELDS',
     fallback: '1000',
-    meaning: 'most columns and conditions that a request may name; see docs/limits.md',
+    meaning: 'most columns and conditions that a request may name (docs/limits.md)',
   },
   {
     name: 'GRAPHQL_DEFAULT_FIRST',
     fallback: '100',
-    meaning: 'rows of a list that says no `first` or `last`',
+    meaning: 'rows of a list that sets neither `first` nor `last`',
   },
   { name: 'GRAPHQL_MAX_FIRST', fallback: '1000', meaning: 'most rows of a list' },
   {
     name: 'GRAPHQL_MAX_VALUES',
     fallback: '100000',
-    meaning: 'most values that an answer may have, every list being as long as it may',
+    meaning: 'most values that an answer could have if every list were full',
   },
   { name: 'GRAPHQL_MAX_MUTATIONS', fallback: '20', meaning: 'most mutations of a document' },
   {
     name: 'ANONYMOUS_BUDGET_PERCENT',
     fallback: '25',
-    meaning: 'how much of these limits a request without a token has',
+    meaning: 'share of these limits that a request without a token gets',
   },
-  { name: 'REST_MAX_ROWS', fallback: '1000', meaning: 'most rows that REST gives at once, on every level' },
+  { name: 'REST_MAX_ROWS', fallback: '1000', meaning: 'most rows that REST returns at once, on every level' },
   {
     name: 'CORS_ORIGINS',
     fallback: '',
-    meaning: 'origins whose pages may use the API, with commas between; by default any (docs/doors.md)',
+    meaning: 'origins whose pages may use the API, separated by commas; by default any (docs/doors.md)',
   },
-  { name: 'REST_LOG_STATEMENTS', fallback: 'false', meaning: "`true`: the log shows REST's statements" },
+  {
+    name: 'REST_LOG_STATEMENTS',
+    fallback: 'false',
+    meaning: '`true` writes the statements of REST to the log',
+  },
   {
     name: 'REST_PLANS',
     fallback: 'false',
-    meaning: '`true`: REST shows query plans, which tell a tenant how many rows others have',
+    meaning: '`true` lets REST show query plans, which tell a tenant how many rows others have',
   },
   {
     name: 'EMBEDDINGS_URL',
@@ -283,7 +298,7 @@ export const configOptions = [
     fallback: 'text-embedding-3-small',
     meaning: 'a model of 1536 dimensions',
   },
-  { name: 'EMBEDDINGS_API_KEY', fallback: '', meaning: "the endpoint's key, sent as bearer" },
+  { name: 'EMBEDDINGS_API_KEY', fallback: '', meaning: 'key of the endpoint, sent as bearer token' },
   {
     name: 'BACKUP_STORE',
     fallback: '',
@@ -293,52 +308,52 @@ export const configOptions = [
   {
     name: 'BACKUP_S3_ENDPOINT',
     fallback: '',
-    meaning: "an object storage's address, e.g. `https://minio.example:9000`; by default that of AWS",
+    meaning: 'address of the object storage, e.g. `https://minio.example:9000`; by default that of AWS',
   },
-  { name: 'BACKUP_S3_REGION', fallback: 'us-east-1', meaning: "the bucket's region" },
+  { name: 'BACKUP_S3_REGION', fallback: 'us-east-1', meaning: 'region of the bucket' },
   {
     name: 'AWS_ACCESS_KEY_ID',
     fallback: '',
-    meaning: 'who writes to the bucket; without it AWS finds one (profile, role of the machine)',
+    meaning: 'key that writes to the bucket; without it AWS finds one (profile, role of the machine)',
   },
-  { name: 'AWS_SECRET_ACCESS_KEY', fallback: '', meaning: 'its secret' },
-  { name: 'AWS_SESSION_TOKEN', fallback: '', meaning: 'its token, when it is a temporary one' },
+  { name: 'AWS_SECRET_ACCESS_KEY', fallback: '', meaning: 'secret of that key' },
+  { name: 'AWS_SESSION_TOKEN', fallback: '', meaning: 'token of that key, when it is a temporary one' },
   {
     name: 'BACKUP_ENCRYPTION_KEY',
     fallback: '',
-    meaning: 'encrypts backups: 32 bytes in hex or base64; who loses it loses them',
+    meaning: 'key that encrypts backups, 32 bytes in hex or base64; without the key they cannot be restored',
   },
   {
     name: 'BACKUP_SPOOL_DIR',
     fallback: '',
-    meaning: "where a server's WAL waits until it is in the store; by default `wal-spool` in DATA_DIR",
+    meaning: 'where the WAL of a server waits until it is in the store; by default `wal-spool` in DATA_DIR',
   },
   {
     name: 'BACKUP_SYNCHRONOUS_WAL',
     fallback: 'false',
-    meaning: '`true`: confirms every write at once, for a server that waits for it (docs/backup.md)',
+    meaning: '`true` confirms every write at once, for a server that waits for it (docs/backup.md)',
   },
-  { name: 'BACKUP_RETENTION_DAYS', fallback: '14', meaning: 'every moment of so many days stays reachable' },
+  { name: 'BACKUP_RETENTION_DAYS', fallback: '14', meaning: 'how many days back a restore can go' },
   {
     name: 'BACKUP_DRILL_DIR',
     fallback: '',
     meaning:
-      "where drills restore to, with room for the database twice; by default the system's temporary files",
+      "where drills restore to; it needs room for the database twice; by default the system's temporary directory",
   },
   {
     name: 'BACKUP_BIN_DIR',
     fallback: '',
-    meaning: "folder of Postgres's programs; by default `PATH` and the usual places",
+    meaning: "directory of Postgres's programs; by default `PATH` and the usual places",
   },
   {
     name: 'ALERT_WEBHOOK_URL',
     fallback: '',
-    meaning: 'gets alerts as JSON by POST; see docs/worker.md',
+    meaning: 'URL that alerts are posted to as JSON (docs/worker.md)',
   },
   {
     name: 'HTTP_REQUEST_MS',
     fallback: '60000',
-    meaning: 'how long a request may take to arrive, its body included',
+    meaning: 'longest time for a request to arrive, its body included',
   },
   {
     name: 'HTTP_UNREAD_MS',
@@ -348,7 +363,7 @@ export const configOptions = [
   {
     name: 'SHUTDOWN_MS',
     fallback: '25000',
-    meaning: 'how long requests, jobs and all else may take to end at SIGTERM',
+    meaning: 'longest time for requests and jobs to end after SIGTERM',
   },
 ] as const satisfies readonly ConfigOption[];
 
