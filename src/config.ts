@@ -3,10 +3,17 @@ import { inspect } from 'node:util';
 import path from 'node:path';
 import type { TlsChoice } from './db/connection-url.ts';
 import type { PoolerMode } from './db/pooler.ts';
-import type { PageSizes } from './graphql/cost/page-sizes.ts';
 import { maxTokens, requestBudgets } from './request-budget.ts';
-import type { RequestBudgets } from './request-budget.ts';
-import type { RestConfig } from './api/rest-options.ts';
+import type { PageSizes, RequestBudgets } from './request-budget.ts';
+
+/** What can be configured of the dialect where it serves this project's own schema. */
+export interface RestConfig {
+  /** Of any read, on every level. */
+  readonly maxRows: number;
+  readonly logStatements: boolean;
+  /** Whether `application/vnd.pgrst.plan` is answered: plans tell a tenant how many rows others have. */
+  readonly plans: boolean;
+}
 
 /** The environment, parsed. Frozen; made once by `parseConfig`. */
 export interface Config {

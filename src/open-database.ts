@@ -15,7 +15,7 @@ import { ConnectionPool } from './db/pool.ts';
 import type { PoolOptions } from './db/pool.ts';
 import type { PoolerMode } from './db/pooler.ts';
 import { PostgresDatabase } from './db/postgres.ts';
-import type { ConnectionEvent } from './db/postgres.ts';
+import type { ConnectionEvent } from './db/connection-event.ts';
 import { roleName } from './db/roles.ts';
 import type { Log, LogEntry } from './log.ts';
 import { withKeeper } from './retention/keeper.ts';

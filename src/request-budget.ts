@@ -52,3 +52,11 @@ export function requestBudgets(identified: RequestBudget, anonymousPercent: numb
     },
   };
 }
+
+/** How many rows a page of a GraphQL list has. */
+export interface PageSizes {
+  /** Where a query says neither `first` nor `last`. Not above `largest`. */
+  readonly byDefault: number;
+  /** More is refused. */
+  readonly largest: number;
+}

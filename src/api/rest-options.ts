@@ -1,14 +1,6 @@
+import type { RestConfig } from '../config.ts';
 import type { RequestBudgets } from '../request-budget.ts';
 import type { RestOptions } from '../rest/options.ts';
-
-/** What can be configured of the dialect where it serves this project's own schema. */
-export interface RestConfig {
-  /** Of any read, on every level. */
-  readonly maxRows: number;
-  readonly logStatements: boolean;
-  /** Whether `application/vnd.pgrst.plan` is answered: plans tell a tenant how many rows others have. */
-  readonly plans: boolean;
-}
 
 /** The dialect as it serves this project's own schema: what PostgREST leaves off for safety's sake is safe here. */
 export function ownRestOptions(

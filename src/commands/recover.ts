@@ -7,7 +7,7 @@ import { programFile } from '../backup/server/programs.ts';
 import { recoverServer } from '../backup/server/recover.ts';
 import type { ServerProcess } from '../backup/server/recover.ts';
 import type { Config } from '../config.ts';
-import type { ServerUser } from '../programs/server-user.ts';
+import type { CommandUser } from '../programs/command.ts';
 import { UsageError } from './usage-error.ts';
 
 export interface RecoverFlags {
@@ -64,7 +64,7 @@ async function majorOf(dataDirectory: string): Promise<number> {
 }
 
 /** Who the server runs as: Postgres wants the directory to be its own, and does not run as root. Undefined: as ourselves. */
-async function ownerOf(dataDirectory: string): Promise<ServerUser | undefined> {
+async function ownerOf(dataDirectory: string): Promise<CommandUser | undefined> {
   const { uid, gid } = await stat(dataDirectory);
   const ours = process.getuid?.();
   if (ours === undefined || (ours === uid && ours !== 0)) return undefined;
@@ -83,7 +83,7 @@ async function startDetached(
   program: string,
   args: readonly string[],
   env: NodeJS.ProcessEnv,
-  user: ServerUser | undefined,
+  user: CommandUser | undefined,
   logFile: string,
 ): Promise<ServerProcess> {
   const log = await open(logFile, 'a', 0o600);

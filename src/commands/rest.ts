@@ -20,7 +20,6 @@ import { endServer } from '../http/end-server.ts';
 import { hasAddress, listenAt } from '../postgrest/listen-address.ts';
 import type { ListenAddress } from '../postgrest/listen-address.ts';
 import { PostgrestService, ServiceFailed } from '../postgrest/service.ts';
-import { RestError } from '../rest/errors.ts';
 import { endAll } from '../ending.ts';
 import { makeRestHandler } from '../rest/handler.ts';
 import type { Answered, RestHandler } from '../rest/handler.ts';
@@ -177,7 +176,7 @@ function serviceHandler(
   const make = (): RestHandler =>
     makeRestHandler({
       database: service.database,
-      schemaCache: () => service.schemaCache ?? refuseWithoutCache(),
+      schemaCache: () => service.schemaCache,
       identify: (authorization) => service.identification.identify(authorization),
       authorizationOf: ({ authorization }) => authorization,
       crossOrigin: (method, headers) => postgrestCors(method, headers, service.config.corsAllowedOrigins),
@@ -198,10 +197,6 @@ function serviceHandler(
     }
     handler(request, response, request.url ?? '/');
   };
-}
-
-function refuseWithoutCache(): never {
-  throw new RestError('PGRST002', 'Could not query the database for the schema cache. Retrying.');
 }
 
 function readText(file: string): string {

@@ -16,7 +16,7 @@ import { impatient, makeEmbed, patient } from '../embeddings/embedding-client.ts
 import { endAll, workMs } from '../ending.ts';
 import type { Part } from '../ending.ts';
 import type { Log } from '../log.ts';
-import { makeBackUp } from '../jobs/back-up.ts';
+import { makeBackUp } from '../jobs/make-back-up.ts';
 import { makeDrill } from '../jobs/drill.ts';
 import { seeWalReceiver } from '../jobs/see-wal-receiver.ts';
 import { startWorker } from '../jobs/worker.ts';

@@ -4,7 +4,7 @@ import { ConnectionLost, DatabaseUnavailable } from './database.ts';
 import type { GapCause } from './database.ts';
 import { boundedClient, connectionLimits, linkOf, passableConnection } from './pool.ts';
 import type { PoolOptions } from './pool.ts';
-import type { ConnectionEvent } from './postgres.ts';
+import type { ConnectionEvent } from './connection-event.ts';
 import { quoteIdentifier } from './statement.ts';
 
 interface Subscriber {

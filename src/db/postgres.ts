@@ -14,6 +14,7 @@ import type {
   TransactionMode,
   TransactionSettings,
 } from './database.ts';
+import type { ConnectionEvent } from './connection-event.ts';
 import { NotificationListener } from './listener.ts';
 import { ConnectionPool } from './pool.ts';
 import type { PoolOptions } from './pool.ts';
@@ -22,14 +23,6 @@ import { namesPreparation } from './prepared-statements.ts';
 import { beginOf, roundTrip } from './round-trip.ts';
 import type { Batch } from './round-trip.ts';
 import type { Statement, StatementResult } from './statement.ts';
-
-/** What befalls the connections while nobody waits for them. */
-export type ConnectionEvent =
-  | { readonly kind: 'idle-connection-lost'; readonly error: Error }
-  | { readonly kind: 'listener-lost'; readonly error: Error }
-  /** The way to the server is one on which LISTEN does not work; it is tried again now and then. */
-  | { readonly kind: 'cannot-listen' }
-  | { readonly kind: 'listener-restored'; readonly afterMs: number };
 
 /** A Database over node-postgres. Connects at first use; `close` it. */
 export class PostgresDatabase implements Database {

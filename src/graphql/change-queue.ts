@@ -1,4 +1,9 @@
-import type { ChangeEvent } from './change-subscriber.ts';
+/** What happened to a row. `RESYNC`: more than can be told one by one, or it is not known what was missed. */
+export interface ChangeEvent {
+  readonly operation: 'INSERT' | 'UPDATE' | 'DELETE' | 'RESYNC';
+  /** Null with RESYNC. */
+  readonly key: string | null;
+}
 
 /** Events that wait for one subscriber whose rows are still being read. Past that they become one RESYNC. */
 const maxWaiting = 1000;

@@ -6,13 +6,7 @@ import type { Change } from '../live/change.ts';
 import type { LiveChanges } from '../live/live-changes.ts';
 import { isTopic } from '../live/topic.ts';
 import { ChangeQueue } from './change-queue.ts';
-
-/** What happened to a row. `RESYNC`: more than can be told one by one, or it is not known what was missed. */
-export interface ChangeEvent {
-  readonly operation: 'INSERT' | 'UPDATE' | 'DELETE' | 'RESYNC';
-  /** Null with RESYNC. */
-  readonly key: string | null;
-}
+import type { ChangeEvent } from './change-queue.ts';
 
 /** What GraphQL subscriptions are fed from. Topics are `<topic>` for all rows and `<topic>/<id>` for one. */
 export type ChangeSubscriber = GrafastSubscriber<Record<string, ChangeEvent>>;

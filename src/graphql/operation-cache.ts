@@ -9,14 +9,14 @@ import {
 } from 'postgraphile/graphql';
 import type { DocumentNode, GraphQLSchema, OperationDefinitionNode } from 'postgraphile/graphql';
 import type { ErrorCode } from '../errors.ts';
-import type { RequestBudget } from '../request-budget.ts';
+import type { PageSizes, RequestBudget } from '../request-budget.ts';
 import { costRefusal, maxOperations, shapeRefusal } from './cost/check-cost.ts';
 import type { QueryLimits } from './cost/check-cost.ts';
 import { lexicalRefusal } from './cost/lexical-limits.ts';
 import { measure, schemaSizes } from './cost/measure.ts';
 import type { Cost } from './cost/measure.ts';
 import { filledVariables, pageSizeOf, withPages } from './cost/page-sizes.ts';
-import type { PageSizes, PagedDocument, Variables } from './cost/page-sizes.ts';
+import type { PagedDocument, Variables } from './cost/page-sizes.ts';
 import { maxJsonDepth, nestsDeeper } from '../too-deep.ts';
 import { variablesCost } from './cost/variables-cost.ts';
 import type { GraphqlRequest } from './graphql-request.ts';

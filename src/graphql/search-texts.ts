@@ -1,6 +1,5 @@
 import { Kind, visit } from 'postgraphile/graphql';
 import type { DocumentNode, ValueNode } from 'postgraphile/graphql';
-import type { Operation } from './engine.ts';
 
 /** A text in a query: as it stands there, or a variable. */
 type TextSource =
@@ -11,7 +10,13 @@ type TextSource =
 const sourcesByDocument = new WeakMap<DocumentNode, readonly TextSource[]>();
 
 /** The texts that an operation searches for with `searchKnowledgeText`, anywhere in its document, which was validated. */
-export function searchTextsOf({ document, variables }: Pick<Operation, 'document' | 'variables'>): string[] {
+export function searchTextsOf({
+  document,
+  variables,
+}: {
+  readonly document: DocumentNode;
+  readonly variables: Readonly<Record<string, unknown>> | undefined;
+}): string[] {
   let sources = sourcesByDocument.get(document);
   if (!sources) {
     sources = sourcesOf(document);

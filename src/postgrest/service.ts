@@ -6,7 +6,7 @@ import type { Database } from '../db/database.ts';
 import { passableConnection } from '../db/pool.ts';
 import type { PoolOptions } from '../db/pool.ts';
 import { PostgresDatabase } from '../db/postgres.ts';
-import type { ConnectionEvent } from '../db/postgres.ts';
+import type { ConnectionEvent } from '../db/connection-event.ts';
 import type { Log, LogEntry } from '../log.ts';
 import type { SchemaCache } from '../schema-cache/schema-cache.ts';
 import { SchemaCacheWatcher } from '../schema-cache/watch.ts';

@@ -1,11 +1,16 @@
 import { execFile } from 'node:child_process';
-import type { ServerUser } from './server-user.ts';
+
+/** A user to run programs as, in the shape that `spawn` takes. */
+export interface CommandUser {
+  readonly uid: number;
+  readonly gid: number;
+}
 
 /** How to run a command other than as ourselves, here and with our environment. */
 export interface CommandOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Run as this user; only root can. */
-  readonly user?: ServerUser | undefined;
+  readonly user?: CommandUser | undefined;
   /** The command is ended after this; default one minute. */
   readonly timeoutMs?: number;
   /** Ends the command. */

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ServerUser } from './server-user.ts';
+import type { CommandUser } from './command.ts';
 
 /** A program that lives at most as long as this process, and the directory it works in. */
 export interface Kept {
@@ -27,7 +27,7 @@ export interface KeepOptions {
   readonly directory: string;
   readonly program: string;
   readonly args: readonly string[];
-  readonly user: ServerUser | undefined;
+  readonly user: CommandUser | undefined;
   readonly env: NodeJS.ProcessEnv;
 }
 

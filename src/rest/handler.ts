@@ -31,8 +31,8 @@ import { transactionMode } from './transaction-mode.ts';
 /** Where the dialect runs. */
 export interface RestDependencies {
   readonly database: Database;
-  /** The newest snapshot, asked once for each request. Throws RestError PGRST002 while the catalog could not be read. */
-  readonly schemaCache: () => SchemaCache;
+  /** The newest snapshot, asked once for each request; null, which is answered with PGRST002, while the catalog could not be read. */
+  readonly schemaCache: () => SchemaCache | null;
   readonly identify: IdentifyRequester;
   /** Where a request's credentials are, as an Authorization header; undefined: it has none. */
   readonly authorizationOf: (headers: IncomingHttpHeaders) => string | undefined;
@@ -136,6 +136,9 @@ class Exchange {
     stopwatch?.lap('jwt');
 
     const cache = schemaCache();
+    if (!cache) {
+      throw new RestError('PGRST002', 'Could not query the database for the schema cache. Retrying.');
+    }
     const budget = options.budgets && budgetFor(options.budgets, requester.isAnonymous);
     const raw = await rawRequestOf(this.#request, target, budget?.bodyBytes ?? options.maxBodyBytes);
     const maxFields = budget?.fields ?? Infinity;

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '../db/database.ts';
 import type { Log } from '../log.ts';
-import { RestError } from '../rest/errors.ts';
 import { isAnnounced } from './announced.ts';
 import { readFingerprint } from './fingerprint.ts';
 import type { Fingerprint } from './fingerprint.ts';
@@ -86,15 +85,7 @@ export class SchemaCacheWatcher {
   }
 
   /** The newest snapshot; null while there is none. */
-  get currentOrNull(): SchemaCache | null {
-    return this.#current;
-  }
-
-  /** The newest snapshot. Throws RestError PGRST002 while there is none. */
-  get current(): SchemaCache {
-    if (!this.#current) {
-      throw new RestError('PGRST002', 'Could not query the database for the schema cache. Retrying.');
-    }
+  get current(): SchemaCache | null {
     return this.#current;
   }
 

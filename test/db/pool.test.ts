@@ -3,7 +3,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { DatabaseUnavailable } from '../../src/db/database.ts';
-import type { ConnectionEvent } from '../../src/db/postgres.ts';
+import type { ConnectionEvent } from '../../src/db/connection-event.ts';
 import { sql } from '../../src/db/statement.ts';
 import { freshDatabase } from '../support/db.ts';
 import { serverDatabase } from '../support/server-database.ts';

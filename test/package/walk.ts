@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { CommandError, runCommand } from '../../src/programs/command.ts';
 import { serverUser, temporaryDirectory } from '../../src/programs/server-user.ts';
-import type { ServerUser } from '../../src/programs/server-user.ts';
+import type { CommandUser } from '../../src/programs/command.ts';
 
 const help = `node test/package/walk.ts [options]
 
@@ -25,7 +25,7 @@ interface Walk {
   readonly name: string;
   /** Folder of the `node` that comes first on the PATH. */
   readonly nodeFolder: string;
-  readonly user: ServerUser | undefined;
+  readonly user: CommandUser | undefined;
 }
 
 const root = fileURLToPath(new URL('../..', import.meta.url));

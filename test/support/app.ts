@@ -10,7 +10,7 @@ import type { HttpLimits } from '../../src/http/limits.ts';
 import { startHttpServer } from '../../src/api/server.ts';
 import { requestBudgets } from '../../src/request-budget.ts';
 import type { RequestBudget } from '../../src/request-budget.ts';
-import type { RestConfig } from '../../src/api/rest-options.ts';
+import type { RestConfig } from '../../src/config.ts';
 import type { LogEntry } from '../../src/log.ts';
 import { testRolePrefix } from './logins.ts';
 

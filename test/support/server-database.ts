@@ -1,5 +1,5 @@
 import { PostgresDatabase } from '../../src/db/postgres.ts';
-import type { ConnectionEvent } from '../../src/db/postgres.ts';
+import type { ConnectionEvent } from '../../src/db/connection-event.ts';
 import type { PoolOptions } from '../../src/db/pool.ts';
 
 /** A Database on the run's server with a small pool. `close` it. */

@@ -2,7 +2,7 @@ import { chmod, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { keep } from '../../programs/keeper.ts';
 import { temporaryDirectory } from '../../programs/server-user.ts';
-import type { ServerUser } from '../../programs/server-user.ts';
+import type { CommandUser } from '../../programs/command.ts';
 import { programFile } from '../server/programs.ts';
 import { recoverServer } from '../server/recover.ts';
 import type { DrillPrograms } from './drill-programs.ts';
@@ -23,7 +23,7 @@ export interface ThrowAwayServerOptions {
   /** The copy, which belongs to `user` and says itself how far to replay. */
   readonly dataDirectory: string;
   /** Postgres refuses to run as root. Undefined: as ourselves. */
-  readonly user: ServerUser | undefined;
+  readonly user: CommandUser | undefined;
   /** A superuser of the database that was backed up. */
   readonly superuser: string;
   readonly signal: AbortSignal;

@@ -1,9 +1,8 @@
 import { GraphQLError } from 'postgraphile/graphql';
 import type { OperationDefinitionNode } from 'postgraphile/graphql';
 import type { ErrorCode } from '../../errors.ts';
-import type { RequestBudget } from '../../request-budget.ts';
+import type { PageSizes, RequestBudget } from '../../request-budget.ts';
 import type { Cost } from './measure.ts';
-import type { PageSizes } from './page-sizes.ts';
 
 /** Fields inside fields, at most. GraphiQL's own introspection query has 15. */
 export const maxQueryDepth = 20;

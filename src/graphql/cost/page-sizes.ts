@@ -8,14 +8,7 @@ import type {
   OperationDefinitionNode,
   ValueNode,
 } from 'postgraphile/graphql';
-
-/** How many rows a page has. */
-export interface PageSizes {
-  /** Where a query says neither `first` nor `last`. Not above `largest`. */
-  readonly byDefault: number;
-  /** More is refused. */
-  readonly largest: number;
-}
+import type { PageSizes } from '../../request-budget.ts';
 
 /** Of a request. */
 export type Variables = Readonly<Record<string, unknown>> | undefined;

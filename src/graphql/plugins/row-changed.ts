@@ -3,7 +3,8 @@ import { context, get, lambda, listen } from 'postgraphile/grafast';
 import type { FieldArgs, Step } from 'postgraphile/grafast';
 import { extendSchema } from 'postgraphile/utils';
 import type { Topic } from '../../live/topic.ts';
-import type { ChangeEvent, ChangeSubscriber } from '../change-subscriber.ts';
+import type { ChangeEvent } from '../change-queue.ts';
+import type { ChangeSubscriber } from '../change-subscriber.ts';
 
 declare global {
   namespace Grafast {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { runCommand } from '../../../src/programs/command.ts';
-import type { ServerUser } from '../../../src/programs/server-user.ts';
+import type { CommandUser } from '../../../src/programs/command.ts';
 import { cacheDirectory } from '../postgres/cache.ts';
 import { fetchPrograms } from '../postgres/debian-programs.ts';
 import type { Say } from '../postgres/progress.ts';
@@ -19,7 +19,7 @@ const program = join('usr', 'sbin', 'pgbouncer');
  */
 export async function pgbouncerProgram(
   release: DebianRelease,
-  user: ServerUser | undefined,
+  user: CommandUser | undefined,
   say: Say,
 ): Promise<string> {
   for (const installed of ['/usr/sbin/pgbouncer', 'pgbouncer']) {

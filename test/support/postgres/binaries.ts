@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { CommandError, runCommand } from '../../../src/programs/command.ts';
 import { exists, programPlaces } from '../../../src/programs/places.ts';
-import type { ServerUser } from '../../../src/programs/server-user.ts';
+import type { CommandUser } from '../../../src/programs/command.ts';
 
 /** A folder of Postgres programs that runs here, at least 17, with pgvector beside it. */
 export interface Binaries {
@@ -24,7 +24,7 @@ const programs =
  */
 export async function inspectBinaries(
   binDirectory: string,
-  user: ServerUser | undefined,
+  user: CommandUser | undefined,
 ): Promise<Binaries | { readonly lacking: string }> {
   try {
     const answer = await runCommand(join(binDirectory, 'postgres'), ['--version'], { user });
@@ -54,7 +54,7 @@ export async function inspectBinaries(
  */
 export async function findInstalledBinaries(
   env: NodeJS.ProcessEnv,
-  user: ServerUser | undefined,
+  user: CommandUser | undefined,
 ): Promise<Binaries | { readonly lacking: string }> {
   const lacking: string[] = [];
   for (const directory of await programPlaces(env)) {

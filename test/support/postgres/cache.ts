@@ -3,13 +3,14 @@ import { access, constants, lstat, readdir, realpath, rename, rm, stat } from 'n
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { makeOpenDirectory } from './open-directory.ts';
-import { canEnter, type ServerUser, temporaryDirectory } from '../../../src/programs/server-user.ts';
+import type { CommandUser } from '../../../src/programs/command.ts';
+import { canEnter, temporaryDirectory } from '../../../src/programs/server-user.ts';
 
 /**
  * The directory for downloads, made if missing: `.cache` in the checkout where we may write and the server's user may
  * look, otherwise one of our own among the temporary files. Throws when a stranger owns that one.
  */
-export async function cacheDirectory(user: ServerUser | undefined): Promise<string> {
+export async function cacheDirectory(user: CommandUser | undefined): Promise<string> {
   const checkout = await realpath(fileURLToPath(new URL('../../..', import.meta.url)));
   const inCheckout = join(checkout, '.cache');
   const mayWrite = await access(checkout, constants.W_OK).then(

@@ -6,7 +6,8 @@ import { Client } from 'pg';
 import { keep, type Kept } from '../../../src/programs/keeper.ts';
 import { freePort } from '../free-port.ts';
 import type { Say } from './progress.ts';
-import { type ServerUser, temporaryDirectory } from '../../../src/programs/server-user.ts';
+import type { CommandUser } from '../../../src/programs/command.ts';
+import { temporaryDirectory } from '../../../src/programs/server-user.ts';
 
 /** A server of our own on a new, empty cluster. */
 export interface Cluster {
@@ -19,7 +20,7 @@ export interface Cluster {
 /** What `startCluster` needs to know. */
 export interface ClusterOptions {
   readonly binDirectory: string;
-  readonly user: ServerUser | undefined;
+  readonly user: CommandUser | undefined;
   /** Whether a commit survives a power cut (`fsync`); tests need not pay for that, a benchmark must. */
   readonly durable: boolean;
   /** What the server is started with, after what it cannot do without; left out: the settings stand in its configuration file. */

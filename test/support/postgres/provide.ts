@@ -6,7 +6,8 @@ import { startCluster } from './cluster.ts';
 import { fetchPrograms, isFinished } from './debian-programs.ts';
 import type { DebianPrograms } from './debian-programs.ts';
 import { type Say, withProgress } from './progress.ts';
-import { type ServerUser, serverUser } from '../../../src/programs/server-user.ts';
+import type { CommandUser } from '../../../src/programs/command.ts';
+import { serverUser } from '../../../src/programs/server-user.ts';
 
 /** A Postgres server for tests and benchmarks, or why there is none. */
 export type ProvidedServer =
@@ -78,7 +79,7 @@ class NamedServerError extends Error {
 async function useServer(
   url: string,
   env: NodeJS.ProcessEnv,
-  user: ServerUser | undefined,
+  user: CommandUser | undefined,
   cache: string | undefined,
 ): Promise<ProvidedServer> {
   const { version, major } = await examineServer(url);
@@ -126,7 +127,7 @@ async function examineServer(url: string): Promise<{ version: string; major: num
 
 interface Search {
   readonly env: NodeJS.ProcessEnv;
-  readonly user: ServerUser | undefined;
+  readonly user: CommandUser | undefined;
   readonly say: Say;
   readonly cache: string | undefined;
 }
@@ -170,7 +171,7 @@ function folderIn(cache: string): string {
 
 async function inspectFolder(
   folder: string,
-  user: ServerUser | undefined,
+  user: CommandUser | undefined,
 ): Promise<Binaries | { readonly lacking: string }> {
   if (!(await isFinished(folder))) return { lacking: `nothing finished in ${folder}` };
   return inspectBinaries(join(folder, binariesInFolder), user);

@@ -1,0 +1,94 @@
+import { globSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+
+/**
+ * The architecture, from the ground up: whoever stands in a line may import its own room and the lines above it, and nobody else.
+ * A room is a folder of src/ or a file that stands there alone.
+ */
+const floors: readonly (readonly string[])[] = [
+  // Knows nothing of this project.
+  'errors.ts exact-json.ts log.ts repeat.ts request-budget.ts too-deep.ts version.ts within.ts programs'.split(
+    ' ',
+  ),
+  // Talks to Postgres, under settings that it is given.
+  ['db', 'ending.ts', 'environment.ts'],
+  // Says who asks, what is configured, what the catalog has; the embedded server; a fresh server.
+  ['auth', 'config.ts', 'embedded', 'schema-cache', 'setup'],
+  ['http', 'embeddings', 'backup', 'import', 'database-choice.ts'],
+  // The dialect of REST, and what subscribers are told.
+  ['rest', 'live', 'quarantine.ts'],
+  // The doors: GraphQL, and PostgREST's own program. What is kept for how long.
+  ['graphql', 'postgrest', 'retention'],
+  // All doors of the API in one server; all logins of the configuration.
+  ['api', 'open-database.ts'],
+  ['jobs', 'own-session.ts'],
+  ['commands'],
+  ['cli.ts'],
+];
+
+/** An import of one file by another, as paths below src/. */
+interface Import {
+  readonly from: string;
+  readonly to: string;
+}
+
+function importsOfSrc(): Import[] {
+  return globSync('src/**/*.ts').flatMap((file) =>
+    [
+      ...readFileSync(file, 'utf8').matchAll(
+        /^(?:import|export)\s(?:[^'"]*?\sfrom\s+)?'(\.{1,2}\/[^']+)'|\bimport\('(\.[^']+)'\)/gm,
+      ),
+    ].map(([, statically, dynamically]) => ({
+      from: path.relative('src', file),
+      to: path.relative('src', path.join(path.dirname(file), statically ?? dynamically ?? '')),
+    })),
+  );
+}
+
+const roomOf = (file: string): string => file.split('/')[0] ?? file;
+const floorOf = (file: string): number => floors.findIndex((rooms) => rooms.includes(roomOf(file)));
+
+/** Imports that go uphill, or next door on the same floor. */
+function uphill(imports: readonly Import[]): string[] {
+  return imports
+    .filter(({ from, to }) => roomOf(from) !== roomOf(to) && floorOf(from) <= floorOf(to))
+    .map(({ from, to }) => `${from} (floor ${floorOf(from)}) must not import ${to} (floor ${floorOf(to)})`);
+}
+
+/** Files that import each other, in one step or in many: each group by the names of its files. */
+function circles(imports: readonly Import[]): string[] {
+  const targets = Map.groupBy(imports, ({ from }) => from);
+  const reached = (start: string): Set<string> => {
+    const seen = new Set<string>();
+    const open = [start];
+    for (let file = open.pop(); file !== undefined; file = open.pop()) {
+      for (const { to } of targets.get(file) ?? []) {
+        if (!seen.has(to)) open.push(to);
+        seen.add(to);
+      }
+    }
+    return seen;
+  };
+  return [...targets.keys()].filter((file) => reached(file).has(file));
+}
+
+test('every room of src/ has its floor, and every floor is inhabited', () => {
+  const rooms = new Set(globSync('src/**/*.ts').map((file) => roomOf(path.relative('src', file))));
+  expect(floors.flat().toSorted()).toEqual([...rooms].toSorted());
+});
+
+test('no import goes uphill, and no files import each other', () => {
+  const imports = importsOfSrc();
+  expect(imports.length).toBeGreaterThan(1_000);
+  expect(imports.filter(({ to }) => floorOf(to) < 0)).toEqual([]);
+  expect(uphill(imports)).toEqual([]);
+  expect(circles(imports)).toEqual([]);
+});
+
+test('an import that is turned round is noticed', () => {
+  const some = importsOfSrc().find(({ from, to }) => roomOf(from) !== roomOf(to));
+  const turned = { from: some!.to, to: some!.from };
+  expect(uphill([turned])).toHaveLength(1);
+  expect(circles([some!, turned])).toEqual([some!.from, turned.from]);
+});
