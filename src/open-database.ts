@@ -5,7 +5,7 @@ import path from 'node:path';
 import { Client } from 'pg';
 import type { ClientConfig, Pool } from 'pg';
 import type { ServerConnection } from './backup/server/server-facts.ts';
-import type { Config } from './config.ts';
+import type { Config } from './config/config.ts';
 import { tlsOf, withRole } from './db/connection-url.ts';
 import type { Database } from './db/database.ts';
 import { DatabaseOpen, embeddedConnectionString, startEmbedded } from './embedded/embedded.ts';

@@ -1,5 +1,5 @@
 import type { ClientConfig } from 'pg';
-import { ConfigError } from './config.ts';
+import { ConfigError } from './config/parse-config.ts';
 import { boundedClient, connectionLimits, linkOf } from './db/pool.ts';
 import type { Link } from './db/pooler.ts';
 import type { Connections } from './open-database.ts';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { configOptions } from '../src/config.ts';
+import { configOptions } from '../src/config/options.ts';
 
 /** Each line of docs/waits.md, with the file and the beginning of the name of a test that runs into that limit. */
 const tested: Readonly<Record<string, readonly [file: string, test: string]>> = {

@@ -14,7 +14,7 @@ const floors: readonly (readonly string[])[] = [
   // Talks to Postgres, under settings that it is given.
   ['db', 'ending.ts', 'environment.ts'],
   // Says who asks, what is configured, what the catalog has; the embedded server; a fresh server.
-  ['auth', 'config.ts', 'embedded', 'schema-cache', 'setup'],
+  ['auth', 'config', 'embedded', 'schema-cache', 'setup'],
   ['http', 'embeddings', 'backup', 'import', 'database-choice.ts'],
   // The dialect of REST, and what subscribers are told.
   ['rest', 'live', 'quarantine.ts'],

@@ -32,7 +32,7 @@ import type { Log } from '../log.ts';
 import type { PageSizes, RequestBudgets } from '../request-budget.ts';
 import { makeRestHandler } from '../rest/handler.ts';
 import { ownRestOptions } from './rest-options.ts';
-import type { RestConfig } from '../config.ts';
+import type { RestConfig } from '../config/config.ts';
 import { insteadOf, makeRealtimeRefusals, supabaseServices } from '../rest/supabase-services.ts';
 import { nameKey } from '../schema-cache/identifier.ts';
 import { SchemaCacheWatcher } from '../schema-cache/watch.ts';

@@ -1,4 +1,4 @@
-import type { RestConfig } from '../config.ts';
+import type { RestConfig } from '../config/config.ts';
 import type { RequestBudgets } from '../request-budget.ts';
 import type { RestOptions } from '../rest/options.ts';
 

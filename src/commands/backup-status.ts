@@ -6,7 +6,7 @@ import { slotState } from '../backup/server/replication-slot.ts';
 import type { SlotState } from '../backup/server/replication-slot.ts';
 import { connectForReplication, serverFacts } from '../backup/server/server-facts.ts';
 import { openVault } from '../backup/store/open-store.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import { line } from './status-line.ts';
 import type { StatusLine } from './status-line.ts';
 

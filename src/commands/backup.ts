@@ -8,7 +8,7 @@ import { ProgramsMissing } from '../backup/server/programs.ts';
 import { reachableWindow } from '../backup/server/reachable-window.ts';
 import { verifyServerBackups } from '../backup/server/verify.ts';
 import { openVault } from '../backup/store/open-store.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 
 /** What `lightning backups` prints: a line for each backup, oldest first, then to which moments a restore can go. */
 export async function listBackups(config: Config): Promise<string> {

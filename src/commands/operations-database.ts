@@ -1,4 +1,4 @@
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import type { Executor } from '../db/database.ts';
 import { roleName } from '../db/roles.ts';
 import { scopedTo } from '../db/scoped-database.ts';

@@ -6,7 +6,7 @@ import { configuredPrograms } from '../backup/server/configured.ts';
 import { programFile } from '../backup/server/programs.ts';
 import { recoverServer } from '../backup/server/recover.ts';
 import type { ServerProcess } from '../backup/server/recover.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import type { CommandUser } from '../programs/command.ts';
 import { UsageError } from './usage-error.ts';
 

@@ -1,4 +1,4 @@
-import { ConfigError } from '../config.ts';
+import { ConfigError } from '../config/parse-config.ts';
 import type { Log } from '../log.ts';
 import { dumpConfig } from '../postgrest/dump-config.ts';
 import { exampleConfig } from '../postgrest/example-config.ts';

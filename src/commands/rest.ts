@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { userInfo } from 'node:os';
 import path from 'node:path';
-import { ConfigError } from '../config.ts';
+import { ConfigError } from '../config/parse-config.ts';
 import { arrivalLimits, cutOffUnread, defaultHttpLimits, logUnread } from '../http/limits.ts';
 import { answerUnreadable, maxHeaderBytes } from '../http/unreadable-request.ts';
 import type { Log } from '../log.ts';

@@ -8,7 +8,7 @@ import { instantOf } from '../backup/server/instant.ts';
 import { describeTarget, parseTarget } from '../backup/server/restore-target.ts';
 import type { RestoreTarget } from '../backup/server/restore-target.ts';
 import { openVault } from '../backup/store/open-store.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import { serverMajor } from './backup.ts';
 import { UsageError } from './usage-error.ts';
 

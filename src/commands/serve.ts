@@ -3,7 +3,7 @@ import { configuredBackups } from '../backup/server/configured.ts';
 import { keepReceiving } from '../backup/server/keep-receiving.ts';
 import { anonymous } from '../auth/claims.ts';
 import { makeVerifyToken, signToken } from '../auth/jwt.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import { migrate, migrationState } from '../db/migrations.ts';
 import type { MigrationState } from '../db/migrations.ts';
 import { refuseUnsafeLogin } from '../db/login-check.ts';

@@ -1,6 +1,6 @@
 import { anonymous } from '../auth/claims.ts';
-import { configOptions } from '../config.ts';
-import type { Config } from '../config.ts';
+import { configOptions } from '../config/options.ts';
+import type { Config } from '../config/config.ts';
 import type { Database } from '../db/database.ts';
 import type { Environment } from '../environment.ts';
 import { backupLines, storeLine } from './backup-status.ts';

@@ -2,7 +2,7 @@ import { requestRoles } from '../auth/claims.ts';
 import type { RequestRole } from '../auth/claims.ts';
 import { signToken } from '../auth/jwt.ts';
 import { hasSecret, readOrMakeSecret } from '../auth/secret-file.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import { refuseToMake } from '../open-database.ts';
 import { UsageError } from './usage-error.ts';
 

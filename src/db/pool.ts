@@ -12,7 +12,7 @@ import type { Link, PoolerMode } from './pooler.ts';
 import { isWithin } from '../within.ts';
 import { splitSettings } from './session-settings.ts';
 
-/** How a pool of connections behaves. Defaults are in src/config.ts. */
+/** How a pool of connections behaves. Defaults are in src/config/options.ts. */
 export interface PoolOptions {
   /** A `postgres://` URL; the embedded database's names its socket directory as `host`. */
   readonly connectionString: string;

@@ -1,4 +1,4 @@
-import type { EmbeddingsConfig } from '../config.ts';
+import type { EmbeddingsConfig } from '../config/config.ts';
 
 /** Of the column `knowledge.embedding`. */
 export const embeddingDimensions = 1536;

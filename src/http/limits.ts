@@ -12,7 +12,7 @@ export interface HttpLimits {
   readonly idleMs?: number;
 }
 
-/** For doors that have no settings of their own. Those of the API are in src/config.ts. */
+/** For doors that have no settings of their own. Those of the API are in src/config/options.ts. */
 export const defaultHttpLimits: HttpLimits = { requestMs: 60_000, unreadMs: 30_000 };
 
 /** URL and headers fit into a few packets. */

@@ -3,7 +3,7 @@ import { takeSnapshot } from '../backup/embedded/snapshot.ts';
 import { recordBackups } from '../backup/record-backups.ts';
 import { removeExpired } from '../backup/server/remove-expired.ts';
 import { openVault } from '../backup/store/open-store.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import type { Executor } from '../db/database.ts';
 import type { BackUp } from './back-up.ts';
 

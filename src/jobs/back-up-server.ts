@@ -1,4 +1,4 @@
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import { recordBackups } from '../backup/record-backups.ts';
 import type { Executor } from '../db/database.ts';
 import { configuredBackups } from '../backup/server/configured.ts';

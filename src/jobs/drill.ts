@@ -7,7 +7,7 @@ import { readManifests } from '../backup/manifest.ts';
 import { configuredBackups } from '../backup/server/configured.ts';
 import { connectForReplication, serverFacts } from '../backup/server/server-facts.ts';
 import { openVault } from '../backup/store/open-store.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import type { Executor } from '../db/database.ts';
 import type { Log } from '../log.ts';
 import { backupsDatabase } from '../open-database.ts';

@@ -1,4 +1,4 @@
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import type { Executor } from '../db/database.ts';
 import type { Log } from '../log.ts';
 import { backUpEmbedded } from './back-up-embedded.ts';

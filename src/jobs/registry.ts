@@ -1,4 +1,4 @@
-import type { Secret } from '../config.ts';
+import type { Secret } from '../config/secret.ts';
 import type { Executor } from '../db/database.ts';
 import type { Embed } from '../embeddings/embedding-client.ts';
 import type { Log } from '../log.ts';

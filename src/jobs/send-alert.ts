@@ -1,4 +1,4 @@
-import type { Secret } from '../config.ts';
+import type { Secret } from '../config/secret.ts';
 
 /** The webhook did not take an alert. The message never holds its address, which may be a secret. */
 export class AlertNotSent extends Error {

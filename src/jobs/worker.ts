@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
 import type { Executor } from '../db/database.ts';
-import type { Secret } from '../config.ts';
+import type { Secret } from '../config/secret.ts';
 import type { Embed } from '../embeddings/embedding-client.ts';
 import type { Log } from '../log.ts';
 import type { BackUp } from './back-up.ts';

@@ -2,7 +2,8 @@ import { decodeBase64Secret, JwtSecretError, parseJwtSecret } from '../auth/jwt-
 import type { IdentificationOptions } from './auth/identify-requester.ts';
 import { parseRoleClaim, RoleClaimError } from './auth/role-claim.ts';
 import type { RoleClaim } from './auth/role-claim.ts';
-import { ConfigError, Secret } from '../config.ts';
+import { ConfigError } from '../config/parse-config.ts';
+import { Secret } from '../config/secret.ts';
 import type { RestOptions } from '../rest/options.ts';
 import type { QualifiedName } from '../schema-cache/identifier.ts';
 import type { ListenAddress } from './listen-address.ts';

@@ -1,7 +1,7 @@
 import { DatabaseError } from 'pg';
 import { makeRequesterIdentification } from './auth/identify-requester.ts';
 import type { RequesterIdentification } from './auth/identify-requester.ts';
-import { ConfigError } from '../config.ts';
+import { ConfigError } from '../config/parse-config.ts';
 import type { Database } from '../db/database.ts';
 import { passableConnection } from '../db/pool.ts';
 import type { PoolOptions } from '../db/pool.ts';

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { parseConfig } from '../../src/config.ts';
+import { parseConfig } from '../../src/config/parse-config.ts';
 import { migrate } from '../../src/db/migrations.ts';
 import { openConnections } from '../../src/open-database.ts';
 import { holdContest, isolationArguments } from './contest.ts';

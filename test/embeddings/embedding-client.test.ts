@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { Secret } from '../../src/config.ts';
+import { Secret } from '../../src/config/secret.ts';
 import { makeEmbed } from '../../src/embeddings/embedding-client.ts';
 import type { EmbeddingPatience } from '../../src/embeddings/embedding-client.ts';
 import { answerJson, embeddingOf, startEmbeddingsServer } from '../support/embeddings-server.ts';

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { Client } from 'pg';
-import { parseConfig } from '../../src/config.ts';
+import { parseConfig } from '../../src/config/parse-config.ts';
 import type { Database } from '../../src/db/database.ts';
 import { openConnections, operatorDatabase } from '../../src/open-database.ts';
 import { migratedDatabase } from '../support/db.ts';

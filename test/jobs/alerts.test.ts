@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { Logger, run } from 'graphile-worker';
 import type { Runner } from 'graphile-worker';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { Secret } from '../../src/config.ts';
+import { Secret } from '../../src/config/secret.ts';
 import type { AlertEvent } from '../../src/jobs/check-alerts.ts';
 import { makeJobs } from '../../src/jobs/registry.ts';
 import { taskListOf } from '../../src/jobs/run-jobs.ts';

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parseConfig } from '../../src/config.ts';
+import { parseConfig } from '../../src/config/parse-config.ts';
 import { migrate } from '../../src/db/migrations.ts';
 import { startWorker } from '../../src/jobs/worker.ts';
 import type { RunningWorker } from '../../src/jobs/worker.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Client } from 'pg';
-import type { Config } from '../../src/config.ts';
+import type { Config } from '../../src/config/config.ts';
 import { impatient, makeEmbed } from '../../src/embeddings/embedding-client.ts';
 import { startWorker } from '../../src/jobs/worker.ts';
 import type { LogEntry } from '../../src/log.ts';

@@ -1,6 +1,6 @@
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parseConfig } from '../../src/config.ts';
+import { parseConfig } from '../../src/config/parse-config.ts';
 import { openConnections } from '../../src/open-database.ts';
 import { migratedDatabase } from '../support/db.ts';
 import { testRolePrefix } from '../support/logins.ts';

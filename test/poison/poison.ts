@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { parseArgs, isDeepStrictEqual } from 'node:util';
 import { Client } from 'pg';
-import { parseConfig } from '../../src/config.ts';
+import { parseConfig } from '../../src/config/parse-config.ts';
 import { migrate } from '../../src/db/migrations.ts';
 import { openConnections } from '../../src/open-database.ts';
 import { setupServer } from '../../src/setup/setup-server.ts';

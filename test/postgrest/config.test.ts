@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { ConfigError } from '../../src/config.ts';
+import { ConfigError } from '../../src/config/parse-config.ts';
 import { readConfigFile } from '../../src/postgrest/config-file.ts';
 import type { ConfigFileValue } from '../../src/postgrest/config-file.ts';
 import { parsePostgrestConfig } from '../../src/postgrest/config.ts';

@@ -1,7 +1,7 @@
 import { makeApp } from '../../src/api/app.ts';
 import type { RequestRole } from '../../src/auth/claims.ts';
 import { makeVerifyToken, signToken } from '../../src/auth/jwt.ts';
-import { parseConfig } from '../../src/config.ts';
+import { parseConfig } from '../../src/config/parse-config.ts';
 import type { Database } from '../../src/db/database.ts';
 import type { Embed } from '../../src/embeddings/embedding-client.ts';
 import type { Readiness } from '../../src/api/health.ts';
@@ -10,7 +10,7 @@ import type { HttpLimits } from '../../src/http/limits.ts';
 import { startHttpServer } from '../../src/api/server.ts';
 import { requestBudgets } from '../../src/request-budget.ts';
 import type { RequestBudget } from '../../src/request-budget.ts';
-import type { RestConfig } from '../../src/config.ts';
+import type { RestConfig } from '../../src/config/config.ts';
 import type { LogEntry } from '../../src/log.ts';
 import { testRolePrefix } from './logins.ts';
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { inject } from 'vitest';
-import { parseConfig } from '../../src/config.ts';
+import { parseConfig } from '../../src/config/parse-config.ts';
 import { startEmbedded } from '../../src/embedded/embedded.ts';
 import { migrate } from '../../src/db/migrations.ts';
 import { openConnections } from '../../src/open-database.ts';

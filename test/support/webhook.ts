@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { Secret } from '../../src/config.ts';
+import { Secret } from '../../src/config/secret.ts';
 import type { AlertEvent } from '../../src/jobs/check-alerts.ts';
 
 /** A webhook for alerts on the loopback interface. `close` it. */

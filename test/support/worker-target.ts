@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { Client } from 'pg';
-import { parseConfig } from '../../src/config.ts';
-import type { Config } from '../../src/config.ts';
+import { parseConfig } from '../../src/config/parse-config.ts';
+import type { Config } from '../../src/config/config.ts';
 import { openConnections, workerDatabase } from '../../src/open-database.ts';
 import { migratedDatabase } from './db.ts';
 import { migratedDataDirectory } from './embedded-template.ts';

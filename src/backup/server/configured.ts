@@ -1,4 +1,4 @@
-import type { Config } from '../../config.ts';
+import type { Config } from '../../config/config.ts';
 import { tlsOf } from '../../db/connection-url.ts';
 import { openVault } from '../store/open-store.ts';
 import type { Vault } from '../vault.ts';

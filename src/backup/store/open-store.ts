@@ -1,4 +1,4 @@
-import type { BackupConfig } from '../../config.ts';
+import type { BackupConfig } from '../../config/config.ts';
 import { makeVault } from '../vault.ts';
 import type { Vault } from '../vault.ts';
 import { DirectoryStore } from './directory-store.ts';

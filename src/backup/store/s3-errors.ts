@@ -1,5 +1,5 @@
 import { S3ServiceException } from '@aws-sdk/client-s3';
-import type { BackupLocation } from '../../config.ts';
+import type { BackupLocation } from '../../config/config.ts';
 import { StoreRefused, StoreUnavailable } from './store.ts';
 
 /** Where a bucket is. */

@@ -6,7 +6,7 @@ import { backupServer } from '../../../src/backup/server/server-backup.ts';
 import type { S3Location } from '../../../src/backup/store/s3-errors.ts';
 import { S3Store } from '../../../src/backup/store/s3-store.ts';
 import { makeVault } from '../../../src/backup/vault.ts';
-import { parseConfig } from '../../../src/config.ts';
+import { parseConfig } from '../../../src/config/parse-config.ts';
 import { backUpServer } from '../../../src/jobs/back-up-server.ts';
 import { startBackedUpServer } from '../../support/backed-up-server.ts';
 import type { BackedUpServer } from '../../support/backed-up-server.ts';

@@ -6,7 +6,7 @@ import type { S3Location } from '../../../src/backup/store/s3-errors.ts';
 import { S3Store } from '../../../src/backup/store/s3-store.ts';
 import type { Store } from '../../../src/backup/store/store.ts';
 import { makeVault } from '../../../src/backup/vault.ts';
-import { Secret } from '../../../src/config.ts';
+import { Secret } from '../../../src/config/secret.ts';
 import { freePort } from '../../support/free-port.ts';
 import { lacks } from '../../support/lacks.ts';
 import { startS3StandIn } from '../../support/s3-stand-in.ts';

@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import { describe, expect, test } from 'vitest';
-import { parseConfig } from '../../../src/config.ts';
+import { parseConfig } from '../../../src/config/parse-config.ts';
 import type { Database } from '../../../src/db/database.ts';
 import { apiDatabase, openConnections } from '../../../src/open-database.ts';
 import { migratedDataDirectory } from '../../support/embedded-template.ts';

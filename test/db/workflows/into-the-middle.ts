@@ -1,7 +1,7 @@
 // A process for crash.test.ts to kill: opens the embedded database of a directory, brings a workflow into the middle of
 // completing a step, prints that as a line of JSON, and waits.
 import { Client } from 'pg';
-import { parseConfig } from '../../../src/config.ts';
+import { parseConfig } from '../../../src/config/parse-config.ts';
 import { apiDatabase, openConnections } from '../../../src/open-database.ts';
 import { testRolePrefix } from '../../support/logins.ts';
 import { runIntoTheMiddle } from './the-middle.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { Secret } from '../../../src/config.ts';
+import { Secret } from '../../../src/config/secret.ts';
 import { keep } from '../../../src/programs/keeper.ts';
 import { debianPython } from '../debian-tools.ts';
 import { freePort } from '../free-port.ts';

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { ConfigError, configOptions, parseConfig } from '../src/config.ts';
+import { configOptions } from '../../src/config/options.ts';
+import { ConfigError, parseConfig } from '../../src/config/parse-config.ts';
 
 const secret = 'x'.repeat(32);
 
@@ -71,9 +72,9 @@ describe('the configuration', () => {
       }),
     ).toEqual([
       'DB_SSL is "sure"; allowed are verify, no-verify, off',
-      'DB_ROLE_PREFIX is "A b"; lower case letters, digits and _ are allowed',
       'USE_DATABASE is "maybe"; allowed are true, false',
       'DB_POOL_SIZE is "0"; a whole number from 1 to 1000 is needed',
+      'DB_ROLE_PREFIX is "A b"; lower case letters, digits and _ are allowed',
       'PORT is "eighty"; a whole number from 0 to 65535 is needed',
     ]);
   });
@@ -178,7 +179,7 @@ describe('the configuration', () => {
   });
 
   it('is the table of docs/configuration.md, option for option', async () => {
-    const page = await readFile(new URL('../docs/configuration.md', import.meta.url), 'utf8');
+    const page = await readFile(new URL('../../docs/configuration.md', import.meta.url), 'utf8');
     // Prettier pads the cells.
     const cells = (line: string) => line.split('|').map((cell) => cell.trim().replace(/^-+$/, '---'));
     const written = page.split('\n').filter((line) => line.startsWith('|'));
@@ -187,7 +188,7 @@ describe('the configuration', () => {
 
   it('is the only place that reads the environment', async () => {
     const { globSync } = await import('node:fs');
-    const root = new URL('..', import.meta.url).pathname;
+    const root = new URL('../..', import.meta.url).pathname;
     const files = globSync('src/**/*.ts', { cwd: root });
     expect(files.length).toBeGreaterThan(20);
     for (const file of files) {
