@@ -47,6 +47,7 @@ import {
   workerDatabase,
 } from './open-database.ts';
 import type { Connections } from './open-database.ts';
+import { isOperational, OperationalError } from './operational-error.ts';
 import { requireOwnSession } from './own-session.ts';
 import type { SessionNeed } from './own-session.ts';
 import type { AsKeeper } from './retention/keeper.ts';
@@ -615,7 +616,7 @@ function progressLine(stream: NodeJS.WritableStream): (fraction: number | null, 
 /** Aborted by the first signal that asks the process to end; what is under way then ends as if it had failed. */
 function untilAborted(): AbortSignal {
   const asked = new AbortController();
-  void untilSignal().then((signal) => asked.abort(new Error(`ended by ${signal}`)));
+  void untilSignal().then((signal) => asked.abort(new OperationalError(`ended by ${signal}`)));
   return asked.signal;
 }
 
@@ -641,10 +642,11 @@ function report(error: unknown): number {
     // Commander has printed what was wrong; --help and --version arrive here too, with exit code 0.
     return error.exitCode === 0 ? exitStatus.ok : exitStatus.usage;
   }
-  const expected =
-    error instanceof Error && (error.name !== 'Error' || 'code' in error) && !(error instanceof TypeError);
-  const message =
-    error instanceof Error ? (expected ? error.message : (error.stack ?? error.message)) : String(error);
+  const message = isOperational(error)
+    ? error.message
+    : error instanceof Error
+      ? (error.stack ?? error.message)
+      : String(error);
   process.stderr.write(`lightning: ${message}\n`);
   const hint = error instanceof Error && 'hint' in error ? error.hint : undefined;
   if (typeof hint === 'string') process.stderr.write(`  ${hint}\n`);

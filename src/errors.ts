@@ -1,3 +1,5 @@
+import { OperationalError } from './operational-error.ts';
+
 /**
  * Every code that a client may find in `errors[].extensions.code`, with the HTTP status that goes with it when a whole
  * request fails. Codes are stable: they are never renamed, and a retired one stays listed.
@@ -132,7 +134,7 @@ export const refusalStatuses: Readonly<Record<string, 403 | 404 | 409 | 503>> = 
 };
 
 /** A refusal that may be shown to whoever asked. */
-export class AppError extends Error {
+export class AppError extends OperationalError {
   override name = 'AppError';
   readonly code: ErrorCode;
   readonly details: string | null;

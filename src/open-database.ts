@@ -18,6 +18,7 @@ import { PostgresDatabase } from './db/postgres.ts';
 import type { ConnectionEvent } from './db/connection-event.ts';
 import { roleName } from './db/roles.ts';
 import type { Log, LogEntry } from './log.ts';
+import { OperationalError } from './operational-error.ts';
 import { withKeeper } from './retention/keeper.ts';
 import type { AsKeeper } from './retention/keeper.ts';
 import { prepareDatabase } from './setup/prepare-database.ts';
@@ -39,7 +40,7 @@ export interface Connections {
 }
 
 /** A command needs an identity that the environment does not name, or a database that cannot be reached. */
-export class ConnectionsError extends Error {
+export class ConnectionsError extends OperationalError {
   override name = 'ConnectionsError';
 }
 

@@ -1,5 +1,6 @@
 import { createPublicKey, createSecretKey } from 'node:crypto';
 import type { JsonWebKey, KeyObject } from 'node:crypto';
+import { OperationalError } from '../operational-error.ts';
 
 /** A key that tokens may be signed with. */
 export interface JwtKey {
@@ -11,7 +12,7 @@ export interface JwtKey {
 }
 
 /** A secret that no key can be made of. The message never shows it. */
-export class JwtSecretError extends Error {
+export class JwtSecretError extends OperationalError {
   override name = 'JwtSecretError';
 }
 

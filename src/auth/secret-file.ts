@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { chmod, link, mkdir, readFile, unlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { OperationalError } from '../operational-error.ts';
 
 /** Whether a database keeps a secret there. */
 export function hasSecret(dataDirectory: string): boolean {
@@ -28,7 +29,7 @@ export async function readOrMakeSecret(dataDirectory: string): Promise<string> {
   await chmod(file, 0o600);
   const secret = (await readFile(file, 'utf8')).trim();
   if (secret.length < 32) {
-    throw new Error(
+    throw new OperationalError(
       `${file} holds ${secret.length} characters; remove it and a new secret is made (old tokens end)`,
     );
   }

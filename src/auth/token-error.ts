@@ -1,3 +1,5 @@
+import { OperationalError } from '../operational-error.ts';
+
 /** Why a token was refused. The codes are stable; src/errors.ts has their statuses. */
 export type TokenProblem =
   | 'TOKEN_MALFORMED'
@@ -8,7 +10,7 @@ export type TokenProblem =
   | 'TENANT_SUSPENDED';
 
 /** A bearer token that does not let anybody in. The message may be shown: it says nothing about the secret. */
-export class TokenError extends Error {
+export class TokenError extends OperationalError {
   override name = 'TokenError';
   readonly code: TokenProblem;
 

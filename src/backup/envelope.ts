@@ -3,6 +3,7 @@ import { Readable, pipeline } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { constants, createZstdCompress, createZstdDecompress, zstdDecompress } from 'node:zlib';
+import { OperationalError } from '../operational-error.ts';
 
 // How an object's content is stored: `ALDB1`, a byte of flags (1 compressed by zstd, which all are; 2 encrypted), and
 // - not encrypted: the compressed content;
@@ -13,7 +14,7 @@ import { constants, createZstdCompress, createZstdDecompress, zstdDecompress } f
 export type EncryptionKey = Uint8Array;
 
 /** Stored bytes cannot be read. The message goes on where their name ends. */
-export class EnvelopeError extends Error {
+export class EnvelopeError extends OperationalError {
   override name = 'EnvelopeError';
 }
 

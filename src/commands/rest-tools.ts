@@ -1,5 +1,6 @@
 import { ConfigError } from '../config/parse-config.ts';
 import type { Log } from '../log.ts';
+import { OperationalError } from '../operational-error.ts';
 import { dumpConfig } from '../postgrest/dump-config.ts';
 import { exampleConfig } from '../postgrest/example-config.ts';
 import { schemaCacheJson } from '../postgrest/schema-cache-json.ts';
@@ -56,7 +57,7 @@ export async function askReady(source: RestSource): Promise<string> {
 }
 
 /** A `lightning rest` that does not run, or cannot answer requests. */
-export class NotReady extends Error {
+export class NotReady extends OperationalError {
   override name = 'NotReady';
 }
 

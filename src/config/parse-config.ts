@@ -1,5 +1,6 @@
 import path from 'node:path';
 import type { Variables } from '../environment.ts';
+import { OperationalError } from '../operational-error.ts';
 import { backupConfig } from './backup-config.ts';
 import type { Config, EmbeddingsConfig } from './config.ts';
 import { httpConfig } from './http-config.ts';
@@ -9,7 +10,7 @@ import { Secret } from './secret.ts';
 import { poolConfig, serverConfig } from './server-config.ts';
 
 /** The environment cannot be used. `problems` has one sentence for each thing that is wrong. */
-export class ConfigError extends Error {
+export class ConfigError extends OperationalError {
   override name = 'ConfigError';
   readonly problems: readonly string[];
 

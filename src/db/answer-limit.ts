@@ -1,7 +1,8 @@
+import { OperationalError } from '../operational-error.ts';
 import type { WireConnection } from './wire-connection.ts';
 
 /** The database sent more for a statement than its caller takes. What the statement did was undone, unless it had ended by then. */
-export class AnswerTooLarge extends Error {
+export class AnswerTooLarge extends OperationalError {
   override name = 'AnswerTooLarge';
   readonly maxBytes: number;
 

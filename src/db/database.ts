@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { OperationalError } from '../operational-error.ts';
 import type { Statement, StatementResult } from './statement.ts';
 
 /** Settings that hold for one transaction, by name, e.g. `role`, `app.tenant_id`. See session.ts for who makes them. */
@@ -100,7 +101,7 @@ export interface PoolState {
  * No connection could be had. `unreachable`: the server is away or refuses; `busy`: every connection of the pool stayed in
  * use for too long.
  */
-export class DatabaseUnavailable extends Error {
+export class DatabaseUnavailable extends OperationalError {
   override name = 'DatabaseUnavailable';
   readonly reason: 'unreachable' | 'busy';
 
@@ -114,7 +115,7 @@ export class DatabaseUnavailable extends Error {
  * A connection ended while something was asked of it: whether that was done nobody knows. `cut`: the other side or the
  * network closed it; `silent`: nothing was heard in time (docs/waits.md), and we gave it up.
  */
-export class ConnectionLost extends Error {
+export class ConnectionLost extends OperationalError {
   override name = 'ConnectionLost';
   readonly reason: 'cut' | 'silent';
 

@@ -1,9 +1,10 @@
+import { OperationalError } from '../operational-error.ts';
 import type { Executor } from './database.ts';
 import { roleName } from './roles.ts';
 import { sql } from './statement.ts';
 
 /** The login may do more than a request may: serving under it would put every rule aside. */
-export class UnsafeLogin extends Error {
+export class UnsafeLogin extends OperationalError {
   override name = 'UnsafeLogin';
 }
 

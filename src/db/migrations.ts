@@ -4,6 +4,7 @@ import { Logger, migrate as runMigrations } from 'graphile-migrate';
 import { clearAllPools } from 'graphile-migrate/dist/pgReal.js';
 import { DatabaseError } from 'pg';
 import type { Client, ClientConfig } from 'pg';
+import { OperationalError } from '../operational-error.ts';
 import type { BoundedClient, ConnectionLimits } from './bounded-client.ts';
 import { withRole } from './connection-url.ts';
 import { ConnectionLost } from './database.ts';
@@ -30,7 +31,7 @@ export interface MigrateOptions {
 }
 
 /** Another process migrates, and has not come to an end in time. */
-export class MigrationBusy extends Error {
+export class MigrationBusy extends OperationalError {
   override name = 'MigrationBusy';
 }
 

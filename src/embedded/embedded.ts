@@ -1,5 +1,6 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { OperationalError } from '../operational-error.ts';
 import type { EmbeddedEvent } from './embedded-event.ts';
 import { Front } from './front/front.ts';
 import { DirectoryHeld, describeOwner, takeLock } from './lock.ts';
@@ -55,7 +56,7 @@ export interface Embedded {
 }
 
 /** Another process has the database of a directory open. */
-export class DatabaseOpen extends Error {
+export class DatabaseOpen extends OperationalError {
   override name = 'DatabaseOpen';
 }
 
@@ -68,7 +69,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   const path = socketPath(directory);
   const length = Buffer.byteLength(path);
   if (length > longestSocketPath) {
-    throw new Error(
+    throw new OperationalError(
       `the socket's path ${path} has ${length} bytes, and the system takes ${longestSocketPath}: ` +
         'set DATA_DIR to a directory with a shorter path',
     );
@@ -130,7 +131,7 @@ function makeDirectory(directory: string): void {
     chmodSync(directory, 0o700);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(
+    throw new OperationalError(
       `the embedded database cannot be in ${directory} (${reason}): set DATA_DIR to a directory that belongs to this user`,
       { cause: error },
     );
@@ -165,7 +166,7 @@ function checkVersion(postgres: string): void {
   if (!existsSync(file)) return;
   const version = readFileSync(file, 'utf8').trim();
   if (version !== postgresVersion) {
-    throw new Error(
+    throw new OperationalError(
       `the database in ${postgres} was written by Postgres ${version}, and this is Postgres ${postgresVersion}: ` +
         'export it with the release that wrote it and import it here, or set DATA_DIR to another directory',
     );

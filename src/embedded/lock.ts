@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type * as Sqlite from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { OperationalError } from '../operational-error.ts';
 
 // Only one process may work in a directory. The operating system decides which: the holder has a write transaction open on an
 // SQLite file of the directory (`lock.sqlite`, always empty), and SQLite locks bytes of that file (fcntl on Unix, LockFileEx
@@ -34,7 +35,7 @@ export interface Lock {
 }
 
 /** Another process holds the directory, or this one does already. */
-export class DirectoryHeld extends Error {
+export class DirectoryHeld extends OperationalError {
   override name = 'DirectoryHeld';
   /** Null when the holder left no word. */
   readonly owner: LockOwner | null;
@@ -110,7 +111,7 @@ function tryLock(path: string): Sqlite.DatabaseSync | null {
     database?.close();
     if (isBusy(error)) return null;
     const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(
+    throw new OperationalError(
       `the lock ${path} cannot be taken (${reason}): its directory has to be writable for this user, ` +
         'on a file system that has locks',
       { cause: error },
@@ -141,7 +142,7 @@ function sqlite(): typeof Sqlite {
     process.emitWarning = emitWarning;
   }
   // A distribution may have left it out.
-  if (!loaded) throw new Error(`this Node (${process.execPath}) was built without node:sqlite`);
+  if (!loaded) throw new OperationalError(`this Node (${process.execPath}) was built without node:sqlite`);
   return loaded;
 }
 

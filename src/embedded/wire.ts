@@ -1,3 +1,5 @@
+import { OperationalError } from '../operational-error.ts';
+
 // Postgres' frontend/backend protocol, version 3, as far as a server needs it: framing of what clients send and builders
 // of what they are answered. Pure. https://www.postgresql.org/docs/current/protocol-message-formats.html
 //
@@ -32,7 +34,7 @@ export const frontend = {
 } as const;
 
 /** A packet that no client of version 3 sends. `code` is the SQLSTATE to answer with before closing. */
-export class ProtocolViolation extends Error {
+export class ProtocolViolation extends OperationalError {
   readonly code = '08P01';
 }
 

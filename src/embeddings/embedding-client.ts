@@ -1,4 +1,5 @@
 import type { EmbeddingsConfig } from '../config/config.ts';
+import { OperationalError } from '../operational-error.ts';
 
 /** Of the column `knowledge.embedding`. */
 export const embeddingDimensions = 1536;
@@ -35,7 +36,7 @@ const longestPauseMs = 60_000;
  * The endpoint gave no embedding. `refused`: it will not embed these texts (400, 413, 422), others it may. `unavailable`:
  * it does not answer, is busy, or does not know us. `unusable`: it answered what cannot be stored.
  */
-export class EmbeddingError extends Error {
+export class EmbeddingError extends OperationalError {
   override name = 'EmbeddingError';
   readonly reason: 'refused' | 'unavailable' | 'unusable';
 

@@ -5,6 +5,7 @@ import type { Database } from '../db/database.ts';
 import { asRequester } from '../auth/requester.ts';
 import type { ScopedDatabase } from '../db/scoped-database.ts';
 import { sql } from '../db/statement.ts';
+import { OperationalError } from '../operational-error.ts';
 import { loadFile } from './load-file.ts';
 import type { Importer, LoadedFile } from './load-file.ts';
 import { refuseItem } from './quarantine.ts';
@@ -58,7 +59,7 @@ export interface ImportReport {
 }
 
 /** The folder is none that could be imported, or the tenant none that could take it. Nothing was changed. */
-export class ImportError extends Error {
+export class ImportError extends OperationalError {
   override name = 'ImportError';
 }
 

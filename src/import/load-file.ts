@@ -5,6 +5,7 @@ import type { Database, Transaction } from '../db/database.ts';
 import { requesterSettings } from '../auth/requester.ts';
 import type { RequestContext } from '../auth/requester.ts';
 import { quoteIdentifier, sql } from '../db/statement.ts';
+import { OperationalError } from '../operational-error.ts';
 import { copyLines } from './copy-lines.ts';
 import { refuseItem } from './quarantine.ts';
 import type { Refusal } from './quarantine.ts';
@@ -87,7 +88,9 @@ export async function loadFile(
           'Postgres took it without an error and has not stored it: its id, and the one derived from it, belong to other rows, or a trigger drops it';
         refusals.push(refuseItem(path, row, reason));
       } else if (inserted && differs.length > 0) {
-        throw new Error(`${path}: ${id} was stored, but is not what the file says in ${differs.join(', ')}`);
+        throw new OperationalError(
+          `${path}: ${id} was stored, but is not what the file says in ${differs.join(', ')}`,
+        );
       } else {
         stored.push({ row, id, inserted, differs });
       }

@@ -5,6 +5,7 @@ import { removeExpired } from '../backup/server/remove-expired.ts';
 import { openVault } from '../backup/store/open-store.ts';
 import type { Config } from '../config/config.ts';
 import type { Executor } from '../db/database.ts';
+import { OperationalError } from '../operational-error.ts';
 import type { BackUp } from './back-up.ts';
 
 /**
@@ -33,7 +34,7 @@ export async function backUpEmbedded(
   const collected = await collectGarbage(vault, now);
   const changed = await recordBackups(executor, vault);
   if (changed.length > 0) {
-    throw new Error(
+    throw new OperationalError(
       `${id} is made, but ${changed.join(', ')} in ${vault.store.name} has another manifest than ops.backups recorded: ` +
         'somebody changed it',
     );

@@ -6,6 +6,7 @@ import { removeExpired } from '../backup/server/remove-expired.ts';
 import { backupServer } from '../backup/server/server-backup.ts';
 import type { PlanOptions } from '../backup/server/plan-backup.ts';
 import type { Log } from '../log.ts';
+import { OperationalError } from '../operational-error.ts';
 import type { JobRun } from './job-run.ts';
 
 /** Makes a backup of the configured server, then removes what no moment of the recovery window needs. Gives what it did, in words. */
@@ -34,7 +35,7 @@ export async function backUpServer(
   });
   const changed = await recordBackups(executor, configured.vault);
   if (changed.length > 0) {
-    throw new Error(
+    throw new OperationalError(
       `${backup.id} is made, but ${changed.join(', ')} in ${configured.vault.store.name} ` +
         'has another manifest than ops.backups recorded: somebody changed it',
     );

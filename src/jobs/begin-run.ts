@@ -4,6 +4,7 @@ import type { TaskList, WorkerEvents } from 'graphile-worker';
 import type { Pool, PoolClient } from 'pg';
 import type { Executor } from '../db/database.ts';
 import type { Log } from '../log.ts';
+import { OperationalError } from '../operational-error.ts';
 import { repeat } from '../repeat.ts';
 import type { Repeating } from '../repeat.ts';
 import { isWithin } from '../within.ts';
@@ -130,7 +131,7 @@ function forgiving(pool: Pool): Pool {
 function endOfTaking(events: WorkerEvents): Promise<never> {
   return new Promise((_resolve, reject) => {
     const fail = (what: string, error: unknown): void =>
-      reject(new Error(`${what}: ${error instanceof Error ? error.message : String(error)}`));
+      reject(new OperationalError(`${what}: ${error instanceof Error ? error.message : String(error)}`));
     let hasLooked = false;
     const look = (): void => {
       hasLooked = true;
@@ -142,7 +143,7 @@ function endOfTaking(events: WorkerEvents): Promise<never> {
     });
     // Before the shutdown that follows, which does not say why.
     events.on('pool:fatalError', ({ action, error }) => fail(`${action} failed`, error));
-    events.on('pool:gracefulShutdown', ({ message }) => reject(new Error(message)));
+    events.on('pool:gracefulShutdown', ({ message }) => reject(new OperationalError(message)));
   });
 }
 

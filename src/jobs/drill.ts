@@ -11,13 +11,14 @@ import type { Config } from '../config/config.ts';
 import type { Executor } from '../db/database.ts';
 import type { Log } from '../log.ts';
 import { backupsDatabase } from '../open-database.ts';
+import { OperationalError } from '../operational-error.ts';
 import type { JobRun } from './job-run.ts';
 
 /** One at a time, whoever begins it. */
 export const drillLock = 'drill';
 
 /** The newest backups could not be restored as they should be. `problems` has a sentence for each thing that is wrong. */
-export class DrillFailed extends Error {
+export class DrillFailed extends OperationalError {
   override name = 'DrillFailed';
   readonly problems: readonly string[];
 

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { DatabaseError } from 'pg';
 import type { Executor } from '../db/database.ts';
 import { sql } from '../db/statement.ts';
+import { OperationalError } from '../operational-error.ts';
 import { keepLease } from './run-lease.ts';
 
 /** What is about to run. */
@@ -32,12 +33,12 @@ export interface JobRun {
 }
 
 /** Another run holds the lock; the message says which, whose, and since when. */
-export class JobBusy extends Error {
+export class JobBusy extends OperationalError {
   override name = 'JobBusy';
 }
 
 /** The run was taken for dead, or could not renew its lease in time. What it did may have been done by another one too. */
-export class RunLost extends Error {
+export class RunLost extends OperationalError {
   override name = 'RunLost';
 }
 

@@ -1,5 +1,7 @@
+import { OperationalError } from '../operational-error.ts';
+
 /** A payload that a job cannot run with. The message says what is wrong with it. */
-export class PayloadError extends Error {
+export class PayloadError extends OperationalError {
   override name = 'PayloadError';
 }
 

@@ -1,7 +1,8 @@
 import type { Secret } from '../config/secret.ts';
+import { OperationalError } from '../operational-error.ts';
 
 /** The webhook did not take an alert. The message never holds its address, which may be a secret. */
-export class AlertNotSent extends Error {
+export class AlertNotSent extends OperationalError {
   override name = 'AlertNotSent';
 }
 

@@ -1,10 +1,11 @@
 import path from 'node:path';
+import { OperationalError } from '../operational-error.ts';
 
 /** What a key of a configuration file may hold. */
 export type ConfigFileValue = string | number | boolean;
 
 /** A configuration file that cannot be read. The message names file, line and column, never a value. */
-export class ConfigFileError extends Error {
+export class ConfigFileError extends OperationalError {
   override name = 'ConfigFileError';
 }
 

@@ -1,8 +1,10 @@
+import { OperationalError } from '../operational-error.ts';
+
 /** Parameters of a connection by libpq's names, such as `host` and `sslmode`. */
 export type ConnectionParameters = ReadonlyMap<string, string>;
 
 /** A connection string that libpq would not take either. The message never shows it: it may hold a password. */
-export class ConnectionStringError extends Error {
+export class ConnectionStringError extends OperationalError {
   override name = 'ConnectionStringError';
 }
 

@@ -1,4 +1,5 @@
 import { DatabaseError } from 'pg';
+import { OperationalError } from '../operational-error.ts';
 import { makeRequesterIdentification } from './auth/identify-requester.ts';
 import type { RequesterIdentification } from './auth/identify-requester.ts';
 import { ConfigError } from '../config/parse-config.ts';
@@ -35,7 +36,7 @@ export interface LoadCounts {
 }
 
 /** The service cannot go on, and waiting would not help. */
-export class ServiceFailed extends Error {
+export class ServiceFailed extends OperationalError {
   override name = 'ServiceFailed';
 }
 

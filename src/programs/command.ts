@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { OperationalError } from '../operational-error.ts';
 
 /** A user to run programs as, in the shape that `spawn` takes. */
 export interface CommandUser {
@@ -18,7 +19,7 @@ export interface CommandOptions {
 }
 
 /** A command that could not be started, failed, or took too long. The message ends with the last lines it printed. */
-export class CommandError extends Error {
+export class CommandError extends OperationalError {
   override readonly name = 'CommandError';
   /** What the command wrote until then; empty when it did not start. */
   readonly stdout: string;

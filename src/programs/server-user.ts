@@ -1,5 +1,6 @@
 import { access, constants } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { OperationalError } from '../operational-error.ts';
 import { CommandError, runCommand } from './command.ts';
 import type { CommandUser } from './command.ts';
 
@@ -40,7 +41,7 @@ export async function canEnter(directory: string, user: CommandUser | undefined)
 export async function temporaryDirectory(user: CommandUser | undefined, onDisk: boolean): Promise<string> {
   const candidates = onDisk ? ['/var/tmp', tmpdir(), '/tmp'] : [tmpdir(), '/tmp', '/var/tmp'];
   for (const candidate of candidates) if (await canEnter(candidate, user)) return candidate;
-  throw new Error(
+  throw new OperationalError(
     `no directory for temporary files that the server's user can enter: tried ${candidates.join(', ')}. Set TMPDIR.`,
   );
 }

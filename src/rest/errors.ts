@@ -1,3 +1,5 @@
+import { OperationalError } from '../operational-error.ts';
+
 /**
  * Every code of this dialect's own, with its HTTP status. PostgREST's, as its errors page lists them; those from
  * `LT` on are extensions. What Postgres refuses keeps its SQLSTATE (response/database-error.ts).
@@ -70,7 +72,7 @@ export type RestErrorCode = keyof typeof restErrorCodes;
  * A refusal in PostgREST's form: `code`, `message`, `details`, `hint` make its body. `details` is text, or JSON (the
  * candidates of an ambiguous embed).
  */
-export class RestError extends Error {
+export class RestError extends OperationalError {
   override name = 'RestError';
   readonly code: RestErrorCode;
   readonly details: unknown;

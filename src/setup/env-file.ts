@@ -2,9 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { chown, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { parseEnv } from 'node:util';
+import { OperationalError } from '../operational-error.ts';
 
 /** The file cannot be changed without harm. The message says why and what to do. */
-export class EnvFileError extends Error {
+export class EnvFileError extends OperationalError {
   override name = 'EnvFileError';
 }
 

@@ -6,6 +6,7 @@ import { boundedClient } from '../db/pool.ts';
 import { findLink } from '../db/pooler.ts';
 import { roleName } from '../db/roles.ts';
 import { quoteIdentifier, quoteLiteral } from '../db/statement.ts';
+import { OperationalError } from '../operational-error.ts';
 import { prepareDatabase } from './prepare-database.ts';
 
 /** The oldest server that is supported: incremental backups came with it. */
@@ -44,7 +45,7 @@ const limits: ConnectionLimits = {
 };
 
 /** The server cannot be used as it is. The message says why and what to do. */
-export class SetupError extends Error {
+export class SetupError extends OperationalError {
   override name = 'SetupError';
 }
 

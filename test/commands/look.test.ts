@@ -2,24 +2,12 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { cp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, inject, it, vi } from 'vitest';
-import { main } from '../../src/cli.ts';
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { lightningHere } from '../support/lightning-here.ts';
 
-/** Runs a command line in this process, in a directory of its own where nothing is yet. */
-async function run(argv: readonly string[], env: Record<string, string> = {}) {
-  const written = { stdout: '', stderr: '' };
-  const spies = (['stdout', 'stderr'] as const).map((name) =>
-    vi.spyOn(process[name], 'write').mockImplementation((text) => {
-      written[name] += String(text);
-      return true;
-    }),
-  );
-  try {
-    return { status: await main(argv, { DATA_DIR: join(home, 'data'), ...env }), ...written };
-  } finally {
-    for (const spy of spies) spy.mockRestore();
-  }
-}
+/** Runs a command line in a directory of its own where nothing is yet. */
+const run = (argv: readonly string[], env: Record<string, string> = {}) =>
+  lightningHere(argv, { DATA_DIR: join(home, 'data'), ...env });
 
 let home: string;
 beforeEach(() => {

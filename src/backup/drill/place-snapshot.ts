@@ -1,3 +1,4 @@
+import { OperationalError } from '../../operational-error.ts';
 import { parseLsn } from '../server/wal-position.ts';
 import type { Lsn } from '../server/wal-position.ts';
 /** A record of the WAL with which a transaction became final. */
@@ -30,7 +31,7 @@ export function parseCommits(output: string): readonly CommitRecord[] {
     const [, transactionId, lsn, kind] =
       /^rmgr: Transaction .*? tx: +(\d+), lsn: ([0-9A-F/]+), .*?desc: (COMMIT\w*)/.exec(line) ?? [];
     if (transactionId === undefined || lsn === undefined) continue;
-    if (kind !== 'COMMIT') throw new Error(`a two-phase commit is in the way: ${line.trim()}`);
+    if (kind !== 'COMMIT') throw new OperationalError(`a two-phase commit is in the way: ${line.trim()}`);
     commits.push({ transactionId: Number(transactionId), lsn: parseLsn(lsn) });
   }
   return commits;

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { OperationalError } from '../../operational-error.ts';
 import { runCommand } from '../../programs/command.ts';
 import { endOfRun } from '../server/needed-wal.ts';
 import { programFile } from '../server/programs.ts';
@@ -16,7 +17,7 @@ import type { CommitRecord } from './place-snapshot.ts';
 import type { Moment } from './with-moment.ts';
 
 /** WAL did not arrive in the store. The message says up to where it did. */
-export class WalNotReceived extends Error {
+export class WalNotReceived extends OperationalError {
   override name = 'WalNotReceived';
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Client } from 'pg';
 import type { Database } from '../../db/database.ts';
 import { sql } from '../../db/statement.ts';
+import { OperationalError } from '../../operational-error.ts';
 import { serverUser } from '../../programs/server-user.ts';
 import { BackupDamaged } from '../backup-damaged.ts';
 import { readManifests } from '../manifest.ts';
@@ -99,7 +100,9 @@ async function readOriginal(options: ServerDrillOptions): Promise<Original> {
     });
     if (found) return { ...found, databaseName, superuser };
   }
-  throw new Error(`of ${mostSnapshots} snapshots none had a place in the WAL; try again at a quieter time`);
+  throw new OperationalError(
+    `of ${mostSnapshots} snapshots none had a place in the WAL; try again at a quieter time`,
+  );
 }
 
 async function compareWithCopy(

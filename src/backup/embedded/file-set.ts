@@ -1,5 +1,6 @@
 import { lstatSync, readdirSync } from 'node:fs';
 import path from 'node:path';
+import { OperationalError } from '../../operational-error.ts';
 
 /** What a file looked like: as long as none of it changes, its content has not either. */
 export interface FileIdentity {
@@ -36,7 +37,9 @@ export function readFileSet(root: string): FileSet {
           ctimeNs: String(ctimeNs),
         });
       } else {
-        throw new Error(`${path.join(root, name)} is neither a file nor a directory: it cannot be backed up`);
+        throw new OperationalError(
+          `${path.join(root, name)} is neither a file nor a directory: it cannot be backed up`,
+        );
       }
     }
   };

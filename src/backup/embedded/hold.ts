@@ -1,8 +1,9 @@
 import { Client } from 'pg';
 import type { Executor } from '../../db/database.ts';
+import { OperationalError } from '../../operational-error.ts';
 
 /** The moment did not last: somebody may have written while files were copied. */
-export class HoldLost extends Error {
+export class HoldLost extends OperationalError {
   override name = 'HoldLost';
 }
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { OperationalError } from '../../operational-error.ts';
 import type { Store } from '../store/store.ts';
 
 // A snapshot relies on chunks of earlier ones, and adds some that no manifest names yet: nobody may collect garbage meanwhile. Each
@@ -7,7 +8,7 @@ import type { Store } from '../store/store.ts';
 // sees the other; then the collection is the one that gives way.
 
 /** The other one is at it. */
-export class StoreBusy extends Error {
+export class StoreBusy extends OperationalError {
   override name = 'StoreBusy';
 }
 

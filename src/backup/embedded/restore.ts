@@ -1,5 +1,6 @@
 import { mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import path from 'node:path';
+import { OperationalError } from '../../operational-error.ts';
 import { BackupDamaged } from '../backup-damaged.ts';
 import { inParallel } from '../in-parallel.ts';
 import type { ReadManifest } from '../manifest.ts';
@@ -10,7 +11,7 @@ import type { Chunk, FileIndex, IndexedFile } from './file-index.ts';
 import { readFileSet } from './file-set.ts';
 
 /** A restore is refused. */
-export class RestoreRefused extends Error {
+export class RestoreRefused extends OperationalError {
   override name = 'RestoreRefused';
 }
 
@@ -121,7 +122,8 @@ async function writeFile(
   try {
     for (const chunk of chunks) await file.writeFile(await contentOf(vault, chunk));
     const { size } = await file.stat();
-    if (size !== bytes) throw new Error(`${target} has ${size} bytes, and the snapshot's file has ${bytes}`);
+    if (size !== bytes)
+      throw new OperationalError(`${target} has ${size} bytes, and the snapshot's file has ${bytes}`);
     if (durable) await file.sync();
   } finally {
     await file.close();
@@ -155,7 +157,8 @@ function checkFileSet(index: FileIndex, staging: string): void {
   ].sort();
   const odd =
     found.find((name, i) => name !== wanted[i]) ?? (found.length === wanted.length ? null : wanted.at(-1));
-  if (odd !== null) throw new Error(`${staging} does not hold what the snapshot does: it differs at ${odd}`);
+  if (odd !== null)
+    throw new OperationalError(`${staging} does not hold what the snapshot does: it differs at ${odd}`);
 }
 
 async function syncDirectory(directory: string): Promise<void> {

@@ -5,6 +5,7 @@ import type { Executor } from '../../db/database.ts';
 import { sql } from '../../db/statement.ts';
 import { DirectoryHeld, describeOwner, takeLock } from '../../embedded/lock.ts';
 import type { Lock } from '../../embedded/lock.ts';
+import { OperationalError } from '../../operational-error.ts';
 import { inParallel } from '../in-parallel.ts';
 import { BackupDamaged } from '../backup-damaged.ts';
 import { listManifests, newBackupId, readManifest, writeManifest } from '../manifest.ts';
@@ -35,7 +36,7 @@ export interface SnapshotOptions {
 }
 
 /** Another snapshot of the same database is being taken. */
-export class SnapshotRunning extends Error {
+export class SnapshotRunning extends OperationalError {
   override name = 'SnapshotRunning';
 }
 

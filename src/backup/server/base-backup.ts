@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { Parser } from 'tar';
+import { OperationalError } from '../../operational-error.ts';
 import { BackupDamaged } from '../backup-damaged.ts';
 import { memberKey } from '../manifest.ts';
 import type { Member, ReadManifest } from '../manifest.ts';
@@ -23,7 +24,7 @@ import { storeParts } from './store-parts.ts';
 export type OnProgress = (fraction: number | null, note: string) => void;
 
 /** `pg_basebackup` did not make a backup. The message ends with what it said. */
-export class BaseBackupFailed extends Error {
+export class BaseBackupFailed extends OperationalError {
   override name = 'BaseBackupFailed';
   /** Whether it was an incremental one for which the server lacks WAL summaries; a full one may work. */
   readonly lacksSummaries: boolean;

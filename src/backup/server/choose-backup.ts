@@ -1,3 +1,4 @@
+import { OperationalError } from '../../operational-error.ts';
 import type { BackupDamaged } from '../backup-damaged.ts';
 import type { ReadManifest, ServerPosition } from '../manifest.ts';
 import { instantOf } from './instant.ts';
@@ -6,7 +7,7 @@ import type { RestoreTarget } from './restore-target.ts';
 import { parseLsn } from './wal-position.ts';
 
 /** A restore was refused before anything was written. `member` is what is missing or damaged, when that is the reason. */
-export class RestoreRefused extends Error {
+export class RestoreRefused extends OperationalError {
   override name = 'RestoreRefused';
   readonly member: string | null;
 

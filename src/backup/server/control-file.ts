@@ -1,3 +1,4 @@
+import { OperationalError } from '../../operational-error.ts';
 import { runCommand } from '../../programs/command.ts';
 import { programFile } from './programs.ts';
 import type { ServerPrograms } from './programs.ts';
@@ -25,7 +26,8 @@ export async function limitsOf(
   return Object.fromEntries(
     Object.entries(limits).map(([label, setting]) => {
       const value = new RegExp(`^${label} setting: +(\\d+)$`, 'm').exec(control)?.[1];
-      if (value === undefined) throw new Error(`pg_controldata says nothing of ${label}:\n${control}`);
+      if (value === undefined)
+        throw new OperationalError(`pg_controldata says nothing of ${label}:\n${control}`);
       return [setting, value];
     }),
   );

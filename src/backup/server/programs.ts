@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { OperationalError } from '../../operational-error.ts';
 import { exists, programPlaces } from '../../programs/places.ts';
 import { CommandError, runCommand } from '../../programs/command.ts';
 
@@ -25,7 +26,7 @@ const names = [
 ] as const;
 
 /** Postgres's programs of the server's version are not on this machine. The message says where was looked and how to get them. */
-export class ProgramsMissing extends Error {
+export class ProgramsMissing extends OperationalError {
   override name = 'ProgramsMissing';
 }
 

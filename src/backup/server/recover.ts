@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { OperationalError } from '../../operational-error.ts';
 import type { OnProgress } from './base-backup.ts';
 
 /** The server does not come up on a restored directory. The message ends with its log. */
-export class CopyUnusable extends Error {
+export class CopyUnusable extends OperationalError {
   override name = 'CopyUnusable';
 }
 

@@ -1,6 +1,7 @@
 import type { Client, ClientConfig } from 'pg';
 import type { ConnectionLimits } from '../../db/bounded-client.ts';
 import { boundedClient } from '../../db/pool.ts';
+import { OperationalError } from '../../operational-error.ts';
 import type { ServerSetting } from '../manifest.ts';
 
 /** How the login of backups reaches the server. */
@@ -39,7 +40,7 @@ const limits: ConnectionLimits = {
 };
 
 /** The server cannot be backed up as it is. The message says why and what to do. */
-export class ServerNotReady extends Error {
+export class ServerNotReady extends OperationalError {
   override name = 'ServerNotReady';
 }
 

@@ -1,4 +1,5 @@
 import type { BackupConfig } from '../../config/config.ts';
+import { OperationalError } from '../../operational-error.ts';
 import { makeVault } from '../vault.ts';
 import type { Vault } from '../vault.ts';
 import { DirectoryStore } from './directory-store.ts';
@@ -6,7 +7,7 @@ import type { S3Waits } from './s3-client.ts';
 import type { Store } from './store.ts';
 
 /** There is no store to keep backups in, or to find them. */
-export class NoBackupStore extends Error {
+export class NoBackupStore extends OperationalError {
   override name = 'NoBackupStore';
 }
 

@@ -1,4 +1,5 @@
 import { AbortMultipartUploadCommand, S3Client } from '@aws-sdk/client-s3';
+import { OperationalError } from '../../operational-error.ts';
 import type { S3Location } from './s3-errors.ts';
 
 /** How long, and how often, a storage is waited for; docs/waits.md has a line for each. */
@@ -28,7 +29,7 @@ export const defaultWaits: S3Waits = {
 };
 
 /** A call, or a stretch of a download, that took longer than it may. */
-export class S3TooSlow extends Error {
+export class S3TooSlow extends OperationalError {
   // As the AWS SDK names it.
   override name = 'TimeoutError';
 

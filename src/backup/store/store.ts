@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { OperationalError } from '../../operational-error.ts';
 
 /**
  * Where backups are kept: whole objects under keys. A key is segments of letters, digits, `.`, `_`, `-` and `=` with `/`
@@ -25,7 +26,7 @@ export interface ListedObject {
 }
 
 /** The store has no object under a key. */
-export class ObjectMissing extends Error {
+export class ObjectMissing extends OperationalError {
   override name = 'ObjectMissing';
   readonly key: string;
 
@@ -39,12 +40,12 @@ export class ObjectMissing extends Error {
  * The store does not take the request, and would not take it again: the bucket, the credentials or the rights are not right. The
  * message names the store and says what to do.
  */
-export class StoreRefused extends Error {
+export class StoreRefused extends OperationalError {
   override name = 'StoreRefused';
 }
 
 /** The store did not answer, or is busy, after several attempts. Later it may. The message names the store. */
-export class StoreUnavailable extends Error {
+export class StoreUnavailable extends OperationalError {
   override name = 'StoreUnavailable';
 }
 

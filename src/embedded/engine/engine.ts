@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import { OperationalError } from '../../operational-error.ts';
 import { isWithin } from '../../within.ts';
 import { Control } from './engine-messages.ts';
 import type { EngineStart, FromEngine, GroupItem, ItemResult, ToEngine } from './engine-messages.ts';
@@ -177,7 +178,7 @@ function firstMessage(worker: Worker): Promise<Extract<FromEngine, { kind: 'read
     const settle = (failure: string | null, cause?: unknown) => {
       clearTimeout(timer);
       worker.off('message', onMessage).off('error', onError).off('exit', onExit);
-      if (failure !== null) reject(new Error(`PGlite did not start: ${failure}`, { cause }));
+      if (failure !== null) reject(new OperationalError(`PGlite did not start: ${failure}`, { cause }));
     };
     const onMessage = (message: FromEngine) => {
       if (message.kind === 'ready') resolve(message);

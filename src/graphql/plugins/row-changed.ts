@@ -3,6 +3,7 @@ import { context, get, lambda, listen } from 'postgraphile/grafast';
 import type { FieldArgs, Step } from 'postgraphile/grafast';
 import { extendSchema } from 'postgraphile/utils';
 import type { Topic } from '../../live/topic.ts';
+import { OperationalError } from '../../operational-error.ts';
 import type { ChangeEvent } from '../change-queue.ts';
 import type { ChangeSubscriber } from '../change-subscriber.ts';
 
@@ -21,7 +22,9 @@ export const RowChangedPlugin: GraphileConfig.Plugin = extendSchema((build) => {
     subjects.map(({ topic, type, field }) => {
       const resource = build.pgResources[topic] as PgResource | undefined;
       if (!resource)
-        throw new Error(`the database has no table app_public.${topic}; run \`lightning migrate\``);
+        throw new OperationalError(
+          `the database has no table app_public.${topic}; run \`lightning migrate\``,
+        );
       const plans = {
         operation: ($event: Step<ChangeEvent>) => get($event, 'operation'),
         [`${field}Id`]: ($event: Step<ChangeEvent>) => get($event, 'key'),

@@ -1,3 +1,5 @@
+import { OperationalError } from '../../operational-error.ts';
+
 /** A query of RFC 9535. `$` starts at the document, `@` at the value that a filter looks at. */
 export interface JsonPath {
   readonly from: '$' | '@';
@@ -43,7 +45,7 @@ export type Comparable =
 export type SearchArgument = Comparable;
 
 /** A JSON Path that is none. The message says at which character. */
-export class JsonPathSyntaxError extends Error {
+export class JsonPathSyntaxError extends OperationalError {
   override name = 'JsonPathSyntaxError';
 }
 

@@ -1,3 +1,4 @@
+import { OperationalError } from '../../operational-error.ts';
 import { findByJsonPath, JsonPathSyntaxError, parseJsonPath } from './json-path.ts';
 
 /** Where a token says which role it is for. */
@@ -11,7 +12,7 @@ export interface RoleClaim {
 }
 
 /** A location of the role that can be read neither way. The message says why, for both. */
-export class RoleClaimError extends Error {
+export class RoleClaimError extends OperationalError {
   override name = 'RoleClaimError';
 }
 

@@ -1,6 +1,7 @@
 import type { Database, Transaction } from '../../db/database.ts';
 import { sql } from '../../db/statement.ts';
 import type { Statement } from '../../db/statement.ts';
+import { OperationalError } from '../../operational-error.ts';
 import { columnsStatement } from './columns.ts';
 import type { ColumnRow } from './columns.ts';
 import { computedRelationshipsStatement } from './computed-relationships.ts';
@@ -35,7 +36,7 @@ export interface CatalogRows {
 }
 
 /** A schema that is to be exposed is not there. */
-export class MissingSchema extends Error {
+export class MissingSchema extends OperationalError {
   override name = 'MissingSchema';
 }
 
