@@ -1,4 +1,5 @@
 import type { Residue } from '../sql/sql-text.ts';
+import { readReport } from '../wire.ts';
 import type { Report } from '../wire.ts';
 
 // What the front itself says to clients, with the SQLSTATEs that Postgres would use.
@@ -87,7 +88,14 @@ export function engineGone(reason: string): Report {
   };
 }
 
-export function notRestored(message: string): Report {
+/**
+ * A client's settings did not go into the session; `error` is what the engine said. The settings that a connection begins with
+ * are its own mistake; later on it is the database that has changed.
+ */
+export function settingsRefused(error: Uint8Array, isStart: boolean): Report {
+  const fields = readReport(error);
+  const message = fields.get('M') ?? 'unknown error';
+  if (isStart) return { severity: 'FATAL', code: fields.get('C') ?? 'XX000', message };
   return {
     severity: 'FATAL',
     code: '57P01',

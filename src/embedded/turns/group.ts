@@ -1,3 +1,4 @@
+import type { Engine } from '../engine/engine.ts';
 import type { Client } from '../front/client.ts';
 import type { Residue } from '../sql/sql-text.ts';
 import { closeStatement, query, sync } from '../wire.ts';
@@ -27,6 +28,25 @@ export type Item = (
   | { readonly purpose: 'tidy' | 'checkpoint' }
   | { readonly purpose: 'rollback' }
 ) & { readonly parts: readonly Uint8Array[]; ran: boolean };
+
+/**
+ * Undoes the transaction of a client that has left. The first message aborts what has not come to its Sync; after an error only the
+ * Sync is heeded. New for each use, as `ran` changes.
+ */
+export function rollback(): readonly Item[] {
+  return [{ purpose: 'rollback', parts: [query('rollback'), sync, query('rollback')], ran: false }];
+}
+
+/** Gives a group to the engine. */
+export function send(engine: Engine, items: readonly Item[]): void {
+  engine.run(
+    items.map(({ purpose, parts }) => ({
+      kind: purpose === 'batch' ? 'client' : purpose === 'switch' ? 'switch' : 'chore',
+      length: parts.reduce((sum, part) => sum + part.length, 0),
+    })),
+    items.flatMap((item) => item.parts),
+  );
+}
 
 /** Largest group, in items and bytes: what is behind a slow item waits for the watchdog to take it back. */
 const largestItems = 64;

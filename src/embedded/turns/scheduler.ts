@@ -1,39 +1,31 @@
-import type { Client, Executor } from '../front/client.ts';
-import { Channels } from './channels.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { EmbeddedEvent } from '../embedded-event.ts';
-import type { Engine, EngineOptions } from '../engine/engine.ts';
 import { EngineHost } from '../engine/engine-host.ts';
 import type { ItemResult } from '../engine/engine-messages.ts';
-import { setUpOnly } from '../front/batch.ts';
+import type { Engine, EngineOptions } from '../engine/engine.ts';
 import { monotonicMs } from '../engine/monotonic.ts';
-import { groupOf, loadedAfter, untouched } from './group.ts';
-import type { Item, Loaded } from './group.ts';
-import {
-  cancelled,
-  copyStalled,
-  idleInTransaction,
-  notRead,
-  notRestored,
-  outcomeUnknown,
-  sessionLost,
-  shuttingDown,
-  statementTimeout,
-  waitedTooLong,
-} from '../front/reports.ts';
-import { errorResponse, query, readReport, sync } from '../wire.ts';
+import { setUpOnly } from '../front/batch.ts';
+import type { Client, Executor } from '../front/client.ts';
+import { cancelled, notRead, sessionLost, settingsRefused, shuttingDown } from '../front/reports.ts';
+import { errorResponse } from '../wire.ts';
 import type { Report } from '../wire.ts';
+import { Channels } from './channels.ts';
+import { deliver } from './deliver.ts';
+import { fatesOf } from './engine-loss.ts';
+import { groupOf, rollback, send } from './group.ts';
+import type { Item, Loaded } from './group.ts';
+import { HeldSession } from './held-session.ts';
+import { WaitingLine } from './waiting-line.ts';
+import { verdicts } from './watchdog.ts';
+import type { Verdict, Watched, WatchdogLimits } from './watchdog.ts';
 
-export interface SchedulerOptions {
+export interface SchedulerOptions extends WatchdogLimits {
   readonly engine: EngineOptions;
-  readonly idleInTransactionTimeoutMs: number;
-  readonly queueTimeoutMs: number;
   readonly onEvent: (event: EmbeddedEvent) => void;
 }
 
 /** How often timeouts are looked after, and so how exact they are. */
 const tickMs = 50;
-/** An item of a group that runs longer than this has the items behind it taken back, for their own timeouts to count. */
-const patienceMs = 100;
 /** How often, while there is work, the length of the log is looked at. */
 const checkpointMs = 2000;
 /** How long `close` waits for what runs. */
@@ -54,16 +46,12 @@ export class Scheduler implements Executor {
   readonly #channels = new Channels<Client>();
   readonly #clients = new Set<Client>();
   readonly #host: EngineHost;
-  #parameters = new Map<string, string>();
-  /** The reported settings when the session was last known to be what its key says. */
-  #expected: ReadonlyMap<string, string> = new Map();
-  #loaded: Loaded = untouched;
-  #queue: Client[] = [];
+  readonly #session = new HeldSession();
+  readonly #queue = new WaitingLine();
   /** Who has the engine until its transaction ends, and since when. */
   #holder: Client | null = null;
   #heldSince = 0;
   #running: Running | null = null;
-  #staleStatements: string[] = [];
   /** When a client last read some of a large result. */
   #readAt = 0;
   /** When it was last seen to that the log does not grow. */
@@ -100,7 +88,7 @@ export class Scheduler implements Executor {
 
   /** Values of the settings that Postgres reports, as they are right after `settle` of the client that set them. */
   get parameters(): ReadonlyMap<string, string> {
-    return this.#parameters;
+    return this.#session.parameters;
   }
 
   /** Why nobody can be served any more, or not yet. */
@@ -132,16 +120,15 @@ export class Scheduler implements Executor {
   leave(client: Client): void {
     this.#clients.delete(client);
     this.#channels.set(client, new Set());
-    if (client.engineNumber === this.#host.number)
-      this.#staleStatements.push(...client.statements.engineNames());
+    if (client.engineNumber === this.#host.number) this.#session.forgetStatementsOf(client);
     if (this.#holder === client) this.#rollBack();
     else this.#proceed();
   }
 
   /** A CancelRequest of `client`. One that waits is answered at once; one that runs takes the engine with it. */
   cancel(client: Client): void {
-    if (this.#queue.includes(client)) {
-      this.#queue = this.#queue.filter((other) => other !== client);
+    if (this.#queue.clients.includes(client)) {
+      this.#queue.delete(client);
       client.fail(cancelled);
     } else if (client.batch) {
       client.cancelRequested = true;
@@ -168,9 +155,7 @@ export class Scheduler implements Executor {
     this.#closing = true;
     // Clients that have just said goodbye are heard first, instead of being told off.
     await sleep(goodbyeMs);
-    const waiting = this.#queue;
-    this.#queue = [];
-    for (const client of waiting) this.#cutOff(client, shuttingDown);
+    for (const client of this.#queue.clear()) this.#cutOff(client, shuttingDown);
     for (const client of new Set(this.#clients)) if (!client.batch) this.#cutOff(client, shuttingDown);
     await Promise.race([this.#idle(), sleep(drainMs)]);
     for (const client of this.#clients) client.end(shuttingDown);
@@ -178,12 +163,10 @@ export class Scheduler implements Executor {
     await this.#host.close(this.#running !== null || this.#holder !== null);
   }
 
-  // ---- who runs next
-
   #proceed(): void {
     const { engine } = this.#host;
     if (!engine || this.#running || this.#dumping) return;
-    const waiting = this.#holder ? [this.#holder].filter((holder) => holder.batch) : this.#queue;
+    const waiting = this.#holder ? [this.#holder].filter((holder) => holder.batch) : this.#queue.clients;
     if (waiting.length === 0) {
       if (!this.#holder) this.#wakeIdle();
       return;
@@ -192,25 +175,19 @@ export class Scheduler implements Executor {
     const checkpoint = !this.#holder && now - this.#checkpointAt > checkpointMs;
     if (checkpoint) this.#checkpointAt = now;
     const { items, taken } = groupOf(waiting, {
-      loaded: this.#loaded,
+      loaded: this.#session.loaded,
       engineNumber: this.#host.number,
-      staleStatements: this.#staleStatements.splice(0),
+      staleStatements: this.#session.takeStaleStatements(),
       channels: this.#channels.catchUp(),
       checkpoint,
     });
-    if (!this.#holder) this.#queue = this.#queue.slice(taken);
+    if (!this.#holder) this.#queue.shift(taken);
     this.#run(engine, items);
   }
 
   #run(engine: Engine, items: readonly Item[]): void {
     this.#running = { items, revokedAfter: null };
-    engine.run(
-      items.map(({ purpose, parts }) => ({
-        kind: purpose === 'batch' ? 'client' : purpose === 'switch' ? 'switch' : 'chore',
-        length: parts.reduce((sum, part) => sum + part.length, 0),
-      })),
-      items.flatMap((item) => item.parts),
-    );
+    send(engine, items);
     this.#watch();
   }
 
@@ -218,22 +195,12 @@ export class Scheduler implements Executor {
   #rollBack(): void {
     const { engine } = this.#host;
     if (!engine) return;
-    // The first message aborts what has not come to its Sync; after an error only the Sync is heeded.
-    this.#run(engine, [
-      { purpose: 'rollback', parts: [query('rollback'), sync, query('rollback')], ran: false },
-    ]);
-  }
-
-  /** Puts those back at the head of the queue whose items did not run. */
-  #requeue(run: Running, from: number): void {
-    const clients = run.items.slice(from).flatMap((item) => (item.purpose === 'batch' ? [item.client] : []));
-    const waiting = clients.filter((client) => client.batch && client !== this.#holder);
-    if (waiting.length > 0) this.#queue = [...waiting, ...this.#queue];
+    this.#run(engine, rollback());
   }
 
   /** Resolves when nothing runs and nobody waits. */
   async #idle(): Promise<void> {
-    while (this.#running || this.#holder || this.#host.replacing || this.#queue.length > 0) {
+    while (this.#running || this.#holder || this.#host.replacing || !this.#queue.isEmpty) {
       await new Promise<void>((resolve) => {
         this.#onIdle.push(resolve);
       });
@@ -243,8 +210,6 @@ export class Scheduler implements Executor {
   #wakeIdle(): void {
     for (const wake of this.#onIdle.splice(0)) wake();
   }
-
-  // ---- what comes back
 
   #onOutput(index: number, bytes: Uint8Array, copying: boolean): void {
     const { engine } = this.#host;
@@ -266,10 +231,10 @@ export class Scheduler implements Executor {
     const item = run?.items[result.index];
     if (!run || !item) return;
     item.ran = true;
-    for (const [name, value] of result.parameters) this.#parameters.set(name, value);
+    this.#session.report(result.parameters);
     if (result.last) {
       this.#running = null;
-      if (run.revokedAfter === null) this.#requeue(run, result.index + 1);
+      if (run.revokedAfter === null) this.#queue.putBack(run.items.slice(result.index + 1), this.#holder);
     }
     switch (item.purpose) {
       case 'batch':
@@ -280,15 +245,15 @@ export class Scheduler implements Executor {
         break;
       case 'restore':
         item.client.engineNumber = this.#host.number;
-        this.#loaded = { ...this.#loaded, unnamed: item.unnamed && !result.error ? item.client : null };
+        this.#session.unnamedBelongsTo(item.unnamed && !result.error ? item.client : null);
         break;
       case 'rollback':
         this.#holder = null;
-        this.#loaded = loadedAfter(item.purpose, this.#loaded);
+        this.#session.after(item.purpose);
         break;
       case 'tidy':
       case 'checkpoint':
-        this.#loaded = loadedAfter(item.purpose, this.#loaded);
+        this.#session.after(item.purpose);
         break;
       default:
         item satisfies never;
@@ -298,21 +263,10 @@ export class Scheduler implements Executor {
 
   #onSwitched(client: Client, after: Loaded, error: Uint8Array | undefined): void {
     if (!error) {
-      if (this.#loaded.owner !== after.owner) this.#loaded.owner?.lose(this.#loaded.residues);
-      this.#loaded = after;
-      this.#expected = new Map(this.#parameters);
+      this.#session.switchedTo(after);
       return;
     }
-    this.#queue = this.#queue.filter((other) => other !== client);
-    const fields = readReport(error);
-    const message = fields.get('M') ?? 'unknown error';
-    // What a connection begins with is its own mistake; later on it is the database that has changed.
-    this.#cutOff(
-      client,
-      client.batch === setUpOnly
-        ? { severity: 'FATAL', code: fields.get('C') ?? 'XX000', message }
-        : notRestored(message),
-    );
+    this.#cutOff(client, settingsRefused(error, client.batch === setUpOnly));
   }
 
   #onBatch(client: Client, result: ItemResult): void {
@@ -320,7 +274,7 @@ export class Scheduler implements Executor {
     const consequences = client.settle(result);
     if (this.#clients.has(client)) this.#channels.set(client, client.session.channels);
     if (consequences.deallocateAll) {
-      this.#staleStatements.push(...client.statements.engineNames());
+      this.#session.forgetStatementsOf(client);
       client.statements.clear();
     }
     if (client.busy) {
@@ -328,52 +282,19 @@ export class Scheduler implements Executor {
       this.#holder = client;
     } else {
       if (this.#holder === client) this.#holder = null;
-      const residues = new Set([...this.#loaded.residues, ...consequences.residues]);
-      const sets = batch?.steps.some((step) => step.effects.length > 0) ?? false;
-      // A function has changed what only SET should.
-      if (!sets && this.#parametersChanged()) residues.add('settings');
-      this.#expected = new Map(this.#parameters);
-      this.#loaded = {
-        key: consequences.reload ? null : client.session.key,
-        residues,
-        owner: residues.size > 0 ? client : null,
-        unnamed: this.#loaded.unnamed,
-      };
+      this.#session.batchEnded(client, batch, consequences);
     }
-    if (result.error || batch?.unnamed === 'dropped') this.#loaded = { ...this.#loaded, unnamed: null };
-    else if (batch?.unnamed === 'parsed') this.#loaded = { ...this.#loaded, unnamed: client };
-    this.#deliver(client, result);
+    if (result.error || batch?.unnamed === 'dropped') this.#session.unnamedBelongsTo(null);
+    else if (batch?.unnamed === 'parsed') this.#session.unnamedBelongsTo(client);
+    deliver(client, result, this.#channels);
     client.proceed();
     if (this.#holder === client && !this.#clients.has(client) && !this.#running) this.#rollBack();
   }
 
-  #parametersChanged(): boolean {
-    for (const [name, value] of this.#parameters) if (this.#expected.get(name) !== value) return true;
-    return false;
-  }
-
-  /** Hands out a result and what the engine was notified of: to the client itself ahead of its ReadyForQuery. */
-  #deliver(client: Client, { bytes, status, notifications }: ItemResult): void {
-    const end = status === null ? bytes.length : bytes.length - readyForQueryBytes;
-    if (notifications.length === 0) {
-      client.output(bytes);
-      return;
-    }
-    client.output(bytes.subarray(0, end));
-    for (const [channel, payload] of notifications) {
-      for (const listener of this.#channels.listeners(channel)) {
-        listener.notify(client.processId, channel, payload);
-      }
-    }
-    client.output(bytes.subarray(end));
-  }
-
-  // ---- the watchdog
-
   /** Looks after timeouts for as long as there is something that can time out. */
   #watch(): void {
     this.#timer ??= setInterval(() => {
-      if (this.#running || this.#holder || this.#queue.length > 0) {
+      if (this.#running || this.#holder || !this.#queue.isEmpty) {
         this.#tick(monotonicMs());
       } else {
         clearInterval(this.#timer);
@@ -383,63 +304,60 @@ export class Scheduler implements Executor {
   }
 
   #tick(now: number): void {
-    if (this.#host.engine && this.#running) this.#tickRunning(this.#host.engine, this.#running, now);
+    const { engine } = this.#host;
+    const run = this.#running;
     const holder = this.#holder;
-    if (holder && !holder.batch && this.#clients.has(holder)) {
-      const limits = [this.#options.idleInTransactionTimeoutMs, holder.session.idleTimeoutMs];
-      const limit = Math.min(...limits.filter((ms) => ms > 0));
-      if (now - holder.heardAt > limit) this.#cutOff(holder, idleInTransaction(limit));
-    }
-    const late = this.#queue.filter((client) => now - client.submittedAt > this.#options.queueTimeoutMs);
-    if (late.length === 0) return;
-    this.#queue = this.#queue.filter((client) => !late.includes(client));
-    const since = holder ? this.#heldSince : (this.#host.engine?.control.startedAt ?? now);
-    for (const client of late) {
-      const report = waitedTooLong(now - since);
-      if (client.batch === setUpOnly) this.#cutOff(client, { ...report, severity: 'FATAL' });
-      else client.fail(report);
-    }
+    const watched: Watched<Client> = {
+      now,
+      run:
+        engine && run
+          ? {
+              ...run,
+              position: engine.control.position,
+              startedAt: engine.control.startedAt,
+              waiting: engine.control.waiting,
+              readAt: this.#readAt,
+            }
+          : null,
+      holder: holder && this.#clients.has(holder) ? holder : null,
+      busySince: holder ? this.#heldSince : (engine?.control.startedAt ?? now),
+      queue: this.#queue.clients,
+    };
+    for (const verdict of verdicts(watched, this.#options)) this.#carryOut(verdict);
   }
 
-  #tickRunning(engine: Engine, run: Running, now: number): void {
-    const { control } = engine;
-    const position = control.position;
-    const elapsed = now - control.startedAt;
-    if (
-      elapsed > patienceMs &&
-      position >= 0 &&
-      position + 1 < run.items.length &&
-      control.revoke(position)
-    ) {
-      run.revokedAfter = position;
-      this.#requeue(run, position + 1);
-    }
-    const item = run.items[run.revokedAfter ?? position];
-    if (item?.purpose !== 'batch') return;
-    const { client } = item;
-    const timeoutMs = client.timeoutMs;
-    const report = client.cancelRequested
-      ? cancelled
-      : timeoutMs > 0 && elapsed > timeoutMs
-        ? statementTimeout
-        : undefined;
-    const idleLimit = this.#options.idleInTransactionTimeoutMs;
-    if (control.waiting === 'input') {
-      if (report) client.stopCopying(report.message);
-      else if (now - client.heardAt > idleLimit) client.stopCopying(copyStalled(idleLimit));
-    } else if (control.waiting === 'output' && now - this.#readAt > idleLimit) {
-      client.destroy();
-      this.#options.onEvent({ kind: 'client-ended', code: notRead.code, message: notRead.message });
-    } else if (report && this.#host.recovers) {
-      this.#host.replace(report, report.message);
+  #carryOut(verdict: Verdict<Client>): void {
+    switch (verdict.kind) {
+      case 'take-back':
+        if (this.#running && this.#host.engine?.control.revoke(verdict.after)) {
+          this.#running.revokedAfter = verdict.after;
+          this.#queue.putBack(this.#running.items.slice(verdict.after + 1), this.#holder);
+        }
+        break;
+      case 'stop-copying':
+        verdict.client.stopCopying(verdict.reason);
+        break;
+      case 'end-unread':
+        verdict.client.destroy();
+        this.#options.onEvent({ kind: 'client-ended', code: notRead.code, message: notRead.message });
+        break;
+      case 'replace-engine':
+        if (this.#host.recovers) this.#host.replace(verdict.report, verdict.report.message);
+        break;
+      case 'cut-off':
+        this.#cutOff(verdict.client, verdict.report);
+        break;
+      case 'give-up-waiting':
+        this.#queue.delete(verdict.client);
+        verdict.client.fail(verdict.report);
+        break;
+      default:
+        verdict satisfies never;
     }
   }
-
-  // ---- another engine
 
   #onUp(engine: Engine): void {
-    this.#parameters = new Map(engine.parameters);
-    this.#expected = engine.parameters;
+    this.#session.begin(engine.parameters);
     this.#proceed();
   }
 
@@ -455,24 +373,20 @@ export class Scheduler implements Executor {
     const holder = this.#holder;
     this.#running = null;
     this.#holder = null;
-    this.#loaded.owner?.lose(this.#loaded.residues);
-    this.#loaded = untouched;
+    this.#session.end();
     this.#channels.forgetEngine();
-    this.#staleStatements = [];
     const position = run?.revokedAfter ?? engine.control.position;
-    if (run && run.revokedAfter === null) this.#requeue(run, position + 1);
-    for (const [index, item] of (run?.items ?? []).entries()) {
-      if (item.ran || index > position || !('client' in item)) continue;
-      if (index < position) this.#cutOff(item.client, outcomeUnknown);
-      // Its settings ended the engine: not to be tried again.
-      else if (item.purpose !== 'batch') this.#cutOff(item.client, { ...report, severity: 'FATAL' });
-      else if (item.client !== holder) item.client.fail(report);
-      else item.client.output(errorResponse(report));
+    if (run && run.revokedAfter === null) this.#queue.putBack(run.items.slice(position + 1), this.#holder);
+    for (const { kind, client, report: told } of fatesOf(run?.items ?? [], position, holder, report)) {
+      if (kind === 'cut-off') this.#cutOff(client, told);
+      else if (kind === 'fail') client.fail(told);
+      else client.output(errorResponse(told));
     }
     if (holder && this.#clients.has(holder)) this.#cutOff(holder, sessionLost);
   }
 
   #cutOff(client: Client, report: Report): void {
+    this.#queue.delete(client);
     client.end(report);
     client.drop();
     if (report === shuttingDown) return;
@@ -484,13 +398,4 @@ interface Running {
   readonly items: readonly Item[];
   /** The items after this one were taken back. */
   revokedAfter: number | null;
-}
-
-/** ReadyForQuery: type, length, status. */
-const readyForQueryBytes = 6;
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
 }
