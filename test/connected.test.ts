@@ -43,6 +43,7 @@ beforeAll(async () => {
     'README.md',
     'migrations/README.md',
     'sql/README.md',
+    'src/embedded/README.md',
     'test/README.md',
     'docker-compose.yml',
     ...(await filesOf('docs', '.md')),

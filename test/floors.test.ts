@@ -88,6 +88,14 @@ test('no import goes uphill, and no files import each other', () => {
   expect(circles(imports)).toEqual([]);
 });
 
+test('the map of docs/architecture.md has every folder of src/, from the ground up', () => {
+  const page = readFileSync('docs/architecture.md', 'utf8');
+  const map = [...page.matchAll(/^\| `src\/([\w-]+)` /gm)].map(([, folder = '']) => folder);
+  const folders = floors.flat().filter((room) => !room.endsWith('.ts'));
+  expect(map.toSorted()).toEqual(folders.toSorted());
+  expect(map.map(floorOf)).toEqual(map.map(floorOf).toSorted((a, b) => a - b));
+});
+
 test('an import that is turned round is noticed', () => {
   const some = importsOfSrc().find(({ from, to }) => roomOf(from) !== roomOf(to));
   const turned = { from: some!.to, to: some!.from };
