@@ -53,7 +53,7 @@ import type { SessionNeed } from './own-session.ts';
 import type { AsKeeper } from './retention/keeper.ts';
 import { version } from './version.ts';
 
-/** Exit statuses, the same for every command; README lists them. */
+/** Exit statuses, the same for every command; docs/commands.md lists them. */
 export const exitStatus = { ok: 0, failed: 1, usage: 2, notReady: 3 } as const;
 
 /** Flags of `lightning rest`, at most one of which counts. */

@@ -51,8 +51,8 @@ const clients: readonly Client[] = [
   python(/\bpsycopg\b/, 'psycopg', 'python/psycopg_quick_start.py'),
   python(/SQLAlchemy/, 'sqlalchemy', 'python/sqlalchemy_quick_start.py'),
   python(null, 'requests', 'pages.test.ts'),
-  program(/\bcurl\b/, 'curl', 'pages.test.ts', /commandsOf\('README\.md', 'curl '\)/),
-  program(/\bpsql\b/, 'psql', 'pages.test.ts', /commandsOf\('README\.md', 'psql '\)/),
+  program(/\bcurl\b/, 'curl', 'pages.test.ts', /lacks\('curl'\)/),
+  program(/\bpsql\b/, 'psql', 'pages.test.ts', /lacks\('postgresql-client'\)/),
 ];
 
 /** Clients that people know, for prose in which one is named that `clients` does not have. */
@@ -61,7 +61,7 @@ const others =
 
 /** What sh blocks call that is no client of ours: the shell's own words, this project, and what the operating system has. */
 const ordinary = new Set(
-  'cd export set nohup chown runuser openssl npm lightning echo grep rpc for do done until while if then fi sleep'.split(
+  'cd export set node nohup chown runuser openssl npm lightning echo grep rpc for do done until while if then fi sleep'.split(
     ' ',
   ),
 );

@@ -1,107 +1,129 @@
-import { execFile, spawn } from 'node:child_process';
-import { mkdtemp, rename, rm } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { globSync } from 'node:fs';
+import { chmod, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { signToken } from '../../src/auth/jwt.ts';
+import { readOrMakeSecret } from '../../src/auth/secret-file.ts';
 import { debianPython } from '../support/debian-tools.ts';
-import { docBlocks } from '../support/doc-blocks.ts';
+import { blocksOf, docBlocks } from '../support/doc-blocks.ts';
 import { migratedDataDirectory } from '../support/embedded-template.ts';
+import { startEmbeddingsServer } from '../support/embeddings-server.ts';
+import type { EmbeddingsServer } from '../support/embeddings-server.ts';
 import { lacks } from '../support/lacks.ts';
 import { startLightning } from '../support/lightning.ts';
 import type { Started } from '../support/lightning.ts';
+import { isAnswer, isRun, PageReader } from '../support/page-reader.ts';
+import { openPageShell } from '../support/page-shell.ts';
+
+// Every block of README and docs/ runs as it stands, but for the port, against the process that README starts; what a page shows of an
+// answer is compared with the answer. A block that does not run here says in a comment before it why, or what else runs it.
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
+const pages = ['README.md', ...globSync('docs/**/*.md', { cwd: root }).toSorted()];
+const blocks = new Map(await Promise.all(pages.map(async (page) => [page, await blocksOf(page)] as const)));
 
-/** The commands of a page that begin so, each with the lines that it goes on over, in order. */
-async function commandsOf(page: string, beginning: string): Promise<string[]> {
-  const blocks = await docBlocks(page, 'sh');
-  return blocks
-    .flatMap((block) => block.split(/\n(?=curl )|\n\n/))
-    .filter((command) => command.startsWith(beginning))
-    .map((command) => command.trim());
-}
+const readme = await readFile(join(root, 'README.md'), 'utf8');
 
-// The lines as they stand, but for the port, against the process that README starts.
+test('every block of README and docs runs, is an answer, or says why it is neither', async () => {
+  const all = [...blocks.values()].flat();
+  expect(all.length).toBeGreaterThan(50);
+  const unsaid: string[] = [];
+  for (const list of blocks.values()) {
+    for (const [at, block] of list.entries()) {
+      const answersOne = isAnswer(block) && list.slice(0, at).some((earlier) => isRun(earlier));
+      const isSaid = block.mark?.kind === 'not run' || block.mark?.kind === 'run by';
+      const isDrawing = block.mark?.kind === 'a drawing' && block.language === '';
+      if (!isRun(block) && !answersOne && !isSaid && !isDrawing) unsaid.push(block.place);
+    }
+  }
+  expect(unsaid).toEqual([]);
+});
+
+test('the table of README leads to every page of docs, and to nothing else there', () => {
+  const linked = [...readme.matchAll(/^\| \[(docs\/[\w/]+\.md)\]\(\1\) /gm)].map(([, page]) => page);
+  expect(linked.toSorted()).toEqual(pages.filter((page) => page !== 'README.md'));
+});
+
+test('what is said to run a block names its page', async () => {
+  for (const { place, mark } of [...blocks.values()].flat()) {
+    if (mark?.kind !== 'run by') continue;
+    const text = await readFile(join(root, mark.file), 'utf8');
+    const [page = ''] = place.split(':');
+    expect(text.includes(page), `${place}: ${mark.file} does not name ${page}`).toBe(true);
+  }
+});
+
 describe.skipIf(process.platform === 'win32')('what the pages have people type:', () => {
   let directory: string;
+  let embeddings: EmbeddingsServer;
   let started: Started;
-  let token: string;
+  let database: Client;
+  let secret: string;
 
   const local = (text: string): string => text.replaceAll('http://127.0.0.1:3000', started.url);
 
-  /** Runs a line in a shell and gives what it prints; curl fails where it is refused, and lets go of what streams. */
-  const run = async (line: string, cwd: string): Promise<string> => {
-    const bounded = local(line)
-      .replace(/^curl -N/, 'curl --max-time 2 -N')
-      .replace(/^curl/, 'curl --fail-with-body');
-    const env = {
-      PATH: process.env['PATH'] ?? '',
-      HOME: directory,
-      DATA_DIR: join(directory, 'data'),
-      TOKEN: token,
-      API: `${started.url}/rest/v1`,
-    };
-    const child = promisify(execFile)('bash', ['-c', bounded], { cwd, env, timeout: 60_000 });
-    const { stdout } = await child.catch((error: { code: unknown; stdout: string }) => {
-      // 28: the time was over, which is how a stream's line ends.
-      if (error.code === 28) return error;
-      throw error;
-    });
-    return stdout;
-  };
+  const tokenOf = (tenantId: string) =>
+    signToken(secret, { role: 'service', tenantId, subject: 'reader', lifetimeSeconds: 3600 }, new Date());
 
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'lightning-pages-'));
-    await rename(await migratedDataDirectory(), join(directory, 'data'));
-    started = await startLightning({ DATA_DIR: join(directory, 'data') });
-    const [line = ''] = await commandsOf('README.md', 'TOKEN=');
-    token = '';
-    token = (await run(`${line}; echo "$TOKEN"`, root)).trim();
+    const data = join(directory, 'data');
+    await rename(await migratedDataDirectory(), data);
+    embeddings = await startEmbeddingsServer();
+    started = await startLightning({ DATA_DIR: data, EMBEDDINGS_URL: embeddings.url });
+    secret = await readOrMakeSecret(data);
+    database = new Client({ host: data, user: 'postgres', database: 'postgres' });
+    await database.connect();
+    // A checkout, as far as the pages need one, and a package that is installed.
+    const bin = join(root, 'bin/lightning');
+    const scripts = { lightning: `node ${bin}` };
+    await writeFile(join(directory, 'package.json'), JSON.stringify({ type: 'module', scripts }));
+    await symlink(join(root, 'node_modules'), join(directory, 'node_modules'));
+    await mkdir(join(directory, 'bin'));
+    await writeFile(
+      join(directory, 'bin/lightning'),
+      `#!/bin/sh\nexec '${process.execPath}' '${bin}' "$@"\n`,
+    );
+    await chmod(join(directory, 'bin/lightning'), 0o755);
   });
   afterAll(async () => {
+    await database?.end();
     await started?.stop();
-    await rm(directory, { recursive: true, force: true });
+    await embeddings?.close();
+    if (directory) await rm(directory, { recursive: true, force: true });
   });
 
-  describe.skipIf(lacks('curl'))('curl', () => {
-    test("makes README's queries, and follows its stream", async () => {
-      const answers: string[] = [];
-      for (const command of await commandsOf('README.md', 'curl ')) {
-        answers.push(await run(command, directory));
+  describe.skipIf(lacks('curl') || lacks('postgresql-client'))('each in a tenant of its own', () => {
+    test.each(pages.filter((page) => blocks.get(page)?.some((block) => isRun(block))))('%s', async (page) => {
+      // README is about the tenant that is there from the start.
+      const tenant = page === 'README.md' ? 'default' : /(\w+)\.md$/.exec(page)![1]!;
+      if (tenant !== 'default') await database.query('select ops.create_tenant($1, $1)', [tenant]);
+      const shell = openPageShell(directory, join(directory, 'bin'), {
+        HOME: directory,
+        DATA_DIR: join(directory, 'data'),
+        EMBEDDINGS_URL: embeddings.url,
+        TOKEN: await tokenOf(tenant),
+        API: `${started.url}/rest/v1`,
+      });
+      const reader = new PageReader(shell, { url: started.url, database, directory });
+      try {
+        const all = blocks.get(page) ?? [];
+        for (const block of all) await reader.read(block);
+        expect(reader.end()).toBe(all.filter((block) => isRun(block)).length);
+      } finally {
+        reader.close();
       }
-      expect(answers).toHaveLength(4);
-      expect(JSON.parse(answers[0] ?? '')).toMatchObject([{ id: 'writer', name: 'Writer' }]);
-      expect(JSON.parse(answers[1] ?? '')).toEqual([
-        { id: 'writer', name: 'Writer', status: 'idle', tasks: [] },
-      ]);
-      expect(JSON.parse(answers[2] ?? '')).toMatchObject({ data: { agents: { totalCount: 1 } } });
-      expect(answers[3]).toContain('event: ready\n');
     });
-
-    test('makes the requests of the reference of REST', async () => {
-      const answers: string[] = [];
-      for (const command of await commandsOf('docs/rest.md', 'curl ')) {
-        answers.push(await run(command, directory));
-      }
-      expect(answers).toHaveLength(4);
-      expect(JSON.parse(answers[1] ?? '')).toMatchObject([{ description: 'read the sources' }]);
-      expect(answers[3]).toMatch(/^next-cursor: \S/i);
-    });
-  });
-
-  test.skipIf(lacks('postgresql-client'))('psql reads the embedded database while it runs', async () => {
-    const lines = await commandsOf('README.md', 'psql ');
-    expect(lines).toHaveLength(1);
-    expect(await run(lines[0] ?? '', directory)).toMatch(
-      /^ +id +\| +name +\| status\s*\n(?:.*\n)*\(\d+ rows?\)/,
-    );
   });
 
   test.skipIf(lacks('python3-requests'))('the worker in Python works a task off', async () => {
     const [worker = '', ...others] = await docBlocks('docs/tasks.md', 'python');
     expect(others).toEqual([]);
+    const token = await tokenOf('default');
     const given = `TOKEN = ${JSON.stringify(token)}\ndef work(task, gone): return {"seen": task["context"]}\n`;
     const python = spawn(debianPython, ['-c', given + local(worker)]);
     let complaint = '';

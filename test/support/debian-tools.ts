@@ -24,12 +24,12 @@ export const debianTools = [
   },
   {
     name: 'curl',
-    tests: "curl's lines of README and docs, as they stand",
+    tests: 'the blocks of README and docs, as they stand',
     probe: ['curl', '--version'],
   },
   {
     name: 'postgresql-client',
-    tests: "psql's line of README, as it stands",
+    tests: 'the blocks of README and docs, as they stand',
     probe: ['psql', '--version'],
   },
   {

@@ -2,10 +2,52 @@ import { readFile } from 'node:fs/promises';
 
 const root = new URL('../../', import.meta.url);
 
+/** A fenced block of a page. */
+export interface DocBlock {
+  /** `docs/tasks.md:31`: for messages. */
+  readonly place: string;
+  /** Empty: the fence names none. */
+  readonly language: string;
+  readonly code: string;
+  /** What the comment right before the block says; null: there is none. */
+  readonly mark: Mark | null;
+}
+
+/**
+ * A comment before a block, which readers of the page do not see:
+ * `<!-- not run: why -->`, `<!-- run by test/x.test.ts -->`, `<!-- in part -->` (of a shown answer), `<!-- a drawing -->`. With
+ * `all blocks: ` before it, and anywhere in a page, it holds for every block that has none.
+ */
+export type Mark =
+  | { readonly kind: 'not run'; readonly why: string }
+  | { readonly kind: 'run by'; readonly file: string }
+  | { readonly kind: 'in part' }
+  | { readonly kind: 'a drawing' };
+
+/** Every fenced block of a page in order. `page` is relative to the project. Rejects when a comment before a block is none of `Mark`. */
+export async function blocksOf(page: string): Promise<DocBlock[]> {
+  const text = await readFile(new URL(page, root), 'utf8');
+  const [, forAll] = /^<!-- all blocks: (.*?) -->$/m.exec(text) ?? [];
+  const fenced = /(?:^<!-- (?<comment>.*?) -->\n+)?^```(?<language>\w*)\n(?<code>.*?)^```$/gms;
+  return [...text.matchAll(fenced)].map((match) => {
+    const { comment, language = '', code = '' } = match.groups ?? {};
+    const line = text.slice(0, match.index + match[0].indexOf('```')).split('\n').length;
+    const place = `${page}:${line}`;
+    const own = comment?.startsWith('all blocks: ') === true ? forAll : (comment ?? forAll);
+    return { place, language, code, mark: own === undefined ? null : markOf(own, place) };
+  });
+}
+
 /** The code of a page in this language, block by block as it stands. `page` is relative to the project. */
 export async function docBlocks(page: string, language: string): Promise<string[]> {
-  const text = await readFile(new URL(page, root), 'utf8');
-  return [...text.matchAll(/^```(\w+)\n(.*?)^```/gms)].flatMap(([, of, block = '']) =>
-    of === language ? [block] : [],
-  );
+  return (await blocksOf(page)).filter((block) => block.language === language).map(({ code }) => code);
+}
+
+function markOf(comment: string, place: string): Mark {
+  const [, why] = /^not run: (\S.*)$/.exec(comment) ?? [];
+  if (why !== undefined) return { kind: 'not run', why };
+  const [, file] = /^run by (test\/\S+\.ts)$/.exec(comment) ?? [];
+  if (file !== undefined) return { kind: 'run by', file };
+  if (comment === 'in part' || comment === 'a drawing') return { kind: comment };
+  throw new Error(`${place}: "${comment}" is not a mark of a block`);
 }

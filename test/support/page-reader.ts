@@ -1,0 +1,210 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { createClient } from 'graphql-ws';
+import type { Client } from 'pg';
+import type { DocBlock } from './doc-blocks.ts';
+import type { PageShell } from './page-shell.ts';
+import { asShown, lastJson, textAsShown } from './shown-answer.ts';
+
+/** Languages of blocks that are run. */
+const runnable = new Set(['sh', 'sql', 'graphql', 'js']);
+/** Languages of blocks that show an answer. */
+const answers = new Set(['json', 'text']);
+
+/** Whether a block is run, and not by another test. */
+export function isRun({ language, mark }: DocBlock): boolean {
+  return runnable.has(language) && mark === null;
+}
+
+/** Whether a block shows what the one before it answered. */
+export function isAnswer({ language, mark }: DocBlock): boolean {
+  return answers.has(language) && (mark === null || mark.kind === 'in part');
+}
+
+/** Where a page is read. */
+export interface ReadingPlace {
+  /** Of the API. */
+  readonly url: string;
+  /** A superuser's connection to its database. */
+  readonly database: Client;
+  /** The shell's, with the project's `node_modules`. */
+  readonly directory: string;
+}
+
+/** Reads a page from top to bottom, and does what it says. `close` it. */
+export class PageReader {
+  readonly #shell: PageShell;
+  readonly #place: ReadingPlace;
+  #answer = '';
+  #ran = 0;
+  /** What stands for what: ids that the page shows, and those of the answers. */
+  readonly #names = new Map<string, string>();
+  #ended: (() => Promise<void>) | null = null;
+  /** What an open subscription hears next. */
+  #heard: (() => Promise<string>) | null = null;
+
+  constructor(shell: PageShell, place: ReadingPlace) {
+    this.#shell = shell;
+    this.#place = place;
+  }
+
+  /** Runs a block, or compares what it shows. Rejects when it fails, with an AssertionError when it differs. */
+  async read(block: DocBlock): Promise<void> {
+    if (isAnswer(block)) this.#compare(block, await this.#next());
+    if (isRun(block)) {
+      this.#refuseErrors();
+      this.#answer = await this.#run(block);
+      this.#ran += 1;
+    }
+  }
+
+  /** An error is an answer where the page shows it, and a fault elsewhere. */
+  #refuseErrors(): void {
+    if (/^\{"(?:data|errors)":.*"errors":|^\{"errors":/.test(this.#answer)) throw new Error(this.#answer);
+  }
+
+  /** The page is read. Gives how many of its blocks ran. */
+  end(): number {
+    this.#refuseErrors();
+    return this.#ran;
+  }
+
+  close(): void {
+    void this.#ended?.();
+    this.#shell.close();
+  }
+
+  /** The answer that a block shows: that of the last one that ran, and after that what an open subscription hears. */
+  async #next(): Promise<string> {
+    if (this.#answer !== '') return this.#answer;
+    return this.#heard === null ? '' : this.#heard();
+  }
+
+  #compare({ place, language, code, mark }: DocBlock, answer: string): void {
+    const message = `${place} shows another answer than this: ${answer}`;
+    if (language === 'json') {
+      const shown: unknown = JSON.parse(code);
+      const comparison = { inPart: mark !== null, names: this.#names };
+      assert.deepStrictEqual(asShown(lastJson(answer), shown, comparison), shown, message);
+    } else {
+      assert.equal(textAsShown(answer, code), code.trimEnd(), message);
+    }
+    this.#answer = '';
+  }
+
+  async #run({ language, code: written, place }: DocBlock): Promise<string> {
+    let code = written.replaceAll('http://127.0.0.1:3000', this.#place.url);
+    for (const [shown, got] of this.#names) code = code.replaceAll(shown, got);
+    try {
+      switch (language) {
+        case 'sh':
+          return await this.#sh(code);
+        case 'js':
+          return await this.#js(code);
+        case 'sql':
+          return await this.#sql(code);
+        default:
+          return code.trimStart().startsWith('subscription')
+            ? await this.#subscribe(code)
+            : await this.#graphql(code);
+      }
+    } catch (error) {
+      throw new Error(place, { cause: error });
+    }
+  }
+
+  async #sh(lines: string): Promise<string> {
+    const headers = await this.#headers();
+    const printed = this.#shell.run(lines);
+    if (/^curl -N/m.test(lines)) {
+      // Somebody does something while the stream is open.
+      await pause(700);
+      await this.#enqueue('something', headers);
+    }
+    return printed;
+  }
+
+  /** In a file, whose name the first line may say. */
+  async #js(code: string): Promise<string> {
+    const [, name] = /^\/\/ (\S+\.mjs)\n/.exec(code) ?? [];
+    const token = await this.#shell.valueOf('TOKEN');
+    if (name !== undefined) {
+      await writeFile(join(this.#place.directory, name), code);
+      return '';
+    }
+    const file = join(this.#place.directory, 'block.mjs');
+    await writeFile(file, `const token = process.env.TOKEN;\n${code}`);
+    const { stdout } = await promisify(execFile)(process.execPath, [file], {
+      env: { TOKEN: token },
+      timeout: 30_000,
+    });
+    return stdout;
+  }
+
+  /** Nothing of it stays: tenants of an example, and tables, would be there for the pages that follow. */
+  async #sql(code: string): Promise<string> {
+    await this.#place.database.query("begin; select ops.create_tenant('acme', 'Acme')");
+    try {
+      await this.#place.database.query(code);
+      return '';
+    } finally {
+      await this.#place.database.query('rollback');
+    }
+  }
+
+  async #graphql(query: string): Promise<string> {
+    const response = await fetch(`${this.#place.url}/graphql`, {
+      method: 'POST',
+      headers: await this.#headers(),
+      body: JSON.stringify({ query }),
+    });
+    return response.text();
+  }
+
+  async #subscribe(query: string): Promise<string> {
+    const headers = await this.#headers();
+    const connectionParams = headers;
+    const client = createClient({
+      url: `${this.#place.url.replace('http', 'ws')}/graphql`,
+      connectionParams,
+    });
+    const events = client.iterate({ query });
+    const probes: string[] = [];
+    // Nobody is told when a subscription has begun: it has when it hears of something.
+    let first = events.next();
+    for (;;) {
+      probes.push(await this.#enqueue('a probe', headers));
+      if (await Promise.race([first.then(() => true), pause(200, false)])) break;
+    }
+    this.#ended = async () => {
+      await client.dispose();
+    };
+    this.#heard = async () => {
+      for (;;) {
+        const { value } = (await first) as { value: unknown };
+        first = events.next();
+        const text = JSON.stringify(value);
+        if (!probes.some((id) => text.includes(id))) return text;
+      }
+    };
+    return '';
+  }
+
+  async #enqueue(description: string, headers: Record<string, string>): Promise<string> {
+    const response = await fetch(`${this.#place.url}/rest/v1/rpc/enqueue_task`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify({ description, priority: 'low' }),
+    });
+    return ((await response.json()) as { id: string }).id;
+  }
+
+  async #headers() {
+    const token = await this.#shell.valueOf('TOKEN');
+    return { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+  }
+}
