@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import express from 'express';
-import type { Express } from 'express';
+import type { Express, RequestHandler } from 'express';
 import { makeAuthenticate } from '../auth/authenticate.ts';
 import { identifyByClaims } from './rest-identity.ts';
 import type { VerifyToken } from '../auth/jwt.ts';
@@ -17,6 +17,7 @@ import { makeGraphqlWebsockets } from '../graphql/websocket.ts';
 import { authenticated } from '../http/authenticate.ts';
 import { authorizationOf } from '../http/credentials.ts';
 import { makeCorsPolicy, withCors } from '../http/cors.ts';
+import type { CorsPolicy } from '../http/cors.ts';
 import { errorHandler, notFound } from './error-handler.ts';
 import { healthz, readyz } from './health.ts';
 import type { Readiness } from './health.ts';
@@ -127,28 +128,14 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
   });
   await schemaCache.firstLoad;
 
-  const handler: Express = express();
-  handler.disable('x-powered-by');
-  handler.disable('etag');
-  handler.disable('query parser');
-  handler.enable('case sensitive routing');
-  handler.use(requestId, withCors(cors), withHost);
-  handler.all(
-    '/graphql',
-    methods('GET', 'POST'),
-    authenticated(authenticate),
-    graphqlHandler(engine, budgets, onInternalError),
-  );
-  handler.all('/events', methods('GET'), authenticated(authenticate), eventStreams.handler);
-  handler.all('/healthz', methods('GET'), healthz);
-  handler.all('/readyz', methods('GET'), readyz(isReady));
-  handler.all('/', methods('GET'), (_request, response) => response.redirect('/graphiql'));
-  handler.use(graphiql());
-  for (const path of Object.keys(supabaseServices) as (keyof typeof supabaseServices)[]) {
-    handler.use(path, insteadOf(path));
-  }
-  handler.use(notFound((path) => restPathOf(path, schemaCache)));
-  handler.use(errorHandler(onInternalError));
+  const handler = expressDoors({
+    cors,
+    graphql: [authenticated(authenticate), graphqlHandler(engine, budgets, onInternalError)],
+    events: [authenticated(authenticate), eventStreams.handler],
+    isReady,
+    restPathOf: (path) => restPathOf(path, schemaCache),
+    onInternalError,
+  });
 
   const realtime = makeRealtimeRefusals();
   const webSocketDoors = new Map([
@@ -180,6 +167,46 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
     },
     close: () => (closing ??= close()),
   };
+}
+
+/** What stands behind the doors that Express opens. */
+interface Doors {
+  readonly cors: CorsPolicy;
+  readonly graphql: readonly RequestHandler[];
+  readonly events: readonly RequestHandler[];
+  readonly isReady: AppDependencies['isReady'];
+  /** Where REST has what a path names; null: nowhere. */
+  readonly restPathOf: (path: string) => string | null;
+  readonly onInternalError: (error: unknown, id: string) => void;
+}
+
+/** All doors but REST's. */
+function expressDoors({
+  cors,
+  graphql,
+  events,
+  isReady,
+  restPathOf: findInRest,
+  onInternalError,
+}: Doors): Express {
+  const handler: Express = express();
+  handler.disable('x-powered-by');
+  handler.disable('etag');
+  handler.disable('query parser');
+  handler.enable('case sensitive routing');
+  handler.use(requestId, withCors(cors), withHost);
+  handler.all('/graphql', methods('GET', 'POST'), ...graphql);
+  handler.all('/events', methods('GET'), ...events);
+  handler.all('/healthz', methods('GET'), healthz);
+  handler.all('/readyz', methods('GET'), readyz(isReady));
+  handler.all('/', methods('GET'), (_request, response) => response.redirect('/graphiql'));
+  handler.use(graphiql());
+  for (const path of Object.keys(supabaseServices) as (keyof typeof supabaseServices)[]) {
+    handler.use(path, insteadOf(path));
+  }
+  handler.use(notFound(findInRest));
+  handler.use(errorHandler(onInternalError));
+  return handler;
 }
 
 /** Where REST has what a path without its mount point names; null: nowhere. */

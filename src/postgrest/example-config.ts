@@ -1,5 +1,5 @@
 import { postgrestOptions } from './option-list.ts';
-import type { PostgrestOption } from './option-list.ts';
+import type { PostgrestOption } from './option.ts';
 
 /** A configuration file with every option, all of them commented out at their defaults. */
 export function exampleConfig(): string {

@@ -1,6 +1,7 @@
 import type { ConfigFileValue } from './config-file.ts';
 import { databaseName, environmentName, postgrestOptions } from './option-list.ts';
-import type { PostgrestOption, PostgrestOptionName } from './option-list.ts';
+import type { PostgrestOptionName } from './option-list.ts';
+import type { PostgrestOption } from './option.ts';
 
 /** Where values come from. Of an option that is set in several places the database's counts, then the environment's. */
 export interface OptionSources {

@@ -1,5 +1,5 @@
 import { environmentName, postgrestOptions } from './option-list.ts';
-import type { PostgrestOption } from './option-list.ts';
+import type { PostgrestOption } from './option.ts';
 
 /** The options as a table in Markdown: the part of docs/postgrest.md that is written from the code. */
 export function optionsTable(): string {

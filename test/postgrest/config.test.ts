@@ -9,7 +9,7 @@ import type { PostgrestConfig } from '../../src/postgrest/config.ts';
 import { dumpConfig } from '../../src/postgrest/dump-config.ts';
 import { exampleConfig } from '../../src/postgrest/example-config.ts';
 import { environmentName, postgrestOptions } from '../../src/postgrest/option-list.ts';
-import type { PostgrestOption } from '../../src/postgrest/option-list.ts';
+import type { PostgrestOption } from '../../src/postgrest/option.ts';
 
 interface Given {
   readonly env?: Record<string, string>;

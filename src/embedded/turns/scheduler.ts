@@ -294,12 +294,9 @@ export class Scheduler implements Executor {
   /** Looks after timeouts for as long as there is something that can time out. */
   #watch(): void {
     this.#timer ??= setInterval(() => {
-      if (this.#running || this.#holder || !this.#queue.isEmpty) {
-        this.#tick(monotonicMs());
-      } else {
-        clearInterval(this.#timer);
-        this.#timer = undefined;
-      }
+      if (this.#running || this.#holder || !this.#queue.isEmpty) return this.#tick(monotonicMs());
+      clearInterval(this.#timer);
+      this.#timer = undefined;
     }, tickMs);
   }
 

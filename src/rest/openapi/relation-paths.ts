@@ -23,7 +23,6 @@ export function relationPaths(
 ): RelationPaths {
   const rowName = componentName(table.name);
   const writeName = componentName(table.name, 'write');
-  const { summary, description } = documentation(table.comment);
   const columns = [...table.columns.values()];
   const readable = columns.filter(({ name }) => access.select.has(name));
   const insertable = table.insertable ? writable(columns, access.insert) : [];
@@ -31,85 +30,16 @@ export function relationPaths(
   const deletable = table.deletable && access.delete;
   const filters = readable.filter(({ name }) => !sharedParameterNames.has(name));
 
-  const common = {
-    tags: [table.name],
-    ...(summary !== null && { summary }),
-    ...(description !== null && { description }),
-  };
-  const filterReferences = filters.map(({ name }) =>
-    reference('parameters', componentName('rowFilter', table.name, name)),
-  );
-  const rows = rowsResponse(rowName);
-  const written = (status: string, meaning: string) => ({
-    [status]: { ...rows, description: meaning },
-    default: reference('responses', 'Error'),
-  });
-  const body = reference('schemas', writeName);
   return {
     path: `/${encodeURIComponent(table.name)}`,
-    pathItem: {
-      ...(readable.length > 0 && {
-        get: {
-          ...common,
-          parameters: [
-            ...filterReferences,
-            ...['select', 'order', 'limit', 'offset', 'and', 'or', 'after', 'distinct', 'having'].map(
-              (name) => reference('parameters', name),
-            ),
-            reference('parameters', 'Range'),
-            reference('parameters', 'preferRead'),
-          ],
-          responses: {
-            '200': { ...rows, description: 'The rows' },
-            '206': { ...rows, description: 'Some of the rows; Content-Range says which' },
-            default: reference('responses', 'Error'),
-          },
-        },
-      }),
-      ...(insertable.length > 0 && {
-        post: {
-          ...common,
-          parameters: ['select', 'columns', 'on_conflict', 'preferInsert'].map((name) =>
-            reference('parameters', name),
-          ),
-          requestBody: {
-            required: true,
-            content: {
-              'application/json': { schema: { oneOf: [body, { type: 'array', items: body }] } },
-              'text/csv': { schema: { type: 'string' } },
-            },
-          },
-          responses: written('201', 'Inserted'),
-        },
-      }),
-      ...(updatable.length > 0 && {
-        patch: {
-          ...common,
-          parameters: [
-            ...filterReferences,
-            ...['select', 'columns', 'preferWrite'].map((name) => reference('parameters', name)),
-          ],
-          requestBody: { required: true, content: { 'application/json': { schema: body } } },
-          responses: {
-            ...written('200', 'Updated; the rows with Prefer: return=representation'),
-            '204': { description: 'Updated' },
-          },
-        },
-      }),
-      ...(deletable && {
-        delete: {
-          ...common,
-          parameters: [
-            ...filterReferences,
-            ...['select', 'preferWrite'].map((name) => reference('parameters', name)),
-          ],
-          responses: {
-            ...written('200', 'Deleted; the rows with Prefer: return=representation'),
-            '204': { description: 'Deleted' },
-          },
-        },
-      }),
-    },
+    pathItem: operations({
+      table,
+      filters,
+      canRead: readable.length > 0,
+      canInsert: insertable.length > 0,
+      canUpdate: updatable.length > 0,
+      canDelete: deletable,
+    }),
     schemas: {
       [rowName]: objectSchema(table, readable, relationships),
       ...((insertable.length > 0 || updatable.length > 0) && {
@@ -133,6 +63,104 @@ export function relationPaths(
         },
       ]),
     ),
+  };
+}
+
+/** What somebody may do with a relation, and by which columns they may filter it. */
+interface Possibilities {
+  readonly table: Table;
+  readonly filters: readonly Column[];
+  readonly canRead: boolean;
+  readonly canInsert: boolean;
+  readonly canUpdate: boolean;
+  readonly canDelete: boolean;
+}
+
+function operations({
+  table,
+  filters,
+  canRead,
+  canInsert,
+  canUpdate,
+  canDelete,
+}: Possibilities): Readonly<Record<string, unknown>> {
+  const { summary, description } = documentation(table.comment);
+  const common = {
+    tags: [table.name],
+    ...(summary !== null && { summary }),
+    ...(description !== null && { description }),
+  };
+  const filterReferences = filters.map(({ name }) =>
+    reference('parameters', componentName('rowFilter', table.name, name)),
+  );
+  const rows = rowsResponse(componentName(table.name));
+  const written = (status: string, meaning: string) => ({
+    [status]: { ...rows, description: meaning },
+    default: reference('responses', 'Error'),
+  });
+  const body = reference('schemas', componentName(table.name, 'write'));
+  return {
+    ...(canRead && {
+      get: {
+        ...common,
+        parameters: [
+          ...filterReferences,
+          ...['select', 'order', 'limit', 'offset', 'and', 'or', 'after', 'distinct', 'having'].map((name) =>
+            reference('parameters', name),
+          ),
+          reference('parameters', 'Range'),
+          reference('parameters', 'preferRead'),
+        ],
+        responses: {
+          '200': { ...rows, description: 'The rows' },
+          '206': { ...rows, description: 'Some of the rows; Content-Range says which' },
+          default: reference('responses', 'Error'),
+        },
+      },
+    }),
+    ...(canInsert && {
+      post: {
+        ...common,
+        parameters: ['select', 'columns', 'on_conflict', 'preferInsert'].map((name) =>
+          reference('parameters', name),
+        ),
+        requestBody: {
+          required: true,
+          content: {
+            'application/json': { schema: { oneOf: [body, { type: 'array', items: body }] } },
+            'text/csv': { schema: { type: 'string' } },
+          },
+        },
+        responses: written('201', 'Inserted'),
+      },
+    }),
+    ...(canUpdate && {
+      patch: {
+        ...common,
+        parameters: [
+          ...filterReferences,
+          ...['select', 'columns', 'preferWrite'].map((name) => reference('parameters', name)),
+        ],
+        requestBody: { required: true, content: { 'application/json': { schema: body } } },
+        responses: {
+          ...written('200', 'Updated; the rows with Prefer: return=representation'),
+          '204': { description: 'Updated' },
+        },
+      },
+    }),
+    ...(canDelete && {
+      delete: {
+        ...common,
+        parameters: [
+          ...filterReferences,
+          ...['select', 'preferWrite'].map((name) => reference('parameters', name)),
+        ],
+        responses: {
+          ...written('200', 'Deleted; the rows with Prefer: return=representation'),
+          '204': { description: 'Deleted' },
+        },
+      },
+    }),
   };
 }
 
