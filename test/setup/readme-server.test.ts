@@ -7,6 +7,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client, escapeIdentifier } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { blocksOf } from '../support/doc-blocks.ts';
 import { noServer, readyServer } from '../support/server.ts';
 
 // README's way onto a server, as it stands there: each line in a shell of its own, as if the terminal had been closed between them.
@@ -24,9 +25,10 @@ describe.skipIf(noServer)("README's commands for a server", () => {
   let lines: string[];
   beforeAll(async () => {
     directory = await mkdtemp(path.join(tmpdir(), 'readme-'));
-    const readme = await readFile(path.join(root, 'README.md'), 'utf8');
-    const block = /### On a server\n+```sh\n(.*?)```/s.exec(readme)?.[1] ?? '';
-    lines = block
+    const block = (await blocksOf('README.md')).find(
+      ({ mark }) => mark?.kind === 'run by' && mark.file === 'test/setup/readme-server.test.ts',
+    );
+    lines = (block?.code ?? '')
       .split('\n')
       .map((line) => line.replace(/(?:^|\s+)#.*/, ''))
       .filter(Boolean);
