@@ -249,7 +249,7 @@ function makeProgram(environment: Environment, setResult: (code: number) => void
       if (options.dumpConfig) return print(await commands.dumpRestConfig({ env: exported, file, log }));
       if (options.dumpSchema) return print(await commands.dumpRestSchema({ env: exported, file, log }));
       if (options.ready) return print(await commands.askReady({ env: exported, file }));
-      const { startRest } = await import('./commands/rest.ts');
+      const { startRest } = await import('./commands/rest-server.ts');
       const stopped = untilSignal();
       const rest = startRest({ env: exported, file, log, writeAccess: print });
       // On Windows there are no such signals; a NOTIFY does the same.

@@ -5,7 +5,7 @@ import { dumpConfig } from '../postgrest/dump-config.ts';
 import { exampleConfig } from '../postgrest/example-config.ts';
 import { schemaCacheJson } from '../postgrest/schema-cache-json.ts';
 import { PostgrestService } from '../postgrest/service.ts';
-import { readRestConfig, reloadRestConfig } from './rest.ts';
+import { readRestConfig, reloadRestConfig } from './rest-server.ts';
 import { UsageError } from './usage-error.ts';
 
 export { exampleConfig };

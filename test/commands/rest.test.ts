@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import { SignJWT } from 'jose';
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { startRest } from '../../src/commands/rest.ts';
+import { startRest } from '../../src/commands/rest-server.ts';
 import { askReady, dumpRestSchema } from '../../src/commands/rest-tools.ts';
 import { freshDatabase } from '../support/db.ts';
 import type { FreshDatabase } from '../support/db.ts';
