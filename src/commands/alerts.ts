@@ -1,5 +1,8 @@
+import type { Command } from 'commander';
 import type { Executor } from '../db/database.ts';
 import { sql } from '../db/statement.ts';
+import type { CommandContext } from './command-context.ts';
+import { asReader } from './database-access.ts';
 
 /** An alert, as ops.alerts has it. */
 export interface Alert {
@@ -30,4 +33,17 @@ export function formatAlert({
 }: Alert): string {
   const until = resolved === null ? 'open' : `resolved ${resolved.toISOString()}`;
   return [severity, kind, `raised ${raised.toISOString()}`, until, message].join('\t');
+}
+
+/** `lightning alerts` */
+export function addAlerts(program: Command, context: CommandContext): void {
+  program
+    .command('alerts')
+    .description('what is wrong')
+    .option('--all', 'what was wrong in the last thirty days, too')
+    .action((flags: { all?: true }) =>
+      asReader(context, async (executor) => {
+        for (const alert of await listAlerts(executor, flags.all ?? false)) context.print(formatAlert(alert));
+      }),
+    );
 }

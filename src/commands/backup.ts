@@ -1,3 +1,4 @@
+import type { Command } from 'commander';
 import { verifySnapshot } from '../backup/embedded/restore.ts';
 import type { ReadManifest } from '../backup/manifest.ts';
 import { readManifests } from '../backup/manifest.ts';
@@ -9,6 +10,17 @@ import { reachableWindow } from '../backup/server/reachable-window.ts';
 import { verifyServerBackups } from '../backup/server/verify.ts';
 import { openVault } from '../backup/store/open-store.ts';
 import type { Config } from '../config/config.ts';
+import { backupLock } from '../jobs/back-up.ts';
+import { drillLock, makeDrill } from '../jobs/drill.ts';
+import { recordRun } from '../jobs/job-run.ts';
+import type { JobRun } from '../jobs/job-run.ts';
+import { makeBackUp } from '../jobs/make-back-up.ts';
+import type { CommandContext } from './command-context.ts';
+import { configure } from './configure.ts';
+import { asWorker } from './database-access.ts';
+import { exitStatus } from './exit-status.ts';
+import { untilAborted } from './signals.ts';
+import { UsageError } from './usage-error.ts';
 
 /** What `lightning backups` prints: a line for each backup, oldest first, then to which moments a restore can go. */
 export async function listBackups(config: Config): Promise<string> {
@@ -89,4 +101,79 @@ async function windowInWords(config: Config, major: number): Promise<string> {
     if (!(error instanceof ProgramsMissing) && !(error instanceof RestoreRefused)) throw error;
     return `to which moment a restore can go is not known: ${error.message}`;
   }
+}
+
+/** Flags of `lightning backup`, which exclude each other. */
+interface BackupFlags {
+  readonly full?: true;
+  readonly incremental?: true;
+}
+
+/** `lightning backup` with its commands, and `lightning backups` */
+export function addBackup(program: Command, context: CommandContext): void {
+  const { print, showProgress, setExitStatus } = context;
+  const backup = program
+    .command('backup')
+    .description('back the database up: what changed since the last backup, or all of it when that is due')
+    .option('--full', 'all of it')
+    .option('--incremental', 'what changed, however old the last full backup is')
+    .action((flags: BackupFlags) => backUpNow(context, flags));
+  backup
+    .command('drill')
+    .description('prove the newest backups: restore them, and compare every row with the database')
+    .action(() => drillNow(context));
+  backup
+    .command('verify')
+    .description('read every stored byte of the backups and of their WAL, and name what is wrong')
+    .action(async () => {
+      const { ok, text } = await verifyBackups(configure(context), showProgress, untilAborted());
+      print(text);
+      if (!ok) setExitStatus(exitStatus.failed);
+    });
+  program
+    .command('backups')
+    .description('the backups that there are, and to which moments a restore can go')
+    .action(async () => print(await listBackups(configure(context))));
+}
+
+async function backUpNow(context: CommandContext, { full, incremental }: BackupFlags): Promise<void> {
+  if (full && incremental) throw new UsageError('--full and --incremental exclude each other');
+  const requested = full ? 'full' : incremental ? 'incremental' : 'auto';
+  await asWorker(context, 'change', async ({ config, connections, database }) => {
+    const backUp = makeBackUp(config, connections.worker ?? '', database, context.log, () => new Date());
+    if (!backUp) throw new UsageError(noBackups(config));
+    const job = { task: 'back_up', lock: backupLock, details: { requested }, signal: untilAborted() };
+    context.print(await recordRun(database, job, (run) => backUp(requested, alsoShown(run, context))));
+  });
+}
+
+async function drillNow(context: CommandContext): Promise<void> {
+  await asWorker(context, 'change', async ({ config, database }) => {
+    const drill = makeDrill(config, database, context.log, () => new Date());
+    if (!drill) throw new UsageError(noBackups(config));
+    const job = { task: 'drill', lock: drillLock, signal: untilAborted() };
+    context.print(await recordRun(database, job, (run) => drill(alsoShown(run, context))));
+  });
+}
+
+/** The run, whose progress is on the screen as well as in the record. */
+function alsoShown(
+  { signal, progress }: JobRun,
+  { showProgress }: CommandContext,
+): Pick<JobRun, 'signal' | 'progress'> {
+  return {
+    signal,
+    progress: (fraction, note) => {
+      progress(fraction, note);
+      showProgress(fraction, note);
+    },
+  };
+}
+
+/** Why there are no backups of what is configured, and what to do. */
+function noBackups({ useDatabase, server }: Config): string {
+  if (!useDatabase) return 'USE_DATABASE=false keeps nothing, so there is nothing to back up';
+  return server?.backupUrl
+    ? 'BACKUP_STORE is missing: set it to a directory or to s3://bucket/prefix'
+    : 'BACKUP_DATABASE_URL is missing; `lightning setup` prints it when it makes the login';
 }

@@ -1,9 +1,12 @@
+import type { Command } from 'commander';
 import type { Database } from '../db/database.ts';
 import { ImportError, importFolder } from '../import/import-folder.ts';
 import type { ImportReport, StoreReport } from '../import/import-folder.ts';
 import { ProgressDisplay } from '../import/progress.ts';
 import type { ProgressStream } from '../import/progress.ts';
 import { QuarantineFile } from '../import/quarantine.ts';
+import type { CommandContext } from './command-context.ts';
+import { asOperator } from './database-access.ts';
 import { UsageError } from './usage-error.ts';
 
 /** `lightning import FOLDER` */
@@ -105,4 +108,41 @@ function equation({
   return read === stored + quarantined
     ? `read ${read} = stored ${stored} + quarantined ${quarantined}`
     : `ERROR: read ${read}, but stored ${stored} + quarantined ${quarantined} = ${stored + quarantined}`;
+}
+
+/** Flags of `lightning import`. */
+interface ImportFlags {
+  readonly tenant: string;
+  readonly createMissingAgents?: true;
+  readonly quarantine?: string;
+}
+
+/** `lightning import` */
+export function addImport(program: Command, context: CommandContext): void {
+  const work = (folder: string, { tenant, createMissingAgents, quarantine }: ImportFlags) =>
+    asOperator(
+      context,
+      'make',
+      async ({ database, config }) => {
+        const status = await importCommand({
+          database,
+          rolePrefix: config.rolePrefix,
+          folder,
+          tenantId: tenant,
+          createMissingAgents: createMissingAgents ?? false,
+          quarantineFile: quarantine ?? `quarantine-${new Date().toISOString().replaceAll(':', '')}.jsonl`,
+          out: process.stdout,
+          progress: process.stderr,
+        });
+        context.setExitStatus(status);
+      },
+      'imports',
+    );
+  program
+    .command('import <folder>')
+    .description('load the state of the legacy system')
+    .option('--tenant <id>', 'the tenant that it belongs to', 'default')
+    .option('--create-missing-agents', 'make an agent for knowledge whose agent has no definition')
+    .option('--quarantine <file>', 'where to write what cannot be stored (default: quarantine-<time>.jsonl)')
+    .action(work);
 }

@@ -1,8 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Command } from 'commander';
 import type { Executor } from '../db/database.ts';
 import { sql } from '../db/statement.ts';
 import { PayloadError } from '../jobs/payload.ts';
 import type { Jobs } from '../jobs/job.ts';
+import { makeJobs } from '../jobs/registry.ts';
+import type { CommandContext } from './command-context.ts';
+import { asReader, asWorker } from './database-access.ts';
+import { exitStatus } from './exit-status.ts';
 import { UsageError } from './usage-error.ts';
 
 /** A job in the queue, as ops.jobs has it. */
@@ -140,4 +145,30 @@ async function hasWorker(executor: Executor): Promise<boolean> {
 
 function progressOf({ progress, note }: Pick<QueuedJob, 'progress' | 'note'>): string {
   return [progress === null ? '' : `${Math.floor(progress * 100)} %`, note ?? ''].filter(Boolean).join('  ');
+}
+
+/** `lightning jobs` and `lightning jobs run` */
+export function addJobs(program: Command, context: CommandContext): void {
+  const { log, print, setExitStatus } = context;
+  const jobs = program
+    .command('jobs')
+    .description('the queue of jobs: what runs and how far it is, what waits, what failed')
+    .action(() =>
+      asReader(context, async (executor) => {
+        for (const job of await listJobs(executor)) print(formatJob(job));
+      }),
+    );
+  jobs
+    .command('run <task>')
+    .description('have a worker run a task now, and follow it to its end')
+    .option('--payload <json>', 'what the task takes')
+    .action((task: string, { payload }: { payload?: string }) =>
+      // Whoever runs the worker has migrated.
+      asWorker(context, 'look', async ({ connections: { kind }, database: executor }) => {
+        // Only to know the tasks and their payloads: the worker runs them.
+        const known = makeJobs({ executor, kind, embed: null, alertWebhook: null, log });
+        const end = await runTaskNow({ executor, jobs: known, task, payload, print });
+        if (end === 'failed') setExitStatus(exitStatus.failed);
+      }),
+    );
 }

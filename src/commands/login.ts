@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import type { Command } from 'commander';
 import type { Database } from '../db/database.ts';
 import { roleName } from '../db/roles.ts';
 import { quoteIdentifier, quoteLiteral, sql } from '../db/statement.ts';
+import type { CommandContext } from './command-context.ts';
+import { asOperator } from './database-access.ts';
 import { UsageError } from './usage-error.ts';
 
 /**
@@ -84,4 +87,36 @@ async function refuseForeignLogin(database: Database, rolePrefix: string, name: 
       `there is no login ${name} that belongs to a tenant; list them: lightning tenant list`,
     );
   }
+}
+
+/** `lightning login` */
+export function addLogin(program: Command, context: CommandContext): void {
+  const { print } = context;
+  const login = program.command('login').description("analysts' own logins to the database");
+  login
+    .command('create <name>')
+    .description('make a login that sees one tenant; prints its password, once')
+    .requiredOption('--tenant <id>', 'the tenant that it sees')
+    .action((name: string, { tenant }: { tenant: string }) =>
+      asOperator(context, 'change', async ({ database, config }) =>
+        print(await createLogin(database, config.rolePrefix, name, tenant)),
+      ),
+    );
+  login
+    .command('rotate <name>')
+    .description('give a login a new password; prints it, once')
+    .action((name: string) =>
+      asOperator(context, 'change', async ({ database, config }) =>
+        print(await rotateLogin(database, config.rolePrefix, name)),
+      ),
+    );
+  login
+    .command('drop <name>')
+    .description('remove a login')
+    .action((name: string) =>
+      asOperator(context, 'change', async ({ database, config }) => {
+        await dropLogin(database, config.rolePrefix, name);
+        print(`login ${name} is gone`);
+      }),
+    );
 }

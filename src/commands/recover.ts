@@ -2,12 +2,16 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { open, readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import type { Command } from 'commander';
 import { configuredPrograms } from '../backup/server/configured.ts';
 import { programFile } from '../backup/server/programs.ts';
 import { recoverServer } from '../backup/server/recover.ts';
 import type { ServerProcess } from '../backup/server/recover.ts';
 import type { Config } from '../config/config.ts';
+import { parseConfig } from '../config/parse-config.ts';
 import type { CommandUser } from '../programs/command.ts';
+import type { CommandContext } from './command-context.ts';
+import { untilAborted } from './signals.ts';
 import { UsageError } from './usage-error.ts';
 
 export interface RecoverFlags {
@@ -113,4 +117,17 @@ async function startDetached(
   } finally {
     await log.close();
   }
+}
+
+/** `lightning recover` */
+export function addRecover(program: Command, { environment, print, showProgress }: CommandContext): void {
+  program
+    .command('recover <directory>')
+    .description('start a server on a restored directory, and wait until it has replayed and takes writes')
+    .requiredOption('--port <port>', 'where it listens')
+    .option('--socket-directory <directory>', 'where its Unix socket is', '/tmp')
+    .action(async (directory: string, flags: RecoverFlags) => {
+      const config = parseConfig(environment.variables);
+      print(await recover(config, directory, flags, showProgress, untilAborted()));
+    });
 }

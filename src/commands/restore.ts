@@ -1,3 +1,4 @@
+import type { Command } from 'commander';
 import { restoreSnapshot } from '../backup/embedded/restore.ts';
 import { readManifests } from '../backup/manifest.ts';
 import type { ReadManifest } from '../backup/manifest.ts';
@@ -10,6 +11,9 @@ import type { RestoreTarget } from '../backup/server/restore-target.ts';
 import { openVault } from '../backup/store/open-store.ts';
 import type { Config } from '../config/config.ts';
 import { serverMajor } from './backup.ts';
+import type { CommandContext } from './command-context.ts';
+import { configure } from './configure.ts';
+import { untilAborted } from './signals.ts';
 import { UsageError } from './usage-error.ts';
 
 export interface RestoreFlags {
@@ -94,4 +98,17 @@ function chooseSnapshot(
     );
   }
   return chosen;
+}
+
+/** `lightning restore` */
+export function addRestore(program: Command, context: CommandContext): void {
+  program
+    .command('restore')
+    .description('make a data directory of a moment, from the store alone; nothing that runs is touched')
+    .requiredOption('--to <moment>', 'latest, a time with its zone, or a position in the WAL')
+    .requiredOption('--into <directory>', 'the data directory to make; not there yet, or empty')
+    .option('--from <backup>', 'the backup to begin with; by default the newest that is early enough')
+    .action(async (flags: RestoreFlags) =>
+      context.print(await restore(configure(context), flags, context.showProgress, untilAborted())),
+    );
 }

@@ -1,5 +1,10 @@
+import type { Command } from 'commander';
 import type { Executor } from '../db/database.ts';
+import { recordRun } from '../jobs/job-run.ts';
+import { retain, retentionLock } from '../jobs/retain.ts';
 import { planRetention } from '../retention/plan-retention.ts';
+import type { CommandContext } from './command-context.ts';
+import { asWorker } from './database-access.ts';
 
 /** What retention would remove at a time, as lines for people; `executor` is the worker's. */
 export async function dryRun(executor: Executor, now: Date): Promise<string[]> {
@@ -19,4 +24,30 @@ export async function dryRun(executor: Executor, now: Date): Promise<string[]> {
   const total = planned.reduce((sum, { rows }) => sum + rows, 0);
   const partitions = new Set(planned.flatMap(({ partition }) => partition ?? [])).size;
   return [...lines, `${total} rows would go, some with ${partitions} partitions`];
+}
+
+/** `lightning retention` */
+export function addRetention(program: Command, context: CommandContext): void {
+  const { log, print } = context;
+  program
+    .command('retention')
+    .description('remove what the policies do not keep: ops.retention_policies')
+    .option('--dry-run', 'say what would go, and how much, of whom')
+    .action(({ dryRun: dry }: { dryRun?: true }) =>
+      asWorker(context, dry ? 'look' : 'change', async ({ database, asKeeper }) => {
+        const now = new Date();
+        const lines = dry
+          ? await dryRun(database, now)
+          : await recordRun(database, { task: 'retention', lock: retentionLock }, (run) =>
+              retain({ executor: database, asKeeper }, now, {
+                signal: run.signal,
+                progress: (fraction, note) => {
+                  run.progress(fraction, note);
+                  log({ level: 'info', event: 'retention', message: note });
+                },
+              }),
+            );
+        for (const line of lines.length > 0 ? lines : ['nothing had to go']) print(line);
+      }),
+    );
 }

@@ -1,10 +1,10 @@
-import { makeApp } from '../api/app.ts';
+import type { Command } from 'commander';
 import { configuredBackups } from '../backup/server/configured.ts';
 import { keepReceiving } from '../backup/server/keep-receiving.ts';
 import { anonymous } from '../auth/claims.ts';
 import { makeVerifyToken, signToken } from '../auth/jwt.ts';
 import type { Config } from '../config/config.ts';
-import { migrate, migrationState } from '../db/migrations.ts';
+import { migrationState } from '../db/migrations.ts';
 import type { MigrationState } from '../db/migrations.ts';
 import { refuseUnsafeLogin } from '../db/login-check.ts';
 import { asRequester } from '../auth/requester.ts';
@@ -21,9 +21,14 @@ import { makeDrill } from '../jobs/drill.ts';
 import { seeWalReceiver } from '../jobs/see-wal-receiver.ts';
 import { startWorker } from '../jobs/worker.ts';
 import type { RunningWorker } from '../jobs/worker.ts';
-import { apiDatabase, ConnectionsError, openConnections, workerDatabase } from '../open-database.ts';
+import { apiDatabase, openConnections, workerDatabase } from '../open-database.ts';
 import type { Connections } from '../open-database.ts';
 import { requireOwnSession } from '../own-session.ts';
+import type { CommandContext } from './command-context.ts';
+import { announceDatabase, configure } from './configure.ts';
+import { exitStatus } from './exit-status.ts';
+import { migrateTo } from './migrate.ts';
+import { logSignal, logStop, untilSignal } from './signals.ts';
 import { jwtSecret } from './token.ts';
 
 /** What a process does. `start` is all of it. */
@@ -81,30 +86,14 @@ export async function run(config: Config, duties: Duties, log: Log, now: () => D
   }
 }
 
-/** Migrates as the migrations' login, and says what it did. */
-export async function migrateTo(connections: Connections, config: Config, log: Log): Promise<void> {
-  if (connections.migrate === null) {
-    throw new ConnectionsError(
-      'MIGRATE_DATABASE_URL is missing: `start` migrates first. Set it, or run `lightning migrate` elsewhere and `lightning serve` here',
-    );
-  }
-  await requireOwnSession(connections, 'migrations');
-  const done = await migrate({
-    connectionString: connections.migrate,
-    rolePrefix: config.rolePrefix,
-    ssl: connections.tls(connections.migrate),
-    log: (message) => log({ level: 'info', event: 'migrate', message }),
-  });
-  const message = done.length > 0 ? `migrated: ${done.join(', ')}` : 'the schema is current';
-  log({ level: 'info', event: 'migrated', message, migrations: done });
-}
-
 async function beginApi(connections: Connections, config: Config, log: Log, begun: Begun): Promise<string> {
   const database = apiDatabase(connections, config, log);
   begun.ground.push({ name: "the API's database", end: (withinMs) => database.close(withinMs / 2) });
   if (connections.kind === 'server') await refuseUnsafeLogin(database, config.rolePrefix);
   const session = asRequester(database, anonymous, { rolePrefix: config.rolePrefix });
   const secret = await jwtSecret(config);
+  // Loaded when it is needed: PostGraphile takes a second, and `token` should not.
+  const { makeApp } = await import('../api/app.ts');
   const app = await makeApp({
     database,
     verifyToken: makeVerifyToken(secret),
@@ -180,4 +169,39 @@ function readiness(state: MigrationState): Readiness {
     default:
       return state satisfies never;
   }
+}
+
+/** `lightning start`, `lightning serve` and `lightning work` */
+export function addServe(program: Command, context: CommandContext): void {
+  program
+    .command('start')
+    .description('migrate, then serve the API and run the worker, in one process')
+    .action(() => runUntilSignal(context, { migrate: true, api: true, worker: true }));
+  program
+    .command('serve')
+    .description('serve the API')
+    .action(() => runUntilSignal(context, { migrate: false, api: true, worker: false }));
+  program
+    .command('work')
+    .description('run the worker')
+    .action(() => runUntilSignal(context, { migrate: false, api: false, worker: true }));
+}
+
+async function runUntilSignal(context: CommandContext, duties: Duties): Promise<void> {
+  const { log, print, setExitStatus } = context;
+  const config = configure(context);
+  announceDatabase(context, config);
+  const running = await run(config, duties, log, () => new Date());
+  // Before it says that it is there: who waits for that may send a signal at once.
+  const stopped = untilSignal();
+  if (running.url) {
+    print(`REST      ${running.url}/rest/v1`);
+    print(`GraphQL   ${running.url}/graphql`);
+    print(`GraphiQL  ${running.url}/graphiql`);
+  }
+  if (running.token) print(`Token     ${running.token}`);
+  logSignal(log, await stopped);
+  const unfinished = await running.stop();
+  if (unfinished.length > 0) setExitStatus(exitStatus.failed);
+  logStop(log, unfinished);
 }

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
+import type { Command } from 'commander';
 import type { Environment } from '../environment.ts';
-import type { Log } from '../log.ts';
 import { readEnvFile, writeEnvFile } from '../setup/env-file.ts';
 import type { EnvFile } from '../setup/env-file.ts';
 import { setupServer } from '../setup/setup-server.ts';
 import type { LoginNames, LoginUrls } from '../setup/setup-server.ts';
+import type { CommandContext } from './command-context.ts';
 import { UsageError } from './usage-error.ts';
 
 /** What `lightning setup` was asked for, as it was typed. */
@@ -19,13 +20,6 @@ export interface SetupFlags {
   readonly writeEnv?: string | true;
 }
 
-export interface SetupCommand {
-  readonly flags: SetupFlags;
-  readonly environment: Environment;
-  readonly print: (text: string) => void;
-  readonly log: Log;
-}
-
 const variableNames = {
   api: 'DATABASE_URL',
   migrate: 'MIGRATE_DATABASE_URL',
@@ -37,7 +31,10 @@ const kinds = Object.keys(variableNames) as (keyof LoginNames)[];
 const defaultRolePrefix = 'lightning';
 
 /** Prepares a server, and prints the URLs of its logins or writes them to a file, with all else that the next commands need. */
-export async function setup({ flags, environment, print, log }: SetupCommand): Promise<void> {
+export async function setup(
+  flags: SetupFlags,
+  { environment, print, log }: Pick<CommandContext, 'environment' | 'print' | 'log'>,
+): Promise<void> {
   if (!/^postgres(ql)?:\/\//.test(flags.adminUrl)) {
     throw new UsageError('--admin-url is not of the form postgres://user:password@host:5432/postgres');
   }
@@ -118,4 +115,31 @@ function remarks(urls: LoginUrls, file: EnvFile, { exported }: Environment): str
     ),
     ...hidden.map((name) => `${name} is exported, which wins over ${file.path}: unset ${name}`),
   ];
+}
+
+/** `lightning setup` */
+export function addSetup(program: Command, { environment, print, log }: CommandContext): void {
+  program
+    .command('setup')
+    .description(
+      'prepare a fresh server: roles, database, logins; prints their URLs as environment variables, or writes them to a file',
+    )
+    .requiredOption(
+      '--admin-url <url>',
+      'an administrator of the server, e.g. postgres://postgres:...@host:5432/postgres',
+    )
+    .option(
+      '--database <name>',
+      'the database to make',
+      environment.variables['DB_NAME'] || 'agent_lightning',
+    )
+    .option('--api-login <name>', "the API's login", environment.variables['DB_USER'] || 'agent_user')
+    .option('--migrate-login <name>', 'the login of migrations', 'agent_migrate')
+    .option('--worker-login <name>', "the worker's login", 'agent_worker')
+    .option('--backup-login <name>', 'the login of backups', 'agent_backup')
+    .option(
+      '--write-env [file]',
+      'write the URLs and a JWT_SECRET to this file (.env), its other lines as they are, readable by you only',
+    )
+    .action((flags: SetupFlags) => setup(flags, { environment, print, log }));
 }

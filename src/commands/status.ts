@@ -1,24 +1,35 @@
+import type { Command } from 'commander';
 import { anonymous } from '../auth/claims.ts';
-import { configOptions } from '../config/options.ts';
+import { asRequester } from '../auth/requester.ts';
 import type { Config } from '../config/config.ts';
+import { configOptions } from '../config/options.ts';
+import { parseConfig } from '../config/parse-config.ts';
+import { describeChoice } from '../database-choice.ts';
 import type { Database } from '../db/database.ts';
+import { migrationState } from '../db/migrations.ts';
+import { sql } from '../db/statement.ts';
 import type { Environment } from '../environment.ts';
+import { NoDatabase } from '../open-database.ts';
 import { backupLines, storeLine } from './backup-status.ts';
+import type { CommandContext } from './command-context.ts';
+import { configure } from './configure.ts';
+import { asApi } from './database-access.ts';
+import type { ApiAccess } from './database-access.ts';
+import { exitStatus } from './exit-status.ts';
+import { operationsStatus } from './operations-status.ts';
+import { partitionsStatus } from './partitions-status.ts';
+import { poolerLines } from './pooler-status.ts';
 import { line } from './status-line.ts';
 import type { StatusLine } from './status-line.ts';
-
-import { migrationState } from '../db/migrations.ts';
-import { asRequester } from '../auth/requester.ts';
-import { sql } from '../db/statement.ts';
 
 /**
  * Looks at the database of the configuration: version, schema, and on a server the settings that backups and the pool
  * need. Asks as an anonymous request would, so it works with the API's login alone; operations-status.ts has what needs more.
  */
-export async function status(
+async function databaseStatus(
   database: Database,
   config: Config,
-  { behindPooler }: { readonly behindPooler: boolean } = { behindPooler: false },
+  { behindPooler }: { readonly behindPooler: boolean },
 ): Promise<StatusLine[]> {
   const startedAt = performance.now();
   const { rows } = await database.query<{ version: string; major: number }>(sql`
@@ -37,7 +48,7 @@ export async function status(
 }
 
 /** The status as a table for people. */
-export function formatStatus(lines: readonly StatusLine[]): string {
+function formatStatus(lines: readonly StatusLine[]): string {
   const width = Math.max(...lines.map(({ name }) => name.length));
   return lines
     .map(({ name, ok, found, mend }) => {
@@ -48,7 +59,7 @@ export function formatStatus(lines: readonly StatusLine[]): string {
 }
 
 /** The configuration as it took effect, secrets hidden; what `.env` added is marked. */
-export function formatConfig({ variables, exported, dotEnv }: Environment): string {
+function formatConfig({ variables, exported, dotEnv }: Environment): string {
   const secret = /SECRET|PASSWORD|URL|KEY|TOKEN/;
   return configOptions
     .map(({ name, fallback }) => {
@@ -134,4 +145,50 @@ async function serverLines(
       'stop the server, run pg_checksums --enable, start it',
     ),
   ];
+}
+
+/** All of what can be found out, in the order in which it is shown. */
+async function statusLines(context: CommandContext, config: Config): Promise<StatusLine[]> {
+  const chosen = line('configured', true, describeChoice(config, context.environment));
+  try {
+    return [chosen, ...(await asApi(context, config, (access) => look(access, config)))];
+  } catch (error) {
+    if (!(error instanceof NoDatabase)) throw error;
+    return [chosen, line('database', false, 'none', error.message)];
+  }
+}
+
+async function look({ connections, database, asReader }: ApiAccess, config: Config): Promise<StatusLine[]> {
+  const pooler = await poolerLines(connections);
+  const behindPooler = pooler.some(({ name }) => name === 'pooler');
+  const lines = [...(await databaseStatus(database, config, { behindPooler })), ...pooler];
+  // A schema that is not there has no views to ask.
+  if (lines.some(({ name, ok }) => name === 'schema' && !ok)) return lines;
+  const operations = await asReader(async (executor) => {
+    const found = await operationsStatus(executor);
+    // One line says already that nobody can be asked.
+    if (found.some(({ name }) => name === 'operations')) return found;
+    return [...found, ...(await partitionsStatus(executor))];
+  });
+  return [...lines, ...(operations ?? [])];
+}
+
+/** `lightning status` */
+export function addStatus(program: Command, context: CommandContext): void {
+  const { environment, print, setExitStatus } = context;
+  program
+    .command('status')
+    .description('what the database is, and whether it is fit')
+    .option('--check', `exit with ${exitStatus.notReady} unless everything is fit`)
+    .option('--config', 'show the configuration instead, secrets hidden')
+    .action(async (flags: { check?: true; config?: true }) => {
+      if (flags.config) {
+        parseConfig(environment.variables);
+        print(formatConfig(environment));
+        return;
+      }
+      const lines = await statusLines(context, configure(context));
+      print(formatStatus(lines));
+      if (flags.check && lines.some(({ ok }) => !ok)) setExitStatus(exitStatus.notReady);
+    });
 }

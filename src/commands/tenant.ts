@@ -1,6 +1,9 @@
+import type { Command } from 'commander';
 import type { Database, Executor } from '../db/database.ts';
 import { roleName } from '../db/roles.ts';
 import { sql } from '../db/statement.ts';
+import type { CommandContext } from './command-context.ts';
+import { asOperator } from './database-access.ts';
 
 /** A tenant as operators see it. */
 export interface Tenant {
@@ -48,4 +51,48 @@ function asOwner<T>(
   work: (owner: Executor) => Promise<T>,
 ): Promise<T> {
   return database.transaction({ role: roleName(rolePrefix, 'owner') }, work);
+}
+
+/** `lightning tenant` */
+export function addTenant(program: Command, context: CommandContext): void {
+  const { print } = context;
+  const tenant = program.command('tenant').description('tenants');
+  tenant
+    .command('create <id>')
+    .description('make a tenant')
+    .option('--name <name>', 'the name to show; by default the id')
+    .action((id: string, flags: { name?: string }) =>
+      asOperator(context, 'make', async ({ database, config }) => {
+        await createTenant(database, config.rolePrefix, id, flags.name ?? id);
+        print(`tenant ${id} is there`);
+      }),
+    );
+  tenant
+    .command('list')
+    .description('all tenants with their logins')
+    .action(() =>
+      asOperator(context, 'look', async ({ database, config }) => {
+        for (const found of await listTenants(database, config.rolePrefix)) print(formatTenant(found));
+      }),
+    );
+  for (const [verb, suspended] of [
+    ['suspend', true],
+    ['resume', false],
+  ] as const) {
+    tenant
+      .command(`${verb} <id>`)
+      .description(suspended ? 'lock a tenant out; its data stays' : 'let a tenant in again')
+      .action((id: string) =>
+        asOperator(context, 'change', async ({ database, config }) => {
+          await setTenantSuspended(database, config.rolePrefix, id, suspended);
+          print(`tenant ${id} is ${suspended ? 'suspended' : 'active'}`);
+        }),
+      );
+  }
+}
+
+/** A tenant as a line of columns. */
+function formatTenant({ id, name, suspended_at: suspendedAt, logins }: Tenant): string {
+  const state = suspendedAt === null ? 'active' : `suspended ${suspendedAt.toISOString()}`;
+  return [id, name, state, logins.join(',')].join('\t');
 }

@@ -1,13 +1,16 @@
+import type { Command } from 'commander';
 import { requestRoles } from '../auth/claims.ts';
 import type { RequestRole } from '../auth/claims.ts';
 import { signToken } from '../auth/jwt.ts';
 import { hasSecret, readOrMakeSecret } from '../auth/secret-file.ts';
 import type { Config } from '../config/config.ts';
 import { refuseToMake } from '../open-database.ts';
+import type { CommandContext } from './command-context.ts';
+import { configure } from './configure.ts';
 import { UsageError } from './usage-error.ts';
 
 /** What `lightning token` was asked for, as it was typed. */
-export interface TokenCommand {
+export interface TokenFlags {
   readonly tenant: string;
   readonly role: string;
   readonly subject: string;
@@ -16,15 +19,15 @@ export interface TokenCommand {
 }
 
 /** Signs a token with the secret of the configuration, or of the embedded database. Rejects with NoDatabase when there is neither. */
-export async function token(config: Config, command: TokenCommand, now: Date): Promise<string> {
+export async function token(config: Config, flags: TokenFlags, now: Date): Promise<string> {
   if (!config.jwtSecret && !hasSecret(config.dataDirectory)) refuseToMake(config);
   return signToken(
     await jwtSecret(config),
     {
-      role: parseRole(command.role),
-      tenantId: command.tenant,
-      subject: command.subject,
-      lifetimeSeconds: parseLifetime(command.expires),
+      role: parseRole(flags.role),
+      tenantId: flags.tenant,
+      subject: flags.subject,
+      lifetimeSeconds: parseLifetime(flags.expires),
     },
     now,
   );
@@ -54,4 +57,18 @@ export function parseLifetime(text: string): number | null {
     );
   }
   return Number(amount) * secondsPer[unit as keyof typeof secondsPer];
+}
+
+/** `lightning token` */
+export function addToken(program: Command, context: CommandContext): void {
+  program
+    .command('token')
+    .description('print a token for the API')
+    .option('--tenant <id>', 'the tenant', 'default')
+    .option('--role <role>', 'member, service or admin', 'service')
+    .option('--subject <name>', 'who it is for; ends up in the audit log', 'cli')
+    .option('--expires <duration>', 'such as 30m, 12h or 90d, or never', '12h')
+    .action(async (flags: TokenFlags) => {
+      context.print(await token(configure(context), flags, new Date()));
+    });
 }

@@ -1,9 +1,9 @@
 import { rm } from 'node:fs/promises';
 import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { asReader } from '../../src/commands/database-access.ts';
 import { formatJob, listJobs, runTaskNow } from '../../src/commands/jobs.ts';
 import { operationsStatus } from '../../src/commands/operations-status.ts';
-import { operationsDatabase } from '../../src/commands/operations-database.ts';
 import { UsageError } from '../../src/commands/usage-error.ts';
 import type { Executor } from '../../src/db/database.ts';
 import { makeEmbed, patient } from '../../src/embeddings/embedding-client.ts';
@@ -11,7 +11,7 @@ import { makeJobs } from '../../src/jobs/registry.ts';
 import { recordRun } from '../../src/jobs/job-run.ts';
 import { startWorker } from '../../src/jobs/worker.ts';
 import type { RunningWorker } from '../../src/jobs/worker.ts';
-import { openConnections } from '../../src/open-database.ts';
+import { commandContext } from '../support/command-context.ts';
 import { answerJson, embeddingOf, startEmbeddingsServer } from '../support/embeddings-server.ts';
 import type { EmbeddingsServer } from '../support/embeddings-server.ts';
 import { connectToWorker } from '../support/embedded-worker.ts';
@@ -164,15 +164,8 @@ describe.skipIf(noServer)('jobs and status, on a server', () => {
         await target.admin.query('rollback');
       }
     }
-    const connections = await openConnections(target.config, () => {}, { attach: true });
-    const migrations = operationsDatabase({ ...connections, worker: null }, target.config, () => {});
-    expect((await statusLines(migrations!.executor)).map((text) => text.split(':')[0])).toEqual(
-      (await statusLines()).map((text) => text.split(':')[0]),
-    );
-    await migrations!.close();
-    expect(
-      operationsDatabase({ ...connections, worker: null, migrate: null }, target.config, () => {}),
-    ).toBeNull();
+    const { WORKER_DATABASE_URL: _, ...migrations } = target.env;
+    expect(await asReader(commandContext(migrations).context, statusLines)).toEqual(await statusLines());
   });
 });
 

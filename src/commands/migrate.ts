@@ -1,0 +1,42 @@
+import type { Command } from 'commander';
+import type { Config } from '../config/config.ts';
+import { migrate } from '../db/migrations.ts';
+import type { Log } from '../log.ts';
+import { ConnectionsError } from '../open-database.ts';
+import type { Connections } from '../open-database.ts';
+import { requireOwnSession } from '../own-session.ts';
+import type { CommandContext } from './command-context.ts';
+import { announceDatabase, configure } from './configure.ts';
+import { withConnections } from './with-connections.ts';
+
+/** Migrates as the migrations' login, and says what it did. */
+export async function migrateTo(connections: Connections, config: Config, log: Log): Promise<void> {
+  if (connections.migrate === null) {
+    throw new ConnectionsError(
+      'MIGRATE_DATABASE_URL is missing: `start` migrates first. Set it, or run `lightning migrate` elsewhere and `lightning serve` here',
+    );
+  }
+  await requireOwnSession(connections, 'migrations');
+  const done = await migrate({
+    connectionString: connections.migrate,
+    rolePrefix: config.rolePrefix,
+    ssl: connections.tls(connections.migrate),
+    log: (message) => log({ level: 'info', event: 'migrate', message }),
+  });
+  const message = done.length > 0 ? `migrated: ${done.join(', ')}` : 'the schema is current';
+  log({ level: 'info', event: 'migrated', message, migrations: done });
+}
+
+/** `lightning migrate` */
+export function addMigrate(program: Command, context: CommandContext): void {
+  program
+    .command('migrate')
+    .description('bring the database to the newest schema')
+    .action(async () => {
+      const config = configure(context);
+      announceDatabase(context, config);
+      await withConnections(context, config, { make: true }, (connections) =>
+        migrateTo(connections, config, context.log),
+      );
+    });
+}
