@@ -3,8 +3,7 @@ import type { Command } from 'commander';
 import type { Executor } from '../db/database.ts';
 import { sql } from '../db/statement.ts';
 import { PayloadError } from '../jobs/payload.ts';
-import type { Jobs } from '../jobs/job.ts';
-import { makeJobs } from '../jobs/registry.ts';
+import { jobs } from '../jobs/registry.ts';
 import type { CommandContext } from './command-context.ts';
 import { asReader, asWorker } from './database-access.ts';
 import { exitStatus } from './exit-status.ts';
@@ -42,7 +41,6 @@ export function formatJob(job: QueuedJob): string {
 export interface JobToStart {
   /** As the worker. */
   readonly executor: Executor;
-  readonly jobs: Jobs;
   readonly task: string;
   /** JSON; undefined: none. */
   readonly payload: string | undefined;
@@ -60,8 +58,8 @@ const pollMs = 300;
  * Has a worker run a task now, and follows it to its end. Tried once: who waits for it decides. Throws UsageError when there
  * is no such task, the payload is not its, or no worker lives that would run it.
  */
-export async function runTaskNow({ executor, jobs, task, payload, print }: JobToStart): Promise<JobEnd> {
-  const members = checkedPayload(jobs, task, payload);
+export async function runTaskNow({ executor, task, payload, print }: JobToStart): Promise<JobEnd> {
+  const members = checkedPayload(task, payload);
   if (!(await hasWorker(executor))) {
     throw new UsageError(
       'no worker runs, so nobody would do it: start `lightning work` or `lightning start`',
@@ -117,11 +115,11 @@ async function follow(executor: Executor, id: string, print: (line: string) => v
   }
 }
 
-function checkedPayload(jobs: Jobs, task: string, payload: string | undefined): unknown {
-  const job = jobs[task];
+function checkedPayload(task: string, payload: string | undefined): unknown {
+  const job = jobs.find((known) => known.task === task);
   if (!job) {
     throw new UsageError(
-      `there is no task ${JSON.stringify(task)}; known are ${Object.keys(jobs).join(', ')}`,
+      `there is no task ${JSON.stringify(task)}; known are ${jobs.map((known) => known.task).join(', ')}`,
     );
   }
   try {
@@ -149,8 +147,8 @@ function progressOf({ progress, note }: Pick<QueuedJob, 'progress' | 'note'>): s
 
 /** `lightning jobs` and `lightning jobs run` */
 export function addJobs(program: Command, context: CommandContext): void {
-  const { log, print, setExitStatus } = context;
-  const jobs = program
+  const { print, setExitStatus } = context;
+  const command = program
     .command('jobs')
     .description('the queue of jobs: what runs and how far it is, what waits, what failed')
     .action(() =>
@@ -158,16 +156,14 @@ export function addJobs(program: Command, context: CommandContext): void {
         for (const job of await listJobs(executor)) print(formatJob(job));
       }),
     );
-  jobs
+  command
     .command('run <task>')
     .description('have a worker run a task now, and follow it to its end')
     .option('--payload <json>', 'what the task takes')
     .action((task: string, { payload }: { payload?: string }) =>
       // Whoever runs the worker has migrated.
-      asWorker(context, 'look', async ({ connections: { kind }, database: executor }) => {
-        // Only to know the tasks and their payloads: the worker runs them.
-        const known = makeJobs({ executor, kind, embed: null, alertWebhook: null, log });
-        const end = await runTaskNow({ executor, jobs: known, task, payload, print });
+      asWorker(context, 'look', async ({ database: executor }) => {
+        const end = await runTaskNow({ executor, task, payload, print });
         if (end === 'failed') setExitStatus(exitStatus.failed);
       }),
     );

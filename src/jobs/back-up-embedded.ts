@@ -6,7 +6,7 @@ import { openVault } from '../backup/store/open-store.ts';
 import type { Config } from '../config/config.ts';
 import type { Executor } from '../db/database.ts';
 import { OperationalError } from '../operational-error.ts';
-import type { BackUp } from './back-up.ts';
+import type { BackUp } from './job-resources.ts';
 
 /**
  * Takes a snapshot of the embedded database, then removes the snapshots that no moment of the recovery window needs, and what

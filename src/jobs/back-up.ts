@@ -1,18 +1,22 @@
-import type { JobRun } from './job-run.ts';
+import { defineJob } from './job.ts';
+import type { BackUp } from './job-resources.ts';
 import { PayloadError, payloadMembers } from './payload.ts';
 
 /** One at a time, whoever begins it: the job or the command line. */
 export const backupLock = 'backup';
 
-/** Backs the configured database up. Gives what it did, in words. */
-export type BackUp = (
-  requested: 'auto' | 'full' | 'incremental',
-  run: Pick<JobRun, 'signal' | 'progress'>,
-) => Promise<string>;
-
 /** `{"kind": "full"}`, or the like; without it whatever is due. */
-export function backUpPayload(payload: unknown): Parameters<BackUp>[0] {
+function backUpPayload(payload: unknown): Parameters<BackUp>[0] {
   const { kind = 'auto' } = payloadMembers(payload, ['kind']);
   if (kind === 'auto' || kind === 'full' || kind === 'incremental') return kind;
   throw new PayloadError(`kind is ${JSON.stringify(kind)}; allowed are auto, full and incremental`);
 }
+
+export const backUpJob = defineJob({
+  task: 'back_up',
+  does: 'backs the database up, and removes the backups that are not needed any more',
+  parse: backUpPayload,
+  lock: backupLock,
+  expectedMinutes: 360,
+  run: async (requested, run, { backUp }) => (backUp ? backUp(requested, run) : null),
+});

@@ -11,7 +11,7 @@ import { isWithin } from '../within.ts';
 import type { AgendaItem } from './agenda.ts';
 import { crontab } from './crontab.ts';
 import { HeldJobs } from './held-jobs.ts';
-import type { Jobs } from './job.ts';
+import type { Job } from './job.ts';
 import type { Run } from './keep-runner.ts';
 import { keepPresence } from './worker-presence.ts';
 
@@ -20,7 +20,7 @@ export interface RunOptions {
   readonly pool: Pool;
   /** The same database, for the presence. */
   readonly executor: Executor;
-  readonly jobs: Jobs;
+  readonly jobs: readonly Job[];
   /** The jobs as graphile-worker takes them. */
   readonly taskList: TaskList;
   /** What goes by age and is configured. */

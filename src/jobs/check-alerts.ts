@@ -1,6 +1,8 @@
 import type { Executor } from '../db/database.ts';
 import { sql } from '../db/statement.ts';
 import type { Log } from '../log.ts';
+import { defineJob } from './job.ts';
+import { noPayload } from './payload.ts';
 
 /** What happened to an alert, as ops.alert_event has it. */
 export interface AlertEvent {
@@ -44,3 +46,21 @@ export async function checkAlerts(executor: Executor, announce: boolean, log: Lo
   }
   return rows.map(({ event }) => event);
 }
+
+// Before all others: it is what notices that they come late.
+export const checkAlertsJob = defineJob({
+  task: 'check_alerts',
+  does: 'looks whether something is wrong, and raises and resolves alerts',
+  schedule: {
+    match: '* * * * *',
+    everyMinutes: 1,
+    options: { backfillPeriod: 0, maxAttempts: 1, priority: -10 },
+  },
+  parse: noPayload,
+  lock: 'check_alerts',
+  expectedMinutes: 5,
+  run: async (_payload, _run, { executor, alertWebhook, log }) => {
+    const events = await checkAlerts(executor, alertWebhook !== null, log);
+    return events.length > 0 ? events.map(({ event, text }) => `${event}: ${text}`).join('; ') : null;
+  },
+});

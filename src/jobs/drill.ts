@@ -12,7 +12,9 @@ import type { Executor } from '../db/database.ts';
 import type { Log } from '../log.ts';
 import { backupsDatabase } from '../open-database.ts';
 import { OperationalError } from '../operational-error.ts';
-import type { JobRun } from './job-run.ts';
+import { defineJob } from './job.ts';
+import type { Drill } from './job-resources.ts';
+import { noPayload } from './payload.ts';
 
 /** One at a time, whoever begins it. */
 export const drillLock = 'drill';
@@ -27,9 +29,6 @@ export class DrillFailed extends OperationalError {
     this.problems = problems;
   }
 }
-
-/** Holds a drill of the configured database. Gives what it found, in words; rejects with DrillFailed when that is bad. */
-export type Drill = (run: Pick<JobRun, 'signal' | 'progress'>) => Promise<string>;
 
 /** How the configured database's backups are proven; null: it has none. The verdict is written down by the executor, the worker's. */
 export function makeDrill(config: Config, executor: Executor, log: Log, now: () => Date): Drill | null {
@@ -108,3 +107,12 @@ function inWords({
     `${comparedTables} tables with ${comparedRows} rows are the same; noticed ${selfTests.length} damages of its own`
   );
 }
+
+export const drillJob = defineJob({
+  task: 'drill',
+  does: 'proves the newest backups by restoring them and comparing every row',
+  parse: noPayload,
+  lock: drillLock,
+  expectedMinutes: 360,
+  run: async (_payload, run, { drill }) => (drill ? drill(run) : null),
+});

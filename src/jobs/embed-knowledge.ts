@@ -3,6 +3,8 @@ import { sql } from '../db/statement.ts';
 import { EmbeddingError, impatient } from '../embeddings/embedding-client.ts';
 import type { Embed, EmbeddingPatience } from '../embeddings/embedding-client.ts';
 import { quarantine, withQuarantine } from '../quarantine.ts';
+import { defineJob } from './job.ts';
+import { noPayload } from './payload.ts';
 
 /** Texts in one request to the endpoint; most take more, and refuse the whole for the sake of one. */
 const batchSize = 64;
@@ -199,3 +201,31 @@ async function storeError(executor: Executor, row: Row, message: string): Promis
     where k.tenant_id = ${row.tenant_id} and k.id = ${row.id} and k.embedding is null and md5(k.content) = ${row.digest}`);
   return rowCount ?? 0;
 }
+
+// One at a time, by its lock and its key: two would pay for the same embeddings. The next run does what this one did not get to.
+export const embedKnowledgeJob = defineJob({
+  task,
+  does: 'embeds the knowledge that has no embedding',
+  schedule: {
+    match: '* * * * *',
+    everyMinutes: 1,
+    options: {
+      backfillPeriod: 0,
+      maxAttempts: 1,
+      queueName: task,
+      jobKey: task,
+      jobKeyMode: 'preserve_run_at',
+    },
+  },
+  parse: noPayload,
+  lock: task,
+  expectedMinutes: 60,
+  run: async (_payload, run, { executor, embed }) => {
+    if (!embed) return null;
+    const { embedded, refused } = await embedKnowledge(executor, embed, run.signal, (done) =>
+      run.progress(null, `${done} items so far`),
+    );
+    if (embedded + refused === 0) return null;
+    return `embedded ${embedded} items of knowledge; the endpoint refused ${refused}`;
+  },
+});

@@ -1,6 +1,25 @@
 import type { Executor } from '../db/database.ts';
+import { defineJob } from './job.ts';
+import { noPayload } from './payload.ts';
 
 /** What autovacuum does on a server: removes dead rows and brings the planner's statistics up to date. */
 export async function maintainEmbedded(executor: Executor): Promise<void> {
   await executor.query({ text: 'vacuum (analyze)' });
 }
+
+export const maintainEmbeddedJob = defineJob({
+  task: 'maintain_embedded',
+  does: 'vacuums an embedded database, which has no autovacuum',
+  schedule: {
+    match: '23 * * * *',
+    everyMinutes: 60,
+    // A machine that is never on at that minute makes up for the last hour when it starts.
+    options: { backfillPeriod: 3_600_000, maxAttempts: 1 },
+  },
+  parse: noPayload,
+  run: async (_payload, _run, { executor, kind }) => {
+    if (kind === 'server') return null;
+    await maintainEmbedded(executor);
+    return 'vacuumed and analyzed all tables';
+  },
+});

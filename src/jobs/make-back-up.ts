@@ -3,7 +3,7 @@ import type { Executor } from '../db/database.ts';
 import type { Log } from '../log.ts';
 import { backUpEmbedded } from './back-up-embedded.ts';
 import { backUpServer } from './back-up-server.ts';
-import type { BackUp } from './back-up.ts';
+import type { BackUp } from './job-resources.ts';
 
 /**
  * How the configured database is backed up; null: nothing says where to, or there is nothing to keep. `connectionString`: of the

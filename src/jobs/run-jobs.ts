@@ -1,16 +1,14 @@
 import type { JobHelpers, TaskList } from 'graphile-worker';
-import type { Executor } from '../db/database.ts';
-import type { Log } from '../log.ts';
 import { JobBusy, recordRun } from './job-run.ts';
-import type { Job, Jobs } from './job.ts';
+import type { Job } from './job.ts';
+import type { JobResources } from './job-resources.ts';
 import { PayloadError } from './payload.ts';
 
 export interface RunJobsOptions {
-  /** As the worker; commits each statement by itself. */
-  readonly executor: Executor;
+  /** The executor commits each statement by itself. */
+  readonly resources: JobResources;
   /** Ends the runs: the worker stops. */
   readonly signal: AbortSignal;
-  readonly log: Log;
   /** As of recordRun. */
   readonly leaseMs?: number;
 }
@@ -19,22 +17,23 @@ export interface RunJobsOptions {
 const busyPauseMs = 60_000;
 
 /** The jobs as graphile-worker takes them: each run is recorded, has its lock, and says in the log what it did. */
-export function taskListOf(jobs: Jobs, options: RunJobsOptions): TaskList {
+export function taskListOf(jobs: readonly Job[], options: RunJobsOptions): TaskList {
   return Object.fromEntries(
-    Object.entries(jobs).map(([task, job]) => [
-      task,
-      (payload: unknown, helpers: JobHelpers) => runJob(task, job, payload, helpers, options),
+    jobs.map((job) => [
+      job.task,
+      (payload: unknown, helpers: JobHelpers) => runJob(job, payload, helpers, options),
     ]),
   );
 }
 
 async function runJob(
-  task: string,
   job: Job,
   payload: unknown,
   helpers: JobHelpers,
-  { executor, signal, log, leaseMs = 60_000 }: RunJobsOptions,
+  { resources, signal, leaseMs = 60_000 }: RunJobsOptions,
 ): Promise<void> {
+  const { executor, log } = resources;
+  const { task } = job;
   const { id, locked_by: worker } = helpers.job;
   // A payload that cannot be read is a run that fails: operators look for it there.
   const work = prepare(job, payload);
@@ -51,7 +50,7 @@ async function runJob(
       },
       async (run) => {
         if (work instanceof PayloadError) throw work;
-        const summary = await work(run);
+        const summary = await work(run, resources);
         if (summary === null) run.idle();
         else run.progress(1, summary);
         return summary;
@@ -60,7 +59,7 @@ async function runJob(
     if (did !== null) log({ level: 'info', event: 'job-done', message: `${task}: ${did}`, task, job: id });
   } catch (error) {
     if (!(error instanceof JobBusy)) throw error;
-    await comeAgain(task, job, payload, helpers);
+    await comeAgain(job, payload, helpers);
     log({ level: 'info', event: 'job-waits', message: `${task}: ${error.message}`, task, job: id });
   }
 }
@@ -75,7 +74,7 @@ function prepare(job: Job, payload: unknown): ReturnType<Job['prepare']> | Paylo
 }
 
 /** To wait is no failure, so no attempt is lost over it. However many find the lock taken, one of a task comes again. */
-async function comeAgain(task: string, { lock }: Job, payload: unknown, helpers: JobHelpers): Promise<void> {
+async function comeAgain({ task, lock }: Job, payload: unknown, helpers: JobHelpers): Promise<void> {
   const { max_attempts: maxAttempts, priority } = helpers.job;
   const queueName = await helpers.getQueueName();
   await helpers.addJob(task, payload, {

@@ -1,7 +1,9 @@
 import type { Executor } from '../db/database.ts';
 import { sql } from '../db/statement.ts';
-import { dueJobs } from './agenda.ts';
+import { agendaMinute, dueJobs } from './agenda.ts';
 import type { AgendaItem, DueJob, NewestBackups } from './agenda.ts';
+import { defineJob } from './job.ts';
+import { noPayload } from './payload.ts';
 
 export interface ScheduleBackupsOptions {
   /** As the worker. */
@@ -50,3 +52,20 @@ export async function lookAfterStart(executor: Executor): Promise<void> {
       'schedule_backups', run_at => now() + interval '10 seconds', job_key => 'schedule_backups', max_attempts => 1
     )`);
 }
+
+// Backups and drills go by age (agenda.ts). Each start has a look soon afterwards, too.
+export const scheduleBackupsJob = defineJob({
+  task: 'schedule_backups',
+  does: 'begins the backup or the drill that is due by the age of the newest',
+  schedule: {
+    match: `${agendaMinute} * * * *`,
+    everyMinutes: 60,
+    options: { backfillPeriod: 0, maxAttempts: 1 },
+  },
+  parse: noPayload,
+  run: async (_payload, _run, { executor, kind, backUp, drill, now }) => {
+    const tasks = [...(backUp ? (['back_up'] as const) : []), ...(drill ? (['drill'] as const) : [])];
+    const due = await scheduleBackups({ executor, kind, tasks }, now());
+    return due.length > 0 ? `began ${due.map(({ task }) => task).join(', ')}` : null;
+  },
+});

@@ -1,5 +1,7 @@
 import type { Secret } from '../config/secret.ts';
 import { OperationalError } from '../operational-error.ts';
+import { defineJob } from './job.ts';
+import { payloadMembers } from './payload.ts';
 
 /** The webhook did not take an alert. The message never holds its address, which may be a secret. */
 export class AlertNotSent extends OperationalError {
@@ -41,3 +43,15 @@ function reasonOf(error: unknown): string {
   // What fetch throws says nothing; its cause does.
   return error.cause instanceof Error ? error.cause.message || error.cause.name : error.message;
 }
+
+export const sendAlertJob = defineJob({
+  task: 'send_alert',
+  does: 'sends an alert to the webhook',
+  parse: (payload) => payloadMembers(payload, ['event', 'text', 'alert']),
+  run: async (event, run, { alertWebhook }) => {
+    if (alertWebhook === null) return 'sent nothing: ALERT_WEBHOOK_URL is not set any more';
+    run.progress(null, `sends ${String(event.text)}`);
+    await sendAlert(alertWebhook, event, run.signal);
+    return `sent ${String(event.text)}`;
+  },
+});

@@ -1,6 +1,8 @@
 import type { Executor } from '../db/database.ts';
 import { sql } from '../db/statement.ts';
 import { withQuarantine } from '../quarantine.ts';
+import { defineJob } from './job.ts';
+import { noPayload } from './payload.ts';
 
 /** How many workflows one statement locks at most. */
 const batch = 100;
@@ -26,3 +28,19 @@ export async function tendWorkflows(executor: Executor, signal: AbortSignal): Pr
   });
   return total;
 }
+
+// Missed minutes need no making up: a run ends every step that is due.
+export const tendWorkflowsJob = defineJob({
+  task: 'tend_workflows',
+  does: 'ends the steps of workflows that took too long',
+  schedule: {
+    match: '* * * * *',
+    everyMinutes: 1,
+    options: { backfillPeriod: 0, maxAttempts: 1 },
+  },
+  parse: noPayload,
+  run: async (_payload, run, { executor }) => {
+    const count = await tendWorkflows(executor, run.signal);
+    return count > 0 ? `went on with ${count} workflows` : null;
+  },
+});

@@ -4,10 +4,9 @@ import { sql } from '../db/statement.ts';
 import type { Log } from '../log.ts';
 import { version } from '../version.ts';
 import type { AgendaItem } from './agenda.ts';
-import { crontab } from './crontab.ts';
 import { giveBackUnheard } from './held-jobs.ts';
 import type { HeldJobs } from './held-jobs.ts';
-import type { Jobs } from './job.ts';
+import type { Job } from './job.ts';
 import { repeat } from '../repeat.ts';
 import type { Repeating } from '../repeat.ts';
 
@@ -19,7 +18,7 @@ export interface PresenceOptions {
   /** The jobs that it is at. Left out: it takes none. */
   readonly held?: HeldJobs;
   /** What it knows to do. */
-  readonly jobs: Jobs;
+  readonly jobs: readonly Job[];
   /** What goes by age and is configured. Left out: nothing. */
   readonly agenda?: readonly AgendaItem[];
   readonly log: Log;
@@ -84,15 +83,19 @@ export async function sweepWorkers(executor: Executor, unseenFor: string | null,
 }
 
 /** Tells the database what tasks there are, and lets operators see the queue. */
-async function announce(executor: Executor, jobs: Jobs, agenda: readonly AgendaItem[]): Promise<void> {
+async function announce(
+  executor: Executor,
+  jobs: readonly Job[],
+  agenda: readonly AgendaItem[],
+): Promise<void> {
   await executor.query(sql`select ops.open_job_queue()`);
-  const tasks = Object.entries(jobs).map(([task, { does, expectedMinutes }]) => {
-    const line = [...crontab, ...agenda].find((scheduled) => scheduled.task === task);
+  const tasks = jobs.map(({ task, does, schedule, expectedMinutes }) => {
+    const times = schedule ?? agenda.find((item) => item.task === task) ?? null;
     return {
       task,
       does,
-      schedule: line?.match ?? null,
-      every: line ? `${line.everyMinutes} minutes` : null,
+      schedule: times?.match ?? null,
+      every: times && `${times.everyMinutes} minutes`,
       expected: `${expectedMinutes} minutes`,
     };
   });

@@ -3,13 +3,13 @@ import type { Executor } from '../db/database.ts';
 import type { Secret } from '../config/secret.ts';
 import type { Embed } from '../embeddings/embedding-client.ts';
 import type { Log } from '../log.ts';
-import type { BackUp } from './back-up.ts';
-import type { Drill } from './drill.ts';
+
 import type { AsKeeper } from '../retention/keeper.ts';
 import { agenda } from './agenda.ts';
 import { beginRun } from './begin-run.ts';
 import { reapLeases } from './reap-leases.ts';
-import { makeJobs } from './registry.ts';
+import type { BackUp, Drill, JobResources } from './job-resources.ts';
+import { jobs } from './registry.ts';
 import { keepRunner } from './keep-runner.ts';
 import type { Run } from './keep-runner.ts';
 import { repeat } from '../repeat.ts';
@@ -33,7 +33,7 @@ export interface WorkerOptions {
   /** Left out or null: there are no backups to prove. */
   readonly drill?: Drill | null;
   /** Without it nothing is removed. */
-  readonly asKeeper?: AsKeeper;
+  readonly asKeeper?: AsKeeper | null;
   readonly log: Log;
   readonly concurrency?: number;
   /** Pause between two looks for expired leases. */
@@ -59,7 +59,7 @@ export async function startWorker({
   alertWebhook,
   backUp = null,
   drill = null,
-  asKeeper,
+  asKeeper = null,
   log,
   concurrency = 4,
   reapEveryMs = 5_000,
@@ -67,22 +67,22 @@ export async function startWorker({
   listenerPingMs = 12_000,
 }: WorkerOptions): Promise<RunningWorker> {
   const stopping = new AbortController();
-  const jobs = makeJobs({
+  const resources: JobResources = {
     executor,
     kind,
     embed,
     alertWebhook,
     backUp,
     drill,
+    asKeeper,
     log,
-    ...(asKeeper && { asKeeper }),
-  });
+    now: () => new Date(),
+  };
   // Whoever worked on an embedded database died with it: nobody has to wait until that is certain.
   if (kind === 'embedded') await sweepWorkers(executor, '0 seconds', log);
   const tasks = taskListOf(jobs, {
-    executor,
+    resources,
     signal: stopping.signal,
-    log,
     // On an embedded database one long statement, such as vacuum, keeps all others waiting, renewals too.
     leaseMs: kind === 'embedded' ? 600_000 : 60_000,
   });

@@ -7,7 +7,6 @@ import { operationsStatus } from '../../src/commands/operations-status.ts';
 import { UsageError } from '../../src/commands/usage-error.ts';
 import type { Executor } from '../../src/db/database.ts';
 import { makeEmbed, patient } from '../../src/embeddings/embedding-client.ts';
-import { makeJobs } from '../../src/jobs/registry.ts';
 import { recordRun } from '../../src/jobs/job-run.ts';
 import { startWorker } from '../../src/jobs/worker.ts';
 import type { RunningWorker } from '../../src/jobs/worker.ts';
@@ -49,10 +48,9 @@ describe.skipIf(noServer)('jobs and status, on a server', () => {
   let endpoint: EmbeddingsServer;
   let worker: RunningWorker | undefined;
   let executor: Executor;
-  const jobs = () => makeJobs({ executor, kind: 'server', embed: null, alertWebhook: null, log: () => {} });
   const run = (task: string, payload?: string) => {
     const lines: string[] = [];
-    const end = runTaskNow({ executor, jobs: jobs(), task, payload, print: (text) => lines.push(text) });
+    const end = runTaskNow({ executor, task, payload, print: (text) => lines.push(text) });
     return { lines, end };
   };
   const statusLines = async (database: Executor = executor) =>

@@ -6,10 +6,11 @@ import type { Runner } from 'graphile-worker';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Secret } from '../../src/config/secret.ts';
 import type { AlertEvent } from '../../src/jobs/check-alerts.ts';
-import { makeJobs } from '../../src/jobs/registry.ts';
+import { jobs } from '../../src/jobs/registry.ts';
 import { taskListOf } from '../../src/jobs/run-jobs.ts';
 import { sendAlert } from '../../src/jobs/send-alert.ts';
 import type { LogEntry } from '../../src/log.ts';
+import { jobResources } from '../support/job-resources.ts';
 import { startWebhook } from '../support/webhook.ts';
 import type { Webhook } from '../support/webhook.ts';
 import { workerTargets } from '../support/worker-target.ts';
@@ -26,13 +27,13 @@ describe.each(workerTargets)('alerts (%s)', (kind, open) => {
     webhook = await startWebhook();
     const { database: executor } = target;
     const log = (entry: LogEntry) => logged.push(entry);
-    const jobs = makeJobs({ executor, kind: target.kind, embed: null, alertWebhook: webhook.url, log });
+    const resources = jobResources(executor, { kind: target.kind, alertWebhook: webhook.url, log });
     runner = await run({
       pgPool: target.pool,
       noHandleSignals: true,
       pollInterval: 100,
       logger: new Logger(() => () => {}),
-      taskList: taskListOf(jobs, { executor, signal: new AbortController().signal, log }),
+      taskList: taskListOf(jobs, { resources, signal: new AbortController().signal }),
       parsedCronItems: [],
     });
     await executor.query({ text: 'select ops.open_job_queue()' });

@@ -6,6 +6,7 @@ import { noPayload, payloadMembers } from '../../src/jobs/payload.ts';
 import { recordRun } from '../../src/jobs/job-run.ts';
 import { taskListOf } from '../../src/jobs/run-jobs.ts';
 import type { LogEntry } from '../../src/log.ts';
+import { jobResources } from '../support/job-resources.ts';
 import { workerTargets } from '../support/worker-target.ts';
 import type { WorkerTarget } from '../support/worker-target.ts';
 
@@ -25,29 +26,31 @@ describe.each(workerTargets)('jobs of the worker (%s)', (_kind, open) => {
         if (level === 'error') errors.push(message);
       }),
       taskList: taskListOf(
-        {
-          greet: defineJob({
+        [
+          defineJob({
+            task: 'greet',
             does: 'greets somebody',
             parse: (payload) => String(payloadMembers(payload, ['name']).name),
             run: async (name) => `said hello to ${name}`,
           }),
-          look: defineJob({ does: 'looks for work', parse: noPayload, run: async () => null }),
-          alone: defineJob({
+          defineJob({ task: 'look', does: 'looks for work', parse: noPayload, run: async () => null }),
+          defineJob({
+            task: 'alone',
             does: 'runs alone',
             parse: noPayload,
             lock: 'alone',
             run: async () => 'was alone',
           }),
-          fail: defineJob({
+          defineJob({
+            task: 'fail',
             does: 'fails',
             parse: noPayload,
             run: () => Promise.reject(new Error('the disk is full')),
           }),
-        },
+        ],
         {
-          executor: target.database,
+          resources: jobResources(target.database, { log: (entry) => logged.push(entry) }),
           signal: new AbortController().signal,
-          log: (entry) => logged.push(entry),
         },
       ),
       parsedCronItems: [],

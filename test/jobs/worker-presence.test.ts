@@ -36,7 +36,7 @@ describe.each(workerTargets)('the presence of workers (%s)', (_kind, open) => {
     const loop = keepPresence({
       executor: target.database,
       id,
-      jobs: {},
+      jobs: [],
       log,
       everyMs: 50,
       ...(held && { held }),

@@ -1,0 +1,18 @@
+import type { Executor } from '../../src/db/database.ts';
+import type { JobResources } from '../../src/jobs/job-resources.ts';
+
+/** Resources of jobs on a server without any endpoint, store or webhook, but for what the test says. */
+export function jobResources(executor: Executor, over: Partial<JobResources> = {}): JobResources {
+  return {
+    executor,
+    kind: 'server',
+    embed: null,
+    alertWebhook: null,
+    backUp: null,
+    drill: null,
+    asKeeper: null,
+    log: () => {},
+    now: () => new Date(),
+    ...over,
+  };
+}
