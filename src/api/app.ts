@@ -30,6 +30,7 @@ import { makeEventStreams } from '../live/events-handler.ts';
 import { LiveChanges } from '../live/live-changes.ts';
 import { makePositionSeal } from '../live/sealed-position.ts';
 import type { Log } from '../log.ts';
+import { unreadableAnswer } from '../rest/response/unreadable-answer.ts';
 import type { PageSizes, RequestBudgets } from '../request-budget.ts';
 import { makeRestHandler } from '../rest/handler.ts';
 import { ownRestOptions } from './rest-options.ts';
@@ -163,7 +164,10 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
       // As if nothing was expected (RFC 9110, 10.1.1); node would answer 417 without a body.
       server.on('checkExpectation', serve);
       takeUpgrades(server, cors, (path) => webSocketDoors.get(path));
-      answerUnreadable(server, () => [['X-Request-Id', newRequestId()], ...cors.unreadable]);
+      answerUnreadable(server, unreadableAnswer, () => [
+        ['X-Request-Id', newRequestId()],
+        ...cors.unreadable,
+      ]);
     },
     close: () => (closing ??= close()),
   };

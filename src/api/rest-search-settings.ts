@@ -8,7 +8,7 @@ import { queryEmbeddingSettings } from '../embeddings/query-embeddings.ts';
 
 /**
  * The settings that a REST request needs beside the usual ones: a call of search_knowledge_text gets the embedding of its
- * text, anything else nothing. Nobody's calls are paid for without a token. Rejects with RestError: LTR400 when the
+ * text, anything else nothing. Nobody's calls are paid for without a token. Rejects with RestError: LTR012 when the
  * endpoint refuses the text, LTR503 when it gives no embedding.
  */
 export async function searchCallSettings(
@@ -23,7 +23,7 @@ export async function searchCallSettings(
   } catch (error) {
     if (!(error instanceof EmbeddingError)) throw error;
     throw error.reason === 'refused'
-      ? new RestError('LTR400', 'The text cannot be embedded.', { cause: error, details: error.message })
+      ? new RestError('LTR012', 'The text cannot be embedded.', { cause: error, details: error.message })
       : new RestError('LTR503', 'There is no embedding to be had at the moment.', {
           cause: error,
           details: error.message,
@@ -33,7 +33,7 @@ export async function searchCallSettings(
 }
 
 /**
- * Null: it is not there, or not to be read; the dialect and the function say what is wrong with the request. Throws LTR400 for
+ * Null: it is not there, or not to be read; the dialect and the function say what is wrong with the request. Throws LTR012 for
  * JSON that is not a string: Postgres would make text of it, and there would be no embedding of that.
  */
 function queryTextOf({ method, query, headers, body }: RawRequest): string | null {
@@ -49,7 +49,7 @@ function queryTextOf({ method, query, headers, body }: RawRequest): string | nul
     return null;
   }
   if (text === null || typeof text === 'string') return text;
-  throw new RestError('LTR400', 'The text cannot be embedded.', {
+  throw new RestError('LTR012', 'The text cannot be embedded.', {
     details: `query_text is ${JSON.stringify(text).slice(0, 100)}; a JSON string is expected`,
   });
 }

@@ -23,6 +23,7 @@ import { PostgrestService, ServiceFailed } from '../postgrest/service.ts';
 import { endAll } from '../ending.ts';
 import { makeRestHandler } from '../rest/handler.ts';
 import type { Answered, RestHandler } from '../rest/handler.ts';
+import { unreadableAnswer } from '../rest/response/unreadable-answer.ts';
 import { version } from '../version.ts';
 
 /** What `lightning rest` is started with. */
@@ -82,7 +83,7 @@ export function startRest(command: RestCommand): RunningRest {
   });
   const limits = arrivalLimits(defaultHttpLimits);
   const api = createServer({ ...limits, maxHeaderSize: maxHeaderBytes, keepAliveTimeout: 30_000 }, handle);
-  answerUnreadable(api);
+  answerUnreadable(api, unreadableAnswer);
   const admin = makeAdminServer({ service, api, poolTimeouts: () => poolTimeouts });
   for (const server of [api, admin]) {
     cutOffUnread(server, defaultHttpLimits, (address) => logUnread(address, log));

@@ -5,15 +5,28 @@ import { answerRaw } from './raw-answer.ts';
 /** The URL and all headers of a request. Long filters stand in URLs; node's own limit is 16 KiB. */
 export const maxHeaderBytes = 128 * 1024;
 
+/** A request that is not HTTP (`reason` says where), whose URL and headers are too long, or that does not arrive in time. */
+export type UnreadableRequest =
+  | { readonly kind: 'malformed'; readonly reason: string }
+  | { readonly kind: 'too-long'; readonly maxBytes: number }
+  | { readonly kind: 'too-late' };
+
+/** What is answered to such a request. */
+export interface UnreadableAnswer {
+  readonly status: number;
+  /** JSON */
+  readonly body: string;
+}
+
 /**
- * Has the server answer requests that are not HTTP, whose URL and headers are too long, or that do not arrive in time, in JSON as it
- * answers others (400, 431, 408); node would send the bare status line. The connection is closed: what follows cannot be
- * told apart.
+ * Has the server answer requests that cannot be read; node would send the bare status line. The connection is closed: what
+ * follows cannot be told apart.
  *
  * @param headersOf makes further headers of an answer
  */
 export function answerUnreadable(
   server: Server,
+  answerOf: (request: UnreadableRequest) => UnreadableAnswer,
   headersOf: () => readonly (readonly [name: string, value: string])[] = () => [],
 ): void {
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
@@ -21,37 +34,19 @@ export function answerUnreadable(
       socket.destroy();
       return;
     }
-    const { status, ...body } = refusalOf(error);
-    answerRaw(socket, status, headersOf(), JSON.stringify(body));
+    const { status, body } = answerOf(requestOf(error));
+    answerRaw(socket, status, headersOf(), body);
   });
 }
 
-function refusalOf(error: NodeJS.ErrnoException) {
+function requestOf(error: NodeJS.ErrnoException): UnreadableRequest {
   switch (error.code) {
     case 'HPE_HEADER_OVERFLOW':
-      return {
-        status: 431,
-        code: 'LTR431',
-        details: null,
-        hint: 'Send long lists of values in the body, to a function.',
-        message: `URL and headers have more than ${maxHeaderBytes} bytes`,
-      };
+      return { kind: 'too-long', maxBytes: maxHeaderBytes };
     case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return {
-        status: 408,
-        code: 'LTR408',
-        details: null,
-        hint: 'Send less at a time.',
-        message: 'the request did not arrive in time',
-      };
+      return { kind: 'too-late' };
     default:
-      return {
-        status: 400,
-        code: 'LTR400',
-        details: error.message,
-        hint: null,
-        message: 'the request is not readable as HTTP/1.1',
-      };
+      return { kind: 'malformed', reason: error.message };
   }
 }
 

@@ -1,10 +1,10 @@
 import { OperationalError } from '../operational-error.ts';
 
 /**
- * Every code of this dialect's own, with its HTTP status. PostgREST's, as its errors page lists them; those from
- * `LT` on are extensions. What Postgres refuses keeps its SQLSTATE (response/database-error.ts).
+ * PostgREST's codes, with the HTTP status of each; its errors page says what they mean. What Postgres refuses keeps its SQLSTATE
+ * (response/database-error.ts).
  */
-export const restErrorCodes = {
+const postgrestStatuses = {
   // The database cannot be reached, or its catalog not be read
   PGRST000: 503,
   PGRST001: 503,
@@ -53,20 +53,32 @@ export const restErrorCodes = {
 
   // Anything else
   PGRSTX00: 500,
-
-  // Extensions: it asks for more than one request may; the answer is too large
-  LTR010: 400,
-  LTR011: 400,
-  // A text that no embedding is made of; the tenant is locked out; a service of Supabase's that is not here; the body is too
-  // large; no embedding to be had
-  LTR400: 400,
-  LTR403: 403,
-  LTR404: 404,
-  LTR413: 413,
-  LTR503: 503,
 } as const satisfies Record<string, number>;
 
-export type RestErrorCode = keyof typeof restErrorCodes;
+/**
+ * The codes that are ours. Each means one thing, and is never used for another: a retired one stays listed. The table of
+ * docs/rest.md is made of these.
+ */
+export const ownCodes = {
+  LTR010: {
+    status: 400,
+    meaning: 'The request has more columns, conditions or keys than one request may, or nests too deep.',
+  },
+  LTR011: { status: 400, meaning: 'The answer would have more than `MAX_ANSWER_BYTES`.' },
+  LTR012: { status: 400, meaning: 'The text to search for cannot be embedded.' },
+  LTR400: { status: 400, meaning: 'The request is not HTTP/1.1.' },
+  LTR403: { status: 403, meaning: "The token's tenant is suspended." },
+  LTR404: {
+    status: 404,
+    meaning: 'The service of Supabase is not here; the message says what there is instead.',
+  },
+  LTR408: { status: 408, meaning: 'The request did not arrive in time.' },
+  LTR413: { status: 413, meaning: 'The body is larger than `MAX_BODY_BYTES`.' },
+  LTR431: { status: 431, meaning: 'The URL and the headers are too long.' },
+  LTR503: { status: 503, meaning: 'The endpoint of embeddings gives none at the moment.' },
+} as const satisfies Record<string, { readonly status: number; readonly meaning: string }>;
+
+export type RestErrorCode = keyof typeof postgrestStatuses | keyof typeof ownCodes;
 
 /**
  * A refusal in PostgREST's form: `code`, `message`, `details`, `hint` make its body. `details` is text, or JSON (the
@@ -98,6 +110,10 @@ export class RestError extends OperationalError {
 
   /** The HTTP status of the code. */
   get status(): number {
-    return restErrorCodes[this.code];
+    return isOwn(this.code) ? ownCodes[this.code].status : postgrestStatuses[this.code];
   }
+}
+
+function isOwn(code: RestErrorCode): code is keyof typeof ownCodes {
+  return code in ownCodes;
 }

@@ -129,7 +129,7 @@ describe.each(apiTargets)('search_knowledge_text on %s', (_kind, open) => {
   });
 
   test('says that a text is refused, with 400', async () => {
-    expect(await call({ query_text: refusedWord })).toMatchObject({ status: 400, body: { code: 'LTR400' } });
+    expect(await call({ query_text: refusedWord })).toMatchObject({ status: 400, body: { code: 'LTR012' } });
     const { status, errors } = await app.graphql(
       token,
       `{ searchKnowledgeText(queryText: "${refusedWord}") { nodes { id } } }`,
@@ -148,7 +148,7 @@ describe.each(apiTargets)('search_knowledge_text on %s', (_kind, open) => {
     const { status, body } = await call({ query_text: value });
     expect([status, body]).toMatchObject([
       400,
-      { code: 'LTR400', details: expect.stringContaining('a JSON string is expected') },
+      { code: 'LTR012', details: expect.stringContaining('a JSON string is expected') },
     ]);
     expect(server.requests).toEqual([]);
   });

@@ -10,6 +10,7 @@ import { startHttpServer } from '../../src/api/server.ts';
 import type { HttpServer } from '../../src/api/server.ts';
 import { answerUnreadable } from '../../src/http/unreadable-request.ts';
 import { cutOffUnread, arrivalLimits } from '../../src/http/limits.ts';
+import { unreadableAnswer } from '../../src/rest/response/unreadable-answer.ts';
 
 const limits = { requestMs: 1_000, unreadMs: 1_000, idleMs: 500 };
 /** What a wait may take beyond its limit. */
@@ -24,7 +25,7 @@ describe('a client', { concurrent: true }, () => {
   beforeAll(async () => {
     const app: App = {
       attach: (http) => {
-        answerUnreadable(http);
+        answerUnreadable(http, unreadableAnswer);
         http.on('request', (request, response) => {
           request.resume();
           if (request.url === '/large') response.end(large);
