@@ -33,8 +33,3 @@ test('no two lines have the same name, which graphile-worker remembers them by',
   expect(names).not.toContain(undefined);
   expect(new Set(names).size).toBe(names.length);
 });
-
-test('no two jobs have the same name', () => {
-  const names = jobs.map(({ task }) => task);
-  expect(new Set(names).size).toBe(names.length);
-});
