@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
 import { BackupDamaged } from './backup-damaged.ts';
-import type { TableDigest } from './drill/table-digests.ts';
+import type { TableDigest } from './digests/table-digests.ts';
 import { removeAll } from './store/remove-all.ts';
 import type { StoredObject, Vault } from './vault.ts';
 

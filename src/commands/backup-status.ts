@@ -2,13 +2,13 @@ import type { Client } from 'pg';
 import { listManifests } from '../backup/manifest.ts';
 import { configuredBackups } from '../backup/server/configured.ts';
 import type { ConfiguredBackups } from '../backup/server/configured.ts';
-import { slotState } from '../backup/server/replication-slot.ts';
-import type { SlotState } from '../backup/server/replication-slot.ts';
+import { slotState } from '../backup/server/wal/replication-slot.ts';
+import type { SlotState } from '../backup/server/wal/replication-slot.ts';
 import { connectForReplication, serverFacts } from '../backup/server/server-facts.ts';
 import { openVault } from '../backup/store/open-store.ts';
 import type { Config } from '../config/config.ts';
-import { line } from './status-line.ts';
-import type { StatusLine } from './status-line.ts';
+import { line } from '../status-line.ts';
+import type { StatusLine } from '../status-line.ts';
 
 /** WAL that a receiver which is well leaves on the server: a few segments. */
 const usualLagBytes = 256 * 1024 * 1024;

@@ -1,7 +1,7 @@
 import type { Executor } from '../db/database.ts';
 import { sql } from '../db/statement.ts';
-import { line } from './status-line.ts';
-import type { StatusLine } from './status-line.ts';
+import { line } from '../status-line.ts';
+import type { StatusLine } from '../status-line.ts';
 
 /** A removal that waits longer than this is for somebody to look at. */
 const longWaitMs = 3_600_000;

@@ -2,8 +2,8 @@ import type { Link } from '../db/pooler.ts';
 import type { Connections } from '../open-database.ts';
 import { poolerSentence, whereItLeads } from '../own-session.ts';
 import type { SessionNeed } from '../own-session.ts';
-import { line } from './status-line.ts';
-import type { StatusLine } from './status-line.ts';
+import { line } from '../status-line.ts';
+import type { StatusLine } from '../status-line.ts';
 
 /** Where the URLs of a server lead to, one connection each; none for URLs that are not set or where nobody answers. */
 export async function poolerLines(connections: Connections): Promise<StatusLine[]> {

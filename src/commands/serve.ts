@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { configuredBackups } from '../backup/server/configured.ts';
-import { keepReceiving } from '../backup/server/keep-receiving.ts';
+import { keepReceiving } from '../backup/server/wal/keep-receiving.ts';
 import { anonymous } from '../auth/claims.ts';
 import { makeVerifyToken, signToken } from '../auth/jwt.ts';
 import type { Config } from '../config/config.ts';

@@ -19,8 +19,8 @@ import { exitStatus } from './exit-status.ts';
 import { operationsStatus } from './operations-status.ts';
 import { partitionsStatus } from './partitions-status.ts';
 import { poolerLines } from './pooler-status.ts';
-import { line } from './status-line.ts';
-import type { StatusLine } from './status-line.ts';
+import { line } from '../status-line.ts';
+import type { StatusLine } from '../status-line.ts';
 
 /**
  * Looks at the database of the configuration: version, schema, and on a server the settings that backups and the pool

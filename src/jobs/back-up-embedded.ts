@@ -1,7 +1,7 @@
 import { collectGarbage } from '../backup/embedded/garbage.ts';
 import { takeSnapshot } from '../backup/embedded/snapshot.ts';
 import { recordBackups } from '../backup/record-backups.ts';
-import { removeExpired } from '../backup/server/remove-expired.ts';
+import { removeExpired } from '../backup/remove-expired.ts';
 import { openVault } from '../backup/store/open-store.ts';
 import type { Config } from '../config/config.ts';
 import type { Executor } from '../db/database.ts';

@@ -2,7 +2,7 @@ import type { Config } from '../config/config.ts';
 import { recordBackups } from '../backup/record-backups.ts';
 import type { Executor } from '../db/database.ts';
 import { configuredBackups } from '../backup/server/configured.ts';
-import { removeExpired } from '../backup/server/remove-expired.ts';
+import { removeExpired } from '../backup/remove-expired.ts';
 import { backupServer } from '../backup/server/server-backup.ts';
 import type { PlanOptions } from '../backup/server/plan-backup.ts';
 import type { Log } from '../log.ts';

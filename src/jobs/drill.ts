@@ -1,8 +1,8 @@
 import { drillSnapshot } from '../backup/embedded/drill.ts';
-import { findDrillPrograms } from '../backup/drill/drill-programs.ts';
-import { drillServer } from '../backup/drill/server-drill.ts';
-import { recordVerdict } from '../backup/drill/verdict.ts';
-import type { DrillVerdict } from '../backup/drill/verdict.ts';
+import { findDrillPrograms } from '../backup/server/drill/drill-programs.ts';
+import { drillServer } from '../backup/server/drill/server-drill.ts';
+import { recordVerdict } from '../backup/drill-verdict.ts';
+import type { DrillVerdict } from '../backup/drill-verdict.ts';
 import { readManifests } from '../backup/manifest.ts';
 import { configuredBackups } from '../backup/server/configured.ts';
 import { connectForReplication, serverFacts } from '../backup/server/server-facts.ts';

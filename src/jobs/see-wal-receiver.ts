@@ -1,4 +1,4 @@
-import type { ReceiverStatus } from '../backup/server/receive-wal.ts';
+import type { ReceiverStatus } from '../backup/server/wal/receive-wal.ts';
 import type { Executor } from '../db/database.ts';
 import { sql } from '../db/statement.ts';
 

@@ -7,7 +7,7 @@ import { Client } from 'pg';
 import { connectionEnvironment } from '../../src/backup/server/connection-environment.ts';
 import { findPrograms, programFile } from '../../src/backup/server/programs.ts';
 import type { ServerPrograms } from '../../src/backup/server/programs.ts';
-import { receiveWal } from '../../src/backup/server/receive-wal.ts';
+import { receiveWal } from '../../src/backup/server/wal/receive-wal.ts';
 import { backupServer } from '../../src/backup/server/server-backup.ts';
 import type { ServerBackupOptions } from '../../src/backup/server/server-backup.ts';
 import { connectForReplication, serverFacts } from '../../src/backup/server/server-facts.ts';

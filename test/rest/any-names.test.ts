@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { digestTables, listTables } from '../../src/backup/drill/table-digests.ts';
+import { digestTables, listTables } from '../../src/backup/digests/table-digests.ts';
 import type { Executor } from '../../src/db/database.ts';
 import { nextToken } from '../../src/embedded/sql/sql-lexer.ts';
 import { quoteIdentifier as quoted } from '../../src/db/statement.ts';

@@ -1,7 +1,7 @@
 import type { Executor } from '../../db/database.ts';
 import { quoteIdentifier, sql } from '../../db/statement.ts';
-import { digestTables, listTables } from '../drill/table-digests.ts';
-import type { TableDigest } from '../drill/table-digests.ts';
+import { digestTables, listTables } from '../digests/table-digests.ts';
+import type { TableDigest } from '../digests/table-digests.ts';
 import type { FileIndex, KnownDigest } from './file-index.ts';
 import { isSame } from './file-set.ts';
 import type { FileSet } from './file-set.ts';

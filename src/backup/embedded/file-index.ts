@@ -1,5 +1,5 @@
 import { BackupDamaged } from '../backup-damaged.ts';
-import type { TableDigest } from '../drill/table-digests.ts';
+import type { TableDigest } from '../digests/table-digests.ts';
 import { memberKey } from '../manifest.ts';
 import type { Manifest, Member } from '../manifest.ts';
 import type { StoredObject, Vault } from '../vault.ts';

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { readManifests } from '../manifest.ts';
 import type { Vault } from '../vault.ts';
 import { chainOf } from './plan-backup.ts';
-import { endOfRun } from './needed-wal.ts';
+import { endOfRun } from './wal/needed-wal.ts';
 import type { ServerPrograms } from './programs.ts';
 import { runFrom } from './restore.ts';
-import { formatLsn } from './wal-position.ts';
-import { findWal } from './wal-run.ts';
+import { formatLsn } from './wal/wal-position.ts';
+import { findWal } from './wal/wal-run.ts';
 
 /** To which moments a restore can go. */
 export interface ReachableWindow {

@@ -2,8 +2,8 @@ import { access, appendFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { quoteLiteral } from '../../db/statement.ts';
 import type { ServerSetting } from '../manifest.ts';
-import type { NeededWal } from './needed-wal.ts';
-import { formatLsn } from './wal-position.ts';
+import type { NeededWal } from './wal/needed-wal.ts';
+import { formatLsn } from './wal/wal-position.ts';
 
 /** Where a restored data directory has its WAL, until its server has replayed it. */
 export const walDirectory = 'restored_wal';

@@ -11,17 +11,17 @@ import type { OnProgress } from './base-backup.ts';
 import { RestoreRefused, chooseChain } from './choose-backup.ts';
 import type { Chain } from './choose-backup.ts';
 import { limitsOf } from './control-file.ts';
-import { neededWal } from './needed-wal.ts';
-import type { NeededWal } from './needed-wal.ts';
+import { neededWal } from './wal/needed-wal.ts';
+import type { NeededWal } from './wal/needed-wal.ts';
 import { programFile } from './programs.ts';
 import type { ProgramName, ServerPrograms } from './programs.ts';
 import { walDirectory, writeRecoverySettings } from './recovery-settings.ts';
-import type { RestoreTarget } from './restore-target.ts';
-import { padded } from './scan-wal.ts';
+import type { RestoreTarget } from '../restore-target.ts';
+import { padded } from './wal/scan-wal.ts';
 import { syncTree, unpackBackup } from './unpack.ts';
-import { parseLsn } from './wal-position.ts';
-import { findWal, walRun } from './wal-run.ts';
-import type { WalInventory, WalRun } from './wal-run.ts';
+import { parseLsn } from './wal/wal-position.ts';
+import { findWal, walRun } from './wal/wal-run.ts';
+import type { WalInventory, WalRun } from './wal/wal-run.ts';
 
 export interface RestoreOptions {
   readonly vault: Vault;

@@ -8,13 +8,13 @@ import type { BaseBackup, OnProgress } from './base-backup.ts';
 import { planBackup } from './plan-backup.ts';
 import type { BackupPlan, PlanOptions } from './plan-backup.ts';
 import type { ServerPrograms } from './programs.ts';
-import { receiveWal } from './receive-wal.ts';
-import type { Receiving } from './receive-wal.ts';
-import { ensureSlot, slotState } from './replication-slot.ts';
+import { receiveWal } from './wal/receive-wal.ts';
+import type { Receiving } from './wal/receive-wal.ts';
+import { ensureSlot, slotState } from './wal/replication-slot.ts';
 import { connectForReplication, refuseUnfitServer, serverFacts } from './server-facts.ts';
 import type { ServerConnection, ServerFacts } from './server-facts.ts';
-import { listArchivedWal } from './wal-archive.ts';
-import { parseLsn, segmentFile, segmentNumber } from './wal-position.ts';
+import { listArchivedWal } from './wal/wal-archive.ts';
+import { parseLsn, segmentFile, segmentNumber } from './wal/wal-position.ts';
 
 export interface ServerBackupOptions {
   readonly connection: ServerConnection;

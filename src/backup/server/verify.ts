@@ -7,8 +7,8 @@ import type { OnProgress } from './base-backup.ts';
 import { RestoreRefused } from './choose-backup.ts';
 import { chainOf } from './plan-backup.ts';
 import { runFrom } from './restore.ts';
-import { findWal } from './wal-run.ts';
-import type { WalFile } from './wal-run.ts';
+import { findWal } from './wal/wal-run.ts';
+import type { WalFile } from './wal/wal-run.ts';
 
 /** What is wrong in a store, by name. */
 export interface Problem {

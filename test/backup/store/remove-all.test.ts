@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { inParallel } from '../../../src/backup/in-parallel.ts';
-import { removeExpired } from '../../../src/backup/server/remove-expired.ts';
+import { removeExpired } from '../../../src/backup/remove-expired.ts';
 import { removeAll } from '../../../src/backup/store/remove-all.ts';
 import { S3Store } from '../../../src/backup/store/s3-store.ts';
 import { StoreUnavailable } from '../../../src/backup/store/store.ts';

@@ -1,16 +1,16 @@
 import { readFile, readdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { DamagedStore } from '../../../src/backup/drill/damaged-store.ts';
-import { findDrillPrograms } from '../../../src/backup/drill/drill-programs.ts';
-import { drillServer } from '../../../src/backup/drill/server-drill.ts';
-import type { ServerDrillOptions } from '../../../src/backup/drill/server-drill.ts';
-import type { DrillVerdict } from '../../../src/backup/drill/verdict.ts';
-import type { Database } from '../../../src/db/database.ts';
-import { startBackedUpServer } from '../../support/backed-up-server.ts';
-import type { BackedUpServer } from '../../support/backed-up-server.ts';
-import { serverDatabase } from '../../support/server-database.ts';
-import { readyServer } from '../../support/server.ts';
+import { DamagedStore } from '../../../../src/backup/store/damaged-store.ts';
+import { findDrillPrograms } from '../../../../src/backup/server/drill/drill-programs.ts';
+import { drillServer } from '../../../../src/backup/server/drill/server-drill.ts';
+import type { ServerDrillOptions } from '../../../../src/backup/server/drill/server-drill.ts';
+import type { DrillVerdict } from '../../../../src/backup/drill-verdict.ts';
+import type { Database } from '../../../../src/db/database.ts';
+import { startBackedUpServer } from '../../../support/backed-up-server.ts';
+import type { BackedUpServer } from '../../../support/backed-up-server.ts';
+import { serverDatabase } from '../../../support/server-database.ts';
+import { readyServer } from '../../../support/server.ts';
 
 const provided = inject('server');
 /** A restore, a server and its checks: seconds, and many of them on a busy machine. */

@@ -1,5 +1,5 @@
-import type { Executor } from '../../db/database.ts';
-import { sql } from '../../db/statement.ts';
+import type { Executor } from '../db/database.ts';
+import { sql } from '../db/statement.ts';
 
 /** What a drill found. It has passed when there is no problem. */
 export interface DrillVerdict {

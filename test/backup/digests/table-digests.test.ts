@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { digestTables, listTables } from '../../../src/backup/drill/table-digests.ts';
-import type { TableDigest } from '../../../src/backup/drill/table-digests.ts';
+import { digestTables, listTables } from '../../../src/backup/digests/table-digests.ts';
+import type { TableDigest } from '../../../src/backup/digests/table-digests.ts';
 import type { Executor } from '../../../src/db/database.ts';
 import type { Statement } from '../../../src/db/statement.ts';
 import { apiTargets } from '../../support/api-targets.ts';

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { ObjectMissing } from '../store/store.ts';
-import type { Store } from '../store/store.ts';
+import { ObjectMissing } from './store.ts';
+import type { Store } from './store.ts';
 
 /** What is done to an object of a store, in the eyes of who reads through it. */
 export type Damage = 'byte flipped' | 'missing';

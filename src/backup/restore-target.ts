@@ -1,7 +1,7 @@
 import type { Instant } from './instant.ts';
 import { instantOf } from './instant.ts';
-import { formatLsn, isLsn, parseLsn } from './wal-position.ts';
-import type { Lsn } from './wal-position.ts';
+import { formatLsn, isLsn, parseLsn } from './server/wal/wal-position.ts';
+import type { Lsn } from './server/wal/wal-position.ts';
 
 /** To where a restore replays. */
 export type RestoreTarget =

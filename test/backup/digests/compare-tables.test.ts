@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { compareTables } from '../../../src/backup/drill/compare-tables.ts';
-import type { TableDigest } from '../../../src/backup/drill/table-digests.ts';
+import { compareTables } from '../../../src/backup/digests/compare-tables.ts';
+import type { TableDigest } from '../../../src/backup/digests/table-digests.ts';
 
 const agents: TableDigest = { table: '"app"."agents"', rows: 3, digest: '17' };
 const tasks: TableDigest = { table: '"app"."tasks"', rows: 40, digest: '-5' };

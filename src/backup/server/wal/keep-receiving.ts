@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Log } from '../../log.ts';
-import type { ConfiguredBackups } from './configured.ts';
+import type { Log } from '../../../log.ts';
+import type { ConfiguredBackups } from '../configured.ts';
 import { receiveWal } from './receive-wal.ts';
 import type { ReceiveOptions, Receiving } from './receive-wal.ts';
-import { connectForReplication, serverFacts } from './server-facts.ts';
+import { connectForReplication, serverFacts } from '../server-facts.ts';
 
 /** How long to wait for a server that is away, or not ready to be received from. */
 const retryMs = 15_000;

@@ -1,16 +1,16 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BackupDamaged } from '../backup-damaged.ts';
-import type { ReadManifest } from '../manifest.ts';
-import { RestoreRefused } from '../server/choose-backup.ts';
-import type { Chain } from '../server/choose-backup.ts';
-import { runFrom } from '../server/restore.ts';
-import { segmentFile, segmentNumber, parseLsn } from '../server/wal-position.ts';
-import { findWal } from '../server/wal-run.ts';
-import { ObjectMissing } from '../store/store.ts';
-import type { Vault } from '../vault.ts';
-import { DamagedStore } from './damaged-store.ts';
-import type { SelfTest } from './verdict.ts';
+import { BackupDamaged } from '../../backup-damaged.ts';
+import type { ReadManifest } from '../../manifest.ts';
+import { RestoreRefused } from '../choose-backup.ts';
+import type { Chain } from '../choose-backup.ts';
+import { runFrom } from '../restore.ts';
+import { segmentFile, segmentNumber, parseLsn } from '../wal/wal-position.ts';
+import { findWal } from '../wal/wal-run.ts';
+import { ObjectMissing } from '../../store/store.ts';
+import type { Vault } from '../../vault.ts';
+import { DamagedStore } from '../../store/damaged-store.ts';
+import type { SelfTest } from '../../drill-verdict.ts';
 
 /** Damages that a drill does to what it has read, never to the store: each has to be noticed, or nothing is proven. */
 export async function damageStore(vault: Vault, chain: Chain): Promise<readonly SelfTest[]> {

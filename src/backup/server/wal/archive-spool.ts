@@ -1,4 +1,4 @@
-import type { Vault } from '../vault.ts';
+import type { Vault } from '../../vault.ts';
 import { listSpool, readSpooled, removeSpooled } from './spool.ts';
 import type { SpooledWal } from './spool.ts';
 import { archiveWal, listArchivedWal, removeBeginnings } from './wal-archive.ts';

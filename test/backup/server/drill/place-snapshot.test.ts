@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { parseLsn } from '../../../src/backup/server/wal-position.ts';
-import { parseCommits, placeSnapshot } from '../../../src/backup/drill/place-snapshot.ts';
+import { parseLsn } from '../../../../src/backup/server/wal/wal-position.ts';
+import { parseCommits, placeSnapshot } from '../../../../src/backup/server/drill/place-snapshot.ts';
 
 const commit = (transactionId: number, lsn: string) => ({ transactionId, lsn: parseLsn(lsn) });
 const end = parseLsn('0/500');

@@ -1,8 +1,8 @@
-import type { Database, Transaction } from '../../db/database.ts';
-import { sql } from '../../db/statement.ts';
-import { parseLsn } from '../server/wal-position.ts';
-import type { Lsn } from '../server/wal-position.ts';
-import { listTables } from './table-digests.ts';
+import type { Database, Transaction } from '../../../db/database.ts';
+import { sql } from '../../../db/statement.ts';
+import { parseLsn } from '../wal/wal-position.ts';
+import type { Lsn } from '../wal/wal-position.ts';
+import { listTables } from '../../digests/table-digests.ts';
 
 /** One moment of a database: what a transaction sees, and the stretch of WAL in which that moment lies. */
 export interface Moment {

@@ -2,10 +2,10 @@ import { copyFile, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { SpoolArchiver } from '../../../src/backup/server/archive-spool.ts';
-import { DirectoryStore } from '../../../src/backup/store/directory-store.ts';
-import { makeVault } from '../../../src/backup/vault.ts';
-import type { Vault } from '../../../src/backup/vault.ts';
+import { SpoolArchiver } from '../../../../src/backup/server/wal/archive-spool.ts';
+import { DirectoryStore } from '../../../../src/backup/store/directory-store.ts';
+import { makeVault } from '../../../../src/backup/vault.ts';
+import type { Vault } from '../../../../src/backup/vault.ts';
 
 const segment = '000000010000000000000004';
 let folder: string;

@@ -1,10 +1,10 @@
 import { chmod, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { keep } from '../../programs/keeper.ts';
-import { temporaryDirectory } from '../../programs/server-user.ts';
-import type { CommandUser } from '../../programs/command.ts';
-import { programFile } from '../server/programs.ts';
-import { recoverServer } from '../server/recover.ts';
+import { keep } from '../../../programs/keeper.ts';
+import { temporaryDirectory } from '../../../programs/server-user.ts';
+import type { CommandUser } from '../../../programs/command.ts';
+import { programFile } from '../programs.ts';
+import { recoverServer } from '../recover.ts';
 import type { DrillPrograms } from './drill-programs.ts';
 
 /** A server on a copy of a database. It listens on a socket that nobody else can open, and on no port. */

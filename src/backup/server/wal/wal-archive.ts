@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
-import { BackupDamaged } from '../backup-damaged.ts';
-import type { Vault } from '../vault.ts';
+import { BackupDamaged } from '../../backup-damaged.ts';
+import type { Vault } from '../../vault.ts';
 
 // wal/<system identifier>/<timeline>/<file>-<time>-<SHA-256>: the listing of the store is the index of the archive, and each
 // file is known again by its own name. The system identifier keeps clusters apart that number their segments alike.

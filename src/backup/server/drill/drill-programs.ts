@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { exists } from '../../programs/places.ts';
-import { ProgramsMissing } from '../server/programs.ts';
-import type { ServerPrograms } from '../server/programs.ts';
+import { exists } from '../../../programs/places.ts';
+import { ProgramsMissing } from '../programs.ts';
+import type { ServerPrograms } from '../programs.ts';
 
 const names = ['pg_amcheck'] as const;
 

@@ -1,6 +1,6 @@
-import { OperationalError } from '../../operational-error.ts';
-import { parseLsn } from '../server/wal-position.ts';
-import type { Lsn } from '../server/wal-position.ts';
+import { OperationalError } from '../../../operational-error.ts';
+import { parseLsn } from '../wal/wal-position.ts';
+import type { Lsn } from '../wal/wal-position.ts';
 /** A record of the WAL with which a transaction became final. */
 export interface CommitRecord {
   /** As records have it: 32 bits. */

@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { findDrillPrograms } from '../../../src/backup/drill/drill-programs.ts';
-import { drillServer } from '../../../src/backup/drill/server-drill.ts';
-import { startBackedUpServer } from '../../support/backed-up-server.ts';
-import { provideServer } from '../../support/postgres/provide.ts';
-import { serverDatabase } from '../../support/server-database.ts';
+import { findDrillPrograms } from '../../../../src/backup/server/drill/drill-programs.ts';
+import { drillServer } from '../../../../src/backup/server/drill/server-drill.ts';
+import { startBackedUpServer } from '../../../support/backed-up-server.ts';
+import { provideServer } from '../../../support/postgres/provide.ts';
+import { serverDatabase } from '../../../support/server-database.ts';
 
-const help = `node test/backup/drill/drills.ts [options]
+const help = `node test/backup/server/drill/drills.ts [options]
 
 Holds drills one after the other on a server that others write to all the time, after a full and an incremental backup. Each has to
 be green, to have noticed every damage that it did itself, and to have compared more rows than the one before.

@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
-import { quoteIdentifier, quoteLiteral } from '../../db/statement.ts';
-import { connectForReplication } from './server-facts.ts';
-import type { ServerConnection } from './server-facts.ts';
+import { quoteIdentifier, quoteLiteral } from '../../../db/statement.ts';
+import { connectForReplication } from '../server-facts.ts';
+import type { ServerConnection } from '../server-facts.ts';
 
 /** A slot keeps WAL on the server until it was received. */
 export interface SlotState {

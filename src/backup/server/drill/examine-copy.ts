@@ -1,14 +1,14 @@
 import { Client, DatabaseError } from 'pg';
-import type { Executor } from '../../db/database.ts';
-import { CommandError, runCommand } from '../../programs/command.ts';
-import { compareTables } from './compare-tables.ts';
-import type { Comparison } from './compare-tables.ts';
+import type { Executor } from '../../../db/database.ts';
+import { CommandError, runCommand } from '../../../programs/command.ts';
+import { compareTables } from '../../digests/compare-tables.ts';
+import type { Comparison } from '../../digests/compare-tables.ts';
 import { drillProgram } from './drill-programs.ts';
 import type { DrillPrograms } from './drill-programs.ts';
-import { damagedTable, digestTables, listTables } from './table-digests.ts';
-import type { TableDigest } from './table-digests.ts';
+import { damagedTable, digestTables, listTables } from '../../digests/table-digests.ts';
+import type { TableDigest } from '../../digests/table-digests.ts';
 import type { ThrowAwayServer } from './throw-away-server.ts';
-import type { SelfTest } from './verdict.ts';
+import type { SelfTest } from '../../drill-verdict.ts';
 
 /** What came of reading a copy. */
 export interface CopyExamination {

@@ -1,5 +1,5 @@
-import { ObjectMissing } from '../store/store.ts';
-import type { Vault } from '../vault.ts';
+import { ObjectMissing } from '../../store/store.ts';
+import type { Vault } from '../../vault.ts';
 import { listSpool, readSpooled } from './spool.ts';
 import type { SpooledWal } from './spool.ts';
 import { isOnPath, timelinePath } from './timeline-history.ts';

@@ -1,12 +1,12 @@
-import { readManifests, removeBackup } from '../manifest.ts';
-import type { ReadManifest } from '../manifest.ts';
-import { pickExpired } from '../retention.ts';
-import type { RecoveryWindow } from '../retention.ts';
-import { removeAll } from '../store/remove-all.ts';
-import type { Vault } from '../vault.ts';
-import { parseLsn, parseSegmentFile, segmentNumber } from './wal-position.ts';
-import { listArchivedWal } from './wal-archive.ts';
-import type { ArchivedWal } from './wal-archive.ts';
+import { readManifests, removeBackup } from './manifest.ts';
+import type { ReadManifest } from './manifest.ts';
+import { pickExpired } from './retention.ts';
+import type { RecoveryWindow } from './retention.ts';
+import { removeAll } from './store/remove-all.ts';
+import type { Vault } from './vault.ts';
+import { parseLsn, parseSegmentFile, segmentNumber } from './server/wal/wal-position.ts';
+import { listArchivedWal } from './server/wal/wal-archive.ts';
+import type { ArchivedWal } from './server/wal/wal-archive.ts';
 
 /** What went. */
 export interface RemovedBackups {

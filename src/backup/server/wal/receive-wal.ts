@@ -1,16 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Log } from '../../log.ts';
-import type { Vault } from '../vault.ts';
+import type { Log } from '../../../log.ts';
+import type { Vault } from '../../vault.ts';
 import { SpoolArchiver } from './archive-spool.ts';
-import { connectionEnvironment } from './connection-environment.ts';
-import { keepProgram } from '../../programs/kept-program.ts';
-import type { KeptProgram } from '../../programs/kept-program.ts';
-import { programFile } from './programs.ts';
-import type { ServerPrograms } from './programs.ts';
+import { connectionEnvironment } from '../connection-environment.ts';
+import { keepProgram } from '../../../programs/kept-program.ts';
+import type { KeptProgram } from '../../../programs/kept-program.ts';
+import { programFile } from '../programs.ts';
+import type { ServerPrograms } from '../programs.ts';
 import { ensureSlot, readSlot } from './replication-slot.ts';
 import type { SlotState } from './replication-slot.ts';
-import { connectForReplication } from './server-facts.ts';
-import type { ServerConnection } from './server-facts.ts';
+import { connectForReplication } from '../server-facts.ts';
+import type { ServerConnection } from '../server-facts.ts';
 import { makeSpool } from './spool.ts';
 
 export interface ReceiveOptions {
