@@ -22,7 +22,7 @@ import { UsageError } from './commands/usage-error.ts';
 import { ConfigError } from './config/parse-config.ts';
 import { takeEnvironment } from './environment.ts';
 import { makeLog } from './log.ts';
-import { isOperational } from './operational-error.ts';
+import { stackOfBug } from './operational-error.ts';
 import { version } from './version.ts';
 
 /** Every command, in the order in which --help lists them. Each is bound in its own file. */
@@ -102,6 +102,5 @@ function report(error: unknown): number {
 
 /** A sentence; for a bug the stack, which begins with it. */
 function inWords(error: unknown): string {
-  if (isOperational(error)) return error.message;
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return stackOfBug(error) ?? (error instanceof Error ? error.message : String(error));
 }

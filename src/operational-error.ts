@@ -12,13 +12,18 @@ export class OperationalError extends Error {
 /** What the language throws where a program is wrong. Node gives some of these a code as well. */
 const bugs = [AssertionError, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError];
 
+/** The stack of a bug, for the log. Undefined for an error that its message tells whole, and for what is not an error. */
+export function stackOfBug(error: unknown): string | undefined {
+  return error instanceof Error && !isOperational(error) ? error.stack : undefined;
+}
+
 /**
  * Whether an error can be told by its message alone. It can when it is an OperationalError, or when Postgres, the system or Node
  * gave it a code, such as `42501` or `ECONNREFUSED`. Any other error is a bug: its stack is needed.
  */
-export function isOperational(error: unknown): error is Error {
+function isOperational(error: Error): boolean {
   if (error instanceof OperationalError) return true;
   // Its codes are those of the DOM, which every DOMException has.
   if (error instanceof DOMException) return error.name === 'TimeoutError' || error.name === 'AbortError';
-  return error instanceof Error && 'code' in error && !bugs.some((bug) => error instanceof bug);
+  return 'code' in error && !bugs.some((bug) => error instanceof bug);
 }

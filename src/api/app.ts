@@ -30,6 +30,7 @@ import { makeEventStreams } from '../live/events-handler.ts';
 import { LiveChanges } from '../live/live-changes.ts';
 import { makePositionSeal } from '../live/sealed-position.ts';
 import type { Log } from '../log.ts';
+import { stackOfBug } from '../operational-error.ts';
 import { unreadableAnswer } from '../rest/response/unreadable-answer.ts';
 import type { PageSizes, RequestBudgets } from '../request-budget.ts';
 import { makeRestHandler } from '../rest/handler.ts';
@@ -78,24 +79,24 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
   const cors = makeCorsPolicy(dependencies.corsOrigins);
   const restOptions = ownRestOptions(dependencies.rest, dependencies);
   const onInternalError = (error: unknown, id: string): void => {
-    const message = error instanceof Error ? error.message : String(error);
-    log({ level: 'error', event: 'internal-error', message, requestId: id, stack: (error as Error).stack });
+    const { message, stack } = error instanceof Error ? error : { message: String(error), stack: undefined };
+    log({ level: 'error', event: 'internal-error', message, requestId: id, stack });
   };
-  const suspendedTenants = await watchSuspendedTenants(database, rolePrefix, (error) =>
-    log({ level: 'error', event: 'suspended-tenants-unknown', message: String(error) }),
+  const onFailure = (event: string) => (error: unknown) =>
+    log({ level: 'error', event, message: String(error), stack: stackOfBug(error) });
+  const suspendedTenants = await watchSuspendedTenants(
+    database,
+    rolePrefix,
+    onFailure('suspended-tenants-unknown'),
   );
-  const live = new LiveChanges(database, rolePrefix, (error) =>
-    log({ level: 'error', event: 'outbox-unreadable', message: String(error) }),
-  );
+  const live = new LiveChanges(database, rolePrefix, onFailure('outbox-unreadable'));
   const engine = await makeGraphqlEngine(database, rolePrefix, live, embed, dependencies);
   const verifySession = makeVerifySession(database, rolePrefix);
   const authenticate = makeAuthenticate(
     (token) => (isSessionToken(token) ? verifySession(token) : verifyToken(token)),
     (tenantId) => suspendedTenants.has(tenantId),
   );
-  const sessions = watchSessions(database, rolePrefix, (error) =>
-    log({ level: 'error', event: 'sessions-unknown', message: String(error) }),
-  );
+  const sessions = watchSessions(database, rolePrefix, onFailure('sessions-unknown'));
   const websockets = makeGraphqlWebsockets(engine, authenticate, sessions, budgets, {
     onInternalError,
     refuse: (request, socket, error) => refuseUpgrade(request, socket, cors, error),

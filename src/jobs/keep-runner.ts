@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../log.ts';
+import { stackOfBug } from '../operational-error.ts';
 
 /** One run of graphile-worker. */
 export interface Run {
@@ -28,7 +29,7 @@ export async function keepRunner(
   const { signal } = stopping;
   const report = (what: string, error: unknown): void => {
     const why = error instanceof Error ? error.message : String(error);
-    log({ level: 'error', event: 'worker-ended', message: `${what}: ${why}` });
+    log({ level: 'error', event: 'worker-ended', message: `${what}: ${why}`, stack: stackOfBug(error) });
   };
   const pause = (ms: number): Promise<void> => sleep(ms, undefined, { signal }).catch(() => {});
   const beginAgain = async (): Promise<Run | null> => {

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import type { Executor } from '../db/database.ts';
 import { sql } from '../db/statement.ts';
 import type { Log } from '../log.ts';
+import { stackOfBug } from '../operational-error.ts';
 import { version } from '../version.ts';
 import type { AgendaItem } from './agenda.ts';
 import { giveBackUnheard } from './held-jobs.ts';
@@ -51,7 +52,8 @@ export function keepPresence({
       if (held) await giveBackUnheard(executor, id, held, log);
     },
     everyMs,
-    (error) => log({ level: 'error', event: 'worker-not-seen', message: String(error) }),
+    (error) =>
+      log({ level: 'error', event: 'worker-not-seen', message: String(error), stack: stackOfBug(error) }),
   );
   return {
     stop: async () => {

@@ -3,6 +3,7 @@ import type { Executor } from '../db/database.ts';
 import type { Secret } from '../config/secret.ts';
 import type { Embed } from '../embeddings/embedding-client.ts';
 import type { Log } from '../log.ts';
+import { stackOfBug } from '../operational-error.ts';
 
 import type { AsKeeper } from '../retention/keeper.ts';
 import { agenda } from './agenda.ts';
@@ -112,7 +113,8 @@ export async function startWorker({
         });
     },
     reapEveryMs,
-    (error) => log({ level: 'error', event: 'leases-not-reaped', message: String(error) }),
+    (error) =>
+      log({ level: 'error', event: 'leases-not-reaped', message: String(error), stack: stackOfBug(error) }),
   );
   return {
     stop: async () => {

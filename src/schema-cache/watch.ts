@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database } from '../db/database.ts';
 import type { Log } from '../log.ts';
+import { stackOfBug } from '../operational-error.ts';
 import { isAnnounced } from './announced.ts';
 import { readFingerprint } from './fingerprint.ts';
 import type { Fingerprint } from './fingerprint.ts';
@@ -155,6 +156,7 @@ export class SchemaCacheWatcher {
             (this.#current
               ? 'requests are served from what was read before'
               : 'requests are refused until then'),
+          stack: stackOfBug(error),
         });
       }
       return false;

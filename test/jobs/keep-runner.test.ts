@@ -1,4 +1,5 @@
 import { expect, test, vi } from 'vitest';
+import { ConnectionLost } from '../../src/db/database.ts';
 import { keepRunner } from '../../src/jobs/keep-runner.ts';
 import type { LogEntry } from '../../src/log.ts';
 
@@ -30,6 +31,22 @@ test('a run that ends by itself is begun again, however often it takes, and its 
   ]);
   await keeping.stop();
   expect(runs[1]!.stop).toHaveBeenCalledOnce();
+});
+
+test('what cannot be begun again for a bug is logged with its stack, for the state of the world without one', async () => {
+  const logged: LogEntry[] = [];
+  const runs = [makeRun(), makeRun()];
+  const bug = new TypeError('of undefined');
+  const begin = vi
+    .fn<() => Promise<ReturnType<typeof makeRun>>>()
+    .mockResolvedValueOnce(runs[0]!)
+    .mockRejectedValueOnce(bug)
+    .mockResolvedValueOnce(runs[1]!);
+  const keeping = await keepRunner(begin, (entry) => logged.push(entry));
+  runs[0]!.fail(new ConnectionLost('the connection was lost', { reason: 'cut' }));
+  await vi.waitFor(() => expect(begin).toHaveBeenCalledTimes(3), 10_000);
+  expect(logged.map(({ stack }) => stack)).toEqual([undefined, bug.stack]);
+  await keeping.stop();
 });
 
 test('a first run that cannot be begun is the news', async () => {

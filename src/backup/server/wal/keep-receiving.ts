@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../../../log.ts';
+import { stackOfBug } from '../../../operational-error.ts';
 import type { ConfiguredBackups } from '../configured.ts';
 import { receiveWal } from './receive-wal.ts';
 import type { ReceiveOptions, Receiving } from './receive-wal.ts';
@@ -27,7 +28,12 @@ export function keepReceiving(
       } catch (error) {
         const problem = error instanceof Error ? error.message : String(error);
         if (problem !== lastProblem) {
-          log({ level: 'error', event: 'wal-not-received', message: `no WAL is received: ${problem}` });
+          log({
+            level: 'error',
+            event: 'wal-not-received',
+            message: `no WAL is received: ${problem}`,
+            stack: stackOfBug(error),
+          });
         }
         lastProblem = problem;
         await sleep(retryMs, undefined, { signal: stopping.signal }).catch(() => {});

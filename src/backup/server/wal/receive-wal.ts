@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../../../log.ts';
+import { stackOfBug } from '../../../operational-error.ts';
 import type { Vault } from '../../vault.ts';
 import { SpoolArchiver } from './archive-spool.ts';
 import { connectionEnvironment } from '../connection-environment.ts';
@@ -157,7 +158,7 @@ async function keepArchiving(
     } catch (error) {
       const problem = `the store does not take WAL, which stays in ${spoolDirectory}: ${String(error)}`;
       if (state.archiveProblem !== problem)
-        log({ level: 'error', event: 'wal-not-archived', message: problem });
+        log({ level: 'error', event: 'wal-not-archived', message: problem, stack: stackOfBug(error) });
       state.archiveProblem = problem;
     }
     await pause(archiveEveryMs, signal);
