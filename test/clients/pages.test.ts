@@ -120,6 +120,30 @@ describe.skipIf(process.platform === 'win32')('what the pages have people type:'
     });
   });
 
+  test('the table of docs/retention.md has every policy, and how long it keeps', async () => {
+    const { rows } = await database.query<{ policy: string; days: number | null }>(
+      'select policy, extract(day from keep)::integer as days from ops.retention_policies order by policy',
+    );
+    const inWords = (days: number | null) =>
+      days === null ? 'for ever' : ({ 365: 'a year', 730: 'two years' }[days] ?? `${days} days`);
+    const page = await readFile(join(root, 'docs/retention.md'), 'utf8');
+    const written = [...page.matchAll(/^\| `([\w.]+)` +\|[^|]+\| (.+?) +\|$/gm)];
+    expect(written.map(([, policy, kept]) => `${policy}: ${kept}`).toSorted()).toEqual(
+      rows.map(({ policy, days }) => `${policy}: ${inWords(days)}`).toSorted(),
+    );
+  });
+
+  test('the table of alerts in docs/worker.md has every check', async () => {
+    const { rows } = await database.query<{ kind: string }>(
+      `select substr(relname, 7) as kind from pg_class
+       where relnamespace = 'ops'::regnamespace and relkind = 'v' and relname like 'check\\_%'`,
+    );
+    const page = await readFile(join(root, 'docs/worker.md'), 'utf8');
+    const written = [...page.matchAll(/^\| `(\w+)` +\| (?:warning|error)/gm)].map(([, kind]) => kind);
+    // `checks` is raised when a check itself fails.
+    expect(written.toSorted()).toEqual([...rows.map(({ kind }) => kind), 'checks'].toSorted());
+  });
+
   test.skipIf(lacks('python3-requests'))('the worker in Python works a task off', async () => {
     const [worker = '', ...others] = await docBlocks('docs/tasks.md', 'python');
     expect(others).toEqual([]);
