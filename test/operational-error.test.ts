@@ -110,7 +110,7 @@ describe('what the operator can mend is a sentence', () => {
       'a data directory that is a file',
       (data) => writeFile(data, ''),
       ['migrate'],
-      /cannot be in .*: set DATA_DIR to a directory that belongs to this user/,
+      /cannot be kept in .*: set DATA_DIR to a directory that this user owns/,
     ],
     [
       'a secret that was cut short',
@@ -132,7 +132,7 @@ describe('what the operator can mend is a sentence', () => {
 
   test('a data directory whose path is too long for a socket', async () => {
     const { status, stderr } = await lightningHere(['migrate'], { DATA_DIR: join(home, 'x'.repeat(100)) });
-    expect(stderr).toMatch(/the system takes 10[37]: set DATA_DIR to a directory with a shorter path\n$/);
+    expect(stderr).toMatch(/the system allows 10[37]: set DATA_DIR to a directory with a shorter path\n$/);
     expect(status).toBe(1);
   });
 });

@@ -10,22 +10,24 @@ import { isListening, socketPath } from './socket-file.ts';
 
 export type { EmbeddedEvent } from './embedded-event.ts';
 
-// The embedded database: PGlite (Postgres 18 in WebAssembly) in a worker thread, behind a Unix socket that speaks the Postgres
-// protocol. One session serves all clients; what is done so that they do not notice is in session-state.ts (settings,
-// roles, temporary tables), prepared-statements.ts (names), channels.ts (LISTEN) and scheduler.ts (transactions,
-// timeouts). What they do notice:
-// - one transaction at a time: who waits longer than `queueTimeoutMs` gets 55P03; who idles in a transaction longer than
-//   `idleInTransactionTimeoutMs` is cut off (25P03) and rolled back; a program that keeps a transaction open while it
-//   works on a second connection (graphile-migrate's `watch` and `commit` do; its `migrate` does not) needs a server;
-// - state that outlives its transaction and cannot be replayed is lost when another client comes in between, with a warning:
-//   temporary tables, cursors WITH HOLD, settings computed by expressions;
-// - one login, `postgres`: `session_user` is always that, and who can open the socket is superuser;
-// - advisory locks exclude nobody, a statement's timeout counts for all of a simple Query's statements together, and in
-//   memory neither timeouts nor cancellations end a statement;
-// - no fsync: acknowledged rows survive the process (kill -9), not the machine's power.
+// The embedded database: PGlite (Postgres 18 in WebAssembly) in a worker thread, behind a Unix socket that
+// speaks the Postgres protocol. One session serves all clients. The code that hides this from them is in
+// session-state.ts (settings, roles, temporary tables), client-statements.ts (names of prepared statements),
+// channels.ts (LISTEN) and scheduler.ts (transactions, timeouts). Clients do notice that:
+// - Transactions run one at a time. A client that waits longer than `queueTimeoutMs` gets 55P03. A client that
+// idles in a transaction longer than `idleInTransactionTimeoutMs` is cut off (25P03) and rolled back. A program
+// that keeps a transaction open while it works on a second connection needs a server (graphile-migrate's
+// `watch` and `commit` do this; its `migrate` does not).
+// - State that outlives its transaction and cannot be replayed is lost, with a warning, when another client
+// runs in between: temporary tables, cursors WITH HOLD, settings computed by expressions.
+// - The only login is `postgres`: `session_user` is always that, and anyone who can open the socket is
+// superuser.
+// - Advisory locks exclude nobody. A statement's timeout covers all statements of a simple Query together. In
+// memory, neither timeouts nor cancellations end a statement.
+// - Nothing is fsynced: acknowledged rows survive a kill -9 of the process, but not a loss of power.
 
 export interface EmbeddedOptions {
-  /** Holds the database, its socket and its lock; made if it is not there. Mode 0700 from now on. */
+  /** Directory for the database, its socket and its lock. It is made if it is missing, and gets mode 0700. */
   readonly dataDirectory: string;
   /** `memory`: everything is lost at `close`; only the socket and the lock are in the directory. Default: `disk`. */
   readonly storage?: 'disk' | 'memory' | undefined;
@@ -33,24 +35,27 @@ export interface EmbeddedOptions {
   readonly idleInTransactionTimeoutMs?: number | undefined;
   /** Default: 30,000. */
   readonly queueTimeoutMs?: number | undefined;
-  /** How long a start waits for the process that holds the directory to end. Default: 2,000. */
+  /** How long a start waits for another process to let go of the directory. Default: 2,000. */
   readonly lockWaitMs?: number | undefined;
-  /** What `Embedded.dump` gave: a new database starts as that one, ten times faster than from scratch. */
+  /**
+   * The output of `Embedded.dump`: a new database starts as a copy of that one, ten times faster than from
+   * scratch.
+   */
   readonly template?: Uint8Array | undefined;
   readonly onEvent?: ((event: EmbeddedEvent) => void) | undefined;
 }
 
-/** A running embedded database. `close` it. */
+/** A running embedded database. The caller closes it. */
 export interface Embedded {
-  /** Absolute; `host` for node-postgres, `-h` for psql. */
+  /** Absolute path: `host` for node-postgres, `-h` for psql. */
   readonly socketDirectory: string;
-  /** As superuser `postgres` on database `postgres`. */
+  /** Connects as superuser `postgres` to the database `postgres`. */
   readonly connectionString: string;
-  /** A tar of the database as it is between two transactions, for `EmbeddedOptions.template`. */
+  /** Returns a tar of the database as it stands between two transactions, for `EmbeddedOptions.template`. */
   dump(): Promise<Uint8Array>;
   /**
-   * Lets what runs come to its end (five seconds at most), cuts off all clients (57P01), shuts Postgres down and removes
-   * socket and lock. May be called more than once.
+   * Gives running work up to five seconds to finish, cuts off all clients (57P01), shuts Postgres down and
+   * removes the socket and the lock. May be called more than once.
    */
   close(): Promise<void>;
 }
@@ -61,8 +66,9 @@ export class DatabaseOpen extends OperationalError {
 }
 
 /**
- * Opens the database in a directory, making it if there is none. Rejects with DatabaseOpen when a process has it open, and when
- * the path is too long for a socket, the directory cannot be written to, or PGlite does not start.
+ * Opens the database in a directory, and creates it if there is none. Rejects with DatabaseOpen when another
+ * process has it open, and with OperationalError when the socket's path is too long, the directory is not
+ * writable, or PGlite does not start.
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
   const directory = resolve(options.dataDirectory);
@@ -70,7 +76,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   const length = Buffer.byteLength(path);
   if (length > longestSocketPath) {
     throw new OperationalError(
-      `the socket's path ${path} has ${length} bytes, and the system takes ${longestSocketPath}: ` +
+      `the socket's path ${path} has ${length} bytes, and the system allows ${longestSocketPath}: ` +
         'set DATA_DIR to a directory with a shorter path',
     );
   }
@@ -118,8 +124,9 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
 }
 
 /**
- * How clients of this machine reach the embedded database of a directory, whichever process runs it. The port is part of the
- * socket's name; left out, `PGPORT` of the environment would decide about it.
+ * The connection string that clients on this machine use for the embedded database of a directory, whichever
+ * process runs it. The port is part of the socket's name; if it were left out, `PGPORT` from the environment
+ * would decide.
  */
 export function embeddedConnectionString(dataDirectory: string): string {
   return `postgres://postgres@localhost:5432/postgres?host=${encodeURIComponent(resolve(dataDirectory))}`;
@@ -132,7 +139,7 @@ function makeDirectory(directory: string): void {
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new OperationalError(
-      `the embedded database cannot be in ${directory} (${reason}): set DATA_DIR to a directory that belongs to this user`,
+      `the embedded database cannot be kept in ${directory} (${reason}): set DATA_DIR to a directory that this user owns`,
       { cause: error },
     );
   }
@@ -142,13 +149,14 @@ async function takeDirectory(directory: string, waitMs: number): Promise<Lock> {
   try {
     const lock = await takeLock(directory, waitMs);
     if (!(await isListening(directory))) return lock;
-    // It serves, so it is at work: somebody in its process has closed the lock's file, or the file system has no locks.
+    // The socket answers, so another process serves it: something in that process closed the lock's file, or
+    // the file system has no locks.
     lock.release();
     throw new DirectoryHeld(directory, lock.earlier);
   } catch (error) {
     if (!(error instanceof DirectoryHeld)) throw error;
     throw new DatabaseOpen(
-      `the database in ${directory} is open already, by ${describeOwner(error.owner)}: ` +
+      `the database in ${directory} is already open in ${describeOwner(error.owner)}: ` +
         `stop that process, connect through its socket (psql -h ${directory} -p 5432 -U postgres postgres), ` +
         'or set DATA_DIR to another directory',
       { cause: error },
@@ -156,7 +164,7 @@ async function takeDirectory(directory: string, waitMs: number): Promise<Lock> {
   }
 }
 
-/** Of `sockaddr_un`: 108 bytes with the closing zero, 104 on macOS. */
+/** Longest path that fits `sockaddr_un`: 108 bytes with the closing zero, 104 on macOS. */
 const longestSocketPath = process.platform === 'darwin' ? 103 : 107;
 /** PGlite's major version of Postgres. */
 const postgresVersion = '18';

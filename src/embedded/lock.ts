@@ -5,20 +5,21 @@ import type * as Sqlite from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OperationalError } from '../operational-error.ts';
 
-// Only one process may work in a directory. The operating system decides which: the holder has a write transaction open on an
-// SQLite file of the directory (`lock.sqlite`, always empty), and SQLite locks bytes of that file (fcntl on Unix, LockFileEx
-// on Windows). The kernel releases them when the holder ends, in whatever way, before anybody has reaped its process, and it
-// keeps apart processes of other containers, pid namespaces and host names that share the directory. A pid could not: it means
-// somebody else there. `lock.json` says who holds the lock, for messages; nothing is decided by it.
+// Only one process may work in a directory. The operating system decides which: the holder has a write
+// transaction open on an SQLite file of the directory (`lock.sqlite`, always empty), and SQLite locks bytes of
+// that file (fcntl on Unix, LockFileEx on Windows). The kernel releases them when the holder ends, however it
+// ends, before its process is reaped. It also keeps apart processes in other containers, pid namespaces and
+// hosts that share the directory. A pid could not do that, because it means another process there. `lock.json`
+// names the holder for messages; nothing is decided by it.
 //
-// What there is besides: Node offers neither flock nor fcntl, a native package would have to be built for every platform, and a
-// file made with O_EXCL outlives its maker.
+// Alternatives: Node offers neither flock nor fcntl, a native package would have to be built for every
+// platform, and a file made with O_EXCL outlives its maker.
 //
-// Two things that SQLite's documentation warns of. A process loses its fcntl locks when it opens and closes the file by any other
-// way than SQLite, so nothing here reads it (`startEmbedded` asks the socket too, should somebody do it all the same). And a
-// network file system may not pass locks on: DATA_DIR belongs on a local one.
+// SQLite's documentation warns of two things. A process loses its fcntl locks when it opens and closes the file
+// by any way other than SQLite, so nothing here reads the file (`startEmbedded` also asks the socket, in case
+// something does). And a network file system may not pass locks on: DATA_DIR belongs on a local one.
 
-/** Who holds a lock, as it said itself. */
+/** The holder of a lock, as it described itself. */
 export interface LockOwner {
   readonly pid: number;
   readonly host: string;
@@ -26,18 +27,18 @@ export interface LockOwner {
   readonly startedAt: string;
 }
 
-/** A lock that is held by this process, until `release` or its end. */
+/** A lock that this process holds until `release` or its own end. */
 export interface Lock {
-  /** The holder before, if it ended without letting go: it was killed, or has crashed. */
+  /** The previous holder, if it was killed or crashed before it let go. */
   readonly earlier: LockOwner | null;
   /** May be called more than once. */
   release(): void;
 }
 
-/** Another process holds the directory, or this one does already. */
+/** The directory is held, by another process or by this one. */
 export class DirectoryHeld extends OperationalError {
   override name = 'DirectoryHeld';
-  /** Null when the holder left no word. */
+  /** Null when the holder left no description. */
   readonly owner: LockOwner | null;
 
   constructor(directory: string, owner: LockOwner | null) {
@@ -50,12 +51,12 @@ export class DirectoryHeld extends OperationalError {
 export function describeOwner(owner: LockOwner | null): string {
   return owner
     ? `process ${owner.pid} on host ${owner.host} since ${owner.startedAt}`
-    : 'a process that left no word';
+    : 'a process that did not identify itself';
 }
 
 /**
- * Takes a directory, which exists, for this process. Rejects with DirectoryHeld when another holder has not let go of it within
- * `waitMs`: that is for a holder that is ending, such as a process that was killed a moment ago.
+ * Takes an existing directory for this process. Rejects with DirectoryHeld when its holder has not let go
+ * within `waitMs`; the wait is for a holder that is ending, such as a process that was killed a moment ago.
  */
 export async function takeLock(directory: string, waitMs: number): Promise<Lock> {
   const until = performance.now() + waitMs;
@@ -69,7 +70,10 @@ export async function takeLock(directory: string, waitMs: number): Promise<Lock>
 
 const retryMs = 25;
 
-/** What is held. Without a reference the garbage collector would close the database, and so let go of the lock. */
+/**
+ * The locks that are held. Without a reference the garbage collector would close the database and let go of the
+ * lock.
+ */
 const held = new Set<Sqlite.DatabaseSync>();
 
 function hold(directory: string, database: Sqlite.DatabaseSync): Lock {
@@ -77,7 +81,7 @@ function hold(directory: string, database: Sqlite.DatabaseSync): Lock {
   const earlier = readOwner(ownerPath(directory));
   try {
     writeOwner(ownerPath(directory));
-    // Of releases that trusted a pid.
+    // The lock file of earlier releases, which trusted a pid.
     rmSync(join(directory, 'lightning.lock'), { force: true });
   } catch (error) {
     letGo(database);
@@ -98,13 +102,14 @@ function letGo(database: Sqlite.DatabaseSync): void {
   database.close();
 }
 
-/** Null: somebody holds it. */
+/** Null: another process holds the lock. */
 function tryLock(path: string): Sqlite.DatabaseSync | null {
   let database: Sqlite.DatabaseSync | undefined;
   try {
     database = new (sqlite().DatabaseSync)(path, { timeout: 0 });
-    // Of two that begin at once, `immediate` lets one pass, where `exclusive` may refuse both. The write makes sure that the
-    // transaction is one: on a file that it cannot write, SQLite begins a mere read instead. It stays in memory.
+    // Of two processes that begin at once, `immediate` lets one pass, while `exclusive` may refuse both. The
+    // write makes sure that the transaction is a write: on a file that it cannot write, SQLite would begin a
+    // mere read. The write stays in memory.
     database.exec('pragma journal_mode = memory; begin immediate; pragma user_version = 1');
     return database;
   } catch (error) {
@@ -112,14 +117,14 @@ function tryLock(path: string): Sqlite.DatabaseSync | null {
     if (isBusy(error)) return null;
     const reason = error instanceof Error ? error.message : String(error);
     throw new OperationalError(
-      `the lock ${path} cannot be taken (${reason}): its directory has to be writable for this user, ` +
-        'on a file system that has locks',
+      `cannot take the lock ${path} (${reason}): its directory must be writable for this user, ` +
+        'on a file system that supports locks',
       { cause: error },
     );
   }
 }
 
-/** SQLITE_BUSY, with whatever detail in the higher bits. */
+/** SQLITE_BUSY, whatever the detail in the higher bits. */
 function isBusy(error: unknown): boolean {
   return (
     error instanceof Error &&
@@ -131,7 +136,10 @@ function isBusy(error: unknown): boolean {
 
 let loaded: typeof Sqlite | undefined;
 
-/** Node 22 warns on stderr that its SQLite is experimental; what is used here has been the same in every release since. */
+/**
+ * Loads node:sqlite without the warning of Node 22 that it is experimental; the part used here has not changed
+ * since.
+ */
 function sqlite(): typeof Sqlite {
   if (loaded) return loaded;
   const { emitWarning } = process;
@@ -141,7 +149,7 @@ function sqlite(): typeof Sqlite {
   } finally {
     process.emitWarning = emitWarning;
   }
-  // A distribution may have left it out.
+  // A distribution may have built Node without it.
   if (!loaded) throw new OperationalError(`this Node (${process.execPath}) was built without node:sqlite`);
   return loaded;
 }
@@ -150,7 +158,7 @@ function ownerPath(directory: string): string {
   return join(directory, 'lock.json');
 }
 
-/** Whole or not at all: others read it at any time. */
+/** Writes the whole file or nothing, because others may read it at any time. */
 function writeOwner(path: string): void {
   const owner: LockOwner = { pid: process.pid, host: hostname(), startedAt: new Date().toISOString() };
   const draft = `${path}.new`;
@@ -165,7 +173,7 @@ function readOwner(path: string): LockOwner | null {
       ? { pid, host, startedAt }
       : null;
   } catch {
-    // It is only for a message.
+    // The owner is only needed for a message.
     return null;
   }
 }

@@ -7,8 +7,9 @@ export function socketPath(dataDirectory: string): string {
 }
 
 /**
- * Whether a process listens on the socket of a data directory. The file alone says nothing: it outlives a process that was
- * killed. Works across containers that share the directory; waits two seconds for an answer at most.
+ * Whether a process listens on the socket of a data directory. The file alone proves nothing, because it
+ * outlives a process that was killed. Works across containers that share the directory. Waits two seconds for
+ * an answer at most.
  */
 export function isListening(dataDirectory: string): Promise<boolean> {
   return new Promise((settle) => {

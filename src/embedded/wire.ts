@@ -1,10 +1,10 @@
 import { OperationalError } from '../operational-error.ts';
 
-// Postgres' frontend/backend protocol, version 3, as far as a server needs it: framing of what clients send and builders
-// of what they are answered. Pure. https://www.postgresql.org/docs/current/protocol-message-formats.html
+// Postgres' frontend/backend protocol, version 3, as far as a server needs it: framing for clients' messages,
+// and builders for the answers. Pure. https://www.postgresql.org/docs/current/protocol-message-formats.html
 //
-// Texts inside messages are handled as latin1 strings throughout: one character per byte, so offsets are byte offsets
-// and every encoding survives; what is compared (keywords, names) is compared byte by byte, as Postgres does.
+// Texts inside messages are handled as latin1 strings throughout: one character per byte, so offsets are byte
+// offsets and every encoding survives. Keywords and names are compared byte by byte, as in Postgres.
 
 /** One typed message of a client. `type` is the code of its letter; `bytes` is the whole message, type and length included. */
 export interface Frame {
@@ -33,17 +33,20 @@ export const frontend = {
   terminate: code('X'),
 } as const;
 
-/** A packet that no client of version 3 sends. `code` is the SQLSTATE to answer with before closing. */
+/** A packet that a client of version 3 never sends. `code` is the SQLSTATE to answer with before closing. */
 export class ProtocolViolation extends OperationalError {
   readonly code = '08P01';
 }
 
-/** Longest message accepted. Postgres itself takes 1 GB, of which PGlite's memory of 2 GB holds no two copies. */
+/**
+ * Longest message accepted. Postgres itself takes 1 GB, but PGlite's memory of 2 GB cannot hold two copies of
+ * that.
+ */
 export const maxMessageBytes = 512 * 1024 * 1024;
-/** As in Postgres (MAX_STARTUP_PACKET_LENGTH). */
+/** Equal to Postgres' MAX_STARTUP_PACKET_LENGTH. */
 const maxStartupBytes = 10_000;
 
-/** Cuts a stream into messages, wherever the stream was cut into packets. A long message is put together once. */
+/** Cuts a stream into messages, wherever its packets begin and end. A long message is put together once. */
 export class FrameReader {
   #head: Buffer = Buffer.alloc(0);
   #tail: Buffer[] = [];
@@ -58,12 +61,12 @@ export class FrameReader {
     }
   }
 
-  /** Bytes that belong to no message returned yet. */
+  /** Bytes that have not been returned in a message yet. */
   get pending(): number {
     return this.#head.length + this.#tailLength;
   }
 
-  /** The next packet of the start, which has a length but no type. Undefined until all of it has come. */
+  /** The next startup packet, which has a length but no type. Undefined until all of it has arrived. */
   nextStartup(): Buffer | undefined {
     if (!this.#gather(4)) return undefined;
     const length = this.#head.readUInt32BE(0);
@@ -73,7 +76,7 @@ export class FrameReader {
     return this.#take(length);
   }
 
-  /** The next typed message. Undefined until all of it has come. */
+  /** The next typed message. Undefined until all of it has arrived. */
   next(): Frame | undefined {
     if (!this.#gather(5)) return undefined;
     const length = this.#head.readUInt32BE(1);
@@ -85,7 +88,7 @@ export class FrameReader {
     return bytes && { type, bytes };
   }
 
-  /** Makes the first `length` bytes contiguous; false when they have not come yet. */
+  /** Makes the first `length` bytes contiguous. False: they have not all arrived. */
   #gather(length: number): boolean {
     if (this.#head.length >= length) return true;
     if (this.pending < length) return false;
@@ -107,7 +110,7 @@ export class FrameReader {
   }
 }
 
-/** What a client's first packet asks for. Names of parameters are as sent, values are UTF-8. */
+/** The request in a client's first packet. Names of parameters are as sent; values are UTF-8. */
 export type StartupPacket =
   | { readonly kind: 'encryption' }
   | { readonly kind: 'cancel'; readonly processId: number; readonly secret: number }
@@ -137,11 +140,11 @@ export function readStartup(packet: Buffer): StartupPacket {
 /** The latin1 string that starts at `offset` of a message and ends at a zero byte, and where the next field starts. */
 export function readString(bytes: Buffer, offset: number): { readonly text: string; readonly next: number } {
   const end = bytes.indexOf(0, offset);
-  if (end < 0) throw new ProtocolViolation('a string in a message has no end');
+  if (end < 0) throw new ProtocolViolation('a string in a message is not terminated');
   return { text: bytes.toString('latin1', offset, end), next: end + 1 };
 }
 
-/** A message of either side. Strings are written as UTF-8 with a closing zero byte, numbers as 32 bits. */
+/** Builds a message of either side. Strings are written as UTF-8 with a closing zero byte, numbers as 32 bits. */
 export function message(type: string, ...fields: readonly (string | number | Uint8Array)[]): Buffer {
   const parts = fields.map((field) => {
     if (typeof field === 'string') return Buffer.from(`${field}\0`, 'utf8');
@@ -157,7 +160,7 @@ export function message(type: string, ...fields: readonly (string | number | Uin
   return Buffer.concat([header, ...parts]);
 }
 
-/** What ErrorResponse and NoticeResponse carry. `code` is a SQLSTATE. */
+/** The contents of an ErrorResponse or NoticeResponse. `code` is a SQLSTATE. */
 export interface Report {
   readonly severity: 'ERROR' | 'FATAL' | 'WARNING';
   readonly code: string;
@@ -201,7 +204,10 @@ export function notificationResponse(processId: number, channel: string, payload
   return message('A', processId, Buffer.from(`${channel}\0${payload}\0`, 'latin1'));
 }
 
-/** NegotiateProtocolVersion: the newest minor version of 3 that is spoken here, and the options that are not. */
+/**
+ * NegotiateProtocolVersion: the newest minor version of 3 that the front speaks, and the options that it does
+ * not know.
+ */
 export function negotiateProtocolVersion(minor: number, unknownOptions: readonly string[]): Buffer {
   return message('v', minor, unknownOptions.length, ...unknownOptions);
 }

@@ -74,7 +74,7 @@ export async function holdContest(contest: Contest): Promise<ContestResult> {
     const stored = api ? await read(api) : new Set<string>();
     const lost = acknowledged.filter((id) => !stored.has(id)).length;
     const named = new RegExp(
-      `is open already, by process \\d+ on host ${contest.isolation === 'host names' ? 'engine-[ab]' : '\\S+'} since`,
+      `is already open in process \\d+ on host ${contest.isolation === 'host names' ? 'engine-[ab]' : '\\S+'} since`,
     );
     return {
       serving: serving.length,

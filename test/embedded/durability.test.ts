@@ -143,7 +143,7 @@ describe('the data directory', () => {
     const { child, reaches } = startInserting(templateFile);
     await reaches(1);
     await expect(startEmbedded({ dataDirectory: directory, lockWaitMs: 0 })).rejects.toThrow(
-      new RegExp(`is open already, by process ${child.pid} on host ${hostname()} since .*DATA_DIR`),
+      new RegExp(`is already open in process ${child.pid} on host ${hostname()} since .*DATA_DIR`),
     );
   });
 
@@ -161,14 +161,14 @@ describe('the data directory', () => {
     const file = join(directory, 'file');
     writeFileSync(file, '');
     await expect(startEmbedded({ dataDirectory: join(file, 'data') })).rejects.toThrow(
-      /cannot be in .*file\/data .*set DATA_DIR/,
+      /cannot be kept in .*file\/data .*set DATA_DIR/,
     );
   });
 
   test('with a path too long for a socket is refused', async () => {
     const long = join(directory, 'd'.repeat(100));
     await expect(startEmbedded({ dataDirectory: long })).rejects.toThrow(
-      new RegExp(`has ${Buffer.byteLength(long) + 14} bytes, and the system takes 107: set DATA_DIR`),
+      new RegExp(`has ${Buffer.byteLength(long) + 14} bytes, and the system allows 107: set DATA_DIR`),
     );
   });
 

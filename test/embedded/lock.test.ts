@@ -89,11 +89,15 @@ test.skipIf(process.platform !== 'linux')(
   'a lock that cannot be written is refused: SQLite would begin a read of it, which everybody may',
   async () => {
     mkdirSync(join(directory, 'lock.sqlite'));
-    await expect(takeLock(directory, 0)).rejects.toThrow(/lock\.sqlite cannot be taken .*has to be writable/);
+    await expect(takeLock(directory, 0)).rejects.toThrow(
+      /cannot take the lock .*lock\.sqlite .*must be writable/,
+    );
     rmSync(join(directory, 'lock.sqlite'), { recursive: true });
     // The kernel lets nobody write to this one, root included.
     symlinkSync('/proc/sys/kernel/ostype', join(directory, 'lock.sqlite'));
-    await expect(takeLock(directory, 0)).rejects.toThrow(/lock\.sqlite cannot be taken .*has to be writable/);
+    await expect(takeLock(directory, 0)).rejects.toThrow(
+      /cannot take the lock .*lock\.sqlite .*must be writable/,
+    );
   },
 );
 

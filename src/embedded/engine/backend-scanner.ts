@@ -1,30 +1,34 @@
 import type { TransactionStatus } from '../wire.ts';
 
-/** What the engine said while it ran one batch, beside the bytes that go to the client. Texts are latin1. */
+/** The engine's output for one batch, apart from the bytes that go to the client. Texts are latin1. */
 export interface Findings {
-  /** What the last message, ReadyForQuery, reported. Null: the last message was another one. */
+  /** The status in ReadyForQuery, if that was the last message. Null: the last message was another one. */
   readonly status: TransactionStatus | null;
-  /** The first ErrorResponse, whole. */
+  /** The first ErrorResponse, as a whole message. */
   readonly error: Uint8Array | undefined;
   /** One character per acknowledged step (batch.ts), up to the first error. */
   readonly acks: string;
-  /** The command tags, one per `C` of `acks`; '' where there was none. */
+  /** The command tags, one per `C` of `acks`; '' for an acknowledgement without a tag. */
   readonly tags: readonly string[];
-  /** Channel and payload of each notification. They are taken out of the bytes. */
+  /** Channel and payload of each notification. Notifications are removed from the bytes. */
   readonly notifications: readonly (readonly [channel: string, payload: string])[];
-  /** Name and new value of reported settings that changed. Reports of unchanged ones are taken out of the bytes. */
+  /**
+   * Name and new value of each reported setting that changed. Reports of unchanged settings are removed from
+   * the bytes.
+   */
   readonly parameters: readonly (readonly [name: string, value: string])[];
 }
 
 /**
- * Reads the engine's output as it comes, in pieces cut anywhere, and hands it on in whole messages: only then can an error
- * be put after what was sent already. Runs in the engine's thread, which has time to spare where the main thread has none.
+ * Reads the engine's output as it comes, in pieces cut anywhere, and passes it on in whole messages: only
+ * between whole messages can an error be added to the output. Runs in the engine's thread, which has time to
+ * spare where the main thread has none.
  */
 export class BackendScanner {
   readonly #known: Map<string, string>;
   #buffer = Buffer.allocUnsafeSlow(initialBytes);
   #length = 0;
-  /** Everything before it is whole messages that stay. */
+  /** The bytes before this offset are whole messages that go to the client. */
   #scanned = 0;
   #status: TransactionStatus | null = null;
   #copying = false;
@@ -34,12 +38,12 @@ export class BackendScanner {
   #notifications: [string, string][] = [];
   #parameters: [string, string][] = [];
 
-  /** `known`: values of the reported settings; kept up to date. */
+  /** `known`: values of the reported settings. The scanner keeps them up to date. */
   constructor(known: Map<string, string>) {
     this.#known = known;
   }
 
-  /** Forgets everything but the known settings: for the next batch. */
+  /** Prepares for the next batch: forgets everything but the known settings. */
   reset(): void {
     if (this.#buffer.length > largestKeptBytes) this.#buffer = Buffer.allocUnsafeSlow(initialBytes);
     this.#length = this.#scanned = 0;
@@ -52,12 +56,12 @@ export class BackendScanner {
     this.#parameters = [];
   }
 
-  /** The engine waits for data of COPY FROM STDIN, or will soon. */
+  /** The engine waits for COPY FROM STDIN data, or will soon. */
   get copying(): boolean {
     return this.#copying;
   }
 
-  /** Bytes of whole messages that `take` would return. */
+  /** Number of bytes in whole messages that `take` would return. */
   get complete(): number {
     return this.#scanned;
   }
@@ -91,7 +95,7 @@ export class BackendScanner {
     }
   }
 
-  /** The whole messages since the last call, in memory of their own. */
+  /** Returns the whole messages since the last call, in memory of their own. */
   take(): Uint8Array<ArrayBuffer> {
     const taken = new Uint8Array(this.#scanned);
     taken.set(this.#buffer.subarray(0, this.#scanned));
@@ -110,7 +114,7 @@ export class BackendScanner {
   }
 
   #keeps(type: number, start: number, end: number): boolean {
-    // The commonest first: rows make no difference.
+    // Rows come first, because they are the most common and change nothing here.
     if (type === dataRow) return true;
     this.#status = null;
     switch (type) {

@@ -5,23 +5,23 @@ import { monotonicMs } from './monotonic.ts';
 import { crashed, engineGone } from '../front/reports.ts';
 import type { Report } from '../wire.ts';
 
-/** What the user of an engine that may be replaced hears of it. */
+/** The events of an engine that may be replaced. */
 export interface EngineHostListener extends Omit<EngineListener, 'onLost'> {
-  /** The engine is dead and will send nothing more. `report` is for the client whose batch it ran. */
+  /** The engine is dead and will send nothing more. `report` is meant for the client whose batch it ran. */
   onDown(engine: Engine, report: Report): void;
-  /** Another engine runs; it knows nothing of the sessions before. */
+  /** Another engine runs. It knows nothing of the earlier sessions. */
   onUp(engine: Engine): void;
-  /** There will be no other. */
+  /** The engine failed for good. */
   onFailed(report: Report): void;
 }
 
-/** So many crashes within a minute mean that it would not stop. */
+/** More crashes than this within a minute mean that the next start would crash, too. */
 const largestCrashes = 6;
 const crashWindowMs = 60_000;
-/** Waits before the start after the first crash of that minute, the second, ... */
+/** Pauses before the start that follows the first crash of that minute, the second, and so on. */
 const backOffMs = [0, 0, 250, 500, 1000, 2000];
 
-/** Keeps an engine running: starts another one on the same directory when it was ended or has crashed. */
+/** Keeps an engine running: starts another one on the same directory after the engine was ended or has crashed. */
 export class EngineHost {
   readonly #options: EngineOptions;
   readonly #listener: EngineHostListener;
@@ -38,34 +38,34 @@ export class EngineHost {
     this.#onEvent = onEvent;
   }
 
-  /** Null: there is none, for a moment or for good. */
+  /** Null: no engine runs, for a moment or for good. */
   get engine(): Engine | null {
     return this.#engine;
   }
 
-  /** Counts the engines: prepared statements belong to one of them. */
+  /** The number of engines so far. Prepared statements belong to one of them. */
   get number(): number {
     return this.#number;
   }
 
-  /** Whether another engine is on its way. */
+  /** Whether another engine is about to start. */
   get replacing(): boolean {
     return this.#replacing !== null;
   }
 
-  /** Whether ending the engine loses nothing that was acknowledged: not in memory. */
+  /** Whether acknowledged data survive the end of the engine. False in memory. */
   get recovers(): boolean {
     return this.#options.directory !== null;
   }
 
-  /** Starts the first engine. Rejects when it does not start; there is nothing to close then. */
+  /** Starts the first engine. Rejects when the engine does not start; the caller then has nothing to close. */
   async start(): Promise<void> {
     const began = performance.now();
     const engine = await this.#start();
     this.#onEvent({ kind: 'engine-started', durationMs: performance.now() - began, created: engine.created });
   }
 
-  /** Ends the engine in whatever it does and starts another. `report` goes to the client whose batch it ran. */
+  /** Ends the engine, whatever it is doing, and starts another. `report` goes to the client whose batch it ran. */
   replace(report: Report, reason: string): void {
     const engine = this.#engine;
     if (!engine) return;
@@ -73,7 +73,10 @@ export class EngineHost {
     this.#replacing = this.#replace(engine, report, reason);
   }
 
-  /** `rough`: something still runs; the next start recovers. Otherwise a clean shutdown. */
+  /**
+   * `rough`: a statement still runs, so the engine is killed and the next start recovers. Otherwise Postgres
+   * shuts down cleanly.
+   */
   async close(rough: boolean): Promise<void> {
     this.#closing = true;
     await this.#replacing;
@@ -85,7 +88,7 @@ export class EngineHost {
 
   async #replace(engine: Engine, report: Report, reason: string): Promise<void> {
     const began = performance.now();
-    // Results that were on their way still count.
+    // Results that were on their way still arrive.
     await engine.kill();
     this.#listener.onDown(engine, report);
     const failure = await this.#startAgain(reason);
@@ -99,13 +102,14 @@ export class EngineHost {
     }
   }
 
-  /** Null: another engine runs, or is not wanted any more. Otherwise why there will be none. */
+  /** Null: another engine runs, or the host is closing. Otherwise the reason why no engine will start. */
   async #startAgain(reason: string): Promise<string | null> {
-    if (!this.recovers) return `${reason}; it was in memory, its data are lost`;
+    if (!this.recovers) return `${reason}; it was in memory, so its data are lost`;
     let failure = reason;
     while (!this.#closing) {
       const crashes = this.#countCrashes();
-      if (crashes > largestCrashes) return `it crashed ${crashes} times within a minute, at last: ${failure}`;
+      if (crashes > largestCrashes)
+        return `it crashed ${crashes} times within a minute; last reason: ${failure}`;
       await sleep(backOffMs[crashes - 1] ?? 0);
       try {
         await this.#start();

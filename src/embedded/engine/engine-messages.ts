@@ -1,10 +1,14 @@
 import type { Findings } from './backend-scanner.ts';
 import { monotonicMs } from './monotonic.ts';
 
-// What the main thread and the engine's thread tell each other. Batches go over in groups: a hop between threads costs
-// 70 microseconds here, running a prepared `select 1` costs 6, so twenty waiting clients share one hop.
+// The messages between the main thread and the engine's thread. Batches travel in groups: a hop between threads
+// costs 70 microseconds here, and running a prepared `select 1` costs 6, so twenty waiting clients share one
+// hop.
 
-/** What the engine is started with. `directory` null: in memory. `template`: a tar of a data directory, for a new one. */
+/**
+ * The engine's start parameters. `directory` null: in memory. `template`: a tar of a data directory, for a new
+ * database.
+ */
 export interface EngineStart {
   readonly directory: string | null;
   readonly template: Uint8Array | null;
@@ -13,9 +17,10 @@ export interface EngineStart {
 
 /**
  * A piece of a group. `kind`:
- * `client`: output goes back; the group goes on only if the session is idle and as it was afterwards.
- * `switch`: output is dropped; the group ends if there is an error.
- * `chore`: output and errors are dropped.
+ * `client`: its output goes back; the group goes on only if the session is then idle and its reported settings
+ * are unchanged.
+ * `switch`: its output is dropped; an error ends the group.
+ * `chore`: its output and errors are dropped.
  */
 export interface GroupItem {
   readonly kind: 'client' | 'switch' | 'chore';
@@ -24,12 +29,12 @@ export interface GroupItem {
 
 export type ToEngine =
   | { readonly kind: 'run'; readonly items: readonly GroupItem[]; readonly bytes: Uint8Array }
-  /** More of the data that COPY FROM STDIN waits for. */
+  /** More data for a COPY FROM STDIN that waits. */
   | { readonly kind: 'feed'; readonly bytes: Uint8Array }
   | { readonly kind: 'dump' }
   | { readonly kind: 'close' };
 
-/** How one item of a group ended. `last`: the items after it did not run and will not. */
+/** The result of one item of a group. `last`: the items after it did not run and will not. */
 export interface ItemResult extends Findings {
   readonly index: number;
   readonly bytes: Uint8Array;
@@ -42,17 +47,17 @@ export type FromEngine =
       readonly parameters: readonly (readonly [string, string])[];
       readonly created: boolean;
     }
-  /** Part of an item's output, ahead of its result. */
+  /** A part of an item's output, sent before its result. */
   | { readonly kind: 'output'; readonly index: number; readonly bytes: Uint8Array; readonly copying: boolean }
   | ({ readonly kind: 'result' } & ItemResult)
-  /** That many bytes of `feed` have been read, or were not wanted any more. */
+  /** That many bytes of `feed` have been read, or were no longer wanted. */
   | { readonly kind: 'consumed'; readonly bytes: number }
   | { readonly kind: 'dumped'; readonly tar: Uint8Array }
-  /** The engine cannot go on: a bug of WebAssembly's kind, or a FATAL error. */
+  /** The engine cannot go on, because of a WebAssembly trap or a FATAL error. */
   | { readonly kind: 'crashed'; readonly reason: string }
   | { readonly kind: 'closed' };
 
-/** What both threads see at any time, whatever they are busy with: words of shared memory. */
+/** Words of shared memory that both threads see at any time, whatever they are busy with. */
 export class Control {
   readonly memory: SharedArrayBuffer;
   readonly #words: Int32Array<SharedArrayBuffer>;
@@ -64,40 +69,40 @@ export class Control {
     this.#times = new Float64Array(memory, 16, 1);
   }
 
-  /** The item that runs; -1: the group was stopped after it by `revoke`. */
+  /** The running item; -1: `revoke` has stopped the group after it. */
   get position(): number {
     return Atomics.load(this.#words, positionWord);
   }
 
-  /** When that item began, as `monotonicMs`. */
+  /** The moment, as `monotonicMs`, when that item began. */
   get startedAt(): number {
     return this.#times[0] ?? 0;
   }
 
-  /** Main, before it sends a group: its first item is what runs. */
+  /** Called by the main thread before it sends a group: the first item counts as running. */
   begin(): void {
     this.#times[0] = monotonicMs();
     Atomics.store(this.#words, positionWord, 0);
   }
 
-  /** Engine: goes on to the next item. False: it was revoked. */
+  /** Called by the engine: goes on to the next item. False: that item was revoked. */
   advance(from: number): boolean {
     this.#times[0] = monotonicMs();
     return Atomics.compareExchange(this.#words, positionWord, from, from + 1) === from;
   }
 
-  /** Main: takes back all items after `position`. False: the engine has gone on meanwhile. */
+  /** Called by the main thread: takes back all items after `position`. False: the engine has already gone on. */
   revoke(position: number): boolean {
     return Atomics.compareExchange(this.#words, positionWord, position, -1) === position;
   }
 
-  /** What the engine waits for. */
+  /** The kind of transfer that the engine waits for. */
   get waiting(): 'nothing' | 'input' | 'output' {
     const state = Atomics.load(this.#words, waitingWord);
     return state === 1 ? 'input' : state === 2 ? 'output' : 'nothing';
   }
 
-  /** Engine: calls `poll` until it returns something; in between sleeps until `wake`. */
+  /** Called by the engine: calls `poll` until it returns something, and sleeps until `wake` in between. */
   waitForInput<T>(poll: () => T | undefined): T {
     Atomics.store(this.#words, waitingWord, 1);
     try {
@@ -112,13 +117,13 @@ export class Control {
     }
   }
 
-  /** Main: there is input. */
+  /** Called by the main thread: there is input. */
   wake(): void {
     Atomics.add(this.#words, signalWord, 1);
     Atomics.notify(this.#words, signalWord);
   }
 
-  /** Engine: that many bytes are on their way to a client; sleeps while there are too many. */
+  /** Called by the engine: that many bytes are on their way to a client. Sleeps while there are too many. */
   sent(bytes: number): void {
     let unread = Atomics.add(this.#words, unreadWord, bytes) + bytes;
     if (unread <= largestUnread) return;
@@ -129,7 +134,7 @@ export class Control {
     Atomics.store(this.#words, waitingWord, 0);
   }
 
-  /** Main: the client has taken them, or is gone. */
+  /** Called by the main thread: the client has taken those bytes, or has gone. */
   read(bytes: number): void {
     Atomics.sub(this.#words, unreadWord, bytes);
     Atomics.notify(this.#words, unreadWord);
@@ -141,5 +146,5 @@ const signalWord = 1;
 const unreadWord = 2;
 const waitingWord = 3;
 
-/** Output that a client has not read yet, before the engine waits for it: bounds the memory of a huge result. */
+/** Unread output at which the engine waits for the client. Bounds the memory that a huge result takes. */
 const largestUnread = 16 * 1024 * 1024;

@@ -4,12 +4,13 @@ import { BackendScanner } from './backend-scanner.ts';
 import { message } from '../wire.ts';
 
 /**
- * Runs batches of the wire protocol on a PGlite through read and write callbacks of our own, as Postgres has them for
- * a socket. PGlite's own `execProtocolRaw` is no substitute:
- * - its input ends with the call, so `copy ... from stdin` finds an end of file and the engine ends; here reading waits;
- * - it swallows exceptions that are no Postgres errors (a stack overflow, a missing function) and goes on with an engine in
- *   an unknown state; here they come out, and whoever runs this starts another engine;
- * - it collects all of a result in memory.
+ * Runs batches of the wire protocol on a PGlite through our own read and write callbacks, as Postgres has them
+ * for a socket. PGlite's own `execProtocolRaw` does not serve, for three reasons:
+ * - Its input ends with the call, so `copy ... from stdin` meets the end of the file and the engine ends. Here
+ * reading waits.
+ * - It swallows exceptions that are not Postgres errors (a stack overflow, a missing function) and goes on with
+ * an engine in an unknown state. Here they come out, and the caller starts another engine.
+ * - It collects a whole result in memory.
  */
 export class EngineSession {
   readonly scanner: BackendScanner;
@@ -20,8 +21,8 @@ export class EngineSession {
   #offset = 0;
 
   /**
-   * `parameters` is filled with the settings that Postgres reports. `moreInput` is called when COPY FROM STDIN wants
-   * more, and may block; `onOutput` when the scanner has got more.
+   * `parameters` is filled with the settings that Postgres reports. `moreInput` is called when COPY FROM STDIN
+   * wants more data, and may block. `onOutput` is called when the scanner has received output.
    */
   constructor(
     pg: PGlite,
@@ -41,7 +42,10 @@ export class EngineSession {
     this.#startReporting();
   }
 
-  /** Runs whole messages. Throws what is no error of Postgres: the engine is of no use after that. */
+  /**
+   * Runs whole messages. Throws errors that are not Postgres's own: after such an error the engine is of no
+   * more use.
+   */
   run(bytes: Uint8Array): void {
     const module = this.#module;
     this.#input = bytes;
@@ -60,14 +64,17 @@ export class EngineSession {
     module._pgl_pq_flush();
   }
 
-  /** Postgres reports settings (ParameterStatus) to sessions that began with a startup packet; single-user mode has none. */
+  /**
+   * Sends a startup packet. Without one Postgres would not report settings (ParameterStatus), and single-user
+   * mode sends none.
+   */
   #startReporting(): void {
     const parameters = Buffer.from('user\0postgres\0database\0postgres\0\0');
     // A startup packet is a message without a type.
     this.#input = message('?', 0x30000, parameters).subarray(1);
     this.#offset = 0;
     if (this.#module._ProcessStartupPacket(this.#module._pgl_getMyProcPort(), true, true) !== 0) {
-      throw new Error('PGlite did not take the startup packet');
+      throw new Error('PGlite refused the startup packet');
     }
     this.#module._pgl_sendConnData();
     this.#module._pgl_pq_flush();
@@ -94,7 +101,7 @@ export class EngineSession {
   }
 }
 
-/** What is used of PGlite's WebAssembly module (`PGlite.Module`; its published type needs Emscripten's types). */
+/** The used part of PGlite's WebAssembly module (`PGlite.Module`; its published type needs Emscripten's types). */
 interface EngineModule {
   readonly HEAPU8: Uint8Array;
   addFunction(callback: (pointer: number, length: number) => number, signature: string): number;
@@ -111,7 +118,7 @@ interface EngineModule {
   _pgl_sendConnData(): void;
 }
 
-/** PGlite's way to jump to Postgres' error handler is to exit with this status (POSTGRES_MAIN_LONGJMP). */
+/** PGlite jumps to Postgres' error handler by exiting with this status (POSTGRES_MAIN_LONGJMP). */
 function isPostgresError(error: unknown): boolean {
   return error instanceof Object && 'status' in error && error.status === 100;
 }

@@ -6,9 +6,10 @@ import { Control } from './engine-messages.ts';
 import type { EngineStart, FromEngine, GroupItem, ToEngine } from './engine-messages.ts';
 import { EngineSession } from './engine-session.ts';
 
-// The engine's thread: PGlite, and nothing that could not stand still for the length of a query. Started by engine.ts.
+// The engine's thread. It runs PGlite and nothing that cannot stand still for the length of a query. Started by
+// engine.ts.
 
-/** Output of an item is sent ahead in pieces of this size. */
+/** Output of a running item is sent in pieces of this size. */
 const pieceBytes = 64 * 1024;
 /** Copying is cheaper than transferring below this size. */
 const transferBytes = 16 * 1024;
@@ -38,7 +39,7 @@ async function handle(message: ToEngine): Promise<void> {
       }
       return;
     case 'feed':
-      // A COPY that failed meanwhile.
+      // The COPY that these data belong to has failed.
       post({ kind: 'consumed', bytes: message.bytes.length });
       return;
     case 'dump': {
@@ -77,7 +78,7 @@ function runGroup(items: readonly GroupItem[], bytes: Uint8Array): void {
   }
 }
 
-/** What COPY FROM STDIN gets next: blocks the thread until the client has sent it. */
+/** Returns the next COPY FROM STDIN data. Blocks the thread until the client has sent them. */
 function moreInput(): Uint8Array {
   sendOutput();
   const bytes = control.waitForInput(() => {
@@ -95,7 +96,7 @@ function sendAhead(): void {
 
 function sendOutput(): void {
   const output = session.scanner.take();
-  // Posting it gives it away, and then it has no length.
+  // The length is read first, because posting the output gives its memory away.
   const { length } = output;
   post({ kind: 'output', index: running, bytes: output, copying: session.scanner.copying }, output);
   control.sent(length);
@@ -105,7 +106,10 @@ function post(message: FromEngine, bytes?: Uint8Array<ArrayBuffer>): void {
   port?.postMessage(message, bytes && bytes.length >= transferBytes ? [bytes.buffer] : []);
 }
 
-/** A new database comes into being under another name: a process killed half way leaves nothing that looks like one. */
+/**
+ * Makes a new database under another name, so that a process killed half way leaves nothing that looks like a
+ * database.
+ */
 async function create(directory: string): Promise<void> {
   const unfinished = `${directory}.new`;
   rmSync(unfinished, { recursive: true, force: true });
@@ -122,9 +126,9 @@ function open(directory: string, template: Uint8Array | null): Promise<PGlite> {
   });
 }
 
-/** PGlite's own, with defaults of ours: what `reset all` returns to. */
+/** PGlite's own parameters with our defaults, to which `reset all` returns. */
 function startParameters(): string[] {
-  // The log is kept short by checkpoints (group.ts): so many segments need not be kept for reuse.
+  // Checkpoints keep the log short (group.ts), so fewer segments have to be kept for reuse.
   const ours = ['search_path=app_public, public', 'jit=off', 'min_wal_size=64MB', 'max_wal_size=128MB'];
   const theirs = PGlite.defaultStartParams.flatMap((parameter, i, all) =>
     parameter.startsWith('search_path=') || all[i + 1]?.startsWith('search_path=') ? [] : [parameter],

@@ -4,32 +4,38 @@ import { isWithin } from '../../within.ts';
 import { Control } from './engine-messages.ts';
 import type { EngineStart, FromEngine, GroupItem, ItemResult, ToEngine } from './engine-messages.ts';
 
-/** What an engine tells whoever feeds it. After `onLost` only results come that were on their way. */
+/** The events of an engine. After `onLost`, only results that were already on their way follow. */
 export interface EngineListener {
-  /** Whole messages of an item that still runs. Call `Engine.release` with their length once they are gone. */
+  /**
+   * Whole messages of an item that still runs. The listener calls `Engine.release` with their length once the
+   * client has them.
+   */
   onOutput(index: number, bytes: Uint8Array, copying: boolean): void;
   onResult(result: ItemResult): void;
-  /** That many bytes given to `feed` are used up. */
+  /** That many bytes given to `feed` are consumed. */
   onConsumed(bytes: number): void;
-  /** The engine ended by itself. `kill` it to know that its thread is gone. */
+  /** The engine ended by itself. Await `kill` to be sure that its thread is gone. */
   onLost(reason: string): void;
 }
 
 export interface EngineOptions {
   /** PGlite's data directory; null: in memory. */
   readonly directory: string | null;
-  /** A tar made by `dump`, from which a database that does not exist yet is made: ten times faster than from scratch. */
+  /**
+   * A tar made by `dump`. A database that does not exist yet is made from it, ten times faster than from
+   * scratch.
+   */
   readonly template: Uint8Array | null;
 }
 
-/** Bounds a start: the first one takes about three seconds here, the recovery of a large log somewhat longer. */
+/** Bounds a start. The first one takes about three seconds here, the recovery of a large log somewhat longer. */
 const startTimeoutMs = 120_000;
-/** Bounds a shutdown, whose checkpoint takes a moment. */
+/** Bounds a shutdown, whose checkpoint takes time. */
 const closeTimeoutMs = 30_000;
 
-/** PGlite in its thread. Runs one group of batches at a time. Ends by `close` or `kill`. */
+/** PGlite in its thread. Runs one group of batches at a time. The owner ends it with `close` or `kill`. */
 export class Engine {
-  /** Values of the settings that Postgres reports to clients, at the start. */
+  /** Values at the start of the settings that Postgres reports to clients. */
   readonly parameters: ReadonlyMap<string, string>;
   /** Whether the start made a new database. */
   readonly created: boolean;
@@ -45,7 +51,8 @@ export class Engine {
     const control = new Control();
     const worker = new Worker(new URL(`./engine-worker.${moduleExtension}`, import.meta.url), {
       workerData: { ...options, control: control.memory } satisfies EngineStart,
-      // Postgres limits its own recursion (max_stack_depth) only if the thread's stack does not end before.
+      // Postgres limits its own recursion (max_stack_depth), but only if the thread's stack is large enough to
+      // reach that limit.
       resourceLimits: { stackSizeMb: 64 },
       execArgv: [],
     });
@@ -74,7 +81,7 @@ export class Engine {
     worker.on('exit', (code) => this.#lose(`its thread ended with code ${code}`));
   }
 
-  /** Runs a group. The parts of all items follow each other in `parts`. */
+  /** Runs a group. `parts` holds the parts of all items, one item after the other. */
   run(items: readonly GroupItem[], parts: readonly Uint8Array[]): void {
     const bytes = joined(parts);
     this.control.begin();
@@ -88,12 +95,15 @@ export class Engine {
     this.control.wake();
   }
 
-  /** See `EngineListener.onOutput`. */
+  /** Marks output as read; see `EngineListener.onOutput`. */
   release(bytes: number): void {
     this.control.read(bytes);
   }
 
-  /** A tar of the data directory. Only while nothing runs. Rejects when the engine ends meanwhile. */
+  /**
+   * Returns a tar of the data directory. Call it only while nothing runs. Rejects if the engine ends before the
+   * tar is made.
+   */
   dump(): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
       this.#dumped = { resolve, reject };
@@ -101,21 +111,22 @@ export class Engine {
     });
   }
 
-  /** Ends Postgres as a shutdown would, and the thread. Only while nothing runs. */
+  /** Shuts Postgres down cleanly and ends the thread. Call it only while nothing runs. */
   async close(): Promise<void> {
     if (this.#ended) return;
     const closed = new Promise<void>((resolve) => {
       this.#onClosed = resolve;
     });
     this.#post({ kind: 'close' });
-    // One that does not come to its end is killed all the same, and the next start recovers.
+    // An engine that does not shut down in time is killed anyway, and the next start recovers.
     await isWithin(closeTimeoutMs, closed);
     await this.kill();
   }
 
   /**
-   * Ends the thread whatever it does, in about 20 ms. For the database that is a crash, from which the next start recovers.
-   * Results that were on their way still arrive before the promise resolves: Node drains a worker's port at its exit.
+   * Ends the thread in about 20 ms, whatever it is doing. For the database this is a crash, from which the next
+   * start recovers. Results that were on their way still arrive before the promise resolves: Node drains a
+   * worker's port at its exit.
    */
   async kill(): Promise<void> {
     this.#ended = true;
@@ -159,7 +170,10 @@ export class Engine {
 /** Copying is cheaper than transferring below this size. */
 const transferBytes = 16 * 1024;
 
-/** In memory of its own: a view would take the whole packet along to the other thread. */
+/**
+ * Copies the parts into memory of their own: transferring a view would take the whole packet to the other
+ * thread.
+ */
 function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let offset = 0;
@@ -170,7 +184,7 @@ function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** The worker's module is named by a string, which no compiler rewrites. */
+/** The worker's module is named by a string, which a compiler does not rewrite. */
 const moduleExtension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 
 function firstMessage(worker: Worker): Promise<Extract<FromEngine, { kind: 'ready' }>> {

@@ -1,6 +1,6 @@
 /**
- * Milliseconds of a clock that only goes forward, the same in all threads: what timeouts are measured with. A wall clock that is
- * set would end statements that have just begun.
+ * Milliseconds of a clock that only goes forward and is the same in all threads. Timeouts are measured with it,
+ * because setting a wall clock would end statements that have just begun.
  */
 export function monotonicMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;

@@ -15,31 +15,35 @@ import type { Prepared, PreparedStatements } from './client-statements.ts';
 export interface Step {
   readonly ack: '1' | '3' | 'C';
   readonly effects: readonly SessionEffect[];
-  /** What a Parse or SQL's PREPARE made, and its name. */
+  /** The name that a Parse or SQL's PREPARE defined, and the statement behind it. */
   readonly prepares?: { readonly name: string; readonly prepared: Prepared };
   /** The statement that a Close or SQL's DEALLOCATE removed. */
   readonly closes?: string;
 }
 
 /**
- * What a client sends in one go, in the engine's terms: a simple Query, or messages of the extended protocol up to Sync.
- * It is `open` when it ends earlier (at a Flush): then more of the same client has to follow before anybody else's.
+ * The messages that a client sends in one go, in the engine's terms: a simple Query, or messages of the
+ * extended protocol up to Sync. A batch that stops earlier (at a Flush) is `open`: more from the same client
+ * must follow before any other client runs.
  */
 export interface Batch {
   readonly parts: readonly Uint8Array[];
   readonly open: boolean;
   readonly steps: readonly Step[];
-  /** It changes the session, or talks while it runs: nothing else goes to the engine until its outcome is known. */
+  /**
+   * The batch changes the session, or exchanges data while it runs: nothing else goes to the engine until its
+   * outcome is known.
+   */
   readonly alone: boolean;
-  /** It uses the unnamed statement of an earlier batch. */
+  /** The batch uses the unnamed statement of an earlier batch. */
   readonly needsUnnamed: boolean;
-  /** What becomes of the engine's unnamed statement. */
+  /** The batch's effect on the engine's unnamed statement. */
   readonly unnamed: 'untouched' | 'parsed' | 'dropped';
   /** Values of statement_timeout that the batch itself sets. */
   readonly timeouts: readonly string[];
 }
 
-/** Nothing to run: what is wanted is the session, set up. For a connection that has just begun. */
+/** A batch with nothing to run, which only has the session set up. For a connection that has just begun. */
 export const setUpOnly: Batch = {
   parts: [],
   open: false,
@@ -50,13 +54,16 @@ export const setUpOnly: Batch = {
   timeouts: [],
 };
 
-/** Finds the statements of a text; the front keeps what it found for texts that come again. */
+/** Finds the statements of a text. The front remembers the result for texts that come again. */
 export type Analyse = (sql: string) => readonly Statement[];
 
-/** What executing each portal does. Belongs to a client, as portals live through a transaction. */
+/** The effects of executing each portal. Belongs to a client, because portals live as long as the transaction. */
 export type Portals = Map<string, readonly SessionEffect[]>;
 
-/** Turns a client's messages into a batch. `frames` are those of one batch, Terminate and COPY's data left out. */
+/**
+ * Turns a client's messages into a batch. `frames` are the messages of one batch, without Terminate and COPY
+ * data.
+ */
 export function batchOf(
   frames: readonly Frame[],
   prepared: PreparedStatements,
@@ -79,7 +86,7 @@ class BatchBuilder {
   readonly #parts: Uint8Array[] = [];
   readonly #steps: Step[] = [];
   readonly #timeouts: string[] = [];
-  /** Prepared by this very batch: not known to have succeeded. */
+  /** Statements that this very batch prepares, which may still fail. */
   readonly #fresh = new Map<string, Prepared>();
   #alone = false;
   #needsUnnamed = false;
@@ -158,7 +165,7 @@ class BatchBuilder {
     }
     engineBytes = withText(engineBytes, 5, name.length, this.#prepared.engineName(name));
     this.#parts.push(engineBytes);
-    // A copy: the frame is a view of a whole packet, which need not live as long as the statement.
+    // A copy: the frame is a view of a whole packet, which may not live as long as the statement.
     const prepared = { restore: [new Uint8Array(engineBytes)], statements };
     this.#fresh.set(name, prepared);
     this.#steps.push({ ack: '1', effects: nothing, prepares: { name, prepared } });
@@ -191,7 +198,8 @@ class BatchBuilder {
     const deallocates = effects.find((effect) => effect.kind === 'deallocate');
     if (effects.length > 0) this.#alone = true;
     if (deallocates) this.#steps.push({ ack: 'C', effects, closes: deallocates.name });
-    // SQL's PREPARE by the extended protocol: remembered to be closed; how to make it again is not known here.
+    // SQL's PREPARE by the extended protocol is recorded so that it can be closed; the text to make it again is
+    // unknown here.
     else if (prepares) {
       const prepared = { restore: [], statements: [] };
       this.#steps.push({ ack: 'C', effects, prepares: { name: prepares.name, prepared } });
@@ -221,7 +229,7 @@ class BatchBuilder {
     if (name === '') this.#unnamed = 'dropped';
   }
 
-  /** A statement that the batch uses, by the client's name. */
+  /** Finds a statement that the batch uses, by the client's name for it. */
   #statement(name: string): Prepared | undefined {
     if (name === '' && this.#unnamed === 'untouched') this.#needsUnnamed = true;
     return this.#fresh.get(name) ?? this.#prepared.get(name);
@@ -246,7 +254,7 @@ const statementKind = 'S'.charCodeAt(0);
 /** The text of a parameter, counted from 1; undefined where it is null, binary or absent. */
 type ParameterReader = (number: number) => string | undefined;
 
-/** Undefined: it leaves nothing behind and the watchdog need not know. */
+/** Undefined: the call leaves nothing behind, and the watchdog does not have to know of it. */
 function resolveSetConfig(call: SetConfigCall, parameter: ParameterReader): SessionEffect | undefined {
   const textOf = (argument: Argument) => {
     if (argument.kind === 'literal') return argument.value;
@@ -264,7 +272,7 @@ function resolveSetConfig(call: SetConfigCall, parameter: ParameterReader): Sess
   return { kind: 'residue', residue: 'settings' };
 }
 
-/** Reads the parameters of a Bind when the first of them is asked for. `offset` is that of the format codes. */
+/** Reads the parameters of a Bind when the first one is asked for. `offset` is where the format codes start. */
 function lazyParameters(bytes: Buffer, offset: number): ParameterReader {
   let texts: (string | undefined)[] | undefined;
   return (number) => (texts ??= parameterTexts(bytes, offset))[number - 1];

@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Statement } from '../sql/sql-text.ts';
 
-/** A statement that a client prepared: how to make it again on an engine that lost it, and what executing it does. */
+/**
+ * A statement that a client prepared: how to prepare it again on an engine that lost it, and the effects of
+ * executing it.
+ */
 export interface Prepared {
   /** Messages in the engine's terms, without a Sync. */
   readonly restore: readonly Uint8Array[];
@@ -9,22 +12,23 @@ export interface Prepared {
 }
 
 /**
- * The prepared statements of one client. All clients share the engine's one session and so its one set of names, so each
- * client's names get a prefix there: two connections may both prepare `a`. Names are latin1, as everywhere here.
+ * The prepared statements of one client. All clients share the engine's one session and its one set of names,
+ * so each client's names get a prefix there: two connections may both prepare `a`. Names are latin1, as
+ * everywhere in this folder.
  *
- * The unnamed statement has the name '' and stays unnamed: whoever needs its own after somebody else used the engine
- * parses it again (scheduler.ts).
+ * The unnamed statement has the name '' and stays unnamed. A client that needs its own after another client
+ * used the engine parses it again (scheduler.ts).
  */
 export class PreparedStatements {
   readonly #prefix: string;
   readonly #known = new Map<string, Prepared>();
 
-  /** `prefix` is of one client alone, short and plain ASCII. */
+  /** `prefix` belongs to one client alone, and is short, plain ASCII. */
   constructor(prefix: string) {
     this.#prefix = prefix;
   }
 
-  /** The name in the engine. Postgres cuts names at 63 bytes, so a long one is replaced by its hash. */
+  /** The name in the engine. Postgres cuts names at 63 bytes, so a long name is replaced by its hash. */
   engineName(name: string): string {
     if (name === '') return '';
     const prefixed = this.#prefix + name;
@@ -36,7 +40,7 @@ export class PreparedStatements {
     return this.#known.get(name);
   }
 
-  /** Records what the engine has accepted. */
+  /** Records a statement that the engine has accepted. */
   add(name: string, prepared: Prepared): void {
     this.#known.set(name, prepared);
   }
@@ -49,12 +53,12 @@ export class PreparedStatements {
     this.#known.clear();
   }
 
-  /** Names in the engine, the unnamed one left out. */
+  /** Names in the engine, without the unnamed one. */
   engineNames(): string[] {
     return [...this.#known.keys()].filter((name) => name !== '').map((name) => this.engineName(name));
   }
 
-  /** What was prepared under a name, in order. */
+  /** The statements that have a name, in the order of their preparation. */
   named(): Prepared[] {
     return [...this.#known].filter(([name]) => name !== '').map(([, prepared]) => prepared);
   }

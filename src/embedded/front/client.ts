@@ -19,48 +19,51 @@ import {
 } from '../wire.ts';
 import type { Frame, FrameReader, Report, TransactionStatus } from '../wire.ts';
 
-/** What a client needs of whoever shares the engine out. */
+/** The part of the scheduler that a client calls. */
 export interface Executor {
-  /** `client.batch` is set and wants to run. */
+  /** Queues `client.batch`, which must be set. */
   submit(client: Client): void;
-  /** More messages for the client's running COPY FROM STDIN. */
+  /** Passes on more messages for the client's running COPY FROM STDIN. */
   feed(client: Client, parts: readonly Uint8Array[]): void;
-  /** The client is gone, with no batch left. Called once. */
+  /** The client has gone and has no batch left. Called once. */
   leave(client: Client): void;
 }
 
-/** What a client sends ahead of what it is given: beyond that its socket is not read. */
+/** Bytes that a client may send before its earlier batches have run. Beyond this its socket is not read. */
 const largestBacklog = 16 * 1024 * 1024;
-/** Of COPY's data on its way to the engine. */
+/** Bytes of COPY data that may be on their way to the engine. */
 const largestUnconsumed = 4 * 1024 * 1024;
 /** A batch of the extended protocol that grows beyond this is begun before its Sync has come. */
 const largestBuilding = 4 * 1024 * 1024;
-/** What a client leaves unread, of answers and notifications, before it is cut off: memory is not for that. */
+/**
+ * Bytes of answers and notifications that a client may leave unread before it is cut off, so that it cannot
+ * fill the memory.
+ */
 const largestUnread = 256 * 1024 * 1024;
-/** How long a client that was cut off gets to read why. */
+/** Time that a client that was cut off has to read the reason. */
 const farewellMs = 1000;
 
 /**
- * One connection after its startup: cuts what it sends into batches, one of which runs at a time, and keeps what is its own
- * of the engine's session. Who runs when is not decided here.
+ * One connection after its startup. It cuts the client's messages into batches, one of which runs at a time,
+ * and keeps the client's own part of the engine's session. The scheduler decides who runs when.
  */
 export class Client {
   readonly id: number;
-  /** What BackendKeyData told the client; a CancelRequest brings both. */
+  /** The identity that BackendKeyData gave the client; a CancelRequest must bring both parts. */
   readonly processId: number;
   readonly secret: number;
   readonly session: SessionState;
   readonly statements: PreparedStatements;
   /** The batch that waits or runs. */
   batch: Batch | null = null;
-  /** When it was handed over, and when the client was last heard of, as `monotonicMs`. */
+  /** Moments, as `monotonicMs`, when the batch was handed over and when the client was last heard of. */
   submittedAt = 0;
   heardAt = monotonicMs();
   status: TransactionStatus = 'I';
   /** Between the batches of one extended query sequence, before its Sync. */
   open = false;
   cancelRequested = false;
-  /** The start of the engine that has the client's prepared statements; 0: none needs them. */
+  /** The number of the engine's start that has the client's prepared statements. 0: the client needs none. */
   engineNumber = 0;
   readonly #socket: Socket;
   readonly #reader: FrameReader;
@@ -79,7 +82,7 @@ export class Client {
   #deaf = false;
   #left = false;
 
-  /** `reader` has what the socket sent after the startup packet. */
+  /** `reader` holds the bytes that the socket sent after the startup packet. */
   constructor(
     socket: Socket,
     reader: FrameReader,
@@ -99,22 +102,25 @@ export class Client {
     this.#analyse = analyse;
   }
 
-  /** In a transaction, or before the Sync of what it began: nobody else can run. */
+  /** The client is in a transaction, or before the Sync of what it began: no other client can run. */
   get busy(): boolean {
     return this.open || this.status !== 'I';
   }
 
-  /** Nobody is there to read. */
+  /** The socket is closed, so no client reads the answers. */
   get gone(): boolean {
     return this.#socket.destroyed;
   }
 
-  /** Milliseconds that a statement may take; zero: any time. Of several values in one batch the most patient counts. */
+  /**
+   * Milliseconds that a statement may take; zero: any time. If one batch has several values, the longest
+   * counts.
+   */
   get timeoutMs(): number {
     return this.session.timeoutMs(this.batch?.timeouts ?? []);
   }
 
-  /** Has the session set up, as a batch of its own. `onDone` writes what the client is told then. */
+  /** Submits a batch that only sets the session up. `onDone` writes the client's greeting. */
   setUp(onDone: () => void): void {
     this.#onSetUp = onDone;
     this.#submit(setUpOnly);
@@ -127,13 +133,13 @@ export class Client {
     this.proceed();
   }
 
-  /** The socket was closed. What had come before is carried out, as Postgres does. */
+  /** The socket was closed. Messages that came before are still carried out, as in Postgres. */
   disconnected(): void {
     if (this.#copying) this.#endCopying(copyFail('the client went away'));
     this.proceed();
   }
 
-  /** Goes on with what the client has sent. */
+  /** Handles the messages that have arrived. */
   proceed(): void {
     try {
       while (!this.#deaf && (!this.batch || (this.#copying && this.#unconsumed < largestUnconsumed))) {
@@ -153,7 +159,7 @@ export class Client {
     if (this.gone) this.#leaveIfDone();
   }
 
-  /** Passes whole messages on. `onRead`: the client has taken them, or never will. */
+  /** Passes whole messages on. `onRead` is called when the client has taken them, or never will. */
   output(bytes: Uint8Array, onRead?: () => void): void {
     if (this.#lost.size > 0 && bytes.length > 0) {
       this.#socket.write(noticeResponse(residueLost(this.#lost)));
@@ -164,7 +170,7 @@ export class Client {
     else this.#socket.write(bytes, onRead && (() => onRead()));
   }
 
-  /** The engine waits for the client's COPY data. */
+  /** The engine asks for the client's COPY data. */
   startCopying(): void {
     if (this.gone || this.#deaf) {
       this.#endCopying(copyFail('the client went away'));
@@ -176,7 +182,7 @@ export class Client {
     this.proceed();
   }
 
-  /** Ends a COPY that waits, with an error. */
+  /** Ends a COPY that waits for data, with an error. */
   stopCopying(reason: string): void {
     if (this.#copying) this.#endCopying(copyFail(reason));
   }
@@ -190,16 +196,16 @@ export class Client {
     this.output(notificationResponse(senderProcessId, channel, payload));
   }
 
-  /** Told when next it is answered: that state of its session is gone. */
+  /** Has the client warned with its next answer that this state of its session is gone. */
   lose(residues: Iterable<Residue>): void {
     for (const residue of residues) if (warned.has(residue)) this.#lost.add(residue);
   }
 
-  /** Records how the batch ended; the answer went through `output`. Follow with `proceed`. */
+  /** Records how the batch ended, after its answer went through `output`. The caller calls `proceed` next. */
   settle(findings: Findings): Consequences {
     const batch = this.batch ?? setUpOnly;
     const { status } = findings;
-    // After an error in an open sequence the engine is silent until Sync.
+    // After an error in an open sequence the engine stays silent until Sync.
     const steps = this.#failed
       ? []
       : findings.error
@@ -221,7 +227,10 @@ export class Client {
     return consequences;
   }
 
-  /** Answers the batch with an error without (or instead of) a result of the engine. The client lives on. */
+  /**
+   * Answers the batch with an error, in place of the engine's result or of the rest of it. The client stays
+   * connected.
+   */
   fail(report: Report): void {
     const skipsToSync = this.batch?.open === true;
     this.output(errorResponse(report));
@@ -232,7 +241,7 @@ export class Client {
     this.proceed();
   }
 
-  /** Cuts the client off. A batch that waited is forgotten; one that runs goes on, unseen. */
+  /** Cuts the client off. A batch that waits is dropped; a batch that runs goes on without a reader. */
   end(report: Report): void {
     if (this.#deaf) return;
     this.#deaf = true;
@@ -245,7 +254,7 @@ export class Client {
     if (this.#copying) this.#endCopying(copyFail(report.message));
   }
 
-  /** Drops the batch, answered or not, and leaves if that was the last. */
+  /** Drops the batch, answered or not. The client leaves if it has no more work. */
   drop(): void {
     this.#release(this.status, this.open, this.#failed);
     this.#leaveIfDone();
@@ -274,7 +283,7 @@ export class Client {
       this.#socket.end();
       return;
     }
-    // Left over from a COPY that failed; Postgres ignores them, too.
+    // Messages left over from a COPY that failed; Postgres ignores them, too.
     if (type === frontend.copyData || type === frontend.copyDone || type === frontend.copyFail) return;
     if (!known.has(type)) {
       throw new ProtocolViolation(`invalid frontend message type ${type}`);
@@ -305,7 +314,7 @@ export class Client {
   #copyFrame(frame: Frame): void {
     switch (frame.type) {
       case frontend.copyData:
-      // The engine ignores these two while it copies; libpq sends a Sync before it knows that it copies.
+      // The engine ignores these two during a COPY; libpq sends a Sync before it knows that a COPY runs.
       case frontend.flush:
       case frontend.sync:
         this.#feed(frame.bytes);
@@ -316,7 +325,7 @@ export class Client {
         this.#copying = false;
         return;
       default: {
-        // Postgres ends the session, and here all sessions are one.
+        // Postgres would end the session, but here all clients share it, so only the COPY ends.
         this.#feed(copyFail('unexpected message during COPY FROM STDIN'));
         this.#copying = false;
         throw new ProtocolViolation(`unexpected message type ${frame.type} during COPY FROM STDIN`);

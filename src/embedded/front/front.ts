@@ -20,19 +20,20 @@ import {
 } from '../wire.ts';
 import type { Report } from '../wire.ts';
 
-/** More would be a leak somewhere: one session serves them all. */
+/** Upper bound of clients. One session serves them all, so more connections would point to a leak. */
 const largestClients = 500;
-/** As Postgres' authentication_timeout. */
+/** Equal to the default of Postgres' authentication_timeout. */
 const startupTimeoutMs = 60_000;
 
 /**
- * The socket that every client comes in through, our own process included, and the start of each connection.
+ * The socket that every client connects to, our own process included, and the start of each connection.
  *
- * Why our own and not `@electric-sql/pglite-socket`: it schedules single messages where the protocol's unit is the batch
- * up to Sync, so messages of two clients can mix inside one implicit transaction; it shares prepared names, settings,
- * roles and temporary tables between clients; it ends a COPY FROM STDIN, and with it the database; it passes
- * notifications to whoever happens to run; it drops cancellations; a client idle in a transaction blocks all others for
- * ever; and it runs PGlite in the thread that also has to answer.
+ * Our own and not `@electric-sql/pglite-socket`, because that one schedules single messages where the
+ * protocol's unit is the batch up to Sync, so messages of two clients can mix inside one implicit transaction;
+ * shares prepared names, settings, roles and temporary tables between clients; ends at a COPY FROM STDIN, and
+ * the database with it; passes notifications to whichever client happens to run; drops cancellations; lets a
+ * client that idles in a transaction block all others for ever; and runs PGlite in the thread that also has to
+ * answer.
  */
 export class Front {
   readonly #scheduler: Scheduler;
@@ -40,13 +41,13 @@ export class Front {
   readonly #server: Server;
   readonly #clients = new Map<number, Client>();
   readonly #sockets = new Set<Socket>();
-  /** What a client with these settings (`SessionState.key`) is told at its start. */
+  /** The parameters reported to a client at its start, by the settings that it brings (`SessionState.key`). */
   readonly #welcomes = new Map<string, ReadonlyMap<string, string>>();
   readonly #defaults: ReadonlyMap<string, string>;
   readonly #texts = new Map<string, readonly Statement[]>();
   #lastId = 0;
 
-  /** The scheduler runs already. */
+  /** The scheduler must be running. */
   constructor(scheduler: Scheduler, onEvent: (event: EmbeddedEvent) => void) {
     this.#scheduler = scheduler;
     this.#onEvent = onEvent;
@@ -55,7 +56,10 @@ export class Front {
     this.#server = createServer((socket) => this.#connected(socket));
   }
 
-  /** Opens the socket, for its owner only. What is left of an earlier one is removed: hold the lock before. */
+  /**
+   * Opens the socket, for its owner only. Removes the socket of an earlier process, so the caller must hold the
+   * lock.
+   */
   async listen(path: string): Promise<void> {
     rmSync(path, { force: true });
     await new Promise<void>((resolve, reject) => {
@@ -65,12 +69,12 @@ export class Front {
     chmodSync(path, 0o600);
   }
 
-  /** Takes no more connections. Those that are open end when the scheduler is closed. */
+  /** Stops taking connections. Open ones end when the scheduler is closed. */
   stopListening(): void {
     this.#server.close();
   }
 
-  /** Ends what connections are left. The socket's file is gone when it resolves. */
+  /** Ends the remaining connections. The socket's file is gone when the promise resolves. */
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => {
       if (this.#sockets.size === 0) resolve();
@@ -91,7 +95,7 @@ export class Front {
     let client: Client | undefined;
     this.#sockets.add(socket);
     socket.setTimeout(startupTimeoutMs, () => socket.destroy());
-    // Errors of a socket are those of a client that went away; `close` follows.
+    // An error of a socket means that its client went away; `close` follows.
     socket.on('error', () => undefined);
     socket.on('close', () => {
       this.#sockets.delete(socket);
@@ -115,7 +119,7 @@ export class Front {
     });
   }
 
-  /** Reads what comes before the typed messages. Undefined: more has to come, or nothing will. */
+  /** Reads the packets before the typed messages. Undefined: the client has to send more, or is done. */
   #startup(socket: Socket, reader: FrameReader): Client | undefined {
     while (socket.writable) {
       const packet = reader.nextStartup();
@@ -130,7 +134,7 @@ export class Front {
         return undefined;
       } else if (startup.major !== 3) {
         const version = `${startup.major}.${startup.minor}`;
-        throw new ProtocolViolation(`protocol version ${version} is not spoken here, 3.0 is`);
+        throw new ProtocolViolation(`protocol version ${version} is not supported: expected 3.0`);
       } else {
         return this.#admit(socket, reader, startup.parameters, startup.minor);
       }
@@ -184,7 +188,7 @@ export class Front {
     this.#onEvent({ kind: 'client-refused', code: report.code, message: report.message });
   }
 
-  /** Statements of a text, remembered for the short texts that come again and again. */
+  /** Returns the statements of a text, and remembers them for the short texts that come again and again. */
   #analyse(sql: string): readonly Statement[] {
     if (sql.length > largestRememberedText) return statementsOf(sql);
     const known = this.#texts.get(sql);

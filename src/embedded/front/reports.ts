@@ -2,7 +2,7 @@ import type { Residue } from '../sql/sql-text.ts';
 import { readReport } from '../wire.ts';
 import type { Report } from '../wire.ts';
 
-// What the front itself says to clients, with the SQLSTATEs that Postgres would use.
+// Errors and warnings that the front itself sends to clients, with the SQLSTATEs that Postgres would use.
 
 export function waitedTooLong(heldForMs: number): Report {
   return {
@@ -21,15 +21,15 @@ export function idleInTransaction(idleMs: number): Report {
     code: '25P03',
     message: `terminating connection due to idle-in-transaction timeout (${idleMs} ms)`,
     detail:
-      'The embedded database runs one transaction at a time; this one was rolled back for the others to go on.',
+      'The embedded database runs one transaction at a time; this one was rolled back so that others can go on.',
   };
 }
 
 export function copyStalled(idleMs: number): string {
-  return `no data came for ${Math.round(idleMs / 1000)} s, and the embedded database runs one transaction at a time`;
+  return `no data arrived for ${Math.round(idleMs / 1000)} s, and the embedded database runs one transaction at a time`;
 }
 
-/** Said to the operator only: the client does not read. */
+/** Goes to the operator only: the client does not read. */
 export const notRead: Report = {
   severity: 'FATAL',
   code: '08006',
@@ -53,11 +53,11 @@ export function crashed(reason: string): Report {
     severity: 'ERROR',
     code: '58000',
     message: `the embedded database crashed while it ran this statement (${reason})`,
-    detail: 'Nothing of the statement or its transaction was kept.',
+    detail: 'The statement and its transaction were rolled back.',
   };
 }
 
-/** For a client whose transaction or session went with the engine. */
+/** For a client that lost its transaction or session with the engine. */
 export const sessionLost: Report = {
   severity: 'FATAL',
   code: '57P01',
@@ -65,12 +65,12 @@ export const sessionLost: Report = {
   detail: 'The open transaction was rolled back.',
 };
 
-/** For a client whose statement may or may not have been carried out. */
+/** For a client whose statement may or may not have run. */
 export const outcomeUnknown: Report = {
   severity: 'FATAL',
   code: '57P01',
   message: 'terminating connection because the embedded database was restarted',
-  detail: 'Whether the last statement was carried out is not known.',
+  detail: 'The outcome of the last statement is unknown.',
 };
 
 export const shuttingDown: Report = {
@@ -89,8 +89,8 @@ export function engineGone(reason: string): Report {
 }
 
 /**
- * A client's settings did not go into the session; `error` is what the engine said. The settings that a connection begins with
- * are its own mistake; later on it is the database that has changed.
+ * A client's settings could not be loaded into the session; `error` is the engine's answer. At the start of a
+ * connection the client's own settings are wrong. Later the database must have changed.
  */
 export function settingsRefused(error: Uint8Array, isStart: boolean): Report {
   const fields = readReport(error);
@@ -104,13 +104,13 @@ export function settingsRefused(error: Uint8Array, isStart: boolean): Report {
   };
 }
 
-/** What a client is told after others used the session. */
+/** The warning to a client whose state was lost while others used the session. */
 export function residueLost(residues: Iterable<Residue>): Report {
   return {
     severity: 'WARNING',
     code: '01000',
     message: `the embedded database dropped this session's ${[...residues].join(' and ')}`,
-    detail: 'It has one session, and another client used it meanwhile.',
-    hint: 'Keep what belongs together in one transaction.',
+    detail: 'It has one session, and another client has used it in between.',
+    hint: 'Put statements that depend on each other into one transaction.',
   };
 }

@@ -2,52 +2,57 @@ import type { TransactionStatus } from '../wire.ts';
 import type { SetConfigCall } from '../sql/set-config.ts';
 import type { Effect, Residue } from '../sql/sql-text.ts';
 
-// The engine has one session, every client believes to have its own. What makes that true: each client's settings are
-// kept here as a list of statements, and whoever runs next on an engine that holds another list has it replayed first.
-// Two clients with equal lists (`key`) share what is loaded: connections of one pool cost nothing.
+// The engine has one session, and every client believes it has its own. To keep that true, each client's
+// settings are kept here as a list of statements. Before a client runs on an engine that holds another list,
+// its own list is replayed. Two clients with equal lists (`key`) share the loaded settings, so connections of
+// one pool cost nothing.
 //
-// What a list cannot bring back is lost at the next switch to another client, and the client is warned (Residue):
-// temporary tables and cursors WITH HOLD that outlive their transaction, settings that an expression computed inside
-// a larger statement, session-level advisory locks (which exclude nobody here: there is one session). What functions
-// do to the session (a `set_config(..., false)` in a body that is called by a plain SELECT) leaves no trace in a text;
-// settings that Postgres reports to clients are noticed nevertheless (backend-scanner.ts), others are not.
+// State that a list cannot bring back is lost at the next switch to another client, and the client is warned
+// (Residue): temporary tables and cursors WITH HOLD that outlive their transaction, settings that an expression
+// computed inside a larger statement, session-level advisory locks (which exclude nobody here, because there is
+// one session). A function that changes the session (a `set_config(..., false)` in a body that a plain SELECT
+// calls) leaves no trace in the text. Changes to settings that Postgres reports to clients are noticed
+// nevertheless (backend-scanner.ts); changes to others are not.
 
-/** A setting and the statement that makes it. `value` where it is a plain literal. All latin1. */
+/** A setting and the statement that makes it. `value` is given where it is a plain literal. All are latin1. */
 export interface Setting {
   readonly name: string;
   readonly sql: string;
   readonly value: string | undefined;
 }
 
-/** An effect whose arguments are known. */
+/** An effect with known arguments. */
 export type SessionEffect = Exclude<Effect, SetConfigCall>;
 
-/** An effect of a statement that was run, and the tag that the engine answered with, where it was asked for. */
+/** An effect of a statement that ran, and the engine's tag for it, if the engine was asked for one. */
 export interface Executed {
   readonly effect: SessionEffect;
   readonly tag: string | undefined;
 }
 
-/** What follows from a batch for the engine and for the registries of statements. */
+/** The consequences of a batch for the engine and for the registries of statements. */
 export interface Consequences {
-  /** The engine's settings are not the client's list any more (RESET forgets what came with the connection). */
+  /**
+   * The engine's settings no longer match the client's list (RESET forgets the settings that came with the
+   * connection).
+   */
   readonly reload: boolean;
   readonly residues: readonly Residue[];
   readonly deallocateAll: boolean;
 }
 
-/** One client's session, as far as it is kept outside of the engine. */
+/** The part of one client's session that is kept outside the engine. */
 export class SessionState {
   readonly #startup: ReadonlyMap<string, Setting>;
   #settings: ReadonlyMap<string, Setting>;
   #channels = new Set<string>();
   #key: string;
-  /** What the open transaction did, and its savepoints. */
+  /** Effects of the open transaction, and its savepoints. */
   #pending: SessionEffect[] = [];
   /** statement_timeout as the open transaction set it, locally or not. */
   #transactionTimeoutMs: number | undefined;
 
-  /** `startup`: what came with the connection, in any order. */
+  /** `startup`: the settings that came with the connection, in any order. */
   constructor(startup: readonly Setting[]) {
     const sorted = startup.toSorted((a, b) => (a.name < b.name ? -1 : 1));
     this.#startup = new Map(sorted.map((setting) => [setting.name, setting]));
@@ -55,7 +60,10 @@ export class SessionState {
     this.#key = keyOf(this.#settings);
   }
 
-  /** Identifies the settings: sessions of equal keys need no switch between them. Empty: the engine's own defaults. */
+  /**
+   * Identifies the settings: sessions with equal keys need no switch between them. Empty: the engine's own
+   * defaults.
+   */
   get key(): string {
     return this.#key;
   }
@@ -65,14 +73,14 @@ export class SessionState {
     return [...this.#settings.values()].map((setting) => setting.sql);
   }
 
-  /** Channels listened on, by transactions that committed. */
+  /** Channels that committed transactions listen on. */
   get channels(): ReadonlySet<string> {
     return this.#channels;
   }
 
   /**
-   * statement_timeout in milliseconds; zero: none. `values` are those that the next batch sets itself, of which nobody
-   * knows when they apply: the most patient one counts.
+   * statement_timeout in milliseconds; zero: none. `values` are set by the next batch itself at an unknown
+   * point, so the longest counts.
    */
   timeoutMs(values: readonly string[] = []): number {
     const current = this.#transactionTimeoutMs ?? durationMs(this.#settings.get('statement_timeout')?.value);
@@ -87,8 +95,8 @@ export class SessionState {
   }
 
   /**
-   * Records what a batch did. `executed` are the statements that succeeded; `status` is what ReadyForQuery said (null:
-   * the batch has not come to its Sync), `failed` whether there was an error.
+   * Records a batch. `executed` are the statements that succeeded; `status` is what ReadyForQuery said (null:
+   * the batch has not come to its Sync); `failed` says whether there was an error.
    */
   record(executed: readonly Executed[], status: TransactionStatus | null, failed: boolean): Consequences {
     const outcome = { reload: false, residues: [] as Residue[], deallocateAll: false };
@@ -104,7 +112,7 @@ export class SessionState {
   #execute(effect: SessionEffect, tag: string | undefined, outcome: Outcome): void {
     switch (effect.kind) {
       case 'commit':
-        // COMMIT of a failed transaction is answered with ROLLBACK.
+        // Postgres answers the COMMIT of a failed transaction with ROLLBACK.
         if (tag === undefined || !tag.startsWith('ROLLBACK')) this.#commit(outcome);
         this.#pending = [];
         this.#transactionTimeoutMs = undefined;
@@ -152,7 +160,7 @@ export class SessionState {
       settings.delete(setting.name);
       settings.set(setting.name, setting);
     };
-    /** Back to what came with the connection, which the engine's RESET does not know of. */
+    /** Goes back to the setting that came with the connection, which the engine's RESET does not know of. */
     const restart = (name: string) => {
       settings.delete(name);
       const startup = this.#startup.get(name);
@@ -196,7 +204,7 @@ function keyOf(settings: ReadonlyMap<string, Setting>): string {
   return [...settings.values()].map((setting) => setting.sql).join('\0');
 }
 
-/** The setting that a connection brings: `value` is raw, as `set_config` takes it, so lists need no quoting. */
+/** A setting that came with the connection. `value` is raw, as `set_config` takes it, so lists need no quoting. */
 export function startupSetting(name: string, value: string): Setting {
   const bytes = Buffer.from(value, 'utf8').toString('latin1');
   const [quotedName, quotedValue] = [name.toLowerCase(), bytes].map(quoted);
@@ -207,7 +215,7 @@ export function startupSetting(name: string, value: string): Setting {
   };
 }
 
-/** A string literal that no setting can change the meaning of. */
+/** A string literal whose meaning does not depend on any setting. */
 export function quoted(text: string): string {
   return `E'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
 }
@@ -221,7 +229,10 @@ const unitsMs: Readonly<Record<string, number>> = {
   d: 86_400_000,
 };
 
-/** A duration as Postgres' settings take it (milliseconds without a unit). Zero where there is none to be read. */
+/**
+ * Reads a duration as Postgres' settings take it (milliseconds without a unit). Zero for text that is not a
+ * duration.
+ */
 export function durationMs(value: string | undefined): number {
   const parts = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/.exec(value ?? '');
   const unit = parts?.[2] === '' ? 1 : unitsMs[parts?.[2] ?? ''];

@@ -4,7 +4,7 @@ import type { Setting } from './session-state.ts';
 import { speaksUtf8 } from '../sql/sql-text.ts';
 import type { Report } from '../wire.ts';
 
-/** What a startup packet comes down to: the settings it asks for, or why it is refused. */
+/** The result of a startup packet: the settings that it asks for, or the reason for its refusal. */
 export type Admission =
   | {
       readonly kind: 'admitted';
@@ -13,7 +13,10 @@ export type Admission =
     }
   | { readonly kind: 'refused'; readonly report: Report };
 
-/** Decides about the parameters of a startup packet. `defaults`: settings of the engine; asking for those is asking nothing. */
+/**
+ * Decides about the parameters of a startup packet. `defaults` are the engine's own settings; a client that
+ * asks for those gets no setting.
+ */
 export function admit(
   parameters: ReadonlyMap<string, string>,
   defaults: ReadonlyMap<string, string>,
@@ -24,15 +27,11 @@ export function admit(
     return refused(
       '28000',
       `role "${user}" cannot log in: the embedded database has one login, "postgres"`,
-      'Connect with -U postgres, then `set role` to be somebody else.',
+      'Connect with -U postgres, then `set role` to act as another role.',
     );
   }
   if (database !== 'postgres') {
-    return refused(
-      '3D000',
-      `database "${database}" does not exist`,
-      'The embedded database has one: "postgres".',
-    );
+    return refused('3D000', `database "${database}" does not exist`, 'The only database is "postgres".');
   }
   if (!['', 'false', 'off', 'no', '0'].includes(parameters.get('replication') ?? '')) {
     return refused(
@@ -48,8 +47,7 @@ export function admit(
     if (name.startsWith('_pq_.')) unknownOptions.push(name);
     else if (name === 'options') {
       const options = commandLineSettings(value);
-      if (!options)
-        return refused('22023', `these options are not understood: ${value}`, 'Use -c name=value.');
+      if (!options) return refused('22023', `expected options of the form -c name=value, got: ${value}`);
       for (const [option, setting] of options) wanted.set(option, setting);
     } else wanted.set(name.toLowerCase(), value);
   }
@@ -57,7 +55,7 @@ export function admit(
   if (encoding !== undefined && !speaksUtf8(encoding)) {
     return refused(
       '0A000',
-      `client_encoding ${encoding} is not there: the embedded database speaks UTF8 only`,
+      `client_encoding ${encoding} is not supported: the embedded database speaks UTF8 only`,
     );
   }
   wanted.delete('client_encoding');

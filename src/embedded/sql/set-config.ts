@@ -7,7 +7,7 @@ export type Argument =
   | { readonly kind: 'parameter'; readonly number: number }
   | { readonly kind: 'computed' };
 
-/** A call of set_config. It is `certain` to happen, once, when the statement selects nothing but such calls. */
+/** A call of set_config. It is `certain` to run, once, when the statement selects nothing but such calls. */
 export interface SetConfigCall {
   readonly kind: 'set-config';
   readonly name: Argument;
@@ -17,12 +17,12 @@ export interface SetConfigCall {
 }
 
 /**
- * The calls of set_config in a statement, but for those that leave nothing behind and that nobody has to know of: local ones
- * of anything else than statement_timeout. Null: one of them cannot be made out.
+ * The calls of set_config in a statement, without the harmless ones: local calls that set anything but
+ * statement_timeout leave nothing behind. Null: the arguments of a call could not be read.
  */
 export function setConfigCalls(tokens: readonly Token[]): readonly SetConfigCall[] | null {
   const calls: SetConfigCall[] = [];
-  // `select [pg_catalog.]set_config(...) [as name], ...` and nothing else.
+  // The only certain form is `select [pg_catalog.]set_config(...) [as name], ...`.
   let certain = isWord(tokens[0], 'select');
   let covered = 1;
   for (let at = 0; at < tokens.length; at++) {

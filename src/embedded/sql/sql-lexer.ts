@@ -1,9 +1,11 @@
-// A lexer for SQL as Postgres reads it: just enough to know where statements end and what their first words are. Works on
-// latin1 strings (see wire.ts). Assumes `standard_conforming_strings` to be on, the default since 2010.
+// A lexer for SQL as Postgres reads it: just enough to find where statements end and what their first words
+// are. Works on latin1 strings (see wire.ts). Assumes that `standard_conforming_strings` is on, the default
+// since 2010.
 
 /**
- * A piece of SQL. `text` of a word is lower case, of a quoted identifier or a string what its quotes contain (an escape
- * string, e'..', with its backslashes), of a parameter its number. `start` and `end` are offsets in the whole text.
+ * A piece of SQL. `text` depends on the kind: a word in lower case, the contents of a quoted identifier or a
+ * string (an escape string, e'..', keeps its backslashes), the number of a parameter. `start` and `end` are
+ * offsets in the whole text.
  */
 export interface Token {
   readonly kind: 'word' | 'quoted' | 'string' | 'escape-string' | 'parameter' | 'number' | 'punctuation';
@@ -12,20 +14,23 @@ export interface Token {
   readonly end: number;
 }
 
-/** The token at or after `offset`, blanks and comments skipped; undefined at the end. */
+/** Returns the token at or after `offset`, past blanks and comments; undefined at the end. */
 export function nextToken(sql: string, offset: number): Token | undefined {
   const start = skipBlanks(sql, offset);
   return start < sql.length ? tokenAt(sql, start, endOfToken(sql, start)) : undefined;
 }
 
-/** Where the token that starts at `start` ends. Long texts are read by this alone: it allocates nothing. */
+/**
+ * The end of the token that starts at `start`. Long texts are read with this alone, because it allocates
+ * nothing.
+ */
 export function endOfToken(sql: string, start: number): number {
   const c = sql.charCodeAt(start);
   if (isIdentifierStart(c)) {
     let end = start + 1;
     while (isIdentifierPart(sql.charCodeAt(end))) end++;
     if (end - start > 1 || sql.charCodeAt(end) !== quote) return end;
-    // e'..' has backslash escapes; b'..', x'..' and n'..' are strings, too.
+    // e'..' has backslash escapes; b'..', x'..' and n'..' are strings as well.
     const prefix = c | 32;
     if (prefix === 101) return endOfEscaped(sql, end + 1);
     return prefix === 98 || prefix === 120 || prefix === 110 ? endOfQuoted(sql, end + 1, "'") : end;
@@ -52,22 +57,22 @@ export function tokensOf(sql: string, start: number, end: number): Token[] {
   return tokens;
 }
 
-/** ASCII letters to lower case, as Postgres folds identifiers in UTF-8; other bytes are left alone. */
+/** Turns ASCII letters to lower case, as Postgres folds identifiers in UTF-8. Other bytes stay as they are. */
 export function foldCase(text: string): string {
   return /[A-Z]/.test(text) ? text.replaceAll(/[A-Z]+/g, (letters) => letters.toLowerCase()) : text;
 }
 
-/** Whether it is this word, unquoted. */
+/** Whether the token is this word, unquoted. */
 export function isWord(token: Token | undefined, text: string): boolean {
   return token?.kind === 'word' && token.text === text;
 }
 
-/** Whether it can be an identifier. */
+/** Whether the token can be an identifier. */
 export function isName(token: Token | undefined): token is Token {
   return token?.kind === 'word' || token?.kind === 'quoted';
 }
 
-/** An identifier's name; Postgres cuts them at 63 bytes. */
+/** The name of an identifier, cut at 63 bytes like Postgres does. */
 export function nameOf(token: Token | undefined): string {
   return token?.text.slice(0, 63) ?? '';
 }
@@ -127,7 +132,7 @@ function tagAt(sql: string, start: number): string | undefined {
 
 const dollarTag = /\$(?:[A-Za-z_\u0080-\u00ff][A-Za-z_0-9\u0080-\u00ff]*)?\$/y;
 
-/** The offset after the closing quote; a doubled quote is not one. */
+/** The offset after the closing quote. A doubled quote does not close the string. */
 function endOfQuoted(sql: string, offset: number, mark: '"' | "'"): number {
   for (let at = sql.indexOf(mark, offset); at >= 0; at = sql.indexOf(mark, at + 2)) {
     if (sql[at + 1] !== mark) return at + 1;
@@ -146,7 +151,7 @@ function endOfEscaped(sql: string, offset: number): number {
   return sql.length;
 }
 
-/** The first offset that is in no blank and no comment. */
+/** The first offset at or after `offset` that is outside blanks and comments. */
 export function skipBlanks(sql: string, offset: number): number {
   let at = offset;
   for (;;) {

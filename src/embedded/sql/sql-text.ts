@@ -12,16 +12,17 @@ import {
 } from './sql-lexer.ts';
 import type { Token } from './sql-lexer.ts';
 
-// What a statement's text does to the session that runs it. Texts, and the names in what is found, are latin1 strings
-// (see wire.ts). The analysis sees texts only: what functions do inside is beyond it (session-state.ts says what follows).
+// The effects of a statement's text on the session that runs it. Texts, and names found in them, are latin1
+// strings (see wire.ts). The analysis sees texts only: it cannot know what functions do (session-state.ts says
+// what follows from that).
 
-/** What a statement may leave in the session that no list of statements brings back. */
+/** State that a statement may leave in the session and that no list of statements can restore. */
 export type Residue =
   'temporary tables' | 'open cursors' | 'settings' | 'advisory locks' | 'effects of a procedure';
 
 /**
- * What executing a statement changes in the session. `set` with `local` ends with the transaction; otherwise `sql`
- * restores it later. `value` is there when it is a plain literal.
+ * A change that executing a statement makes to the session. `set` with `local` ends with the transaction;
+ * otherwise `sql` restores it later. `value` is given for a plain literal.
  */
 export type Effect =
   | { readonly kind: 'commit' | 'rollback' | 'reset-all' | 'discard-all' | 'unlisten-all' | 'deallocate-all' }
@@ -40,12 +41,15 @@ export type Effect =
   | { readonly kind: 'deallocate'; readonly name: string }
   | { readonly kind: 'residue'; readonly residue: Residue };
 
-/** A place of the text to send to the engine in another form: the name of a prepared statement, or other SQL. */
+/** A place in the text that goes to the engine in another form: the name of a prepared statement, or other SQL. */
 export type Edit =
   | { readonly kind: 'statement-name'; readonly start: number; readonly end: number; readonly name: string }
   | { readonly kind: 'text'; readonly start: number; readonly end: number; readonly text: string };
 
-/** One statement, and its place in the text. `copies`: it is a COPY, which may talk to the client while it runs. */
+/**
+ * One statement, and its place in the text. `copies`: it is a COPY, which may exchange data with the client
+ * while it runs.
+ */
 export interface Statement {
   readonly start: number;
   readonly end: number;
@@ -54,12 +58,12 @@ export interface Statement {
   readonly copies: boolean;
 }
 
-/** A statement but for its place. */
+/** A statement without its place. */
 type Facts = Omit<Statement, 'start' | 'end'>;
 
 const plain: Facts = { effects: [], edits: [], copies: false };
 
-/** The statements of a text, in order, empty ones left out (Postgres does not answer them either). */
+/** The statements of a text, in order, without the empty ones (Postgres does not answer those either). */
 export function statementsOf(sql: string): readonly Statement[] {
   const statements: Statement[] = [];
   let offset = 0;
@@ -73,8 +77,8 @@ export function statementsOf(sql: string): readonly Statement[] {
 }
 
 /**
- * The text that `statements` span, from the first one's start to the last one's end, with their edits applied.
- * `rename` maps a prepared statement's name. `sql` is the text they were found in.
+ * The text from the first statement's start to the last one's end, with the edits applied. `rename` maps a
+ * prepared statement's name. `statements` must have been found in `sql`.
  */
 export function editedText(
   sql: string,
@@ -91,7 +95,7 @@ export function editedText(
   return edited + sql.slice(from, statements.at(-1)?.end ?? sql.length);
 }
 
-/** A statement's first tokens, the words of interest in it, and its end (the semicolon or the end of the text). */
+/** A statement's first tokens, the interesting words in it, and its end (the semicolon, or the end of the text). */
 interface Scanned {
   readonly head: readonly Token[];
   readonly words: ReadonlySet<string>;
@@ -115,7 +119,10 @@ const interesting = new Set([
   'temp',
   'temporary',
 ]);
-/** First letter and length of interesting words: no other word of a long text is looked at. */
+/**
+ * First letters and lengths of interesting words. In a long text only words that match one of them are looked
+ * at.
+ */
 const shapes = new Set([...interesting].map((word) => word.charCodeAt(0) * 64 + word.length));
 const noWords: ReadonlySet<string> = new Set();
 
@@ -181,7 +188,7 @@ function factsOf(sql: string, { head, words, end }: Scanned): Facts {
     case 'reset':
       return reset(head);
     case 'discard':
-      // ALL would take away what other clients prepared; the session it was sent for is emptied otherwise.
+      // ALL would also drop what other clients prepared. The session is emptied by other means.
       return isWord(head[1], 'all')
         ? { ...effect({ kind: 'discard-all' }), edits: [textEdit(first.start, end, 'discard temp')] }
         : plain;
@@ -238,7 +245,7 @@ function set(sql: string, head: readonly Token[], end: number): Facts {
   let at = 0;
   let full = nameOf(name);
   for (; rest[at]?.text === '.' && rest[at + 1]; at += 2) full += `.${nameOf(rest[at + 1])}`;
-  // More than one token: a list, or an expression such as -1.
+  // More tokens follow for a list or an expression such as -1.
   const single = rest[at + 2] === undefined || (rest[at + 2]?.start ?? end) >= end;
   const value = rest[at + 1];
   const statement = settingOrDefault(full, single || isWord(value, 'default') ? value : undefined, restore);
@@ -261,8 +268,8 @@ function isDefault(name: string, value: Token | undefined): boolean {
 }
 
 /**
- * PGlite has no conversions: choosing an encoding other than UTF8 ends the engine. So another one is turned into a value
- * that Postgres refuses in its own words.
+ * PGlite has no encoding conversions: choosing an encoding other than UTF8 ends the engine. Another encoding is
+ * therefore replaced with a value that Postgres itself refuses, in its own words.
  */
 function encoding(value: Token | undefined, statement: Facts): Facts {
   if (!value || isWord(value, 'default') || speaksUtf8(value.text)) return statement;
@@ -270,7 +277,7 @@ function encoding(value: Token | undefined, statement: Facts): Facts {
   return { ...statement, edits: [textEdit(value.start, value.end, text)] };
 }
 
-/** Whether an encoding is one that needs no conversion here. Postgres reads letters and digits of its name only. */
+/** Whether an encoding needs no conversion here. Postgres reads only the letters and digits of its name. */
 export function speaksUtf8(name: string): boolean {
   return ['utf8', 'unicode', 'sqlascii'].includes(name.replaceAll(/[^a-z0-9]/gi, '').toLowerCase());
 }
@@ -287,7 +294,10 @@ function reset(head: readonly Token[]): Facts {
   return effect({ kind: 'reset', name: name.toLowerCase() });
 }
 
-/** UNLISTEN is answered as ever, but the engine goes on listening: for other clients, whose routing knows better. */
+/**
+ * Answers UNLISTEN as usual, but lets the engine go on listening for other clients. Routing (channels.ts) knows
+ * who has stopped.
+ */
 function unlisten(head: readonly Token[], end: number): Facts {
   const [keyword, target] = head;
   if (!keyword || !target) return plain;
@@ -308,7 +318,7 @@ function deallocate(head: readonly Token[], end: number): Facts {
   const name = isWord(head[1], 'prepare') && head[2] ? head[2] : head[1];
   if (!keyword || !isName(name)) return plain;
   if (isWord(name, 'all')) {
-    // As with DISCARD ALL; DISCARD PLANS takes nothing from anyone.
+    // DEALLOCATE ALL would drop other clients' statements, like DISCARD ALL. DISCARD PLANS drops nobody's.
     return { ...effect({ kind: 'deallocate-all' }), edits: [textEdit(keyword.start, end, 'discard plans')] };
   }
   return { ...effect({ kind: 'deallocate', name: nameOf(name) }), edits: [nameEdit(name)] };
@@ -319,7 +329,7 @@ function other(sql: string, head: readonly Token[], words: ReadonlySet<string>, 
   if (first === 'do' || first === 'call')
     return effect({ kind: 'residue', residue: 'effects of a procedure' });
   const edits = words.has('execute') ? executeEdits(sql, head, end) : [];
-  // Before the object's kind: `create [or replace] [local] temp table`.
+  // TEMP stands before the object's kind: `create [or replace] [local] temp table`.
   const kind = head.findIndex((t) => isWord(t, 'table') || isWord(t, 'view') || isWord(t, 'sequence'));
   const temporary =
     first === 'create' &&
@@ -331,7 +341,10 @@ function other(sql: string, head: readonly Token[], words: ReadonlySet<string>, 
   return effects.length > 0 || edits.length > 0 ? { effects, edits, copies: false } : plain;
 }
 
-/** EXPLAIN EXECUTE name, CREATE TABLE ... AS EXECUTE name; not EXECUTE FUNCTION of triggers and rules. */
+/**
+ * Finds EXPLAIN EXECUTE name and CREATE TABLE ... AS EXECUTE name, but not EXECUTE FUNCTION in triggers and
+ * rules.
+ */
 function executeEdits(sql: string, head: readonly Token[], end: number): Edit[] {
   const explains = isWord(head[0], 'explain');
   if (!explains && !isWord(head[0], 'create')) return [];

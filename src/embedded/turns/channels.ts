@@ -1,15 +1,18 @@
 /**
- * Who listens on which channel. The engine's one session listens on all of them, and what it is notified of is passed on
- * from here. `L` is the listener's identity. Channels are latin1.
+ * The channels of each listener. The engine's one session listens on all of them, and its notifications are
+ * passed on from here. `L` is the listener's identity. Channels are latin1.
  */
 export class Channels<L> {
   readonly #listeners = new Map<string, Set<L>>();
   readonly #channels = new Map<L, ReadonlySet<string>>();
-  /** What the engine listens on. */
+  /** The channels that the engine listens on. */
   #engine = new Set<string>();
   #behind = false;
 
-  /** Sets the channels of a listener; an empty set removes it. The engine has carried out what led there already. */
+  /**
+   * Sets the channels of a listener; an empty set removes it. The engine has already run the LISTEN or UNLISTEN
+   * behind the change.
+   */
   set(listener: L, channels: ReadonlySet<string>): void {
     const before = this.#channels.get(listener);
     if (before === channels || (!before && channels.size === 0)) return;
@@ -39,7 +42,10 @@ export class Channels<L> {
     this.#behind = true;
   }
 
-  /** Statements that make the engine listen on exactly what somebody listens on. Counts them as done. */
+  /**
+   * Statements that make the engine listen on exactly the channels that have listeners. Assumes that the caller
+   * runs them.
+   */
   catchUp(): string[] {
     if (!this.#behind) return [];
     this.#behind = false;

@@ -5,7 +5,7 @@ import type { Channels } from './channels.ts';
 /** ReadyForQuery: type, length, status. */
 const readyForQueryBytes = 6;
 
-/** Hands out a result and what the engine was notified of: to the client itself ahead of its ReadyForQuery. */
+/** Hands out a result and its notifications. The client's own notifications come before its ReadyForQuery. */
 export function deliver(
   client: Client,
   { bytes, status, notifications }: ItemResult,

@@ -3,16 +3,17 @@ import { outcomeUnknown } from '../front/reports.ts';
 import type { Report } from '../wire.ts';
 import type { Item } from './group.ts';
 
-/** What becomes of a client whose batch was in the group that the engine ended with. */
+/** The outcome for a client whose batch was in the group that the engine ended with. */
 export type Fate =
   | { readonly kind: 'cut-off'; readonly client: Client; readonly report: Report }
   | { readonly kind: 'fail'; readonly client: Client; readonly report: Report }
-  /** It had the engine to itself, and is cut off as its holder after this answer. */
+  /** The client had the engine to itself: it is cut off as the holder after this answer. */
   | { readonly kind: 'answer'; readonly client: Client; readonly report: Report };
 
 /**
- * Decides who is told what when the engine has ended with `report` while it was at the item of this position. Items that had their
- * result, or had not begun, are nobody's loss: those waiting have their turn with the next engine.
+ * Decides which client is told what after the engine has ended with `report` during the item at `position`.
+ * Items that had their result lose nothing, and neither do items that had not begun: those get their turn with
+ * the next engine.
  */
 export function fatesOf(
   items: readonly Item[],
@@ -23,9 +24,9 @@ export function fatesOf(
   return items.flatMap((item, index): Fate[] => {
     if (item.ran || index > position || !('client' in item)) return [];
     const { client } = item;
-    // Its result was on the way.
+    // The result of this item was on its way.
     if (index < position) return [{ kind: 'cut-off', client, report: outcomeUnknown }];
-    // Its settings ended the engine: not to be tried again.
+    // The client's settings ended the engine, so they are not tried again.
     if (item.purpose !== 'batch')
       return [{ kind: 'cut-off', client, report: { ...report, severity: 'FATAL' } }];
     return [{ kind: client === holder ? 'answer' : 'fail', client, report }];

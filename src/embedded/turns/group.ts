@@ -3,26 +3,27 @@ import type { Client } from '../front/client.ts';
 import type { Residue } from '../sql/sql-text.ts';
 import { closeStatement, query, sync } from '../wire.ts';
 
-/** What the engine's one session holds. */
+/** The state that the engine's one session holds. */
 export interface Loaded {
-  /** `SessionState.key` of the settings; null: not known. */
+  /** `SessionState.key` of the settings; null: unknown. */
   readonly key: string | null;
   readonly residues: ReadonlySet<Residue>;
-  /** Whose residues they are. */
+  /** The client that left the residues. */
   readonly owner: Client | null;
-  /** Whose unnamed statement it is; null: nobody's, or not known. */
+  /** The client that the unnamed statement belongs to; null: to nobody, or unknown. */
   readonly unnamed: Client | null;
 }
 
-/** An engine that nobody has used yet. */
+/** An engine that no client has used yet. */
 export const untouched: Loaded = { key: '', residues: new Set(), owner: null, unnamed: null };
 
 /**
- * One thing for the engine to do: a client's batch, or what has to be done before or after one. `ran`: its result has come.
+ * One unit of work for the engine: a client's batch, or work that is needed before or after one. `ran`: its
+ * result has come.
  */
 export type Item = (
   | { readonly purpose: 'batch'; readonly client: Client }
-  /** Makes statements that the client has prepared; `unnamed` if that one is among them. */
+  /** Prepares statements of the client again; `unnamed` if the unnamed one is among them. */
   | { readonly purpose: 'restore'; readonly client: Client; readonly unnamed: boolean }
   | { readonly purpose: 'switch'; readonly client: Client; readonly after: Loaded }
   | { readonly purpose: 'tidy' | 'checkpoint' }
@@ -30,8 +31,8 @@ export type Item = (
 ) & { readonly parts: readonly Uint8Array[]; ran: boolean };
 
 /**
- * Undoes the transaction of a client that has left. The first message aborts what has not come to its Sync; after an error only the
- * Sync is heeded. New for each use, as `ran` changes.
+ * Rolls back the transaction of a client that has left. The first message aborts a sequence that has not come
+ * to its Sync; after an error the engine heeds only the Sync. New for each use, because `ran` changes.
  */
 export function rollback(): readonly Item[] {
   return [{ purpose: 'rollback', parts: [query('rollback'), sync, query('rollback')], ran: false }];
@@ -48,31 +49,33 @@ export function send(engine: Engine, items: readonly Item[]): void {
   );
 }
 
-/** Largest group, in items and bytes: what is behind a slow item waits for the watchdog to take it back. */
+/** Largest group, in items and bytes: items behind a slow one wait until the watchdog takes them back. */
 const largestItems = 64;
 const largestBytes = 256 * 1024;
 
-/** What there is to do beside the clients' batches. */
+/** The work that there is besides the clients' batches. */
 export interface Situation {
   readonly loaded: Loaded;
   readonly engineNumber: number;
-  /** Names in the engine of statements that nobody uses any more. */
+  /** Engine names of statements that no client uses any more. */
   readonly staleStatements: readonly string[];
-  /** LISTEN and UNLISTEN to catch up with. */
+  /** LISTEN and UNLISTEN statements that the engine has to catch up with. */
   readonly channels: readonly string[];
-  /** It is time to see whether a checkpoint is due. */
+  /** Whether it is time to see if a checkpoint is due. */
   readonly checkpoint: boolean;
 }
 
 /**
- * Puts together what goes to the engine in one go: as many of the waiting clients' batches as surely do not disturb each
- * other, each with what it needs before it. All of `waiting` have a batch. `taken`: how many of them are in.
+ * Puts together a group for the engine: as many of the waiting clients' batches as surely do not disturb each
+ * other, each behind the work that it needs. Every client of `waiting` has a batch. `taken` is the number of
+ * clients in the group.
  */
 export function groupOf(
   waiting: readonly Client[],
   situation: Situation,
 ): { readonly items: readonly Item[]; readonly taken: number } {
-  // What is behind a slow checkpoint is taken back, and would be forgotten if it were no client's: so tidying comes first.
+  // Tidying comes before a checkpoint: items behind a slow checkpoint are taken back, and only clients' items
+  // would be queued again.
   const items: Item[] = [...tidying(situation), ...(situation.checkpoint ? [checkpointing()] : [])];
   let { loaded } = situation;
   for (const { purpose } of items) loaded = loadedAfter(purpose, loaded);
@@ -81,7 +84,7 @@ export function groupOf(
   for (const client of waiting) {
     const { batch } = client;
     if (!batch) break;
-    // Whose the unnamed statement is, is certain only before anything else has run.
+    // The owner of the unnamed statement is certain only before anything else has run.
     if (batch.needsUnnamed && taken > 0) break;
     const restored = switchTo(client, loaded);
     if (restored) {
@@ -106,20 +109,26 @@ export function groupOf(
   return { items, taken };
 }
 
-/** What work between the batches leaves: a simple Query takes the unnamed statement away, a checkpoint takes a superuser. */
+/**
+ * The session after work between the batches: a simple Query drops the unnamed statement, a checkpoint switches
+ * to the superuser.
+ */
 export function loadedAfter(purpose: Item['purpose'], loaded: Loaded): Loaded {
   return { ...loaded, key: purpose === 'checkpoint' ? null : loaded.key, unnamed: null };
 }
 
-// RESET SESSION AUTHORIZATION comes first: it makes a superuser again of whom the rest depends.
+// RESET SESSION AUTHORIZATION comes first: it restores the superuser, which the other statements need.
 const resetSettings = 'reset session authorization; reset role; reset all';
 const dropResidues = 'close all; discard temp; discard sequences; select pg_catalog.pg_advisory_unlock_all()';
 
-/** What has to run before a client's batch for the session to be the client's. Undefined: nothing. */
+/**
+ * The work that makes the session the client's before its batch. Undefined: the session is the client's
+ * already.
+ */
 function switchTo(client: Client, loaded: Loaded): Extract<Item, { purpose: 'switch' }> | undefined {
   const clean = loaded.residues.size === 0 || loaded.owner === client;
   if (clean && loaded.key === client.session.key) return undefined;
-  // One implicit transaction: all of it happens, or nothing.
+  // All statements run in one implicit transaction, so they all take effect or none does.
   const statements = [resetSettings, ...(clean ? [] : [dropResidues]), ...client.session.replay];
   const after: Loaded = {
     key: client.session.key,
@@ -130,16 +139,19 @@ function switchTo(client: Client, loaded: Loaded): Extract<Item, { purpose: 'swi
   return { purpose: 'switch', client, after, parts: [query(statements.join(';\n'))], ran: false };
 }
 
-/** Messages that make the unnamed statement the client's; where it has none, nobody's. */
+/** Messages that make the unnamed statement the client's own, or remove it if the client has none. */
 function unnamedOf(client: Client): Uint8Array[] {
   const prepared = client.statements.get('');
   return [...(prepared ? prepared.restore : [closeStatement('')]), sync];
 }
 
-/** Bounds the log, and with it what a start after a crash has to go through. */
+/** Bounds the log, and with it the time that a start after a crash takes. */
 const checkpointBytes = 64 * 1024 * 1024;
 
-/** In single-user mode nobody makes checkpoints: without them the log would grow until the database is closed. */
+/**
+ * Checkpoints if it is due. In single-user mode Postgres makes no checkpoints itself: the log would grow until
+ * the database is closed.
+ */
 function checkpointing(): Item {
   const ifDue =
     'do $$ begin if (select pg_catalog.pg_current_wal_insert_lsn() - redo_lsn from pg_catalog.pg_control_checkpoint()) ' +
@@ -151,7 +163,8 @@ function checkpointing(): Item {
 function tidying({ staleStatements, channels }: Situation): Item[] {
   if (staleStatements.length === 0 && channels.length === 0) return [];
   const closes = staleStatements.map((name) => closeStatement(name));
-  // A client named its channels and cannot be asked any more: each for itself, so that no error stops the others.
+  // Each statement is a query of its own, so that an error in one does not stop the others. A client chose
+  // these channels and cannot be asked again.
   const parts = [...(closes.length > 0 ? [...closes, sync] : []), ...channels.map((sql) => query(sql))];
   return [{ purpose: 'tidy', parts, ran: false }];
 }

@@ -4,10 +4,13 @@ import type { Consequences } from '../front/session-state.ts';
 import { loadedAfter, untouched } from './group.ts';
 import type { Item, Loaded } from './group.ts';
 
-/** What is known of the engine's one session: whose settings and leftovers it holds, and what Postgres reported of it. */
+/**
+ * The known state of the engine's one session: the client whose settings and leftovers it holds, and the
+ * settings that Postgres reported.
+ */
 export class HeldSession {
   #parameters = new Map<string, string>();
-  /** The reported settings when the session was last known to be what its key says. */
+  /** The reported settings at the moment when the session last matched its key. */
   #expected: ReadonlyMap<string, string> = new Map();
   #loaded: Loaded = untouched;
   #staleStatements: string[] = [];
@@ -21,13 +24,13 @@ export class HeldSession {
     return this.#loaded;
   }
 
-  /** Another engine has come up. */
+  /** Another engine has started. */
   begin(parameters: ReadonlyMap<string, string>): void {
     this.#parameters = new Map(parameters);
     this.#expected = parameters;
   }
 
-  /** The engine is gone, and with it what anybody had left in its session. */
+  /** The engine is gone, and with it everything that clients had left in its session. */
   end(): void {
     this.#loaded.owner?.lose(this.#loaded.residues);
     this.#loaded = untouched;
@@ -38,24 +41,24 @@ export class HeldSession {
     for (const [name, value] of parameters) this.#parameters.set(name, value);
   }
 
-  /** Nobody uses the statements of a client any more. */
+  /** The statements of this client are not used any more. */
   forgetStatementsOf(client: Client): void {
     this.#staleStatements.push(...client.statements.engineNames());
   }
 
-  /** Names in the engine of statements that nobody uses any more, once each. */
+  /** Takes the engine names of statements that no client uses any more. Each is returned once. */
   takeStaleStatements(): string[] {
     return this.#staleStatements.splice(0);
   }
 
-  /** The session became another client's. */
+  /** The session now belongs to another client. */
   switchedTo(after: Loaded): void {
     if (this.#loaded.owner !== after.owner) this.#loaded.owner?.lose(this.#loaded.residues);
     this.#loaded = after;
     this.#expected = new Map(this.#parameters);
   }
 
-  /** Whose the unnamed statement is from now on; null: nobody's, or not known. */
+  /** Sets the owner of the unnamed statement; null: nobody, or unknown. */
   unnamedBelongsTo(client: Client | null): void {
     this.#loaded = { ...this.#loaded, unnamed: client };
   }
@@ -69,7 +72,7 @@ export class HeldSession {
   batchEnded(client: Client, batch: Batch | null, consequences: Consequences): void {
     const residues = new Set([...this.#loaded.residues, ...consequences.residues]);
     const sets = batch?.steps.some((step) => step.effects.length > 0) ?? false;
-    // A function has changed what only SET should.
+    // Settings changed in a batch without SET, so a function changed them.
     if (!sets && this.#parametersChanged()) residues.add('settings');
     this.#expected = new Map(this.#parameters);
     this.#loaded = {

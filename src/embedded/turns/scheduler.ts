@@ -24,22 +24,24 @@ export interface SchedulerOptions extends WatchdogLimits {
   readonly onEvent: (event: EmbeddedEvent) => void;
 }
 
-/** How often timeouts are looked after, and so how exact they are. */
+/** Interval between two looks at the timeouts, and so their precision. */
 const tickMs = 50;
-/** How often, while there is work, the length of the log is looked at. */
+/** Interval between two looks at the length of the log, while there is work. */
 const checkpointMs = 2000;
-/** How long `close` waits for what runs. */
+/** Time that `close` gives to running work. */
 const drainMs = 5000;
 const goodbyeMs = 20;
 
 /**
- * Shares the engine's one session out among the clients: who is in a transaction has it alone until the end, all others
- * queue, in the order in which their batches came. Several waiting batches go to the engine in one group.
+ * Shares the engine's one session out among the clients. A client in a transaction has the engine to itself
+ * until the end; all others queue, in the order in which their batches came. Several waiting batches go to the
+ * engine in one group.
  *
- * It also is the watchdog. PGlite cannot interrupt a statement, so a statement that takes too long, or that its client
- * cancels, is ended together with the engine's thread, and another engine is started on the same directory; it recovers as
- * after a crash, and clients without an open transaction go on as if nothing had happened. In memory there is nothing
- * to recover from: there statements run as long as they like.
+ * The scheduler is the watchdog as well. PGlite cannot interrupt a statement. So a statement that takes too
+ * long, or that its client cancels, is ended together with the engine's thread, and another engine is started
+ * on the same directory. That engine recovers as after a crash, and clients without an open transaction go on
+ * as if nothing had happened. In memory there is nothing to recover from: there statements run as long as they
+ * like.
  */
 export class Scheduler implements Executor {
   readonly #options: SchedulerOptions;
@@ -48,16 +50,16 @@ export class Scheduler implements Executor {
   readonly #host: EngineHost;
   readonly #session = new HeldSession();
   readonly #queue = new WaitingLine();
-  /** Who has the engine until its transaction ends, and since when. */
+  /** The client that has the engine until its transaction ends; `#heldSince` is when that began. */
   #holder: Client | null = null;
   #heldSince = 0;
   #running: Running | null = null;
-  /** When a client last read some of a large result. */
+  /** The last time that a client read a part of a large result. */
   #readAt = 0;
-  /** When it was last seen to that the log does not grow. */
+  /** The last time that the length of the log was checked. */
   #checkpointAt = 0;
   #timer: NodeJS.Timeout | undefined;
-  /** Whose COPY data are on their way to the engine. */
+  /** The client whose COPY data are on their way to the engine. */
   #feeder: Client | null = null;
   #failed: Report | null = null;
   #dumping = false;
@@ -80,23 +82,26 @@ export class Scheduler implements Executor {
     );
   }
 
-  /** Starts the engine. Rejects when it does not start; there is nothing to close then. */
+  /** Starts the engine. Rejects when the engine does not start; the caller then has nothing to close. */
   async start(): Promise<void> {
     await this.#host.start();
     if (this.#host.engine) this.#onUp(this.#host.engine);
   }
 
-  /** Values of the settings that Postgres reports, as they are right after `settle` of the client that set them. */
+  /**
+   * Values of the settings that Postgres reports. They are up to date right after `settle` of the client that
+   * set them.
+   */
   get parameters(): ReadonlyMap<string, string> {
     return this.#session.parameters;
   }
 
-  /** Why nobody can be served any more, or not yet. */
+  /** The reason why clients are refused; null: they are served. */
   get refusal(): Report | null {
     return this.#failed ?? (this.#closing ? shuttingDown : null);
   }
 
-  /** Counts a client in: before its first batch. */
+  /** Adds a client, before its first batch. */
   join(client: Client): void {
     this.#clients.add(client);
     client.engineNumber = this.#host.number;
@@ -125,7 +130,10 @@ export class Scheduler implements Executor {
     else this.#proceed();
   }
 
-  /** A CancelRequest of `client`. One that waits is answered at once; one that runs takes the engine with it. */
+  /**
+   * Handles a CancelRequest of `client`. A batch that waits is answered at once; a batch that runs takes the
+   * engine with it.
+   */
   cancel(client: Client): void {
     if (this.#queue.clients.includes(client)) {
       this.#queue.delete(client);
@@ -136,11 +144,11 @@ export class Scheduler implements Executor {
     }
   }
 
-  /** A tar of the data directory. Waits for what runs; nothing else runs meanwhile. */
+  /** Returns a tar of the data directory. Waits for running work, and nothing else runs until the tar is made. */
   async dump(): Promise<Uint8Array> {
     await this.#idle();
     const { engine } = this.#host;
-    if (!engine || this.#dumping) throw new Error('the embedded database does not run, or is being dumped');
+    if (!engine || this.#dumping) throw new Error('expected a running database and no other dump');
     this.#dumping = true;
     try {
       return await engine.dump();
@@ -150,10 +158,10 @@ export class Scheduler implements Executor {
     }
   }
 
-  /** Lets what runs come to its end (five seconds at most), cuts everybody off and closes the database. */
+  /** Gives running work up to five seconds to finish, cuts all clients off and closes the database. */
   async close(): Promise<void> {
     this.#closing = true;
-    // Clients that have just said goodbye are heard first, instead of being told off.
+    // Clients that have just said goodbye are read first, so that they are not told of a shutdown.
     await sleep(goodbyeMs);
     for (const client of this.#queue.clear()) this.#cutOff(client, shuttingDown);
     for (const client of new Set(this.#clients)) if (!client.batch) this.#cutOff(client, shuttingDown);
@@ -198,7 +206,7 @@ export class Scheduler implements Executor {
     this.#run(engine, rollback());
   }
 
-  /** Resolves when nothing runs and nobody waits. */
+  /** Resolves when nothing runs and no client waits. */
   async #idle(): Promise<void> {
     while (this.#running || this.#holder || this.#host.replacing || !this.#queue.isEmpty) {
       await new Promise<void>((resolve) => {
@@ -291,7 +299,7 @@ export class Scheduler implements Executor {
     if (this.#holder === client && !this.#clients.has(client) && !this.#running) this.#rollBack();
   }
 
-  /** Looks after timeouts for as long as there is something that can time out. */
+  /** Checks timeouts for as long as anything can time out. */
   #watch(): void {
     this.#timer ??= setInterval(() => {
       if (this.#running || this.#holder || !this.#queue.isEmpty) return this.#tick(monotonicMs());
@@ -364,7 +372,7 @@ export class Scheduler implements Executor {
     this.#wakeIdle();
   }
 
-  /** Answers what ran when the engine ended, and forgets what it held. */
+  /** Answers the clients of the work that ran when the engine ended, and forgets the session that it held. */
   #onDown(engine: Engine, report: Report): void {
     const run = this.#running;
     const holder = this.#holder;
@@ -393,6 +401,6 @@ export class Scheduler implements Executor {
 
 interface Running {
   readonly items: readonly Item[];
-  /** The items after this one were taken back. */
+  /** The items after this index were taken back. */
   revokedAfter: number | null;
 }

@@ -1,7 +1,7 @@
 import type { Client } from '../front/client.ts';
 import type { Item } from './group.ts';
 
-/** The clients whose batches wait for the engine, in the order in which these came. */
+/** The clients whose batches wait for the engine, in the order in which the batches came. */
 export class WaitingLine {
   #clients: Client[] = [];
 
@@ -18,7 +18,7 @@ export class WaitingLine {
     this.#clients.push(client);
   }
 
-  /** Takes so many from the head. */
+  /** Takes `count` clients from the head. */
   shift(count: number): void {
     this.#clients = this.#clients.slice(count);
   }
@@ -27,14 +27,17 @@ export class WaitingLine {
     this.#clients = this.#clients.filter((other) => other !== client);
   }
 
-  /** Takes everybody. */
+  /** Takes all clients. */
   clear(): readonly Client[] {
     const clients = this.#clients;
     this.#clients = [];
     return clients;
   }
 
-  /** Puts those back at the head whose batches did not run; the holder of the engine does not wait. */
+  /**
+   * Puts the clients whose batches did not run back at the head. The holder of the engine does not wait in
+   * line.
+   */
   putBack(items: readonly Item[], holder: Client | null): void {
     const clients = items.flatMap((item) => (item.purpose === 'batch' ? [item.client] : []));
     const waiting = clients.filter((client) => client.batch && client !== holder);

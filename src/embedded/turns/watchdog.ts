@@ -10,58 +10,61 @@ import {
 import type { Report } from '../wire.ts';
 import type { Item } from './group.ts';
 
-/** An item of a group that runs longer than this has the items behind it taken back, for their own timeouts to count. */
+/**
+ * When an item runs longer than this, the items behind it in its group are taken back, so that their own
+ * timeouts count.
+ */
 const patienceMs = 100;
 
 export interface WatchdogLimits {
-  /** For a client to be heard of while it has the engine to itself, or while COPY waits for its data. */
+  /** Longest silence of a client that has the engine to itself, or whose COPY data are awaited. */
   readonly idleInTransactionTimeoutMs: number;
-  /** For a batch to wait for its turn. */
+  /** Longest wait of a batch for its turn. */
   readonly queueTimeoutMs: number;
 }
 
-/** What of a client the watchdog looks at. */
+/** The part of a client that the watchdog looks at. */
 export type WatchedClient = Pick<
   Client,
   'batch' | 'heardAt' | 'submittedAt' | 'timeoutMs' | 'cancelRequested'
 > & { readonly session: Pick<Client['session'], 'idleTimeoutMs'> };
 
-/** What the engine is at, as its thread says without being asked. */
+/** The engine's work, as its thread shows it in shared memory. */
 export interface WatchedRun<C extends WatchedClient> {
   readonly items: readonly (Pick<Item, 'purpose'> & { readonly client?: C })[];
-  /** Of the item that runs; -1: none does yet. */
+  /** Index of the running item; -1: none runs. */
   readonly position: number;
   readonly startedAt: number;
   readonly waiting: 'nothing' | 'input' | 'output';
-  /** The items after this one were taken back. */
+  /** The items after this index were taken back. */
   readonly revokedAfter: number | null;
-  /** When a client last took some of a large result. */
+  /** The last time that a client took a part of a large result. */
   readonly readAt: number;
 }
 
-/** All that timeouts depend on. Times are of `monotonicMs`. */
+/** Everything that timeouts depend on. Times are those of `monotonicMs`. */
 export interface Watched<C extends WatchedClient> {
   readonly now: number;
-  /** Null: nothing runs, or there is no engine. */
+  /** Null: nothing runs, or the engine is down. */
   readonly run: WatchedRun<C> | null;
-  /** Who has the engine until its transaction ends, and is still there. */
+  /** The client that has the engine until its transaction ends, if it is still connected. */
   readonly holder: C | null;
-  /** Since when those who wait are kept from the engine. */
+  /** Moment since when waiting clients have been kept from the engine. */
   readonly busySince: number;
   readonly queue: readonly C[];
 }
 
-/** What is to be done about something that takes too long. */
+/** The measure against something that takes too long. */
 export type Verdict<C> =
   | { readonly kind: 'take-back'; readonly after: number }
   | { readonly kind: 'stop-copying'; readonly client: C; readonly reason: string }
   | { readonly kind: 'end-unread'; readonly client: C }
-  /** Of an engine that recovers: nothing else ends a statement. */
+  /** Only ending the engine ends a statement. Carried out for an engine that recovers. */
   | { readonly kind: 'replace-engine'; readonly report: Report }
   | { readonly kind: 'cut-off'; readonly client: C; readonly report: Report }
   | { readonly kind: 'give-up-waiting'; readonly client: C; readonly report: Report };
 
-/** Decides what has taken too long, and what is to be done about it. Changes nothing. */
+/** Decides what has taken too long and which measure follows. Pure. */
 export function verdicts<C extends WatchedClient>(watched: Watched<C>, limits: WatchdogLimits): Verdict<C>[] {
   return [...aboutRun(watched, limits), ...aboutHolder(watched, limits), ...aboutQueue(watched, limits)];
 }
