@@ -10,7 +10,7 @@ const floors: readonly (readonly string[])[] = [
   // What anything may throw.
   ['operational-error.ts'],
   // Knows nothing of this project.
-  'errors.ts exact-json.ts log.ts repeat.ts request-budget.ts status-line.ts too-deep.ts version.ts within.ts programs'.split(
+  'bounded-map.ts errors.ts exact-json.ts log.ts repeat.ts request-budget.ts status-line.ts too-deep.ts version.ts within.ts programs'.split(
     ' ',
   ),
   // Talks to Postgres, under settings that it is given.

@@ -1,6 +1,7 @@
 import { createSecretKey } from 'node:crypto';
 import { SignJWT, errors, jwtVerify } from 'jose';
 import type { JWTPayload } from 'jose';
+import { BoundedMap } from '../bounded-map.ts';
 import { requestRoles } from './claims.ts';
 import type { Claims, RequestRole } from './claims.ts';
 import { TokenError } from './token-error.ts';
@@ -21,7 +22,7 @@ const clockToleranceSeconds = 5;
  */
 export function makeVerifyToken(secret: string, now: () => number = Date.now): VerifyToken {
   const key = createSecretKey(Buffer.from(secret, 'utf8'));
-  const remembered = new Map<string, { claims: Claims; expiresAt: number }>();
+  const remembered = new BoundedMap<string, { claims: Claims; expiresAt: number }>(maxRemembered);
 
   return async (token) => {
     const known = remembered.get(token);
@@ -31,10 +32,6 @@ export function makeVerifyToken(secret: string, now: () => number = Date.now): V
     }
     const payload = await verify(token, key, now);
     const claims = claimsFrom(payload);
-    if (remembered.size >= maxRemembered) {
-      const oldest = remembered.keys().next();
-      if (!oldest.done) remembered.delete(oldest.value);
-    }
     const expiresAt = payload.exp === undefined ? Infinity : (payload.exp + clockToleranceSeconds) * 1000;
     remembered.set(token, { claims, expiresAt });
     return claims;

@@ -1,4 +1,5 @@
 import type { Database } from '../db/database.ts';
+import { BoundedMap } from '../bounded-map.ts';
 import { asRequester } from './requester.ts';
 import { sql } from '../db/statement.ts';
 import { anonymous, requestRoles } from './claims.ts';
@@ -29,8 +30,8 @@ export function makeVerifySession(
   rolePrefix: string,
   now: () => number = Date.now,
 ): VerifyToken {
-  /** The newest at the end. A look-up that is under way is remembered, too: requests at the same time share it. */
-  const remembered = new Map<string, Found>();
+  /** A look-up that is under way is remembered, too: requests at the same time share it. */
+  const remembered = new BoundedMap<string, Found>(maxRemembered);
   const open = asRequester(database, anonymous, { rolePrefix });
 
   return async (token) => {
@@ -40,9 +41,6 @@ export function makeVerifySession(
       throw new TokenError('TOKEN_MALFORMED', 'the token is not one of a session');
     // From before the look-up on: whatever is revoked after it counts within the second.
     const found: Found = { session: lookUp(open, token), until: now() + rememberedMs };
-    remembered.delete(token);
-    const oldest = remembered.keys().next();
-    if (remembered.size >= maxRemembered && !oldest.done) remembered.delete(oldest.value);
     remembered.set(token, found);
     const forget = () => {
       if (remembered.get(token) === found) remembered.delete(token);

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { BoundedMap } from '../bounded-map.ts';
 import type { RowShape } from './row-shape.ts';
 import { quoteLiteral } from './statement.ts';
 import type { WireConnection } from './wire-connection.ts';
@@ -25,8 +26,9 @@ export interface Prepared {
 /** What tells this process's names from those of every other process. */
 const processTag = randomBytes(6).toString('base64url');
 let lastName = 0;
-const preparedByRole = new Map<string, Map<string, Prepared>>();
-const settingsStatements = new Map<string, Prepared>();
+// Names are never given twice, so a connection that still has a statement that is forgotten here is in nobody's way.
+const preparedByRole = new BoundedMap<string, BoundedMap<string, Prepared>>(maxRoles);
+const settingsStatements = new BoundedMap<string, Prepared>(maxTextsPerRole);
 
 function newPreparation(role: string, text: string, successor = false): Prepared {
   const number = ++lastName;
@@ -42,11 +44,11 @@ export function namesPreparation({ message }: Error): boolean {
 /** The preparation of a text by a role: the same one for as long as the text is remembered. */
 export function preparedFor(role: string, text: string): Prepared {
   let texts = preparedByRole.get(role);
-  if (!texts) remember(preparedByRole, role, (texts = new Map()), maxRoles);
+  if (!texts) preparedByRole.set(role, (texts = new BoundedMap(maxTextsPerRole)));
   let prepared = texts.get(text);
   if (!prepared) {
     prepared = newPreparation(role, text);
-    remember(texts, text, prepared, maxTextsPerRole);
+    texts.set(text, prepared);
   }
   return prepared;
 }
@@ -71,18 +73,9 @@ export function preparedSettings(names: readonly string[]): Prepared {
   if (!prepared) {
     const calls = names.map((name, i) => `pg_catalog.set_config(${quoteLiteral(name)}, $${i + 1}, true)`);
     prepared = newPreparation('', `select ${calls.join(', ')}`);
-    remember(settingsStatements, key, prepared, maxTextsPerRole);
+    settingsStatements.set(key, prepared);
   }
   return prepared;
-}
-
-/** Names are never given twice, so what is forgotten while a connection still has it is in nobody's way. */
-function remember<Value>(map: Map<string, Value>, key: string, value: Value, most: number): void {
-  if (map.size >= most) {
-    const oldest = map.keys().next();
-    if (!oldest.done) map.delete(oldest.value);
-  }
-  map.set(key, value);
 }
 
 /** What one connection has prepared, in order of use, with what each returns (null: not described yet). */

@@ -9,6 +9,7 @@ import {
 } from 'postgraphile/graphql';
 import type { DocumentNode, GraphQLSchema, OperationDefinitionNode } from 'postgraphile/graphql';
 import type { ErrorCode } from '../errors.ts';
+import { BoundedMap } from '../bounded-map.ts';
 import type { PageSizes, RequestBudget } from '../request-budget.ts';
 import { costRefusal, maxOperations, shapeRefusal } from './cost/check-cost.ts';
 import type { QueryLimits } from './cost/check-cost.ts';
@@ -56,7 +57,7 @@ export function makePrepareQuery(schema: GraphQLSchema, pages: PageSizes): Prepa
       field === null ? pages.byDefault : pageSizeOf(field, operation, variables, pages),
     );
   const limits = { pages, ...introspectionLimits(costOf) };
-  const remembered = new Map<string, KnownQuery>();
+  const remembered = new BoundedMap<string, KnownQuery>(maxQueries);
 
   const understand = (
     text: string,
@@ -84,15 +85,6 @@ export function makePrepareQuery(schema: GraphQLSchema, pages: PageSizes): Prepa
     return { ...paged, costs: new Map(costs) };
   };
 
-  const remember = (text: string, known: KnownQuery): void => {
-    if (text.length > maxRememberedLength) return;
-    if (remembered.size >= maxQueries) {
-      const oldest = remembered.keys().next();
-      if (!oldest.done) remembered.delete(oldest.value);
-    }
-    remembered.set(text, known);
-  };
-
   return ({ query, variables, operationName }, budget) => {
     if (nestsDeeper(variables, maxJsonDepth)) return { errors: [variablesTooDeep()] };
     let known = remembered.get(query);
@@ -100,7 +92,7 @@ export function makePrepareQuery(schema: GraphQLSchema, pages: PageSizes): Prepa
       const understood = understand(query, budget);
       if ('errors' in understood) return understood;
       known = understood;
-      remember(query, known);
+      if (query.length <= maxRememberedLength) remembered.set(query, known);
     }
     const { document, pageVariables, sizesVary, costs } = known;
     const operation = getOperationAST(document, operationName);

@@ -4,7 +4,7 @@ import type { SchemaCache } from '../schema-cache/schema-cache.ts';
 import type { RestOptions } from './options.ts';
 import { planRequest } from './plan/plan-request.ts';
 import type { Plan } from './plan/plan.ts';
-import { RecentMap } from './recent-map.ts';
+import { BoundedMap } from '../bounded-map.ts';
 import { canonicalQuery } from './request/canonical-query.ts';
 import { parseRequest } from './request/parse-request.ts';
 import { parsePayload } from './request/payload.ts';
@@ -41,10 +41,10 @@ const bodyMark = randomBytes(12).toString('base64url');
  * things all day. What is remembered holds for one snapshot of the catalog and one set of options, told apart by identity.
  */
 export class PlanCache {
-  readonly #reads = new RecentMap<PlannedRequest>(maxPlans);
+  readonly #reads = new BoundedMap<string, PlannedRequest>(maxPlans);
   /** What POSTs say besides their bodies. */
-  readonly #posts = new RecentMap<ApiRequest>(maxPlans);
-  readonly #postPlans = new RecentMap<PlannedRequest>(maxPlans);
+  readonly #posts = new BoundedMap<string, ApiRequest>(maxPlans);
+  readonly #postPlans = new BoundedMap<string, PlannedRequest>(maxPlans);
   #cache: SchemaCache | null = null;
   #options: RestOptions | null = null;
 

@@ -4,8 +4,8 @@ import type { IdentifyRequester, Requester } from '../../rest/requester.ts';
 import type { JwtKey } from '../../auth/jwt-keys.ts';
 import { checkClaims } from './registered-claims.ts';
 import type { RoleClaim } from './role-claim.ts';
-import { SecondChanceCache } from '../../auth/second-chance-cache.ts';
-import type { CacheCounts } from '../../auth/second-chance-cache.ts';
+import { BoundedMap } from '../../bounded-map.ts';
+import type { LookupCounts } from '../../bounded-map.ts';
 import { emptyPayload, readToken } from './signed-token.ts';
 import type { TokenPayload } from './signed-token.ts';
 
@@ -25,7 +25,7 @@ export interface IdentificationOptions {
 /** Identifies requesters by PostgREST's rules. */
 export interface RequesterIdentification {
   readonly identify: IdentifyRequester;
-  readonly cacheCounts: () => CacheCounts;
+  readonly cacheCounts: () => LookupCounts;
 }
 
 /**
@@ -40,7 +40,7 @@ export function makeRequesterIdentification(
   now: () => number = Date.now,
 ): RequesterIdentification {
   const { keys, audience, anonymousRole } = options;
-  const verified = new SecondChanceCache<{ readonly payload: TokenPayload; requester: Requester | null }>(
+  const verified = new BoundedMap<string, { readonly payload: TokenPayload; requester: Requester | null }>(
     options.cacheMaxEntries,
   );
   const nobody = anonymousRole === null ? null : requesterOf(anonymousRole, emptyPayload, anonymousRole);
