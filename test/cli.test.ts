@@ -34,7 +34,7 @@ async function graphql(
 const createTask =
   'mutation ($d: String!) { createTask(input: { task: { description: $d } }) { task { id } } }';
 
-/** Every variable that libpq or node-postgres reads, of somebody who has a server of their own, and more of that kind. */
+/** Every variable that libpq or node-postgres reads, as exported by a user with a server of their own, and a few similar ones. */
 const foreign = {
   ...Object.fromEntries(
     (
@@ -98,7 +98,7 @@ describe('lightning on an embedded database', () => {
     expect((await graphql(second, '{ agents { nodes { id } } }')).body).toEqual({
       data: { agents: { nodes: [{ id: 'a1' }] } },
     });
-    // What was signed with the secret of the first start still opens the door.
+    // A token signed with the secret of the first start is still accepted.
     expect((await graphql({ url: second.url, token: first.token }, '{ agents { totalCount } }')).status).toBe(
       200,
     );
@@ -127,7 +127,7 @@ describe('lightning on an embedded database', () => {
       }
     });
     await Promise.all(writers);
-    // The fault struck in the middle: some had been acknowledged, and not all had been sent.
+    // The kill came in the middle: some inserts had been acknowledged, and others had not been sent yet.
     expect(acknowledged.length).toBeGreaterThanOrEqual(400);
     expect(acknowledged.length).toBeLessThan(1000);
 
@@ -138,15 +138,15 @@ describe('lightning on an embedded database', () => {
     expect(acknowledged.filter((id) => !stored.has(id))).toEqual([]);
   }, 90_000);
 
-  it('answers the requests that are running at a Ctrl-C, which npm sends once more than the terminal did, and ends with 0', async () => {
+  it('answers the requests that are running at a Ctrl-C, even when npm repeats the signal, and ends with 0', async () => {
     const started = await start();
     const requests = Array.from({ length: 50 }, (_, i) => graphql(started, createTask, { d: `${i}` }));
-    // Listened to at once: on a slow machine some are refused before the first look at them.
+    // The handlers are attached at once: on a slow machine some requests are refused before the first await.
     const settled = Promise.allSettled(requests);
-    // All of them are on their way before the signal is.
+    // The signal is sent after all requests are on their way.
     await requests[0];
     const ended = started.stop('SIGINT');
-    // A little later: the kernel makes one of two signals that wait at once.
+    // A little later, because the kernel merges two pending signals into one.
     await new Promise((resolve) => setTimeout(resolve, 20));
     started.process.kill('SIGINT');
     const answered = (await settled).filter((r) => r.status === 'fulfilled' && r.value.status === 200);
@@ -154,7 +154,7 @@ describe('lightning on an embedded database', () => {
     expect((await ended).status).toBe(0);
   }, 60_000);
 
-  it('refuses a second process on the same directory, and names the first; its commands go through the socket', async () => {
+  it('refuses a second process on the same directory and names the first; commands go through its socket', async () => {
     const first = await start();
     const second = await lightning(['start'], { DATA_DIR: directory, PORT: '0' });
     expect(second.status).toBe(1);
@@ -163,14 +163,14 @@ describe('lightning on an embedded database', () => {
     expect(list.stdout).toMatch(/^default\tDefault tenant\tactive/);
   }, 60_000);
 
-  it("is the same whatever is exported for somebody else's database", async () => {
+  it('ignores variables that are exported for another database', async () => {
     const env = { ...foreign, DATA_DIR: directory };
     const started = await startLightning(env);
     running.push(started);
     expect((await graphql(started, createTask, { d: 'x' })).body.errors).toBeUndefined();
     const list = await lightning(['tenant', 'list'], env);
     expect(list.stdout).toMatch(/^default\tDefault tenant\tactive/);
-    // The worker works, too, in its own schema.
+    // The worker runs too, in its own schema.
     const job = await lightning(['jobs', 'run', 'trim_events'], env);
     expect({ status: job.status, stderr: job.stderr }).toMatchObject({ status: 0 });
   }, 60_000);
@@ -217,14 +217,14 @@ describe('the command line', () => {
     expect(status).toBe(2);
   });
 
-  it('a configuration that cannot be used is refused with 2, and every problem is named', async () => {
+  it('refuses an invalid configuration with exit status 2, and names every problem', async () => {
     const { status, stderr } = await lightning(['start'], { PORT: 'x', DB_POOL_SIZE: '-1' });
     expect(status).toBe(2);
     expect(stderr).toContain('PORT is "x"');
     expect(stderr).toContain('DB_POOL_SIZE is "-1"');
   });
 
-  it('--help lists every command and ends with 0', async () => {
+  it('--help lists every command and exits with 0', async () => {
     const { status, stdout } = await lightning(['--help']);
     expect(status).toBe(0);
     for (const command of [
@@ -291,7 +291,7 @@ describe.skipIf(noServer)('lightning on a server', () => {
     expect(status).toBe(1);
   });
 
-  it('status --check names the settings that are missing and how to mend them, and ends with 3', async () => {
+  it('status --check names the missing settings and the remedy, and exits with 3', async () => {
     const ok = await lightning(['status'], { ...foreign, ...env });
     expect(ok.stdout).toMatch(/^ok {2}\s+schema\s+current$/m);
     const tooMany = await lightning(['status', '--check'], { ...env, DB_POOL_SIZE: '500' });
@@ -300,7 +300,7 @@ describe.skipIf(noServer)('lightning on a server', () => {
     expect(tooMany.status).toBe(3);
   });
 
-  it('a server that is away is said in one line, without a password', async () => {
+  it('reports an unreachable server in one line, without a password', async () => {
     const gone = 'postgres://agent_user:hunter2@127.0.0.1:1/agent_lightning';
     const { status, stderr } = await lightning(['status'], { ...env, DATABASE_URL: gone });
     expect(status).toBe(1);

@@ -5,14 +5,14 @@ import { beforeAll, expect, test } from 'vitest';
 import { configOptions, formerNames } from '../src/config/options.ts';
 import { parseConfig } from '../src/config/parse-config.ts';
 
-// What is offered is connected: code by something that runs, an option by something that reads it, a name in a document by the thing.
+// Everything on offer is connected: code to a process, an option to its reader, a name in a document to the thing it names.
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** Where a process begins; everything else is there because one of these leads to it. */
+/** The entry points of processes; every other file is reached from one of these. */
 const beginnings = ['src/cli.ts', 'src/embedded/engine/engine-worker.ts'];
 
-/** Exports that nothing in src/ uses, and why they are there. */
+/** Exports that nothing in src/ uses, and why they exist. */
 const usedOutside = new Map([
   ['src/cli.ts main', 'bin/lightning calls it'],
   [
@@ -22,12 +22,12 @@ const usedOutside = new Map([
   ['src/graphql/pg-service.ts PgContext', 'types what PostGraphile gives to plans'],
 ]);
 
-/** Files that no process loads, and why they are there. */
+/** Files that no process loads, and why they exist. */
 const loadedOutside = new Map([
   ['src/postgrest/options-table.ts', 'writes a table of docs/postgrest.md, which a test compares'],
 ]);
 
-/** Columns that nothing of ours reads, and why they are there. */
+/** Columns that no code of this project reads, and why they exist. */
 const unusedColumns = new Map([
   [
     'ops.backups.recorded_at',
@@ -116,9 +116,9 @@ test('every key of the configuration is read outside of it', () => {
   expect([...keys].filter((key) => !new RegExp(`\\b${key}\\b`).test(elsewhere))).toEqual([]);
 });
 
-test('every variable that a document or a message names is one', () => {
+test('every variable that a document or a message names exists', () => {
   const known = new Set<string>([...configOptions.map(({ name }) => name), ...Object.keys(formerNames)]);
-  // Codes of errors, and a placeholder of sql/.
+  // Error codes, and a placeholder of sql/.
   const codes = sources.get('src/errors.ts')?.match(/\b[A-Z_]+_[A-Z]+\b/g) ?? [];
   const others = new Set([...codes, 'DATABASE_NAME']);
   const pattern =
@@ -127,7 +127,7 @@ test('every variable that a document or a message names is one', () => {
   expect(named).toEqual([]);
 });
 
-test('every command that a document or a message names is one', async () => {
+test('every command that a document or a message names exists', async () => {
   const bindings = [...sources].flatMap(([file, text]) => (file.startsWith('src/commands/') ? text : []));
   const commands = new Set(
     [...bindings.join('\n').matchAll(/\.command\('([a-z]+)/g)].map(([, name]) => name),
@@ -138,14 +138,14 @@ test('every command that a document or a message names is one', async () => {
   expect(named.filter(({ name }) => !commands.has(name))).toEqual([]);
 });
 
-test('every path that a document names is there', async () => {
+test('every path that a document names exists', async () => {
   const missing: string[] = [];
   let count = 0;
   for (const [file, text] of prose) {
     for (const [, path = ''] of text.matchAll(
       /(?<![\w/.-])((?:src|test|docs|sql|migrations|bin)\/[\w./-]+\.(?:ts|md|sql|py|json))\b/g,
     )) {
-      // An example of one.
+      // The path is an example.
       if (path.includes('/x/y.')) continue;
       count += 1;
       const places = [join(root, path), join(root, dirname(file), path)];
@@ -164,7 +164,7 @@ test('every path that a document names is there', async () => {
   expect(missing).toEqual([]);
 });
 
-test('every object of the schema that a document names is there', async () => {
+test('every object of the schema that a document names exists', async () => {
   const sql = [
     ...(await read(await filesOf('sql', '.sql'))).values(),
     ...(await read(await filesOf('migrations', '.sql'))).values(),
@@ -175,7 +175,7 @@ test('every object of the schema that a document names is there', async () => {
       name,
     })),
   );
-  // A page may make a table of its own to show something on.
+  // A page may create an example table of its own.
   const examples = new Set(
     [...prose.values()].flatMap((text) =>
       [...text.matchAll(/create table ([a-z_.]+)/g)].map(([, name]) => name),
@@ -201,7 +201,7 @@ test('every column of the schema is written or read by a function, a view, a pol
   expect(unused, 'use it, or drop it').toEqual([]);
 });
 
-/** `schema.table.column` of every table that migrations make, without those that they drop. */
+/** `schema.table.column` of every table that migrations create, without tables that they drop again. */
 function columnsOf(migrations: Iterable<string>): readonly string[] {
   const columns = new Set<string>();
   for (const text of migrations) {
@@ -228,9 +228,9 @@ function columnsOf(migrations: Iterable<string>): readonly string[] {
 }
 
 interface Import {
-  /** Below the root. */
+  /** Path relative to the root. */
   readonly target: string;
-  /** Null: all of them. */
+  /** Null means all names. */
   readonly names: readonly string[] | null;
 }
 
@@ -265,14 +265,14 @@ function exportsOf(file: string): readonly string[] {
   ].map(([, name = '']) => name);
 }
 
-/** What the text says in a document, or in code outside of comments; the first group, or all of the match. */
+/** Matches of the pattern in documents, and in code outside comments: the first group, or else the whole match. */
 function namesIn(pattern: RegExp): { file: string; name: string }[] {
   return [...prose, ...[...sources].map(([file, text]) => [file, code(text)] as const)].flatMap(
     ([file, text]) => [...text.matchAll(pattern)].map(([all, name]) => ({ file, name: name ?? all })),
   );
 }
 
-/** Without comments, as far as that can be told without parsing. */
+/** The source without comments, as far as they can be recognised without a parser. */
 function code(text: string): string {
   return text.replaceAll(/\/\*.*?\*\//gs, '').replaceAll(/^\s*\/\/.*$/gm, '');
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { configOptions } from '../src/config/options.ts';
 
-/** Each line of docs/waits.md, with the file and the beginning of the name of a test that runs into that limit. */
+/** Each line of docs/waits.md, with the test that reaches this limit: its file and the beginning of its name. */
 const tested: Readonly<Record<string, readonly [file: string, test: string]>> = {
   'making a connection, TLS and login included': ['db/waits.test.ts', 'a connection whose making is to %s'],
   'a free connection of the pool': [
@@ -63,7 +63,7 @@ const tested: Readonly<Record<string, readonly [file: string, test: string]>> = 
   'the next request of a connection': ['http/waits.test.ts', 'who keeps a connection and asks nothing'],
 };
 
-/** Lines that no test of the suite runs into, and why. */
+/** Lines whose limit no test of the suite reaches, and why. */
 const untested: Readonly<Record<string, string>> = {
   'the listener of the worker': 'graphile-worker holds it; its parts are tested in db/waits.test.ts',
   'a look at the outbox, at sessions, at tenants':
@@ -93,7 +93,7 @@ const rows = readFileSync(new URL('../docs/waits.md', import.meta.url), 'utf8')
   .map((line) => line.split('|').map((cell) => cell.trim()))
   .filter(([, wait]) => wait !== 'wait' && !/^-+$/.test(wait ?? ''));
 
-test('every wait of docs/waits.md is tested, or it is said why not', () => {
+test('every wait of docs/waits.md is tested, or listed with the reason why not', () => {
   const listed = [...Object.keys(tested), ...Object.keys(untested)];
   expect(rows.map(([, wait]) => wait).toSorted()).toEqual(listed.toSorted());
   for (const [file, name] of Object.values(tested)) {

@@ -4,7 +4,7 @@ import { endAll } from '../src/ending.ts';
 
 const never = () => new Promise<void>(() => {});
 
-test('what is at work ends at once, and the ground after it, the last one first', async () => {
+test('the working parts end at once, and then what they stand on, in reverse order', async () => {
   const ended: string[] = [];
   const part = (name: string, ms: number) => ({
     name,
@@ -22,7 +22,7 @@ test('what is at work ends at once, and the ground after it, the last one first'
   expect(ended).toEqual(['quick', 'slow', 'floor', 'house']);
 });
 
-test('one limit holds for all of it, and what did not end in time or in order is named', async () => {
+test('one limit holds for all of it, and the parts that fail or take too long are named', async () => {
   const began = performance.now();
   const unfinished = await endAll(
     300,

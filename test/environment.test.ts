@@ -20,7 +20,7 @@ const take = (exported: Record<string, string>, dotEnv?: string | Buffer) => {
 };
 
 describe('the environment', () => {
-  it('is what is exported, and what only .env has', () => {
+  it('is the exported variables, and those that only .env has', () => {
     const own: Record<string, string> = { PORT: '1', HOST: '' };
     const { variables, exported } = take(
       own,
@@ -28,11 +28,11 @@ describe('the environment', () => {
     );
     expect(variables).toEqual({ PORT: '1', HOST: '', DATA_DIR: 'a b', AWS_PROFILE: 'backups' });
     expect(exported).toEqual({ PORT: '1', HOST: '' });
-    // Libraries that read the process's own variables find them, too.
+    // Libraries that read the process's own variables find them too.
     expect(own).toEqual(variables);
   });
 
-  it('leaves nothing of libpq to those who read it by themselves', () => {
+  it('hides variables of libpq from libraries that read the environment themselves', () => {
     const own: Record<string, string> = {
       PGPORT: '1',
       PGOPTIONS: '-c role=x',
@@ -51,7 +51,7 @@ describe('the environment', () => {
     expect(take({}, bytes).variables).toEqual({ PORT: '2' });
   });
 
-  it('takes a directory of that name, as Python makes them, for none', () => {
+  it('treats a directory named .env, as Python makes them, as absent', () => {
     mkdirSync(join(home, '.env'));
     expect(take({}).dotEnv.kind).toBe('absent');
   });
@@ -113,7 +113,7 @@ describe('which database was chosen, and why', () => {
     expect(choice(exported, dotEnv).doubt).toMatch(doubt);
   });
 
-  it('is doubted when .env cannot be read, or is beside the data and elsewhere than we are', () => {
+  it('is doubted when .env cannot be read, or lies beside the data but not in the working directory', () => {
     symlinkSync(join(home, '.env'), join(home, '.env'));
     expect(choice({}).doubt).toMatch(/\.env cannot be read \(ELOOP/);
     rmSync(join(home, '.env'));
@@ -124,7 +124,7 @@ describe('which database was chosen, and why', () => {
     );
   });
 
-  it('is not doubted for what is only a comment, or of another name', () => {
+  it('is not doubted for a line that is a comment, or sets another variable', () => {
     expect(choice({}, `# DATABASE_URL=${url}\nSHADOW_DATABASE_URL=${url}\nDB_HOST=\n`).doubt).toBeNull();
   });
 });

@@ -3,26 +3,26 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 
 /**
- * The architecture, from the ground up: whoever stands in a line may import its own room and the lines above it, and nobody else.
- * A room is a folder of src/ or a file that stands there alone.
+ * The architecture, from the ground up: a room may import itself and the lines above its own, and nothing else.
+ * A room is a folder of src/, or a file that stands there alone.
  */
 const floors: readonly (readonly string[])[] = [
-  // What anything may throw.
+  // The base class of errors, which any code may throw.
   ['operational-error.ts'],
-  // Knows nothing of this project.
+  // General code that knows nothing of this project.
   'bounded-map.ts errors.ts exact-json.ts log.ts repeat.ts request-budget.ts status-line.ts too-deep.ts version.ts within.ts programs'.split(
     ' ',
   ),
-  // Talks to Postgres, under settings that it is given.
+  // Code that talks to Postgres, under settings that its caller provides.
   ['db', 'ending.ts', 'environment.ts'],
-  // Says who asks, what is configured, what the catalog has; the embedded server; a fresh server.
+  // Authentication, the configuration, the catalog as data, the embedded server, and a fresh server's setup.
   ['auth', 'config', 'embedded', 'schema-cache', 'setup'],
   ['http', 'embeddings', 'backup', 'import', 'database-choice.ts'],
-  // The dialect of REST, and what subscribers are told.
+  // The REST dialect, and what subscribers are told.
   ['rest', 'live', 'quarantine.ts'],
-  // The doors: GraphQL, and PostgREST's own program. What is kept for how long.
+  // The doors GraphQL and PostgREST's own program, and retention.
   ['graphql', 'postgrest', 'retention'],
-  // All doors of the API in one server; all logins of the configuration.
+  // The server with all doors of the API, and all logins of the configuration.
   ['api', 'open-database.ts'],
   ['jobs', 'own-session.ts'],
   ['commands'],
@@ -51,14 +51,14 @@ function importsOfSrc(): Import[] {
 const roomOf = (file: string): string => file.split('/')[0] ?? file;
 const floorOf = (file: string): number => floors.findIndex((rooms) => rooms.includes(roomOf(file)));
 
-/** Imports that go uphill, or next door on the same floor. */
+/** Imports that go uphill, or sideways on the same floor. */
 function uphill(imports: readonly Import[]): string[] {
   return imports
     .filter(({ from, to }) => roomOf(from) !== roomOf(to) && floorOf(from) <= floorOf(to))
     .map(({ from, to }) => `${from} (floor ${floorOf(from)}) must not import ${to} (floor ${floorOf(to)})`);
 }
 
-/** Files that import each other, in one step or in many: each group by the names of its files. */
+/** Files that import each other, directly or through others: each group by the names of its files. */
 function circles(imports: readonly Import[]): string[] {
   const targets = Map.groupBy(imports, ({ from }) => from);
   const reached = (start: string): Set<string> => {
@@ -75,7 +75,7 @@ function circles(imports: readonly Import[]): string[] {
   return [...targets.keys()].filter((file) => reached(file).has(file));
 }
 
-test('every room of src/ has its floor, and every floor is inhabited', () => {
+test('every room of src/ has a floor, and every room on a floor exists', () => {
   const rooms = new Set(globSync('src/**/*.ts').map((file) => roomOf(path.relative('src', file))));
   expect(floors.flat().toSorted()).toEqual([...rooms].toSorted());
 });
@@ -88,7 +88,7 @@ test('no import goes uphill, and no files import each other', () => {
   expect(circles(imports)).toEqual([]);
 });
 
-test('the map of docs/architecture.md has every folder of src/, from the ground up', () => {
+test('the map of docs/architecture.md lists every folder of src/, from the ground up', () => {
   const page = readFileSync('docs/architecture.md', 'utf8');
   const map = [...page.matchAll(/^\| `src\/([\w-]+)` /gm)].map(([, folder = '']) => folder);
   const folders = floors.flat().filter((room) => !room.endsWith('.ts'));
@@ -96,7 +96,7 @@ test('the map of docs/architecture.md has every folder of src/, from the ground 
   expect(map.map(floorOf)).toEqual(map.map(floorOf).toSorted((a, b) => a - b));
 });
 
-test('an import that is turned round is noticed', () => {
+test('an import in the wrong direction is noticed', () => {
   const some = importsOfSrc().find(({ from, to }) => roomOf(from) !== roomOf(to));
   const turned = { from: some!.to, to: some!.from };
   expect(uphill([turned])).toHaveLength(1);

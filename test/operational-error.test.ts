@@ -13,14 +13,14 @@ import { lightningHere } from './support/lightning-here.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** Classes that are not told to anybody, and what becomes of them. */
+/** Error classes that nobody is shown, and what becomes of them. */
 const kept = new Map([
   ['OperationalError', 'is the base'],
   ['RefusedOperation', 'carries errors of GraphQL to the place that sends them'],
   ['CannotListen', 'has the listener look for itself'],
 ]);
 
-test('every class of an error extends OperationalError, or is one that nobody is told', async () => {
+test('every error class extends OperationalError, or is one that nobody is shown', async () => {
   const others: string[] = [];
   let count = 0;
   for (const file of await readdir(join(root, 'src'), { recursive: true })) {
@@ -35,7 +35,7 @@ test('every class of an error extends OperationalError, or is one that nobody is
   expect(others.toSorted()).toEqual([...kept.keys()].toSorted());
 });
 
-/** Has a command fail with an error: what it prints cannot be written. */
+/** Makes a command fail with the given error, as if its output could not be written. */
 function failWith(error: unknown) {
   return lightningHere(['token'], { JWT_SECRET: 'x'.repeat(32) }, () => {
     throw error;
@@ -89,7 +89,7 @@ test.each<[string, unknown]>([
   expect(stderr).toMatch(/\n {4}at /);
 });
 
-describe('what the operator can mend is a sentence', () => {
+describe('an error that the operator can mend is a sentence', () => {
   let home: string;
   beforeEach(async () => {
     home = await mkdtemp(join(tmpdir(), 'mend-'));
@@ -137,10 +137,10 @@ describe('what the operator can mend is a sentence', () => {
   });
 });
 
-test('what is thrown and is not an error is told as it is', async () => {
+test('a thrown value that is not an error is shown as it is', async () => {
   expect(await failWith('a text')).toMatchObject({ status: 1, stderr: 'lightning: a text\n' });
 });
 
-test('a configuration that cannot be used ends with 2', async () => {
+test('an invalid configuration exits with 2', async () => {
   expect(await failWith(new ConfigError(['PORT is "x"']))).toMatchObject({ status: 2 });
 });

@@ -12,10 +12,10 @@ import { compareRollup } from './support/rollup-differences.ts';
 import { workerTargets } from './support/worker-target.ts';
 import type { WorkerTarget } from './support/worker-target.ts';
 
-/** Whose values a job cannot do, and whose it does all the same. */
+/** The tenant whose values make a job fail, and the tenant whose values must be processed nevertheless. */
 const [poisoned, healthy] = ['poisoned', 'healthy'];
 
-/** Midnight of yesterday: all of the day is over, and has partitions. */
+/** Midnight of yesterday: the whole day is over, and its partitions exist. */
 const day = new Date(Math.floor(Date.now() / 86_400_000) * 86_400_000 - 86_400_000);
 const at = (seconds: number) => new Date(day.getTime() + seconds * 1000);
 const { signal } = new AbortController();
@@ -36,22 +36,22 @@ describe.each(workerTargets)('what a job cannot do of one tenant, %s', (_kind, o
 
   const rows = async <Row = Record<string, unknown>>(text: string, ...values: unknown[]): Promise<Row[]> =>
     (await target.admin.query<Row & object>(text, values)).rows;
-  /** What is set aside, by task, tenant and the error's code. */
+  /** The quarantined items, as job, tenant and error code. */
   const setAside = async () =>
     (
       await rows<{ line: string }>(
         `select format('%s %s %s', task, tenant_id, code) as line from ops.quarantined_items order by item`,
       )
     ).map(({ line }) => line);
-  /** What the next look for alerts says of what is set aside. */
+  /** What the next check for alerts says about quarantined items. */
   const alerts = async () =>
     (await rows<{ event: AlertEvent }>('select e as event from ops.check_alerts() e'))
       .filter(({ event }) => event.alert.kind === 'quarantined_items')
       .map(({ event }) => event.text);
-  /** As if the pause were over. */
+  /** Ends the pause before the next try. */
   const isDue = () => rows("update ops.quarantined_items set retry_at = now() - interval '1 second'");
 
-  /** A claimed task whose lease is over. */
+  /** A claimed task whose lease has expired. */
   const expiredLease = async (tenant: string, howMany = 1) => {
     await rows(
       `with made as (
@@ -65,7 +65,7 @@ describe.each(workerTargets)('what a job cannot do of one tenant, %s', (_kind, o
       howMany,
     );
   };
-  /** Makes the end of each of a tenant's leases fail: the attempt that it would leave is there. */
+  /** Makes ending each of a tenant's leases fail: the attempt that it would record already exists. */
   const spoilLeases = (tenant: string) =>
     rows(
       `insert into app_public.task_attempts (tenant_id, task_id, attempt, fencing_token, agent, claimed_at, ended_at, outcome)
@@ -90,7 +90,7 @@ describe.each(workerTargets)('what a job cannot do of one tenant, %s', (_kind, o
         value,
         at(seconds),
       );
-    // No request can bring in what has no bucket of a sketch: the check refuses it.
+    // The check refuses a sketch with an invalid bucket, so no request can write one.
     await rows('alter table app_public.metrics drop constraint metrics_value_check');
     await points(poisoned, 600, 'Infinity');
     await points(poisoned, 900, '3');
@@ -124,7 +124,7 @@ describe.each(workerTargets)('what a job cannot do of one tenant, %s', (_kind, o
       ),
     ]);
 
-    // Not before it is time, and with longer pauses then.
+    // The item is tried again only when its pause is over, and each pause is longer.
     await rollUpMetrics(target.database, { until: at(86_400), signal });
     expect(await rows('select failures from ops.quarantined_items')).toEqual([{ failures: 1 }]);
     await isDue();
@@ -265,7 +265,7 @@ describe.each(workerTargets)('what a job cannot do of one tenant, %s', (_kind, o
          values ($1, 'x', 'completed', now() - interval '9 days', now() - interval '9 days')`,
         tenant,
       );
-    // A table that users add, of which nobody thought here.
+    // A table that a user adds, which this code does not know.
     await rows(
       `create table app_public.invoices (tenant_id text, task_id uuid,
          foreign key (tenant_id, task_id) references app_public.tasks (tenant_id, id))`,
@@ -294,7 +294,7 @@ describe.each(workerTargets)('what a job cannot do of one tenant, %s', (_kind, o
 
   describe('embedding knowledge', () => {
     let server: EmbeddingsServer;
-    /** Texts with this word are answered so. */
+    /** Answers a request that has a text with the word "poison" in it. */
     let spoil: (response: Parameters<typeof answerJson>[0], input: readonly string[]) => void;
     beforeAll(async () => {
       server = await startEmbeddingsServer();
@@ -375,7 +375,7 @@ describe.each(workerTargets)('what a job cannot do of one tenant, %s', (_kind, o
       expect(await setAside()).toHaveLength(5);
     });
 
-    test('blames no text when the endpoint embeds nothing at all', async () => {
+    test('blames no text while the endpoint embeds nothing at all', async () => {
       await insert(healthy, 3, 'good');
       await server.close();
       await expect(run()).rejects.toMatchObject({ reason: 'unavailable' });

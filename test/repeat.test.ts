@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { repeat } from '../src/repeat.ts';
 
-test('runs at once and again, never two at a time, and survives what fails', async () => {
+test('runs at once and repeatedly, never two at a time, and survives a failure', async () => {
   let [runs, atOnce, most] = [0, 0, 0];
   const errors: unknown[] = [];
   const repeating = repeat(
@@ -24,7 +24,7 @@ test('runs at once and again, never two at a time, and survives what fails', asy
   expect(errors).toEqual([new Error('the second')]);
 });
 
-test('stop waits for the run under way, and none comes after it', async () => {
+test('stop waits for the current run, and no other follows', async () => {
   let [begun, ended] = [0, 0];
   const repeating = repeat(
     async () => {

@@ -11,9 +11,9 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 30_000,
-    // What is waited for comes; a busy machine takes longer than the second that is usual.
+    // Polling ends in success or not at all; a busy machine takes longer than the default of one second.
     expect: { poll: { timeout: 10_000 } },
-    // A busy machine takes its time to make an embedded database.
+    // A busy machine is slow to create an embedded database.
     hookTimeout: 90_000,
     teardownTimeout: 30_000,
     reporters: ['default', new TotalsReporter()],

@@ -10,7 +10,7 @@ import type { Started } from '../support/lightning.ts';
 import { startRestProcess } from '../support/rest-process.ts';
 import type { RestProcess } from '../support/rest-process.ts';
 
-/** Where the server answers a browser with a page. */
+/** Addresses where the server answers a browser with a page. */
 const pages = ['/', '/graphiql', '/rest/v1/'];
 
 describe.skipIf(lacks('chromium') || process.platform === 'win32').each(['production', 'development'])(
@@ -85,14 +85,14 @@ describe.skipIf(lacks('chromium') || process.platform === 'win32').each(['produc
         await form.getByRole('button', { name: 'Apply credentials' }).click();
         await form.getByRole('button', { name: 'Close', exact: true }).click();
         expect(await tryGet(page, '/agents')).toContain('seen-in-chromium');
-        // The token is kept, and with it the list; the address has the operation that was open.
+        // The page keeps the token, and with it the list; the address names the open operation.
         await page.reload();
         await page.locator('.opblock-get [data-path="/agents"]').waitFor();
         expect(complaints).toEqual([]);
         expect(requested).not.toContain('/favicon.ico');
       });
 
-      test('is there for lightning rest, too', async () => {
+      test('is served by lightning rest too', async () => {
         const { page, complaints, requested } = await openWatched(browser, `${restUrl}/`);
         expect(await tryGet(page, '/agents')).toContain('seen-in-chromium');
         expect(complaints).toEqual([]);
@@ -100,7 +100,7 @@ describe.skipIf(lacks('chromium') || process.platform === 'win32').each(['produc
       });
     });
 
-    test('no other door answers with one', async () => {
+    test('no other door answers with a page', async () => {
       const table = await readFile(new URL('../../docs/doors.md', import.meta.url), 'utf8');
       const doors = [...table.matchAll(/^\| [^|]+\| `(\/[^`]*)`/gm)].map(([, path = '']) => path);
       expect(doors.length).toBeGreaterThan(8);
@@ -118,20 +118,20 @@ describe.skipIf(lacks('chromium') || process.platform === 'win32').each(['produc
   },
 );
 
-/** Replaces what stands in one of GraphiQL's editors, as a person does. */
+/** Replaces the text of one of GraphiQL's editors, as a person does. */
 async function write(page: Page, file: string, text: string): Promise<void> {
   await page.locator(`.monaco-editor[data-uri$="${file}"]`).click();
   await page.keyboard.press('Control+A');
   await page.keyboard.insertText(text);
 }
 
-/** Runs the operation that was written. GraphiQL has read it when the tab has its name. */
+/** Runs the operation in the editor. GraphiQL has parsed it once the tab bears its name. */
 async function runNamed(page: Page, name: string): Promise<void> {
   await page.getByRole('tab', { name }).waitFor();
   await page.keyboard.press('Control+Enter');
 }
 
-/** Reads a table with Swagger UI, and gives what is shown of the answer. */
+/** Reads a table with Swagger UI, and returns the answer as shown. */
 async function tryGet(page: Page, path: string): Promise<string> {
   await page.locator(`[data-tag="${path.slice(1)}"]`).click();
   const operation = page.locator('.opblock-get').filter({ has: page.locator(`[data-path="${path}"]`) });

@@ -16,7 +16,7 @@ function bearer(tenantId: string, lifetimeSeconds: number, by = secret): Promise
   return signToken(by, request, now).then((token) => `Bearer ${token}`);
 }
 
-describe('who asks over REST', () => {
+describe('the requester over REST', () => {
   test('without a token is nobody', async () => {
     expect(await identify(undefined)).toMatchObject({
       role: 'lightning_anon',
@@ -25,7 +25,7 @@ describe('who asks over REST', () => {
     });
   });
 
-  test('is what the token says, one object for all its requests', async () => {
+  test('is who the token says, one object for all requests with it', async () => {
     const token = await bearer('acme', 60);
     const requester = await identify(token);
     expect(requester).toMatchObject({
@@ -53,7 +53,7 @@ describe('who asks over REST', () => {
     },
   );
 
-  test('of a locked tenant is turned away, and credentials are not asked for', async () => {
+  test('of a locked tenant is turned away, without a demand for credentials', async () => {
     await expect(identify(await bearer('locked', 60))).rejects.toMatchObject({
       code: 'LTR403',
       status: 403,

@@ -19,7 +19,7 @@ const range = '{ start { value inclusive } end { value inclusive } }';
 const interval = '{ years months days hours minutes seconds }';
 const longText = 'a "quoted", \\ line\r\n\tπ 🚀 \u0001 {NULL}';
 
-/** The ends of each range, and the values that stand for none. */
+/** The ends of each range, and the special values such as infinity. */
 const columnTypes: readonly ColumnType[] = [
   { type: 'boolean', values: ['true', 'false'] },
   { type: 'smallint', values: ['-32768', '32767'] },
@@ -101,7 +101,7 @@ const quote = (field: string): string => `"${field.replaceAll('"', '""')}"`;
 
 const columns = columnTypes.map(({ type }, i) => `c${i} ${type}`);
 const names = columnTypes.map((_, i) => `c${i}`);
-/** Every value in a row of its own, and a row of nulls. */
+/** One row per value, and one row of nulls. */
 const rowCount = columnTypes.reduce((sum, { values }) => sum + values.length, 1);
 const isJson = (type: string): boolean => /^jsonb?\b/.test(type);
 
@@ -137,7 +137,7 @@ describe.each(apiTargets)('the extreme values of every column type, on the %s', 
     await target?.close();
   });
 
-  /** Rows of the copy that differ from the original in a column, as text. */
+  /** Rows of the copy, as text, that differ from the original in a column. */
   const differences = async (copy: string, compared = names): Promise<unknown[]> => {
     const { rows: counted } = await target.admin.query(`select count(*)::int from app_public.${copy}`);
     expect(counted[0].count).toBe(rowCount);
@@ -171,11 +171,11 @@ describe.each(apiTargets)('the extreme values of every column type, on the %s', 
   });
 
   it('go through REST as CSV, out and in', async () => {
-    // As PostgREST has it: null goes out as an empty field and comes in as NULL, so neither text is told from it.
+    // As in PostgREST, CSV writes null as an empty field and reads NULL as null, so neither text can be told from a null.
     const lines: string[][] = parse(await read('text/csv'));
     const fields = lines.map((line) => line.map((field) => (field === '' ? 'NULL' : quote(field))).join(','));
     await write('by_csv', 'text/csv', fields.join('\n'));
-    // And what comes in for a JSON column is a JSON string.
+    // A value read for a JSON column is a JSON string.
     const others = names.filter(
       (_, i) => !columnTypes[i]!.values.includes('') && !isJson(columnTypes[i]!.type),
     );
@@ -198,7 +198,7 @@ describe.each(apiTargets)('the extreme values of every column type, on the %s', 
       );
       expect(made.errors, JSON.stringify(byGraphql)).toBeUndefined();
     }
-    // A client's own JSON variables are read as doubles; what goes out is compared digit by digit below.
+    // A client's own JSON variables are read as doubles; the answer is compared digit by digit below.
     const exact = names.filter((_, i) => !isJson(columnTypes[i]!.type));
     expect(await differences('by_graphql', exact)).toEqual([]);
   });
@@ -219,7 +219,7 @@ describe.each(apiTargets)('the extreme values of every column type, on the %s', 
     expect(JSON.stringify(data.extremeValues.nodes)).toBe(JSON.stringify(picked));
   });
 
-  it('a value that GraphQL has no form for is an error that says so, and everything beside it is answered', async () => {
+  it('a value that GraphQL cannot express is an error that says so, and the other fields are answered', async () => {
     await target.admin.query(
       `create table app_public.not_a_number (id integer primary key, f double precision, t text[], r int4range);
        insert into app_public.not_a_number values (1, 'NaN', '{{a,b},{c,d}}', 'empty'), (2, 'Infinity', null, null), (3, 1, '{a}', '(,)');
@@ -248,7 +248,7 @@ describe.each(apiTargets)('the extreme values of every column type, on the %s', 
     }
   }, 60_000);
 
-  it('a paused workflow shows its tasks at every door alike', async () => {
+  it('every door shows the tasks of a paused workflow alike', async () => {
     const rest = async (path: string, body: object): Promise<Record<string, string>[]> => {
       const response = await fetch(`${app.url}/rest/v1/${path}`, {
         method: 'POST',
@@ -267,7 +267,7 @@ describe.each(apiTargets)('the extreme values of every column type, on the %s', 
     const token = headers['authorization']!.slice('Bearer '.length);
     const events = await openEvents(app.url, token, { topics: 'tasks' });
     try {
-      // What happens before that may be missed.
+      // Events before the first one may be missed.
       expect((await events.next()).event).toBe('ready');
       await rest('rpc/pause_workflow', { workflow_id: id });
       let event = await events.next();

@@ -27,7 +27,7 @@ describe.skipIf(noServer)('the HTTP server', () => {
     await fresh?.drop();
   });
 
-  /** What comes back for bytes that no client would send. */
+  /** The answer to bytes that no client would send. */
   const raw = (text: string): Promise<string> =>
     new Promise((resolve) => {
       const socket = connect(Number(new URL(app.url).port), '127.0.0.1');
@@ -50,12 +50,12 @@ describe.skipIf(noServer)('the HTTP server', () => {
     expect([read.status, await read.json()]).toEqual([401, expect.objectContaining({ code: '42501' })]);
   });
 
-  test('what is not HTTP is refused in JSON', async () => {
+  test('bytes that are not HTTP are refused in JSON', async () => {
     expect(await raw('HELO there\r\n\r\n')).toMatch(/^HTTP\/1\.1 400 [\s\S]*"code":"LTR400"/);
     expect((await get('/healthz')).status).toBe(200);
   });
 
-  test('/readyz gives the reason when it is not, and does not wait for a silent database', async () => {
+  test('/readyz gives the reason when it is not ready, and does not wait for a silent database', async () => {
     expect((await get('/readyz')).status).toBe(200);
     readiness = async () => ({ ready: false, reason: 'behind' });
     const behind = await get('/readyz');
@@ -70,7 +70,7 @@ describe.skipIf(noServer)('the HTTP server', () => {
     expect(await (await get('/readyz')).json()).toEqual({ status: 'not ready', reason: 'away' });
   });
 
-  test('a request id is taken over when it is sane, and made otherwise', async () => {
+  test('a sane request id is taken over, and any other is replaced', async () => {
     expect((await get('/healthz', { 'x-request-id': 'abc-1' })).headers.get('x-request-id')).toBe('abc-1');
     const made = (await get('/healthz', { 'x-request-id': 'no spaces "please"' })).headers.get(
       'x-request-id',
@@ -88,7 +88,7 @@ describe.skipIf(noServer)('the HTTP server', () => {
     expect([method.status, method.headers.get('allow')]).toEqual([405, 'GET, HEAD, POST, OPTIONS']);
   });
 
-  test('GraphiQL and everything that its page names is served from here', async () => {
+  test('the server itself serves GraphiQL and everything that its page names', async () => {
     expect((await get('/')).headers.get('location')).toBe('/graphiql');
     const page = await (await get('/graphiql')).text();
     expect(page.match(/(src|href|from|import)\s*[=(]?\s*["']https?:/g)).toBeNull();
@@ -101,7 +101,7 @@ describe.skipIf(noServer)('the HTTP server', () => {
     }
   });
 
-  test('closing lets a request in flight finish and accepts no other', async () => {
+  test('closing lets a request in flight finish and accepts no new one', async () => {
     const own = await startApp(database);
     const body = JSON.stringify({ query: '{ agents { totalCount } }' });
     const authorization = `Bearer ${await testToken()}`;
@@ -124,7 +124,7 @@ describe.skipIf(noServer)('the HTTP server', () => {
     expect(Date.now() - answeredAt).toBeLessThan(1_000);
   });
 
-  test('closing cuts off what takes longer than it may', async () => {
+  test('closing cuts off requests that exceed the time limit', async () => {
     const own = await startApp(database, { shutdownMs: 200 });
     const cutOff = new Promise<Error>((resolve) => {
       const outgoing = request(`${own.url}/graphql`, {

@@ -13,12 +13,12 @@ const keysOf = (secret: unknown) =>
   );
 
 describe('the keys of a secret', () => {
-  it('are one of HS256 when it is plain, JSON that is no key included', () => {
+  it('are one HS256 key when it is plain text, including JSON that is not a key', () => {
     expect(keysOf('x'.repeat(32))).toEqual([['secret', null, ['HS256']]]);
     expect(keysOf({ some: 'other JSON of thirty-two bytes' })).toEqual([['secret', null, ['HS256']]]);
   });
 
-  it('are what a JSON Web Key is good for, whole or cut to its algorithm', () => {
+  it('are those that a JSON Web Key is good for, whole or cut to its algorithm', () => {
     expect(keysOf(jwk(rsa.publicKey))).toEqual([['public', null, ['RS256', 'RS384', 'RS512']]]);
     expect(keysOf({ ...jwk(rsa.publicKey), alg: 'RS512', kid: 'k' })).toEqual([['public', 'k', ['RS512']]]);
     expect(keysOf(jwk(ec.publicKey))).toEqual([['public', null, ['ES256', 'ES384', 'ES512']]]);
@@ -26,11 +26,11 @@ describe('the keys of a secret', () => {
     expect(keysOf({ kty: 'oct', k: 'AQID' })).toEqual([['secret', null, ['HS256', 'HS384', 'HS512']]]);
   });
 
-  it('are the public half of a private one', () => {
+  it('are the public half of a private key', () => {
     expect(keysOf(jwk(rsa.privateKey))).toEqual([['public', null, ['RS256', 'RS384', 'RS512']]]);
   });
 
-  it('are those of a set, without what is for encryption or not known', () => {
+  it('are those of a set, without keys for encryption or of an unknown kind', () => {
     const set = {
       keys: [
         { ...jwk(rsa.publicKey), use: 'enc' },
@@ -57,7 +57,7 @@ describe('the keys of a secret', () => {
     expect(() => keysOf(secret)).toThrow(message);
   });
 
-  it('may stand in base64, in either alphabet', () => {
+  it('may be in base64, in either alphabet', () => {
     const bytes = Buffer.from([0xfb, 0xff, 0xfe, 1]);
     expect(decodeBase64Secret(' +//+AQ==\n')).toEqual(bytes);
     expect(decodeBase64Secret('-__-AQ..')).toEqual(bytes);

@@ -11,7 +11,7 @@ function sign(claims: Record<string, unknown>, alg = 'HS256', signingKey: Uint8A
 }
 
 describe('a token', () => {
-  it('gives the claims that it was signed with', async () => {
+  it('gives the claims that were signed', async () => {
     const verify = makeVerifyToken(secret, () => start.getTime());
     const token = await signToken(
       secret,
@@ -23,7 +23,7 @@ describe('a token', () => {
     expect(JSON.parse(claims.json)).toMatchObject({ role: 'member', tenant_id: 't1', sub: 'ann' });
   });
 
-  it('is refused once it has expired, also when it was accepted before', async () => {
+  it('is refused once it has expired, even if it was accepted before', async () => {
     let now = start.getTime();
     const verify = makeVerifyToken(secret, () => now);
     const token = await signToken(
@@ -36,7 +36,7 @@ describe('a token', () => {
     await expect(verify(token)).rejects.toMatchObject({ code: 'TOKEN_EXPIRED' });
   });
 
-  it('is refused when another key signed it, when nobody did, and under another algorithm', async () => {
+  it('is refused when it is signed with another key, not signed, or under another algorithm', async () => {
     const verify = makeVerifyToken(secret);
     const claims = { role: 'admin', tenant_id: 't1' };
     await expect(verify(await sign(claims, 'HS256', Buffer.from('o'.repeat(32))))).rejects.toMatchObject({
@@ -64,7 +64,7 @@ describe('a token', () => {
     await expect(makeVerifyToken(secret)(await sign(claims))).rejects.toMatchObject({ code: 'TOKEN_CLAIMS' });
   });
 
-  it('with a tampered payload is refused although the original was accepted', async () => {
+  it('is refused with a tampered payload, even after the original was accepted', async () => {
     const verify = makeVerifyToken(secret);
     const [header, , signature] = (await sign({ role: 'member', tenant_id: 't1' })).split('.');
     const forged = Buffer.from(JSON.stringify({ role: 'admin', tenant_id: 't1' })).toString('base64url');

@@ -11,7 +11,7 @@ import { noServer } from '../support/server.ts';
 
 const context = { rolePrefix: testRolePrefix, requestId: 'r-1' };
 
-test('claims amount to four settings, all of them always set', () => {
+test('claims become four settings, and all four are always set', () => {
   const claims = claimsOf('member', 'acme', 'ann');
   expect(requesterSettings(claims, context)).toEqual({
     role: 'lightning_member',
@@ -33,7 +33,7 @@ describe.skipIf(noServer)('a session', () => {
 
   beforeAll(async () => {
     fresh = await migratedDatabase();
-    // One connection for everybody: what one leaves behind the next would meet.
+    // Everybody shares one connection: the next requester would see what one leaves behind.
     database = serverDatabase(fresh.urls.api, { size: 1, overflow: 0 });
   });
   afterAll(async () => {
@@ -56,7 +56,7 @@ describe.skipIf(noServer)('a session', () => {
     expect(none.rows).toEqual([{ role: 'lightning_anon', tenant: '', subject: null, request: '' }]);
   });
 
-  test('is undone by no statement for whoever comes next on the connection', async () => {
+  test('ends whatever the statement does, before the next requester uses the connection', async () => {
     await as('ann')
       .query(
         sql`select set_config('app.tenant_id', 'rival', false), set_config('role', 'lightning_admin', false)`,

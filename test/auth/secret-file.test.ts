@@ -10,7 +10,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true }));
 
-it('a secret is made once, is the same for all who ask at once, and only its owner can read it', async () => {
+it('a secret is made once, is the same for simultaneous callers, and only its owner can read it', async () => {
   const secrets = await Promise.all([1, 2, 3, 4].map(() => readOrMakeSecret(path.join(directory, 'data'))));
   expect(new Set(secrets).size).toBe(1);
   expect(secrets[0]).toMatch(/^[0-9a-f]{64}$/);
@@ -19,7 +19,7 @@ it('a secret is made once, is the same for all who ask at once, and only its own
   expect((await readFile(file, 'utf8')).trim()).toBe(secrets[0]);
 });
 
-it('a secret file that was cut short is refused and left as it is', async () => {
+it('a truncated secret file is refused and left as it is', async () => {
   await writeFile(path.join(directory, 'jwt-secret'), 'abc\n');
   await expect(readOrMakeSecret(directory)).rejects.toThrow(/holds 3 characters; remove it/);
 });

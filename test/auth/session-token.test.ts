@@ -55,7 +55,7 @@ describe.each(apiTargets)('the token of a session as a bearer token, %s', (_, op
     expect((await rest(token, '/agents')).status).toBe(200);
     const own = await rest(token, '/rpc/own_sessions');
     expect(own.body).toMatchObject([{ session_id, role: 'member', is_current: true }]);
-    // What members may not.
+    // Members may not do this.
     expect((await rest(token, '/rpc/create_session', { user_id: 'eve' })).status).toBe(403);
     expect((await rest(token, '/sessions')).status).toBe(403);
     const graphql = await app.graphql(token, '{ ownSessions { nodes { sessionId isCurrent } } }');
@@ -86,7 +86,7 @@ describe.each(apiTargets)('the token of a session as a bearer token, %s', (_, op
     ).toBe(1);
   });
 
-  test('counts no longer within a second of being revoked', async () => {
+  test('no longer counts within a second of being revoked', async () => {
     const { token, session_id } = await login('gone');
     expect(await subjectOf(token)).toBe(1);
     expect((await rest(service, '/rpc/revoke_session', { session_id })).body).toBe(true);
@@ -105,7 +105,7 @@ describe.each(apiTargets)('the token of a session as a bearer token, %s', (_, op
     expect([graphql.status, graphql.errors?.[0]?.extensions.code]).toEqual([401, 'SESSION_ENDED']);
   });
 
-  test('counts no longer once it is over, even within the second', async () => {
+  test('no longer counts once the session has expired, even within the second', async () => {
     const { token } = await login('brief', { ttl: '1 second' });
     expect(await subjectOf(token)).toBe(1);
     await sleep(1_000);
@@ -120,7 +120,7 @@ describe.each(apiTargets)('the token of a session as a bearer token, %s', (_, op
     expect(await rest(token, '/agents')).toMatchObject({ status: 401, body: { code } });
   });
 
-  test('what the functions refuse has the status that fits, in GraphQL too', async () => {
+  test('a refusal of the functions has the fitting status, in GraphQL too', async () => {
     const admin = await rest(service, '/rpc/create_session', { user_id: 'root', role: 'admin' });
     expect(admin).toMatchObject({ status: 403, body: { code: 'LTU04' } });
     const missing = { session_id: '00000000-0000-4000-8000-000000000000' };
@@ -143,7 +143,7 @@ describe.each(apiTargets)('the token of a session as a bearer token, %s', (_, op
     expect((await rest(service, '/agents')).status).toBe(200);
   });
 
-  test('is looked up once a second, by requests at the same time together', async () => {
+  test('is looked up once a second, and simultaneous requests share one look-up', async () => {
     const { token, session_id } = await login('clock');
     let asked = 0;
     let clock = Date.now();
@@ -165,12 +165,12 @@ describe.each(apiTargets)('the token of a session as a bearer token, %s', (_, op
     clock += 1;
     await expect(verify(token)).rejects.toThrow(TokenError);
     expect(asked).toBe(2);
-    // What was not found is not remembered.
+    // A token that was not found is not remembered.
     await expect(verify(token)).rejects.toMatchObject({ code: 'SESSION_ENDED' });
     expect(asked).toBe(3);
   });
 
-  test('a look-up that failed is not remembered', async () => {
+  test('a failed look-up is not remembered', async () => {
     const { token } = await login('retry');
     let broken = true;
     const failing = {

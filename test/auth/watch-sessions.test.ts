@@ -70,7 +70,7 @@ describe.each(apiTargets)('streams of a session that is revoked, %s', (_kind, op
       await client.ended;
     }
     expect(await socket.closed).toMatchObject({ code: 4401, reason: 'SESSION_ENDED' });
-    // Two, and what a busy machine adds to it.
+    // Two seconds, plus what a busy machine adds.
     expect(performance.now() - revokedAt).toBeLessThan(4_000);
     await target.admin.query(
       "insert into app_public.agents (tenant_id, id, name, model) values ('default', 'a', 'A', 'm')",
@@ -81,9 +81,9 @@ describe.each(apiTargets)('streams of a session that is revoked, %s', (_kind, op
     }
   });
 
-  test('a stream that was opened in the second in which a revoked token still counts is closed, too', async () => {
+  test('a stream that opens in the second when a revoked token still counts is closed too', async () => {
     const { token, session_id } = await login();
-    // The process remembers the session now.
+    // From now on the process remembers the session.
     const before = await events(token);
     await revoke(session_id);
     const after = await openEvents(app.url, token);
@@ -91,7 +91,7 @@ describe.each(apiTargets)('streams of a session that is revoked, %s', (_kind, op
     expect(after.events.at(-1)).toMatchObject({ event: 'end', data: { code: 'SESSION_ENDED' } });
   });
 
-  test('cost one statement a second for all of them, and none when there is no session', async () => {
+  test('cost one statement a second for all sessions together, and none without a session', async () => {
     const asked: number[] = [];
     let failing = false;
     const counting = {
@@ -113,7 +113,7 @@ describe.each(apiTargets)('streams of a session that is revoked, %s', (_kind, op
     for (let i = 0; i < 50; i += 1) sessions.watch(claims, () => (ended += 1));
     await expect.poll(() => asked.length, { timeout: 5_000 }).toBeGreaterThan(1);
     expect(asked[1]! - asked[0]!).toBeGreaterThan(900);
-    // What cannot be asked ends nobody.
+    // A failed check ends no stream.
     failing = true;
     await expect.poll(() => errors.length, { timeout: 5_000 }).toBe(1);
     expect(ended).toBe(0);
