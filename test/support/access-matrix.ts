@@ -5,30 +5,33 @@ import { other, own, somePartition, suspended, tryAs } from './two-tenants.ts';
 import type { Actor, ActorName, TwoTenants } from './two-tenants.ts';
 
 /**
- * What somebody reaches of a table with a command.
+ * The rows of a table that an actor reaches with a command.
  * - `-` the command is not granted
- * - `none` it is granted, and reaches no row (or row-level security refuses the row)
- * - `own` the rows of their own tenant and no other
+ * - `none` the command is granted but reaches no row (or row-level security refuses the row)
+ * - `own` rows of the actor's own tenant only
  * - `all` rows of other tenants
- * - `nobody's` rows that belong to no tenant, and no other
- * - `held` it reaches rows that a constraint holds
- * - `may` for truncate, which knows no rows: it is granted
+ * - `nobody's` only rows that belong to no tenant
+ * - `held` the command reaches rows that a constraint holds
+ * - `may` truncate is granted; it does not work by rows
  *
- * Anything else is shown as it came, so that it fits no expectation.
+ * Any other outcome is shown as it came, so that it never matches an expectation.
  */
 export type Reach = string;
 
 const commands = ['select', 'insert', 'update', 'delete', 'truncate'] as const;
 
-/** A table or view: how to write to it as a tenant. No statement reads a column, so that update and delete are confined by their own policies, not by select's. */
+/**
+ * A table or view, and how a tenant writes to it. No statement reads a column, so the policies of update and delete
+ * alone confine them, not select's.
+ */
 interface Relation {
   readonly name: string;
   readonly tenantColumn: string;
-  /** Where its rows are counted: a view as its owner shows a superuser none of them. */
+  /** The relation whose rows are counted: a view shows a superuser none of its rows, because it runs as its owner. */
   readonly countedIn: string;
   readonly insert: string;
   readonly set: string;
-  /** For those who may update other columns than everybody. */
+  /** Other columns, for actors that may not update the usual ones. */
   readonly setBy?: Partial<Record<ActorName, string>>;
 }
 
@@ -142,7 +145,7 @@ const relations: readonly Relation[] = [
     "(tenant_id, topic, operation) values ($1, 'tasks', 'insert')",
     "topic = 'x'",
   ),
-  // Of no tenant.
+  // This row belongs to no tenant.
   relation(
     'app_private.event_marks',
     '(at) select now() where $1::text is not null',
@@ -196,9 +199,9 @@ const relations: readonly Relation[] = [
 ];
 
 /**
- * Tries every command on every table, view and on a partition of each kind, as each of the actors; nothing stays.
- * A line per table and actor, in columns; lines of actors that reach nothing of a table are left out.
- * `names` keeps to some actors, `table` to one table and the views of its rows.
+ * Tries every command on every table and view, and on one partition of each kind, as each actor; everything is rolled
+ * back. Returns aligned lines, one per table and actor; an actor that reaches nothing of a table has no line. `names`
+ * limits the actors, and `table` limits the relations to one table and the views of its rows.
  */
 export async function accessMatrix(
   world: TwoTenants,
@@ -235,7 +238,7 @@ export async function accessMatrix(
   return alignColumns(lines);
 }
 
-/** Puts text of columns into the same form as `accessMatrix` gives: two or more spaces part columns. */
+/** Aligns a table of text in the same way as `accessMatrix`: two or more spaces part columns. */
 export function alignTable(text: string): string {
   return alignColumns(
     text
@@ -256,7 +259,7 @@ function relation(name: string, insert: string, set: string, tenantColumn = 'ten
 
 type Counts = ReadonlyMap<string, ReadonlyMap<string | null, number>>;
 
-/** Where not all of the tenants have rows. */
+/** Relations in which some tenants have no rows. */
 const neededTenants: Readonly<Record<string, readonly (string | null)[]>> = {
   'app_private.tenant_logins': [own, suspended],
   'app_private.event_marks': [null],
@@ -272,7 +275,10 @@ const neededTenants: Readonly<Record<string, readonly (string | null)[]>> = {
   'ops.partition_removals': [null],
 };
 
-/** How many rows each tenant has in each relation; throws unless several have some, or nothing would be proven. */
+/**
+ * The number of rows that each tenant has in each relation. Throws unless several tenants have some: otherwise nothing
+ * would be proven.
+ */
 async function countRows({ admin }: TwoTenants, targets: readonly Relation[]): Promise<Counts> {
   const counts = new Map<string, Map<string | null, number>>();
   for (const { name, tenantColumn, countedIn } of targets) {
@@ -321,7 +327,7 @@ async function reachOf(
     insertReach(insertOwn, insertOther),
     rowsReached(update),
     rowsReached(remove),
-    // 0A000 and 42809: granted, but other tables refer to it, or it is a view.
+    // 0A000 and 42809: the command is granted, but other tables refer to this one, or it is a view.
     truncate.kind === 'denied' || (truncate.kind === 'other' && truncate.code === '42809') ? '-' : 'may',
   ];
 }
@@ -339,11 +345,11 @@ function insertReach(mine: Outcome, others: Outcome): Reach {
 
 type Outcome =
   | { readonly kind: 'done'; readonly count: number }
-  /** The right is missing. */
+  /** The privilege is missing. */
   | { readonly kind: 'denied' }
   /** Row-level security refused the row. */
   | { readonly kind: 'filtered' }
-  /** A constraint, or the guard of keys, held it: security let it through. */
+  /** Security let the row through, and a constraint or the guard of keys held it. */
   | { readonly kind: 'held' }
   | { readonly kind: 'other'; readonly code: string };
 

@@ -9,15 +9,15 @@ import { testRolePrefix } from './logins.ts';
 import { serverDatabase } from './server-database.ts';
 import { noServer } from './server.ts';
 
-/** A migrated database as the API gets it. */
+/** A migrated database as the API receives it. */
 export interface ApiTarget {
   readonly database: Database;
-  /** Superuser: for what a test arranges and looks at. */
+  /** A superuser, to arrange and inspect. */
   readonly admin: Client;
   close(): Promise<void>;
 }
 
-/** Both kinds of database by name, to be opened in a hook; the server only where there is one. */
+/** Both kinds of database by name, to be opened in a hook. The server is missing where there is none. */
 export const apiTargets: readonly (readonly [kind: string, open: () => Promise<ApiTarget>])[] = [
   ['embedded', openEmbedded],
   ...(noServer ? [] : [['server', openOnServer] as const]),

@@ -14,20 +14,20 @@ import type { RestConfig } from '../../src/config/config.ts';
 import type { LogEntry } from '../../src/log.ts';
 import { testRolePrefix } from './logins.ts';
 
-/** The secret of the tests' tokens. */
+/** The secret that signs the tests' tokens. */
 export const testSecret = 'a secret of the tests, longer than 32 bytes';
 
-/** The API on a free port of the loopback interface. `close` it, then the database. */
+/** The API on a free port of the loopback interface. `close` it before the database. */
 export interface RunningApp {
   readonly url: string;
-  /** What the log got so far. */
+  /** The log so far. */
   readonly logged: LogEntry[];
-  /** Posts a GraphQL request; `token` null sends none. */
+  /** Posts a GraphQL request, without a token when `token` is null. */
   graphql(token: string | null, query: string, variables?: object): Promise<GraphqlAnswer>;
   close(): Promise<void>;
 }
 
-/** An answer with the parts that tests look at. */
+/** The parts of an answer that tests look at. */
 export interface GraphqlAnswer {
   readonly status: number;
   readonly headers: Headers;
@@ -35,13 +35,13 @@ export interface GraphqlAnswer {
   readonly errors: readonly AnsweredError[] | undefined;
 }
 
-/** One of `errors`. */
+/** One entry of `errors`. */
 export interface AnsweredError {
   readonly message: string;
   readonly extensions: { readonly code: string; readonly requestId?: string };
 }
 
-/** How a test's app differs from the usual. */
+/** The settings in which a test's app may differ from the usual. */
 export interface AppOptions {
   readonly maxBodyBytes?: number;
   readonly budget?: Partial<RequestBudget>;
@@ -88,7 +88,7 @@ export async function startApp(database: Database, options: AppOptions = {}): Pr
   };
 }
 
-/** Posts a body as it is to /graphql. */
+/** Posts a raw body to /graphql. */
 export async function post(url: string, token: string | null, body: string): Promise<GraphqlAnswer> {
   const response = await fetch(`${url}/graphql`, {
     method: 'POST',
@@ -102,7 +102,10 @@ export async function post(url: string, token: string | null, body: string): Pro
   return { status: response.status, headers: response.headers, data, errors };
 }
 
-/** A token of the tests' secret; it lives an hour unless told otherwise (negative: it is past its time). */
+/**
+ * A token signed with the tests' secret. It is valid for an hour by default; a negative lifetime means that it has
+ * expired.
+ */
 export function testToken(
   role: RequestRole = 'service',
   tenantId = 'default',

@@ -18,25 +18,25 @@ import type { OwnServer } from './postgres/own-server.ts';
 import { startWriteLoad } from './write-load.ts';
 import type { WriteLoad } from './write-load.ts';
 
-/** A server whose WAL is received into a store, while others write. */
+/** A server whose WAL is received into a store while a load writes to it. */
 export interface BackedUpServer {
   readonly own: OwnServer;
   readonly facts: ServerFacts;
   readonly programs: ServerPrograms;
   readonly receiving: Receiving;
   readonly load: WriteLoad;
-  /** A directory that the server's user can get into; `store` and `spool` are in there. */
+  /** A directory that the server's user can enter; `store` and `spool` are in it. */
   readonly folder: string;
-  /** What its backups are made with; nobody aborts them. */
+  /** The options of its backups; their signal is never aborted. */
   readonly options: ServerBackupOptions;
   backUp(requested: 'full' | 'incremental'): Promise<ServerBackup>;
-  /** Ends all of it, and removes the folder. */
+  /** Ends everything, and removes the folder. */
   close(): Promise<void>;
 }
 
 /**
- * Makes one. `synchronous`: the server waits until its WAL was received before it acknowledges a commit. `vault`: where the backups go;
- * by default into `store` in the folder, plain.
+ * Starts a server with its receiver. `synchronous`: the server acknowledges a commit only once its WAL was received.
+ * `vault`: where the backups go; by default unencrypted into `store` in the folder.
  */
 export async function startBackedUpServer(
   binDirectory: string,
@@ -100,7 +100,7 @@ export async function startBackedUpServer(
   };
 }
 
-/** Commits wait for who receives through the slot, from now on. */
+/** From now on commits wait for the receiver of the slot. */
 async function waitForReceiver({ adminUrl }: OwnServer, slot: string): Promise<void> {
   const admin = new Client({ connectionString: adminUrl });
   await admin.connect();

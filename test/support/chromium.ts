@@ -2,7 +2,10 @@ import { chromium } from 'playwright-core';
 import type { Browser, Page } from 'playwright-core';
 import { chromiumPath } from './debian-tools.ts';
 
-/** Starts Debian's Chromium with a directory of its own. It asks nobody but the pages that it opens. `close` it. */
+/**
+ * Starts Debian's Chromium with a directory of its own. It contacts only the servers of the pages that it opens.
+ * `close` it.
+ */
 export function launchChromium(): Promise<Browser> {
   return chromium.launch({
     executablePath: chromiumPath,
@@ -18,19 +21,22 @@ export function launchChromium(): Promise<Browser> {
   });
 }
 
-/** A page and everything that went wrong in it so far. */
+/** A page, and everything that went wrong in it so far. */
 export interface WatchedPage {
   readonly page: Page;
   /**
    * Errors and warnings of the console, uncaught exceptions, and requests that failed, were refused or went to another
-   * origin; those of the page's workers among them.
+   * origin, including those of the page's workers.
    */
   readonly complaints: readonly string[];
-  /** Paths of this origin that were asked for, in order. */
+  /** Paths of this origin that were requested, in order. */
   readonly requested: readonly string[];
 }
 
-/** Opens a page in a context of its own: no cache, no cookies and no storage of another one. Closing the browser closes it. */
+/**
+ * Opens a page in a context of its own, which shares no cache, cookies or storage with others. Closing the browser
+ * closes the page.
+ */
 export async function openWatched(browser: Browser, url: string): Promise<WatchedPage> {
   const { origin } = new URL(url);
   const complaints: string[] = [];
@@ -58,7 +64,7 @@ export async function openWatched(browser: Browser, url: string): Promise<Watche
   context.on('response', (response) => {
     if (response.status() >= 400) complaints.push(`refused: ${response.url()} ${response.status()}`);
   });
-  // Playwright says nothing of the request for an icon that Chromium makes by itself.
+  // Playwright does not report Chromium's own request for an icon.
   const session = await context.newCDPSession(page);
   await session.send('Network.enable');
   session.on('Network.requestWillBeSent', ({ request }) => {

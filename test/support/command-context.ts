@@ -1,6 +1,6 @@
 import type { CommandContext } from '../../src/commands/command-context.ts';
 
-/** What a command is given, with a configuration of these variables alone, and what it printed until then. */
+/** The context of a command, configured by these variables alone, and what the command has printed so far. */
 export function commandContext(variables: Readonly<Record<string, string>>): {
   readonly context: CommandContext;
   readonly printed: readonly string[];

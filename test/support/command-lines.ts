@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 
-/** Servers whose settings stand on their command line, where no file has them. */
+/** Servers whose settings are on their command line, and in no file. */
 export type CommandLineName = keyof typeof commandLines;
 
 export const commandLines = {
@@ -8,7 +8,7 @@ export const commandLines = {
   Patroni: async () => patroniCommandLine,
 } as const;
 
-/** What docker-compose.yml starts its server with, read from there. */
+/** The command line of docker-compose.yml's server, read from that file. */
 async function composeCommandLine(): Promise<readonly string[]> {
   const text = await readFile(new URL('../../docker-compose.yml', import.meta.url), 'utf8');
   const [, list = ''] = /^ {4}command:\n((?: {6}- .*\n)+)/m.exec(text) ?? [];
@@ -19,7 +19,9 @@ async function composeCommandLine(): Promise<readonly string[]> {
   return args;
 }
 
-/** What Patroni gives: the settings that all members of a cluster have to have alike, here larger than what a new cluster has. */
+/**
+ * The settings that Patroni passes: those that all members of a cluster must share, here larger than a new cluster's.
+ */
 const patroniCommandLine: readonly string[] = [
   '--cluster_name=batman',
   '--wal_level=replica',
@@ -32,6 +34,6 @@ const patroniCommandLine: readonly string[] = [
   '--max_replication_slots=15',
   '--max_worker_processes=16',
   '--wal_log_hints=on',
-  // Not one of Patroni's own; without it there are no incremental backups.
+  // Patroni does not set this one; without it there are no incremental backups.
   '--summarize_wal=on',
 ];

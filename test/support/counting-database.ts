@@ -1,15 +1,15 @@
 import type { Database, TransactionSettings } from '../../src/db/database.ts';
 
-/** A database that counts what is asked of it by `queryWith`. */
+/** A database that counts the statements it receives through `queryWith`. */
 export interface CountingDatabase {
   readonly database: Database;
-  /** Statements so far whose text has this in it. */
+  /** The number of statements so far whose text contains this. */
   count(part: string): number;
-  /** Statements and transactions so far that requests asked for, whatever way they took. */
+  /** The number of statements and transactions so far that requests caused, by whatever way. */
   ofRequests(): number;
 }
 
-/** The same database, with its statements counted. */
+/** Wraps the database so that its statements are counted. */
 export function countingDatabase(database: Database): CountingDatabase {
   const texts: string[] = [];
   let asked = 0;

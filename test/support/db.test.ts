@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { type FreshDatabase, freshDatabase } from './db.ts';
 import { noServer, readyServer } from './server.ts';
 
-// Databases on a server; the embedded database has one only.
+// These tests need several databases; the embedded database has only one.
 describe.skipIf(noServer)('a fresh database', () => {
   const made: FreshDatabase[] = [];
   const make = async (template?: string) => {
@@ -14,7 +14,7 @@ describe.skipIf(noServer)('a fresh database', () => {
 
   afterEach(() => Promise.all(made.splice(0).map((database) => database.drop())));
 
-  test('is empty, and nobody else sees what is made in it', async () => {
+  test('is empty, and no other database sees its tables', async () => {
     const [one, other] = [await make(), await make()];
     await query(one.url, 'create table seen (id int)');
     const tables = `select tablename from pg_tables where schemaname = 'public'`;

@@ -14,9 +14,9 @@ export interface FreshDatabase {
 }
 
 /**
- * Makes a database of a random name on the server, for a test file to drop when it is done. It is a copy of `template`, a
- * database that nobody is connected to; without one it is empty. A run prepares its template once, and every file copies
- * it: copying costs a fraction of migrating.
+ * Creates a database with a random name on the server, which the test file drops when it is done. It is a copy of
+ * `template`, a database without connections; without a template it is empty. A run prepares its template once, and
+ * every file copies it: copying costs a fraction of migrating.
  */
 export async function freshDatabase(adminUrl: string, template = 'template1'): Promise<FreshDatabase> {
   const name = `test_${randomBytes(6).toString('hex')}`;
@@ -29,9 +29,9 @@ export async function freshDatabase(adminUrl: string, template = 'template1'): P
   };
 }
 
-/** A migrated database of a test file's own on the run's server, with the URLs of the four plain logins. */
+/** A test file's own migrated database on the run's server, with the URLs of the four plain logins. */
 export interface MigratedDatabase extends FreshDatabase {
-  /** Superuser, for what a test arranges and looks at; never for what it proves. */
+  /** A superuser, to arrange and inspect; what it sees proves nothing. */
   readonly adminUrl: string;
   readonly urls: KnownLoginUrls;
 }
@@ -41,7 +41,7 @@ export async function migratedDatabase(): Promise<MigratedDatabase> {
   const { adminUrl, template } = readyServer();
   const fresh = await freshDatabase(adminUrl, template.name);
   const databaseName = new URL(fresh.url).pathname.slice(1);
-  // Rights on a database and its settings are not copied with it.
+  // Privileges on a database and its settings are not copied with it.
   await setupServer({
     adminUrl,
     databaseName,

@@ -9,7 +9,7 @@ test('.ci/run installs every tool that tests need, so that nothing is skipped th
   expect(installed).toEqual(expect.arrayContaining(debianTools.map(({ name }) => name)));
 });
 
-test('a run that lacks a tool says what it leaves untested, and how to mend it', () => {
+test('a run that lacks a tool says what stays untested, and how to install the tool', () => {
   expect(missingToolsNotice([])).toBeNull();
   expect(missingToolsNotice(['python3-swift'])).toMatch(
     /SKIPPED.*object storage.*apt-get install --no-install-recommends python3-swift/s,

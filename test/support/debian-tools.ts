@@ -1,19 +1,19 @@
 import { runCommand } from '../../src/programs/command.ts';
 
-/** Something of Debian's that tests need beyond npm and Postgres. `.ci/run` installs all of them. */
+/** A tool from Debian that tests need beyond npm and Postgres. `.ci/run` installs all of them. */
 export interface DebianTool {
-  /** The name of Debian's package. */
+  /** The name of the Debian package. */
   readonly name: string;
-  /** What is not tested without it. */
+  /** What is not tested without this tool. */
   readonly tests: string;
   /** A command that succeeds where the tool is installed. */
   readonly probe: readonly [program: string, ...args: string[]];
 }
 
-/** Debian's own Python: another one that comes first in PATH does not see Debian's modules. */
+/** Debian's own Python: another Python that comes first in PATH does not see Debian's modules. */
 export const debianPython = '/usr/bin/python3';
 
-/** Debian's Chromium, a script that starts it. */
+/** The script that starts Debian's Chromium. */
 export const chromiumPath = '/usr/bin/chromium';
 
 export const debianTools = [
@@ -39,7 +39,7 @@ export const debianTools = [
   },
   {
     name: 'python3-psycopg2',
-    tests: 'psycopg2, the driver that SQLAlchemy takes by itself',
+    tests: "psycopg2, SQLAlchemy's default driver",
     probe: [debianPython, '-c', 'import psycopg2'],
   },
   {
@@ -61,7 +61,7 @@ export const debianTools = [
 
 export type DebianToolName = (typeof debianTools)[number]['name'];
 
-/** Looks for every tool. */
+/** Checks which tools are installed. */
 export async function findMissingTools(): Promise<DebianToolName[]> {
   const found = await Promise.all(
     debianTools.map(async (tool) => ((await isThere(tool)) ? [] : [tool.name])),
@@ -69,7 +69,7 @@ export async function findMissingTools(): Promise<DebianToolName[]> {
   return found.flat();
 }
 
-/** What a run leaves untested without some tools, and how to mend it; null: it lacks nothing. */
+/** What a run leaves untested without some tools, and how to install them. Null when no tool is missing. */
 export function missingToolsNotice(missing: readonly DebianToolName[]): string | null {
   if (missing.length === 0) return null;
   const lines = debianTools

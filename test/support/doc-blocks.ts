@@ -4,19 +4,19 @@ const root = new URL('../../', import.meta.url);
 
 /** A fenced block of a page. */
 export interface DocBlock {
-  /** `docs/tasks.md:31`: for messages. */
+  /** A place such as `docs/tasks.md:31`, for messages. */
   readonly place: string;
-  /** Empty: the fence names none. */
+  /** The language that the fence names; empty when it names none. */
   readonly language: string;
   readonly code: string;
-  /** What the comment right before the block says; null: there is none. */
+  /** The mark in the comment right before the block; null when there is none. */
   readonly mark: Mark | null;
 }
 
 /**
  * A comment before a block, which readers of the page do not see:
- * `<!-- not run: why -->`, `<!-- run by test/x.test.ts -->`, `<!-- in part -->` (of a shown answer), `<!-- a drawing -->`. With
- * `all blocks: ` before it, and anywhere in a page, it holds for every block that has none.
+ * `<!-- not run: why -->`, `<!-- run by test/x.test.ts -->`, `<!-- in part -->` (for a shown answer), `<!-- a drawing -->`. A comment
+ * that begins with `all blocks: `, anywhere in a page, holds for every block without one.
  */
 export type Mark =
   | { readonly kind: 'not run'; readonly why: string }
@@ -24,7 +24,10 @@ export type Mark =
   | { readonly kind: 'in part' }
   | { readonly kind: 'a drawing' };
 
-/** Every fenced block of a page in order. `page` is relative to the project. Rejects when a comment before a block is none of `Mark`. */
+/**
+ * Every fenced block of a page in order. `page` is relative to the project. Rejects when a comment before a block is
+ * not a `Mark`.
+ */
 export async function blocksOf(page: string): Promise<DocBlock[]> {
   const text = await readFile(new URL(page, root), 'utf8');
   const [, forAll] = /^<!-- all blocks: (.*?) -->$/m.exec(text) ?? [];
@@ -38,7 +41,7 @@ export async function blocksOf(page: string): Promise<DocBlock[]> {
   });
 }
 
-/** The code of a page in this language, block by block as it stands. `page` is relative to the project. */
+/** The code of a page in this language, block by block, unchanged. `page` is relative to the project. */
 export async function docBlocks(page: string, language: string): Promise<string[]> {
   return (await blocksOf(page)).filter((block) => block.language === language).map(({ code }) => code);
 }

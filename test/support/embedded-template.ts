@@ -18,8 +18,9 @@ declare module 'vitest' {
 }
 
 /**
- * A directory with `empty` and `migrated` in it, each a data directory of Postgres that nobody has open: test files copy them,
- * which takes a fraction of making one. It stays in the cache for the runs of the same day on the same sources.
+ * A directory that holds `empty` and `migrated`, two data directories of Postgres that no process has open. Test files
+ * copy them, which takes a fraction of creating one. It stays in the cache for later runs of the same day on the same
+ * sources.
  */
 export async function embeddedTemplate(): Promise<string> {
   const directory = join(await cacheDirectory(undefined), `embedded-template-${await templateKey()}`);
@@ -34,7 +35,10 @@ export async function embeddedTemplate(): Promise<string> {
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Changes with whatever the templates are made of: the SQL, the code that runs it, the engine, and the day, since partitions are made for the coming weeks. */
+/**
+ * A digest of everything that shapes the templates: the SQL, the code that runs it, the engine, and the day, since
+ * partitions are created for the coming weeks.
+ */
 async function templateKey(): Promise<string> {
   const hash = createHash('sha256').update(new Date().toISOString().slice(0, 10));
   hash.update(await readFile(join(root, 'package-lock.json')));
@@ -48,10 +52,10 @@ async function templateKey(): Promise<string> {
   return hash.digest('hex').slice(0, 16);
 }
 
-/** Fills the folder with templates that are made the way `lightning start` makes its database. */
+/** Fills the folder with templates, made the way `lightning start` makes its database. */
 async function makeTemplates(folder: string): Promise<void> {
   await removeOutdated(dirname(folder));
-  // Elsewhere at first: the path of a socket has 107 bytes at most, and the folder's may be longer.
+  // They are made elsewhere at first: the path of a socket has at most 107 bytes, and the folder's path may be longer.
   const directory = await mkdtemp(join(tmpdir(), 'lightning-template-'));
   try {
     const embedded = await startEmbedded({ dataDirectory: directory });
@@ -70,7 +74,7 @@ async function makeTemplates(folder: string): Promise<void> {
   }
 }
 
-/** Templates of another day. */
+/** Removes the templates of other days. */
 async function removeOutdated(cache: string): Promise<void> {
   for (const name of await readdir(cache)) {
     if (!/^embedded-template-\w+$/.test(name)) continue;
@@ -80,7 +84,7 @@ async function removeOutdated(cache: string): Promise<void> {
   }
 }
 
-/** A new directory for DATA_DIR with a migrated database in it, to be opened and removed by the caller. */
+/** A new directory for DATA_DIR with a migrated database in it. The caller opens and removes it. */
 export function migratedDataDirectory(): Promise<string> {
   return copyOf('migrated');
 }

@@ -3,7 +3,10 @@ import { Client } from 'pg';
 import { embeddedConnectionString } from '../../src/embedded/embedded.ts';
 import type { Spawned } from './lightning.ts';
 
-/** Connects to the embedded database that a `lightning work` runs, once its worker is seen. Rejects when the process ends before. */
+/**
+ * Connects to the embedded database of a `lightning work` process, once its worker is registered. Rejects when the
+ * process ends first.
+ */
 export async function connectToWorker(directory: string, { process, ended }: Spawned): Promise<Client> {
   for (;;) {
     const client = new Client({ connectionString: embeddedConnectionString(directory) });
@@ -13,7 +16,7 @@ export async function connectToWorker(directory: string, { process, ended }: Spa
       const { rowCount } = await client.query('select from ops.workers where pid = $1', [process.pid]);
       if (rowCount === 1) return client;
     } catch {
-      // Not yet, or never: then it has ended.
+      // The socket is not there yet, or never will be: then the process has ended.
     }
     await client.end().catch(() => {});
     const end = await Promise.race([ended, pause(200)]);

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { dimensions } from './topic-vectors.ts';
 
-/** What the server got. */
+/** A request that the server received. */
 export interface EmbeddingsRequest {
   readonly path: string | undefined;
   readonly authorization: string | undefined;
@@ -16,18 +16,21 @@ export interface EmbeddingsRequest {
 
 /** A server on the loopback interface that speaks OpenAI's embeddings API. `close` it. */
 export interface EmbeddingsServer {
-  /** What EMBEDDINGS_URL would say. */
+  /** The value for EMBEDDINGS_URL. */
   readonly url: string;
   readonly requests: EmbeddingsRequest[];
-  /** Answers the next requests in another way: one for each, in order. Returning false goes on as usual. */
+  /**
+   * Answers for the next requests, one for each, in order. An answer that returns false leaves the request to the usual
+   * one.
+   */
   readonly next: ((response: ServerResponse, request: EmbeddingsRequest) => boolean | void)[];
   close(): Promise<void>;
 }
 
-/** A text that holds this is refused, and its whole request with it. */
+/** A text that contains this is refused, together with its whole request. */
 export const refusedWord = 'unspeakable';
 
-/** Starts it. Texts that share words get vectors that are near to each other. */
+/** Starts the server. Texts that share words get vectors that are close to each other. */
 export async function startEmbeddingsServer(): Promise<EmbeddingsServer> {
   const requests: EmbeddingsRequest[] = [];
   const next: EmbeddingsServer['next'] = [];
@@ -48,7 +51,7 @@ export async function startEmbeddingsServer(): Promise<EmbeddingsServer> {
       index,
       embedding: embeddingOf(input),
     }));
-    // Their order is by no means promised.
+    // The API does not promise their order.
     answerJson(response, 200, { object: 'list', data: data.toReversed(), model: request.model });
   };
   server.listen(0, '127.0.0.1');
@@ -72,7 +75,7 @@ export function answerJson(response: ServerResponse, status: number, body: unkno
   response.end(JSON.stringify(body));
 }
 
-/** Each word moves the vector into a direction of its own. */
+/** Each word moves the vector in a direction of its own. */
 export function embeddingOf(input: string): number[] {
   const vector = Array.from({ length: dimensions }, () => 0);
   for (const word of input.toLowerCase().match(/\w+/g) ?? ['nothing']) {

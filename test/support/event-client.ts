@@ -1,12 +1,12 @@
-/** A message of `GET /events`, as a client's parser gives it. */
+/** A message of `GET /events`, as a client's parser returns it. */
 export interface ReceivedEvent {
   readonly event: string;
   readonly id: string;
-  /** Parsed. */
+  /** The data, parsed. */
   readonly data: EventData;
 }
 
-/** What events carry, all kinds together. */
+/** The fields of events, all kinds together. */
 export interface EventData {
   readonly topic?: string | null;
   readonly operation?: string;
@@ -20,21 +20,22 @@ export interface EventData {
 /** An open stream. `close` it. */
 export interface EventClient {
   readonly status: number;
-  /** What came so far; `next` takes from it. */
+  /** The events that have arrived; `next` takes from this list. */
   readonly events: ReceivedEvent[];
-  /** Id to come back with: that of the last message, heartbeats included. */
+  /** The id to reconnect with: that of the last message, heartbeats included. */
   readonly lastEventId: () => string;
-  /** The next event; rejects when the stream ends before one comes. */
+  /** The next event. Rejects when the stream ends before one arrives. */
   next(): Promise<ReceivedEvent>;
-  /** Settles when the stream is over, however it ended. */
+  /** Settles when the stream is over, whatever ended it. */
   readonly ended: Promise<void>;
   /** Cuts the connection. */
   close(): void;
 }
 
 /**
- * Opens a stream on top of fetch, as docs/live.md shows. Resolves with its head, which is sent before anything is listened to:
- * without a `lastEventId` only what is written once the first event (`ready`) has come is sure to be told.
+ * Opens a stream on top of fetch, as docs/live.md shows. Resolves with the response head, which is sent before the
+ * server listens to anything: without a `lastEventId`, only what is written after the first event (`ready`) is certain
+ * to be delivered.
  */
 export async function openEvents(
   url: string,
@@ -77,7 +78,7 @@ export async function openEvents(
         blocks.forEach(receive);
       }
     } catch {
-      // Cut off, by us or by the server.
+      // The client or the server cut the connection.
     }
     over = true;
     for (const taker of takers.splice(0)) taker.reject(new Error('the stream ended'));

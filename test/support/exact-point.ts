@@ -1,15 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 
-/** A moment of the database, and how many agents there were at exactly that moment. */
+/** A moment of the database, and the number of agents at exactly that moment. */
 export interface Point {
-  /** ISO 8601, to the millisecond. */
+  /** ISO 8601, in milliseconds. */
   readonly time: string;
   readonly lsn: string;
   readonly agents: number;
 }
 
-/** Agents are locked for the moment: who wrote before has committed, and nobody else writes. `adminUrl`: of a superuser. */
+/**
+ * Locks the agents for the moment: every earlier writer has committed, and no other writes. `adminUrl` is a
+ * superuser's.
+ */
 export async function exactPoint(adminUrl: string): Promise<Point> {
   const client = new Client({ connectionString: adminUrl });
   await client.connect();
@@ -19,7 +22,7 @@ export async function exactPoint(adminUrl: string): Promise<Point> {
     const { rows } = await client.query<{ time: Date; lsn: string; agents: string }>(
       'select clock_timestamp() as time, pg_current_wal_insert_lsn() as lsn, (select count(*) from app_public.agents) as agents',
     );
-    // Times are given to the millisecond.
+    // Times have a resolution of one millisecond.
     await sleep(2);
     await client.query('commit');
     const [row] = rows;

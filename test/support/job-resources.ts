@@ -1,7 +1,7 @@
 import type { Executor } from '../../src/db/database.ts';
 import type { JobResources } from '../../src/jobs/job-resources.ts';
 
-/** Resources of jobs on a server without any endpoint, store or webhook, but for what the test says. */
+/** Resources of jobs on a server that has only those endpoints, stores and webhooks that the test names. */
 export function jobResources(executor: Executor, over: Partial<JobResources> = {}): JobResources {
   return {
     executor,

@@ -3,12 +3,12 @@ import type { DebianToolName } from './debian-tools.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** Names of the tools that this machine does not have. */
+    /** Names of the tools that this machine lacks. */
     missingTools: readonly DebianToolName[];
   }
 }
 
-/** For `describe.skipIf(lacks(...))`: the run says at its start and its end what it lacked. */
+/** For `describe.skipIf(lacks(...))`: the run reports at its start and its end what it lacked. */
 export function lacks(name: DebianToolName): boolean {
   return inject('missingTools').includes(name);
 }

@@ -1,14 +1,14 @@
 import { vi } from 'vitest';
 import { main } from '../../src/cli.ts';
 
-/** How a command line ended that ran in this process. */
+/** The result of a command line that ran in this process. */
 export interface Ended {
   readonly status: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** Runs a command line in this process. `onStdout` sees, before it counts as written, what is written to stdout, and may throw. */
+/** Runs a command line in this process. `onStdout` sees output before it counts as written to stdout, and may throw. */
 export async function lightningHere(
   argv: readonly string[],
   env: Record<string, string>,

@@ -4,12 +4,12 @@ import { fileURLToPath } from 'node:url';
 
 const bin = fileURLToPath(new URL('../../bin/lightning', import.meta.url));
 
-/** Where commands run unless a test says otherwise: a directory without a `.env` of whoever develops here. */
+/** The working directory of commands unless a test names another: it has no `.env` of the developer's. */
 const neutralDirectory = fileURLToPath(new URL('.', import.meta.url));
 
 const compileCache = fileURLToPath(new URL('../../.cache/compiled', import.meta.url));
 
-/** How a command line ended. */
+/** The result of a command line. */
 export interface Finished {
   readonly status: number | null;
   readonly stdout: string;
@@ -17,8 +17,8 @@ export interface Finished {
 }
 
 /**
- * Only what the test gives and what a process needs: nothing of the machine's own configuration. The backups of an embedded database
- * go with its directory, instead of beside it, where those of other tests would be.
+ * The variables of the test, and those that a process needs: nothing of the machine's own configuration. The backups of
+ * an embedded database go into its directory instead of beside it, where those of other tests would be.
  */
 function environment(env: Record<string, string>): Record<string, string> {
   const store =
@@ -28,14 +28,14 @@ function environment(env: Record<string, string>): Record<string, string> {
   return {
     PATH: process.env['PATH'] ?? '',
     HOME: process.env['HOME'] ?? '',
-    // Hundreds of processes are started by a run of all tests.
+    // A run of all tests starts hundreds of processes.
     NODE_COMPILE_CACHE: compileCache,
     ...store,
     ...env,
   };
 }
 
-/** Runs `lightning` with these arguments to its end. */
+/** Runs `lightning` with these arguments until it ends. */
 export function lightning(
   args: readonly string[],
   env: Record<string, string> = {},
@@ -45,15 +45,15 @@ export function lightning(
   return finished(child);
 }
 
-/** A process of `lightning`. */
+/** A running `lightning` process. */
 export interface Spawned {
   readonly process: ChildProcessWithoutNullStreams;
   readonly ended: Promise<Finished>;
-  /** What it wrote to stderr so far, the log. */
+  /** Its stderr so far, which is the log. */
   log(): string;
 }
 
-/** Starts `lightning` with these arguments, and does not wait for anything. */
+/** Starts `lightning` with these arguments, without waiting for anything. */
 export function spawnLightning(args: readonly string[], env: Record<string, string>): Spawned {
   const child = spawn(process.execPath, [bin, ...args], { env: environment(env), cwd: neutralDirectory });
   let log = '';
@@ -61,19 +61,19 @@ export function spawnLightning(args: readonly string[], env: Record<string, stri
   return { process: child, ended: finished(child), log: () => log };
 }
 
-/** A `lightning start` (or `serve`) that listens. */
+/** A `lightning start` (or `serve`) that is listening. */
 export interface Started {
   readonly process: ChildProcessWithoutNullStreams;
   readonly url: string;
   /** The first user's token; empty on a server. */
   readonly token: string;
-  /** Sends the signal and waits for the end. */
+  /** Sends the signal and waits for the process to end. */
   stop(signal?: NodeJS.Signals): Promise<Finished>;
 }
 
 /**
- * Starts `lightning` on a free port and resolves once it listens. Rejects with its output when it ends before. `program` is
- * another copy of bin/lightning.
+ * Starts `lightning` on a free port and resolves once it listens. Rejects with its output when it ends first. `program`
+ * is the path of another copy of bin/lightning.
  */
 export async function startLightning(
   env: Record<string, string>,
@@ -96,7 +96,7 @@ export async function startLightning(
       reject(new Error(`lightning ended with ${status} before it listened\n${stdout}${stderr}`)),
     );
   });
-  // The token's line follows the address; both are written at once, and may still arrive apart.
+  // The line with the token follows the address. Both are written at once, and may still arrive separately.
   await new Promise((resolve) => setTimeout(resolve, 100));
   return {
     process: child,

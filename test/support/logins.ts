@@ -11,5 +11,5 @@ export const testLogins: LoginNames = {
 /** The prefix of the roles' names in all tests. */
 export const testRolePrefix = 'lightning';
 
-/** The logins' URLs, all known: the run made the server, or made the logins anew. */
+/** The logins' URLs, all with a known password: the run made the server, or reset the logins. */
 export type KnownLoginUrls = { readonly [kind in keyof LoginUrls]: string };

@@ -4,13 +4,13 @@ import type { Statement } from '../../src/db/statement.ts';
 import type { ApiTarget } from './api-targets.ts';
 import { other, own, settingsOf } from './two-tenants.ts';
 
-/** What record_metrics answers. */
+/** The answer of record_metrics. */
 export interface Recorded {
   readonly stored: number;
   readonly rejected: readonly { readonly index: number; readonly reason: string }[];
 }
 
-/** A step of a series: its day and time in UTC, as `DD HH24:MI:SS`. */
+/** A step of a series, with its day and time in UTC as `DD HH24:MI:SS`. */
 export interface Bucket {
   readonly at: string;
   readonly tag: string | null;
@@ -18,12 +18,12 @@ export interface Bucket {
   readonly points: number;
 }
 
-/** Records and reads points, in one of two tenants. */
+/** Records and reads points in one of two tenants. */
 export interface MetricTenants {
-  /** Runs a statement as somebody of a tenant. */
+  /** Runs a statement as a role of a tenant. */
   as<Row>(statement: Statement, role?: RequestRole, tenant?: string): Promise<{ readonly rows: Row[] }>;
   record(points: unknown, role?: RequestRole, tenant?: string): Promise<Recorded | undefined>;
-  /** The series `m` of a service between two seconds of the day; what is not given is the function's default. */
+  /** The series `m` of a service between two seconds of the day. Arguments left out take the function's defaults. */
   series(
     service: string,
     from: number,
@@ -31,17 +31,17 @@ export interface MetricTenants {
     rest?: Readonly<Record<string, string>>,
     tenant?: string,
   ): Promise<Bucket[]>;
-  /** Code and message of the error that a statement ends with. */
+  /** Code and message of the error that a statement fails with. */
   failing(statement: Statement, role?: RequestRole): Promise<string>;
 }
 
-/** Midnight of yesterday: partitions are there from then on, and rollups can be made of all of it. */
+/** Midnight of yesterday: the partitions begin there, and the whole day can be rolled up. */
 const day = new Date(Math.floor(Date.now() / 86_400_000) * 86_400_000 - 86_400_000);
 
 /** A second of that day. */
 export const at = (seconds: number): string => new Date(day.getTime() + seconds * 1000).toISOString();
 
-/** Makes both tenants; what is asked without a tenant is asked in `own`. */
+/** Creates both tenants; a call without a tenant means `own`. */
 export async function metricTenants({ database, admin }: ApiTarget): Promise<MetricTenants> {
   for (const tenant of [own, other]) await admin.query('select ops.create_tenant($1, $1)', [tenant]);
   const as = <Row>(statement: Statement, role: RequestRole = 'service', tenant = own) =>

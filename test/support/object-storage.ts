@@ -2,20 +2,20 @@ import type { S3Location } from '../../src/backup/store/s3-errors.ts';
 import { startS3StandIn } from './s3-stand-in.ts';
 import { startSwift } from './swift/swift.ts';
 
-/** A running server of object storage with one bucket. */
+/** A running object storage server with one bucket. */
 export interface ObjectStorage {
-  /** The bucket, with a prefix of its own for each call. */
+  /** The bucket, with a new prefix for each call. */
   location(): S3Location;
-  /** Ends it, and removes what it stored. */
+  /** Stops the server, and removes what it stored. */
   stop(): Promise<void>;
 }
 
-/** The stand-in, which is quick; with `LIGHTNING_TEST_S3=swift` OpenStack Swift. */
+/** The stand-in, which is quick, or OpenStack Swift when `LIGHTNING_TEST_S3=swift`. */
 export function startObjectStorage(): Promise<ObjectStorage> {
   return process.env['LIGHTNING_TEST_S3'] === 'swift' ? startSwift() : startS3StandIn();
 }
 
-/** The location as the environment of `lightning`. */
+/** The location as environment variables of `lightning`. */
 export function storageEnvironment({
   bucket,
   prefix,

@@ -10,41 +10,41 @@ import type { DocBlock } from './doc-blocks.ts';
 import type { PageShell } from './page-shell.ts';
 import { asShown, lastJson, textAsShown } from './shown-answer.ts';
 
-/** Languages of blocks that are run. */
+/** Languages whose blocks are run. */
 const runnable = new Set(['sh', 'sql', 'graphql', 'js']);
-/** Languages of blocks that show an answer. */
+/** Languages whose blocks show an answer. */
 const answers = new Set(['json', 'text']);
 
-/** Whether a block is run, and not by another test. */
+/** Whether the reader runs this block; other tests run some. */
 export function isRun({ language, mark }: DocBlock): boolean {
   return runnable.has(language) && mark === null;
 }
 
-/** Whether a block shows what the one before it answered. */
+/** Whether a block shows the answer to the one before it. */
 export function isAnswer({ language, mark }: DocBlock): boolean {
   return answers.has(language) && (mark === null || mark.kind === 'in part');
 }
 
-/** Where a page is read. */
+/** The environment in which a page is read. */
 export interface ReadingPlace {
-  /** Of the API. */
+  /** The API's address. */
   readonly url: string;
   /** A superuser's connection to its database. */
   readonly database: Client;
-  /** The shell's, with the project's `node_modules`. */
+  /** The shell's directory, with the project's `node_modules`. */
   readonly directory: string;
 }
 
-/** Reads a page from top to bottom, and does what it says. `close` it. */
+/** Reads a page from top to bottom and does what it says. `close` it. */
 export class PageReader {
   readonly #shell: PageShell;
   readonly #place: ReadingPlace;
   #answer = '';
   #ran = 0;
-  /** What stands for what: ids that the page shows, and those of the answers. */
+  /** Maps each id that the page shows to the id in the real answer. */
   readonly #names = new Map<string, string>();
   #ended: (() => Promise<void>) | null = null;
-  /** What an open subscription hears next. */
+  /** The next event of an open subscription. */
   #heard: (() => Promise<string>) | null = null;
 
   constructor(shell: PageShell, place: ReadingPlace) {
@@ -52,7 +52,10 @@ export class PageReader {
     this.#place = place;
   }
 
-  /** Runs a block, or compares what it shows. Rejects when it fails, with an AssertionError when it differs. */
+  /**
+   * Runs a block, or compares the answer that it shows. Rejects when the block fails, with an AssertionError when the
+   * answer differs.
+   */
   async read(block: DocBlock): Promise<void> {
     if (isAnswer(block)) this.#compare(block, await this.#next());
     if (isRun(block)) {
@@ -62,12 +65,12 @@ export class PageReader {
     }
   }
 
-  /** An error is an answer where the page shows it, and a fault elsewhere. */
+  /** An error is an answer where the page shows it; anywhere else it is a fault. */
   #refuseErrors(): void {
     if (/^\{"(?:data|errors)":.*"errors":|^\{"errors":/.test(this.#answer)) throw new Error(this.#answer);
   }
 
-  /** The page is read. Gives how many of its blocks ran. */
+  /** Ends the reading of the page. Returns how many of its blocks ran. */
   end(): number {
     this.#refuseErrors();
     return this.#ran;
@@ -78,7 +81,10 @@ export class PageReader {
     this.#shell.close();
   }
 
-  /** The answer that a block shows: that of the last one that ran, and after that what an open subscription hears. */
+  /**
+   * The answer for a block to show: that of the last block that ran, and after that the next event of an open
+   * subscription.
+   */
   async #next(): Promise<string> {
     if (this.#answer !== '') return this.#answer;
     return this.#heard === null ? '' : this.#heard();
@@ -121,14 +127,14 @@ export class PageReader {
     const headers = await this.#headers();
     const printed = this.#shell.run(lines);
     if (/^curl -N/m.test(lines)) {
-      // Somebody does something while the stream is open.
+      // Write something while the stream is open.
       await pause(700);
       await this.#enqueue('something', headers);
     }
     return printed;
   }
 
-  /** In a file, whose name the first line may say. */
+  /** Runs code in a file. When the first line names a file, only writes that file. */
   async #js(code: string): Promise<string> {
     const [, name] = /^\/\/ (\S+\.mjs)\n/.exec(code) ?? [];
     const token = await this.#shell.valueOf('TOKEN');
@@ -145,7 +151,7 @@ export class PageReader {
     return stdout;
   }
 
-  /** Nothing of it stays: tenants of an example, and tables, would be there for the pages that follow. */
+  /** Rolls everything back: tables and example tenants would otherwise remain for later pages. */
   async #sql(code: string): Promise<string> {
     await this.#place.database.query("begin; select ops.create_tenant('acme', 'Acme')");
     try {
@@ -174,7 +180,7 @@ export class PageReader {
     });
     const events = client.iterate({ query });
     const probes: string[] = [];
-    // Nobody is told when a subscription has begun: it has when it hears of something.
+    // The protocol does not say when a subscription has begun: it has when it receives an event.
     let first = events.next();
     for (;;) {
       probes.push(await this.#enqueue('a probe', headers));

@@ -1,20 +1,23 @@
 import { spawn } from 'node:child_process';
 import { delimiter } from 'node:path';
 
-/** A shell in which the commands of a page run one after the other, as in a terminal. `close` it. */
+/** A shell that runs the commands of a page one after the other, as in a terminal. `close` it. */
 export interface PageShell {
-  /** Runs the lines and gives what they printed to stdout. Rejects when one of them failed, or took longer than 20 seconds. */
+  /**
+   * Runs the lines and returns what they printed to stdout. Rejects when one of them failed or took longer than 20
+   * seconds.
+   */
   run(lines: string): Promise<string>;
-  /** The value of a variable of the shell; empty when it is not set. */
+  /** The value of a variable of the shell; empty when it is unset. */
   valueOf(variable: string): Promise<string>;
   close(): void;
 }
 
-/** How a line of a page is run in place of how a person runs it. */
+/** Replaces curl, so that a page's line ends and fails without a person watching it. */
 const prelude = `
 set -o pipefail
 trap 'failed="$BASH_COMMAND"' ERR
-# Fails where it is refused, and lets go of a stream after two seconds.
+# Fails when the request is refused, and leaves a stream after two seconds.
 curl() {
   local seconds=20 status
   if [[ " $* " == *" -N "* ]]; then seconds=2; fi
@@ -27,7 +30,7 @@ curl() {
 `;
 const end = '@@ end of the block @@';
 
-/** Opens one in a directory. `programs` come before those of the machine; of `env` nothing else than what it has is passed on. */
+/** Opens a shell in a directory. `programs` come first in its PATH; its environment has `env` and nothing else. */
 export function openPageShell(
   cwd: string,
   programs: string,
@@ -48,7 +51,7 @@ export function openPageShell(
   const run = async (lines: string): Promise<string> => {
     printed = '';
     complaint = '';
-    // A newline of its own, for what does not end with one.
+    // The first newline ends an output that does not end with one itself.
     shell.stdin.write(`failed=\n${lines}\nprintf '\\n%s%s\\n' '${end}' "$failed"\n`);
     const answer = new RegExp(`^(.*)\\n${end}(.*)\\n$`, 's');
     const [, output = '', failed = ''] = await new Promise<RegExpExecArray>((resolve, reject) => {

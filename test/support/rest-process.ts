@@ -11,21 +11,21 @@ export interface LoggedEntry {
   readonly address?: string;
 }
 
-/** A `lightning rest` that was started. */
+/** A running `lightning rest`. */
 export interface RestProcess {
   readonly pid: number;
-  /** What it has logged so far. */
+  /** Its log so far. */
   readonly entries: readonly LoggedEntry[];
-  /** What it has written to its output so far: the access log. */
+  /** Its standard output so far, which is the access log. */
   output(): string;
-  /** The next entry of this event that nobody was given yet. Rejects when the process ends first. */
+  /** The next entry of this event that no earlier call returned. Rejects when the process ends first. */
   next(event: string): Promise<LoggedEntry>;
   kill(signal: NodeJS.Signals): void;
-  /** Sends the signal, if any, and gives the exit status. */
+  /** Sends the signal, if there is one, and returns the exit status. */
   ended(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
-/** Starts `lightning rest` with this environment and nothing else of the machine's. */
+/** Starts `lightning rest` with this environment and nothing else from the machine. */
 export function startRestProcess(env: Record<string, string>, args: readonly string[] = []): RestProcess {
   const { PATH = '', HOME = '' } = process.env;
   const child = spawn(process.execPath, [bin, 'rest', ...args], { env: { PATH, HOME, ...env } });

@@ -3,17 +3,19 @@ import type { Client } from 'pg';
 const widths = { minute: '1 minute', hour: '1 hour', day: '24 hours' } as const;
 export type Resolution = keyof typeof widths;
 
-/** How a rollup compares with what all the points of a table, a table of points as they were, amount to. */
+/** The comparison of a rollup with a table of raw points. */
 export interface RollupComparison {
-  /** Rows of both. Zero compared nothing. */
+  /** Number of rows in both. Zero means that nothing was compared. */
   readonly compared: number;
-  /** Rows that one lacks or that are not equal; of sums, to a part in 10^9: they depend on the order of adding. */
+  /**
+   * Rows that one side lacks or that differ. Sums may differ by a part in 10^9: they depend on the order of addition.
+   */
   readonly different: number;
 }
 
 /**
- * Computes a rollup from points anew, in one plain statement that has nothing in common with the worker's, and compares.
- * Only what ends by `until` counts. Needs a superuser: row-level security would hide differences.
+ * Computes a rollup anew from points, in one plain statement that shares nothing with the worker's, and compares.
+ * Only buckets that end by `until` count. Needs a superuser: row-level security would hide differences.
  */
 export async function compareRollup(
   admin: Client,

@@ -1,6 +1,8 @@
-// A stand-in for S3, not S3 and no server of it: objects in memory, and as much of the language as the store of backups speaks.
+// A stand-in for S3, without a real server: objects in memory, and as much of the protocol as the store of backups
+// speaks.
 // It checks signatures (SigV4) and digests of bodies, keeps ETags, multipart uploads and pages of listings, and it can fail.
-// It knows nothing of rights, versions, checksums other than SHA-256, or limits; S3's own limits are not tested by it.
+// It does not have permissions, versions, limits, or checksums other than SHA-256, so S3's own limits are not tested
+// with it.
 
 import { createHash, createHmac } from 'node:crypto';
 import { once } from 'node:events';
@@ -11,18 +13,18 @@ import { Secret } from '../../src/config/secret.ts';
 import type { ObjectStorage } from './object-storage.ts';
 
 /**
- * What is done to a request: `pass`; `unavailable`, it is answered with 503; `cut`, its connection breaks when half of its body has
- * come; `silent`, it is never answered; `cut-answer` and `silent-answer`, the connection breaks, or carries nothing more, when half of
- * the answer's body has gone.
+ * How a request is treated. `pass`: as usual. `unavailable`: it is answered with 503. `cut`: its connection breaks
+ * after half of its body has arrived. `silent`: it is never answered. `cut-answer` and `silent-answer`: the connection
+ * breaks, or goes silent, after half of the answer's body was sent.
  */
 export type Fault = 'pass' | 'unavailable' | 'cut' | 'silent' | 'cut-answer' | 'silent-answer';
 
 export interface S3StandIn extends ObjectStorage {
-  /** Decides about each request, from now on. */
+  /** Decides how each request is treated from now on. */
   onRequest: (request: IncomingMessage) => Fault;
-  /** `PUT /bucket/key?partNumber=1`, and what was done to it. */
+  /** Each request, such as `PUT /bucket/key?partNumber=1`, and how it was treated. */
   readonly requests: { readonly line: string; readonly fault: Fault }[];
-  /** Uploads in parts that were neither completed nor taken back. */
+  /** Multipart uploads that were neither completed nor aborted. */
   readonly unfinished: number;
 }
 
@@ -30,7 +32,7 @@ const bucket = 'backups';
 const accessKeyId = 'stand-in';
 const secretAccessKey = 'the secret of the stand-in';
 const region = 'us-east-1';
-/** S3 gives 1,000. */
+/** Keys per page of a listing; S3 has 1,000. */
 const keysPerPage = 50;
 
 interface Stored {
@@ -38,7 +40,7 @@ interface Stored {
   readonly etag: string;
 }
 
-/** A refusal in S3's terms. */
+/** A refusal in S3's format. */
 class Refusal extends Error {
   readonly status: number;
   readonly code: string;
@@ -198,7 +200,7 @@ function answer(
   });
 }
 
-/** Null: the connection broke, of itself or because `cut` asks for it. */
+/** Null when the connection broke, by itself or because of `cut`. */
 async function readBody(request: IncomingMessage, cut: boolean): Promise<Buffer | null> {
   const half = Number(request.headers['content-length'] ?? 0) / 2;
   const chunks: Buffer[] = [];
@@ -218,7 +220,7 @@ async function readBody(request: IncomingMessage, cut: boolean): Promise<Buffer 
   return Buffer.concat(chunks);
 }
 
-/** As https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html says. */
+/** The signature as defined by https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html. */
 function checkSignature({ method, url = '', headers }: IncomingMessage, body: Buffer): void {
   const [, scope = '', signedHeaders = '', signature = ''] =
     /^AWS4-HMAC-SHA256 Credential=[^/]+\/([^,]+), SignedHeaders=([^,]+), Signature=([0-9a-f]{64})$/.exec(

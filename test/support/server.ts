@@ -1,17 +1,17 @@
 import { inject } from 'vitest';
 import type { Template } from './template.ts';
 
-/** What a test learns about the run's server from `inject('server')`. */
+/** The description of the run's server that tests get from `inject('server')`. */
 export type TestServer = ReadyServer | { readonly kind: 'unavailable'; readonly reason: string };
 
-/** The run's one server, shared by all test files: make a database of your own on it with `freshDatabase`. */
+/** The run's only server, shared by all test files: create your own database on it with `freshDatabase`. */
 export interface ReadyServer {
   readonly kind: 'ready';
-  /** Superuser, database `postgres`. */
+  /** The URL of a superuser, database `postgres`. */
   readonly adminUrl: string;
-  /** Where psql, pg_basebackup and the others are; may be missing when `TEST_DATABASE_URL` named the server. */
+  /** The folder with psql, pg_basebackup and the others; may be missing when `TEST_DATABASE_URL` named the server. */
   readonly binDirectory?: string;
-  /** Such as `17.12`; the minor version is whatever was at hand. */
+  /** A version such as `17.12`; the minor version is whatever was available. */
   readonly version: string;
   /** The migrated database that test files copy. */
   readonly template: Template;
@@ -23,10 +23,10 @@ declare module 'vitest' {
   }
 }
 
-/** For `describe.skipIf(noServer)`: the run has no server, and says so at its start and its end. */
+/** For `describe.skipIf(noServer)`: the run has no server, and reports that at its start and its end. */
 export const noServer = inject('server').kind === 'unavailable';
 
-/** The run's server; for hooks and tests, not while tests are being collected. Throws when there is none. */
+/** The run's server, for hooks and tests but not during collection. Throws when there is none. */
 export function readyServer(): ReadyServer {
   const server = inject('server');
   if (server.kind === 'unavailable')

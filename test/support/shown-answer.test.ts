@@ -5,7 +5,7 @@ const whole = { inPart: false };
 const id = '6f0c9a52-3b1e-4c39-9a55-0e8f0f3f6f11';
 const otherId = '0e8f0f3f-9a55-4c39-3b1e-6f0c9a526f11';
 
-describe('what a page shows of an answer', () => {
+describe('an answer that a page shows', () => {
   test.each([
     ['an id', otherId, id],
     ['a time', '2026-11-29T20:26:07.591Z', '2026-11-23T22:00:00+00:00'],
@@ -31,7 +31,7 @@ describe('what a page shows of an answer', () => {
     expect(asShown(got, shown, whole)).not.toEqual(shown);
   });
 
-  test('may leave properties out when it says so, and no others may be missing', () => {
+  test('may leave properties out when the page says so, and no others may be missing', () => {
     const shown = { a: 1, rows: [{ b: 2 }] };
     expect(asShown({ a: 1, c: 3, rows: [{ b: 2, d: 4 }] }, shown, { inPart: true })).toEqual(shown);
     expect(asShown({ a: 1, c: 3, rows: [{ d: 4 }] }, shown, { inPart: true })).not.toEqual(shown);

@@ -1,19 +1,19 @@
 const uuid = /[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
 const time = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)/;
-/** Numbers that depend on what ran before. */
+/** Names of numbers that depend on what ran before. */
 const counted = /^fencing_?token$/i;
 
-/** How an answer is compared with what a page shows of it. */
+/** How an answer is compared with the one that a page shows. */
 export interface Comparison {
-  /** Properties that the page does not show are left out. */
+  /** Whether properties that the page does not show are left out. */
   readonly inPart: boolean;
-  /** Gets what stands in the page, and what it was in truth: for the commands further down that repeat it. */
+  /** Receives each value that the page shows, with the real one, for later commands that repeat it. */
   readonly names?: Map<string, string>;
 }
 
 /**
- * `got` in the terms of what a page shows: where both are ids, or both are times, or where the page leaves a text out with `...`, what
- * is shown stands in place of what came. So `toEqual(shown)` compares everything else.
+ * `got` with the shown value in place of the real one where both are ids, or both are times, or where the page leaves text out with
+ * `...`. So `toEqual(shown)` compares everything else.
  */
 export function asShown(got: unknown, shown: unknown, comparison: Comparison): unknown {
   const { inPart, names } = comparison;
@@ -53,20 +53,20 @@ export function textAsShown(got: string, shown: string): string {
     .join('\n');
 }
 
-/** The last JSON document of what a program printed; rejects what ends with anything else. */
+/** The last JSON document in a program's output. Throws when the output ends with anything else. */
 export function lastJson(printed: string): unknown {
   const lines = printed.trimEnd().split('\n');
   for (let from = lines.length - 1; from >= 0; from--) {
     try {
       return JSON.parse(lines.slice(from).join('\n'));
     } catch {
-      // It begins further up.
+      // The document begins further up.
     }
   }
   throw new Error(`what was printed does not end with JSON: ${printed}`);
 }
 
-/** Matches a text that differs from this one in ids, times and what it leaves out. */
+/** Matches a text that differs from this one only in ids, times and the parts that it leaves out. */
 function patternOf(shown: string): RegExp {
   const variable = new RegExp(`(${uuid.source})|(${time.source})|\\.\\.\\.`, 'g');
   let pattern = '';

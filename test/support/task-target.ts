@@ -6,22 +6,22 @@ import type { ScopedDatabase } from '../../src/db/scoped-database.ts';
 import type { ApiTarget } from './api-targets.ts';
 import { testRolePrefix } from './logins.ts';
 
-/** A row as node-postgres gives it: bigint as text, JSON and times parsed. */
+/** A row as node-postgres returns it: bigint as text, JSON and times parsed. */
 export type Row = Record<string, unknown>;
 
-/** A tenant with nothing in it, and who may do something there. */
+/** An empty tenant, and a role that may act in it. */
 export interface TaskTenant {
   readonly name: string;
-  /** Superuser: sees everything, arranges what takes time otherwise. */
+  /** A superuser, which sees everything and arranges what would otherwise take time. */
   readonly admin: Client;
   as(role: RequestRole): ScopedDatabase;
-  /** Calls a function of app_public with named arguments; objects go as JSON. Gives the rows. */
+  /** Calls a function of app_public with named arguments; objects are passed as JSON. Returns the rows. */
   call(role: RequestRole, name: string, args?: Row): Promise<Row[]>;
-  /** The same as a service, for one row. */
+  /** Calls a function in the same way as a service, and returns its one row. */
   one(name: string, args?: Row): Promise<Row>;
   /** A task as the superuser sees it. */
   task(id: unknown): Promise<Row>;
-  /** Its attempts, oldest first. */
+  /** The attempts of a task, oldest first. */
   attempts(id: unknown): Promise<Row[]>;
   /** Makes a lease expire now. */
   expire(id: unknown): Promise<void>;
@@ -29,7 +29,7 @@ export interface TaskTenant {
 
 let made = 0;
 
-/** Makes a new tenant, so that tests on one database do not meet. */
+/** Creates a new tenant, so that tests on one database do not meet. */
 export async function taskTenant({ database, admin }: ApiTarget): Promise<TaskTenant> {
   const name = `tenant_${(made += 1)}`;
   await admin.query('select ops.create_tenant($1, $1)', [name]);

@@ -3,28 +3,28 @@ import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 
 /**
- * What becomes of a connection's bytes. `swallow`: they are taken and lost, as by a network that forgot the connection.
- * `stall`: they are not even taken. `mute`: as `swallow`, for what the server says only. A number: they arrive so many
- * milliseconds later.
+ * What happens to a connection's bytes. `swallow`: they are accepted and lost, as by a network that forgot the
+ * connection. `stall`: they are not even accepted. `mute`: as `swallow`, but only for the server's bytes. A number:
+ * they arrive that many milliseconds later.
  */
 export type Treatment = 'pass' | 'swallow' | 'stall' | 'mute' | number;
 
-/** A port that leads to a server for as long as it is open, and may maltreat who goes through. */
+/** A port that leads to a server while it is open, and may mistreat the connections. */
 export interface TcpGate {
   readonly port: number;
   /** The same URL, through the gate. */
   through(url: string): string;
   /** Lets connections through, from now on. */
   open(): Promise<void>;
-  /** Cuts off every connection and refuses new ones. Gives back how many it cut. */
+  /** Cuts off every connection and refuses new ones. Returns how many it cut. */
   shut(): Promise<number>;
-  /** Cuts off every connection, or those chosen, and goes on letting others through. Gives back how many it cut. */
+  /** Cuts off every connection, or the chosen ones, and goes on accepting others. Returns how many it cut. */
   cut(chosen?: () => boolean): number;
-  /** Treats the connections that there are so from now on. Gives back how many. */
+  /** Treats the present connections this way from now on. Returns how many there are. */
   treatPresent(treatment: Treatment): number;
-  /** Treats the connections that are yet to come so. */
+  /** Treats future connections this way. */
   treatComing(treatment: Treatment): void;
-  /** Bytes that were swallowed or not taken so far: whether the fault struck. */
+  /** Number of bytes that were swallowed or not accepted so far: it tells whether the fault took effect. */
   lost(): number;
 }
 
@@ -34,7 +34,7 @@ interface Passage {
   treatment: Treatment;
 }
 
-/** Makes a gate in front of the server, shut. `shut` it in the end. */
+/** Creates a closed gate in front of the server. `shut` it in the end. */
 export async function tcpGate(target: { readonly host: string; readonly port: number }): Promise<TcpGate> {
   const passages = new Set<Passage>();
   let coming: Treatment = 'pass';
@@ -56,7 +56,7 @@ export async function tcpGate(target: { readonly host: string; readonly port: nu
           to.once('drain', () => passage.treatment !== 'stall' && from.resume());
         }
       });
-      // What breaks on one side ends the other; a network that forgot the connection tells nobody.
+      // A break on one side ends the other, but a network that forgot the connection tells neither.
       from.on('end', () => {
         if (passage.treatment !== 'swallow' && passage.treatment !== 'stall') to.end();
       });

@@ -5,7 +5,7 @@ import { setupServer } from '../../src/setup/setup-server.ts';
 import { testLogins, testRolePrefix } from './logins.ts';
 import type { KnownLoginUrls } from './logins.ts';
 
-/** The migrated database of a run. Nobody connects to it: test files copy it. */
+/** The migrated database of a run. No client connects to it: test files copy it. */
 export interface Template {
   readonly name: string;
   readonly urls: KnownLoginUrls;
@@ -13,7 +13,7 @@ export interface Template {
 
 /**
  * Makes the template the way an operator makes a database: `lightning setup`, then `lightning migrate` as the plain
- * login that setup made. On a server that an earlier run used the logins get new passwords.
+ * login that setup created. On a server that an earlier run used, the logins get new passwords.
  */
 export async function makeTemplate(adminUrl: string): Promise<Template> {
   const name = `lightning_template_${randomBytes(4).toString('hex')}`;
@@ -51,7 +51,10 @@ export async function makeTemplate(adminUrl: string): Promise<Template> {
   }
 }
 
-/** A database can be copied only while nobody is connected; graphile-migrate's pool lingers for a moment. */
+/**
+ * Waits until the database has no connections, because only then can it be copied; graphile-migrate's pool lingers for
+ * a moment.
+ */
 async function untilNobodyIsConnected(admin: Client, name: string): Promise<void> {
   for (;;) {
     const { rowCount } = await admin.query('select from pg_stat_activity where datname = $1', [name]);

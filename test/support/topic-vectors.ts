@@ -1,21 +1,27 @@
 /**
- * Embeddings as models make them: around topics, and within one in few directions. Uniform random vectors are all equally
- * far apart, so nothing is proved by what is found among them.
+ * Embeddings with the structure that models give them: clustered around topics, and varying in few directions within a
+ * topic. Uniform random vectors are all equally far apart, so a search among them proves nothing.
  */
 export interface TopicVectors {
-  /** A new vector of a topic, of length 1. Topics are counted from 0; the same calls in the same order give the same vectors. */
+  /**
+   * A new vector of a topic, of length 1. Topics are counted from 0; the same calls in the same order return the same
+   * vectors.
+   */
   next(topic: number): Float32Array;
 }
 
-/** Of an embedding in this project. */
+/** Dimensions of an embedding in this project. */
 export const dimensions = 1536;
 
 /** Directions in which the vectors of a topic differ. */
 const latentDimensions = 24;
-/** How far, beside the 1 that parts topics. */
+/** The distance within a topic, relative to the 1 between topics. */
 const spread = 0.7;
 
-/** Makes a source of vectors, deterministic by its seed. Two sources of one `topics` and `space` share their topics. */
+/**
+ * Creates a source of vectors, deterministic by its seed. Two sources with the same `topics` and `space` share their
+ * topics.
+ */
 export function makeTopicVectors(topics: number, seed: number, space = 1): TopicVectors {
   const ofSpace = randomNumbers(space);
   const centres = Array.from({ length: topics }, () => unit(gaussians(ofSpace, dimensions)));
@@ -33,12 +39,12 @@ export function makeTopicVectors(topics: number, seed: number, space = 1): Topic
   };
 }
 
-/** A vector as pgvector reads it. */
+/** A vector in pgvector's text form. */
 export function vectorText(vector: Float32Array): string {
   return `[${Array.from(vector, (value) => value.toFixed(6)).join()}]`;
 }
 
-/** Numbers from 0 to 1 (mulberry32). */
+/** Random numbers from 0 to 1 (mulberry32). */
 export function randomNumbers(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
@@ -53,7 +59,7 @@ function gaussians(random: () => number, count: number): Float32Array {
   return Float32Array.from({ length: count }, () => gaussian(random));
 }
 
-/** The sum of twelve is close enough, and cheap. */
+/** A roughly normal random number: the sum of twelve uniform ones is close enough, and cheap. */
 function gaussian(random: () => number): number {
   let sum = -6;
   for (let i = 0; i < 12; i++) sum += random();

@@ -7,7 +7,7 @@ import { type CommandError, runCommand } from '../../src/programs/command.ts';
 
 let project: string;
 
-// A project of its own, run by the vitest of this one: a reporter is only right about a real run.
+// The reporter runs in a project of its own with this project's vitest: only a real run can prove it right.
 beforeEach(async () => {
   project = await mkdtemp(join(tmpdir(), 'agent-lightning-reporter-test-'));
   await symlink(fileURLToPath(new URL('../../node_modules', import.meta.url)), join(project, 'node_modules'));
@@ -57,7 +57,7 @@ test('a run whose global setup fails counts one failure, and no test', async () 
   expect(await lastLine()).toBe('0 passed, 1 failed, 0 skipped');
 });
 
-test('a run without a server repeats at its end what it skipped and why', async () => {
+test('a run without a server repeats at its end what it skipped, and why', async () => {
   await write('one.test.ts', `import { test } from 'vitest'; test.skipIf(true)('needs a server', () => {});`);
   await write(
     'setup.ts',
@@ -78,7 +78,7 @@ async function lastLine(): Promise<string | undefined> {
   return (await runVitest()).at(-1);
 }
 
-/** The lines of standard output, without what is empty. */
+/** The non-empty lines of standard output. */
 async function runVitest(): Promise<string[]> {
   const vitest = fileURLToPath(new URL('../../node_modules/vitest/vitest.mjs', import.meta.url));
   const args = [vitest, 'run', '--config', join(project, 'vitest.config.ts')];

@@ -4,9 +4,9 @@ import { missingToolsNotice } from './debian-tools.ts';
 import { skippedNotice } from './postgres/skipped-notice.ts';
 
 /**
- * Ends a run with the line `N passed, N failed, N skipped`, alone and without colour, for whoever reads the log by
- * machine. A file that cannot be loaded, a failed hook and an error outside of any test count as one failure each:
- * a run that is red never says `0 failed`. When there was no server, or a tool was missing, the
+ * Ends a run with the line `N passed, N failed, N skipped`, alone and without colour, for programs that read the log.
+ * A file that cannot be loaded, a failed hook and an error outside of any test count as one failure each:
+ * a red run never says `0 failed`. When there was no server, or a tool was missing, the
  * notice about it is repeated above that line.
  */
 export class TotalsReporter implements Reporter {
@@ -22,7 +22,7 @@ export class TotalsReporter implements Reporter {
     reason: TestRunEndReason,
   ): void {
     const totals = countTests(modules, unhandledErrors.length);
-    // Global setup fails before there is a test to count, and its error is not among the unhandled ones.
+    // Global setup fails before the first test exists, and its error is not among the unhandled ones.
     if (reason === 'failed' && totals.failed === 0) totals.failed = 1;
     const { server, missingTools = [] } = this.#vitest?.getProvidedContext() ?? {};
     const notice = missingToolsNotice(missingTools);

@@ -10,13 +10,13 @@ import type { MigratedDatabase } from './db.ts';
 import { testRolePrefix } from './logins.ts';
 import { serverDatabase } from './server-database.ts';
 
-/** The tenant that everybody under test belongs to, and the one that they must never see. */
+/** The tenant of every actor under test, and the tenant that they must never see. */
 export const own = 'acme';
 export const other = 'rival';
-/** A tenant with data, too, that is locked out. */
+/** A tenant that has data too, and is locked out. */
 export const suspended = 'locked_out';
 
-/** Somebody who comes to the database, by the way they come: a plain login, and what it sets. */
+/** A party that uses the database, by the way it connects: a plain login, and the settings of its transactions. */
 export interface Actor {
   readonly name: ActorName;
   readonly tenant: string;
@@ -24,7 +24,7 @@ export interface Actor {
   readonly settings: TransactionSettings;
 }
 
-// The login of backups is none of them: it reads every row (test/db/tenancy.test.ts looks at it by itself).
+// The login of backups is not listed: it reads every row (test/db/tenancy.test.ts checks it on its own).
 const actorNames = [
   'anon',
   'member',
@@ -43,15 +43,18 @@ const actorNames = [
 ] as const;
 export type ActorName = (typeof actorNames)[number];
 
-/** Whether somebody is the owner of all objects, as which nobody comes: with no tenant, or as a definer function with one. */
+/**
+ * Whether the actor is the owner of all objects, which nobody logs in as: with no tenant, or as a definer function with
+ * one.
+ */
 export function isOwner({ name }: Actor): boolean {
   return name === 'owner' || name === 'definer';
 }
 
-/** A migrated database with data of several tenants, and everybody who may come to it. `close` it. */
+/** A migrated database with data of several tenants, and every actor that may use it. `close` it. */
 export interface TwoTenants {
   readonly database: MigratedDatabase;
-  /** Superuser: arranges and counts, and proves nothing. */
+  /** A superuser, which arranges and counts, and proves nothing. */
   readonly admin: Client;
   readonly actors: readonly Actor[];
   actor(name: ActorName): Actor;
@@ -61,8 +64,8 @@ export interface TwoTenants {
 }
 
 /**
- * Makes three tenants with rows in every table, and connections of everybody. Prints who each connection is, and throws
- * unless it is a plain login: what a superuser may not see proves nothing.
+ * Creates three tenants with rows in every table, and a connection for every actor. Prints who each connection is, and
+ * throws unless it is a plain login: a limit on what a superuser sees would prove nothing.
  */
 export async function twoTenants(): Promise<TwoTenants> {
   const database = await migratedDatabase();
@@ -98,11 +101,11 @@ export async function twoTenants(): Promise<TwoTenants> {
     select
       ops.set_job_tasks('[{"task": "job", "does": "x", "expected": "1 hour"}]'),
       ops.report_alerts('x', '[{"subject": "x", "severity": "error", "message": "x"}]')`);
-  // Of no tenant.
+  // A row that belongs to no tenant.
   await admin.query(
     `insert into ops.partition_removals (partition, parent, policy, held, rows_by_tenant) values ('gone', 'x', 'y', '(,)', '{}')`,
   );
-  // A truncation, for whoever may read of it.
+  // The audit trail gets a truncation, for actors that may read it.
   await admin.query(`truncate ${await somePartition(admin, 'app_public.metrics', 'last')}`);
 
   const suffix = new URL(database.url).pathname.slice(-6);
@@ -134,7 +137,7 @@ export async function twoTenants(): Promise<TwoTenants> {
       case 'suspended':
         return plain(direct[name], suspended);
       case 'worker':
-        // As it removes rows of a tenant.
+        // The settings of the worker while it removes rows of a tenant.
         return { ...plain(worker), settings: { 'app.retention_tenant_id': own } };
       case 'api':
         return plain(api);
@@ -169,13 +172,13 @@ export async function twoTenants(): Promise<TwoTenants> {
   };
 }
 
-/** The settings of a request of this role and tenant, as the API makes them; the subject is `<role>@<tenant>`. */
+/** The settings of a request with this role and tenant, as the API makes them; the subject is `<role>@<tenant>`. */
 export function settingsOf(role: RequestRole, tenant: string): TransactionSettings {
   const claims = role === 'anon' ? anonymous : claimsOf(role, tenant, `${role}@${tenant}`);
   return requesterSettings(claims, { rolePrefix: testRolePrefix, requestId: `request of ${role}` });
 }
 
-/** A partition's name with its schema: of all, the first or the last. */
+/** The first or last of all partitions of a table, with its schema. */
 export async function somePartition(
   admin: Client,
   parent: string,
@@ -200,7 +203,7 @@ export async function partitionsOf(admin: Client, parent: string): Promise<strin
   return rows.map((row) => row.name);
 }
 
-/** Runs `work` as the actor, and undoes all of it. */
+/** Runs `work` as the actor, and rolls all of it back. */
 export async function tryAs<T>(
   actor: Pick<Actor, 'database' | 'settings'>,
   work: (transaction: Transaction) => Promise<T>,
@@ -219,10 +222,10 @@ export async function tryAs<T>(
   return result.value;
 }
 
-/** The password of the logins that tests make: the server listens on loopback and goes with the run. */
+/** The password of the logins that tests create: the server listens on loopback and is removed with the run. */
 const loginPassword = 'a-password-for-tests';
 
-/** Two agents, one of which both tenants have under the same id, and rows of everything else. */
+/** Inserts two agents, one with an id that both tenants use, and rows of everything else. */
 async function fillTenant(api: Database, tenant: string): Promise<void> {
   const session = asRequester(api, claimsOf('service', tenant, 'setup'), { rolePrefix: testRolePrefix });
   await session.transaction(async (t) => {
@@ -240,7 +243,10 @@ async function fillTenant(api: Database, tenant: string): Promise<void> {
   });
 }
 
-/** What no single call of a service leaves: a task with a lease and a history, and waiting, so that anybody may write it; a step of a workflow that may be deleted. */
+/**
+ * Inserts what no single call of a service leaves behind: a task with a lease and a history that still waits, so that
+ * every actor may write it, and a workflow step that may be deleted.
+ */
 async function fillAsSuperuser(admin: Client, tenant: string): Promise<void> {
   await admin.query(
     `insert into app_public.task_leases
@@ -276,7 +282,10 @@ async function fillAsSuperuser(admin: Client, tenant: string): Promise<void> {
   );
 }
 
-/** Logins as `lightning login create` makes them, by the login that runs migrations; one of an operator, and one of nobody. */
+/**
+ * Creates logins as `lightning login create` does, through the migrations login: the analysts', an operator's, and one
+ * without a tenant.
+ */
 async function makeLogins(migrate: Database, admin: Client, suffix: string): Promise<string[]> {
   const analyst = roleName(testRolePrefix, 'analyst');
   const bound = { analyst: own, unbound: null, suspended };
@@ -298,11 +307,11 @@ async function makeLogins(migrate: Database, admin: Client, suffix: string): Pro
   await admin.query(
     `grant ${roleName(testRolePrefix, 'operator')} to ${operator} with inherit true, set false`,
   );
-  // What a definer function is when a request of the tenant calls it: the owner, with a tenant.
+  // The identity of a definer function that a tenant's request calls: the owner, with a tenant.
   const definer = `test_definer_${suffix}`;
   await admin.query(`create role ${definer} login password '${loginPassword}'`);
   await admin.query(`grant ${roleName(testRolePrefix, 'owner')} to ${definer} with inherit false, set true`);
-  // May connect.
+  // This role lets it connect.
   await admin.query(`grant ${analyst} to ${definer} with inherit true, set false`);
   await admin.query('insert into app_private.tenant_logins (login, tenant_id) values ($1, $2)', [
     definer,

@@ -8,16 +8,16 @@ import type { AlertEvent } from '../../src/jobs/check-alerts.ts';
 /** A webhook for alerts on the loopback interface. `close` it. */
 export interface Webhook {
   readonly url: Secret;
-  /** What it took, in order. */
+  /** The events that it accepted, in order. */
   readonly received: AlertEvent[];
-  /** The statuses of the next answers; 204 when there are none left. */
+  /** The statuses of the next answers; 204 when the list is empty. */
   readonly answers: number[];
-  /** Holds the next request of that text; resolves once it has come, with what answers it. */
+  /** Holds the next request with that text. Resolves once it has arrived, with a function that answers it. */
   hold(text: string): Promise<() => void>;
   close(): Promise<void>;
 }
 
-/** Starts it. What it refuses with 500 it says is out of order; a 302 leads elsewhere. */
+/** Starts a webhook. A 500 comes with the text "out of order"; a 302 redirects elsewhere. */
 export async function startWebhook(): Promise<Webhook> {
   const received: AlertEvent[] = [];
   const answers: number[] = [];

@@ -8,19 +8,19 @@ import { migratedDataDirectory } from './embedded-template.ts';
 import { testRolePrefix } from './logins.ts';
 import { noServer } from './server.ts';
 
-/** A migrated database as the worker gets it. */
+/** A migrated database as the worker receives it. */
 export interface WorkerTarget extends ReturnType<typeof workerDatabase> {
   readonly kind: 'embedded' | 'server';
   readonly config: Config;
-  /** What a process of its own needs to reach it. */
+  /** The environment with which another process reaches it. */
   readonly env: Readonly<Record<string, string>>;
-  /** Superuser: for what a test arranges and looks at. */
+  /** A superuser, to arrange and inspect. */
   readonly admin: Client;
   /** Ends the worker's connections and removes the database. */
   close(): Promise<void>;
 }
 
-/** Both kinds of database by name, to be opened in a hook; the server only where there is one. */
+/** Both kinds of database by name, to be opened in a hook. The server is missing where there is none. */
 export const workerTargets: readonly (readonly [kind: string, open: () => Promise<WorkerTarget>])[] = [
   ['embedded', openEmbedded],
   ...(noServer ? [] : [['server', openOnServer] as const]),

@@ -7,7 +7,7 @@ import type { ScopedDatabase } from '../../src/db/scoped-database.ts';
 import { sql } from '../../src/db/statement.ts';
 import { testRolePrefix } from './logins.ts';
 
-/** A step as a test writes it; `task` is filled in where it says nothing. */
+/** A step as a test writes it; a default `task` is filled in where it is left out. */
 export interface Step {
   readonly key: string;
   readonly task?: Readonly<Record<string, unknown>>;
@@ -18,7 +18,7 @@ export interface Step {
   readonly condition?: unknown;
 }
 
-/** A claimed task, with its step. */
+/** A claimed task with its step. */
 export interface Claimed {
   readonly task_id: string;
   readonly fencing_token: string;
@@ -30,7 +30,7 @@ export interface Claimed {
   };
 }
 
-/** The database as somebody of a tenant. */
+/** The database as a role of a tenant. */
 export function as(
   database: Database,
   role: Exclude<RequestRole, 'anon'>,
@@ -39,7 +39,7 @@ export function as(
   return asRequester(database, claimsOf(role, tenant, `${role}@${tenant}`), { rolePrefix: testRolePrefix });
 }
 
-/** Adds a workflow of these steps; gives its id. */
+/** Adds a workflow of these steps; returns its id. */
 export async function addWorkflow(executor: Executor, steps: readonly Step[]): Promise<string> {
   const { rows } = await executor.query<{ id: string }>(
     sql`insert into workflows (name, steps) values ('test', ${JSON.stringify(whole(steps))}::jsonb) returning id`,
@@ -47,19 +47,19 @@ export async function addWorkflow(executor: Executor, steps: readonly Step[]): P
   return rows[0]!.id;
 }
 
-/** Adds and starts a workflow; gives its id. */
+/** Adds and starts a workflow; returns its id. */
 export async function startWorkflow(executor: Executor, steps: readonly Step[]): Promise<string> {
   const id = await addWorkflow(executor, steps);
   await executor.query(sql`select start_workflow(${id})`);
   return id;
 }
 
-/** The steps as they are stored. */
+/** The steps with the default `task` filled in. */
 export function whole(steps: readonly Step[]): unknown[] {
   return steps.map((step) => ({ task: { description: `do ${step.key}` }, ...step }));
 }
 
-/** Claims every task of a workflow that can be claimed, by the step's key. */
+/** Claims every task of a workflow that can be claimed; returns them by the step's key. */
 export async function claimAll(executor: Executor, workflow: string): Promise<Map<string, Claimed>> {
   const { rows } = await executor.query<Claimed>(
     sql`select task_id, fencing_token, description, context
@@ -68,7 +68,7 @@ export async function claimAll(executor: Executor, workflow: string): Promise<Ma
   return new Map(rows.map((row) => [row.context.workflow.step, row]));
 }
 
-/** Completes a claimed task; `result` is stored. */
+/** Completes a claimed task with this `result`. */
 export async function complete(
   executor: Executor,
   task: Claimed | undefined,
@@ -80,13 +80,15 @@ export async function complete(
   );
 }
 
-/** Fails a claimed task for good. */
+/** Fails a claimed task permanently. */
 export async function fail(executor: Executor, task: Claimed | undefined, error = 'broken'): Promise<void> {
   if (!task) throw new Error('there is no such claimed task');
   await executor.query(sql`select fail_task(${task.task_id}, ${task.fencing_token}, ${error}, false)`);
 }
 
-/** Claims and completes, until nothing of the workflow can be claimed. Gives the keys in the order of their completion. */
+/**
+ * Claims and completes tasks until nothing of the workflow can be claimed. Returns the keys in the order of completion.
+ */
 export async function workOff(executor: Executor, workflow: string): Promise<string[]> {
   const done: string[] = [];
   for (;;) {
@@ -99,7 +101,7 @@ export async function workOff(executor: Executor, workflow: string): Promise<str
   }
 }
 
-/** The workflow's status, and its steps' by key. */
+/** The status of the workflow, and of its steps by key. */
 export async function stateOf(executor: Executor, workflow: string): Promise<Record<string, string>> {
   const { rows } = await executor.query<{ key: string; status: string }>(
     sql`select '' as key, status, 0 as position from workflows where id = ${workflow}
@@ -109,7 +111,7 @@ export async function stateOf(executor: Executor, workflow: string): Promise<Rec
   return Object.fromEntries(rows.map((row) => [row.key === '' ? 'workflow' : row.key, row.status]));
 }
 
-/** Runs one statement as the worker, which has no tenant; gives its rows. */
+/** Runs one statement as the worker, which has no tenant; returns its rows. */
 export async function asWorker<Row>(admin: Client, text: string): Promise<Row[]> {
   await admin.query('begin');
   try {

@@ -5,20 +5,20 @@ import { sql } from '../../src/db/statement.ts';
 import { testRolePrefix } from './logins.ts';
 import { serverDatabase } from './server-database.ts';
 
-/** Transactions that a server has acknowledged. */
+/** The number of transactions that a server has acknowledged. */
 export interface WriteLoad {
   /** Ids of the agents whose insert was acknowledged, in the order of the answers. */
   readonly acknowledged: readonly string[];
-  /** Writes nothing more, and resolves when nothing is on its way. */
+  /** Writes nothing more, and resolves when no statement is in flight. */
   stop(): Promise<void>;
 }
 
-/** Service of the tenant `default`: row-level security and the audit trail apply to what it writes. */
+/** A service of the tenant `default`: row-level security and the audit trail apply to its writes. */
 export const loader = claimsOf('service', 'default', 'write-load');
 
 /**
- * Writes through the API's login, as many at once as `writers`, each one after the other with a pause between, until `stop` or until
- * the server is gone.
+ * Writes through the API's login with `writers` concurrent writers. Each writes one transaction after the other with a
+ * pause between, until `stop` or until the server is gone.
  */
 export function startWriteLoad(url: string, { writers = 4, pauseMs = 2 } = {}): WriteLoad {
   const database = serverDatabase(url, { size: writers, overflow: 0, statementTimeoutMs: 0 });
@@ -33,7 +33,7 @@ export function startWriteLoad(url: string, { writers = 4, pauseMs = 2 } = {}): 
           sql`insert into app_public.agents (id, name, model) values (${id}, ${id}, 'none')`,
         );
       } catch {
-        return; // The server is gone; what was not acknowledged is not counted.
+        return; // The server is gone; unacknowledged writes are not counted.
       }
       acknowledged.push(id);
       await sleep(pauseMs);

@@ -2,7 +2,10 @@ import { serverUser } from '../../../src/programs/server-user.ts';
 import { pgbouncerProgram } from './program.ts';
 import { pgbouncerSetups } from './start.ts';
 
-/** Why a PgBouncer of the set-ups cannot be had; null: all can. Says it, so that a run tells what it lacked. */
+/**
+ * The reason why a PgBouncer of the set-ups is unavailable; null when all are available. Prints the reason, so that a
+ * run says what it lacked.
+ */
 export async function pgbouncerLacking(): Promise<string | null> {
   try {
     const user = await serverUser();
@@ -13,7 +16,7 @@ export async function pgbouncerLacking(): Promise<string | null> {
   } catch (error) {
     const reason = (error as Error).message;
     console.log(
-      `SKIPPED: tests behind a connection pooler. PgBouncer 1.18 or 1.24 is not to be had: ${reason}`,
+      `SKIPPED: tests behind a connection pooler. PgBouncer 1.18 or 1.24 is not available: ${reason}`,
     );
     return reason;
   }

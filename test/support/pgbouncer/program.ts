@@ -5,17 +5,17 @@ import { cacheDirectory } from '../postgres/cache.ts';
 import { fetchPrograms } from '../postgres/debian-programs.ts';
 import type { Say } from '../postgres/progress.ts';
 
-/** Debian releases whose PgBouncers differ: that of bookworm knows nothing of prepared statements. */
+/** Debian releases whose PgBouncers differ: bookworm's does not support prepared statements. */
 export type DebianRelease = keyof typeof versions;
 
-/** Versions of PgBouncer, as it says them itself. */
+/** Versions of PgBouncer, as it prints them. */
 const versions = { bookworm: /^PgBouncer 1\.18\./, trixie: /^PgBouncer 1\.24\./ };
 
 const program = join('usr', 'sbin', 'pgbouncer');
 
 /**
- * The PgBouncer of a Debian release: the one that is installed here where it is the same, or else Debian's package,
- * unpacked and kept as that of Postgres is. Throws with what stood in the way.
+ * The PgBouncer of a Debian release: the installed one if it has that version, or else Debian's package, unpacked and
+ * kept in the same way as Postgres's. Throws with the reason when neither is available.
  */
 export async function pgbouncerProgram(
   release: DebianRelease,

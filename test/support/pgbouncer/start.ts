@@ -11,15 +11,18 @@ import type { DebianRelease } from './program.ts';
 
 const page = fileURLToPath(new URL('../../../docs/poolers.md', import.meta.url));
 
-/** A PgBouncer as an operator may meet it. */
+/** A set-up of PgBouncer that operators may have. */
 export interface PgbouncerSetup {
   readonly name: string;
   readonly release: DebianRelease;
-  /** Lines beside those of the page. */
+  /** Lines in addition to the page's. */
   readonly lines: readonly string[];
 }
 
-/** In transaction mode: one that knows nothing of prepared statements, one told not to track them, and one that tracks. */
+/**
+ * In transaction mode: one that does not support prepared statements, one configured not to track them, and one that
+ * tracks them.
+ */
 export const pgbouncerSetups: readonly PgbouncerSetup[] = [
   { name: 'PgBouncer 1.18', release: 'bookworm', lines: [] },
   {
@@ -30,9 +33,9 @@ export const pgbouncerSetups: readonly PgbouncerSetup[] = [
   { name: 'PgBouncer 1.24', release: 'trixie', lines: [] },
 ];
 
-/** A PgBouncer that runs. */
+/** A running PgBouncer. */
 export interface Pgbouncer {
-  /** The same database and login, by way of the pooler. */
+  /** The same database and login, through the pooler. */
   through(url: string): string;
   stop(): Promise<void>;
 }
@@ -41,7 +44,7 @@ export interface Pgbouncer {
  * Starts a PgBouncer with the configuration of docs/poolers.md in front of the server of these URLs, for their logins. It
  * ends when this process does. Rejects with its log when it does not come up.
  *
- * @param lines further ones of the configuration, which count over earlier ones
+ * @param lines further lines of the configuration, which override earlier ones
  */
 export async function startPgbouncer(
   { release, lines }: PgbouncerSetup,
@@ -86,7 +89,7 @@ export async function startPgbouncer(
   return { through, stop: () => kept.stop() };
 }
 
-/** The page's configuration; what it adds for newer versions only for those. */
+/** The page's configuration, with its additions for newer versions only where they apply. */
 async function configurationOf(release: DebianRelease): Promise<string> {
   const [basic = '', newer = ''] = [...(await readFile(page, 'utf8')).matchAll(/^```ini\n(.*?)^```$/gms)].map(
     ([, text = '']) => text,

@@ -38,7 +38,7 @@ describe('sources of the one-line form', () => {
 });
 
 describe('sources of the deb822 form', () => {
-  test('name every URI with every suite, and comments inside a stanza end nothing', () => {
+  test('name every URI with every suite, and a comment inside a stanza does not end it', () => {
     const stanzas = `
 # Debian's images say here which snapshot they were made from
 Types: deb deb-src
@@ -70,7 +70,7 @@ Components: main
     expect(parseDeb822Sources(stanza)).toEqual([]);
   });
 
-  test('take a key that is written inline for no keyring file', () => {
+  test('do not take an inline key for a keyring file', () => {
     const stanza =
       'Types: deb\nURIs: http://mirror.test\nSuites: sid\nComponents: main\nSigned-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n xyz\n';
     expect(parseDeb822Sources(stanza)).toEqual([source('http://mirror.test', 'sid', ['main'])]);
@@ -78,7 +78,7 @@ Components: main
 });
 
 describe("Debian's main archives among the sources", () => {
-  test('are those of a Debian suite with the component main, each once, likeliest first', () => {
+  test('are those of a Debian suite with the component main, each once and likeliest first', () => {
     const archives = debianArchives([
       source('http://vendor.test/apt', 'bookworm', ['main']),
       source('http://mirror.test/debian', 'bookworm', ['main']),

@@ -3,11 +3,13 @@ export interface AptSource {
   readonly uri: string;
   readonly suite: string;
   readonly components: readonly string[];
-  /** The keyring file named for it; missing when apt's own list of trusted keys applies, or the key is inline. */
+  /**
+   * The keyring file that the source names; missing when apt's own list of trusted keys applies, or the key is inline.
+   */
   readonly keyring?: string;
 }
 
-/** Sources of the one-line form, as in `sources.list` and `*.list`: enabled `deb` lines, in the order of the file. */
+/** Sources in the one-line form, as in `sources.list` and `*.list`: enabled `deb` lines, in the order of the file. */
 export function parseOneLineSources(text: string): AptSource[] {
   const sources: AptSource[] = [];
   for (const line of text.split('\n')) {
@@ -20,9 +22,9 @@ export function parseOneLineSources(text: string): AptSource[] {
   return sources;
 }
 
-/** Sources of the deb822 form, as in `*.sources`: every URI of an enabled stanza with every one of its suites. */
+/** Sources in the deb822 form, as in `*.sources`: every URI of an enabled stanza with every one of its suites. */
 export function parseDeb822Sources(text: string): AptSource[] {
-  // A comment may stand between the lines of a stanza, and does on Debian's own images: it ends nothing.
+  // A comment between the lines of a stanza, as on Debian's own images, does not end it.
   const withoutComments = text.replace(/^#.*\n?/gm, '');
   return withoutComments.split(/\n\s*\n/).flatMap((stanza) => {
     const fields = deb822Fields(stanza);
@@ -51,7 +53,7 @@ export function debianArchives(sources: readonly AptSource[]): AptSource[] {
   return [...all.filter(looksRight), ...all.filter((source) => !looksRight(source))];
 }
 
-// Suites of the main archive only: `-security`, `-updates` and `-backports` have other addresses or other packages.
+// Only suites of the main archive: `-security`, `-updates` and `-backports` have other addresses or other packages.
 const debianSuites = new Set(
   'oldoldstable oldstable stable testing unstable buster bullseye bookworm trixie forky duke sid'.split(' '),
 );

@@ -38,14 +38,14 @@ describe.skipIf(server.kind === 'unavailable' || !server.binDirectory)(
       expect(await run('psql', '-qXAt', database.url, '-c', nearest)).toBe('2\n');
     });
 
-    test('pgbench runs transactions, and none fails', async () => {
+    test('pgbench runs transactions without a failure', async () => {
       await run('pgbench', '--initialize', '--quiet', '--scale=1', database.url);
       const report = await run('pgbench', '--client=4', '--transactions=50', '--no-vacuum', database.url);
       expect(report).toMatch(/transactions actually processed: 200\/200/);
       expect(report).toMatch(/failed transactions: 0 /);
     });
 
-    test('pg_amcheck finds nothing to complain about', async () => {
+    test('pg_amcheck finds no fault', async () => {
       const report = await run('pg_amcheck', '--install-missing', '--echo', database.url);
       expect(report).toContain('verify_heapam');
     });
@@ -122,7 +122,7 @@ describe.skipIf(server.kind === 'unavailable' || !server.binDirectory)(
   },
 );
 
-test('a folder without Postgres is named in the reason', async () => {
+test('the reason names a folder without Postgres', async () => {
   expect(await inspectBinaries('/nowhere', undefined)).toEqual({
     lacking: 'no program /nowhere/postgres found',
   });

@@ -3,10 +3,10 @@ import { CommandError, runCommand } from '../../../src/programs/command.ts';
 import { exists, programPlaces } from '../../../src/programs/places.ts';
 import type { CommandUser } from '../../../src/programs/command.ts';
 
-/** A folder of Postgres programs that runs here, at least 17, with pgvector beside it. */
+/** A folder of Postgres programs, version 17 or newer, that run here, with pgvector beside them. */
 export interface Binaries {
   readonly binDirectory: string;
-  /** Such as `17.11`. */
+  /** A version such as `17.11`. */
   readonly version: string;
 }
 
@@ -19,8 +19,8 @@ const programs =
   );
 
 /**
- * The folder's binaries, or the reason why they do not do: too old, not complete, without pgvector, or not to be run by
- * the server's user.
+ * The binaries of a folder, or the reason why they are unusable: too old, incomplete, without pgvector, or not
+ * executable by the server's user.
  */
 export async function inspectBinaries(
   binDirectory: string,
@@ -50,7 +50,7 @@ export async function inspectBinaries(
 
 /**
  * Binaries that are installed on this machine: from `PATH`, and from where Debian, Red Hat and Homebrew put them, the
- * newest first within each place. `lacking` says why each that was found does not do.
+ * newest first within each place. `lacking` gives the reason for each one found that is unusable.
  */
 export async function findInstalledBinaries(
   env: NodeJS.ProcessEnv,

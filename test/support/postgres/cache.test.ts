@@ -21,7 +21,7 @@ const isThere = () =>
     () => false,
   );
 
-test('a folder appears only once all of it is built', async () => {
+test('a folder appears only when it is completely built', async () => {
   let seenBefore: string[] = [];
   await publishFolder(target, isThere, async (folder) => {
     await writeFile(join(folder, 'first'), '');
@@ -33,7 +33,7 @@ test('a folder appears only once all of it is built', async () => {
   expect((await readdir(target)).sort()).toEqual(['first', 'last']);
 });
 
-test('others can look into it under a closed umask', async () => {
+test('other users can read the folder under a closed umask', async () => {
   const before = process.umask(0o077);
   try {
     await publishFolder(target, isThere, (folder) => writeFile(join(folder, 'last'), ''));
@@ -54,13 +54,13 @@ test('a build that fails leaves nothing behind, and the next one succeeds', asyn
   expect(await isThere()).toBe(true);
 });
 
-test('a folder that is good is not built again', async () => {
+test('a good folder is not built again', async () => {
   await publishFolder(target, isThere, (folder) => writeFile(join(folder, 'last'), 'one'));
   await publishFolder(target, isThere, () => Promise.reject(new Error('built a second time')));
   expect(await readFile(join(target, 'last'), 'utf8')).toBe('one');
 });
 
-test('a folder that is half there, or was built elsewhere, is replaced', async () => {
+test('a folder that is incomplete, or was built elsewhere, is replaced', async () => {
   await mkdir(target);
   await writeFile(join(target, 'first'), 'half');
   await publishFolder(target, isThere, (folder) => writeFile(join(folder, 'last'), 'whole'));
@@ -68,7 +68,7 @@ test('a folder that is half there, or was built elsewhere, is replaced', async (
   expect(await readdir(parent)).toEqual(['thing']);
 });
 
-test('of two builds at once both succeed, and the folder of the first stays', async () => {
+test('two simultaneous builds both succeed, and the folder of the first stays', async () => {
   let building = 0;
   let most = 0;
   const build = (name: string, ms: number) =>
@@ -85,7 +85,7 @@ test('of two builds at once both succeed, and the folder of the first stays', as
   expect(await readdir(parent)).toEqual(['thing']);
 });
 
-test('what a killed build left is removed when it is old, and left alone while it may be going on', async () => {
+test('the leftovers of a killed build are removed once they are old, and kept while the build may be running', async () => {
   const old = `${target}.unfinished-old`;
   const young = `${target}.unfinished-young`;
   await Promise.all([mkdir(old), mkdir(young)]);

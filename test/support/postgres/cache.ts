@@ -7,8 +7,9 @@ import type { CommandUser } from '../../../src/programs/command.ts';
 import { canEnter, temporaryDirectory } from '../../../src/programs/server-user.ts';
 
 /**
- * The directory for downloads, made if missing: `.cache` in the checkout where we may write and the server's user may
- * look, otherwise one of our own among the temporary files. Throws when a stranger owns that one.
+ * The directory for downloads, created if missing: `.cache` in the checkout where this process may write and the
+ * server's user may read, otherwise a directory of ours among the temporary files. Throws when another user owns that
+ * one.
  */
 export async function cacheDirectory(user: CommandUser | undefined): Promise<string> {
   const checkout = await realpath(fileURLToPath(new URL('../../..', import.meta.url)));
@@ -36,9 +37,9 @@ export async function cacheDirectory(user: CommandUser | undefined): Promise<str
 }
 
 /**
- * Puts a folder in place all at once: `build` fills a folder beside `target`, which is renamed to it when `build` is done.
- * So `target` never holds half of anything, whatever is killed when; of two processes that build at once both succeed and
- * the first one's folder stays. A folder already at `target` is kept if `isGood` says so, and replaced otherwise.
+ * Puts a folder in place atomically: `build` fills a folder beside `target`, which is renamed to `target` when `build`
+ * is done. So `target` is never incomplete, whatever is killed when; two processes that build at once both succeed, and
+ * the first one's folder stays. An existing `target` is kept if `isGood` says so, and replaced otherwise.
  */
 export async function publishFolder(
   target: string,
@@ -51,9 +52,9 @@ export async function publishFolder(
   try {
     await makeOpenDirectory(folder);
     await build(folder);
-    // Asked again: another process may have put a good one there meanwhile, and may be running from it.
+    // Check again: meanwhile another process may have put a good folder there, and may be running from it.
     if (await isGood()) return;
-    // A folder that is no good cannot be renamed over, only out of the way.
+    // A bad folder cannot be renamed over, only moved out of the way.
     await rename(target, `${folder}-replaced`).catch(unless('ENOENT'));
     await rename(folder, target).catch(unless('ENOTEMPTY', 'EEXIST'));
   } finally {
@@ -66,7 +67,10 @@ const unfinished = 'unfinished-';
 
 const abandonedAfterMs = 60 * 60 * 1000;
 
-/** What a killed process left half built. Only time tells it from what another process is building right now. */
+/**
+ * Removes what a killed process left half built. Only its age tells it from a build that another process is running
+ * now.
+ */
 async function removeAbandoned(target: string): Promise<void> {
   for (const name of await readdir(dirname(target))) {
     if (!name.startsWith(`${basename(target)}.${unfinished}`)) continue;

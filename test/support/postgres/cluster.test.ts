@@ -11,10 +11,10 @@ import { serverUser } from '../../../src/programs/server-user.ts';
 
 const server = inject('server');
 
-/** What a session hears from a fast shutdown; an immediate one, the last resort, says something else. */
+/** The message that a fast shutdown gives a session; an immediate one, the last resort, gives another. */
 const orderlyEnd = 'terminating connection due to administrator command';
 
-// Clusters of our own need binaries; see binaries.test.ts.
+// A cluster of our own needs binaries; see binaries.test.ts.
 describe.skipIf(server.kind === 'unavailable' || !server.binDirectory)('a cluster of our own', () => {
   const said: string[] = [];
   let cluster: Cluster;
@@ -63,7 +63,7 @@ describe.skipIf(server.kind === 'unavailable' || !server.binDirectory)('a cluste
     expect(await query(cluster.adminUrl, found)).toEqual([{ found: true }]);
   });
 
-  test('lets nobody in without a password', async () => {
+  test('refuses a login without a password', async () => {
     const rules = await query(cluster.adminUrl, 'select distinct auth_method from pg_hba_file_rules');
     expect(rules).toEqual([{ auth_method: 'scram-sha-256' }]);
     const wrong = new URL(cluster.adminUrl);
@@ -85,7 +85,7 @@ describe.skipIf(server.kind === 'unavailable' || !server.binDirectory)('a cluste
     }
   });
 
-  test('syncs to disk when it is to be durable', async () => {
+  test('syncs to disk when it is durable', async () => {
     const durable = await start(true);
     try {
       expect(await query(durable.adminUrl, 'show fsync')).toEqual([{ fsync: 'on' }]);
@@ -94,7 +94,7 @@ describe.skipIf(server.kind === 'unavailable' || !server.binDirectory)('a cluste
     }
   });
 
-  test('is gone after stop, with its directory, although a session was busy; stopping twice is no error', async () => {
+  test('is gone after stop, with its directory, even though a session was busy; stopping twice is not an error', async () => {
     const stopped = await start();
     const { directory, pid } = await whereIs(stopped.adminUrl);
     const busy = sleeper(stopped.adminUrl);
@@ -106,7 +106,7 @@ describe.skipIf(server.kind === 'unavailable' || !server.binDirectory)('a cluste
     expect(await exists(directory)).toBe(false);
   });
 
-  test('that is killed is reported with its log, and its directory is removed', async () => {
+  test('is reported with its log when it is killed, and its directory is removed', async () => {
     const killed = await start();
     const { directory, pid } = await whereIs(killed.adminUrl);
     process.kill(pid, 'SIGKILL');
@@ -115,13 +115,13 @@ describe.skipIf(server.kind === 'unavailable' || !server.binDirectory)('a cluste
     await killed.stop();
   });
 
-  test('ends, and its directory goes, when the process that started it is killed', async () => {
+  test('ends and leaves no directory when the process that started it is killed', async () => {
     const { parent, temporary } = await startInAnother();
     const adminUrl = await firstLine(parent.stdout);
     const { directory, pid } = await whereIs(adminUrl);
     const busy = sleeper(adminUrl);
     await untilBusy(adminUrl);
-    // Everything is up, and in the middle of something, when the parent is gone.
+    // The server is up, and a session is busy, when the parent dies.
     expect(isRunning(pid)).toBe(true);
     expect(await exists(directory)).toBe(true);
     parent.kill('SIGKILL');
@@ -137,7 +137,7 @@ describe.skipIf(server.kind === 'unavailable' || !server.binDirectory)('a cluste
       (await readdir(temporary, { recursive: true })).some((name) => name.endsWith('/data/base')),
     );
     parent.kill('SIGKILL');
-    // It was in the middle: the cluster had begun, and no server had come up.
+    // The kill came in the middle: the cluster had begun, and no server was up.
     expect(await readdir(temporary, { recursive: true })).not.toContainEqual(
       expect.stringMatching('postmaster.opts'),
     );
@@ -146,7 +146,7 @@ describe.skipIf(server.kind === 'unavailable' || !server.binDirectory)('a cluste
     await rm(temporary, { recursive: true });
   });
 
-  test('that cannot start says why and leaves nothing running', async () => {
+  test('says why when it cannot start, and leaves nothing running', async () => {
     const failing = startCluster({
       binDirectory: '/nowhere',
       user: await serverUser(),
@@ -157,7 +157,10 @@ describe.skipIf(server.kind === 'unavailable' || !server.binDirectory)('a cluste
   });
 });
 
-/** Starts a cluster from a process of its own, which prints the URL and waits; in a directory of temporary files of its own. */
+/**
+ * Starts a cluster from another process, which prints the URL and waits. That process has its own directory for
+ * temporary files.
+ */
 async function startInAnother() {
   const temporary = await mkdtemp(join(tmpdir(), 'agent-lightning-killed-test-'));
   await chmod(temporary, 0o777);
@@ -194,7 +197,7 @@ async function whereIs(url: string): Promise<{ directory: string; pid: number }>
   return { directory: dirname(data), pid: Number.parseInt(file, 10) };
 }
 
-/** Sleeps in a session for a minute; resolves to the message of the error that ends it. */
+/** Sleeps for a minute in a session. Resolves to the message of the error that ends it. */
 async function sleeper(url: string): Promise<string> {
   const client = new Client({ connectionString: url });
   client.on('error', () => {}); // The query rejects as well.

@@ -9,25 +9,31 @@ import type { Say } from './progress.ts';
 import type { CommandUser } from '../../../src/programs/command.ts';
 import { temporaryDirectory } from '../../../src/programs/server-user.ts';
 
-/** A server of our own on a new, empty cluster. */
+/** A server on a new, empty cluster of its own. */
 export interface Cluster {
-  /** Superuser, database `postgres`, by loopback TCP and password. */
+  /** The URL of a superuser, database `postgres`, by loopback TCP and password. */
   readonly adminUrl: string;
   /** Ends all sessions, stops the server and removes its directory. May be called more than once. */
   stop(): Promise<void>;
 }
 
-/** What `startCluster` needs to know. */
+/** Options of `startCluster`. */
 export interface ClusterOptions {
   readonly binDirectory: string;
   readonly user: CommandUser | undefined;
-  /** Whether a commit survives a power cut (`fsync`); tests need not pay for that, a benchmark must. */
+  /** Whether a commit survives a power cut (`fsync`). A benchmark must pay for that; tests need not. */
   readonly durable: boolean;
-  /** What the server is started with, after what it cannot do without; left out: the settings stand in its configuration file. */
+  /**
+   * Further arguments of the server, after those that it needs. When left out, the settings are in its configuration
+   * file.
+   */
   readonly commandLine?: readonly string[] | undefined;
-  /** A server that is killed leaves its data directory, for whoever starts another on it and removes it. Default false. */
+  /**
+   * Whether a killed server leaves its data directory for the caller, who starts another one on it and removes it.
+   * Default false.
+   */
   readonly leaveAfterCrash?: boolean;
-  /** Told of a server that ends by itself, with the end of its log. */
+  /** Called when the server ends by itself, with the end of its log. */
   readonly say: Say;
 }
 
@@ -36,9 +42,9 @@ const startTimeoutMs = 60_000;
 const systemLocale = process.platform === 'linux' ? 'C.UTF-8' : 'C';
 
 /**
- * Makes a cluster in a temporary directory and starts it on a free port of 127.0.0.1 and on a socket in that directory.
- * The server ends and the directory goes when this process ends, however it ends. Throws with the server's log when it
- * does not come up.
+ * Creates a cluster in a temporary directory and starts it on a free port of 127.0.0.1 and on a socket in that
+ * directory. The server ends and the directory is removed when this process ends, however it ends. Throws with the
+ * server's log when the server does not come up.
  */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const { user, durable } = options;
@@ -57,7 +63,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
         void reportUnexpectedEnd(server, directory, options);
         return { adminUrl, stop: server.stop };
       } catch (error) {
-        // Between finding a free port and using it somebody else may take it.
+        // Another process may take a free port before the server uses it.
         if (attempt === 3 || !(error as Error).message.includes('could not bind')) throw error;
       }
     }
@@ -83,8 +89,8 @@ async function initializeCluster(
     '--auth=scram-sha-256',
     '--data-checksums',
     '--encoding=UTF8',
-    // Postgres's own locale, so that order and case do not depend on the machine's C library; the C library's is
-    // still what full-text search reads, and only Linux has C.UTF-8 everywhere.
+    // Postgres's builtin locale makes order and case independent of the machine's C library. Full-text search still
+    // reads the C library's locale, and only Linux has C.UTF-8 everywhere.
     '--locale-provider=builtin',
     '--builtin-locale=C.UTF-8',
     `--locale=${systemLocale}`,
@@ -112,7 +118,7 @@ function launch(
     `--unix_socket_directories=${directory}`,
     '--listen_addresses=127.0.0.1',
     `--fsync=${durable ? 'on' : 'off'}`,
-    // A benchmark's rows stay in memory, whoever reads them; tests need no more than the default.
+    // A benchmark's rows stay in memory, whoever reads them; the default suffices for tests.
     ...(durable ? ['--shared_buffers=512MB'] : []),
     ...commandLine,
   ];
@@ -124,7 +130,7 @@ async function untilReady(adminUrl: string, server: Kept): Promise<void> {
   let lastError: unknown;
   while (!server.hasEnded() && Date.now() < deadline) {
     const client = new Client({ connectionString: adminUrl, connectionTimeoutMillis: 2_000 });
-    // A client whose server goes away says so by an event as well, which without a listener ends the process.
+    // A client whose server goes away also emits an event, which ends the process when nothing listens for it.
     client.on('error', () => {});
     try {
       await client.connect();
@@ -153,7 +159,10 @@ async function reportUnexpectedEnd(
   if (!leaveAfterCrash) await rm(directory, { recursive: true, force: true });
 }
 
-/** Nothing of ours reaches the server: `PG*` variables would change what initdb and postgres do. */
+/**
+ * The environment of the server's programs, without this process's `PG*` variables, which would change what initdb and
+ * postgres do.
+ */
 function serverEnvironment(): NodeJS.ProcessEnv {
   return { PATH: process.env['PATH'], LC_ALL: systemLocale, TZ: 'UTC' };
 }

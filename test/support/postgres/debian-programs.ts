@@ -7,13 +7,15 @@ import { type Say, withProgress } from './progress.ts';
 import { unpackPrograms } from './unpack.ts';
 import type { ProgramPlaces } from './unpack.ts';
 
-/** Programs that Debian has, to be unpacked and not installed. patchelf has to be among the packages. */
+/** Programs from Debian that are unpacked and not installed. The packages must include patchelf. */
 export interface DebianPrograms extends DebianPackages, ProgramPlaces {}
 
-/** The folder's own absolute path: its programs name their loader by it, so a checkout that moved needs a new one. */
+/**
+ * The folder's own absolute path. Its programs name their loader by that path, so a moved checkout needs a new folder.
+ */
 const placeFile = 'built-for';
 
-/** Makes `folder` unless it is finished already. Throws with what stood in the way, for a person to act on. */
+/** Makes `folder` unless it is complete. Throws with the obstacle, in words that a person can act on. */
 export async function fetchPrograms(
   wanted: DebianPrograms,
   folder: string,
@@ -36,7 +38,7 @@ export async function fetchPrograms(
   );
 }
 
-/** Whether all of a download is in the folder, made for the place where it is. */
+/** Whether the folder holds a complete download, made for its own path. */
 export async function isFinished(folder: string): Promise<boolean> {
   const place = await readFile(join(folder, placeFile), 'utf8').catch(() => undefined);
   return place === folder;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { makeOpenDirectory } from './open-directory.ts';
 
-test('every level that is made can be entered by others under a closed umask, and those above stay as they are', async () => {
+test('other users can enter every new level under a closed umask, and the levels above stay as they are', async () => {
   const top = await mkdtemp(join(tmpdir(), 'agent-lightning-open-test-'));
   const before = process.umask(0o077);
   try {

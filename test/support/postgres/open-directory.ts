@@ -2,8 +2,8 @@ import { chmod, mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
- * Makes a directory, and those above it that are missing, so that every user may look into each of them, whatever the
- * umask is: the server's user is not always ours. Leaves those that exist as they are.
+ * Creates a directory and its missing parents so that every user may read each of them, whatever the umask is: the
+ * server's user may be another one. Leaves existing directories as they are.
  */
 export async function makeOpenDirectory(path: string): Promise<void> {
   const topmost = await mkdir(path, { recursive: true });

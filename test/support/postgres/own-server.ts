@@ -12,21 +12,24 @@ import { testLogins, testRolePrefix } from '../logins.ts';
 import type { KnownLoginUrls } from '../logins.ts';
 import { startCluster } from './cluster.ts';
 
-/** A server that a test may crash and lose: its own cluster, migrated. */
+/** A migrated server on its own cluster, which a test may crash and lose. */
 export interface OwnServer {
   readonly adminUrl: string;
   readonly urls: KnownLoginUrls;
   readonly dataDirectory: string;
-  /** Of the server's main process. */
+  /** Process id of the server's main process. */
   readonly pid: number;
-  /** `kill -9`, then the data directory goes too. */
+  /** Sends `kill -9`, then removes the data directory. */
   destroy(): Promise<void>;
-  /** `kill -9`, and resolves once its sessions are gone, too. Whoever starts another one on the directory removes it. */
+  /**
+   * Sends `kill -9` and resolves once the sessions are gone too. The caller may start another server on the directory,
+   * and removes it.
+   */
   crash(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** Makes one. It takes some seconds, so a file has one at most. `commandLine`: as of `ClusterOptions`. */
+/** Starts one. It takes some seconds, so a file has one at most. `commandLine`: see `ClusterOptions`. */
 export async function startOwnServer(
   binDirectory: string,
   {
@@ -76,7 +79,7 @@ export async function startOwnServer(
   };
 }
 
-/** Processes of the server but the main one: they end when they find it gone. */
+/** The server's other processes: they end when they find the main one gone. */
 async function sessionsOf(url: string): Promise<number[]> {
   const client = new Client({ connectionString: url });
   client.on('error', () => {});
@@ -95,7 +98,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** A server on a restored data directory, once it takes writes. */
+/** A server on a restored data directory, once it accepts writes. */
 export interface RestoredServer {
   /** The connection string of the lost server, at the new one's address. */
   at(url: string): string;
@@ -103,8 +106,8 @@ export interface RestoredServer {
 }
 
 /**
- * Starts a server on a directory that a restore made. What is beside that directory goes with it when the server stops. Rejects
- * with the server's log when it does not come up.
+ * Starts a server on a directory that a restore made. Everything beside that directory is removed with it when the
+ * server stops. Rejects with the server's log when it does not come up.
  */
 export async function startRestored(binDirectory: string, dataDirectory: string): Promise<RestoredServer> {
   const port = await freePort();
@@ -128,7 +131,7 @@ export async function startRestored(binDirectory: string, dataDirectory: string)
   return { at, stop: server.stop };
 }
 
-/** Of a server that was lost with little in it. */
+/** Time limit for the start of a restored server that holds little data. */
 const startTimeoutMs = 60_000;
 
 async function settingOf(url: string, name: string): Promise<string> {

@@ -14,30 +14,30 @@ let folder: string;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'agent-lightning-apt-test-'));
-  await chmod(folder, 0o755); // apt downloads as a user of its own, who looks for the archive here
+  await chmod(folder, 0o755); // apt downloads as its own user, which looks for the archive here
 });
 
 afterEach(() => rm(folder, { recursive: true }));
 
-test('a host without a Debian archive is told that it has none', async () => {
+test('the error on a host without a Debian archive says so', async () => {
   await expect(download([])).rejects.toThrow(
     "the host's apt sources name no Debian archive to take trixie from",
   );
 });
 
-test('a machine without apt is told which program is missing', async () => {
+test('the error on a machine without apt names the missing program', async () => {
   await expect(download(['file:/nowhere'], { PATH: '' })).rejects.toThrow('no program dpkg found');
 });
 
-// The refusals are apt's own: nothing to test on a machine without it.
+// These refusals are apt's own: a machine without it has nothing to test.
 describe.skipIf(noApt)('an archive', () => {
-  test('that is not signed is refused', async () => {
+  test('is refused when it is not signed', async () => {
     const archive = await makeArchive('Release', unsignedRelease);
     await expect(download([archive])).rejects.toThrow(/is not signed/);
     expect(await debs()).toEqual([]);
   });
 
-  test('that a stranger signed is refused, and the missing key is named', async () => {
+  test('is refused when an unknown key signed it, and the missing key is named', async () => {
     const archive = await makeArchive('InRelease', releaseSignedByStranger);
     await expect(download([archive])).rejects.toThrow(
       /trixie is signed with the key B1A367D49B361F7D, which the host's Debian keys lack; install a newer debian-archive-keyring/,
@@ -45,16 +45,16 @@ describe.skipIf(noApt)('an archive', () => {
     expect(await debs()).toEqual([]);
   });
 
-  test('that marks itself as trusted is refused all the same', async () => {
+  test('is refused even when it marks itself as trusted', async () => {
     const archive = await makeArchive('Release', unsignedRelease);
     const trusting = { PATH: process.env['PATH'], APT_CONFIG: join(folder, 'host.conf') };
     await writeFile(trusting.APT_CONFIG, 'Acquire::AllowInsecureRepositories "true";\n');
     await expect(download([archive], trusting)).rejects.toThrow(/is not signed/);
   });
 
-  test('that does not answer is named without its password, and the next one is tried', async () => {
+  test('is named without its password when it does not answer, and the next one is tried', async () => {
     const next = await makeArchive('Release', unsignedRelease);
-    // Port 9 of loopback: nothing listens there.
+    // Nothing listens on port 9 of the loopback interface.
     const failure = await download(['http://me:secret@127.0.0.1:9/debian', next], directly()).catch(String);
     expect(failure).toMatch(/http:\/\/127\.0\.0\.1:9\/debian: .*(connect|refused)/i);
     expect(failure).toContain(`${next}: `);
@@ -73,14 +73,14 @@ describe.skipIf(noApt)('an archive', () => {
       return times;
     };
     const before = await look();
-    // Were apt's hooks to run, this one would leave a trace.
+    // This hook leaves a trace if apt's hooks run.
     const hooks = join(folder, 'host.conf');
     await writeFile(hooks, `APT::Update::Pre-Invoke { "touch ${folder}/hook-ran"; };\n`);
     const archive = await makeArchive('Release', unsignedRelease);
     await download([archive], { PATH: process.env['PATH'], APT_CONFIG: hooks }).catch(String);
     expect(await look()).toEqual(before);
     expect(await readdir(folder)).not.toContain('hook-ran');
-    // The hook is one that does run where nothing clears it.
+    // The hook does run where nothing clears it.
     await runCommand('apt-get', [
       '-c',
       hooks,
@@ -100,7 +100,7 @@ function download(uris: string[], env: NodeJS.ProcessEnv = process.env): Promise
   return downloadPackages(wanted, join(folder, 'work'), archives, env, () => {});
 }
 
-/** Our environment without its proxies, which would answer for a closed port. */
+/** The process's environment without its proxies, which would answer for a closed port. */
 function directly(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/proxy/i.test(name)));
 }
@@ -127,7 +127,7 @@ SHA256:
  e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 0 main/binary-arm64/Packages
 `;
 
-/** By a key made for this and thrown away. */
+/** A signature by a key that was made for this test and thrown away. */
 const releaseSignedByStranger = `-----BEGIN PGP SIGNED MESSAGE-----
 Hash: SHA256
 

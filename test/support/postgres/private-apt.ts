@@ -6,18 +6,18 @@ import { type Say, withProgress } from './progress.ts';
 
 /** What to take from Debian. */
 export interface DebianPackages {
-  /** Its code name, such as `trixie`. */
+  /** A release's code name, such as `trixie`. */
   readonly release: string;
   readonly packages: readonly string[];
-  /** For a person: what it is and how large, such as `Postgres 17, about 97 MB`. */
+  /** A description for people, with the size, such as `Postgres 17, about 97 MB`. */
   readonly description: string;
 }
 
 const debianKeyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
 /**
- * Debian's main archives among the host's apt sources, likeliest first; empty on a host that has none, such as Ubuntu.
- * Throws CommandError when the host has no apt.
+ * Debian's main archives among the host's apt sources, likeliest first. Empty on a host without one, such as Ubuntu.
+ * Throws CommandError when the host does not have apt.
  */
 export async function hostArchives(env: NodeJS.ProcessEnv): Promise<AptSource[]> {
   const list = await aptPath(env, 'Dir::Etc::sourcelist/f');
@@ -67,7 +67,7 @@ async function downloadFrom(
 ): Promise<string[]> {
   const architecture = (await runCommand('dpkg', ['--print-architecture'], { env })).trim();
   const config = await writePrivateConfig(folder, { ...archive, suite: release }, architecture);
-  // Its messages are read below: keep them in the language they are looked for in.
+  // The code below reads apt's messages, so they must be in this language.
   const apt = (args: string[], timeoutMs: number) =>
     runCommand('apt-get', ['-c', config, '-q', '-y', ...args], { env: { ...env, LC_ALL: 'C' }, timeoutMs });
   await withProgress(say, `reading the package list of Debian ${release}`, () => apt(['update'], 180_000));
@@ -94,14 +94,14 @@ async function writePrivateConfig(folder: string, archive: AptSource, architectu
     'lang=none',
     ...(keyring ? [`signed-by=${keyring}`] : []),
   ];
-  // An archive's address may hold a password.
+  // The address of an archive may contain a password.
   const line = `deb [${options.join(' ')}] ${archive.uri} ${archive.suite} main\n`;
   await writeFile(join(folder, 'sources.list'), line, { mode: 0o600 });
-  // No package is installed here, so that apt resolves every dependency to a download.
+  // By this file no package is installed, so apt resolves every dependency to a download.
   await writeFile(join(folder, 'status'), '');
   const path = join(folder, 'apt.conf');
-  // Given with -c, apt reads this after the host's own configuration: the proxy stays, what touches the host goes.
-  // Hooks above all: Debian's container images empty the host's package cache after every update.
+  // apt reads this file, passed with -c, after the host's own configuration: the proxy stays, and settings that touch
+  // the host go. Hooks matter most: Debian's container images empty the host's package cache after every update.
   await writeFile(
     path,
     `

@@ -14,7 +14,7 @@ test('work of less than two seconds is silent', async () => {
   expect(lines).toEqual([]);
 });
 
-test('longer work is announced after two seconds, and its end is told', async () => {
+test('longer work is announced after two seconds, and so is its end', async () => {
   const lines: string[] = [];
   await withProgress(
     (line) => lines.push(line),

@@ -1,12 +1,12 @@
-/** Where progress goes: one line at a time, without its end. */
+/** Receives progress one line at a time, without the newline. */
 export type Say = (line: string) => void;
 
 const quietMs = 2_000;
 const againMs = 15_000;
 
 /**
- * Does the work; if it takes longer than two seconds, says what is being done, says so again every 15 seconds, and at
- * the end how long it took.
+ * Does the work. If it takes longer than two seconds, prints what is being done, repeats that every 15 seconds, and
+ * prints at the end how long it took.
  */
 export async function withProgress<T>(say: Say, doing: string, work: () => Promise<T>): Promise<T> {
   const started = performance.now();

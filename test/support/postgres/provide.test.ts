@@ -9,14 +9,14 @@ import { findInstalledBinaries } from './binaries.ts';
 import { provideServer } from './provide.ts';
 import { serverUser } from '../../../src/programs/server-user.ts';
 
-/** An environment in which no program is found by its name. */
+/** An environment in which no program is found by name. */
 const nothingOnPath: NodeJS.ProcessEnv = { PATH: '' };
 
 let cache: string;
 
 beforeEach(async () => {
   cache = await mkdtemp(join(tmpdir(), 'agent-lightning-provide-test-'));
-  await chmod(cache, 0o755); // the server's user looks in here
+  await chmod(cache, 0o755); // the server's user reads this directory
 });
 
 afterEach(() => rm(cache, { recursive: true }));
@@ -29,7 +29,7 @@ test('LIGHTNING_TEST_NO_SERVER=1 forbids a server, and the reason says so', asyn
   });
 });
 
-// The folder of downloads is looked at only where none of the usual places holds a Postgres that does.
+// The downloads are used only when none of the usual places holds a usable Postgres.
 const installed = await findInstalledBinaries(nothingOnPath, await serverUser());
 
 describe.skipIf(noServer || !readyServer().binDirectory || !('lacking' in installed))(
@@ -38,7 +38,7 @@ describe.skipIf(noServer || !readyServer().binDirectory || !('lacking' in instal
     let folder: string;
 
     beforeEach(async () => {
-      // Programs that all run, so that nothing but the mark decides.
+      // All these programs run, so only the mark decides.
       folder = join(await realpath(cache), 'postgres-17');
       const versionFolder = join(folder, 'usr', 'lib', 'postgresql', '17');
       await mkdir(versionFolder, { recursive: true });
@@ -47,14 +47,14 @@ describe.skipIf(noServer || !readyServer().binDirectory || !('lacking' in instal
 
     const provide = () => provideServer({ env: nothingOnPath, cache: dirname(folder), say: () => {} });
 
-    test('is used when it was finished, for this place', async () => {
+    test('is used when it is complete and was made for this path', async () => {
       await writeFile(join(folder, 'built-for'), folder);
       const provided = await provide();
       expect(provided).toMatchObject({ kind: 'ready', version: readyServer().version });
       if (provided.kind === 'ready') await provided.stop();
     });
 
-    test('is not used when it was cut short, whatever it holds', async () => {
+    test('is not used when it is incomplete, whatever it holds', async () => {
       expect(await provide()).toMatchObject({
         kind: 'unavailable',
         reason: expect.stringMatching(
@@ -75,7 +75,7 @@ describe.skipIf(noServer || !readyServer().binDirectory || !('lacking' in instal
       expect(await readdir(folder)).toContain('built-for');
     });
 
-    test('is not used when it was built for another place, as in a checkout that moved', async () => {
+    test('is not used when it was built for another path, as in a moved checkout', async () => {
       await writeFile(join(folder, 'built-for'), `${folder}-elsewhere`);
       expect(await provide()).toMatchObject({ kind: 'unavailable' });
     });
@@ -93,7 +93,7 @@ describe('the server that TEST_DATABASE_URL names', () => {
     expect(failure).not.toContain('secret');
   });
 
-  // The run's server plays the part of a server that somebody else started.
+  // The run's own server stands in for a server that another program started.
   describe.skipIf(noServer)('when it is a real one', () => {
     test('is used as it is, and left running by stop', async () => {
       const { adminUrl, version } = readyServer();
@@ -105,7 +105,7 @@ describe('the server that TEST_DATABASE_URL names', () => {
       await ask(adminUrl, 'select 1');
     });
 
-    test('is refused to a login that is no superuser', async () => {
+    test('is refused when its login is not a superuser', async () => {
       const { adminUrl } = readyServer();
       const database = await freshDatabase(adminUrl);
       const login = `plain_${process.pid}`;

@@ -13,39 +13,44 @@ import { serverUser } from '../../../src/programs/server-user.ts';
 export type ProvidedServer =
   | {
       readonly kind: 'ready';
-      /** Superuser; TCP on 127.0.0.1 with a password, unless the server is the one that `TEST_DATABASE_URL` names. */
+      /** The URL of a superuser: TCP on 127.0.0.1 with a password, unless `TEST_DATABASE_URL` names the server. */
       readonly adminUrl: string;
-      /** Holds psql, pg_basebackup and the others, at least as new as the server; missing when there are none. */
+      /**
+       * The folder with psql, pg_basebackup and the others, at least as new as the server; missing when there is none.
+       */
       readonly binDirectory?: string;
-      /** Such as `17.11`. */
+      /** A version such as `17.11`. */
       readonly version: string;
-      /** Stops the server and removes its data; leaves the one that `TEST_DATABASE_URL` names as it is. */
+      /** Stops the server and removes its data; leaves a server that `TEST_DATABASE_URL` names as it is. */
       stop(): Promise<void>;
     }
   | {
       readonly kind: 'unavailable';
-      /** For a person: what was tried, and what stood in the way of each. */
+      /** For people: each attempt, and why it failed. */
       readonly reason: string;
     };
 
-/** Each is optional. */
+/** All options are optional. */
 export interface ProvideOptions {
   /** Commits survive a power cut, and the data is on a disk: for benchmarks. Default false. */
   readonly durable?: boolean;
-  /** Progress, line by line; default standard error. */
+  /** Receives progress line by line; default standard error. */
   readonly say?: Say;
-  /** Read for `TEST_DATABASE_URL`, `LIGHTNING_TEST_NO_SERVER`, `PATH` and proxies; default the process's own. */
+  /**
+   * The environment from which `TEST_DATABASE_URL`, `LIGHTNING_TEST_NO_SERVER`, `PATH` and proxies are read; default
+   * the process's own.
+   */
   readonly env?: NodeJS.ProcessEnv;
-  /** Where downloads are kept, an absolute path without links; default as `cacheDirectory` chooses. */
+  /** The folder for downloads, an absolute path without links; default the one that `cacheDirectory` chooses. */
   readonly cache?: string;
 }
 
 /**
- * A Postgres of version 17 or newer with pgvector: the one that `TEST_DATABASE_URL` names; or a new, empty cluster run by
- * binaries that are installed, or that an earlier run downloaded, or that are downloaded from Debian now. The caller
- * stops it; it also ends by itself when this process does.
+ * A Postgres of version 17 or newer with pgvector: the one that `TEST_DATABASE_URL` names, or a new, empty cluster. The
+ * cluster's binaries are installed, or an earlier run downloaded them, or they are downloaded from Debian now. The
+ * caller stops the server; it also ends by itself when this process does.
  *
- * Throws when `TEST_DATABASE_URL` is set and that server does not do: who names a server means that one.
+ * Throws when `TEST_DATABASE_URL` is set and its server is unusable: a caller who names a server means that one.
  */
 export async function provideServer(options: ProvideOptions = {}): Promise<ProvidedServer> {
   const { env = process.env, say = (line) => void process.stderr.write(`${line}\n`) } = options;
@@ -98,7 +103,7 @@ async function useServer(
 
 async function examineServer(url: string): Promise<{ version: string; major: number }> {
   const client = new Client({ connectionString: url, connectionTimeoutMillis: 10_000 });
-  client.on('error', () => {}); // The query below fails too, and says why.
+  client.on('error', () => {}); // The query below fails too, with the reason.
   try {
     await client.connect();
     const { rows } = await client.query<{
@@ -145,7 +150,8 @@ async function findBinaries({ env, user, say, cache }: Search): Promise<Binaries
     );
   }
   const built = await inspectFolder(folder, user);
-  // Not replaced by itself: others may be running from it, and what is wrong may be this machine.
+  // The folder is not replaced automatically: other processes may be running from it, and the fault may be this
+  // machine's.
   if ('lacking' in built) {
     throw new Error(
       `Postgres from Debian does not run here (${built.lacking}); remove ${folder} to have it downloaded anew`,
@@ -157,7 +163,7 @@ async function findBinaries({ env, user, say, cache }: Search): Promise<Binaries
 const binariesInFolder = join('usr', 'lib', 'postgresql', '17', 'bin');
 
 const debianPostgres: DebianPrograms = {
-  // The release that has Postgres 17, and pgvector 0.8 for it.
+  // This release has Postgres 17, with pgvector 0.8 for it.
   release: 'trixie',
   packages: ['postgresql-17', 'postgresql-client-17', 'postgresql-17-pgvector', 'patchelf'],
   description: 'Postgres 17 and pgvector, about 97 MB',

@@ -1,6 +1,6 @@
 /**
- * What a run without a server leaves untested, why, and how to mend it. Several lines, shown at the start of the run
- * and again at its end.
+ * The notice of what a run without a server leaves untested, why, and how to get a server. It has several lines, and is
+ * shown at the start of the run and again at its end.
  */
 export function skippedNotice(reason: string): string {
   return [

@@ -3,19 +3,19 @@ import { join, relative } from 'node:path';
 import { runCommand } from '../../../src/programs/command.ts';
 import { makeOpenDirectory } from './open-directory.ts';
 
-/** Which programs of packages are wanted. Paths are relative, such as `usr/lib/postgresql`. */
+/** The programs that are wanted from packages. Paths are relative, such as `usr/lib/postgresql`. */
 export interface ProgramPlaces {
-  /** What is to run: a program, or a folder of them. */
+  /** What will run: a program, or a folder of programs. */
   readonly binaries: string;
-  /** Kept beside the libraries; `binaries` is in one of them. */
+  /** Further files to keep beside the libraries; `binaries` is in one of them. */
   readonly kept: readonly string[];
 }
 
 /**
  * Unpacks Debian's packages into `folder` so that the binaries run from `destination`, the absolute path that the folder
- * will be renamed to: they load the C library and everything else from there, not from the host, whose versions are
- * others. Only libraries and what is named are kept; the packages also hold setuid programs, which have no business in a
- * checkout. The binaries do not run before the rename. Throws CommandError, or when a package is not as
+ * will be renamed to. They load the C library and everything else from there, not from the host, whose versions
+ * differ. Only libraries and the named files are kept; the packages also hold setuid programs, which do not belong in a
+ * checkout. The binaries do not run before the rename. Throws CommandError, also when a package is not as
  * expected.
  */
 export async function unpackPrograms(
@@ -34,14 +34,14 @@ export async function unpackPrograms(
   const programs = (await stat(place)).isDirectory()
     ? (await readdir(place)).map((name) => join(place, name))
     : [place];
-  // patchelf comes from the same packages and needs their C library too, so their loader runs it.
+  // patchelf comes from the same packages and needs their C library too, so it is run with their loader.
   await runCommand(loader, [
     '--library-path',
     join(staging, libraries),
     join(staging, 'usr', 'bin', 'patchelf'),
     '--set-interpreter',
     join(destination, relative(staging, loader)),
-    // DT_RPATH, not DT_RUNPATH: it also holds for the libraries of libraries, and for extensions loaded later.
+    // DT_RPATH, not DT_RUNPATH: it also applies to the libraries of libraries, and to extensions loaded later.
     '--force-rpath',
     '--set-rpath',
     join(destination, libraries),
@@ -55,7 +55,9 @@ export async function unpackPrograms(
   await rm(staging, { recursive: true });
 }
 
-/** The dynamic loader's name differs by architecture (`ld-linux-x86-64.so.2`, `ld-linux-aarch64.so.1`), its place too. */
+/**
+ * The dynamic loader. Its name and its place differ by architecture (`ld-linux-x86-64.so.2`, `ld-linux-aarch64.so.1`).
+ */
 async function findLoader(root: string): Promise<string> {
   const libraries = join(root, 'usr', 'lib');
   for (const directory of await readdir(libraries, { withFileTypes: true })) {

@@ -17,7 +17,7 @@ from math import inf
 from os.path import join
 from time import monotonic
 
-# A shell gives it a SIGINT that is ignored to what it runs in the background.
+# A shell starts background processes with SIGINT ignored.
 signal.signal(signal.SIGINT, lambda *_: os._exit(0))
 
 directory, port, key, secret, *options = sys.argv[1:]
@@ -118,7 +118,7 @@ for name, pipeline in pipelines.items():
     with open(conf, 'w') as file:
         file.write(defaults + pipeline + '\n')
     app = loadapp(conf, global_conf={'log_name': name})
-    # As Swift starts it: clients of S3 look for ETag, and would not know Etag.
+    # Swift starts it in the same way: S3 clients look for ETag, and do not recognise Etag.
     servers.append(
         eventlet.spawn(
             wsgi.server, sockets[name], app, NullLogger(), protocol=SwiftHttpProtocol, capitalize_response_headers=False

@@ -10,7 +10,7 @@ import { debianPython } from '../debian-tools.ts';
 import { freePort } from '../free-port.ts';
 import type { ObjectStorage } from '../object-storage.ts';
 
-/** OpenStack Swift, through its S3 API: object storage that is not ours. */
+/** OpenStack Swift through its S3 API: an independent object storage. */
 export interface Swift extends ObjectStorage {
   readonly endpoint: string;
 }
@@ -22,8 +22,8 @@ const region = 'us-east-1';
 const startTimeoutMs = 60_000;
 
 /**
- * Starts one with one empty bucket. It ends with this process, however that ends. `keysPerPage`: of a listing; as in S3 1,000 when
- * it is left out.
+ * Starts a server with one empty bucket. It ends with this process, however that ends. `keysPerPage` is the page size
+ * of a listing; the default is S3's, 1,000.
  */
 export async function startSwift({ keysPerPage = 1_000 } = {}): Promise<Swift> {
   const directory = await mkdtemp(join(await fastDirectory(), 'lightning-swift-'));
@@ -81,7 +81,7 @@ export async function startSwift({ keysPerPage = 1_000 } = {}): Promise<Swift> {
   };
 }
 
-/** In memory where there is such a directory: Swift syncs each object and each entry of a listing. */
+/** A directory in memory, where there is one: Swift syncs each object and each entry of a listing. */
 async function fastDirectory(): Promise<string> {
   const memory = '/dev/shm';
   return access(memory).then(
