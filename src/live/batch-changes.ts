@@ -7,31 +7,31 @@ import { readRows } from './read-rows.ts';
 import type { Viewer } from './read-rows.ts';
 import type { Topic } from './topic.ts';
 
-/** What is wanted of a batch, by whom. */
+/** One subscriber's interest in a batch. */
 export interface Wish {
   readonly viewer: Viewer;
   readonly topics: ReadonlySet<Topic>;
-  /** Of one row only. */
+  /** The id of the only row wanted; null: all rows. */
   readonly key: string | null;
-  /** Behind what they have. */
+  /** Changes up to here are already delivered. */
   readonly position: Position;
 }
 
-/** What somebody gets of a batch, and where they are then. */
+/** The changes of a batch that one subscriber gets, and its position after them. */
 export interface Share {
   readonly changes: readonly Change[];
   readonly position: Position;
 }
 
 /**
- * A batch of the outbox as it is delivered to everybody who wishes for some of it. Rows are read once for each role and
- * tenant that is among the wishes, by one query a topic, and only those that somebody wants.
+ * A batch of the outbox, prepared for all subscribers who want part of it. Only wanted rows are read, once per role and
+ * tenant, with one query per topic.
  */
 export class BatchChanges {
   readonly #database: Database;
   readonly #rolePrefix: string;
   readonly #batch: OutboxBatch;
-  /** By viewer and topic: the keys that somebody wants, null for all. */
+  /** The wanted keys by viewer and topic; null: all keys. */
   readonly #wanted = new Map<string, Set<string> | null>();
   readonly #rows = new Map<string, Promise<ReadonlyMap<string, string> | null>>();
   readonly #changes = new Map<string, Map<Position, Promise<readonly Change[]>>>();
@@ -53,14 +53,14 @@ export class BatchChanges {
     }
   }
 
-  /** What one of the wishes gets. Rejects when rows cannot be read. */
+  /** The share of one wish. Rejects when its rows cannot be read. */
   async share(wish: Wish): Promise<Share> {
     const { viewer, position } = wish;
     const end = this.end(position);
     if (this.#batch.isTooLate) {
       return { changes: [{ kind: 'reset', topic: null, reason: 'too_old', position: end }], position: end };
     }
-    // Who catches up may have seen more than is in here.
+    // A subscriber that catches up may have seen more than this batch holds.
     if (end === position) return { changes: [], position };
     const name = `${viewer.role} ${viewer.tenantId}`;
     const byPosition = this.#changes.get(name) ?? new Map<Position, Promise<readonly Change[]>>();
@@ -70,7 +70,7 @@ export class BatchChanges {
     return { changes: (await changes).filter((change) => isWished(wish, change)), position: end };
   }
 
-  /** Where somebody is behind this batch. The same object for all who were at the same one. */
+  /** A subscriber's position after this batch. Subscribers at the same position get the same object. */
   end(position: Position): Position {
     const known = this.#ends.get(position);
     if (known) return known;
@@ -100,8 +100,9 @@ export class BatchChanges {
       }
       for (const [i, key] of row.keys.entries()) {
         const json = visible.get(key) ?? null;
-        // A deletion counts if the row is not there, and all else if it is: another event tells the contrary. So what is
-        // told last is how it is, in whichever order transactions that did both are read.
+        // A deletion counts only if the row is gone, and any other operation only if it is there: otherwise a later
+        // event contradicts this one. So the last event that is told shows the row as it is, whichever order the
+        // transactions are read in.
         if (isBehind(from, row, i) || (json === null) !== (operation === 'delete')) continue;
         const position = advance(from, this.#batch.seen, { ...behind(row), keys: i + 1 });
         changes.push({ kind: 'row', topic, operation, key, row: json, position });

@@ -4,7 +4,7 @@ import type { Topic } from './topic.ts';
 /** What happened to a row. */
 export type ChangeOperation = 'insert' | 'update' | 'delete';
 
-/** What a subscriber is told. */
+/** A message to a subscriber. */
 export type Change = RowChange | Reset;
 
 /** A row changed. */
@@ -16,18 +16,18 @@ export interface RowChange {
   readonly key: string;
   /** The row as the subscriber may see it now, as JSON text; null when it was deleted. */
   readonly row: string | null;
-  /** Where to go on after it. */
+  /** Where to resume after this change. */
   readonly position: Position;
 }
 
-/** Changes cannot be told one by one: look for yourself at what you show. */
+/** Changes cannot be told one by one: the subscriber has to query again what it shows. */
 export interface Reset {
   readonly kind: 'reset';
-  /** What to look at; null: everything. */
+  /** The topic to query again; null: all topics. */
   readonly topic: Topic | null;
   /**
-   * `too_many` rows changed at once, or they are `too_large` to be read together, or the outbox does not reach back (`too_old`) to
-   * where the subscriber was.
+   * `too_many`: too many rows changed at once. `too_large`: the rows are too large to be read together. `too_old`: the
+   * outbox no longer reaches back to the subscriber's position.
    */
   readonly reason: 'too_many' | 'too_large' | 'too_old';
   readonly position: Position;

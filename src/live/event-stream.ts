@@ -1,26 +1,26 @@
 import type { ServerResponse } from 'node:http';
 
-/** What a client that does not read may leave unread, in bytes, before it is dropped. */
+/** Bytes that a client may leave unread before it is dropped. */
 const maxUnreadBytes = 4_194_304;
 
-/** Of an answer that is a stream of events. */
+/** Headers of a response that is a stream of events. */
 export const streamHeaders = {
   'Content-Type': 'text/event-stream; charset=utf-8',
   'Cache-Control': 'no-store',
-  // nginx would collect events before it passes them on.
+  // Keeps nginx from buffering events.
   'X-Accel-Buffering': 'no',
 } as const;
 
 /**
- * Server-sent events (HTML, Server-sent events) on a response. Nobody waits for a client that does not read: past
- * `maxUnreadBytes` its connection is cut (and by the server, when it takes nothing for long), and its events can be had
- * again from the last id that it got.
+ * Server-sent events (HTML, Server-sent events) on a response. Nobody waits for a client that does not read: its
+ * connection is cut past `maxUnreadBytes`, and the server cuts it too when the client reads nothing for long. The
+ * client can fetch the lost events again from the last id that it got.
  */
 export class EventStream {
   readonly #response: ServerResponse;
   readonly #waiting: (() => void)[] = [];
 
-  /** Sends the head. `onEnd` is called once, whoever ends it. */
+  /** Sends the head. Calls `onEnd` once, whichever side ends the stream. */
   constructor(response: ServerResponse, onEnd: () => void) {
     this.#response = response;
     response.writeHead(200, streamHeaders);
@@ -29,20 +29,20 @@ export class EventStream {
       this.#drained();
       onEnd();
     });
-    // A lost connection; `close` follows.
+    // The connection was lost; `close` follows.
     response.on('error', () => {});
   }
 
-  /** Whether anything still arrives. */
+  /** Whether the client can still be reached. */
   get isOpen(): boolean {
     return !this.#response.destroyed && !this.#response.writableEnded;
   }
 
-  /** Sends messages made by `message`. Resolves when the client has taken enough to be sent more, or is gone. */
+  /** Sends messages made by `message`. Resolves when the client has read enough to be sent more, or is gone. */
   send(text: string): Promise<void> {
     const response = this.#response;
     if (!this.isOpen) return Promise.resolve();
-    // What waits counts, not this: one large event must be deliverable.
+    // Only the bytes already waiting count, without this text: one large event must be deliverable.
     if (response.writableLength > maxUnreadBytes) {
       response.destroy();
       return Promise.resolve();
@@ -55,7 +55,7 @@ export class EventStream {
   end(text: string): void {
     if (!this.isOpen) return;
     this.#response.end(text);
-    // Whoever does not read will not read this either.
+    // A client that has stopped reading will not read this message either.
     const timer = setTimeout(() => this.#response.destroy(), 1_000);
     this.#response.once('close', () => clearTimeout(timer));
   }
@@ -65,7 +65,10 @@ export class EventStream {
   }
 }
 
-/** One event. `data` is one line of text, as JSON is; a message without event and data only moves the client's last id. */
+/**
+ * Formats one event. `data` is a single line, as JSON is; without event and data, the message only sets the client's
+ * last id.
+ */
 export function message(parts: {
   readonly id?: string;
   readonly event?: string;

@@ -12,11 +12,11 @@ import type { PositionSeal } from './sealed-position.ts';
 import { isTopic, topics } from './topic.ts';
 import type { Topic } from './topic.ts';
 
-/** How often a silent stream says that it lives, and where it is. */
+/** How often a silent stream sends a sign of life with its position. */
 const heartbeatMs = 15_000;
 /** How long a client waits before it connects again. */
 const retryMs = 1_000;
-/** The longest that setTimeout can wait. */
+/** The longest delay that setTimeout accepts. */
 const longestTimeoutMs = 2_147_483_647;
 
 /** `GET /events` and its open streams. */
@@ -34,8 +34,8 @@ interface OpenStream {
 }
 
 /**
- * Server-sent events: `GET /events?topics=tasks,agents`, as docs/live.md says. Needs claims (`authenticated`). Each event's
- * id is where to go on, sealed, and comes back as Last-Event-ID.
+ * Server-sent events: `GET /events?topics=tasks,agents`, as docs/live.md says. Needs claims (`authenticated`). The id
+ * of each event is the sealed position after it, which the client sends back as Last-Event-ID.
  */
 export function makeEventStreams(
   live: LiveChanges,
@@ -89,13 +89,13 @@ export function makeEventStreams(
         return;
       }
       const here = (): string => seal.seal(subscribed.position);
-      // Sealed with another secret, or no id of ours at all: where that was nobody can say.
+      // The id was sealed with another secret, or is not one of ours: it names no position that we can resume from.
       if (lastEventId && since === null) {
         void stream.send(
           textOf({ kind: 'reset', topic: null, reason: 'too_old', position: subscribed.position }),
         );
       }
-      // Only now is it certain that nothing is missed from here on.
+      // From here on nothing can be missed.
       void stream.send(
         message({ event: 'ready', id: here(), data: JSON.stringify({ topics: [...wanted] }) }),
       );
@@ -128,14 +128,14 @@ function topicsOf(url: string): ReadonlySet<Topic> {
   const names = text.split(',').map((name) => name.trim());
   const unknown = names.filter((name) => !isTopic(name));
   if (unknown.length > 0) {
-    throw new AppError('BAD_USER_INPUT', `there is no topic "${unknown.join('", "')}"`, {
-      hint: `topics is a list of ${topics.join(', ')}, with commas between; without it you get all.`,
+    throw new AppError('BAD_USER_INPUT', `unknown topic "${unknown.join('", "')}"`, {
+      hint: `topics is a comma-separated list of ${topics.join(', ')}; leave it out to get all of them.`,
     });
   }
   return new Set(names.filter(isTopic));
 }
 
-/** Writes changes as messages. Subscribers who are told the same are sent the same text. */
+/** Formats changes as messages. Subscribers who get the same change are sent the same text. */
 function makeTexts(seal: PositionSeal): (change: Change) => string {
   const texts = new WeakMap<Change, string>();
   return (change) => {
@@ -158,7 +158,7 @@ function write(change: Change, id: string): string {
   return message({ event: topic, id, data });
 }
 
-/** Calls back when the token is past its time; the returned function calls it off. */
+/** Calls `onExpired` when the token expires; the returned function cancels that. */
 function endWithToken(claims: Claims, onExpired: () => void): () => void {
   const { exp } = JSON.parse(claims.json) as { exp?: number };
   if (exp === undefined) return () => {};

@@ -11,52 +11,56 @@ import type { OutboxBatch } from './read-outbox.ts';
 import { topics } from './topic.ts';
 import type { Topic } from './topic.ts';
 
-/** What somebody wants to hear. */
+/** The changes that a subscriber asks for, and where they are delivered. */
 export interface Subscription {
   readonly topics: ReadonlySet<Topic>;
-  /** Of one row only. */
+  /** The id of the only row wanted; null: all rows. */
   readonly key: string | null;
-  /** Where to go on; null: from now on. */
+  /** Where to resume; null: from now on. */
   readonly since: Position | null;
   /**
-   * Gets changes in commit order, one or more. Awaited while the subscriber catches up with what it missed; later
-   * nobody waits for it, and whoever reads slowly has a queue of their own.
+   * Gets one or more changes, in commit order. Awaited while the subscriber catches up with what it missed. Later nobody
+   * waits for it: a slow reader keeps its own queue.
    */
   readonly onChanges: (changes: readonly Change[]) => Promise<void> | void;
-  /** Changes could not be read: what was delivered is all there will be. */
+  /** Changes could not be read: nothing more will be delivered. */
   readonly onFailure: (error: unknown) => void;
 }
 
-/** Somebody who is being told. */
+/** A running subscription. */
 export interface Subscribed {
-  /** Behind what was delivered; behind what is not for this subscriber, too. */
+  /** After everything delivered so far, and after the changes that this subscriber is not to see. */
   readonly position: Position;
-  /** Delivers no more. May be called more than once. */
+  /** Stops delivery. May be called more than once. */
   end(): void;
 }
 
-/** How often the outbox is looked at, in milliseconds. */
+/** Pauses between two reads of the outbox, in milliseconds. */
 const pauses = {
-  /** At least between two looks: what commits in the meantime is read at once. */
+  /** The shortest pause: everything that commits during it is read together. */
   least: 10,
-  /** A transaction that runs may say nothing at its end (app_private.tg__publish): at first, and at most. */
+  /**
+   * A transaction that is still running may end without a notification (app_private.tg__publish): first and longest
+   * pause.
+   */
   whileRunning: 20,
   whileRunningLongest: 200,
-  /** Nothing runs, nobody says anything. */
+  /** No transaction runs, and no notification comes. */
   idle: 1_000,
 } as const;
 
 /**
- * Tells the subscribers of this process what changes, from the outbox (app_private.events): in commit order, nothing
- * twice, nothing left out, whatever becomes of the LISTEN connection. A change is delivered after its row was read again
- * as the subscriber's role and tenant; one query serves all who share those. Reads nothing while nobody subscribes.
+ * Delivers changes to the subscribers of this process from the outbox (app_private.events): in commit order, each
+ * once and none left out, even if the LISTEN connection fails. Before delivery the row is read again as the
+ * subscriber's role and tenant; one query serves all subscribers who share both. Reads nothing while there are no
+ * subscribers.
  */
 export class LiveChanges {
   readonly #database: Database;
   readonly #rolePrefix: string;
   readonly #onError: (error: unknown) => void;
   readonly #subscribers = new Set<Subscriber>();
-  /** How many want a tenant's changes, those that still catch up included. */
+  /** Subscribers per tenant, including those that are still catching up. */
   readonly #tenants = new Map<string, number>();
   #position: Position | null = null;
   #reading: Promise<void> | null = null;
@@ -67,7 +71,7 @@ export class LiveChanges {
   #listening: Promise<readonly (() => Promise<void>)[]> | undefined;
   #closed = false;
 
-  /** @param onError gets failures to read the outbox; it is read again */
+  /** @param onError gets failures to read the outbox, which is then read again */
   constructor(database: Database, rolePrefix: string, onError: (error: unknown) => void) {
     this.#database = database;
     this.#rolePrefix = rolePrefix;
@@ -75,8 +79,8 @@ export class LiveChanges {
   }
 
   /**
-   * Resolves once the subscriber has what it missed since its position, and hears all that commits from then on. Rejects
-   * with AUTHENTICATION_REQUIRED for anonymous callers, and when the database cannot be had.
+   * Resolves once the subscriber has everything it missed since its position; from then on it gets all that commits.
+   * Rejects with AUTHENTICATION_REQUIRED for anonymous callers, and when the database cannot be reached.
    */
   async subscribe(claims: Claims, subscription: Subscription): Promise<Subscribed> {
     const { role, tenantId } = claims;
@@ -105,7 +109,7 @@ export class LiveChanges {
     };
   }
 
-  /** Ends every subscription, and the LISTEN. */
+  /** Ends every subscription and the LISTEN. */
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
@@ -135,9 +139,9 @@ export class LiveChanges {
     return unlisten;
   }
 
-  /** Reads for the one subscriber until it is where all are, and then counts it among them. */
+  /** Reads for this subscriber alone until it has caught up with the others, then adds it to them. */
   async #catchUp(subscriber: Subscriber): Promise<void> {
-    // A read that is under way may leave the tenant out.
+    // A read that is under way may have started without this tenant.
     await this.#reading;
     let from = subscriber.since;
     while (!subscriber.ended) {
@@ -149,7 +153,7 @@ export class LiveChanges {
           new BatchChanges(this.#database, this.#rolePrefix, batch, [subscriber]),
         );
       from = subscriber.position;
-      // From here on it hears what all hear: what is behind their position it must have.
+      // From here on it shares the reads of the others. It must already have seen everything before their position.
       if (batch.isComplete && (this.#position === null || includes(batch.seen, this.#position.snapshot))) {
         if (this.#closed || subscriber.ended) return;
         this.#position ??= from;
@@ -176,12 +180,12 @@ export class LiveChanges {
     if (left > 0) this.#tenants.set(tenantId, left);
     else this.#tenants.delete(tenantId);
     if (this.#subscribers.size > 0) return;
-    // Whoever comes next begins anew.
+    // The next subscriber starts from its own position.
     this.#position = null;
     clearTimeout(this.#timer);
   }
 
-  /** Looks at the outbox after the pause, in milliseconds; or, when a look is under way, soon after it. */
+  /** Reads the outbox after the pause, in milliseconds; if a read is under way, soon after that one. */
   #schedule(pause: number): void {
     if (this.#reading !== null) {
       this.#isBehind = true;
@@ -202,14 +206,16 @@ export class LiveChanges {
     });
   }
 
-  /** One look at the outbox; gives back when to look again unless somebody says something. Never rejects. */
+  /**
+   * Reads the outbox once and returns the pause before the next read, which a notification cuts short. Never rejects.
+   */
   async #read(from: Position): Promise<number> {
     try {
       const batch = await readOutbox(this.#database, this.#rolePrefix, from, [...this.#tenants.keys()]);
       const subscribers = [...this.#subscribers];
       const changes = new BatchChanges(this.#database, this.#rolePrefix, batch, subscribers);
       await Promise.all(subscribers.map((subscriber) => this.#tell(subscriber, changes)));
-      // Unless everybody left, and somebody else came.
+      // The position differs if everybody left meanwhile and a new subscriber came.
       if (this.#position === from) this.#position = changes.end(from);
       return this.#pauseAfter(batch);
     } catch (error) {
@@ -218,13 +224,13 @@ export class LiveChanges {
     }
   }
 
-  /** What befalls one subscriber is no other's business. */
+  /** Delivers to one subscriber. Its failure ends its own subscription and touches no other. */
   async #tell(subscriber: Subscriber, batch: BatchChanges): Promise<void> {
     try {
       const { changes, position } = await batch.share(subscriber);
       if (subscriber.ended) return;
       subscriber.position = position;
-      // Not awaited.
+      // Not awaited: a slow subscriber must not delay the others.
       if (changes.length > 0)
         Promise.resolve(subscriber.onChanges(changes)).catch(() => this.#remove(subscriber));
     } catch (error) {

@@ -1,43 +1,49 @@
-/** What Postgres' pg_snapshot says: which transactions' work is visible. Ids are 64 bits wide and stay far below 2^53. */
+/** Postgres's pg_snapshot: it says which transactions are visible. Ids are 64 bits wide but stay far below 2^53. */
 export interface Snapshot {
   /** Every transaction from this one on is invisible. */
   readonly end: number;
-  /** Transactions below `end` that are invisible, too: they ran when it was taken. Ascending. */
+  /**
+   * Transactions below `end` that are also invisible, because they were running when the snapshot was taken.
+   * Ascending.
+   */
   readonly running: readonly number[];
 }
 
 /**
- * How far somebody has read the outbox: everything that the snapshot shows, and of one transaction that it does not
- * show, the first part.
+ * How far a subscriber has read the outbox: everything that the snapshot shows, plus the first part of one
+ * transaction that it does not show.
  */
 export interface Position {
   readonly snapshot: Snapshot;
   readonly partial: Place | null;
 }
 
-/** A place in a transaction: behind all rows below `id`, and behind the first `keys` keys of row `id`. */
+/** A place inside a transaction: after all rows below `id`, and after the first `keys` keys of row `id`. */
 export interface Place {
   readonly transaction: number;
   readonly id: number;
   readonly keys: number;
 }
 
-/** The position behind everything that a snapshot shows. */
+/** The position after everything that a snapshot shows. */
 export function positionOf(snapshot: Snapshot): Position {
   return { snapshot, partial: null };
 }
 
-/** Whether a transaction's work can be seen. */
+/** Whether the snapshot shows the transaction. */
 export function isVisible(snapshot: Snapshot, transaction: number): boolean {
   return transaction < snapshot.end && !snapshot.running.includes(transaction);
 }
 
-/** Whether all that `older` shows is shown by `newer`. Snapshots of one server can always be told apart so. */
+/**
+ * Whether `newer` shows everything that `older` shows. Holds one way or the other for any two snapshots of one
+ * server.
+ */
 export function includes(newer: Snapshot, older: Snapshot): boolean {
   return older.end <= newer.end && newer.running.every((id) => id >= older.end || older.running.includes(id));
 }
 
-/** Whether key number `key` (from 0) of a row was read before. */
+/** Whether the key at index `key` (from 0) of a row was already read. */
 export function isBehind(
   position: Position,
   row: { readonly transaction: number; readonly id: number },
@@ -50,9 +56,9 @@ export function isBehind(
 }
 
 /**
- * The position behind `place`, for somebody who was at `position`, then looked at the snapshot `seen`, and took what was
- * new in it in order: first the rest of the transaction that they had read in part, then one transaction after the other
- * by their ids. A transaction that they knew already stays known.
+ * The position after `place`, for a subscriber that was at `position`, then read with the snapshot `seen` and took
+ * the new rows in order: first the rest of the transaction that it had read in part, then the other transactions by
+ * id. A transaction that it already knew stays known.
  */
 export function advance(position: Position, seen: Snapshot, place: Place): Position {
   const { snapshot, partial } = position;
@@ -71,12 +77,12 @@ export function advance(position: Position, seen: Snapshot, place: Place): Posit
   };
 }
 
-/** As Postgres reads and writes it: `xmin:xmax:xip`. */
+/** The text form that Postgres uses: `xmin:xmax:xip`. */
 export function formatSnapshot({ end, running }: Snapshot): string {
   return `${running[0] ?? end}:${end}:${running.join()}`;
 }
 
-/** Reads what Postgres or `formatSnapshot` wrote; null when it is not that. */
+/** Parses the text of Postgres or `formatSnapshot`; null for any other text. */
 export function parseSnapshot(text: string): Snapshot | null {
   const [, begin, end, list] = /^(\d{1,16}):(\d{1,16}):((?:\d{1,16}(?:,\d{1,16})*)?)$/.exec(text) ?? [];
   if (begin === undefined || end === undefined || list === undefined) return null;
@@ -91,13 +97,13 @@ export function parseSnapshot(text: string): Snapshot | null {
     : null;
 }
 
-/** A position as text of one line: the snapshot, and behind a slash the place. */
+/** A position as one line of text: the snapshot, then the place after a slash. */
 export function formatPosition({ snapshot, partial }: Position): string {
   const text = formatSnapshot(snapshot);
   return partial === null ? text : `${text}/${partial.transaction}.${partial.id}.${partial.keys}`;
 }
 
-/** Reads what `formatPosition` wrote; null when it is not that. */
+/** Parses the text of `formatPosition`; null for any other text. */
 export function parsePosition(text: string): Position | null {
   const [before = '', behind, ...more] = text.split('/');
   const snapshot = parseSnapshot(before);

@@ -6,34 +6,34 @@ import { formatSnapshot, includes, parseSnapshot } from './position.ts';
 import type { Position, Snapshot } from './position.ts';
 import type { Topic } from './topic.ts';
 
-/** A statement's changes of one tenant. */
+/** The changes that one statement made in one tenant. */
 export interface OutboxRow {
   readonly transaction: number;
   readonly id: number;
   readonly tenantId: string;
   readonly topic: Topic;
   readonly operation: ChangeOperation;
-  /** Null: more than can be told one by one. */
+  /** Null: too many changes to tell one by one. */
   readonly keys: readonly string[] | null;
 }
 
-/** What was new behind a position. */
+/** The rows of the outbox after a position. */
 export interface OutboxBatch {
-  /** In the order to deliver them, which is the one that `advance` counts on. */
+  /** In delivery order, which `advance` relies on. */
   readonly rows: readonly OutboxRow[];
-  /** What was visible when it was read. */
+  /** The snapshot of the read. */
   readonly seen: Snapshot;
-  /** False: there is more; go on behind the last row. */
+  /** False: there is more; continue after the last row. */
   readonly isComplete: boolean;
-  /** Rows that were new may have been trimmed already, or the position is of another database. */
+  /** New rows may already have been trimmed, or the position comes from another database. */
   readonly isTooLate: boolean;
 }
 
-/** Statements, and keys of rows, that are read at once; of a statement all or none. */
+/** Limits of one read: statements, and keys of rows. The keys of a statement are read all or none. */
 const maxRows = 200;
 const maxKeys = 1_000;
 
-/** Reads what the tenants' outbox has behind the position; null: nothing, only what is visible now. */
+/** Reads the tenants' outbox after the position; with null it reads no rows and only takes the snapshot. */
 export async function readOutbox(
   database: Database,
   rolePrefix: string,
@@ -50,7 +50,7 @@ export async function readOutbox(
       ${tenants}::text[], ${maxRows}::integer
     ) r`);
   const answer = rows[0];
-  if (!answer) throw new Error('ops.read_events gave no row');
+  if (!answer) throw new Error('ops.read_events returned no row');
   const seen = snapshotOf(answer.current);
   const trimmed = answer.trimmed === null ? null : snapshotOf(answer.trimmed);
   let keys = 0;
@@ -73,6 +73,6 @@ interface Answer {
 
 function snapshotOf(text: string): Snapshot {
   const snapshot = parseSnapshot(text);
-  if (snapshot === null) throw new Error(`the database gave a snapshot that cannot be read: ${text}`);
+  if (snapshot === null) throw new Error(`the database returned a snapshot that cannot be parsed: ${text}`);
   return snapshot;
 }

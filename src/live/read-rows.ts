@@ -5,21 +5,24 @@ import { asRequester } from '../auth/requester.ts';
 import { keyTypes } from './topic.ts';
 import type { Topic } from './topic.ts';
 
-/** Who looks: all that row-level security asks, so whoever has the same sees the same. */
+/** A reader as row-level security knows it: readers with the same role and tenant see the same rows. */
 export interface Viewer {
   readonly role: RequestRole;
   readonly tenantId: string;
 }
 
-/** The claims of anybody of this role and tenant, for reads that are shared among them. */
+/** Claims with only the role and tenant, for reads that are shared by everybody who has both. */
 export function claimsOfViewer({ role, tenantId }: Viewer): Claims {
   return { role, tenantId, subject: null, json: JSON.stringify({ role, tenant_id: tenantId }) };
 }
 
-/** What a thousand rows (the most that are read at once) may have together, before the memory that everybody shares is in danger. */
+/**
+ * The most bytes that a thousand rows (the most read at once) may have together. More would endanger the shared
+ * memory.
+ */
 const maxBytes = 16_777_216;
 
-/** The rows with these ids that the viewer may see, as JSON text by id; null: together they have more than 16 MB. One query. */
+/** The rows with these ids that the viewer may see, as JSON text by id; null: together they exceed 16 MB. One query. */
 export async function readRows(
   database: Database,
   rolePrefix: string,

@@ -2,22 +2,22 @@ import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:cr
 import { formatPosition, parsePosition } from './position.ts';
 import type { Position } from './position.ts';
 
-/** Positions as ids that clients are given. */
+/** Turns positions into the ids that clients get. */
 export interface PositionSeal {
-  /** Letters, digits, `-` and `_`; another text each time. */
+  /** Letters, digits, `-` and `_`; a different text each time. */
   seal(position: Position): string;
-  /** Null: not sealed with this secret, or changed since. */
+  /** Null: the id was not sealed with this secret, or was changed since. */
   open(id: string): Position | null;
 }
 
-/** A length that few lists of running transactions exceed: lengths tell nothing, either. */
+/** A length that few lists of running transactions exceed, so that the id's length reveals nothing either. */
 const padTo = 96;
 const ivBytes = 12;
 const tagBytes = 16;
 
 /**
- * Seals positions, by AES-256-GCM: they count the transactions of all tenants, and whoever could read them would see how
- * busy others are. Every process with the secret opens what any of them sealed.
+ * Seals positions with AES-256-GCM. A position counts the transactions of all tenants, so a client that could read it
+ * would see how busy the others are. Every process with the secret opens the ids that any of them sealed.
  */
 export function makePositionSeal(secret: string): PositionSeal {
   const key = Buffer.from(hkdfSync('sha256', secret, '', 'positions of live events', 32));
