@@ -41,36 +41,39 @@ import { nameKey } from '../schema-cache/identifier.ts';
 import { SchemaCacheWatcher } from '../schema-cache/watch.ts';
 import { version } from '../version.ts';
 
-/** What the API is made of. The database stays the caller's to close, after the app. */
+/** The parts of the API. The caller closes the database, after the app. */
 export interface AppDependencies {
   readonly database: Database;
   readonly verifyToken: VerifyToken;
-  /** The same for all processes: ids of events are sealed with a key made of it. */
+  /** The same in all processes: the key that seals the ids of events is derived from it. */
   readonly secret: string;
   readonly rolePrefix: string;
   readonly budgets: RequestBudgets;
-  /** Of GraphQL's lists. */
+  /** Page sizes of GraphQL's lists. */
   readonly pages: PageSizes;
-  /** Origins whose pages may use the API; null: any. */
+  /** Origins whose pages may use the API; null: every origin. */
   readonly corsOrigins: readonly string[] | null;
   readonly rest: RestConfig;
-  /** For search_knowledge_text; null: it refuses. */
+  /** Makes embeddings for search_knowledge_text; null: that function is refused. */
   readonly embed: Embed | null;
-  /** Asked at each `/readyz`. */
+  /** Called for each `/readyz`. */
   readonly isReady: () => Promise<Readiness>;
-  /** Gets whole what clients are not shown, with the request id that they are shown instead. */
+  /** Gets the full errors that clients do not see, with the request id that clients see instead. */
   readonly log: Log;
 }
 
-/** The API: HTTP and WebSockets, once it is attached to a server. */
+/** The API over HTTP and WebSockets. It serves once it is attached to a server. */
 export interface App {
   /** Serves requests and WebSocket upgrades of the server. */
   attach(server: Server): void;
-  /** Stops looking at the catalog, ends subscriptions and WebSockets (1001). To be called once no new connection is accepted; again does nothing. */
+  /**
+   * Stops watching the catalog, ends subscriptions and WebSockets (1001). Call it once no new connection is accepted;
+   * a second call does nothing.
+   */
   close(): Promise<void>;
 }
 
-/** Where REST is: what PostgREST's clients append to the address that they are given. */
+/** The path of REST: PostgREST's clients append it to the address that they are given. */
 const restPath = '/rest/v1';
 
 /** Builds the API on a migrated database: introspects it, and starts to listen for suspended tenants. */
@@ -145,7 +148,7 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
     ['/realtime/v1/websocket', realtime.handleUpgrade],
   ]);
 
-  // Past Express, for speed.
+  // REST bypasses Express, for speed.
   const serve = (request: IncomingMessage, response: ServerResponse): void => {
     request.url = withOriginForm(request.url ?? '/');
     const target = hasHost(request) ? restTarget(request.url) : null;
@@ -162,7 +165,7 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
   return {
     attach: (server) => {
       server.on('request', serve);
-      // As if nothing was expected (RFC 9110, 10.1.1); node would answer 417 without a body.
+      // Ignores the expectation, as RFC 9110, 10.1.1 allows; node would answer 417 without a body.
       server.on('checkExpectation', serve);
       takeUpgrades(server, cors, (path) => webSocketDoors.get(path));
       answerUnreadable(server, unreadableAnswer, () => [
@@ -174,18 +177,18 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
   };
 }
 
-/** What stands behind the doors that Express opens. */
+/** The parts that Express routes to. */
 interface Doors {
   readonly cors: CorsPolicy;
   readonly graphql: readonly RequestHandler[];
   readonly events: readonly RequestHandler[];
   readonly isReady: AppDependencies['isReady'];
-  /** Where REST has what a path names; null: nowhere. */
+  /** The path in REST of the relation or function that a path names; null: REST has nothing of that name. */
   readonly restPathOf: (path: string) => string | null;
   readonly onInternalError: (error: unknown, id: string) => void;
 }
 
-/** All doors but REST's. */
+/** All doors except REST's. */
 function expressDoors({
   cors,
   graphql,
@@ -214,7 +217,7 @@ function expressDoors({
   return handler;
 }
 
-/** Where REST has what a path without its mount point names; null: nowhere. */
+/** The path in REST for a path whose mount point was forgotten; null: REST has nothing of that name. */
 function restPathOf(path: string, schemaCache: SchemaCacheWatcher): string | null {
   const [, first = '', second, third] = path.split('/');
   if (third !== undefined) return null;
@@ -225,7 +228,7 @@ function restPathOf(path: string, schemaCache: SchemaCacheWatcher): string | nul
   return isThere ? restPath + path : null;
 }
 
-/** Path and query of what is asked of REST; null: it is for somebody else. */
+/** Path and query within REST; null: the request is not for REST. */
 function restTarget(url: string): string | null {
   if (!url.startsWith(restPath)) return null;
   const next = url[restPath.length];

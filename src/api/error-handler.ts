@@ -8,9 +8,9 @@ import { requestIdOf } from '../http/request-id.ts';
 import { sendJson } from '../http/send-json.ts';
 
 /**
- * For paths that nobody answered.
+ * Answers paths that nothing else answered.
  *
- * @param elsewhere where something of this path is, if the client only forgot where REST is mounted; null: nowhere
+ * @param elsewhere gives the path that the client meant, if it only forgot where REST is mounted; null: there is none
  */
 export function notFound(elsewhere: (path: string) => string | null): RequestHandler {
   return (request) => {
@@ -25,8 +25,8 @@ export function notFound(elsewhere: (path: string) => string | null): RequestHan
 }
 
 /**
- * The last in line: answers `{"errors": [{message, extensions: {code}}]}`, GraphQL's form, whatever the path. What may
- * not be shown goes to `onInternalError`, and the client gets the request's id.
+ * The last handler in line: answers `{"errors": [{message, extensions: {code}}]}`, GraphQL's form, on every path. An
+ * error that clients may not see goes to `onInternalError`, and the client gets the request's id.
  */
 export function errorHandler(onInternalError: OnInternalError): ErrorRequestHandler {
   return (error: unknown, _request, response, next) => {

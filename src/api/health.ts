@@ -8,13 +8,16 @@ export interface Readiness {
   readonly reason?: string;
 }
 
-/** How long `/readyz` waits for an answer before it says no. */
+/** How long `/readyz` waits for an answer before it answers 503. */
 const readyWithinMs = 1_000;
 
-/** The process is alive. Never asks anybody else, so it answers also while the database does not. */
+/** The process is alive. Asks nothing else, so it also answers while the database does not. */
 export const healthz: RequestHandler = (_request, response) => sendJson(response, 200, '{"status":"ok"}');
 
-/** Whether to send requests here: 200, or 503 with the reason. A check that throws or takes over a second is a no. */
+/**
+ * Whether to send requests here: 200, or 503 with the reason. A check that throws or takes over a second counts as a
+ * no.
+ */
 export function readyz(isReady: () => Promise<Readiness>): RequestHandler {
   return async (_request, response) => {
     const stopwatch = new Stopwatch();

@@ -7,9 +7,9 @@ import type { IdentifyRequester, Requester } from '../rest/requester.ts';
 import type { Authenticate } from '../auth/authenticate.ts';
 import type { Claims } from '../auth/claims.ts';
 
-/** Who asks, for REST, by this project's own tokens. The words are those that PostgREST's clients know. */
+/** Identifies REST's requesters by this project's own tokens. The messages are those that PostgREST's clients know. */
 export function identifyByClaims(authenticate: Authenticate, rolePrefix: string): IdentifyRequester {
-  // The claims of a token are the same object for as long as it is remembered.
+  // A token's claims stay the same object for as long as they are cached.
   const requesters = new WeakMap<Claims, Requester>();
   return async (authorization) => {
     const claims = await authenticate(authorization).catch(refuse);

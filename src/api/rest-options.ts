@@ -2,16 +2,16 @@ import type { RestConfig } from '../config/config.ts';
 import type { RequestBudgets } from '../request-budget.ts';
 import type { RestOptions } from '../rest/options.ts';
 
-/** The dialect as it serves this project's own schema: what PostgREST leaves off for safety's sake is safe here. */
+/** The options that serve this project's own schema: features that PostgREST disables for safety are safe here. */
 export function ownRestOptions(
   { maxRows, plans }: RestConfig,
   { budgets }: { readonly budgets: RequestBudgets },
 ): RestOptions {
   return {
     schemas: ['app_public'],
-    // What supabase-js asks for unless it is told otherwise.
+    // supabase-js asks for `public` unless it is told otherwise.
     schemaAliases: new Map([['public', 'app_public']]),
-    // Where the vector extension's operators are.
+    // Holds the vector extension's operators.
     extraSearchPath: ['public'],
     maxRows,
     aggregatesEnabled: true,
@@ -31,7 +31,7 @@ export function ownRestOptions(
     traceHeader: null,
     serverTiming: true,
     errorVerbosity: 'verbose',
-    // There are no clients yet that would rely on what PostgREST is about to drop.
+    // No client relies yet on what PostgREST is about to drop.
     legacyTargetNames: false,
     budgets,
     maxBodyBytes: budgets.identified.bodyBytes,

@@ -7,9 +7,9 @@ import type { Embed } from '../embeddings/embedding-client.ts';
 import { queryEmbeddingSettings } from '../embeddings/query-embeddings.ts';
 
 /**
- * The settings that a REST request needs beside the usual ones: a call of search_knowledge_text gets the embedding of its
- * text, anything else nothing. Nobody's calls are paid for without a token. Rejects with RestError: LTR012 when the
- * endpoint refuses the text, LTR503 when it gives no embedding.
+ * Connection settings that a REST request needs beside the usual ones: a call of search_knowledge_text gets the
+ * embedding of its text, any other request gets none. Anonymous callers get none either, because each embedding costs
+ * money. Rejects with RestError: LTR012 when the endpoint refuses the text, LTR503 when it returns no embedding.
  */
 export async function searchCallSettings(
   embed: Embed | null,
@@ -24,7 +24,7 @@ export async function searchCallSettings(
     if (!(error instanceof EmbeddingError)) throw error;
     throw error.reason === 'refused'
       ? new RestError('LTR012', 'The text cannot be embedded.', { cause: error, details: error.message })
-      : new RestError('LTR503', 'There is no embedding to be had at the moment.', {
+      : new RestError('LTR503', 'The text cannot be embedded at the moment.', {
           cause: error,
           details: error.message,
           hint: 'Try again in a few seconds, or call search_knowledge with query_text alone.',
@@ -33,8 +33,8 @@ export async function searchCallSettings(
 }
 
 /**
- * Null: it is not there, or not to be read; the dialect and the function say what is wrong with the request. Throws LTR012 for
- * JSON that is not a string: Postgres would make text of it, and there would be no embedding of that.
+ * Null: the text is missing or cannot be read; the dialect and the function then report what is wrong. Throws LTR012
+ * for JSON that is not a string: Postgres would turn it into text, and that text would have no embedding.
  */
 function queryTextOf({ method, query, headers, body }: RawRequest): string | null {
   if (method !== 'POST') return new URLSearchParams(query).get('query_text');

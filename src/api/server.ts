@@ -9,14 +9,14 @@ import type { HttpLimits } from '../http/limits.ts';
 import { maxHeaderBytes } from '../http/unreadable-request.ts';
 import { isWebSocket } from '../http/upgrades.ts';
 
-/** Where to listen, and how long to wait at the end. */
+/** The address to listen on, and the limits. */
 export interface HttpServerOptions {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
-  /** How long requests in flight may take to end once the server closes. */
+  /** How long requests in flight may still run once the server closes. */
   readonly shutdownMs: number;
-  /** By default `defaultHttpLimits`. */
+  /** Default: `defaultHttpLimits`. */
   readonly limits?: HttpLimits;
   /** Gets the address of each client that was cut off because it left its answer unread. */
   readonly onUnread?: (address: string) => void;
@@ -24,11 +24,11 @@ export interface HttpServerOptions {
 
 /** A server that accepts requests. */
 export interface HttpServer {
-  /** Of the root, without a slash at the end. */
+  /** The root's URL, without a trailing slash. */
   readonly url: string;
   /**
    * Drains: accepts no new connection, ends WebSockets with 1001, lets requests in flight finish for `shutdownMs`, then
-   * cuts off what is left. May be called more than once. The app is closed with it.
+   * cuts off the rest. Closes the app too. May be called more than once.
    */
   close(): Promise<void>;
 }
@@ -40,7 +40,7 @@ export async function startHttpServer(app: App, options: HttpServerOptions): Pro
     ...arrivalLimits(limits),
     maxHeaderSize: maxHeaderBytes,
     shouldUpgradeCallback: isWebSocket,
-    // The app refuses requests without one itself, in JSON.
+    // The app itself refuses requests without a Host header, in JSON.
     requireHostHeader: false,
   });
   cutOffUnread(server, limits, onUnread);

@@ -4,7 +4,7 @@ import type { Claims } from '../auth/claims.ts';
 import { authorizationOf } from './credentials.ts';
 import { Stopwatch } from './stopwatch.ts';
 
-/** Finds out who asks, before anything else of the request is looked at. Refusals go to the error handler. */
+/** Identifies the caller before anything else in the request is read. Refusals go to the error handler. */
 export function authenticated(authenticate: Authenticate): RequestHandler {
   return async (request, response, next) => {
     const stopwatch = new Stopwatch();
@@ -15,12 +15,12 @@ export function authenticated(authenticate: Authenticate): RequestHandler {
   };
 }
 
-/** Who asks, as `authenticated` found out. */
+/** The caller's claims, as `authenticated` found them. */
 export function claimsOf(response: Response): Claims {
   return response.locals['claims'] as Claims;
 }
 
-/** Runs since the request came; what it took to find out who asks is its first lap. */
+/** The stopwatch of the request, started when it came; its first lap is the identification of the caller. */
 export function stopwatchOf(response: Response): Stopwatch {
   return response.locals['stopwatch'] as Stopwatch;
 }

@@ -3,9 +3,9 @@ import type { RequestHandler } from 'express';
 
 type Header = readonly [name: string, value: string];
 
-/** What a browser is told about a request that a page of another origin makes. */
+/** What a browser is told about a request from a page of another origin. */
 export interface CorsAnswer {
-  /** All headers of the answer to a preflight, which is 200 without a body; null: the request goes its way. */
+  /** All headers of the answer to a preflight, which is 200 without a body; null: the request is not a preflight. */
   readonly preflight: readonly Header[] | null;
   /** Headers for the answer to the request itself, whatever its status. */
   readonly headers: readonly Header[];
@@ -16,12 +16,12 @@ export interface CorsAnswer {
 /** Judges a request by its method and headers. */
 export type CrossOrigin = (method: string, headers: IncomingHttpHeaders) => CorsAnswer;
 
-/** Which pages may use the API: one setting for every door. */
+/** The pages that may use the API: one setting for every door. */
 export interface CorsPolicy {
   readonly crossOrigin: CrossOrigin;
-  /** Browsers do not ask before they open a WebSocket, so the server has to look at the Origin itself. */
+  /** Browsers open a WebSocket without a preflight, so the server has to check the Origin itself. */
   readonly allowsWebSocket: (headers: IncomingHttpHeaders) => boolean;
-  /** Headers for an answer to a request that could not be read, whose origin nobody knows. */
+  /** Headers for the answer to a request that could not be read, and whose origin is unknown. */
   readonly unreadable: readonly Header[];
 }
 
@@ -31,8 +31,8 @@ const maxAgeSeconds = '86400';
 const methods: readonly string[] = ['GET', 'POST', 'PATCH', 'PUT', 'DELETE', 'OPTIONS', 'HEAD'];
 
 /**
- * What a page may read of an answer. The star stands for all headers, also those that a function sets, in requests
- * without credentials, which are nearly all; the names are for the others.
+ * The headers of an answer that a page may read. The star stands for all headers, including those that a function
+ * sets, in requests without credentials, which are nearly all; the names serve the rest.
  */
 const exposedHeaders = [
   '*',
@@ -54,10 +54,10 @@ const exposedHeaders = [
 ].join(', ');
 
 /**
- * Cross-origin resource sharing (Fetch, CORS protocol) for all doors alike. No credential is ever taken from a cookie, so
- * a page can do no more than its own token lets it; the list keeps pages away that should not even try.
+ * Cross-origin resource sharing (Fetch, CORS protocol) for all doors alike. Credentials never come from a cookie, so
+ * a page can do only what its own token allows; the list turns away pages that should not even try.
  *
- * @param allowedOrigins null: any, without credentials; else as browsers write them, without a slash at the end
+ * @param allowedOrigins as browsers write them, without a trailing slash; null: every origin, without credentials
  */
 export function makeCorsPolicy(allowedOrigins: readonly string[] | null): CorsPolicy {
   const vary: readonly Header[] = allowedOrigins === null ? [] : [['Vary', 'Origin']];
@@ -91,14 +91,14 @@ export function makeCorsPolicy(allowedOrigins: readonly string[] | null): CorsPo
     allowsWebSocket: (headers) => {
       const { origin, host } = headers;
       if (origin === undefined || allowed(origin) !== null) return true;
-      // The pages that are served here, GraphiQL among them.
+      // The pages that this server serves itself, GraphiQL among them.
       return host !== undefined && URL.parse(origin)?.host === host.toLowerCase();
     },
     unreadable: allowedOrigins === null ? [['Access-Control-Allow-Origin', '*']] : [],
   };
 }
 
-/** Answers preflights, and gives other requests the headers of their answer. */
+/** Answers preflights, and sets the cross-origin headers of other answers. */
 export function withCors({ crossOrigin }: CorsPolicy): RequestHandler {
   return (request, response, next) => {
     const { preflight, headers } = crossOrigin(request.method, request.headers);
@@ -108,14 +108,14 @@ export function withCors({ crossOrigin }: CorsPolicy): RequestHandler {
   };
 }
 
-/** Any header that is asked for: which of them mean something is the door's business. */
+/** Allows every header that is asked for: each door decides which headers it reads. */
 function preflightHeaders(allow: readonly Header[], headers: IncomingHttpHeaders): Header[] {
   const wanted = headers['access-control-request-headers'];
   return [
     ...allow,
     ['Access-Control-Allow-Methods', methods.join(', ')],
     ...(wanted === undefined ? [] : [['Access-Control-Allow-Headers', wanted] as const]),
-    // A public page that reaches for a private network, such as an API on this machine (Private Network Access).
+    // A public page wants to reach a private network, such as an API on this machine (Private Network Access).
     ...(headers['access-control-request-private-network'] === 'true'
       ? [['Access-Control-Allow-Private-Network', 'true'] as const]
       : []),

@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
 /**
- * The Authorization header; without one the `apikey` header as a bearer token, as Supabase's clients and their users send
- * it. Beside an Authorization header `apikey` means nothing: clients put a key into it and the person's token into the
- * other, and a request runs for one of them. Undefined: neither was sent.
+ * The Authorization header, or else the `apikey` header as a bearer token: Supabase's clients and their users send it
+ * that way. Beside an Authorization header `apikey` is ignored: clients put a project key into it and the person's
+ * token into Authorization, and a request runs for one of them. Undefined: neither was sent.
  */
 export function authorizationOf(headers: IncomingHttpHeaders): string | undefined {
   const { authorization, apikey } = headers;

@@ -1,10 +1,13 @@
 import type { Server } from 'node:http';
 
-/** Takes no new connection, lets requests in flight end for `withinMs`, then cuts off what is left. Of a server that does not listen: nothing. */
+/**
+ * Accepts no new connection, lets requests in flight finish for `withinMs`, then cuts off the rest. Does nothing if
+ * the server does not listen.
+ */
 export async function endServer(server: Server, withinMs: number): Promise<void> {
   if (!server.listening) return;
   const closed = new Promise((resolve) => server.close(resolve));
-  // A connection whose request is answered now would be kept for another one.
+  // Without this, a connection whose request is answered now would be kept open for another request.
   const idle = setInterval(() => server.closeIdleConnections(), 20);
   const deadline = setTimeout(() => server.closeAllConnections(), withinMs);
   await closed;

@@ -1,6 +1,6 @@
 import type { AppError } from '../errors.ts';
 
-/** A refusal in GraphQL's form: `{"errors": [{message, extensions: {code, details, hint}}]}`. */
+/** An error in GraphQL's form: `{"errors": [{message, extensions: {code, details, hint}}]}`. */
 export function errorBody({ code, message, details, hint }: AppError): string {
   const extensions = { code, ...(details !== null && { details }), ...(hint !== null && { hint }) };
   return JSON.stringify({ errors: [{ message, extensions }] });

@@ -1,7 +1,10 @@
-/** Most keys of one object in a body, where a request has a budget. The shortest has five bytes: `"":0,`. */
+/** Most keys of one object in a body, where a request has a budget. The shortest key takes five bytes: `"":0,`. */
 export const maxObjectKeys = 20_000;
 
-/** How many keys the largest object in JSON text has, when there are more than `maxObjectKeys`; null otherwise. Short text is not read. */
+/**
+ * The number of keys of the largest object in JSON text if it exceeds `maxObjectKeys`; null otherwise. Skips text too
+ * short to exceed it.
+ */
 export function excessiveKeys(text: string): number | null {
   if (text.length <= 5 * maxObjectKeys) return null;
   const keys = keysOfLargestObject(text);
@@ -9,12 +12,12 @@ export function excessiveKeys(text: string): number | null {
 }
 
 /**
- * How many keys the largest object in JSON text has, at any depth; equal keys count each. The text need not be JSON. Reads it
- * once and makes nothing of it: parsing an object of 100,000 keys takes a hundred times as long.
+ * The number of keys of the largest object in JSON text, at any depth; equal keys count each time. The text need not be
+ * JSON. Reads it once and builds nothing: parsing an object of 100,000 keys takes a hundred times as long.
  */
 export function keysOfLargestObject(text: string): number {
   let largest = 0;
-  /** Keys so far of the objects and arrays that are open; the innermost is `keys`. */
+  /** Key counts of the open objects and arrays around the innermost, whose count is `keys`. */
   const outer: number[] = [];
   let keys = 0;
   for (let i = 0; i < text.length; i++) {
@@ -41,7 +44,7 @@ export function keysOfLargestObject(text: string): number {
   return largest;
 }
 
-/** Where the string that begins here has its closing quote; the end of the text when it has none. */
+/** The index of the closing quote of the string that begins here; the text's length if it has none. */
 function endOfString(text: string, start: number): number {
   for (let i = start + 1; i < text.length; i++) {
     if (text[i] === '\\') i += 1;

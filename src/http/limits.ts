@@ -2,28 +2,28 @@ import type { Server, ServerOptions } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Log } from '../log.ts';
 
-/** How long a client may keep the server waiting, in milliseconds. docs/waits.md has the whole table. */
+/** How long a client may keep the server waiting, in milliseconds. docs/waits.md has the full table. */
 export interface HttpLimits {
-  /** For a request to arrive, its body included. */
+  /** Time for a request to arrive, including its body. */
   readonly requestMs: number;
-  /** For the next part of an answer to be taken. */
+  /** Time for the client to take the next part of an answer. */
   readonly unreadMs: number;
-  /** For the next request of a connection; node closes it a second later than it tells the client. By default 5 s. */
+  /** Time for the next request on a connection. Node closes it a second later than it tells the client. Default: 5 s. */
   readonly idleMs?: number;
 }
 
-/** For doors that have no settings of their own. Those of the API are in src/config/options.ts. */
+/** Limits of doors without settings of their own. The API's limits are in src/config/options.ts. */
 export const defaultHttpLimits: HttpLimits = { requestMs: 60_000, unreadMs: 30_000 };
 
-/** URL and headers fit into a few packets. */
+/** Enough, because URL and headers fit into a few packets. */
 const longestHeadersMs = 15_000;
 const defaultIdleMs = 5_000;
-/** How often connections are looked at, and so how exact their limits are. */
+/** How often connections are checked, which is also how exact their limits are. */
 const lookEveryMs = 500;
-/** Of an answer, what a client has to take in `unreadMs` to be waited for: 2 kB a second. */
+/** Bytes of an answer that a client has to take within `unreadMs`: 2 kB a second. */
 const leastBytes = 65_536;
 
-/** Limits of node's HTTP server for what arrives; it answers 408 by `clientError`. */
+/** Limits of node's HTTP server for arriving requests; it answers 408 through `clientError`. */
 export function arrivalLimits({ requestMs, idleMs = defaultIdleMs }: HttpLimits): ServerOptions {
   return {
     keepAliveTimeout: idleMs,
@@ -34,12 +34,13 @@ export function arrivalLimits({ requestMs, idleMs = defaultIdleMs }: HttpLimits)
 }
 
 /**
- * Cuts off clients of the server that leave unread what they were sent, whichever door it came from: what is to be sent is kept in
- * memory until they take it. Also those that take a byte now and then.
+ * Cuts off clients that leave their answers unread, whichever door sent them, because unread bytes stay in memory. It
+ * also cuts off clients that take only a byte now and then.
  *
- * Why not `server.timeout`: it counts the time in which the server works on its answer, too, and a byte starts it anew.
+ * `server.timeout` would not do: it also counts the time in which the server works on its answer, and a single byte
+ * restarts it.
  *
- * @param onCut gets the address of each that was cut off
+ * @param onCut gets the address of each client that was cut off
  */
 export function cutOffUnread(
   server: Server,
@@ -59,7 +60,7 @@ export function cutOffUnread(
         wait.taken = taken;
         continue;
       }
-      // What waits since this look may have been sent just now.
+      // The bytes that wait since this check may have been sent only just now.
       if (wait.looks++ * lookEveryMs < unreadMs) continue;
       const { remoteAddress = 'a socket' } = socket;
       socket.destroy();
@@ -70,7 +71,7 @@ export function cutOffUnread(
   server.once('close', () => clearInterval(timer));
 }
 
-/** Writes down that a client was cut off. */
+/** Logs that a client was cut off. */
 export function logUnread(address: string, log: Log): void {
   log({
     level: 'warning',
@@ -81,15 +82,15 @@ export function logUnread(address: string, log: Log): void {
 }
 
 interface Wait {
-  /** Since it last took enough. */
+  /** Checks since the client last took enough. */
   looks: number;
-  /** Bytes that it had taken then. */
+  /** Bytes that it had taken by then. */
   taken: number;
 }
 
 /**
- * Bytes that the kernel has taken for the other side. `bytesWritten` counts a large write as soon as it was begun; what node's own
- * timeouts of sockets look at to know that it goes on is the handle's.
+ * Bytes that the kernel has taken for the client. The socket's `bytesWritten` counts a large write as soon as it
+ * begins; the handle's counters show progress, and node's own socket timeouts read them too.
  */
 function takenBy(socket: Socket): number {
   const { _handle: handle } = socket as unknown as {

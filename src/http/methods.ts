@@ -1,7 +1,10 @@
 import type { RequestHandler } from 'express';
 import { AppError } from '../errors.ts';
 
-/** Lets these methods through, tells OPTIONS which they are, and refuses every other. HEAD is answered wherever GET is. */
+/**
+ * Lets these methods through, lists them to OPTIONS, and refuses every other method. HEAD is answered wherever GET
+ * is.
+ */
 export function methods(...allowed: readonly ('GET' | 'POST')[]): RequestHandler {
   const all = [...allowed.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method])), 'OPTIONS'];
   const allow = all.join(', ');

@@ -1,12 +1,12 @@
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 
-/** How long the other side has to read the answer and to close. */
+/** How long the client has to read the answer and to close. */
 const goodbyeMs = 2_000;
 
 /**
- * Answers with JSON on a connection that has no ServerResponse, because it was to be upgraded or sent what is not HTTP,
- * and closes it.
+ * Answers with JSON on a connection without a ServerResponse, and closes it. Such a connection was to be upgraded, or
+ * carried something that is not HTTP.
  */
 export function answerRaw(
   socket: Duplex,
@@ -22,7 +22,7 @@ export function answerRaw(
     ...headers.map(([name, value]) => `${name}: ${value}`),
     'Connection: close',
   ];
-  // The other side may have gone.
+  // The client may already be gone.
   socket.on('error', () => {});
   setTimeout(() => socket.destroy(), goodbyeMs).unref();
   socket.end(`${lines.join('\r\n')}\r\n\r\n${json}`);

@@ -2,8 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import { AppError } from '../errors.ts';
 
 /**
- * Reads a request's body. Rejects with BODY_TOO_LARGE as soon as it is known to have more than `maxBytes`; what still
- * comes is read and thrown away, so that the answer is not lost to a reset connection.
+ * Reads a request's body. Rejects with BODY_TOO_LARGE as soon as the body is known to exceed `maxBytes`. The rest is
+ * read and thrown away, so that a reset connection does not lose the answer.
  */
 export function readBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
@@ -27,7 +27,7 @@ export function readBody(request: IncomingMessage, maxBytes: number): Promise<Bu
       else chunks.push(chunk);
     });
     request.on('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
-    // The client went away in the middle: nobody reads the answer, and nothing is wrong here.
+    // The client disconnected halfway. Nobody reads the answer, and nothing is wrong on our side.
     request.on('error', (error) =>
       reject(new AppError('MALFORMED_BODY', 'the connection ended before the body did', { cause: error })),
     );

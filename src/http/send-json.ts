@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 
-/** Answers with JSON text that is written already. */
+/** Answers with JSON text. */
 export function sendJson(
   response: ServerResponse,
   status: number,

@@ -2,16 +2,19 @@ import type { Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { answerRaw } from './raw-answer.ts';
 
-/** The URL and all headers of a request. Long filters stand in URLs; node's own limit is 16 KiB. */
+/** Bytes of a request's URL and headers. Long filters stand in URLs; node's own limit is 16 KiB. */
 export const maxHeaderBytes = 128 * 1024;
 
-/** A request that is not HTTP (`reason` says where), whose URL and headers are too long, or that does not arrive in time. */
+/**
+ * A request that is not HTTP (`reason` says where), that is too long in URL and headers, or that does not arrive in
+ * time.
+ */
 export type UnreadableRequest =
   | { readonly kind: 'malformed'; readonly reason: string }
   | { readonly kind: 'too-long'; readonly maxBytes: number }
   | { readonly kind: 'too-late' };
 
-/** What is answered to such a request. */
+/** The answer to such a request. */
 export interface UnreadableAnswer {
   readonly status: number;
   /** JSON */
@@ -19,8 +22,8 @@ export interface UnreadableAnswer {
 }
 
 /**
- * Has the server answer requests that cannot be read; node would send the bare status line. The connection is closed: what
- * follows cannot be told apart.
+ * Makes the server answer unreadable requests; node would send the bare status line. Closes the connection, because
+ * it is unknown where the next request begins.
  *
  * @param headersOf makes further headers of an answer
  */
@@ -50,7 +53,7 @@ function requestOf(error: NodeJS.ErrnoException): UnreadableRequest {
   }
 }
 
-/** Whether an answer has begun on the connection: what is written now would be taken for a part of it. */
+/** Whether an answer has begun on the connection: anything written now would become part of it. */
 function isAnswering(socket: Duplex): boolean {
   const { _httpMessage: answer } = socket as Duplex & { readonly _httpMessage?: ServerResponse | null };
   return answer?.headersSent ?? false;

@@ -10,10 +10,10 @@ import { requestIdFrom } from './request-id.ts';
 export type TakeUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 /**
- * Hands WebSockets to the door of their path, if the page that opens them may use the API. What is refused gets a
- * request id and JSON, as any request does.
+ * Hands WebSockets to the door of their path, if the page that opens them may use the API. A refusal carries a
+ * request id and JSON, as any answer does.
  *
- * @param doorOf finds the door of a path, which has no slash at its end; undefined: there is none
+ * @param doorOf finds the door of a path without a trailing slash; undefined: the path has no door
  */
 export function takeUpgrades(
   server: Server,
@@ -24,7 +24,7 @@ export function takeUpgrades(
     const path = (request.url ?? '/').replace(/\/*(\?.*)?$/s, '');
     const door = doorOf(path);
     if (!isWebSocket(request)) {
-      // Only where this Node asks no `shouldUpgrade`: the connection is no longer read as HTTP.
+      // Reached only where this Node does not call `shouldUpgrade`: the connection is no longer read as HTTP.
       refuseUpgrade(request, socket, cors, notWebSocket(request.headers.upgrade ?? ''));
     } else if (!cors.allowsWebSocket(request.headers)) {
       refuseUpgrade(request, socket, cors, originRefused(request.headers.origin ?? ''));
@@ -36,7 +36,7 @@ export function takeUpgrades(
   });
 }
 
-/** Refuses a WebSocket before it is one. */
+/** Refuses a WebSocket before it is opened. */
 export function refuseUpgrade(
   request: IncomingMessage,
   socket: Duplex,
@@ -50,7 +50,10 @@ export function refuseUpgrade(
   answerRaw(socket, error.status, headers, errorBody(error));
 }
 
-/** Whether the client asks for a WebSocket. HTTP/2, which curl and Java's client offer, is not spoken: such requests stay HTTP/1.1. */
+/**
+ * Whether the client asks for a WebSocket. Offers of HTTP/2, which curl and Java's client make, are ignored: such
+ * requests stay HTTP/1.1.
+ */
 export function isWebSocket({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
   return headers.upgrade?.toLowerCase() === 'websocket';
 }
