@@ -1,22 +1,22 @@
-/** What happened to a row. `RESYNC`: more than can be told one by one, or it is not known what was missed. */
+/** A change of a row. `RESYNC`: too many changes to tell one by one, or it is unknown which changes were missed. */
 export interface ChangeEvent {
   readonly operation: 'INSERT' | 'UPDATE' | 'DELETE' | 'RESYNC';
-  /** Null with RESYNC. */
+  /** Null for RESYNC. */
   readonly key: string | null;
 }
 
-/** Events that wait for one subscriber whose rows are still being read. Past that they become one RESYNC. */
+/** The most events that wait for one subscriber while its rows are still being read. More become a single RESYNC. */
 const maxWaiting = 1000;
 
 const resync: ChangeEvent = { operation: 'RESYNC', key: null };
 
-/** The events that one subscription has not taken yet, in order. */
+/** The events that a subscription has not consumed yet, in order. */
 export class ChangeQueue implements AsyncIterableIterator<ChangeEvent> {
   readonly #takers: Taker[] = [];
   #events: ChangeEvent[] = [];
   #error: Error | null = null;
   #ended = false;
-  /** Called once, when nobody wants more. */
+  /** Called once, when the subscription ends. */
   onEnd: () => void = () => {};
 
   push(event: ChangeEvent): void {
@@ -27,13 +27,13 @@ export class ChangeQueue implements AsyncIterableIterator<ChangeEvent> {
     else this.resync();
   }
 
-  /** Replaces what waits: whoever looks for themselves now needs none of it. */
+  /** Replaces the waiting events with a RESYNC: a subscriber that queries again now needs none of them. */
   resync(): void {
     this.#events = [];
     this.push(resync);
   }
 
-  /** Ends with an error behind what waits. */
+  /** Ends with an error, after the waiting events. */
   fail(error: Error): void {
     if (this.#ended) return;
     this.#ended = true;

@@ -8,16 +8,16 @@ import { isTopic } from '../live/topic.ts';
 import { ChangeQueue } from './change-queue.ts';
 import type { ChangeEvent } from './change-queue.ts';
 
-/** What GraphQL subscriptions are fed from. Topics are `<topic>` for all rows and `<topic>/<id>` for one. */
+/** The source of GraphQL subscriptions. Topics are `<topic>` for all rows and `<topic>/<id>` for one. */
 export type ChangeSubscriber = GrafastSubscriber<Record<string, ChangeEvent>>;
 
-/** What grafast subscribes with. An anonymous caller's subscriptions are refused with AUTHENTICATION_REQUIRED. */
+/** The subscriber that grafast uses for this caller. It refuses anonymous callers with AUTHENTICATION_REQUIRED. */
 export function changeSubscriber(live: LiveChanges, claims: Claims): ChangeSubscriber {
   return {
     subscribe: async (name) => {
       const slash = name.indexOf('/');
       const topic = slash < 0 ? name : name.slice(0, slash);
-      if (!isTopic(topic)) throw new Error(`there is no topic ${topic}`);
+      if (!isTopic(topic)) throw new Error(`unknown topic ${topic}`);
       if (claims.tenantId === null) {
         throw new AppError('AUTHENTICATION_REQUIRED', 'subscriptions need a token', {
           hint: 'Connect with {"authorization": "Bearer <token>"} as connection parameters.',

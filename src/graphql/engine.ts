@@ -24,7 +24,7 @@ import { makePreset } from './preset.ts';
 import { searchTextsOf } from './search-texts.ts';
 import { shareReads } from './shared-reads.ts';
 
-/** What requests may cost. */
+/** Limits on what requests may cost. */
 export interface GraphqlLimits {
   readonly budgets: RequestBudgets;
   readonly pages: PageSizes;
@@ -34,20 +34,23 @@ export interface GraphqlLimits {
 export interface Operation {
   readonly document: DocumentNode;
   readonly variables: Readonly<Record<string, unknown>> | undefined;
-  /** As `prepare` counted them. */
+  /** Counted by `prepare`. */
   readonly fields: number;
   readonly operationName: string | undefined;
   readonly claims: Claims;
   readonly requestId: string;
 }
 
-/** The GraphQL schema of the database, and everything that runs against it. Holds nothing that needs closing. */
+/** The GraphQL schema of the database, and everything that runs against it. It holds nothing that needs closing. */
 export interface GraphqlEngine {
-  /** Whether the request may run; nothing was planned or sent to the database yet. */
+  /** Decides whether the request may run, before anything is planned or sent to the database. */
   prepare(request: GraphqlRequest, claims: Claims): PreparedQuery;
-  /** A result that is larger than the caller's budget has no `data`, and the error ANSWER_TOO_LARGE. */
+  /** A result larger than the caller's budget has no `data`, but the error ANSWER_TOO_LARGE. */
   execute(operation: Operation): Promise<ExecutionResult> | ExecutionResult;
-  /** An iterator of results, whose `data` are objects; or one result with errors when the subscription was refused. */
+  /**
+   * An iterator of results, each with an object as `data`; or a single result with errors if the subscription was
+   * refused.
+   */
   subscribe(operation: Operation): Promise<AsyncIterable<ExecutionResult> | ExecutionResult>;
 }
 
@@ -62,7 +65,8 @@ export async function makeGraphqlEngine(
   const { schema, resolvedPreset } = await makeSchema(makePreset(database, rolePrefix));
   const { budgets, pages } = limits;
   const schemaFor = schemasByPlanSize(schema);
-  // PostGraphile's hook that fills the context from a request is not used: it is these three, and always the same.
+  // PostGraphile's hook that fills the context from a request is not used: the context is these three, and always the
+  // same.
   const argumentsOf = (
     { document, variables, fields, operationName, claims, requestId }: Operation,
     furtherSettings: TransactionSettings = {},
@@ -80,7 +84,7 @@ export async function makeGraphqlEngine(
       changeSubscriber: changeSubscriber(live, claims),
     },
   });
-  // Rows of an event are read as the role and tenant, without the person: what all of them may see is read for all.
+  // An event's rows are read with role and tenant but without the person: one read serves everybody who may see the row.
   const shared = shareReads(makeWithPgClient(database, budgets.identified.answerBytes));
   const eventContextOf = ({ role, tenantId }: Claims) =>
     tenantId === null
@@ -115,8 +119,8 @@ export async function makeGraphqlEngine(
 }
 
 /**
- * The result, or why it is not given. An object and not text, which grafast can make as well: of an object it is known
- * how large its text will be before it fills the memory.
+ * The result, or an error in its place if it is too large. Takes an object, although grafast can also produce text: the
+ * size of an object's text is known before that text fills the memory.
  */
 async function withinBudget(
   running: Promise<ExecutionResult> | ExecutionResult,
@@ -132,7 +136,7 @@ async function withinBudget(
   return { errors: [new GraphQLError(error.message, { originalError: error })] };
 }
 
-/** Why a text that is searched for has no embedding. */
+/** The error for a search text that got no embedding. Throws any error that is not about embeddings. */
 function refusal(error: unknown): GraphQLError {
   if (!(error instanceof EmbeddingError)) throw error;
   const { message } = error;

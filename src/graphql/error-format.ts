@@ -6,12 +6,12 @@ import { isStackOverflow } from '../too-deep.ts';
 import { AppError, errorCodes } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
 
-/** Who is told about errors that the client is not. */
+/** Gets the errors that clients may not see. */
 export type OnInternalError = (error: unknown, requestId: string) => void;
 
 /**
- * A GraphQL error as the client sees it: what was wrong, where, and a code of src/errors.ts. What is nobody's business
- * is handed to `onInternalError` and replaced by a sentence with the request id, under which the log has it.
+ * A GraphQL error as the client sees it: the message, the place, and a code of src/errors.ts. An error that clients
+ * may not see goes to `onInternalError`; the client gets a sentence with the request id, under which the log has it.
  */
 export function formatGraphqlError(
   error: GraphQLError,
@@ -43,7 +43,7 @@ export function formatGraphqlError(
   };
 }
 
-/** The HTTP status of a request of which nothing was answered but these errors: that of the first. */
+/** The HTTP status of a request that got only errors: the status of the first. */
 export function statusOf(errors: readonly GraphQLFormattedError[]): number {
   const code = errors[0]?.extensions?.['code'];
   return isErrorCode(code) ? errorCodes[code].status : 500;
@@ -65,7 +65,8 @@ function shownError(error: GraphQLError): ShownError | null {
   const code = error.extensions['code'];
   if (isErrorCode(code)) return plain(code, error.message);
   if (origin instanceof GraphQLError) {
-    // Without a path: variables that do not fit, no such operation. With one, it went wrong while answering.
+    // Errors without a path concern the request: variables that do not fit, or an unknown operation. A path means
+    // that execution failed.
     if (!error.path) return plain('BAD_USER_INPUT', error.message);
     return /^(Int|Float|String|Boolean|ID) cannot represent /.test(origin.message)
       ? { ...plain('VALUE_NOT_REPRESENTABLE', origin.message), hint: 'REST and CSV carry this value.' }
@@ -73,12 +74,12 @@ function shownError(error: GraphQLError): ShownError | null {
   }
   if (origin instanceof Error && isSafeError(origin)) return plain('BAD_USER_INPUT', origin.message);
   if (origin instanceof Error && /^No values were (updated|deleted) in collection/.test(origin.message)) {
-    return plain('ROW_NOT_FOUND', 'there is no such row, or this role may not change it');
+    return plain('ROW_NOT_FOUND', 'the row does not exist, or this role may not change it');
   }
   return null;
 }
 
-/** What was thrown in the first place; GraphQL wraps errors, sometimes twice. */
+/** The error that was thrown first; GraphQL wraps errors, sometimes twice. */
 function originOf(error: GraphQLError): unknown {
   let origin: unknown = error;
   while (origin instanceof GraphQLError && origin.originalError) origin = origin.originalError;

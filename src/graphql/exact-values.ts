@@ -6,13 +6,14 @@ import { parseExact } from '../exact-json.ts';
 import { AppError } from '../errors.ts';
 
 /**
- * Makes PostGraphile carry the values that REST and events carry. As it comes, it formats times by `to_char`, which gives null
- * for `infinity`, drops the era of a year before Christ and turns 24:00 into 00:00; it takes intervals apart in the same way,
- * which loses signs; it parses JSON into doubles, which rounds long numbers; and it takes the /32 of an IPv6 network for that of one
- * IPv4 host.
+ * Makes PostGraphile return the same values that REST and events return. By default PostGraphile formats times with
+ * `to_char`, which gives null for `infinity`, drops the era of a year before Christ and turns 24:00 into 00:00. It
+ * takes intervals apart the same way, which loses signs. It parses JSON into doubles, which rounds long numbers. And
+ * it removes the /32 of an IPv6 network as if that were a single IPv4 host.
  *
- * Changes the library's own codecs, of which there is one set per process, before a schema is built. A codec of ours in their
- * place would not do: filters and aggregates recognise a type by the identity of its codec. Calling it again changes nothing.
+ * This changes the library's own codecs, of which each process has one set, before a schema is built. Codecs of our
+ * own would not do: filters and aggregates recognise a type by the identity of its codec. Calling it again changes
+ * nothing.
  */
 export function carryExactValues(): void {
   for (const name of ['timestamptz', 'timestamp', 'date', 'time', 'timetz'] as const) {
@@ -25,7 +26,7 @@ export function carryExactValues(): void {
 
 type CodecChange = Partial<Pick<PgCodec, 'fromPg' | 'castFromPg' | 'listCastFromPg'>>;
 
-/** Changes a codec, and the codec of its arrays, which was made of it before. */
+/** Changes a codec, and also the codec of its arrays, which was derived from it earlier. */
 function change(name: keyof typeof TYPES & keyof typeof LIST_TYPES, changes: CodecChange): void {
   const codec: Parameters<typeof listOfCodec>[0] = TYPES[name];
   Object.assign(codec, changes);
@@ -43,12 +44,15 @@ function castBy(cast: (value: SQL) => SQL): CodecChange {
   };
 }
 
-/** The text that Postgres writes into JSON, which is what REST and events send: ISO 8601, `infinity`, `... BC`. */
+/** The text that Postgres writes into JSON, and that REST and events send: ISO 8601, `infinity`, `... BC`. */
 function asJsonText(value: SQL): SQL {
   return sql`(pg_catalog.to_json(${value}) #>> '{}')`;
 }
 
-/** The six numbers that the codec of an interval reads, each with its own sign. An infinite interval has no minutes, say. */
+/**
+ * The six numbers that the interval codec reads, each with its own sign. An infinite interval has no minutes, for
+ * example.
+ */
 function asIntervalFields(value: SQL): SQL {
   const fields = ['year', 'month', 'day', 'hour', 'minute', 'second'].map(
     (field) => sql`coalesce(pg_catalog.date_part(${sql.literal(field)}, ${value}), 0)`,
@@ -56,12 +60,15 @@ function asIntervalFields(value: SQL): SQL {
   return sql`(case when (${value}) is not null then pg_catalog.concat_ws('_', ${sql.join(fields, ', ')}) end)`;
 }
 
-/** Text of an `inet` has a mask, which is left out where Postgres itself would: when it is one host. */
+/** An `inet` text without its mask if that covers a single host, where Postgres itself leaves it out. */
 function withoutFullMask(text: string): string {
   return text.replace(text.includes(':') ? /\/128$/ : /\/32$/, '');
 }
 
-/** Numbers that a double may not hold: more digits than it has for sure, or an exponent. Strings with them only cost time. */
+/**
+ * Numbers that a double may not hold: those with more digits than are safe, or with an exponent. A match inside a
+ * string only costs time.
+ */
 const longNumber = /\d[\d.]{15}|\d[eE]/;
 
 function parseJson(text: string): unknown {
@@ -69,8 +76,8 @@ function parseJson(text: string): unknown {
 }
 
 /**
- * Tells a range that is null, or empty, from one without bounds: PostGraphile casts the bounds of a range of times apart from
- * each other, and an empty range has none.
+ * Tells a null or empty range from one without bounds: PostGraphile casts the two bounds of a range of times separately,
+ * and an empty range has neither.
  */
 export const ExactRangesPlugin: GraphileConfig.Plugin = {
   name: 'ExactRangesPlugin',
@@ -93,7 +100,7 @@ function exactRange({ castFromPg, fromPg }: PgCodec): CodecChange {
     ),
     fromPg: (text) => {
       if (text === 'empty')
-        throw new AppError('VALUE_NOT_REPRESENTABLE', 'GraphQL has no form for a range that is empty', {
+        throw new AppError('VALUE_NOT_REPRESENTABLE', 'GraphQL cannot represent an empty range', {
           hint: 'REST and CSV carry this value.',
         });
       return fromPg(text);

@@ -3,14 +3,14 @@ import { getStaticFile } from 'postgraphile/grafserv/ruru/static';
 import { Router } from 'express';
 import { methods } from '../http/methods.ts';
 
-/** GraphiQL at `/graphiql`, with everything it loads from the installed package: no request leaves for another host. */
+/** GraphiQL at `/graphiql`. It loads everything from the installed package, so no request goes to another host. */
 export function graphiql(): Router {
   const router = Router();
   const config = {
     endpoint: '/graphql',
     subscriptionEndpoint: '/graphql',
     staticPath: '/graphiql/static/',
-    // ruru names no icon, and a browser then asks for /favicon.ico, which is not there.
+    // ruru names no icon, so a browser would ask for /favicon.ico, which does not exist.
     htmlParts: { metaTags: (tags: string) => `${tags}\n<link rel="icon" href="data:,">` },
   };
   const page = ruruHTML(config);
@@ -37,7 +37,7 @@ export function graphiql(): Router {
   return router;
 }
 
-/** Scripts, styles, fonts and connections of this origin only; ruru writes scripts and styles into the page. */
+/** Allows scripts, styles, fonts and connections of this origin only; ruru writes scripts and styles into the page. */
 const contentSecurityPolicy = [
   "default-src 'self'",
   "script-src 'self' 'unsafe-inline'",

@@ -1,14 +1,14 @@
 import { AppError } from '../errors.ts';
 import { excessiveKeys, maxObjectKeys } from '../http/largest-object.ts';
 
-/** The parameters of a GraphQL request. Of `extensions` nothing is used. */
+/** The parameters of a GraphQL request, without `extensions`, which nothing uses. */
 export interface GraphqlRequest {
   readonly query: string;
   readonly variables: Readonly<Record<string, unknown>> | undefined;
   readonly operationName: string | undefined;
 }
 
-/** Parses a request's body. Throws MALFORMED_BODY, or QUERY_TOO_COMPLEX. */
+/** Parses a request's body. Throws MALFORMED_BODY or QUERY_TOO_COMPLEX. */
 export function parseGraphqlRequest(body: Buffer): GraphqlRequest {
   const text = body.toString('utf8');
   const tooWide = wideObjectError(text);
@@ -22,7 +22,7 @@ export function parseGraphqlRequest(body: Buffer): GraphqlRequest {
   return checkGraphqlRequest(parsed);
 }
 
-/** What is said to JSON text with an object that takes too long to parse; null: it has none. */
+/** The error for JSON text with an object too large to parse in good time; null: it has none. */
 export function wideObjectError(text: string): AppError | null {
   const keys = excessiveKeys(text);
   if (keys === null) return null;
@@ -33,8 +33,8 @@ export function wideObjectError(text: string): AppError | null {
 }
 
 /**
- * Reads the parameters of a GET (GraphQL over HTTP, GET): `variables` and `extensions` are JSON, and what is empty is as if it
- * was left out. Throws what `checkGraphqlRequest` does.
+ * Reads the parameters of a GET (GraphQL over HTTP, GET): `variables` and `extensions` are JSON, and an empty parameter
+ * counts as absent. Throws what `checkGraphqlRequest` throws.
  *
  * @param target path and query
  */
@@ -61,12 +61,12 @@ function jsonOf(name: string, text: string): unknown {
   }
 }
 
-/** Checks the shape of a request that is an object already. Throws MALFORMED_BODY or PERSISTED_QUERY_NOT_SUPPORTED. */
+/** Checks the shape of a parsed request. Throws MALFORMED_BODY or PERSISTED_QUERY_NOT_SUPPORTED. */
 export function checkGraphqlRequest(parsed: unknown): GraphqlRequest {
   if (!isObject(parsed)) throw malformed('the body is not a JSON object');
   const { query, variables, operationName, extensions } = parsed;
   if (query === undefined && isObject(extensions) && extensions['persistedQuery'] !== undefined) {
-    // Clients look for this message, and send the text itself from then on (Apollo, Automatic Persisted Queries).
+    // Clients look for this message, and then send the query's text (Apollo, Automatic Persisted Queries).
     throw new AppError('PERSISTED_QUERY_NOT_SUPPORTED', 'PersistedQueryNotSupported');
   }
   if (typeof query !== 'string') {

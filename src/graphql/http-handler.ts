@@ -15,9 +15,9 @@ import type { OnInternalError } from './error-format.ts';
 import { parseGraphqlQueryString, parseGraphqlRequest } from './graphql-request.ts';
 
 /**
- * `/graphql` by POST, and queries by GET, as GraphQL over HTTP says, with one liberty: a request of which nothing could be
- * answered gets the status of its first error also when it accepts only application/json. Ours rather than grafserv's because every
- * refusal has a code here, and because it costs less: one parse, no copies of headers.
+ * `/graphql` by POST, and queries by GET, as GraphQL over HTTP specifies, with one liberty: a request that got only
+ * errors has the status of its first error, even when it accepts only application/json. It replaces grafserv's
+ * handler because every refusal has a code here, and because it costs less: one parse, and no copies of headers.
  */
 export function graphqlHandler(
   engine: GraphqlEngine,
@@ -58,7 +58,7 @@ export function graphqlHandler(
     const { document, variables, fields } = prepared;
     const kind = getOperationAST(document, operationName)?.operation;
     if (kind === 'mutation' && !isPost) {
-      // A link or an image of another page could be followed to it.
+      // A mutation by GET could be triggered by a link or an image on another page.
       response.setHeader('Allow', 'POST');
       throw new AppError('METHOD_NOT_ALLOWED', 'mutations need POST');
     }
@@ -91,7 +91,7 @@ export function graphqlHandler(
 /** Rejects with UNSUPPORTED_MEDIA_TYPE, or as `readBody` does. */
 async function readJsonBody(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
   const contentType = request.headers['content-type'] ?? '';
-  // A browser sends other types across origins without asking; this one it may not.
+  // Browsers send some other types across origins without a preflight, but not this one.
   if (!/^application\/json\s*(;|$)/i.test(contentType)) {
     request.resume();
     throw new AppError(

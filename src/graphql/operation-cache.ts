@@ -22,33 +22,39 @@ import { maxJsonDepth, nestsDeeper } from '../too-deep.ts';
 import { variablesCost } from './cost/variables-cost.ts';
 import type { GraphqlRequest } from './graphql-request.ts';
 
-/** A request whose query was parsed, validated and found to cost no more than it may; or why it cannot run, each error with its code. */
+/**
+ * A request whose query was parsed, validated and found within its budget; or the errors that keep it from running,
+ * each with its code.
+ */
 export type PreparedQuery =
   | {
       readonly document: DocumentNode;
       readonly variables: Variables;
-      /** What it asks for, as its budget counts it. */
+      /** Fields that it asks for, as its budget counts them. */
       readonly fields: number;
       readonly errors?: undefined;
     }
   | { readonly document?: undefined; readonly errors: readonly GraphQLError[] };
 
-/** Prepares a request of somebody who has this budget. */
+/** Prepares the request of a caller with this budget. */
 export type PrepareQuery = (request: GraphqlRequest, budget: RequestBudget) => PreparedQuery;
 
-/** Queries remembered, and the longest text that is: with literals in the text every query is another one. */
+/**
+ * The most queries that are remembered, and the longest text that is: a query with literals in its text rarely comes
+ * twice.
+ */
 const maxQueries = 500;
 const maxRememberedLength = 20_000;
 
 /** A text that is GraphQL and fits the schema. */
 interface KnownQuery extends PagedDocument {
-  /** What each operation costs without variables. */
+  /** The cost of each operation, without variables. */
   readonly costs: ReadonlyMap<OperationDefinitionNode, Cost>;
 }
 
 /**
- * Parses and validates each text once, and holds each request against its budget before anything of it is validated,
- * planned or sent to the database. The same document each time is also what grafast finds its plans by.
+ * Parses and validates each text once, and checks each request against its budget before any of it is validated, planned
+ * or sent to the database. The document is the same object each time, which is how grafast finds its plans.
  */
 export function makePrepareQuery(schema: GraphQLSchema, pages: PageSizes): PrepareQuery {
   const sizes = schemaSizes(schema);
@@ -96,7 +102,7 @@ export function makePrepareQuery(schema: GraphQLSchema, pages: PageSizes): Prepa
     }
     const { document, pageVariables, sizesVary, costs } = known;
     const operation = getOperationAST(document, operationName);
-    // Which one is meant nobody can say, and so nothing will run.
+    // It is unknown which operation is meant, so none will run.
     if (!operation) return { document, variables, fields: 0 };
     const filled = filledVariables(pageVariables, operation, variables, pages);
     const cost = (sizesVary ? undefined : costs.get(operation)) ?? costOf(document, operation, filled);
@@ -110,7 +116,10 @@ export function makePrepareQuery(schema: GraphQLSchema, pages: PageSizes): Prepa
   };
 }
 
-/** Of a full introspection, with all that GraphiQL, Apollo and graphql-codegen ask for, and half as much again. */
+/**
+ * The cost of a full introspection, with all that GraphiQL, Apollo and graphql-codegen ask for, plus half as much
+ * again.
+ */
 function introspectionLimits(
   costOf: (document: DocumentNode, operation: OperationDefinitionNode, variables: Variables) => Cost,
 ): Pick<QueryLimits, 'introspection' | 'lookups'> {
@@ -134,7 +143,7 @@ function operationsOf({ definitions }: DocumentNode): OperationDefinitionNode[] 
   return definitions.filter((definition) => definition.kind === Kind.OPERATION_DEFINITION);
 }
 
-/** Of all operations of a document, for all of them are validated. */
+/** The refusals of all operations of a document, because all of them are validated. */
 function shapeRefusals(
   document: DocumentNode,
   refusalOf: (operation: OperationDefinitionNode) => GraphQLError | null,
@@ -151,7 +160,10 @@ function variablesTooDeep(): GraphQLError {
   return withCode(new GraphQLError(message), 'QUERY_TOO_DEEP');
 }
 
-/** The library stops comparing fields of one name with each other, of which there may be as many as their number's square. */
+/**
+ * The library gives up comparing fields of one name with each other, because the pairs may be as many as the square
+ * of their number.
+ */
 function validationError(error: GraphQLError): GraphQLError {
   if (error.message !== 'Validation aborted.') return withCode(error, 'GRAPHQL_VALIDATION_FAILED');
   return withCode(
@@ -160,7 +172,7 @@ function validationError(error: GraphQLError): GraphQLError {
   );
 }
 
-/** A rule that gave the error a code of its own knows better. */
+/** Adds a code, unless the rule that raised the error already gave it one. */
 function withCode(error: GraphQLError, code: ErrorCode): GraphQLError {
   error.extensions['code'] ??= code;
   return error;

@@ -8,7 +8,10 @@ import type { Statement } from '../db/statement.ts';
 
 type DatabaseService = GraphileConfig.PgServiceConfiguration<'lightning/database'>;
 
-/** What PostGraphile finds in a GraphQL context: the settings of one request and the way to run statements under them. */
+/**
+ * The part of a GraphQL context that PostGraphile reads: a request's settings, and the way to run statements under
+ * them.
+ */
 export interface PgContext {
   readonly pgSettings: TransactionSettings;
   readonly withPgClient: WithPgClient;
@@ -27,12 +30,12 @@ declare global {
 }
 
 /**
- * PostGraphile's pg service over our Database: each query that PostGraphile plans is one implicit transaction and one
- * round trip, with role and claims in front of it. Several statements that belong together go through `withTransaction`;
- * statements of one `withPgClient` callback outside of it share nothing.
+ * PostGraphile's pg service on our Database: each query that PostGraphile plans is one implicit transaction and one
+ * round trip, with role and claims in front of it. Statements that belong together go through `withTransaction`;
+ * outside of it, the statements of one `withPgClient` callback share nothing.
  *
- * Introspection reads the catalog as the anonymous role, so that the embedded database, whose login is a superuser,
- * shows the same schema as a server.
+ * Introspection reads the catalog as the anonymous role. The login of the embedded database is a superuser, and this
+ * way it shows the same schema as a server.
  */
 export function makePgService(database: Database, rolePrefix: string): DatabaseService {
   const adaptor: PgAdaptor<'lightning/database'> = {
@@ -52,9 +55,9 @@ export function makePgService(database: Database, rolePrefix: string): DatabaseS
 }
 
 /**
- * Runs PostGraphile's statements on the database, under the settings that each call brings.
+ * Runs PostGraphile's statements on the database, under the settings that come with each call.
  *
- * @param maxBytes that one statement may bring back; left out: any number
+ * @param maxBytes most bytes that one statement may return; left out: no limit
  */
 export function makeWithPgClient(database: Database, maxBytes?: number): WithPgClient {
   return async (settings, callback) =>
@@ -82,8 +85,8 @@ function transactionClient(transaction: Transaction, maxBytes: number | undefine
 }
 
 /**
- * PostGraphile writes a statement once per shape of a GraphQL operation, so all but the longest are worth preparing: each
- * is kept on every connection, and texts without end would fill the server's memory.
+ * PostGraphile writes one statement per shape of a GraphQL operation, so all but the longest are worth preparing.
+ * Each stays on every connection, and texts of unlimited length would fill the server's memory.
  */
 function statementOf({ text, values, arrayMode }: PgClientQuery, maxBytes: number | undefined): Statement {
   return { text, values, arrayMode, prepare: text.length <= maxPreparedText, maxBytes };

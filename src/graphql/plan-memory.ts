@@ -3,16 +3,20 @@ import { GraphQLSchema } from 'postgraphile/graphql';
 // oxlint-disable-next-line import/no-empty-named-blocks, unicorn/require-module-specifiers
 import type {} from 'postgraphile/grafast';
 
-/** Fields that an operation may have to be small: measured, ten lists of some columns take half a megabyte as a plan. */
+/** Most fields of a small operation. Measured: the plan of ten lists with a few columns each takes half a megabyte. */
 const mostFieldsOfSmall = 200;
 
-/** Operations whose plans are kept, and plans of one operation: what variables hold may ask for another. */
+/**
+ * How many operations keep their plans, and how many plans each keeps: other values of variables may need another
+ * plan.
+ */
 const ofSmall = { operationsCacheMaxLength: 500, operationOperationPlansCacheMaxLength: 4 };
 const ofLarge = { operationsCacheMaxLength: 16, operationOperationPlansCacheMaxLength: 2 };
 
 /**
- * The schema to run an operation of so many fields on: one and the same, but for the plans that grafast keeps with it. grafast
- * counts operations and not their size, and 500 of the largest that a budget allows would take a gigabyte.
+ * The schema for an operation of so many fields. Both schemas are the same, except for the plans that grafast keeps with
+ * each. grafast limits operations by number and not by size, and 500 of the largest that a budget allows would take a
+ * gigabyte.
  */
 export function schemasByPlanSize(schema: GraphQLSchema): (fields: number) => GraphQLSchema {
   const small = withPlanMemory(schema, ofSmall);

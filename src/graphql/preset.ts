@@ -11,7 +11,7 @@ import { RowChangedPlugin } from './plugins/row-changed.ts';
 import { makeShowWhatAnyRoleMayDoPlugin } from './plugins/show-what-any-role-may-do.ts';
 import { VectorCodecPlugin } from './plugins/vector-codec.ts';
 
-/** PostGraphile as this project uses it. What single tables and columns show is said by smart tags in sql/. */
+/** PostGraphile as this project configures it. Smart tags in sql/ say what single tables and columns show. */
 export function makePreset(database: Database, rolePrefix: string): GraphileConfig.Preset {
   carryExactValues();
   return {
@@ -30,20 +30,20 @@ export function makePreset(database: Database, rolePrefix: string): GraphileConf
       makeShowWhatAnyRoleMayDoPlugin(rolePrefix),
     ],
     disablePlugins: [
-      // No global object ids: rows are asked for by their own id, and `id` is the column, not an encoding of the key.
+      // No global object ids: rows are fetched by their own id, and `id` is the column, not an encoding of the key.
       'NodePlugin',
       'AddNodeInterfaceToSuitableTypesPlugin',
-      // It hides filters and orders of columns that no index begins with. All of ours begin with the tenant, which
+      // It hides filters and orders of columns that no index begins with. All our indexes begin with the tenant, which
       // row-level security adds to every query.
       'PgIndexBehaviorsPlugin',
     ],
     pgServices: [makePgService(database, rolePrefix)],
     schema: {
       defaultBehavior: '-node -interface:node',
-      // Of tasks by their agent and agents by their tasks; one level, and an index below it.
+      // Allows filtering tasks by their agent and agents by their tasks: one level, with an index to support it.
       connectionFilterRelations: true,
       connectionFilterAllowEmptyObjectInput: true,
-      // A filter that is null is one that a client left out.
+      // A null filter counts as one that the client left out.
       connectionFilterAllowNullInput: true,
     },
   };

@@ -1,15 +1,15 @@
 import { Kind, visit } from 'postgraphile/graphql';
 import type { DocumentNode, ValueNode } from 'postgraphile/graphql';
 
-/** A text in a query: as it stands there, or a variable. */
+/** A text in a query: a literal or a variable. */
 type TextSource =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'variable'; readonly name: string; readonly fallback: string | null };
 
-/** By document: the same one is executed again and again, and hardly any has such a field. */
+/** Sources by document: the same documents are executed again and again, and hardly any has such a field. */
 const sourcesByDocument = new WeakMap<DocumentNode, readonly TextSource[]>();
 
-/** The texts that an operation searches for with `searchKnowledgeText`, anywhere in its document, which was validated. */
+/** The texts that an operation searches for with `searchKnowledgeText`, anywhere in its validated document. */
 export function searchTextsOf({
   document,
   variables,

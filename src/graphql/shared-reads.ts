@@ -1,9 +1,9 @@
 import type { PgClient, PgClientQuery, WithPgClient } from 'postgraphile/@dataplan/pg';
 
 /**
- * Has equal queries under equal settings that are asked in the same turn of the event loop run once, with one answer for
- * all: a change that a thousand subscribers hear of is read once for those who ask the same of it. A query that was sent
- * is never joined, for it may have looked before the change that the late one is about.
+ * Runs equal queries under equal settings once if they are asked in the same turn of the event loop, with one answer
+ * for all: when a change reaches a thousand subscribers, its row is read once for those who ask the same. A query
+ * never joins one that was already sent, because that one may have read before the change in question.
  */
 export function shareReads(withPgClient: WithPgClient): WithPgClient {
   const waiting = new Map<string, Promise<unknown>>();

@@ -22,14 +22,14 @@ import { wideObjectError } from './graphql-request.ts';
 import type { OnInternalError } from './error-format.ts';
 import { checkGraphqlRequest } from './graphql-request.ts';
 
-/** What a client that does not read may leave unread, in bytes, before it is dropped. */
+/** Bytes that a client may leave unread before it is dropped. */
 const maxUnreadBytes = 1_048_576;
-/** Connections that do not answer a ping within this time are gone. */
+/** A connection that does not answer a ping within this time counts as lost. */
 const pingEveryMs = 15_000;
-/** The longest that setTimeout can wait. */
+/** The longest delay that setTimeout accepts. */
 const longestTimeoutMs = 2_147_483_647;
 
-/** Close codes of our own; 4400 to 4429 follow HTTP, as in graphql-ws. The reason starts with a code of src/errors.ts. */
+/** Our own close codes; 4400 to 4429 follow HTTP, as in graphql-ws. The reason starts with a code of src/errors.ts. */
 const closeCodes = { unauthorized: 4401, forbidden: 4403, tooSlow: 4429, goingAway: 1001 } as const;
 
 /** GraphQL over WebSocket. */
@@ -42,10 +42,10 @@ export interface GraphqlWebsockets {
   close(): void;
 }
 
-/** Who hears of what goes wrong. */
+/** Handlers of failures. */
 export interface WebsocketFailures {
   readonly onInternalError: OnInternalError;
-  /** Answers a handshake that is not right. */
+  /** Answers an invalid handshake. */
   readonly refuse: (request: IncomingMessage, socket: Duplex, error: AppError) => void;
 }
 
@@ -56,9 +56,9 @@ interface Connection {
 }
 
 /**
- * graphql-transport-ws, for subscriptions and anything else. The token comes as `{"authorization": "Bearer ..."}` in the
- * connection's parameters, or as a header; the connection ends with the token or its session. A client that reads slower than events
- * come is dropped; nobody else waits for it.
+ * graphql-transport-ws, for subscriptions and all other operations. The token comes as `{"authorization": "Bearer
+ * ..."}` in the connection's parameters, or as a header. The connection ends with the token or its session. A client
+ * that reads more slowly than events come is dropped; no other client waits for it.
  */
 export function makeGraphqlWebsockets(
   engine: GraphqlEngine,
@@ -78,11 +78,7 @@ export function makeGraphqlWebsockets(
   });
 
   webSocketServer.on('wsClientError', ({ message }, socket, request) =>
-    refuse(
-      request,
-      socket,
-      new AppError('UPGRADE_REFUSED', `this is not the handshake of a WebSocket: ${message}`),
-    ),
+    refuse(request, socket, new AppError('UPGRADE_REFUSED', `this is not a WebSocket handshake: ${message}`)),
   );
 
   const open = (socket: WebSocket, request: IncomingMessage): void => {
@@ -97,7 +93,7 @@ export function makeGraphqlWebsockets(
     socket.on('pong', () => {
       alive = true;
     });
-    // A broken frame or a lost connection; `close` follows.
+    // A frame was broken or the connection was lost; `close` follows.
     socket.on('error', () => {});
     const closed = protocol.opened(
       {
@@ -110,7 +106,7 @@ export function makeGraphqlWebsockets(
         close: (code, reason) => socket.close(code, reason),
         onMessage: (receive) =>
           socket.on('message', (data) => {
-            // Not even parsed. A connection that was not acknowledged yet is nobody's.
+            // Checked before parsing. A connection that is not yet acknowledged has the anonymous budget.
             const { bodyBytes } = budgetFor(budgets, (connection.claims ?? anonymous).role === 'anon');
             if (sizeOf(data) > bodyBytes) {
               socket.close(1009, `BODY_TOO_LARGE: a message may have ${bodyBytes} bytes`);
@@ -152,7 +148,10 @@ export function makeGraphqlWebsockets(
   };
 }
 
-/** Answers a message that nobody parsed: by its id where clients write that, before the payload, or with the end. */
+/**
+ * Answers an unparsed message: by its id if that stands before the payload, where clients write it, otherwise by
+ * closing the connection.
+ */
 function refuseUnparsed(socket: WebSocket, text: string, error: AppError): void {
   const id = /^\s*\{[^{}[\]]*"id"\s*:\s*"([^"\\]{1,200})"/.exec(text.slice(0, 1_000))?.[1];
   const { code, message } = error;
@@ -163,7 +162,7 @@ function refuseUnparsed(socket: WebSocket, text: string, error: AppError): void 
   }
 }
 
-/** graphql-ws hands these arguments on to `execute` and `subscribe` unseen. */
+/** graphql-ws passes these arguments on to `execute` and `subscribe` unread. */
 type OperationArguments = ExecutionArgs & { readonly operation: Operation };
 
 function protocolOptions(
@@ -172,13 +171,13 @@ function protocolOptions(
   sessions: WatchedSessions,
   onInternalError: OnInternalError,
 ): ServerOptions<Record<string, unknown>, Connection> {
-  /** Frames have no headers: the id that HTTP answers carry in X-Request-Id is in each error. */
+  /** Adds the request id to each error: frames have no headers, where HTTP answers carry X-Request-Id. */
   const format = (error: GraphQLError, requestId: string): GraphQLFormattedError => {
     const formatted = formatGraphqlError(error, requestId, onInternalError);
     return { ...formatted, extensions: { ...formatted.extensions, requestId } };
   };
   const requestIds = new WeakMap<object, string>();
-  /** One for the operation that a client asks for by this payload: its own where it gave one. */
+  /** The request id of the operation that a client asks for with this payload: the client's own id, if it sent one. */
   const requestIdOf = (payload: SubscribePayload): string => {
     const known = requestIds.get(payload);
     if (known !== undefined) return known;
@@ -221,7 +220,7 @@ function protocolOptions(
   };
 }
 
-/** Carries errors that the client gets as the operation's answer. */
+/** Carries the errors that the client gets as the operation's answer. */
 class RefusedOperation extends Error {
   readonly errors: readonly GraphQLError[];
 
@@ -251,7 +250,7 @@ function argumentsOf(
     ]);
   }
   const operation: Operation = { document, variables, fields, operationName, claims, requestId };
-  // The schema is the engine's business; graphql-ws needs the document and the name to know the kind of operation.
+  // The engine holds the schema; graphql-ws only needs the document and the name to know the kind of operation.
   return { document, operationName, operation } as unknown as OperationArguments;
 }
 
@@ -270,7 +269,7 @@ function sizeOf(data: RawData): number {
   return Array.isArray(data) ? data.reduce((sum, part) => sum + part.length, 0) : data.byteLength;
 }
 
-/** Parameters are what headers would be: browsers cannot send any with a WebSocket. */
+/** Connection parameters serve as headers: browsers cannot send headers with a WebSocket. */
 function credentialsOf(parameters: Record<string, unknown> | undefined, request: IncomingMessage) {
   const headers = Object.entries(parameters ?? {})
     .filter(([, value]) => typeof value === 'string')
@@ -278,7 +277,7 @@ function credentialsOf(parameters: Record<string, unknown> | undefined, request:
   return authorizationOf(Object.fromEntries(headers)) ?? authorizationOf(request.headers);
 }
 
-/** A token that is refused at the next request must not go on listening, either. */
+/** Closes the connection when its token expires: the next request would refuse that token, too. */
 function endWithToken(socket: WebSocket, claims: Claims): void {
   const { exp } = JSON.parse(claims.json) as { exp?: number };
   if (exp === undefined) return;
@@ -289,9 +288,9 @@ function endWithToken(socket: WebSocket, claims: Claims): void {
   socket.once('close', () => clearTimeout(timer));
 }
 
-/** Nor a session that was ended before its time. */
+/** Closes the connection when its session is ended before the token expires. */
 function endWithSession(socket: WebSocket, claims: Claims, sessions: WatchedSessions): void {
-  // It may have gone while its token was looked up, and would never be let go of.
+  // The connection may have closed while its token was looked up, and nothing would ever end the watch.
   if (socket.readyState !== socket.OPEN) return;
   const unwatch = sessions.watch(claims, () => closeWith(socket, closeCodes.unauthorized, 'SESSION_ENDED'));
   socket.once('close', unwatch);
@@ -300,11 +299,11 @@ function endWithSession(socket: WebSocket, claims: Claims, sessions: WatchedSess
 function dropSlow(socket: WebSocket): void {
   if (socket.readyState !== socket.OPEN) return;
   closeWith(socket, closeCodes.tooSlow, 'SUBSCRIBER_TOO_SLOW');
-  // The frame that says so waits behind what is not read; do not keep all of it for ever.
+  // The frame that says so waits behind the unread ones, and all of that must not be kept for ever.
   setTimeout(() => socket.terminate(), 1_000).unref();
 }
 
 function closeWith(socket: WebSocket, closeCode: number, code: ErrorCode, message?: string): void {
-  // A close frame holds 123 bytes of reason.
+  // The reason in a close frame has at most 123 bytes.
   socket.close(closeCode, message === undefined ? code : `${code}: ${message}`.slice(0, 120));
 }

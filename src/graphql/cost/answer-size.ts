@@ -1,7 +1,7 @@
 /**
- * Whether a result's JSON has more than `maxBytes`, found out without writing it: the values of a result share their texts,
- * the JSON has each as often as it is shown. A character counts as a byte, so that the JSON may turn out some times larger
- * where it is not ASCII.
+ * Whether a result's JSON has more than `maxBytes`, found without writing it: values of a result share their texts,
+ * while the JSON repeats each text wherever it is shown. A character counts as a byte, so JSON that is not ASCII may
+ * turn out several times larger.
  */
 export function isLargerThan(value: unknown, maxBytes: number): boolean {
   let left = maxBytes;

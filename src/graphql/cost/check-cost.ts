@@ -4,20 +4,20 @@ import type { ErrorCode } from '../../errors.ts';
 import type { PageSizes, RequestBudget } from '../../request-budget.ts';
 import type { Cost } from './measure.ts';
 
-/** Fields inside fields, at most. GraphiQL's own introspection query has 15. */
+/** Most fields nested in each other. GraphiQL's own introspection query has 15. */
 export const maxQueryDepth = 20;
-/** Operations of a document, of which one runs. */
+/** Most operations in a document, of which one runs. */
 export const maxOperations = 50;
 
-/** What holds for every caller. */
+/** Limits that hold for every caller. */
 export interface QueryLimits {
   readonly pages: PageSizes;
-  /** As in `Cost`. */
+  /** Counted as in `Cost`. */
   readonly introspection: number;
   readonly lookups: number;
 }
 
-/** Why an operation may not even be validated; null: it may. What a page's variables say does not count yet. */
+/** Why an operation may not even be validated; null: it may. Variables that set a page's length do not count yet. */
 export function shapeRefusal(
   operation: OperationDefinitionNode,
   cost: Cost,
@@ -73,14 +73,14 @@ export function costRefusal(
     return refusal(
       operation,
       'PAGE_TOO_LARGE',
-      `a list is asked for with ${shown(cost.largestPage)} rows; at most ${pages.largest} are given at once. Ask for the ` +
+      `the query asks for a list of ${shown(cost.largestPage)} rows; at most ${pages.largest} are given at once. Ask for the ` +
         'next page with `after`.',
     );
   }
   if (cost.values > budget.values) {
     return tooComplex(
       operation,
-      `the answer could have ${shown(cost.values)} values, every list being as long as it may; at most ${budget.values} are ` +
+      `the answer could have ${shown(cost.values)} values if every list is as long as it may be; at most ${budget.values} are ` +
         'allowed. Say with `first` how many rows of each list you need.',
     );
   }

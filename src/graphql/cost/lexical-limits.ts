@@ -1,14 +1,16 @@
 import { GraphQLError, Lexer, Source, TokenKind } from 'postgraphile/graphql';
 import type { ErrorCode } from '../../errors.ts';
 
-/** Characters of a query's text. */
+/** Most characters of a query's text. */
 export const maxQueryLength = 1_048_576;
-/** Brackets within brackets. The parser, and everybody who looks at what it made, goes one call deeper at each. */
+/**
+ * Most brackets nested in each other. The parser, and everything that walks its result, goes one call deeper at each.
+ */
 export const maxBrackets = 150;
 
 /**
- * Why a query's text is not parsed: it is too long, or nests too deep. Null: it may be. Reads it once, token by token, and
- * stops at the first that is too much. What is not GraphQL is for the parser to say.
+ * Why a query's text may not be parsed: it is too long, or nests too deep. Null: it may be. Reads the text once,
+ * token by token, and stops at the first token too many. Text that is not GraphQL is left for the parser to report.
  */
 export function lexicalRefusal(text: string, maxTokens: number): GraphQLError | null {
   if (text.length > maxQueryLength) {

@@ -23,44 +23,44 @@ import type {
 import { plannedFieldCost } from '../../request-budget.ts';
 import { isPaged } from './page-sizes.ts';
 
-/** What an operation asks for. Numbers saturate at Infinity. */
+/** The costs of an operation. Numbers saturate at Infinity. */
 export interface Cost {
-  /** As `RequestBudget.fields`; a directive counts as a field. */
+  /** Counted as in `RequestBudget.fields`; a directive counts as a field. */
   readonly fields: number;
-  /** As `RequestBudget.values`. */
+  /** Counted as in `RequestBudget.values`. */
   readonly values: number;
-  /** Of `__schema` and `__type`: values that are looked up in the schema, lists taken as long as they are on average. */
+  /** Values that `__schema` and `__type` look up in the schema; a list counts with its average length. */
   readonly introspection: number;
-  /** Fields of `__schema` and `__type`, which `fields` leaves out: what they cost does not depend on the caller. */
+  /** Fields of `__schema` and `__type`. `fields` leaves them out, because their cost does not depend on the caller. */
   readonly lookups: number;
-  /** Fields within fields. */
+  /** Depth of nested fields. */
   readonly depth: number;
-  /** Fields at the root. */
+  /** Number of fields at the root. */
   readonly roots: number;
-  /** Rows of the longest page; 0: there is none. */
+  /** Rows of the longest page; 0: the operation has no page. */
   readonly largestPage: number;
-  /** A fragment spreads itself: what that costs nobody can say. */
+  /** A fragment spreads itself, so its cost is unknown. */
   readonly cyclic: boolean;
 }
 
-/** Rows that a list is taken to give, by the arguments of its field; null: a list that has no such arguments. */
+/** Rows that a list counts as, by the arguments of its field; null: the list has no such arguments. */
 export type PageSize = (field: FieldNode | null) => number;
 
-/** Of a spread, whatever its fragment holds: validation compares the fragments of a selection with each other. */
+/** Cost of a spread, whatever its fragment holds: validation compares the fragments of a selection with each other. */
 const spreadCost = 3;
 
-/** Fragments and selections within each other, past which nobody goes on; then the depth is Infinity. */
+/** Most fragments and selections nested in each other. Measuring stops there, and the depth is Infinity. */
 const maxNesting = 400;
 
-/** Sizes of the schema, for what introspection of it costs. */
+/** Sizes in the schema that determine what its introspection costs. */
 export interface SchemaSizes {
-  /** Of `__Type.fields` and its like, by the field's name: the mean length of the list. */
+  /** The mean length of each list of the schema, by field name (`fields` of `__Type` and the like). */
   readonly lists: ReadonlyMap<string, number>;
-  /** Object types that paged fields give: their `nodes` and `edges` are as long as that says. */
+  /** Object types that paged fields return: their `nodes` and `edges` are as long as the page. */
   readonly pages: ReadonlySet<GraphQLNamedType>;
 }
 
-/** Reads a schema once. */
+/** Measures a schema once. */
 export function schemaSizes(schema: GraphQLSchema): SchemaSizes {
   const types = Object.values(schema.getTypeMap());
   const objects = types.filter((type) => isObjectType(type) || isInterfaceType(type));
@@ -89,14 +89,14 @@ export function schemaSizes(schema: GraphQLSchema): SchemaSizes {
   };
 }
 
-/** A selection set's costs. */
+/** The costs of a selection set. */
 interface Part {
   fields: number;
-  /** Fields of the selection set itself, those of fragments with them. */
+  /** Fields of the selection set itself, including those of its fragments. */
   level: number;
-  /** Whatever the page's size. */
+  /** Values that count once, whatever the page's size. */
   once: number;
-  /** For each row of the page that the selection set is about. */
+  /** Values that count for each row of the page that holds the selection set. */
   each: number;
   introspection: number;
   lookups: number;
@@ -104,8 +104,8 @@ interface Part {
 }
 
 /**
- * Counts what the operation asks for, of a document that was parsed and nothing more: fields that are not there count as
- * if they were. A fragment is counted once and its sum used wherever it is spread, so that the time is linear in the text
+ * Counts what the operation asks for, in a document that is parsed but not validated: unknown fields count like any
+ * other. Each fragment is counted once, and its sum is used wherever it is spread. So the time is linear in the text,
  * however often fragments multiply.
  */
 export function measure(
@@ -136,7 +136,7 @@ class Counting {
   readonly #sizes: SchemaSizes;
   readonly #pageSize: PageSize;
   readonly #fragments = new Map<string, FragmentDefinitionNode>();
-  /** Null: being counted. */
+  /** The costs of each fragment; null: it is being counted. */
   readonly #parts = new Map<string, Part | null>();
 
   constructor(schema: GraphQLSchema, sizes: SchemaSizes, document: DocumentNode, pageSize: PageSize) {
@@ -173,7 +173,7 @@ class Counting {
     if (known === null) this.cyclic = true;
     if (known) return known;
     const fragment = this.#fragments.get(name);
-    // Not there, or within itself: the rules of validation say so.
+    // The fragment is missing or spreads itself: validation reports both.
     if (known === null || fragment === undefined) return { ...nothing, fields: spreadCost };
     this.#parts.set(name, null);
     const type = this.#schema.getType(fragment.typeCondition.name.value) ?? null;
@@ -224,7 +224,7 @@ class Counting {
   }
 }
 
-/** Fields of the input objects in a literal: each becomes a condition, or a column that is written. */
+/** Fields of the input objects in a literal: each becomes a condition, or a written column. */
 function objectFields(value: ValueNode): number {
   if (value.kind === Kind.LIST) return value.values.reduce((sum, item) => sum + objectFields(item), 0);
   if (value.kind !== Kind.OBJECT) return 0;

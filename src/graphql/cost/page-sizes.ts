@@ -10,28 +10,28 @@ import type {
 } from 'postgraphile/graphql';
 import type { PageSizes } from '../../request-budget.ts';
 
-/** Of a request. */
+/** The variables of a request. */
 export type Variables = Readonly<Record<string, unknown>> | undefined;
 
-/** A document in which every list says how long it is. */
+/** A document in which every list has a stated length. */
 export interface PagedDocument {
   readonly document: DocumentNode;
   /**
-   * Names of variables, a group for each list whose length variables alone say: at least one of a group needs a value, and
-   * the first is the one to give it to.
+   * Names of variables, one group per list whose length depends on variables alone. At least one variable of a group
+   * needs a value; the first gets the default.
    */
   readonly pageVariables: readonly (readonly string[])[];
   /** Whether the length of any list depends on variables. */
   readonly sizesVary: boolean;
 }
 
-/** Whether a field gives a page of rows. */
+/** Whether a field returns a page of rows. */
 export function isPaged({ args }: GraphQLField<unknown, unknown>): boolean {
-  // Both, for a stored function may have a parameter of either name.
+  // Requires both, because a stored function may have a parameter of either name.
   return args.some(({ name }) => name === 'first') && args.some(({ name }) => name === 'offset');
 }
 
-/** Writes `first` into a validated document wherever nothing says how long a list is. */
+/** Adds `first` to every list of a validated document whose length is not stated. */
 export function withPages(
   document: DocumentNode,
   schema: GraphQLSchema,
@@ -57,7 +57,7 @@ export function withPages(
   return { document: paged, pageVariables: [...groups.values()], sizesVary };
 }
 
-/** `first` before `last`, those that are not null. */
+/** The arguments `first` and `last`, in this order, without those that are null. */
 function pageArguments({ arguments: given = [] }: FieldNode): readonly ArgumentNode[] {
   return given
     .filter(
@@ -74,7 +74,7 @@ function firstOf(count: number): ArgumentNode {
   };
 }
 
-/** The variables with the default page for each list that they say nothing of. The same object where none is missing. */
+/** The variables, plus the default page for each list that they leave open. The same object if nothing is open. */
 export function filledVariables(
   pageVariables: PagedDocument['pageVariables'],
   operation: OperationDefinitionNode,
@@ -85,7 +85,7 @@ export function filledVariables(
   let filled = variables;
   for (const names of pageVariables) {
     const [name] = names;
-    // Of another operation of the document.
+    // The variable belongs to another operation of the document.
     if (name === undefined || !used.includes(name)) continue;
     const isSaid = names.some((each) => (valueOf(operation, filled, each) ?? null) !== null);
     if (!isSaid) filled = { ...filled, [name]: byDefault };
@@ -93,7 +93,7 @@ export function filledVariables(
   return filled;
 }
 
-/** Rows that a paged field asks for at most, as its arguments and the variables say. */
+/** Most rows that a paged field asks for, by its arguments and the variables. */
 export function pageSizeOf(
   field: FieldNode,
   operation: OperationDefinitionNode,
@@ -104,7 +104,7 @@ export function pageSizeOf(
   return sizes.length === 0 ? byDefault : Math.max(0, ...sizes);
 }
 
-/** Null: nothing, or no number; that is refused by whoever runs it. */
+/** Null: the value is missing or not a number; execution refuses the latter. */
 function numberOf(value: ValueNode, operation: OperationDefinitionNode, variables: Variables): number | null {
   if (value.kind === Kind.INT) return Number(value.value);
   if (value.kind !== Kind.VARIABLE) return null;

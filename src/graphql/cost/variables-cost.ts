@@ -3,9 +3,9 @@ import type { GraphQLInputType, GraphQLSchema, OperationDefinitionNode } from 'p
 import type { Variables } from './page-sizes.ts';
 
 /**
- * Conditions and columns in an operation's variables: the fields of input objects, each of which the executor makes a piece
- * of SQL of. What is one value of SQL (JSON, an embedding, a list of ids) counts nothing, however large. Stops counting
- * beyond `enough`.
+ * Conditions and columns in an operation's variables: the fields of input objects, each of which the executor turns
+ * into a piece of SQL. A single SQL value (JSON, an embedding, a list of ids) counts nothing, however large. Counting
+ * stops beyond `enough`.
  */
 export function variablesCost(
   schema: GraphQLSchema,

@@ -1,4 +1,7 @@
-/** The column `id` is `id`. PostGraphile calls it `rowId` to keep `id` for global object ids, which we do not have. */
+/**
+ * Keeps the name of the column `id`. PostGraphile would call it `rowId` to reserve `id` for global object ids, which
+ * we do not use.
+ */
 export const KeepIdNamePlugin: GraphileConfig.Plugin = {
   name: 'KeepIdNamePlugin',
   version: '1.0.0',

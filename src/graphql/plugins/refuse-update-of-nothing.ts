@@ -4,17 +4,17 @@ import { wrapPlans } from 'postgraphile/utils';
 import { AppError } from '../../errors.ts';
 
 /**
- * An update that found no row is an error, as a delete is. PostGraphile answers it with a payload that holds null, which
- * a caller who does not ask for the row back cannot tell from success.
+ * Makes an update that found no row an error, as a delete already is. PostGraphile answers it with a payload that holds
+ * null, and a caller that does not ask for the row back cannot tell that from success.
  */
 export const RefuseUpdateOfNothingPlugin: GraphileConfig.Plugin = wrapPlans(
-  // Null, not false: that is how this function wants to hear no.
+  // Null rather than false: this function expects null for "do not wrap".
   ({ scope }) => (scope.isPgUpdateMutation ? true : null),
   () => (plan) => {
     const $payload = plan() as ObjectStep;
     sideEffect($payload.get('result'), (row) => {
       if (row === null) {
-        throw new AppError('ROW_NOT_FOUND', 'there is no such row, or this role may not change it');
+        throw new AppError('ROW_NOT_FOUND', 'the row does not exist, or this role may not change it');
       }
     });
     return $payload;

@@ -16,7 +16,7 @@ declare global {
   }
 }
 
-/** `subscription { taskChanged { operation taskId task { ... } } }`, and so for workflows and agents. */
+/** `subscription { taskChanged { operation taskId task { ... } } }`, and the same for workflows and agents. */
 export const RowChangedPlugin: GraphileConfig.Plugin = extendSchema((build) => {
   const changes = Object.fromEntries(
     subjects.map(({ topic, type, field }) => {
@@ -99,7 +99,7 @@ function typesOf({ topic, type, field, idType }: Subject): string {
 
     extend type Subscription {
       """
-      Changes of your tenant's ${topic} from now on, whoever makes them; of one ${field} when its id is given. Be
+      Changes of your tenant's ${topic} from now on, whoever makes them; with an id, only those of that ${field}. Be
       prepared for RESYNC: it says that changes were not delivered one by one and you have to query again.
       """
       ${field}Changed(id: ${idType}): ${type}Change

@@ -1,13 +1,13 @@
 import { requestRoles } from '../../auth/claims.ts';
 
 /**
- * PostGraphile leaves out of the schema what the introspecting role may not do. Requests come as several roles and all
- * of them see one schema: what any of them may do. Postgres decides at each request who really may.
+ * PostGraphile leaves out of the schema what the introspecting role may not do. Requests come as several roles, and
+ * they all see one schema: everything that any of them may do. Postgres decides at each request whether its role may.
  *
- * Introspection runs as the anonymous role, so in the snapshot (not in the database) the grants of the others are
- * counted as its own.
+ * Introspection runs as the anonymous role. So the snapshot (not the database) counts the grants of the other roles
+ * as grants to the anonymous one.
  *
- * @param rolePrefix of the roles' names; it needs no quotes (see parseConfig)
+ * @param rolePrefix prefix of the roles' names; it needs no quotes (see parseConfig)
  */
 export function makeShowWhatAnyRoleMayDoPlugin(rolePrefix: string): GraphileConfig.Plugin {
   const grantee = new RegExp(`^${rolePrefix}_(?:${requestRoles.join('|')})=`);

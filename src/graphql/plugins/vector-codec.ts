@@ -5,7 +5,7 @@ import { sql } from 'postgraphile/pg-sql2';
 import { fromSql, toSql } from 'pgvector';
 import type { ErrorCode } from '../../errors.ts';
 
-/** pgvector's `vector` as GraphQL sees it: a list of floats, in and out. Postgres says when the dimension is wrong. */
+/** pgvector's `vector` in GraphQL: a list of floats, in and out. Postgres reports a wrong dimension. */
 export const VectorCodecPlugin: GraphileConfig.Plugin = {
   name: 'VectorCodecPlugin',
   version: '1.0.0',
@@ -51,16 +51,16 @@ const vectorCodec: PgCodec<'vector', undefined, string, number[], undefined, und
 };
 
 function floats(input: unknown): number[] {
-  if (!Array.isArray(input)) throw badVector(`a list of floats is needed, not ${JSON.stringify(input)}`);
+  if (!Array.isArray(input)) throw badVector(`expected a list of floats, not ${JSON.stringify(input)}`);
   for (const [i, item] of input.entries()) {
     if (typeof item !== 'number' || !Number.isFinite(item)) {
-      throw badVector(`item ${i} of the vector is ${JSON.stringify(item)}, a float is needed`);
+      throw badVector(`item ${i} of the vector is ${JSON.stringify(item)}; expected a float`);
     }
   }
   return input as number[];
 }
 
-/** A literal in the query's text, `[0.1, 0.2]`. */
+/** Reads a literal in the query's text, `[0.1, 0.2]`. */
 function listOf(node: ValueNode, variables: Record<string, unknown> | null | undefined): unknown {
   if (node.kind !== Kind.LIST) return node.kind === Kind.STRING ? node.value : node.kind;
   return node.values.map((item) => {
