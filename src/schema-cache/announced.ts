@@ -2,8 +2,8 @@ import type { Database } from '../db/database.ts';
 import { sql } from '../db/statement.ts';
 
 /**
- * Whether an event trigger notifies the channel of changes by itself: one after every DDL command whose function names
- * the channel and notifies (ours in sql/database.sql; PostgREST, Automatic Schema Cache Reloading).
+ * Whether the database itself notifies the channel of every DDL change: an event trigger does, whose function names the
+ * channel and notifies (ours is in sql/database.sql; PostgREST, Automatic Schema Cache Reloading).
  */
 export async function isAnnounced(database: Database, channel: string): Promise<boolean> {
   const { rows } = await database.query<{ announced: boolean }>(

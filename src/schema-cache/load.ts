@@ -14,23 +14,23 @@ import { representationKey } from './schema-cache.ts';
 import type { SchemaCache } from './schema-cache.ts';
 
 export interface SchemaCacheOptions {
-  /** Exposed schemas. */
+  /** The exposed schemas. */
   readonly schemas: readonly string[];
-  /** Further schemas of the `search_path`: views in them pass on the keys of their base tables. Need not exist. */
+  /** Further schemas of the `search_path`: views in them pass on the keys of their base tables. They need not exist. */
   readonly extraSearchPath: readonly string[];
-  /** Names of settings of functions that hold for the whole transaction. */
+  /** Names of the function settings that hold for the whole transaction. */
   readonly hoistedSettings: readonly string[];
 }
 
 /**
- * Reads the catalog, as the login of the pool sees it, in one transaction. Rejects with MissingSchema, and with what
- * the database rejects with.
+ * Reads the catalog as the pool's login sees it, in one transaction. Rejects with MissingSchema, and with the errors
+ * of the database.
  */
 export async function loadSchemaCache(database: Database, options: SchemaCacheOptions): Promise<SchemaCache> {
   return buildSchemaCache(await readCatalog(database, options.schemas, options.extraSearchPath), options);
 }
 
-/** The snapshot that the rows amount to. */
+/** Builds the snapshot from the catalog's rows. */
 export function buildSchemaCache(
   rows: CatalogRows,
   { schemas, hoistedSettings }: SchemaCacheOptions,
@@ -42,7 +42,7 @@ export function buildSchemaCache(
     else names.set(relation, new Map([[position, name]]));
   }
   const columnName = (relation: number, position: number) => names.get(relation)?.get(position);
-  // Columns were read of exposed relations only.
+  // Only columns of exposed relations were read.
   const lineage = buildLineage(rows.viewRules, (view) => names.has(view));
   const primaryKeys = buildPrimaryKeys(rows.relations, rows.keys, lineage, columnName);
   const tables = buildTables(rows.relations, rows.columns, primaryKeys, schemas);

@@ -1,6 +1,6 @@
 import type { QualifiedName } from './identifier.ts';
 
-/** What turns rows into a body. PostgREST calls the custom ones media type handlers. */
+/** Turns rows into a body. PostgREST calls the custom ones media type handlers. */
 export type MediaHandler =
   | { readonly kind: 'json' }
   | { readonly kind: 'json-nulls-stripped' }
@@ -8,9 +8,9 @@ export type MediaHandler =
   | { readonly kind: 'csv' }
   | { readonly kind: 'geojson' }
   /**
-   * An aggregate over a relation's rows (`target`), or over anything (`target` null). Or a function's own result:
-   * `target` is the function, and `function` the domain, whose name casts the result. `bytes`: the domain is one over
-   * bytea; the values of all others are shown as text.
+   * An aggregate over a relation's rows (`target`), or over any rows (`target` null). Or a function's own result: then
+   * `target` is the function, and `function` the domain that the result is cast to. `bytes`: the domain is over bytea;
+   * values of all other domains are shown as text.
    */
   | {
       readonly kind: 'custom';
@@ -18,10 +18,10 @@ export type MediaHandler =
       readonly target: QualifiedName | null;
       readonly bytes: boolean;
     }
-  /** No body is asked for. */
+  /** The request wants no body. */
   | { readonly kind: 'none' };
 
-/** A handler with the media type that it makes: of one for any type the domain's own, `application/octet-stream`. */
+/** A handler and the media type that it makes. The handler of a domain for any type makes `application/octet-stream`. */
 export interface ResolvedMediaHandler {
   readonly handler: MediaHandler;
   /** Lower case, as `type/subtype`. */

@@ -1,9 +1,12 @@
 import type { QualifiedName } from './identifier.ts';
 
-/** How rows of `table` lead to rows of `foreignTable`, seen from `table`. Both directions are separate entries. */
+/** A way from rows of `table` to rows of `foreignTable`, seen from `table`. The two directions are separate entries. */
 export type Relationship = ForeignKeyRelationship | ComputedRelationship;
 
-/** By a foreign key, in its own direction, against it, or over a junction of two; views get those of their base tables. */
+/**
+ * A foreign key in its own direction, against it, or two of them over a junction. Views have those of their base
+ * tables.
+ */
 export interface ForeignKeyRelationship {
   readonly kind: 'foreign-key';
   readonly table: QualifiedName;
@@ -25,7 +28,7 @@ export interface ComputedRelationship {
   readonly toOne: boolean;
 }
 
-/** A pair of joined columns: of `table`, and of `foreignTable` (or of the junction). */
+/** A pair of joined columns: one of `table`, and one of `foreignTable` (or of the junction). */
 export type ColumnPair = readonly [column: string, foreignColumn: string];
 
 export type Cardinality =
@@ -40,7 +43,7 @@ export type Cardinality =
     }
   | { readonly kind: 'many-to-many'; readonly junction: Junction };
 
-/** Both foreign keys belong to the junction's primary key. */
+/** The table between two others. Both its foreign keys belong to its primary key. */
 export interface Junction {
   readonly table: QualifiedName;
   readonly sourceConstraint: string;

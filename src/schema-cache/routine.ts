@@ -1,25 +1,25 @@
 import type { QualifiedName } from './identifier.ts';
 
-/** A function that can be called. Overloads are entries of their own. Not procedures, aggregates or trigger functions. */
+/** A function that can be called, but not a procedure, aggregate or trigger function. Each overload is its own entry. */
 export interface Routine extends QualifiedName {
   readonly comment: string | null;
-  /** In the order of the declaration, IN, INOUT and VARIADIC only. */
+  /** In declaration order; only IN, INOUT and VARIADIC. */
   readonly parameters: readonly Parameter[];
   readonly returns: ReturnType;
   readonly volatility: 'volatile' | 'stable' | 'immutable';
   readonly isVariadic: boolean;
-  /** `set default_transaction_isolation = ...` of the function; null: the caller's. */
+  /** The function's `set default_transaction_isolation = ...`; null: the caller's level applies. */
   readonly isolationLevel: 'read uncommitted' | 'read committed' | 'repeatable read' | 'serializable' | null;
-  /** The function's `set` settings that count for the whole transaction when it is called: name and value. */
+  /** The function's `set` settings that hold for the whole transaction of a call: name and value. */
   readonly settings: readonly (readonly [name: string, value: string])[];
 }
 
 export interface Parameter {
-  /** Empty: unnamed. */
+  /** Empty: the parameter is unnamed. */
   readonly name: string;
-  /** As `format_type` says it. */
+  /** In the form of `format_type`. */
   readonly type: string;
-  /** With the modifier's maximum: `character varying` for `varchar(3)`, whose length would otherwise cut in silence. */
+  /** The type at its greatest length: `character varying` for `varchar(3)`, whose length would silently cut values. */
   readonly typeWithoutLength: string;
   readonly required: boolean;
   readonly variadic: boolean;
@@ -28,13 +28,16 @@ export interface Parameter {
 export interface ReturnType {
   readonly setOf: boolean;
   readonly type: QualifiedName;
-  /** A table's row, a composite type, `returns table (...)`, or several OUT parameters; else a scalar. */
+  /**
+   * True for a table's row, a composite type, `returns table (...)` and several OUT parameters; otherwise the type is
+   * a scalar.
+   */
   readonly composite: boolean;
-  /** The composite is a domain over one. */
+  /** Whether the declared type is a domain over the composite type. */
   readonly compositeAlias: boolean;
 }
 
-/** Whether one value comes back rather than rows. */
+/** Whether the function returns a single value rather than rows. */
 export function returnsScalar({ returns }: Routine): boolean {
   return !returns.setOf && !returns.composite;
 }
@@ -51,7 +54,7 @@ export function returnsVoid({ returns }: Routine): boolean {
   return !returns.setOf && returns.type.schema === 'pg_catalog' && returns.type.name === 'void';
 }
 
-/** The relation whose rows come back: what filters and embedding on a function's result refer to. */
+/** The relation whose rows are returned. Filters and embedding on a function's result refer to it. */
 export function resultRelation({ returns }: Routine): string | null {
   return returns.composite ? returns.type.name : null;
 }

@@ -4,11 +4,11 @@ import type { QualifiedName } from './identifier.ts';
 export interface Table extends QualifiedName {
   readonly comment: string | null;
   readonly isView: boolean;
-  /** What the relation can do at all (views: updatable or with triggers), whatever the caller's privileges. */
+  /** What the relation supports (a view if it is updatable or has triggers), whatever the caller's privileges. */
   readonly insertable: boolean;
   readonly updatable: boolean;
   readonly deletable: boolean;
-  /** In the key's order; of a view those that come from its base tables' keys. Empty: no key. */
+  /** In the key's order; a view has the columns of its base tables' keys. Empty: no key. */
   readonly primaryKey: readonly string[];
   /** In the order of the table's definition. */
   readonly columns: ReadonlyMap<string, Column>;
@@ -18,22 +18,22 @@ export interface Column {
   readonly name: string;
   readonly comment: string | null;
   readonly nullable: boolean;
-  /** Generated always, or identity always: no value may be given. */
+  /** Generated always, or identity always: requests may not set a value. */
   readonly generated: boolean;
   /**
-   * The type without modifier, a domain's as the type under it: `character varying`, for clients to read. Types that
-   * are not Postgres' own, domains over such included, are as in `nominalType`.
+   * The type for clients to read, without modifier: `character varying`. A domain is shown as the type beneath it.
+   * Types that are not Postgres's own, and domains over them, are shown as in `nominalType`.
    */
   readonly type: string;
   /**
-   * The type as declared, to cast to: modifier included (`character varying(20)`), domains and all other types that are
-   * not Postgres' own with their schema. Data representations are keyed by it.
+   * The type as declared, to cast to, with its modifier: `character varying(20)`. Domains and all other types that
+   * are not Postgres's own carry their schema. Data representations are keyed by it.
    */
   readonly nominalType: string;
-  /** Characters; null: no limit. */
+  /** The limit in characters; null: no limit. */
   readonly maxLength: number | null;
-  /** The default's expression; for identity columns what draws the next value. Null: none. */
+  /** The default's expression; for an identity column, the expression that draws the next value. Null: no default. */
   readonly defaultExpression: string | null;
-  /** The labels of an enum in their order; empty for other types. */
+  /** The labels of an enum, in order; empty for other types. */
   readonly enumLabels: readonly string[];
 }

@@ -10,35 +10,38 @@ import type { SchemaCacheOptions } from './load.ts';
 import type { SchemaCache } from './schema-cache.ts';
 
 export interface WatchOptions {
-  /** What to load. Asked at every load, so that a reloaded configuration counts. */
+  /** What to load. Called at every load, so that a reloaded configuration takes effect. */
   readonly scope: () => SchemaCacheOptions;
-  /** Listened to for `reload schema`, `reload config`, and an empty payload, which means both. Null: no listening. */
+  /**
+   * The channel that carries `reload schema`, `reload config`, or an empty payload, which means both. Null: do not
+   * listen.
+   */
   readonly channel: string | null;
-  /** Called for `reload config`; before the reload when the payload means both. */
+  /** Called for `reload config`; if the payload means both, before the reload. */
   readonly onReloadConfig?: () => void;
-  /** Runs at the beginning of every load, which fails when it does: for what the scope is read from. */
+  /** Runs at the start of every load, to refresh what the scope is read from. If it fails, so does the load. */
   readonly beforeLoad?: () => Promise<void>;
   /**
-   * Called when a newer snapshot has taken the place of one that was served: time to renew connections, whose prepared
-   * statements keep types of before, and whose login may have been given other settings.
+   * Called when a newer snapshot has replaced one that was served. It is then time to renew connections: their prepared
+   * statements keep the old types, and their login may have been given other settings.
    */
   readonly onReplaced?: () => void;
   readonly log: Log;
   readonly pace?: Partial<WatchPace>;
 }
 
-/** How often things are done, in milliseconds. */
+/** Intervals, in milliseconds. */
 export interface WatchPace {
-  /** Between the starts of two loads, however many are asked for. */
+  /** Shortest time between the starts of two loads, however many are requested. */
   readonly betweenLoads: number;
-  /** Between two looks at the catalog, where no event trigger announces changes. */
+  /** Time between two checks of the catalog, where no event trigger announces changes. */
   readonly betweenLooks: number;
-  /** Pause after the first failure; doubled after each further one, up to `lastRetry`. */
+  /** Pause after the first failure. It doubles after each further failure, up to `lastRetry`. */
   readonly firstRetry: number;
   readonly lastRetry: number;
 }
 
-/** PostgREST's, where it has one (Schema Cache, Debouncing; Connection Pool, Automatic Recovery). */
+/** PostgREST's values, where it has them (Schema Cache, Debouncing; Connection Pool, Automatic Recovery). */
 const defaultPace: WatchPace = {
   betweenLoads: 100,
   betweenLooks: 5_000,
@@ -47,12 +50,12 @@ const defaultPace: WatchPace = {
 };
 
 /**
- * Keeps the snapshot of the catalog current. Starts at once, and reloads when somebody asks by NOTIFY or `reload`, when
- * the listening connection was lost meanwhile, and when a look at the catalog shows another one. What is current stays
- * so until its successor is complete; a load that fails is logged and tried again. `close` it before the database.
+ * Keeps the snapshot of the catalog current. Loads at once. Reloads when NOTIFY or `reload` asks for it, when the
+ * listening connection was lost meanwhile, and when a check finds the catalog changed. The current snapshot is served
+ * until its successor is complete. A load that fails is logged and retried. `close` it before the database.
  */
 export class SchemaCacheWatcher {
-  /** Whether the first attempt gave a snapshot. Never rejects. */
+  /** Whether the first attempt produced a snapshot. Never rejects. */
   readonly firstLoad: Promise<boolean>;
   readonly #database: Database;
   readonly #options: WatchOptions;
@@ -61,15 +64,15 @@ export class SchemaCacheWatcher {
   readonly #waiting: { readonly request: number; readonly settle: (loaded: boolean) => void }[] = [];
   readonly #tasks: Promise<void>[];
   #current: SchemaCache | null = null;
-  /** Requests so far; those up to `#served` are met by the load that runs or by an earlier one. */
+  /** Number of requests so far. The running load, or an earlier one, answers those up to `#served`. */
   #requests = 0;
   #served = 0;
-  /** Ends the pause before the next load. */
+  /** Cuts short the pause before the next load. */
   #wake: () => void = () => {};
   #stopListening: (() => Promise<void>) | null = null;
   #fingerprint: Fingerprint | null = null;
   #announced = false;
-  /** Something may have been notified before anybody listened. */
+  /** A notification may have been sent before we listened. */
   #unheard = true;
 
   constructor(database: Database, options: WatchOptions) {
@@ -78,19 +81,19 @@ export class SchemaCacheWatcher {
     this.#pace = { ...defaultPace, ...options.pace };
     this.firstLoad = this.reload();
     this.#tasks = [this.#keepLoaded(), this.#keepListening(), this.#keepLooking()].map((task) =>
-      // Each ends by the rejection of the pause that closing interrupts.
+      // Each loop ends when closing interrupts its pause, which then rejects.
       task.catch((error: unknown) => {
         if (!this.#closed) throw error;
       }),
     );
   }
 
-  /** The newest snapshot; null while there is none. */
+  /** The newest snapshot; null until the first is loaded. */
   get current(): SchemaCache | null {
     return this.#current;
   }
 
-  /** Asks for a load. Resolves when one that began afterwards has ended: whether it gave a snapshot. */
+  /** Requests a load. Resolves when a load that began after this call has ended; true if it produced a snapshot. */
   reload(): Promise<boolean> {
     return new Promise((settle) => {
       if (this.#closed) return settle(false);
@@ -99,7 +102,7 @@ export class SchemaCacheWatcher {
     });
   }
 
-  /** Stops listening and looking, and waits for a load that runs. */
+  /** Stops listening and checking, and waits for a running load. */
   async close(): Promise<void> {
     this.#closing.abort();
     this.#wake();
@@ -129,7 +132,7 @@ export class SchemaCacheWatcher {
     const started = performance.now();
     try {
       await this.#options.beforeLoad?.();
-      // Before the load: what changes during it is found by the next look.
+      // Read before the load: the next check then finds anything that changes during it.
       const fingerprint = await readFingerprint(this.#database);
       const announced = channel !== null && (await isAnnounced(this.#database, channel));
       const cache = await loadSchemaCache(this.#database, scope());
@@ -167,7 +170,7 @@ export class SchemaCacheWatcher {
     return Math.min(this.#pace.firstRetry * 2 ** failures, this.#pace.lastRetry);
   }
 
-  /** Resolves once there is a request that no load has met, and after the pause at the latest. */
+  /** Resolves as soon as there is an unanswered request, and at the latest after the pause. */
   async #requested(pauseMs: number | null): Promise<void> {
     if (this.#requests > this.#served || this.#closed) return;
     await new Promise<void>((resolve) => {
@@ -195,7 +198,7 @@ export class SchemaCacheWatcher {
           channel,
           (payload) => this.#notified(payload),
           (cause) => {
-            // Where nobody can listen the next look at the catalog shows what has changed.
+            // While listening is impossible, the next check of the catalog finds the changes.
             if (cause === 'cannot-listen') this.#unheard = true;
             else void this.reload();
           },
@@ -203,12 +206,12 @@ export class SchemaCacheWatcher {
         break;
       } catch (error) {
         if (this.#closed) return;
-        // A standby refuses LISTEN for as long as it is one.
+        // A standby refuses LISTEN until it is promoted.
         if (failures === 0) {
           log({
             level: 'warning',
             event: 'schema-cache-not-listening',
-            message: `nobody can ask for a reload by NOTIFY ${channel} yet: ${messageOf(error)}`,
+            message: `NOTIFY ${channel} cannot ask for a reload yet: ${messageOf(error)}`,
           });
         }
         await this.#pause(this.#retryPause(failures));

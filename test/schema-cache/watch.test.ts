@@ -112,7 +112,7 @@ describeOnBoth('a watched snapshot', (target, kind) => {
     expect(log.at(-1)).toMatchObject({
       level: 'error',
       event: 'schema-cache-failed',
-      message: expect.stringMatching(/no schema later .*served from what was read before/),
+      message: expect.stringMatching(/the database has no schema later; .*served from what was read before/),
     });
     await target().run('create schema later');
     await expect.poll(() => watcher!.current !== kept).toBe(true);

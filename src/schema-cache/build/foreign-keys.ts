@@ -5,15 +5,15 @@ import type { Lineage } from './lineage.ts';
 import { shownKeys } from './view-keys.ts';
 import type { ColumnName } from './view-keys.ts';
 
-/** A relation at one end of a foreign key, with the names that the key's columns have there. */
+/** A relation at one end of a foreign key, and the key's columns by their names in that relation. */
 interface End {
   readonly relation: RelationRow;
   readonly columns: readonly string[];
 }
 
 /**
- * What foreign keys say in their own direction: from every table or view that shows the referencing columns to every
- * one that shows the referenced ones. One-to-one when the referencing columns are a key of their table.
+ * The relationships of foreign keys in their own direction: from every table or view that shows the referencing columns
+ * to every one that shows the referenced ones. One-to-one when the referencing columns are a key of their table.
  */
 export function buildForeignKeys(
   relations: readonly RelationRow[],
@@ -70,7 +70,7 @@ function between(
   };
 }
 
-/** The same text for the same columns in any order. */
+/** A text that is the same for the same columns in any order. */
 function columnSet(relation: number, positions: readonly number[]): string {
   return `${relation}:${positions.toSorted((a, b) => a - b).join()}`;
 }

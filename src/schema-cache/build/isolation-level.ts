@@ -1,6 +1,6 @@
 import type { Routine } from '../routine.ts';
 
-/** The value of `default_transaction_isolation` as it stands in the catalog. Null: none, or none that there is. */
+/** The level that `default_transaction_isolation` has in the catalog. Null: it is not set, or not to a known level. */
 export function isolationLevel(value: string | undefined): Routine['isolationLevel'] {
   const level = value?.toLowerCase();
   switch (level) {

@@ -2,13 +2,13 @@ import type { ViewRuleRow } from '../catalog/view-rules.ts';
 import { viewOrigins } from './view-origins.ts';
 import type { ColumnOrigin } from './view-origins.ts';
 
-/** Positions of a view's columns that show a column, by that column's position, in the view's order. */
+/** Positions of the view's columns that show a column, in the view's order, by that column's position. */
 export type ShownColumns = ReadonlyMap<number, readonly number[]>;
 
 /** Views that show columns of a relation, directly or through other views: by the relation, then by the view. */
 export type Lineage = ReadonlyMap<number, ReadonlyMap<number, ShownColumns>>;
 
-/** Follows the columns of the views for which `wanted` holds down to the tables, noting each relation on the way. */
+/** Follows the columns of every view that is `wanted` down to the tables, and records each relation on the way. */
 export function buildLineage(rules: readonly ViewRuleRow[], wanted: (view: number) => boolean): Lineage {
   const originsOf = new Map(rules.map((rule) => [rule.relation, viewOrigins(rule.tree)]));
   const lineage = new Map<number, Map<number, Map<number, number[]>>>();
@@ -25,7 +25,10 @@ export function buildLineage(rules: readonly ViewRuleRow[], wanted: (view: numbe
   return lineage;
 }
 
-/** `create or replace` can make a view select from itself by a detour; such a chain ends where it began. */
+/**
+ * A chain of origins. It ends where it would repeat: `create or replace` can make a view select from itself
+ * indirectly.
+ */
 function chain(first: ColumnOrigin, originsOf: ReadonlyMap<number, ReadonlyMap<number, ColumnOrigin>>) {
   const origins: ColumnOrigin[] = [];
   const seen = new Set<number>();

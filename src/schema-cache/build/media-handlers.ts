@@ -2,7 +2,7 @@ import type { MediaHandlerRow } from '../catalog/media-handlers.ts';
 import type { ResolvedMediaHandler } from '../media-handler.ts';
 import { mediaHandlerKey } from '../schema-cache.ts';
 
-/** The built-in handlers that can be overridden, and the database's own, by `mediaHandlerKey`. */
+/** The built-in handlers that can be overridden, plus those of the database, by `mediaHandlerKey`. */
 export function buildMediaHandlers(rows: readonly MediaHandlerRow[]): Map<string, ResolvedMediaHandler> {
   const handlers = new Map<string, ResolvedMediaHandler>([
     [mediaHandlerKey(null, '*/*'), { handler: { kind: 'json' }, mediaType: 'application/json' }],

@@ -1,8 +1,8 @@
 import type { Cardinality, ColumnPair, Relationship } from '../relationship.ts';
 
 /**
- * The order in which PostgREST lists relationships, which clients see as the candidates of an ambiguous embed
- * (PGRST201): by foreign key before computed, then by their tables, cardinality, constraint and columns.
+ * The order in which PostgREST lists relationships; clients see it as the candidates of an ambiguous embed
+ * (PGRST201). By foreign key come before computed, then tables, cardinality, constraint and columns decide.
  */
 export function compareRelationships(a: Relationship, b: Relationship): number {
   return compareLists(sortKey(a), sortKey(b));
@@ -51,7 +51,7 @@ function cardinalityKey(cardinality: Cardinality): SortKey {
   ];
 }
 
-/** A list that ends sorts before one that goes on. */
+/** Makes a list sort before any longer list that begins with it. */
 function columnsKey(columns: readonly ColumnPair[]): SortKey {
   return [...columns.flat().flatMap((name) => [1, name]), 0];
 }

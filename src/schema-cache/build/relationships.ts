@@ -6,12 +6,12 @@ import { relationshipKey } from '../schema-cache.ts';
 import { compareRelationships } from './relationship-order.ts';
 
 /**
- * All ways between exposed tables, by `relationshipKey`: `foreignKeys` in both directions, over junctions, and computed
- * ones. A computed relationship takes the place of all that lead to a table of its function's name. Ordered as
- * PostgREST lists the candidates of an ambiguous embed. Two tables that a hidden junction alone joins have an empty
- * list: neither of their names is misspelt.
+ * All relationships between exposed tables, by `relationshipKey`: `foreignKeys` in both directions, those over
+ * junctions, and computed ones. A computed relationship replaces all that lead to a table with its function's name.
+ * Ordered as PostgREST lists the candidates of an ambiguous embed. Two tables joined only by a hidden junction have
+ * an empty list, which says that neither name is misspelt.
  *
- * @param primaryKeys by `nameKey`, of hidden tables too
+ * @param primaryKeys by `nameKey`, including those of hidden tables
  */
 export function buildRelationships(
   foreignKeys: readonly ForeignKeyRelationship[],
@@ -40,7 +40,7 @@ export function buildRelationships(
 
   const byKey = new Map<string, Relationship[]>();
   for (const relationship of relationships) {
-    // A function is looked for where requests look for names: in its own schema, wherever its rows are from.
+    // Requests look for a computed relationship in its function's schema, whichever schema its rows come from.
     const { schema } = relationship.kind === 'computed' ? relationship.function : relationship.foreignTable;
     const key = relationshipKey(relationship.table, schema);
     const list = byKey.get(key);
@@ -80,11 +80,14 @@ function inverse(relationship: ForeignKeyRelationship): ForeignKeyRelationship {
         },
       };
     default:
-      throw new Error(`a foreign key is not ${cardinality.kind}`);
+      throw new Error(`a foreign key cannot be ${cardinality.kind}`);
   }
 }
 
-/** Two foreign keys of one table or view, all of whose columns belong to its primary key (PostgREST, Many-to-many). */
+/**
+ * Pairs two foreign keys of one table or view if all their columns belong to its primary key (PostgREST,
+ * Many-to-many).
+ */
 function overJunctions(
   foreignKeys: readonly ForeignKeyRelationship[],
   primaryKeys: ReadonlyMap<string, readonly string[]>,
@@ -113,7 +116,7 @@ function overJunctions(
 interface Arm {
   readonly relationship: ForeignKeyRelationship;
   readonly constraint: string;
-  /** Of the table that the junction leads to, and of the junction. */
+  /** Pairs of a column of the table that the junction leads to, and a column of the junction. */
   readonly columns: readonly ColumnPair[];
 }
 

@@ -2,7 +2,7 @@ import type { RoleSettingRow } from '../catalog/role-settings.ts';
 import type { RoleSettings } from '../schema-cache.ts';
 import { isolationLevel } from './isolation-level.ts';
 
-/** Settings by role; the isolation level stands apart, since it is set by another command. */
+/** Settings by role. The isolation level is kept apart, because another command sets it. */
 export function buildRoleSettings(rows: readonly RoleSettingRow[]): Map<string, RoleSettings> {
   const byRole = Map.groupBy(rows, (row) => row.role);
   return new Map(

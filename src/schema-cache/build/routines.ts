@@ -3,7 +3,7 @@ import { nameKey } from '../identifier.ts';
 import type { Parameter, Routine } from '../routine.ts';
 import { isolationLevel } from './isolation-level.ts';
 
-/** The routines by `nameKey`, overloads with fewer parameters first. `hoisted`: names of settings, lower case. */
+/** The routines by `nameKey`, overloads with fewer parameters first. `hoisted`: names of settings, in lower case. */
 export function buildRoutines(
   rows: readonly RoutineRow[],
   hoisted: ReadonlySet<string>,
@@ -35,7 +35,7 @@ function toRoutine(row: RoutineRow, hoisted: ReadonlySet<string>): Routine {
     returns: {
       setOf: row.returns_set,
       type: { schema: row.return_schema, name: row.return_type },
-      // A single OUT parameter gives its type's name here, and rows of one column all the same.
+      // With a single OUT parameter the type is named here, but the result is still rows with one column.
       composite: row.returns_composite || (row.argument_modes ?? []).some((mode) => outputModes.has(mode)),
       compositeAlias: row.returns_domain,
     },
@@ -67,7 +67,10 @@ function toParameters(row: RoutineRow): Parameter[] {
   });
 }
 
-/** As parameters these mean a length of one; a longer value would be cut in silence. */
+/**
+ * Types to cast arguments to in place of these, which as parameters have length one and would silently cut longer
+ * values.
+ */
 const withoutLength: ReadonlyMap<string, string> = new Map([
   ['bit', 'bit varying'],
   ['bit[]', 'bit varying[]'],
@@ -75,7 +78,10 @@ const withoutLength: ReadonlyMap<string, string> = new Map([
   ['character[]', 'character varying[]'],
 ]);
 
-/** Arguments come by name, or the body is the one argument (PostgREST, Functions with a single unnamed parameter). */
+/**
+ * Whether requests can call it: arguments come by name, or the body is the only argument (PostgREST, Functions with a
+ * single unnamed parameter).
+ */
 function isCallable({ parameters }: Routine): boolean {
   const unnamed = parameters.filter(({ name }) => name === '');
   if (unnamed.length === 0) return true;
@@ -84,7 +90,7 @@ function isCallable({ parameters }: Routine): boolean {
 
 const bodyTypes: ReadonlySet<string> = new Set(['bytea', 'json', 'jsonb', 'text', 'xml']);
 
-/** The order in which PostgREST lists overloads that it cannot choose between. */
+/** The order in which PostgREST lists overloads when it cannot choose one. */
 function compareOverloads(a: Routine, b: Routine): number {
   if (a.parameters.length !== b.parameters.length) return a.parameters.length - b.parameters.length;
   return compareText(overloadKey(a), overloadKey(b));

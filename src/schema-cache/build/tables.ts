@@ -3,7 +3,7 @@ import type { RelationRow } from '../catalog/relations.ts';
 import { nameKey } from '../identifier.ts';
 import type { Column, Table } from '../table.ts';
 
-/** The tables of the exposed schemas by `nameKey`. `primaryKeys` by relation. */
+/** The tables of the exposed schemas by `nameKey`. `primaryKeys` is by relation. */
 export function buildTables(
   relations: readonly RelationRow[],
   columns: readonly ColumnRow[],

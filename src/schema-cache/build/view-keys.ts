@@ -2,12 +2,12 @@ import type { KeyRow } from '../catalog/keys.ts';
 import type { RelationRow } from '../catalog/relations.ts';
 import type { Lineage, ShownColumns } from './lineage.ts';
 
-/** The name of a view's column, undefined for a position that it does not have. */
+/** The name of a view's column; undefined if the view has no column at that position. */
 export type ColumnName = (relation: number, position: number) => string | undefined;
 
 /**
- * Primary keys by relation: a table's own, in the key's order; a view's from each base table whose whole key it shows
- * (the first column for each, when it shows one several times), in the order of `relations`.
+ * Primary keys by relation. A table has its own, in the key's order. A view has that of each base table whose whole
+ * key it shows (with the first column, where it shows one several times), in the order of `relations`.
  */
 export function buildPrimaryKeys(
   relations: readonly RelationRow[],
@@ -30,8 +30,8 @@ export function buildPrimaryKeys(
 }
 
 /**
- * All ways in which a view shows the columns of a key, as names of the view's columns in the key's order: a column that
- * is shown twice makes two. Empty when a column of the key is missing.
+ * Every way in which a view shows the columns of a key, as names of the view's columns in the key's order: a column
+ * shown twice makes two ways. Empty if the view lacks a column of the key.
  */
 export function shownKeys(
   positions: readonly number[],

@@ -16,7 +16,7 @@ export interface ColumnRow {
   readonly enum_labels: readonly string[] | null;
 }
 
-/** Gives `ColumnRow`s. */
+/** Returns `ColumnRow`s. */
 export function columnsStatement(schemas: readonly string[]): Statement {
   return {
     text: `
@@ -24,7 +24,7 @@ export function columnsStatement(schemas: readonly string[]): Statement {
       select a.attrelid as relation, a.attnum as position, a.attname as name, d.description as comment,
              not (a.attnotnull or t.typtype = 'd' and t.typnotnull) as nullable,
              a.attgenerated <> '' or a.attidentity = 'a' as generated,
-             -- A domain over a type of somebody's own keeps its name: that is what PostgREST tells clients.
+             -- A domain over a user-defined type keeps its name, which is what PostgREST tells clients.
              case
                when b.typnamespace = 'pg_catalog'::regnamespace then format_type(b.oid, null)
                else format_type(a.atttypid, a.atttypmod)

@@ -1,6 +1,6 @@
 import type { Statement } from '../../db/statement.ts';
 
-/** A function over one row of a relation that gives rows of a relation. */
+/** A function that takes one row of a relation and returns rows of a relation. */
 export interface ComputedRelationshipRow {
   readonly schema: string;
   readonly name: string;
@@ -11,7 +11,7 @@ export interface ComputedRelationshipRow {
   readonly to_one: boolean;
 }
 
-/** Gives `ComputedRelationshipRow`s. The functions may be in any schema, the relations must be in exposed ones. */
+/** Returns `ComputedRelationshipRow`s. The functions may be in any schema; the relations must be in exposed ones. */
 export function computedRelationshipsStatement(schemas: readonly string[]): Statement {
   return {
     text: `

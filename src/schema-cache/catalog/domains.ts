@@ -1,6 +1,6 @@
 /**
- * Common table expressions for a statement that is `with recursive`: `domain_bases (oid, base, typmod)` leads from
- * every domain to the type under all of its domains, and to that type's modifier.
+ * Common table expressions for a `with recursive` statement: `domain_bases (oid, base, typmod)` maps every domain to the
+ * type beneath all its domains, and to that type's modifier.
  */
 export const domainBases = `
   domain_steps (oid, base, typmod) as (

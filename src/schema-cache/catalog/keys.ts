@@ -1,21 +1,21 @@
 import type { Statement } from '../../db/statement.ts';
 
-/** A primary key, unique constraint or foreign key. Columns in the key's order. */
+/** A primary key, unique constraint or foreign key, with its columns in the key's order. */
 export interface KeyRow {
   readonly kind: 'p' | 'u' | 'f';
   readonly name: string;
   readonly relation: number;
   readonly positions: readonly number[];
   readonly columns: readonly string[];
-  /** Of foreign keys, like the two below; null for others. */
+  /** Set for foreign keys, like the next two; null for other keys. */
   readonly foreign_relation: number | null;
   readonly foreign_positions: readonly number[] | null;
   readonly foreign_columns: readonly string[] | null;
-  /** A partition's share of a foreign key: what leads to or from its partitioned table is told by that one's row. */
+  /** A partition's share of a foreign key. The row of its partitioned table already states where it leads. */
   readonly inherited: boolean;
 }
 
-/** Gives `KeyRow`s of all schemas but Postgres' own. */
+/** Returns `KeyRow`s of all schemas except Postgres's own. */
 export function keysStatement(): Statement {
   const names = (relation: string, key: string) => `
     array(

@@ -1,22 +1,25 @@
 import type { Statement } from '../../db/statement.ts';
 import { domainBases } from './domains.ts';
 
-/** A function that makes a domain whose name is a media type. */
+/** A function that returns a domain whose name is a media type. */
 export interface MediaHandlerRow {
-  /** Of an aggregate its own name; of a function the domain's, which a call's scalar result is cast to. */
+  /** For an aggregate, its own name; for a function, the name of the domain that a call's scalar result is cast to. */
   readonly schema: string;
   readonly name: string;
-  /** The relation whose rows an aggregate takes, `pg_catalog.anyelement` for all; or the function. */
+  /**
+   * For an aggregate, the relation whose rows it takes (`pg_catalog.anyelement`: any relation); otherwise the
+   * function.
+   */
   readonly target_schema: string;
   readonly target_name: string;
   readonly any_target: boolean;
   /** The domain's name. */
   readonly media_type: string;
-  /** It is one over bytea. */
+  /** Whether the domain is over bytea. */
   readonly bytes: boolean;
 }
 
-/** Gives `MediaHandlerRow`s of the exposed schemas (PostgREST, Media Type Handlers). */
+/** Returns `MediaHandlerRow`s of the exposed schemas (PostgREST, Media Type Handlers). */
 export function mediaHandlersStatement(schemas: readonly string[]): Statement {
   return {
     text: `

@@ -21,7 +21,7 @@ import type { RoutineRow } from './routines.ts';
 import { viewRulesStatement } from './view-rules.ts';
 import type { ViewRuleRow } from './view-rules.ts';
 
-/** What the catalog holds, as it stood at one moment. */
+/** The contents of the catalog at one moment. */
 export interface CatalogRows {
   readonly serverVersion: number;
   readonly relations: readonly RelationRow[];
@@ -35,14 +35,14 @@ export interface CatalogRows {
   readonly roleSettings: readonly RoleSettingRow[];
 }
 
-/** A schema that is to be exposed is not there. */
+/** The database lacks a schema that is to be exposed. */
 export class MissingSchema extends OperationalError {
   override name = 'MissingSchema';
 }
 
 /**
- * Reads the catalog in one snapshot. The search path is empty meanwhile, so that every name that Postgres writes into
- * types and expressions has its schema and means the same under any request's search path. Rejects with MissingSchema.
+ * Reads the catalog in one snapshot. The search path is empty meanwhile, so that Postgres writes every name in types and
+ * expressions with its schema, and the name means the same under any request's search path. Rejects with MissingSchema.
  */
 export async function readCatalog(
   database: Database,
@@ -50,7 +50,7 @@ export async function readCatalog(
   extraSearchPath: readonly string[],
 ): Promise<CatalogRows> {
   const readAll = async (transaction: Transaction): Promise<CatalogRows> => {
-    // Planned for millions of rows by their look, these statements would be compiled for longer than they run.
+    // The planner expects millions of rows here, so JIT would compile these statements for longer than they run.
     await transaction.query(sql`select set_config('search_path', '', true), set_config('jit', 'off', true)`);
     const serverVersion = await checkSchemas(transaction, schemas);
     const rows = async <Row>(statement: Statement) => (await transaction.query<Row>(statement)).rows;
@@ -79,7 +79,7 @@ async function checkSchemas(transaction: Transaction, schemas: readonly string[]
   );
   const { version, missing } = rows[0]!;
   if (missing !== null) {
-    throw new MissingSchema(`no schema ${missing} in the database; create it, or expose another one`);
+    throw new MissingSchema(`the database has no schema ${missing}; create it, or expose another one`);
   }
   return version;
 }

@@ -1,23 +1,26 @@
 import type { Statement } from '../../db/statement.ts';
 
-/** A relation of any schema but Postgres' own: foreign keys may lead to those that are not exposed. */
+/** A relation of any schema except Postgres's own: foreign keys may lead to relations that are not exposed. */
 export interface RelationRow {
   readonly oid: number;
   readonly schema: string;
   readonly name: string;
   readonly is_view: boolean;
-  /** Reached through its partitioned table, not by itself. */
+  /** A partition is reached through its partitioned table, not by itself. */
   readonly is_partition: boolean;
-  /** Null where the schema is not exposed, like the three below. */
+  /** Null if the schema is not exposed, like the next three. */
   readonly comment: string | null;
   readonly insertable: boolean | null;
   readonly updatable: boolean | null;
   readonly deletable: boolean | null;
 }
 
-/** Gives `RelationRow`s. What a view or a foreign table can do is asked of exposed ones only: it opens the relation. */
+/**
+ * Returns `RelationRow`s. Only exposed views and foreign tables are asked what they can do, because that opens the
+ * relation.
+ */
 export function relationsStatement(schemas: readonly string[]): Statement {
-  // pg_relation_is_updatable answers with the bits 1 << CmdType: 4 update, 8 insert, 16 delete.
+  // pg_relation_is_updatable returns the bits 1 << CmdType: 4 update, 8 insert, 16 delete.
   const can = (bit: number) =>
     `case when not e.exposed then null when c.relkind in ('r', 'p') then true else u.events & ${bit} <> 0 end`;
   return {
@@ -35,7 +38,7 @@ export function relationsStatement(schemas: readonly string[]): Statement {
       left join lateral (
         select case
                  when not e.exposed then 0
-                 -- Asking about one whose wrapper has no handler is an error.
+                 -- The function fails for a foreign table whose wrapper has no handler.
                  when c.relkind = 'v' or c.relkind = 'f' and exists (
                    select from pg_foreign_table f
                    join pg_foreign_server s on s.oid = f.ftserver

@@ -9,8 +9,8 @@ export interface RepresentationRow {
 }
 
 /**
- * Gives `RepresentationRow`s: implicit casts whose function the login may run (PostgREST, Domain Representations). The
- * cast is never used as such, since Postgres ignores casts of domains; it names the function.
+ * Returns `RepresentationRow`s: implicit casts whose function the login may run (PostgREST, Domain Representations).
+ * Postgres ignores casts of domains, so the cast itself is never used; it only names the function.
  */
 export function representationsStatement(): Statement {
   return {

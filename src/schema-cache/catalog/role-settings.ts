@@ -9,8 +9,8 @@ export interface RoleSettingRow {
 }
 
 /**
- * Gives `RoleSettingRow`s: those that the login may set itself. Postgres applies a role's settings at login only
- * (PostgREST, Transactions, Impersonated Role Settings).
+ * Returns `RoleSettingRow`s: the settings that the login may set itself. Postgres applies a role's settings only at
+ * login (PostgREST, Transactions, Impersonated Role Settings).
  */
 export function roleSettingsStatement(): Statement {
   return {

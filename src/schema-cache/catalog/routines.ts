@@ -6,26 +6,26 @@ export interface RoutineRow {
   readonly schema: string;
   readonly name: string;
   readonly comment: string | null;
-  /** Of all arguments, output included; null when none has a name. */
+  /** Names of all arguments, including output; null if none has a name. */
   readonly argument_names: readonly string[] | null;
-  /** `i`, `o`, `b`, `v`, `t` of all arguments; null when all are input. */
+  /** `i`, `o`, `b`, `v`, `t` for all arguments; null if all are input. */
   readonly argument_modes: readonly string[] | null;
-  /** Of input arguments only. */
+  /** Types of the input arguments only. */
   readonly input_types: readonly string[];
   readonly default_count: number;
   readonly return_schema: string;
   readonly return_type: string;
   readonly returns_set: boolean;
-  /** The type itself is composite. */
+  /** Whether the type itself is composite. */
   readonly returns_composite: boolean;
-  /** A domain stands before the type. */
+  /** Whether the declared type is a domain over it. */
   readonly returns_domain: boolean;
   readonly volatility: 'v' | 's' | 'i';
-  /** `name=value`. */
+  /** Entries of the form `name=value`. */
   readonly configuration: readonly string[] | null;
 }
 
-/** Gives `RoutineRow`s. */
+/** Returns `RoutineRow`s. */
 export function routinesStatement(schemas: readonly string[]): Statement {
   return {
     text: `

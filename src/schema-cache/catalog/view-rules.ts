@@ -1,14 +1,14 @@
 import type { Statement } from '../../db/statement.ts';
 
-/** What a view selects, as the parser's tree. */
+/** A view's query as the parser's tree. */
 export interface ViewRuleRow {
   readonly relation: number;
   readonly tree: string;
 }
 
 /**
- * Gives `ViewRuleRow`s of views and materialized views. Views elsewhere than in the exposed schemas and the search path
- * do not pass keys on (PostgREST, Resource Embedding, Foreign Key Joins on Chains of Views).
+ * Returns `ViewRuleRow`s of views and materialized views. A view outside the exposed schemas and the search path does
+ * not pass keys on (PostgREST, Resource Embedding, Foreign Key Joins on Chains of Views).
  */
 export function viewRulesStatement(schemas: readonly string[]): Statement {
   return {
