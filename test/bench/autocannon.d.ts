@@ -1,4 +1,4 @@
-/** The part of autocannon that the benchmark uses; the package has no types of its own. */
+/** The part of autocannon that the benchmark uses; the package has no type declarations. */
 declare module 'autocannon' {
   import type { EventEmitter } from 'node:events';
 
@@ -17,19 +17,19 @@ declare module 'autocannon' {
   interface Options {
     readonly url: string;
     readonly connections: number;
-    /** Seconds. */
+    /** Duration in seconds. */
     readonly duration: number;
-    /** Milliseconds between looks at the clock: a run is longer than its duration by up to this. */
+    /** Milliseconds between looks at the clock: a run may exceed its duration by up to this. */
     readonly sampleInt: number;
-    /** Seconds until an answer is given up. */
+    /** Seconds to wait for an answer. */
     readonly timeout: number;
     readonly setupClient: (client: Client) => void;
   }
 
   interface Result {
-    /** Seconds, in hundredths. */
+    /** Duration in seconds, to a hundredth. */
     readonly duration: number;
-    /** Connections that failed, and answers that never came. */
+    /** The number of failed connections and missing answers. */
     readonly errors: number;
     readonly '2xx': number;
     readonly non2xx: number;

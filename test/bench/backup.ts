@@ -23,7 +23,7 @@ const help = `node test/bench/backup.ts [options]
 What a backup costs beside plain pg_basebackup of the same server, taken in turns in one run: time, and bytes written. Then what
 an incremental one stores after one row in a hundred was changed.
 
-  --megabytes N   size of the database (default 2048); as much again is needed three times on the disk of /var/tmp
+  --megabytes N   size of the database (default 2048); the disk of /var/tmp needs three times as much in addition
   --rounds N      full backups of each kind (default 3)
   --help          this text
 
@@ -92,7 +92,7 @@ async function measure(
     for (let round = 0; round <= rounds; round += 1) {
       const one = await plainBackup(own, programs, join(folder, 'plain'));
       const other = await timed(() => ourBackup(options));
-      // The first round is for the caches.
+      // The first round fills the caches.
       if (round > 0) {
         plain.push(one);
         ours.push(other);
@@ -115,7 +115,7 @@ async function measure(
   }
 }
 
-/** Text that compresses about as well as JSON does, in rows of about a kilobyte; returns how many. */
+/** Inserts text that compresses about as well as JSON does, in rows of about a kilobyte; returns the number of rows. */
 async function fill({ adminUrl }: OwnServer, megabytes: number): Promise<number> {
   say(`making ${megabytes} MB`);
   const rows = Math.round((megabytes * 1_000_000) / 1_150);
@@ -129,7 +129,7 @@ async function fill({ adminUrl }: OwnServer, megabytes: number): Promise<number>
   return rows;
 }
 
-/** Changes one row in a hundred, those that lie together, as the newest rows of a table do. */
+/** Changes one row in a hundred: adjacent rows, as the newest rows of a table are. */
 async function change({ adminUrl }: OwnServer, rows: number): Promise<void> {
   await asAdmin(adminUrl, [
     `update filler set content = content || '.' where id > ${Math.floor(rows * 0.99)}`,

@@ -9,7 +9,7 @@ import { noServer, readyServer } from '../support/server.ts';
 
 const script = fileURLToPath(new URL('bench.ts', import.meta.url));
 
-// Needs a real server: that is what it measures.
+// The benchmark measures a real server, so it needs one.
 describe.skipIf(noServer)('the benchmark, in its shortest form', () => {
   let outcome: Outcome;
   let report: Report;
@@ -24,21 +24,21 @@ describe.skipIf(noServer)('the benchmark, in its shortest form', () => {
 
   afterAll(() => rm(directory, { recursive: true, force: true }));
 
-  test('ends well, and says how far along it is on standard error only', () => {
+  test('succeeds, and reports progress only on standard error', () => {
     expect(outcome).toMatchObject({ status: 0 });
     expect(outcome.stderr).toContain('warm-up  get     Agent Lightning REST');
     expect(outcome.stderr).toContain('round 1/1  insert  plain PostGraphile');
     expect(outcome.stdout).not.toContain('warm-up  get');
   });
 
-  test('says what it ran on, and that everything shares it', () => {
+  test('says what machine it ran on, and that everything shares it', () => {
     expect(outcome.stdout).toMatch(
       /^\d+ cores \(.+\), \d+ GiB, Node v\d+.+, Postgres \d+\S* \(fsync (on|off),/,
     );
     expect(outcome.stdout).toContain('Database, server and load generator share these cores');
   });
 
-  test('prints for each scenario what we do beside both others', () => {
+  test('prints for each scenario our rate beside both others', () => {
     const ratio = String.raw`\d+\.\d\d \(\d+\.\d\d-\d+\.\d\d\)`;
     for (const title of ['get one agent by id', 'list 50 tasks by agent and status', 'insert one task']) {
       const section = outcome.stdout.split('\n\n').find((part) => part.startsWith(title));
@@ -49,7 +49,7 @@ describe.skipIf(noServer)('the benchmark, in its shortest form', () => {
     }
   });
 
-  test('finds every answer right, and in the database exactly the rows that were answered for', () => {
+  test('finds every answer right, and in the database exactly the rows that the answers name', () => {
     expect(report.problems).toEqual([]);
     expect(report.scenarios.map(({ scenario }) => scenario)).toEqual(['get', 'list', 'insert']);
     for (const { scenario, opponents } of report.scenarios) {
@@ -66,7 +66,7 @@ describe.skipIf(noServer)('the benchmark, in its shortest form', () => {
   });
 
   test('leaves neither a database nor a role behind', async () => {
-    // Other benchmarks have theirs on the same server.
+    // Other benchmarks have databases and roles of their own on the same server.
     const [, name] = /^in (bench_\w+) and /m.exec(outcome.stderr) ?? [];
     expect(name).toBeDefined();
     const client = new Client({ connectionString: readyServer().adminUrl });
@@ -85,7 +85,7 @@ describe.skipIf(noServer)('the benchmark, in its shortest form', () => {
 });
 
 describe('the options of the benchmark', () => {
-  test('--help names all of them', async () => {
+  test('--help lists every option', async () => {
     const { status, stdout } = await bench(['--help']);
     expect(status).toBe(0);
     for (const option of ['--rounds', '--seconds', '--scenario', '--json', '--profile']) {

@@ -19,7 +19,7 @@ written by hand (node:http and pg) and PostGraphile as it comes, which have none
   --rounds N         counted rounds, after one of warm-up (default 5)
   --seconds N        seconds under load for each opponent, scenario and round (default 5)
   --scenario NAME    ${scenarioNames.join(', ')}; may be given several times (default all)
-  --json FILE        write all numbers there, too
+  --json FILE        write all numbers there too
   --profile DIR      let each server write a CPU profile there at its end (slows all of them down)
   --help             this text
 
@@ -27,7 +27,7 @@ TEST_DATABASE_URL names the server; without it one is started, and its data remo
 was wrong or the rows in the database do not match the answers.
 `;
 
-/** Runs the benchmark of a command line and gives back its exit status. */
+/** Runs the benchmark for a command line and returns its exit status. */
 async function main(argv: readonly string[]): Promise<number> {
   const options = parseOptions(argv);
   if (typeof options === 'string') {
@@ -85,7 +85,7 @@ interface Options {
   readonly profileDirectory: string | undefined;
 }
 
-/** Gives back what is wrong, if anything is. */
+/** Returns the faults as text, if there are any. */
 function parseOptions(argv: readonly string[]): Options | string {
   let values;
   try {

@@ -9,7 +9,7 @@ import type { ClaimsReport } from './claims.ts';
 
 const script = fileURLToPath(new URL('claims.ts', import.meta.url));
 
-describe.skipIf(noServer)('the benchmark of claims, a second a turn', () => {
+describe.skipIf(noServer)('the benchmark of claims, with turns of one second', () => {
   let outcome: Outcome;
   let report: ClaimsReport;
   let directory: string;
@@ -23,7 +23,7 @@ describe.skipIf(noServer)('the benchmark of claims, a second a turn', () => {
   }, 240_000);
   afterAll(() => rm(directory, { recursive: true, force: true }));
 
-  test('ends well: every claim of both got a task of its own', () => {
+  test('succeeds: every claim of both got a task of its own', () => {
     expect(outcome).toMatchObject({ status: 0 });
     expect(report.turns).toHaveLength(6);
     for (const { perSecond } of report.turns) expect(perSecond).toBeGreaterThan(0);
@@ -33,18 +33,18 @@ describe.skipIf(noServer)('the benchmark of claims, a second a turn', () => {
     expect(outcome.stdout).toMatch(
       /\| 2,000 \| \d+\/s \| \d+\/s \| \d\.\d\d \([^|]+ \| \d+\/s \| \d+\.\d\d \(/,
     );
-    // 0.5 is the goal of the long form; one turn of a busy machine says less.
+    // The goal of the long form is 0.5; one turn on a busy machine says less.
     for (const ratio of [...report.toBare.few, ...report.toBare.many]) expect(ratio).toBeGreaterThan(0.1);
   });
 
-  test('finds that asking for nothing costs no more than being given something', () => {
-    // Where Postgres compiled the statement it was 0.02.
+  test('finds that a claim without a waiting task costs no more than one with a task', () => {
+    // It was 0.02 when Postgres compiled the statement.
     for (const ratio of [...report.idle.few, ...report.idle.many]) expect(ratio).toBeGreaterThan(0.5);
   });
 });
 
 describe('the options of the benchmark of claims', () => {
-  test('--help names all of them', async () => {
+  test('--help lists every option', async () => {
     const { status, stdout } = await run(['--help']);
     expect(status).toBe(0);
     for (const option of [
@@ -60,7 +60,7 @@ describe('the options of the benchmark of claims', () => {
       expect(stdout).toContain(option);
   });
 
-  test('what is out of range is refused, saying what is allowed', async () => {
+  test('a value out of range is refused, with the allowed range', async () => {
     const { status, stdout, stderr } = await run(['--rounds', '0']);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     expect(stderr).toContain('--rounds is "0"; a whole number from 1 to 1000 is needed');

@@ -17,26 +17,26 @@ with many finished tasks in the table. Beside them claim_task for a tenant that 
 
   --few N           finished tasks of the small tables (default 10000)
   --many N          finished tasks of the large tables (default 1000000; filling them takes minutes and 3 GB)
-  --waiting N       tasks that wait, in each (default 200000)
-  --front N         further tasks that wait before all of these for another agent, in each (default 0): a claim passes over them
-  --rounds N        turns of each of the six (default 5, beside one that warms up)
+  --waiting N       waiting tasks in each (default 200000)
+  --front N         further tasks in each, ahead of these, that wait for another agent (default 0): a claim passes over them
+  --rounds N        turns of each of the six (default 5, after one of warm-up)
   --seconds N       length of a turn (default 3)
-  --connections N   at a time (default 16)
-  --json FILE       write all numbers there, too
+  --connections N   simultaneous connections (default 16)
+  --json FILE       write all numbers there too
   --help            this text
 
 TEST_DATABASE_URL names the server; without it one is started that syncs to disk, and its data removed at the end. Exits with
 1 when a claim came back without a task though some wait, or a task was given out twice.
 `;
 
-/** What a run found. Rates are claims per second. */
+/** The results of a run. Rates are claims per second. */
 export interface ClaimsReport {
   readonly turns: readonly Turn[];
-  /** Of claim_task to the bare statement, by finished tasks; of turns that followed each other, sorted. */
+  /** Ratios of claim_task to the bare statement in consecutive turns, sorted, by the number of finished tasks. */
   readonly toBare: { readonly few: readonly number[]; readonly many: readonly number[] };
-  /** Of claim_task where nothing waits to claim_task where something does. */
+  /** Ratios of claim_task without a waiting task to claim_task with one. */
   readonly idle: { readonly few: readonly number[]; readonly many: readonly number[] };
-  /** Of many finished tasks to few. */
+  /** Ratios of many finished tasks to few. */
   readonly flatness: { readonly claimTask: readonly number[]; readonly bare: readonly number[] };
 }
 
@@ -80,7 +80,10 @@ const limits: Options = {
 const sizes = ['few', 'many'] as const;
 const say = (line: string) => void process.stderr.write(`${line}\n`);
 
-/** What the API sends for a call: settings of the transaction and the call, in one round trip and one transaction. */
+/**
+ * The messages that the API sends for a call: the transaction's settings and the call, in one round trip and one
+ * transaction.
+ */
 const claimTask = (rolePrefix: string, tenant: 'busy' | 'idle') => `
 \\startpipeline
 select set_config('role', '${rolePrefix}_service', true), set_config('app.tenant_id', '${tenant}', true), set_config('request.jwt.claims', '{"role":"service","tenant_id":"${tenant}","sub":"bench"}', true), set_config('app.request_id', 'bench', true);
@@ -88,7 +91,7 @@ select * from app_public.claim_task('bench');
 \\endpipeline
 `;
 
-/** The same rows in the same order by the same index, and the same columns of them. */
+/** Takes the same rows in the same order by the same index, and returns the same columns. */
 const bare = (front: number) => `
 update app_public.tasks set status = 'running', attempt = attempt + 1, started_at = now() where tenant_id = 'busy' and id = (select id from app_public.tasks where tenant_id = 'busy' and status = 'pending' and run_after <= now()${front > 0 ? ' and agent_id is null' : ''} order by queue_at for update skip locked limit 1) returning id, attempt, max_attempts, agent_id, priority, description, context, required_capabilities, created_at;
 `;
@@ -132,7 +135,10 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** A tenant with so much behind it and before it; finished tasks with an attempt each. Without triggers: seconds, not hours. */
+/**
+ * Fills a tenant with finished tasks, each with an attempt, and waiting ones. Triggers are off, so it takes seconds,
+ * not hours.
+ */
 function fill(finished: number, { waiting, front }: Options): string {
   return `
     set session_replication_role to replica;
@@ -189,7 +195,7 @@ async function measure(
       const claimed = (await countClaimed(admin)) - before;
       if (claimed !== (contender === 'idle' ? 0 : transactions))
         throw new Error(`${contender}: ${transactions} claims, and ${claimed} tasks claimed: more must wait`);
-      // What a turn left to be written to disk must not be the next one's to wait for.
+      // The next turn must not wait for writes to disk that this turn left behind.
       await admin.query('checkpoint');
       return { size, contender, perSecond };
     } finally {
@@ -201,7 +207,7 @@ async function measure(
     (['claimTask', 'bare', 'idle'] as const).map((contender) => ({ size, contender })),
   );
   for (let round = 0; round <= options.rounds; round += 1) {
-    // Who begins changes with each round; the first one warms up.
+    // The order rotates with each round; the first round warms up.
     for (let i = 0; i < order.length; i += 1) {
       const { size, contender } = order[(i + round) % order.length]!;
       const done = await turn(size, contender);
@@ -264,7 +270,7 @@ function median(numbers: readonly number[]): number {
   return numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? Number.NaN;
 }
 
-/** Null: help is asked for. A text: what is wrong. */
+/** The options. Null asks for help; a text is the mistake. */
 function parseOptions(
   argv: readonly string[],
 ): { readonly options: Options; readonly json: string | undefined } | string | null {

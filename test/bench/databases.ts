@@ -12,18 +12,18 @@ export interface BenchDatabases {
   readonly protectedUrl: string;
   /** A login that owns the tables of the plain database, which has none of these. */
   readonly plainUrl: string;
-  /** Superuser, of either; for counting. */
+  /** A superuser of either database, for counting. */
   readonly adminUrls: { readonly protected: string; readonly plain: string };
-  /** Removes the databases and every role made for them. */
+  /** Removes the databases and every role that was created for them. */
   drop(): Promise<void>;
 }
 
 /**
- * Makes both databases on the server, under names that nobody else has. The plain one is a copy of the other, file by file,
- * from which policies and triggers are taken away: so neither has a better heap or index. Vacuumed, analysed and written
- * to disk when this resolves.
+ * Creates both databases on the server, under unique names. The plain one is a copy of the other, file by file,
+ * without its policies and triggers: so neither has a better heap or index. When this resolves they are vacuumed,
+ * analysed and written to disk.
  *
- * @param fill statements that a superuser makes the rows with
+ * @param fill statements with which a superuser inserts the rows
  */
 export async function makeDatabases(adminUrl: string, fill = rows): Promise<BenchDatabases> {
   const rolePrefix = `bench_${randomBytes(4).toString('hex')}`;
@@ -62,8 +62,8 @@ export async function makeDatabases(adminUrl: string, fill = rows): Promise<Benc
 }
 
 /**
- * Deterministic, so that two runs measure the same thing. Tasks lie in random order, as work arrives; every busy agent has
- * 60 completed ones, so that each page of 50 is full. Without triggers: history is not what is measured.
+ * Deterministic, so that two runs measure the same thing. Tasks are in random order, as work arrives; every busy agent
+ * has 60 completed ones, so that each page of 50 is full. Triggers are off: history is not measured.
  */
 const rows = `
   set session_replication_role to replica;
@@ -100,7 +100,7 @@ const rows = `
   order by md5(t || ' ' || a || ' ' || n);
 `;
 
-/** Gives back the URL of the login that will own the copy's tables. */
+/** Returns the URL of the login that will own the copy's tables. */
 async function makePlainCopy(
   client: Client,
   adminUrl: string,
@@ -109,7 +109,7 @@ async function makePlainCopy(
   await untilNobodyIsConnected(client, names.protected);
   const [template, copy] = [escapeIdentifier(names.protected), escapeIdentifier(names.plain)];
   await client.query(`create database ${copy} template ${template} strategy file_copy`);
-  // As sql/database.sql has it: settings are not copied.
+  // Settings are not copied, so they are set here as in sql/database.sql.
   await client.query(`alter database ${copy} set jit to off`);
   const password = randomBytes(16).toString('hex');
   await client.query(`create role ${copy} login password ${escapeLiteral(password)}`);
@@ -118,8 +118,8 @@ async function makePlainCopy(
 }
 
 /**
- * No policy, no trigger but those of foreign keys, no default that asks who the tenant is, and no comment: smart tags in them
- * shape this project's GraphQL, PostGraphile as it comes has none.
+ * Removes policies, triggers (except those of foreign keys), defaults that ask for the tenant, and comments: smart tags
+ * in comments shape this project's GraphQL, and PostGraphile's default has none.
  */
 function takeProtectionAway(owner: string): string {
   return `
@@ -159,7 +159,10 @@ function takeProtectionAway(owner: string): string {
   `;
 }
 
-/** A database can be copied only while nobody is connected; graphile-migrate's pool lingers for a moment. */
+/**
+ * Waits until the database has no connections, because only then can it be copied; graphile-migrate's pool lingers for
+ * a moment.
+ */
 async function untilNobodyIsConnected(client: Client, name: string): Promise<void> {
   for (;;) {
     const { rowCount } = await client.query('select from pg_stat_activity where datname = $1', [name]);

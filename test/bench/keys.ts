@@ -1,4 +1,7 @@
-/** What the benchmark's tables hold: 10 tenants of 1,000 agents; 200 agents of each have 100 tasks, 200,000 in all. */
+/**
+ * The contents of the benchmark's tables: 10 tenants of 1,000 agents; 200 agents of each have 100 tasks, 200,000 in
+ * all.
+ */
 export const tenantCount = 10;
 export const agentsPerTenant = 1_000;
 export const busyAgentsPerTenant = 200;

@@ -7,14 +7,14 @@ import { migrate } from '../../src/db/migrations.ts';
 import { setupServer } from '../../src/setup/setup-server.ts';
 import { makeTopicVectors, randomNumbers } from '../support/topic-vectors.ts';
 
-/** Topics that all tenants' knowledge is about. */
+/** The number of topics in the knowledge of all tenants. */
 export const topicCount = 200;
 
 /** A tenant of the benchmark. */
 export interface KnowledgeTenant {
   readonly id: string;
   readonly rows: number;
-  /** What its knowledge is about. */
+  /** The topics of its knowledge. */
   readonly topics: readonly number[];
 }
 
@@ -23,11 +23,11 @@ export interface KnowledgeDatabase {
   readonly rolePrefix: string;
   /** The API's login. */
   readonly apiUrl: string;
-  /** Superuser, whom row-level security does not hold. */
+  /** A superuser, to whom row-level security does not apply. */
   readonly adminUrl: string;
-  /** How long the HNSW index took to build. */
+  /** The time that the HNSW index took to build. */
   readonly indexSeconds: number;
-  /** Removes the database and every role made for it. */
+  /** Removes the database and every role that was created for it. */
   drop(): Promise<void>;
 }
 
@@ -45,7 +45,7 @@ export function knowledgeTenants(rows: number): readonly KnowledgeTenant[] {
   return sizes.map((size, i) => ({ id: `tenant-${i}`, rows: size, topics: i === 0 ? all : some() }));
 }
 
-/** Makes the database on the server, under names that nobody else has. Vacuumed and analysed when this resolves. */
+/** Creates the database on the server, under unique names. When this resolves it is vacuumed and analysed. */
 export async function makeKnowledgeDatabase(
   adminUrl: string,
   tenants: readonly KnowledgeTenant[],
@@ -84,7 +84,9 @@ export async function makeKnowledgeDatabase(
   }
 }
 
-/** Without triggers, and with the indexes made when the rows are there; gives back the seconds that the HNSW index took. */
+/**
+ * Fills the tables with triggers off, and builds the indexes afterwards. Returns the seconds that the HNSW index took.
+ */
 async function fill(client: Client, tenants: readonly KnowledgeTenant[]): Promise<number> {
   await client.query('set session_replication_role to replica');
   await client.query("set maintenance_work_mem to '1GB'");
@@ -113,7 +115,10 @@ async function fill(client: Client, tenants: readonly KnowledgeTenant[]): Promis
   return indexSeconds;
 }
 
-/** Postgres' binary COPY format. Rows of all tenants are mixed, as they would arrive; deterministic. */
+/**
+ * Writes Postgres's binary COPY format. Rows of all tenants are mixed, as they would arrive; the order is
+ * deterministic.
+ */
 function* binaryRows(tenants: readonly KnowledgeTenant[]): Generator<Buffer> {
   const random = randomNumbers(12);
   const vectors = makeTopicVectors(topicCount, 13);
@@ -145,7 +150,7 @@ function* binaryRows(tenants: readonly KnowledgeTenant[]): Generator<Buffer> {
   yield Buffer.from([0xff, 0xff]);
 }
 
-/** Eighty words, the common ones more often, and the topic's own. */
+/** Eighty words: common ones, which are more frequent, and the topic's own. */
 function contentOf(topic: number, random: () => number): string {
   const words = Array.from({ length: 80 }, () => `word${Math.floor(5_000 ** random())}`);
   words[Math.floor(random() * 80)] = `topic${topic}`;

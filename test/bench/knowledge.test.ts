@@ -3,8 +3,8 @@ import { noServer, readyServer } from '../support/server.ts';
 import { knowledgeTenants, makeKnowledgeDatabase } from './knowledge-database.ts';
 import { measureKnowledge } from './measure-knowledge.ts';
 
-describe.skipIf(noServer)('the benchmark of knowledge, in small', () => {
-  test('finds ten rows in every tenant, and what an exact search finds', async () => {
+describe.skipIf(noServer)('the benchmark of knowledge, at small size', () => {
+  test('finds ten rows in every tenant, the same as an exact search', async () => {
     const tenants = knowledgeTenants(2_000);
     expect(tenants).toHaveLength(20);
     expect(tenants.reduce((sum, { rows }) => sum + rows, 0)).toBe(2_000);

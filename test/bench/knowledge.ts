@@ -14,14 +14,14 @@ without row-level security, and against what one would write naively below it.
 
   --vectors N   rows in all (default 100000; their index takes minutes to build)
   --queries N   counted queries for each tenant (default 20)
-  --json FILE   write all numbers there, too
+  --json FILE   write all numbers there too
   --help        this text
 
 TEST_DATABASE_URL names the server; without it one is started, and its data removed at the end. Exits with 1 when a tenant's
 recall is below 0.95 or a query gave less than ${matchCount} rows.
 `;
 
-/** Runs the benchmark of a command line and gives back its exit status. */
+/** Runs the benchmark for a command line and returns its exit status. */
 async function main(argv: readonly string[]): Promise<number> {
   const { values } = parseArgs({
     args: [...argv],
@@ -98,7 +98,7 @@ function report(results: readonly TenantResult[]): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** Words beside the embedding are another question than that of the exact search. */
+/** A search with words beside the embedding answers another question than the exact search. */
 function asksTheSame(name: Contender): boolean {
   return name !== 'hybrid';
 }

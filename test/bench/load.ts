@@ -2,24 +2,25 @@ import autocannon from 'autocannon';
 import type { Request } from 'autocannon';
 import type { Question } from './scenarios.ts';
 
-/** Connections that ask at once, each with one question at a time. */
+/** The number of connections, each with one request in flight. */
 export const connections = 20;
 
-/** What one run of the load generator saw. */
+/** The result of one run of the load generator. */
 export interface LoadResult {
   readonly requestsPerSecond: number;
-  /** Milliseconds of each answer, in no order. */
+  /** Milliseconds of each answer, in arbitrary order. */
   readonly latencies: readonly number[];
   readonly answers: number;
-  /** Answers that are not 2xx, that hold something else than what was asked for, and requests without an answer. */
+  /** The number of answers that are not 2xx or do not hold what was asked for, and of requests without an answer. */
   readonly errors: number;
-  /** The first answer that was wrong, for a person. */
+  /** The first wrong answer, for people to read. */
   readonly firstWrong: string | null;
 }
 
 /**
- * Asks for so many seconds over kept-alive connections. Each connection goes round its own questions, so no two of them
- * ask for the same rows in step; every answer is looked at. The questions in flight at the end are given up and not counted.
+ * Sends requests for that many seconds over kept-alive connections. Each connection cycles through its own questions,
+ * so no two of them ask for the same rows in step, and every answer is checked. Requests in flight at the end are
+ * dropped and not counted.
  */
 export function putLoad(
   url: string,
@@ -35,7 +36,7 @@ export function putLoad(
     onResponse: (status, body) => {
       const is2xx = status >= 200 && status < 300;
       if (is2xx && isAnswer(body)) return;
-      // Counted here only when it looks like an answer: others are autocannon's `non2xx`.
+      // A wrong answer is counted here only when it is 2xx: autocannon counts the others as `non2xx`.
       if (is2xx) wrong += 1;
       firstWrong ??= `${status} ${body.slice(0, 500)}`;
     },

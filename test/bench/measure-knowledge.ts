@@ -10,29 +10,29 @@ import type { KnowledgeDatabase, KnowledgeTenant } from './knowledge-database.ts
 export const contenders = ['search_knowledge', 'hybrid', 'bare', 'naive'] as const;
 export type Contender = (typeof contenders)[number];
 
-/** What came of a tenant's queries. */
+/** The results of a tenant's queries. */
 export interface TenantResult {
   readonly tenant: string;
   readonly rows: number;
   readonly queries: number;
-  /** Of the ten that an exact search finds, the share that was found; 0 to 1. */
+  /** The share of the exact search's ten results that was found, from 0 to 1. */
   readonly recall: Readonly<Record<Contender, number>>;
-  /** The fewest that a query gave. */
+  /** The smallest number of rows that a query returned. */
   readonly fewestRows: Readonly<Record<Contender, number>>;
   readonly medianMs: Readonly<Record<Contender | 'exact', number>>;
 }
 
-/** Of a search. */
+/** The number of results that a search asks for. */
 export const matchCount = 10;
 
 /**
- * Asks each tenant's queries in every way, in turns, after a round of warm-up. Three quarters of the queries are about what
- * the tenant knows, the others about anything.
+ * Runs each tenant's queries in every way, in turns, after a round of warm-up. Three quarters of the queries are about
+ * what the tenant knows, the others about anything.
  *
  * - `search_knowledge`: the function, by embedding, as a member through the API's login.
- * - `hybrid`: the same with two words beside the embedding: another question, so its recall says nothing.
+ * - `hybrid`: the same with two words beside the embedding. That is another question, so its recall says nothing.
  * - `bare`: a superuser, so no row-level security; the tenant in the condition, the same ef_search and iterative scan.
- * - `naive`: `order by embedding <=> ... limit 10` as a member, below the policy, with pgvector's settings as they come.
+ * - `naive`: `order by embedding <=> ... limit 10` as a member, below the policy, with pgvector's default settings.
  */
 export async function measureKnowledge(
   { apiUrl, adminUrl, rolePrefix }: KnowledgeDatabase,

@@ -11,37 +11,37 @@ import type { OpponentName, Question, ScenarioName } from './scenarios.ts';
 export interface Turn {
   readonly scenario: ScenarioName;
   readonly opponent: OpponentName;
-  /** From 1; 0 is the warm-up, which counts for nothing but errors. */
+  /** Counted from 1; round 0 is the warm-up, of which only errors count. */
   readonly round: number;
   readonly requestsPerSecond: number;
   /** Milliseconds of each answer. */
   readonly latencies: readonly number[];
   readonly answers: number;
   readonly errors: number;
-  /** Tasks that the database has more than before. */
+  /** The number of tasks that were added to the database. */
   readonly rowsChanged: number;
-  /** Rows of the audit log about them; 0 for opponents that have none. */
+  /** Rows of the audit log about them; 0 for opponents without one. */
   readonly rowsAudited: number;
-  /** What is wrong with this turn, for a person; null: nothing. */
+  /** What is wrong with this turn, for people to read; null when nothing is. */
   readonly problem: string | null;
 }
 
-/** How long, how often, and which scenarios. */
+/** The length and number of turns, and the scenarios. */
 export interface Plan {
   readonly rounds: number;
   readonly seconds: number;
   readonly scenarios: readonly ScenarioName[];
 }
 
-/** Questions that each connection goes round. */
+/** The number of questions that each connection cycles through. */
 const questionsPerConnection = 400;
 
-/** A warm-up need not be longer: what is to be compiled and cached is by then. */
+/** A longer warm-up is useless: by then everything is compiled and cached. */
 const maxWarmUpSeconds = 4;
 
 /**
- * Puts load on each opponent in turn, round after round, so that what disturbs the machine for a while disturbs all; who
- * begins changes with each round. Calls `onTurn` after each turn; gives back all of them, the warm-up included.
+ * Puts load on each opponent in turn, round after round, so that a temporary disturbance of the machine affects all;
+ * each round starts with another opponent. Calls `onTurn` after each turn; returns all turns, the warm-up included.
  */
 export async function measure(
   plan: Plan,
@@ -85,7 +85,7 @@ async function takeTurn(options: {
   const { identities, urls } = opponents;
   const questionsOf = (connection: number): Question[] =>
     Array.from({ length: questionsPerConnection }, (_, i) => {
-      // Each connection has its own five of the 100 identities.
+      // Each connection uses five of the 100 identities.
       const identity = identities[(connection + i * connections) % identities.length]!;
       return scenarios[scenario].ask(opponent, identity, random);
     });
@@ -121,7 +121,7 @@ async function countRows(admin: Client): Promise<RowCounts> {
   return rows[0]!;
 }
 
-/** Requests that the load generator gave up at its end may still be at work in the server. */
+/** Waits for requests that the load generator dropped at its end and the server may still be working on. */
 async function countWhenQuiet(admin: Client): Promise<RowCounts> {
   let last = await countRows(admin);
   for (;;) {
@@ -133,8 +133,8 @@ async function countWhenQuiet(admin: Client): Promise<RowCounts> {
 }
 
 /**
- * Each answer to an insert must be one row, and nothing else may change any. Up to one row per connection more than answers
- * is right: those were in flight when the load ended.
+ * Each answer to an insert must be one row, and no other request may change any. Up to one row per connection more than
+ * answers is right: those inserts were in flight when the load ended.
  */
 function whatIsWrong(
   scenario: ScenarioName,

@@ -22,18 +22,18 @@ describe.skipIf(noServer)('the benchmark of metrics, with 20,000 points', () => 
   }, 120_000);
   afterAll(() => rm(directory, { recursive: true, force: true }));
 
-  test('ends well, with all points in the database', () => {
+  test('succeeds, with all points in the database', () => {
     expect(outcome).toMatchObject({ status: 0 });
     expect(report).toMatchObject({ points: 20_000, recorded: 20_000, copied: 20_000 });
   });
 
   test('finds record_metrics within reach of COPY', () => {
     expect(outcome.stdout).toMatch(/record_metrics \/ COPY: \d\.\d\d/);
-    // 0.3 is the goal of the long form; one turn of a busy machine says less.
+    // The goal of the long form is 0.3; one turn on a busy machine says less.
     expect(report.recordRate / report.copyRate).toBeGreaterThan(0.1);
   });
 
-  test('asks for series of the day, from points and from rollups', () => {
+  test('reads series of the day, from points and from rollups', () => {
     expect(report.series.map((answer) => answer.from)).toEqual([
       ...Array.from({ length: 5 }, () => 'points'),
       ...Array.from({ length: 5 }, () => 'rollups'),
@@ -43,7 +43,7 @@ describe.skipIf(noServer)('the benchmark of metrics, with 20,000 points', () => 
 });
 
 describe('the options of the benchmark of metrics', () => {
-  test('--help names all of them', async () => {
+  test('--help lists every option', async () => {
     const { status, stdout } = await run(['--help']);
     expect(status).toBe(0);
     for (const option of ['--points', '--call', '--connections', '--json']) expect(stdout).toContain(option);

@@ -20,24 +20,24 @@ const help = `node test/bench/metrics.ts [options]
 How fast record_metrics takes points through REST (/rest/v1/rpc/record_metrics), beside COPY of the same rows into the same
 table by a superuser, in turns; and how long metric_series takes over the day that they fill, from points and from rollups.
 
-  --points N         points of each of both (default 1000000)
+  --points N         points for each of the two (default 1000000)
   --call N           points per call (default 5000)
-  --connections N    calls at a time (default 1; COPY is one statement)
-  --json FILE        write all numbers there, too
+  --connections N    simultaneous calls (default 1; COPY is one statement)
+  --json FILE        write all numbers there too
   --help             this text
 
 TEST_DATABASE_URL names the server; without it one is started, and its data removed at the end. Exits with 1 when the rows in
 the database are not those that were sent.
 `;
 
-/** What a run found. Rates are points per second, times are milliseconds. */
+/** The results of a run. Rates are points per second, times are milliseconds. */
 export interface MetricsReport {
   readonly points: number;
   readonly recorded: number;
   readonly copied: number;
   readonly recordRate: number;
   readonly copyRate: number;
-  /** Of the rates, turn by turn, sorted. */
+  /** The ratio of the two rates in each turn, sorted. */
   readonly ratios: readonly number[];
   /** Median and largest time of each question. */
   readonly series: readonly {
@@ -56,12 +56,12 @@ interface Options {
   readonly jsonFile: string | undefined;
 }
 
-/** Points are sent in turns of so many, so that what disturbs the machine for a while disturbs both. */
+/** Points per turn: short turns make a temporary disturbance of the machine affect both. */
 const pointsPerTurn = 50_000;
 const askedTimes = 15;
 const dayMs = 86_400_000;
 
-/** The day before today: there are partitions for it, and it is over. */
+/** Yesterday: its partitions exist, and the day is over. */
 const day = Math.floor(Date.now() / dayMs) * dayMs - dayMs;
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -176,7 +176,7 @@ async function measureBoth(
       );
       copy = performance.now() - began;
     };
-    // Who begins changes with each turn.
+    // The order changes with each turn.
     for (const take of times.length % 2 === 0 ? [takeRecord, takeCopy] : [takeCopy, takeRecord]) await take();
     times.push({ record, copy });
     process.stderr.write(
@@ -222,7 +222,10 @@ interface Point {
   readonly timestamp: string;
 }
 
-/** 25 metrics of five services, each of two hosts and two routes, in order of time over the day: 40,000 of each metric in a million. */
+/**
+ * 25 metrics of five services, each from two hosts and two routes, in order of time over the day: 40,000 of each metric
+ * in a million.
+ */
 function makePoints(random: () => number, first: number, count: number, all: number): Point[] {
   return Array.from({ length: count }, (_, i) => ({
     service_name: `service-${Math.floor(random() * 5)}`,
@@ -238,7 +241,7 @@ function copyLine(point: Point): string {
   return `copied\t${service_name}\t${metric_name}\t${value}\t${JSON.stringify(tags)}\t${timestamp}\n`;
 }
 
-/** Posts all of them, so many at a time; gives back how many points were stored by the answers. */
+/** Posts all points, that many at a time; returns how many were stored according to the answers. */
 async function postAll(
   rpc: string,
   token: string,
@@ -321,7 +324,7 @@ function format(report: MetricsReport, options: Options): string {
   ].join('\n');
 }
 
-/** Null: help is asked for. A text: what is wrong. */
+/** The options. Null asks for help; a text is the mistake. */
 function parseOptions(argv: readonly string[]): Options | string | null {
   let values;
   try {

@@ -8,23 +8,23 @@ import type { BenchDatabases } from './databases.ts';
 import { tenantCount } from './keys.ts';
 import type { Identity, OpponentName } from './scenarios.ts';
 
-/** The servers, each a process of its own (both of ours are one), and the identities that ask them. */
+/** The servers, each a separate process (both of ours are one), and the identities that send requests. */
 export interface Opponents {
   readonly urls: Readonly<Record<OpponentName, string>>;
-  /** 100 of them, over all tenants; half are members, half are services. */
+  /** 100 identities over all tenants; half are members, half are services. */
   readonly identities: readonly Identity[];
   stop(): Promise<void>;
 }
 
-/** Connections of each opponent's pool. */
+/** The size of each opponent's connection pool. */
 export const poolSize = 20;
 
 const tokensPerTenant = 10;
 const startTimeoutMs = 30_000;
 
 /**
- * Starts all of them in production mode. Ours is `lightning serve` itself. With `profileDirectory` each writes a CPU profile
- * there when it is stopped.
+ * Starts all servers in production mode. Ours is `lightning serve` itself. With `profileDirectory` each writes a CPU
+ * profile there when it is stopped.
  */
 export async function startOpponents(
   databases: BenchDatabases,
@@ -64,7 +64,7 @@ export async function startOpponents(
   }
 }
 
-/** A server that runs as a process of its own. `stop` it. */
+/** A server in a separate process. `stop` it. */
 export interface RunningServer {
   readonly url: string;
   stop(): Promise<void>;
@@ -84,7 +84,7 @@ export async function startServer(
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
     await ended;
   };
-  // A benchmark that dies takes its servers along.
+  // The servers end when the benchmark dies.
   process.once('exit', () => child.kill('SIGKILL'));
   try {
     return { url: await announcedUrl(child), stop };
@@ -103,7 +103,7 @@ function announcedUrl(child: ChildProcess): Promise<string> {
       clearTimeout(timer);
       fail(`ended with ${code}`);
     });
-    // Its warnings are of interest only when it does not come up.
+    // Its warnings matter only when it does not come up.
     child.stderr?.on('data', (chunk: Buffer) => void (output = (output + chunk.toString()).slice(-4_000)));
     child.stdout?.on('data', (chunk: Buffer) => {
       output += chunk.toString();

@@ -16,7 +16,7 @@ What live updates cost who writes: tasks inserted per second by so many connecti
 disk, under row-level security and audit as ever, with the ways there are to tell of it. Ratios are to telling nobody.
 `;
 
-/** What stands behind the insert in the body of app_private.tg__publish; `product` is the file as it is. */
+/** The statement after the insert in the body of app_private.tg__publish; `product` leaves the file unchanged. */
 const variants = {
   'tell nobody': null,
   'outbox, no NOTIFY': '',
@@ -79,7 +79,7 @@ async function main(rounds: number, seconds: number, connections: number, rows: 
     await admin.end();
     await database.close();
 
-    /** Inserts for so long; gives back transactions per second, and how long a subscriber waited for each. */
+    /** Inserts for that long; returns transactions per second, and how long a subscriber waited for each. */
     async function load(variant: Variant): Promise<{ rate: number; heardAfterMs: number[] }> {
       const heardAfterMs: number[] = [];
       const live = new LiveChanges(database, testRolePrefix, (error) =>
@@ -124,7 +124,7 @@ async function main(rounds: number, seconds: number, connections: number, rows: 
   }
 }
 
-/** Makes the database tell of tasks in this way, and empties what the last turn wrote. */
+/** Makes the database announce tasks in this way, and empties what the last turn wrote. */
 async function choose(admin: Client, variant: Variant): Promise<void> {
   const way = variants[variant];
   let text = await readSqlFile('app_private/functions/tg__publish.sql', testRolePrefix, 'unused');

@@ -3,26 +3,26 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
-/** Who runs a script of pgbench, against what, and for how long. */
+/** The database, login and duration of a pgbench run. */
 export interface PgbenchOptions {
   readonly binDirectory: string;
   readonly url: string;
-  /** Where the script is put. */
+  /** The directory for the script. */
   readonly directory: string;
   readonly connections: number;
   readonly seconds: number;
-  /** The role that sessions begin in; by default the login. pgbench prepares statements before it runs any. */
+  /** The role in which sessions begin; the default is the login. pgbench prepares statements before it runs any. */
   readonly role?: string;
 }
 
-/** What pgbench counted. */
+/** The counts that pgbench reports. */
 export interface PgbenchResult {
   readonly transactions: number;
-  /** Without the time that connecting took. */
+  /** Transactions per second, without the time for connecting. */
   readonly perSecond: number;
 }
 
-/** Runs a script over prepared statements. Rejects when a statement of it fails. */
+/** Runs a script with prepared statements. Rejects when one of its statements fails. */
 export async function pgbench(script: string, options: PgbenchOptions): Promise<PgbenchResult> {
   const file = path.join(options.directory, 'script.sql');
   await writeFile(file, script);

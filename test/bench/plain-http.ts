@@ -4,8 +4,8 @@ import { Pool } from 'pg';
 import { listenAndAnnounce, opponentEnvironment } from './opponent-process.ts';
 
 /**
- * The opponent that somebody in a hurry writes by hand: node:http and node-postgres, one prepared statement per request,
- * nobody is asked who they are. Run as a process of its own.
+ * The opponent that a developer in a hurry writes by hand: node:http and node-postgres, one prepared statement per
+ * request, without authentication. Run as a separate process.
  */
 const { databaseUrl, poolSize } = opponentEnvironment();
 const pool = new Pool({ connectionString: databaseUrl, max: poolSize, idleTimeoutMillis: 0 });

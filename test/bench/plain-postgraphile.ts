@@ -6,7 +6,10 @@ import { grafserv } from 'postgraphile/grafserv/node';
 import { PostGraphileAmberPreset } from 'postgraphile/presets/amber';
 import { listenAndAnnounce, opponentEnvironment } from './opponent-process.ts';
 
-/** The opponent PostGraphile as it comes: its recommended preset on its own adaptor and server. Run as a process of its own. */
+/**
+ * The opponent PostGraphile with defaults: its recommended preset on its own adaptor and server. Run as a separate
+ * process.
+ */
 const { databaseUrl, poolSize } = opponentEnvironment();
 const pool = new Pool({ connectionString: databaseUrl, max: poolSize, idleTimeoutMillis: 0 });
 const instance = postgraphile({

@@ -11,13 +11,13 @@ describe('a spread', () => {
     expect(spreadOf(values)).toEqual(spread);
   });
 
-  test('of nothing is not a number', () => {
+  test('of no values is not a number', () => {
     expect(spreadOf([])).toEqual({ median: NaN, min: NaN, max: NaN });
   });
 });
 
 describe('a percentile', () => {
-  test('is a value that occurred, found whatever the order', () => {
+  test('is one of the values, whatever their order', () => {
     const hundred = Array.from({ length: 100 }, (_, i) => 100 - i);
     expect(percentile(hundred, 0.99)).toBe(99);
     expect(percentile(hundred, 1)).toBe(100);
@@ -40,11 +40,11 @@ describe('a summary', () => {
     problem: null,
   });
 
-  test('compares rounds pair by pair, whatever their order, and leaves the warm-up out', () => {
+  test('compares rounds pair by pair in any order, and leaves the warm-up out', () => {
     const turns = [
       turn('Agent Lightning REST', 0, 1),
       turn('plain PostGraphile', 0, 1000),
-      // The machine was twice as fast in round 2; the ratio of the medians would hide that nothing changed but that.
+      // The machine was twice as fast in round 2; the ratio of the medians would hide that nothing else changed.
       turn('plain PostGraphile', 2, 200),
       turn('Agent Lightning REST', 1, 150),
       turn('plain PostGraphile', 1, 100),

@@ -3,18 +3,18 @@ import type { Plan, Turn } from './measure.ts';
 import { isOurs, opponentNames, ourNames, scenarios } from './scenarios.ts';
 import type { OpponentName, ScenarioName } from './scenarios.ts';
 
-/** The middle of several values, and how far they spread. */
+/** The median of several values, and their range. */
 export interface Spread {
   readonly median: number;
   readonly min: number;
   readonly max: number;
 }
 
-/** What a scenario's counted rounds say. */
+/** The summary of a scenario's counted rounds. */
 export interface ScenarioSummary {
   readonly scenario: ScenarioName;
   readonly opponents: readonly OpponentSummary[];
-  /** Of requests per second, each of ours to each other opponent's of the same round. */
+  /** Ratios of requests per second: each of ours to each other opponent in the same round. */
   readonly ratios: readonly {
     readonly of: OpponentName;
     readonly to: OpponentName;
@@ -33,7 +33,7 @@ export interface OpponentSummary {
   readonly rowsAudited: number;
 }
 
-/** Sums the counted rounds of one scenario up. Warm-up turns (round 0) are left out. */
+/** Summarises the counted rounds of one scenario. Warm-up turns (round 0) are left out. */
 export function summarise(scenario: ScenarioName, turns: readonly Turn[]): ScenarioSummary {
   const counted = turns.filter((turn) => turn.scenario === scenario && turn.round > 0);
   const of = (opponent: OpponentName) =>
@@ -72,7 +72,7 @@ export function summarise(scenario: ScenarioName, turns: readonly Turn[]): Scena
   };
 }
 
-/** Median (of an even number: the mean of the middle two), least and greatest. NaN for no values. */
+/** Median (the mean of the middle two if their number is even), smallest and largest. NaN without values. */
 export function spreadOf(values: readonly number[]): Spread {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length / 2;
@@ -80,7 +80,7 @@ export function spreadOf(values: readonly number[]): Spread {
   return { median, min: sorted[0] ?? NaN, max: sorted.at(-1) ?? NaN };
 }
 
-/** The least value that the given part of all values does not exceed. NaN for no values. */
+/** The smallest value that the given part of all values does not exceed. NaN without values. */
 export function percentile(values: readonly number[], part: number): number {
   const sorted = Float64Array.from(values).toSorted();
   return sorted[Math.max(0, Math.ceil(sorted.length * part) - 1)] ?? NaN;
@@ -123,7 +123,7 @@ export function formatReport(
   return `${lines.join('\n')}\n`;
 }
 
-/** First column to the left, the others to the right. */
+/** Aligns the first column to the left, the others to the right. */
 function table(cells: readonly (readonly string[])[]): string[] {
   const widths = cells[0]!.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)));
   return cells.map(

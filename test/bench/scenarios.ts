@@ -8,24 +8,24 @@ export const ourNames = ['Agent Lightning GraphQL', 'Agent Lightning REST'] as c
 export const opponentNames = ['node:http + pg', 'plain PostGraphile', ...ourNames] as const;
 export type OpponentName = (typeof opponentNames)[number];
 
-/** Whether it is this project: one server for both APIs, on the database with roles, policies and audit. */
+/** Whether the opponent is this project: one server for both APIs, on the database with roles, policies and audit. */
 export function isOurs(opponent: OpponentName): boolean {
   return ourNames.some((name) => name === opponent);
 }
 
-/** Who asks, and with what. */
+/** A requester: its tenant, and its token. */
 export interface Identity {
   readonly tenantId: string;
   readonly token: string;
 }
 
-/** One request and how to tell whether its answer is right. */
+/** A request, and the test of its answer. */
 export interface Question {
   readonly request: Request;
   readonly isAnswer: (body: string) => boolean;
 }
 
-/** What each opponent is asked. The same `random` gives the same keys to each. */
+/** The requests to each opponent. The same `random` gives each the same keys. */
 export interface Scenario {
   readonly title: string;
   readonly insertsRows: boolean;
@@ -115,8 +115,9 @@ export const scenarios: Readonly<Record<ScenarioName, Scenario>> = {
 };
 
 /**
- * The same fields of the same rows. Plain PostGraphile calls columns and look-ups otherwise (`rowId`, `allTasks`), so the
- * aliases make its answers alike to the byte; and where it has to be told the tenant, a token tells this project.
+ * The same fields of the same rows. Plain PostGraphile names columns and look-ups differently (`rowId`, `allTasks`), so
+ * aliases make its answers identical to the byte. Where it has to be told the tenant, this project learns it from the
+ * token.
  */
 const documents = {
   plain: {
@@ -151,7 +152,7 @@ const documents = {
   },
 };
 
-/** The same names in the answers of REST. */
+/** The columns of REST's answers, renamed in the same way. */
 const columns = {
   agent: 'id,name,model,specialization,status,config,createdAt:created_at,updatedAt:updated_at',
   task: 'id,agentId:agent_id,description,status,priority,createdAt:created_at,completedAt:completed_at',

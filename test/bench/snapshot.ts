@@ -14,7 +14,7 @@ import { makeVault } from '../../src/backup/vault.ts';
 import { startEmbedded } from '../../src/embedded/embedded.ts';
 
 // Snapshots of an embedded database of 100 MB, at rest and under 1,000 writes a second: what is stored, how long writers wait, and
-// that the restored database is what the writers had been acknowledged. Exits with 1 when one of it does not hold.
+// that the restored database holds what was acknowledged to the writers. Exits with 1 when one of these does not hold.
 
 const { values } = parseArgs({
   options: {
@@ -37,17 +37,17 @@ const vault = makeVault(new DirectoryStore(path.join(home, 'backups')), null);
 const failures: string[] = [];
 try {
   const client = new Client({ connectionString: embedded.connectionString });
-  // What ends the database ends its connections; the reason is another error.
+  // The end of the database also ends its connections; another error tells the reason.
   client.on('error', () => undefined);
   await client.connect();
-  // A row has about 1 kB that does not compress much.
+  // A row has about 1 kB that compresses little.
   await client.query(`
     create table filler as
       select g as id, string_agg(md5(g::text || i), '') as content
       from generate_series(1, ${megabytes * 1000}) g, generate_series(1, 30) i group by g;
     create table written (n bigint primary key, content text not null);
     create table written_too (n bigint primary key, content text not null)`);
-  // Not in one transaction with others.
+  // Vacuum runs outside the transaction of other statements.
   await client.query('vacuum (analyze)');
   await client.query('checkpoint');
   const { rows } = await client.query(`select pg_database_size('postgres') as bytes`);
@@ -128,7 +128,7 @@ async function timed(name: string, rested: boolean): Promise<ReadManifest> {
   return taken;
 }
 
-/** Transactions of one insert into each of two tables, at a steady rate; who falls behind catches up. */
+/** Transactions of one insert into each of two tables, at a steady rate; a writer that falls behind catches up. */
 function write(connectionString: string, perSecond: number) {
   const stopping = new AbortController();
   const state = { acked: 0, longestWaitMs: 0 };

@@ -14,7 +14,7 @@ import { testRolePrefix } from '../support/logins.ts';
 import { startObjectStorage, storageEnvironment } from '../support/object-storage.ts';
 import type { ObjectStorage } from '../support/object-storage.ts';
 
-// In order: each goes on from what the one before left.
+// The tests run in order: each starts from the state that the one before left.
 describe('the commands of backups, on an embedded database', () => {
   let directory: string;
   let folder: string;
@@ -71,7 +71,7 @@ describe('the commands of backups, on an embedded database', () => {
     expect(drill.status, `${drill.stdout}${drill.stderr}`).toBe(0);
   }, 120_000);
 
-  test('restore the newest moment, and none that was not kept', async () => {
+  test('restore the newest moment, and refuse a moment that was not kept', async () => {
     expect((await run('tenant', 'create', 'later')).status).toBe(0);
     const into = join(folder, 'new');
     const restored = await run('restore', '--to', 'latest', '--into', into);
@@ -93,7 +93,7 @@ describe('the commands of backups, on an embedded database', () => {
     expect(await readdir(folder)).not.toContain('early');
   }, 120_000);
 
-  test('name what is damaged, and write nothing of it', async () => {
+  test('name the damaged objects, and write nothing of them', async () => {
     const store = env['BACKUP_STORE']!;
     const chunks = (await readdir(store, { recursive: true, withFileTypes: true }))
       .filter((entry) => entry.isFile() && entry.parentPath.includes('chunks'))
@@ -133,7 +133,7 @@ describe('the commands of backups, in object storage', () => {
       DB_ROLE_PREFIX: testRolePrefix,
       BACKUP_ENCRYPTION_KEY: randomBytes(32).toString('hex'),
       ...storageEnvironment(location),
-      // Of somebody's shell: nothing of it is asked.
+      // Variables of the user's shell, which must be ignored.
       AWS_ENDPOINT_URL: 'http://127.0.0.1:1',
       AWS_REGION: 'nowhere',
     };
@@ -143,7 +143,7 @@ describe('the commands of backups, in object storage', () => {
     await rm(directory, { recursive: true, force: true });
   });
 
-  test('make an encrypted snapshot, prove it, restore it, and name what is damaged', async () => {
+  test('make an encrypted snapshot, prove it, restore it, and name the damaged objects', async () => {
     const made = await lightning(['backup'], env);
     expect(made.status, made.stderr).toBe(0);
     const drill = await lightning(['backup', 'drill'], env);
@@ -166,7 +166,7 @@ describe('the commands of backups, in object storage', () => {
     expect(verified.stdout).toContain(keys[0]);
   }, 600_000);
 
-  test('say in a sentence that the bucket is not there, or that the credentials are wrong', async () => {
+  test('say in a sentence that the bucket does not exist, or that the credentials are wrong', async () => {
     const [elsewhere, refused] = await Promise.all([
       lightning(['backups'], { ...env, BACKUP_STORE: 's3://elsewhere/p' }),
       lightning(['backups'], { ...env, AWS_SECRET_ACCESS_KEY: 'another one' }),

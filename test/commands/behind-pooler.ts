@@ -18,7 +18,7 @@ Behind each PgBouncer in transaction mode (${pgbouncerSetups.map(({ name }) => n
 the cases of REST's conformance suite, in two processes at once on one database; two \`lightning serve\` beside each other
 with REST, GraphQL, events and subscriptions, with LISTEN_DATABASE_URL and without; and a storm of tasks.
 
-  --setup NAME    one of them only; may be given more than once
+  --setup NAME    only this one; may be given more than once
   --rounds N      agents that live in each pair of serves (default 100)
   --help          this text
 

@@ -20,7 +20,7 @@ const whoAmI = async (executor: Executor): Promise<string> => {
   return rows[0]!.role;
 };
 
-/** Every way to the database, with what it gives. */
+/** Every way to the database, and what it opens. */
 const ways: readonly (readonly [
   name: string,
   way: <T>(context: CommandContext, work: (executor: Executor) => Promise<T>) => Promise<T>,
@@ -36,7 +36,7 @@ const ways: readonly (readonly [
 ];
 
 test('no command opens or closes a database by hand', () => {
-  // Serving opens for as long as the process runs.
+  // Serving keeps a database open for as long as the process runs.
   const allowed = ['database-access.ts', 'serve.ts', 'with-connections.ts'];
   const opening = globSync('src/commands/*.ts').filter((file) =>
     /\b(openConnections|apiDatabase|operatorDatabase|workerDatabase|startEmbedded)\(/.test(
@@ -106,7 +106,7 @@ describe.skipIf(noServer)('on a server', () => {
     await expect.poll(others).toBe(0);
   });
 
-  test('asReader is the worker, without its login the owner, and without both says what is missing', async () => {
+  test("asReader is the worker, or the owner without the worker's login, and names what is missing without both", async () => {
     const { WORKER_DATABASE_URL: worker = '', MIGRATE_DATABASE_URL: migrate = '', ...api } = env;
     const roleOf = (variables: Record<string, string>) =>
       asReader(commandContext({ ...api, ...variables }).context, whoAmI);
@@ -120,7 +120,7 @@ describe.skipIf(noServer)('on a server', () => {
       expect(stderr).toMatch(/^lightning: WORKER_DATABASE_URL or MIGRATE_DATABASE_URL is needed; /);
       expect(status).toBe(1);
     }
-    // Status asks what it can ask.
+    // Status asks for as much as this login may see.
     const { status, stdout } = await lightningHere(['status'], api);
     expect(stdout).toMatch(/^ok +schema +current$/m);
     expect(stdout).not.toMatch(/^\S+ +workers/m);

@@ -14,8 +14,8 @@ An embedded database that is on from 18:00 to 18:02 of each evening for a week: 
 libfaketime (Debian: apt-get install faketime). Every evening must leave one backup, and the week a drill that passed and no
 alert. Then a first evening whose store cannot be written: it must leave an alert.
 
-  --evenings N    how many (default 7)
-  --seconds N     how long it is on each evening, really and by its clock (default 120)
+  --evenings N    number of evenings (default 7)
+  --seconds N     time that it is on each evening, in real time and by its clock (default 120)
   --help          this text
 
 Takes a quarter of an hour. Exits with 1 when anything is not so.
@@ -25,10 +25,10 @@ const libraries = ['x86_64', 'aarch64'].map(
   (machine) => `/usr/lib/${machine}-linux-gnu/faketime/libfaketimeMT.so.1`,
 );
 const dayMs = 86_400_000;
-/** A Monday. */
+/** The evening of a Monday. */
 const firstEvening = Date.parse('2026-12-07T18:00:00Z');
 
-/** What an evening left, as the database says it at the end. */
+/** The results of an evening, read from the database at its end. */
 interface Evening {
   readonly backups: readonly string[];
   readonly drills: readonly string[];
@@ -80,7 +80,7 @@ async function main(): Promise<number> {
   return problems.length > 0 ? 1 : 0;
 }
 
-/** Has it on for some seconds from `at`, and looks what that left before it is told to end. */
+/** Runs the database for some seconds from `at`, and reads the results before the database ends. */
 async function spend(
   library: string,
   at: number,
@@ -91,7 +91,7 @@ async function spend(
   const started = await startLightning({
     ...env,
     LD_PRELOAD: library,
-    // Goes on from there. The monotonic clock, which timers count by, stays as it is.
+    // The clock continues from there. The monotonic clock, which timers use, stays as it is.
     FAKETIME: `@${time}`,
     FAKETIME_DONT_FAKE_MONOTONIC: '1',
     TZ: 'UTC',

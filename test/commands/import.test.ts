@@ -11,7 +11,7 @@ import { onEmbedded, onServer } from '../import/import-target.ts';
 import type { ImportTarget } from '../import/import-target.ts';
 import { noServer } from '../support/server.ts';
 
-/** The sample lies beside the project, where there is one; the generated folders prove the same without it. */
+/** The sample is beside the project on some machines only; the generated folders prove the same without it. */
 const sample = fileURLToPath(new URL('../../../shared/data/legacy', import.meta.url));
 
 const item = (id: string, fields: object = {}) => ({
@@ -49,7 +49,7 @@ for (const { on, make, without } of targets) {
 
     const rows = async (text: string, ...values: unknown[]) => (await target.admin.query(text, values)).rows;
 
-    /** A tenant of the test's own, and a way to import into it. */
+    /** A new tenant for the test, and a way to import into it. */
     const tenant = async () => {
       tenants += 1;
       const id = `tenant_${tenants}`;
@@ -84,7 +84,7 @@ for (const { on, make, without } of targets) {
       return { id, run, quarantine, quarantineFile, knowledge, audit };
     };
 
-    /** A legacy folder. Texts are written as they are, anything else as JSON. */
+    /** Writes a legacy folder. Strings are written as they are, everything else as JSON. */
     const legacy = async (files: Record<string, unknown>) => {
       const folder = await mkdtemp(path.join(scratch, 'folder-'));
       for (const [name, content] of Object.entries(files)) {
@@ -208,12 +208,12 @@ for (const { on, make, without } of targets) {
       }
     });
 
-    it('leaves alone what has changed since, and says so', async () => {
+    it('leaves alone rows that have changed since, and says so', async () => {
       const { id, run, knowledge, audit } = await tenant();
       const folder = await legacy({ ...agent('a'), '.agent-knowledge/a.json': [item('x'), item('y')] });
       await run(folder);
       await rows("update app_public.knowledge set content = 'edited' where tenant_id = $1 and id = 'x'", id);
-      // Somebody has taken out of it what it is recognised by.
+      // A user has removed the metadata by which the row is recognised.
       await rows("update app_public.knowledge set metadata = '{}' where tenant_id = $1 and id = 'y'", id);
       const [before, logged] = [await knowledge(), await audit()];
       const again = await run(folder);
@@ -225,7 +225,7 @@ for (const { on, make, without } of targets) {
       expect(await audit()).toBe(logged);
     });
 
-    it('gives an item its derived id when a row of somebody else has the plain one', async () => {
+    it('gives an item its derived id when another row already has the plain one', async () => {
       const { id, run, knowledge } = await tenant();
       await rows("insert into app_public.knowledge (tenant_id, id, content) values ($1, 'x', 'mine')", id);
       const folder = await legacy({ ...agent('a'), '.agent-knowledge/a.json': [item('x')] });
@@ -234,7 +234,7 @@ for (const { on, make, without } of targets) {
       expect((await knowledge()).map((row) => row.content)).toEqual(['mine', 'content of x']);
     });
 
-    it('quarantines what cannot be stored, each with its reason and as it was, and loses nothing else', async () => {
+    it('quarantines items that cannot be stored, unchanged and with the reason, and loses nothing else', async () => {
       const { run, quarantine, knowledge } = await tenant();
       const bad = [
         item('i'.repeat(101)),
@@ -277,7 +277,7 @@ for (const { on, make, without } of targets) {
       expect(lines.every(({ reason }) => typeof reason === 'string' && reason !== '')).toBe(true);
     });
 
-    it('loses no row to one that Postgres refuses, and gives its reason', async () => {
+    it('loses no other row when Postgres refuses one, and gives the reason', async () => {
       const { run, quarantine, knowledge } = await tenant();
       await rows("alter table app_public.knowledge add constraint no_seven check (content <> 'seven')");
       try {
@@ -317,7 +317,7 @@ for (const { on, make, without } of targets) {
       expect(await rows('select id from app_public.agents where tenant_id = $1', id)).toHaveLength(2);
     });
 
-    /** Runs `work` while a trigger on knowledge does what nothing but a fault would. */
+    /** Runs `work` while a trigger on knowledge acts in a way that only a fault would. */
     const withTrigger = async (head: string, body: string, work: () => Promise<void>) => {
       await rows(`create function public.fault() returns trigger language plpgsql security definer as $$
         begin ${body} end $$`);
@@ -330,7 +330,7 @@ for (const { on, make, without } of targets) {
       }
     };
 
-    it('says with status 1 when rows are not what they were after the commit', async () => {
+    it('exits with 1 and says so when rows differ after the commit', async () => {
       const deferred =
         'constraint trigger fault after insert on app_public.knowledge deferrable initially deferred for each row';
       const at = 'where tenant_id = new.tenant_id and id = new.id';
@@ -354,7 +354,7 @@ for (const { on, make, without } of targets) {
       });
     });
 
-    it('commits no row that the table stored otherwise, and quarantines one that it dropped', async () => {
+    it('does not commit a row that the table stored differently, and quarantines one that it dropped', async () => {
       const before = 'trigger fault before insert on app_public.knowledge for each row';
       const folder = await legacy({ ...agent('a'), '.agent-knowledge/a.json': [item('x'), item('y')] });
       const { run, knowledge, quarantine } = await tenant();
@@ -391,14 +391,14 @@ for (const { on, make, without } of targets) {
           id,
         ),
       ).toEqual([{ name: 'ghost', model: 'unknown', config: { created_by: 'import' } }]);
-      // The definition may also be in the database only.
+      // The definition may also exist only in the database.
       const alone = await legacy({ '.agent-knowledge/ghost.json': [item('more')] });
       expect((await run(alone)).last).toBe(
         'knowledge: read 1 = stored 1 + quarantined 0; in all: read 1 = stored 1 + quarantined 0',
       );
     });
 
-    it('reaches no other tenant, though both have the same ids', async () => {
+    it('does not reach another tenant, although both have the same ids', async () => {
       const [one, two] = [await tenant(), await tenant()];
       const folder = await legacy({ ...agent('a'), '.agent-knowledge/a.json': [item('x')] });
       await one.run(folder);
@@ -418,7 +418,7 @@ for (const { on, make, without } of targets) {
       expect(found).toEqual([{ itself: true, tenant: '', staged: null }]);
     });
 
-    it('refuses a folder that is not there, is none, is empty, or has nothing of ours, and a tenant that is not there', async () => {
+    it('refuses a folder that is missing, not a folder, empty or without legacy files, and an unknown tenant', async () => {
       const { run } = await tenant();
       const wanted = '.agent-configs/*.json and .agent-knowledge/*.json';
       await expect(run(path.join(scratch, 'nowhere'))).rejects.toThrow(
@@ -433,7 +433,7 @@ for (const { on, make, without } of targets) {
       );
     });
 
-    // The sample is no part of the project: where it is not beside it, the generated folders above stand for it.
+    // The sample is not part of the project: where it is missing, the generated folders above stand in for it.
     it.skipIf(!existsSync(sample))(
       'stores the sample: 11 agents and 713 of 724 items, or 12 and all; twice is once',
       async () => {

@@ -24,11 +24,11 @@ import type { Webhook } from '../support/webhook.ts';
 import { workerTargets } from '../support/worker-target.ts';
 import type { WorkerTarget } from '../support/worker-target.ts';
 
-/** More than fits into one request to the endpoint, so that there is a middle. */
+/** More rows than fit into one request to the endpoint, so that the job can be caught in the middle. */
 const addKnowledge =
   "insert into app_public.knowledge (tenant_id, id, content) select 'default', 'k' || i, 'text ' || i from generate_series(1, 70) i";
 
-/** Lets one request through and holds the next; resolves with what lets that go on, once it has come. */
+/** Lets one request through and holds the next. Resolves once it has arrived, with a function that releases it. */
 function holdSecond(endpoint: EmbeddingsServer): Promise<() => void> {
   const { promise, resolve } = Promise.withResolvers<() => void>();
   endpoint.next.push(
@@ -70,7 +70,7 @@ describe.skipIf(noServer)('jobs and status, on a server', () => {
     await target?.close();
   });
 
-  test('before the first worker there is no queue, and nobody who would run a task', async () => {
+  test('before the first worker there is no queue, and no worker to run a job', async () => {
     expect(await statusLines()).toEqual([
       'ok workers: none runs now',
       'ok jobs: 0 wait, 0 run, 0 failed for good',
@@ -79,7 +79,7 @@ describe.skipIf(noServer)('jobs and status, on a server', () => {
     await expect(run('trim_events').end).rejects.toThrow(/^no worker runs/);
   });
 
-  test('a task that there is not, or a payload that is not its, is refused before it is in the queue', async () => {
+  test('an unknown job, or a payload that does not fit the job, is refused before it enters the queue', async () => {
     await expect(run('tidy_up').end).rejects.toThrow(/^there is no task "tidy_up"; known are .*trim_events/);
     await expect(run('trim_events', '{"all": true}').end).rejects.toThrow(
       'the payload has a member "all"; it takes none',
@@ -87,7 +87,7 @@ describe.skipIf(noServer)('jobs and status, on a server', () => {
     await expect(run('trim_events', '{').end).rejects.toThrow(UsageError);
   });
 
-  test('a task that runs is followed to its end, and its progress is visible to everybody meanwhile', async () => {
+  test('a running job is followed to its end, and everybody sees its progress meanwhile', async () => {
     worker = await startWorker({
       pool: target.pool,
       executor,
@@ -114,7 +114,7 @@ describe.skipIf(noServer)('jobs and status, on a server', () => {
     expect(lines.at(-1)).toBe('done: embedded 70 items of knowledge; the endpoint refused 0');
   });
 
-  test('a task that has nothing to do says so, one that fails says why and leaves nothing in the queue', async () => {
+  test('a job with nothing to do says so, and a failing job says why and leaves nothing in the queue', async () => {
     const idle = run('ensure_partitions');
     expect(await idle.end).toBe('succeeded');
     expect(idle.lines.at(-1)).toBe('done: there was nothing to do');
@@ -126,7 +126,7 @@ describe.skipIf(noServer)('jobs and status, on a server', () => {
     expect((await listJobs(executor)).filter(({ state }) => state === 'failed')).toEqual([]);
   });
 
-  test('a task whose lock is taken says so', async () => {
+  test('a job whose lock is taken says so', async () => {
     await recordRun(executor, { task: 'embed_knowledge', lock: 'embed_knowledge' }, async () => {
       const busy = run('embed_knowledge');
       expect(await busy.end).toBe('failed');
@@ -134,7 +134,7 @@ describe.skipIf(noServer)('jobs and status, on a server', () => {
     });
   });
 
-  test('status shows open alerts, and only errors are to be mended', async () => {
+  test('status shows open alerts, and demands a remedy only for errors', async () => {
     await target.admin.query(`select ops.report_alerts('test', '[
       {"subject": "a", "severity": "warning", "message": "it is warm"},
       {"subject": "b", "severity": "error", "message": "it burns"}]')`);
@@ -144,7 +144,7 @@ describe.skipIf(noServer)('jobs and status, on a server', () => {
     ]);
   });
 
-  test('an operator reads all views of operations, the migrations see the same, nobody else does', async () => {
+  test('an operator and the migrations login read all views of operations, and nobody else does', async () => {
     const { rows: views } = await target.admin.query<{ name: string }>(
       "select format('ops.%I', relname) as name from pg_class where relnamespace = 'ops'::regnamespace and relkind = 'v' and relname <> 'tenants'",
     );
@@ -191,7 +191,7 @@ describe('lightning jobs, status and alerts, beside the process that runs an emb
     await rm(directory, { recursive: true, force: true });
   });
 
-  test('run a task there and see what it is at; alerts end status --check with 3', async () => {
+  test('run a job there and show its progress, and status --check exits with 3 on alerts', async () => {
     const held = webhook.hold('fire drill');
     const payload = JSON.stringify({ text: 'fire drill' });
     const running = spawnLightning(['jobs', 'run', 'send_alert', '--payload', payload], env());

@@ -15,7 +15,7 @@ import { noServer } from '../support/server.ts';
 const prefix = 'lightning';
 
 describe.skipIf(noServer)("tenants and analysts' logins", () => {
-  // Logins belong to the whole server: a name of this run's own.
+  // Logins belong to the whole server, so they get a name of this run's own.
   const ann = `ann_${randomBytes(4).toString('hex')}`;
   let made: MigratedDatabase;
   let operator: PostgresDatabase;
@@ -49,7 +49,7 @@ describe.skipIf(noServer)("tenants and analysts' logins", () => {
     }
   }
 
-  it('a login sees the agents of its tenant and of no other, by their bare names', async () => {
+  it('a login sees only the agents of its tenant, by their bare names', async () => {
     const password = await createLogin(operator, prefix, ann, 'acme');
     expect(await agentsSeenBy(ann, password)).toEqual(['acme_agent']);
     expect((await listTenants(operator, prefix)).find(({ id }) => id === 'acme')?.logins).toEqual([ann]);
@@ -59,14 +59,14 @@ describe.skipIf(noServer)("tenants and analysts' logins", () => {
     await expect(createLogin(operator, prefix, ann, 'globex')).rejects.toThrow(/already exists/);
   });
 
-  it('a login for a tenant that does not exist leaves no role behind', async () => {
+  it('a login for an unknown tenant leaves no role behind', async () => {
     const name = `bob_${randomBytes(4).toString('hex')}`;
     await expect(createLogin(operator, prefix, name, 'nobody')).rejects.toThrow('there is no tenant nobody');
     const { rowCount } = await operator.query(sql`select from pg_roles where rolname = ${name}`);
     expect(rowCount).toBe(0);
   });
 
-  it('a suspended tenant shows its logins nothing, and everything again when it is resumed', async () => {
+  it('the logins of a suspended tenant see nothing, and everything again once it is resumed', async () => {
     const password = await rotateLogin(operator, prefix, ann);
     await setTenantSuspended(operator, prefix, 'acme', true);
     expect(await agentsSeenBy(ann, password)).toEqual([]);
@@ -81,11 +81,14 @@ describe.skipIf(noServer)("tenants and analysts' logins", () => {
     expect(await agentsSeenBy(ann, current)).toEqual(['acme_agent']);
   });
 
-  it.each(['agent_user', 'postgres', 'nobody_at_all'])('the login %s is not ours to drop', async (name) => {
-    await expect(dropLogin(operator, prefix, name)).rejects.toThrow(
-      `there is no login ${name} that belongs to a tenant`,
-    );
-  });
+  it.each(['agent_user', 'postgres', 'nobody_at_all'])(
+    'the login %s is not dropped, because it is not ours',
+    async (name) => {
+      await expect(dropLogin(operator, prefix, name)).rejects.toThrow(
+        `there is no login ${name} that belongs to a tenant`,
+      );
+    },
+  );
 
   it.each(['Ann', 'a b', "x'; drop table agents --", ''])('the name %j is refused', async (name) => {
     await expect(createLogin(operator, prefix, name, 'acme')).rejects.toThrow(/lower case letters/);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { lightningHere } from '../support/lightning-here.ts';
 
-/** Runs a command line in a directory of its own where nothing is yet. */
+/** Runs a command line in a new, empty directory. */
 const run = (argv: readonly string[], env: Record<string, string> = {}) =>
   lightningHere(argv, { DATA_DIR: join(home, 'data'), ...env });
 
@@ -15,14 +15,14 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(home, { recursive: true, force: true }));
 
-describe('where there is no embedded database', () => {
+describe('without an embedded database', () => {
   it.each([
     ['jobs'],
     ['alerts'],
     ['tenant list'],
     ['token'],
     ['retention --dry-run'],
-    // What works on a database has nothing to work on.
+    // Commands that work on a database do not find one.
     ['jobs run trim_events'],
     ['retention'],
     ['backup'],
@@ -36,7 +36,7 @@ describe('where there is no embedded database', () => {
     expect(readdirSync(home)).toEqual([]);
   });
 
-  it('status says so, and --check ends with 3', async () => {
+  it('status says so, and --check exits with 3', async () => {
     const looked = await run(['status']);
     expect(looked.stdout).toMatch(
       /^ok +configured +embedded in .*data, because neither DATABASE_URL nor DB_HOST/m,
@@ -48,7 +48,7 @@ describe('where there is no embedded database', () => {
     expect(readdirSync(home)).toEqual([]);
   });
 
-  it('backups has none to list, and verify none to check', async () => {
+  it('backups lists none, and verify finds none to check', async () => {
     expect(await run(['backups'])).toMatchObject({
       status: 0,
       stdout: expect.stringContaining('no backup in'),
@@ -57,7 +57,7 @@ describe('where there is no embedded database', () => {
     expect(readdirSync(home)).toEqual([]);
   });
 
-  it('a database in memory is none to look at from outside', async () => {
+  it('a database in memory cannot be inspected from outside', async () => {
     const { status, stderr } = await run(['tenant', 'list'], { USE_DATABASE: 'false' });
     expect(stderr).toContain('USE_DATABASE=false keeps nothing');
     expect(status).toBe(1);
@@ -65,8 +65,8 @@ describe('where there is no embedded database', () => {
 });
 
 describe('a database without a schema', () => {
-  it('is not migrated by those who look', { timeout: 60_000 }, async () => {
-    // A start that was killed before it migrated.
+  it('is not migrated by commands that only look', { timeout: 60_000 }, async () => {
+    // The state that a start leaves when it is killed before it migrates.
     await cp(join(inject('embeddedTemplate'), 'empty'), join(home, 'data', 'postgres'), { recursive: true });
     for (const line of ['tenant list', 'alerts']) {
       const { status, stderr } = await run(line.split(' '));

@@ -5,7 +5,8 @@ import { testRolePrefix } from '../support/logins.ts';
 import { noServer } from '../support/server.ts';
 import { outliveCuts } from './outlive-cuts.ts';
 
-// The short form of outlive-cuts.ts. Without jobs: one that a cut kept from the worker comes back after more than a minute.
+// The short form of outlive-cuts.ts. It has no jobs: a job that a cut kept from the worker comes back only after more
+// than a minute.
 describe.skipIf(noServer)('a process whose connections are cut again and again', () => {
   let fresh: MigratedDatabase;
 
@@ -14,7 +15,7 @@ describe.skipIf(noServer)('a process whose connections are cut again and again',
   });
   afterAll(() => fresh?.drop());
 
-  test('answers afterwards, has told its streams of every row, and ends as it should', async () => {
+  test('still answers, has told its streams of every row, and ends in order', async () => {
     const report = await outliveCuts({
       commands: ['start'],
       cuts: 10,

@@ -20,43 +20,43 @@ every process must still run and answer, every stream must have told of every ro
 
   --cuts N     cuts for each process (default 100)
   --serve --work --start   only these (default: all three)
-  --json       print the numbers as JSON, too
+  --json       print the numbers as JSON too
   --help       this text
 
 TEST_DATABASE_URL names the server; without it one is started, and its data removed at the end. Exits with 1 when anything
 was lost. Ends by itself: within ten minutes.
 `;
 
-/** Which commands, on which migrated database, and how many cuts each has to outlive. */
+/** The commands, their migrated database, and the number of cuts that each has to survive. */
 export interface CutsOptions {
   readonly commands: readonly ('serve' | 'work' | 'start')[];
   readonly cuts: number;
-  /** Whether the worker has jobs to run, where one of the commands has a worker. */
+  /** Whether the worker gets jobs to run, where one of the commands has a worker. */
   readonly addsJobs: boolean;
-  /** URLs of the logins, and of an administrator of the same database. */
+  /** URLs of the logins, and below of an administrator of the same database. */
   readonly urls: { readonly api: string; readonly migrate: string; readonly worker: string };
   readonly adminUrl: string;
   readonly rolePrefix: string;
 }
 
-/** What came of it. */
+/** The result. */
 export interface CutsReport {
-  /** Connections that were cut, of all processes. */
+  /** The number of connections that were cut, of all processes. */
   readonly cutConnections: number;
   readonly rowsWritten: number;
-  /** Rows that a stream did not tell of, by command. */
+  /** The number of rows that a stream did not report, by command. */
   readonly rowsMissed: Readonly<Record<string, number>>;
   readonly jobsAdded: number;
   readonly jobsLeft: number;
   /** Exit statuses after SIGTERM, by command. */
   readonly statuses: Readonly<Record<string, number | null>>;
-  /** What is wrong, as sentences; none: all was outlived. */
+  /** Each fault as a sentence; empty when every process survived. */
   readonly problems: readonly string[];
 }
 
 /**
- * A job that was locked for a worker that never heard of it is unlocked after a minute, and one that was cut off several times waits
- * for its next attempt as long as graphile-worker says: 55 s after the fourth, 148 s after the fifth.
+ * A job that is locked for a worker that never heard of it is unlocked after a minute. A job that was cut off several
+ * times waits for its next attempt as long as graphile-worker says: 55 s after the fourth, 148 s after the fifth.
  */
 const catchUpMs = 240_000;
 const secret = 'a secret of the cuts, longer than 32 bytes';
@@ -64,14 +64,14 @@ const secret = 'a secret of the cuts, longer than 32 bytes';
 interface Victim {
   readonly command: string;
   readonly gate: TcpGate;
-  /** Null: it does not listen. */
+  /** Null when the command does not listen. */
   readonly url: string | null;
   readonly exitCode: () => number | null;
   readonly log: () => string;
   readonly stop: () => Promise<number | null>;
 }
 
-/** Starts the commands, cuts, and looks what was lost. The database stays the caller's. */
+/** Starts the commands, cuts their connections, and checks what was lost. The database remains the caller's. */
 export async function outliveCuts(options: CutsOptions): Promise<CutsReport> {
   const admin = new Client({ connectionString: options.adminUrl });
   await admin.connect();
@@ -89,7 +89,7 @@ export async function outliveCuts(options: CutsOptions): Promise<CutsReport> {
     for (const { command, url } of victims) {
       if (url !== null) streams.push({ command, heard: await keepHearing(url, token, done.signal) });
     }
-    // Without a worker there is no schema of its queue.
+    // The queue's schema exists only once a worker has run.
     const hasWorker = options.commands.some((command) => command !== 'serve');
     if (hasWorker) await untilWorkerIsThere(admin);
 
@@ -201,8 +201,9 @@ async function startVictim(
 }
 
 /**
- * Ids of the rows that a stream tells of, from when this resolves; it goes on where it was whenever it ends. Only what
- * `ready` or a later message gave an id to can be gone on from: a stream that was cut before is to tell of nothing.
+ * Ids of the rows that a stream reports, from the moment that this resolves; whenever the stream ends, a new one
+ * continues where it was. Only after `ready` or a later message has given an id can it continue: a stream that was cut
+ * earlier owes no row.
  */
 async function keepHearing(url: string, token: string, signal: AbortSignal): Promise<ReadonlySet<string>> {
   const heard = new Set<string>();
@@ -238,7 +239,7 @@ async function keepHearing(url: string, token: string, signal: AbortSignal): Pro
   return heard;
 }
 
-/** Writes rows, and jobs if it is to, past the gates, until it is told to stop. */
+/** Writes rows, and jobs if asked to, past the gates, until it is told to stop. */
 async function write(
   admin: Client,
   addsJobs: boolean,
@@ -264,7 +265,7 @@ async function write(
   return { ids, jobs };
 }
 
-/** What the API does not answer as it should, half a minute after the last cut at the latest. */
+/** Every wrong answer of the API, half a minute after the last cut at the latest. */
 async function refusals(command: string, url: string, token: string): Promise<string[]> {
   for (let tries = 0; ; tries++) {
     const refused = await refusalsNow(command, url, token);

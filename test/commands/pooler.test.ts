@@ -14,7 +14,7 @@ import { noServer } from '../support/server.ts';
 import { letTwoServe } from './two-serves.ts';
 
 const unavailable = noServer || (await pgbouncerLacking()) !== null;
-// The one that tracks nothing is the hardest; the others are run by behind-pooler.ts.
+// The PgBouncer that tracks nothing is the hardest; behind-pooler.ts runs the others.
 const [setup] = pgbouncerSetups;
 
 describe.skipIf(unavailable)('behind a pooler', () => {
@@ -40,7 +40,7 @@ describe.skipIf(unavailable)('behind a pooler', () => {
     await fresh?.drop();
   });
 
-  test('two serve beside each other answer everything as it is, and tell every change once', async () => {
+  test('two serves beside each other answer correctly, and report every change once', async () => {
     const report = await letTwoServe({
       apiUrl: fresh.urls.api,
       rolePrefix: testRolePrefix,
@@ -66,15 +66,15 @@ describe.skipIf(unavailable)('behind a pooler', () => {
     60_000,
   );
 
-  test('setup is refused before it makes anything', async () => {
+  test('setup is refused before it creates anything', async () => {
     const adminUrl = pooler.through(fresh.adminUrl);
     const ended = await lightning(['setup', '--admin-url', adminUrl, '--database', 'never_made']);
     expect(ended).toMatchObject({ status: 1, stdout: '' });
     expect(ended.stderr).toContain('--admin-url leads to a connection pooler');
   }, 60_000);
 
-  test('status says where each URL leads, and what to set', async () => {
-    // Without a store nobody asks where backups would come from.
+  test('status says where each URL leads, and which settings are missing', async () => {
+    // Without a store, status does not ask where backups would come from.
     const { stdout } = await lightning(['status'], {
       ...env,
       BACKUP_STORE: join(tmpdir(), 'lightning-no-store'),

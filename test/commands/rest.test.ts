@@ -23,7 +23,7 @@ import { tcpGate } from '../support/tcp-gate.ts';
 const secret = 'reallyreallyreallyreallyverysafe';
 const password = 'drop-in';
 
-/** Roles of the cluster, of this file alone. */
+/** Roles of the cluster that only this file uses. */
 const roles = { login: 'rest_test_login', anon: 'rest_test_anon', author: 'rest_test_author' };
 
 describe.skipIf(noServer)('lightning rest', () => {
@@ -125,7 +125,7 @@ describe.skipIf(noServer)('lightning rest', () => {
   it('serves a database at / on loopback, under the roles of PostgREST, and leaves nothing in it', async () => {
     const objects = async () =>
       (await admin.query('select count(*) from pg_class')).rows.concat(
-        // Ours by name: other files make and drop roles of other names on this server meanwhile.
+        // Only roles of our names: meanwhile other files create and drop other roles on this server.
         (
           await admin.query(
             String.raw`select rolname from pg_roles where rolname like 'lightning\_%' order by 1`,
@@ -160,7 +160,7 @@ describe.skipIf(noServer)('lightning rest', () => {
     );
   });
 
-  it('reads the catalog again at SIGUSR1, and when it is notified', async () => {
+  it('reads the catalog again on SIGUSR1, and on a notification', async () => {
     const child = start();
     const url = await listening(child);
     for (const [name, ask] of [
@@ -174,7 +174,7 @@ describe.skipIf(noServer)('lightning rest', () => {
     }
   });
 
-  it('takes over new settings of its login at a reload', async () => {
+  it('takes over new settings of its login on a reload', async () => {
     const child = start();
     const url = await listening(child);
     const workMem = () => json(`${url}/rpc/setting?name=work_mem`);
@@ -185,7 +185,7 @@ describe.skipIf(noServer)('lightning rest', () => {
     await until(async () => (await workMem()) === '5MB');
   });
 
-  it('reads its configuration file again at SIGUSR2, and keeps the old one when it has mistakes', async () => {
+  it('reads its configuration file again on SIGUSR2, and keeps the old configuration when the file has mistakes', async () => {
     const file = path.join(directory, 'rest.conf');
     const write = (text: string) => writeFile(file, `app.settings.who = "$(WHO)"\n${text}`);
     await write('app.settings.name = "John"\nserver-timing-enabled = true');
@@ -207,7 +207,7 @@ describe.skipIf(noServer)('lightning rest', () => {
     expect(await setting('name')).toBe('Jane');
   });
 
-  it('keeps a secret that came from a pipe, which can be read once only', async () => {
+  it('keeps a secret that came from a pipe, which can be read only once', async () => {
     const pipe = path.join(directory, 'secret.pipe');
     await promisify(execFile)('mkfifo', [pipe]);
     const [child] = [start({ PGRST_JWT_SECRET: `@${pipe}` }), await writeFile(pipe, secret)];
@@ -224,7 +224,7 @@ describe.skipIf(noServer)('lightning rest', () => {
     expect(await status()).toBe(200);
   });
 
-  it('takes its configuration from the database, of the role before that of the function', async () => {
+  it('takes its configuration from the database, from the role before the function', async () => {
     await admin.query(`
       create schema private;
       grant usage on schema private to ${roles.login};
@@ -265,7 +265,7 @@ describe.skipIf(noServer)('lightning rest', () => {
     expect(await json(`${preparing}/rpc/prepared`)).toBeGreaterThan(0);
   });
 
-  it('waits for the database, says so, and finds it again when it was away', async () => {
+  it('waits for the database, says so, and finds it again after an outage', async () => {
     const { hostname, port } = new URL(uri);
     const gate = await tcpGate({ host: hostname, port: Number(port) });
     const through = new URL(uri);
@@ -303,7 +303,7 @@ describe.skipIf(noServer)('lightning rest', () => {
     }
   });
 
-  it('ends at once when it is told to while a server that says nothing is waited for', async () => {
+  it('ends at once when told to, even while it waits for a silent server', async () => {
     const sockets: Socket[] = [];
     const silent = createServer((socket) => void sockets.push(socket));
     silent.listen(0, '127.0.0.1');
@@ -314,7 +314,7 @@ describe.skipIf(noServer)('lightning rest', () => {
       await until(async () => sockets.length > 0);
       const began = performance.now();
       expect(await child.ended('SIGTERM')).toBe(0);
-      // Connecting would be given up after ten seconds.
+      // An attempt to connect would time out only after ten seconds.
       expect(performance.now() - began).toBeLessThan(5_000);
     } finally {
       for (const socket of sockets) socket.destroy();
@@ -322,7 +322,7 @@ describe.skipIf(noServer)('lightning rest', () => {
     }
   });
 
-  it('ends when it need not wait: with a wrong password, or without automatic recovery', async () => {
+  it('ends when waiting is pointless: with a wrong password, or without automatic recovery', async () => {
     const wrong = new URL(uri);
     wrong.password = 'wrong';
     const denied = start({ PGRST_DB_URI: wrong.href });
@@ -337,7 +337,7 @@ describe.skipIf(noServer)('lightning rest', () => {
     expect(await away.ended()).toBe(1);
   });
 
-  it('listens nowhere any more when it is stopped while it begins to', async () => {
+  it('does not keep listening when it is stopped while it starts to listen', async () => {
     const socket = path.join(directory, 'never.sock');
     const env = {
       PGRST_DB_URI: 'postgres://u@127.0.0.1:1/d',
@@ -350,7 +350,7 @@ describe.skipIf(noServer)('lightning rest', () => {
     await expect(stat(socket)).rejects.toThrow('ENOENT');
   });
 
-  it('listens on a socket of the given mode, and is not alive once its file is gone', async () => {
+  it('listens on a socket of the given mode, and is not live once the file of the socket is gone', async () => {
     const socket = path.join(directory, 'api.sock');
     await writeFile(socket, 'not a socket');
     const env = { PGRST_SERVER_UNIX_SOCKET: socket, PGRST_SERVER_UNIX_SOCKET_MODE: '777' };
@@ -372,7 +372,7 @@ describe.skipIf(noServer)('lightning rest', () => {
     expect((await admins('/nothing')).status).toBe(404);
   });
 
-  it('replaces the socket of a process that was killed', async () => {
+  it('replaces the socket of a killed process', async () => {
     const env = { PGRST_SERVER_UNIX_SOCKET: path.join(directory, 'left.sock') };
     const killed = start(env);
     await listening(killed);
@@ -381,7 +381,7 @@ describe.skipIf(noServer)('lightning rest', () => {
     expect(await listening(start(env))).toBe(env.PGRST_SERVER_UNIX_SOCKET);
   });
 
-  it('lets requests in flight end when it is told to', async () => {
+  it('lets requests in flight finish when it is told to end', async () => {
     const child = start();
     const url = await listening(child);
     const slow = json(`${url}/rpc/sleep`, {
@@ -405,7 +405,7 @@ describe.skipIf(noServer)('lightning rest', () => {
     expect(await ended).toBe(0);
   });
 
-  it('refuses to start on a configuration with mistakes and names all of them, no secret among them', async () => {
+  it('refuses to start on a configuration with mistakes, and names all of them without a secret', async () => {
     const { status, stderr } = await lightning(['rest'], {
       PGRST_DB_URI: 'postgres://u:hunter2@h/d?sslmode=sure',
       PGRST_LOG_LEVEL: 'loud',
@@ -437,7 +437,7 @@ describe.skipIf(noServer)('lightning rest', () => {
     });
   });
 
-  it('tells another one of the same configuration whether it is ready', async () => {
+  it('tells another process with the same configuration whether it is ready', async () => {
     const port = String(20_000 + (process.pid % 20_000));
     const ask = (env: Record<string, string>) => askReady({ env, file: undefined });
     await expect(ask({})).rejects.toThrow('PGRST_ADMIN_SERVER_PORT is not set');

@@ -7,25 +7,25 @@ import { startLightning } from '../support/lightning.ts';
 import { startPgbouncer } from '../support/pgbouncer/start.ts';
 import type { PgbouncerSetup } from '../support/pgbouncer/start.ts';
 
-/** What two processes of the API behind a pooler came to. */
+/** The result of two API processes behind a pooler. */
 export interface TwoServesReport {
-  /** Answers that were looked at. */
+  /** The number of answers that were checked. */
   readonly answers: number;
-  /** Changes that each of the three listeners got. */
+  /** The number of changes that each of the three listeners received. */
   readonly changes: number;
   readonly seconds: number;
   readonly problems: readonly string[];
 }
 
-/** What they work on and how much. */
+/** The set-up of the two processes, and the amount of work. */
 export interface TwoServes {
-  /** Of the API's login, past the pooler. */
+  /** The URL of the API's login, past the pooler. */
   readonly apiUrl: string;
   readonly rolePrefix: string;
   readonly setup: PgbouncerSetup;
-  /** False: nobody tells them where to listen. */
+  /** Whether LISTEN_DATABASE_URL tells them where to listen. */
   readonly listen: boolean;
-  /** Agents that are made, each with a task, changed and read back. */
+  /** The number of agents that are created, each with a task, changed and read back. */
   readonly rounds: number;
 }
 
@@ -33,9 +33,9 @@ const secret = 'a secret of two processes, longer than 32 bytes';
 const atOnce = 16;
 
 /**
- * Starts two `lightning serve` behind a PgBouncer, and lets clients make, change, read and complete rows through REST and
- * GraphQL of both in turn, while events and subscriptions of both are open. Every answer is compared with what it has to
- * be, and every change has to arrive once at every listener.
+ * Starts two `lightning serve` behind a PgBouncer. Clients create, change, read and complete rows through REST and
+ * GraphQL of both in turn, while events and subscriptions of both are open. Every answer is compared with the expected
+ * one, and every change has to arrive exactly once at every listener.
  */
 export async function letTwoServe(options: TwoServes): Promise<TwoServesReport> {
   const { apiUrl, rolePrefix, setup, listen, rounds } = options;
@@ -106,7 +106,7 @@ class Work {
     this.#token = token;
   }
 
-  /** An agent's life. */
+  /** Runs an agent from its creation to its last task. */
   async live(id: string): Promise<void> {
     const byId = `/rest/v1/agents?id=eq.${id}`;
     await this.#rest('POST', '/rest/v1/agents?select=id,status', { id, name: 'Made', model: 'm' }, [
@@ -140,7 +140,7 @@ class Work {
       {},
       { agents: { nodes: [], totalCount: 0 } },
     );
-    // Refused as it is everywhere else.
+    // A refusal, the same as without a pooler.
     await this.#rest('POST', '/rest/v1/agents', { id, name: 'Twice', model: 'm' }, undefined, 409);
   }
 
@@ -176,7 +176,7 @@ class Work {
   }
 }
 
-/** What a stream of server-sent events hears of agents, as it comes. */
+/** Collects the agents that a stream of server-sent events reports, as they arrive. */
 async function streamOf(url: string, token: string, ends: (() => unknown)[]): Promise<() => string[]> {
   const stream = await openEvents(url, token, { topics: 'agents' });
   ends.push(() => stream.close());
@@ -186,7 +186,7 @@ async function streamOf(url: string, token: string, ends: (() => unknown)[]): Pr
     );
 }
 
-/** The same of a GraphQL subscription. */
+/** Collects the agents that a GraphQL subscription reports. */
 async function subscriptionOf(url: string, token: string, ends: (() => unknown)[]): Promise<() => string[]> {
   const heard: string[] = [];
   const client = createClient({
@@ -206,7 +206,7 @@ async function subscriptionOf(url: string, token: string, ends: (() => unknown)[
       complete: () => {},
     },
   );
-  // The protocol does not say when a subscription has begun: it has once it hears of something.
+  // The protocol does not say when a subscription has begun: it has when it receives an event.
   for (let n = 0; heard.length === 0; n += 1) {
     if (n === 300) throw new Error('the subscription hears nothing');
     await fetch(`${url}/rest/v1/agents`, {
