@@ -1,24 +1,30 @@
 import { OperationalError } from '../operational-error.ts';
 import type { WireConnection } from './wire-connection.ts';
 
-/** The database sent more for a statement than its caller takes. What the statement did was undone, unless it had ended by then. */
+/**
+ * The database sent more for a statement than its caller accepts. The statement was rolled back, unless it had
+ * ended by then.
+ */
 export class AnswerTooLarge extends OperationalError {
   override name = 'AnswerTooLarge';
   readonly maxBytes: number;
 
   constructor(maxBytes: number) {
-    super(`the database's answer has more than ${maxBytes} bytes`);
+    super(`expected an answer of at most ${maxBytes} bytes from the database, and it sent more`);
     this.maxBytes = maxBytes;
   }
 }
 
-/** Room for what the database sends beside the rows: their description, notices, the settings' own row. */
+/**
+ * Room for everything that the database sends besides the rows: their description, notices, the settings' own
+ * row.
+ */
 const besideRows = 65_536;
 
 /**
- * Counts what arrives on a connection until the returned function is called, and destroys the connection once it is more
- * than `maxBytes`: the server goes on sending whatever it is told, and node-postgres keeps a row until it is whole, be it a
- * gigabyte.
+ * Counts the bytes that arrive on a connection until the returned function is called, and destroys the
+ * connection when there are more than `maxBytes`. Nothing milder works: the server goes on sending whatever it
+ * is told, and node-postgres collects a row until it is whole, even a gigabyte.
  */
 export function limitAnswer(
   stream: WireConnection['stream'],

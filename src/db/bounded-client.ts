@@ -4,39 +4,42 @@ import type { ClientConfig, Connection } from 'pg';
 import { cancelStatement } from './cancel-statement.ts';
 import { wireOf } from './wire-connection.ts';
 
-/** How long a connection may be waited for. docs/waits.md has the whole table. */
+/** Limits on waiting for a connection. docs/waits.md has the whole table. */
 export interface ConnectionLimits {
-  /** For a connection to be made: address, TCP, TLS and authentication together. In milliseconds. */
+  /** Time to make a connection: address, TCP, TLS and authentication together. In milliseconds. */
   readonly connectMs: number;
-  /** What the server lets a statement take, its `statement_timeout`; 0: as long as it likes. */
+  /** Time that the server gives a statement, its `statement_timeout`; 0: no limit. */
   readonly statementTimeoutMs: number;
-  /** How long the server may be silent beyond that. */
+  /** Time that the server may be silent beyond that. */
   readonly silenceMs: number;
-  /** An embedded database shares one session out among its clients: it is neither asked nor told to cancel. */
+  /**
+   * An embedded database shares one session out among its clients, so it is never asked about a statement or
+   * told to cancel one.
+   */
   readonly kind: 'embedded' | 'server';
 }
 
-/** Looks after connections from when they are made until they end. */
+/** Watches connections from the moment they are made until they end. */
 export interface Watch {
   add(client: BoundedClient): void;
   delete(client: BoundedClient): void;
 }
 
-/** The goodbye to a server that does not close the connection. */
+/** Time that the server gets to close the connection after our goodbye. */
 const goodbyeMs = 1_000;
-/** The kernel asks an idle connection for a sign of life from then on, every second, and gives it up after ten. */
+/** Idle time before the kernel probes a connection. It probes every second, and gives up after ten probes. */
 const keepAliveDelayMs = 10_000;
 
 /**
- * node-postgres' client, each of whose waits ends: for the connection, for the answer to a query (`watch`), and for the
- * end. node-postgres' own `query_timeout` answers the caller and leaves the connection to whoever comes next, who then
- * waits behind the same query.
+ * node-postgres' client with a bound on each wait: for the connection, for the answer to a query (`watch`), and
+ * for the end. node-postgres' own `query_timeout` answers the caller and leaves the connection to the next
+ * caller, who then waits behind the same query.
  */
 export class BoundedClient extends Client {
   readonly #config: ClientConfig;
   readonly #limits: ConnectionLimits;
 
-  /** @param watch of the pool, or of this connection alone */
+  /** @param watch the pool's, or one for this connection alone */
   constructor(config: ClientConfig, limits: ConnectionLimits, watch: Watch) {
     const bounded = {
       ...config,
@@ -59,19 +62,20 @@ export class BoundedClient extends Client {
     return this.#limits;
   }
 
-  /** The pid of the server's process, or what a pooler told us in its place. */
+  /** The pid of the server's process, or the number that a pooler gave us in its place. */
   get processId(): number {
     return internalsOf(this).processID ?? 0;
   }
 
-  /** What the server owes an answer to: the query, or null when it is its turn to be asked. */
+  /** The query that the server has not answered, or null when the server waits for a query. */
   get unanswered(): object | null {
     const { readyForQuery, _activeQuery, _queryQueue } = internalsOf(this);
-    // Between an error and the end of its batch there is no query, and nobody else is served either.
+    // Between an error and the end of its batch no query is active, but the connection serves no other query
+    // yet.
     return readyForQuery === true ? null : (_activeQuery ?? _queryQueue[0] ?? this);
   }
 
-  /** Whether it is our turn: a COPY gets more as soon as its source has more. */
+  /** Whether we are the side that sends: a COPY continues as soon as its source has more data. */
   get isFeeding(): boolean {
     const query = this.unanswered;
     return (
@@ -81,7 +85,7 @@ export class BoundedClient extends Client {
     );
   }
 
-  /** Bytes that came and went so far. Only good for being compared. */
+  /** Bytes received and sent so far. Only meaningful in comparisons. */
   get traffic(): number {
     const { bytesRead = 0, bytesWritten = 0 } = wireOf(internalsOf(this).connection).stream;
     return bytesRead + bytesWritten;
@@ -93,13 +97,16 @@ export class BoundedClient extends Client {
     return _queryable && !_ending;
   }
 
-  /** Ends the connection at once. What is asked of it fails with `error`, and the server is told to stop working on it. */
+  /**
+   * Ends the connection at once. Its open queries fail with `error`, and the server is told to stop working on
+   * them.
+   */
   giveUp(error: Error): void {
     if (this.unanswered !== null && this.#limits.kind === 'server') void cancelStatement(internalsOf(this));
     wireOf(internalsOf(this).connection).stream.destroy(error);
   }
 
-  // The pool gives a callback, everybody else awaits.
+  // The pool passes a callback; all other callers await.
   override end(): Promise<void>;
   override end(callback: (error: Error) => void): void;
   override end(callback?: (error: Error) => void): Promise<void> | void {
@@ -111,7 +118,7 @@ export class BoundedClient extends Client {
   }
 }
 
-/** What node-postgres' types leave out. */
+/** The members that node-postgres' types leave out. */
 interface ClientInternals {
   readonly connection: Connection;
   readonly host: string;

@@ -1,6 +1,9 @@
 import { connect } from 'node:net';
 
-/** Whose statement to cancel, and where: what a connection was told when it was made. */
+/**
+ * The connection whose statement to cancel, and its server's address: the connection learned both when it was
+ * made.
+ */
 export interface CancelTarget {
   readonly host: string;
   readonly port: number;
@@ -12,9 +15,9 @@ const cancelRequestCode = 80_877_102;
 const answersWithinMs = 5_000;
 
 /**
- * Asks the server to cancel what a connection waits for, over a connection of its own (PostgreSQL, Frontend/Backend
- * Protocol, Canceling Requests in Progress). The server never says what came of it. Never rejects; resolves when the
- * request is delivered, or after five seconds.
+ * Asks the server to cancel the statement that a connection waits for, over a connection of its own
+ * (PostgreSQL, Frontend/Backend Protocol, Canceling Requests in Progress). The server never reports the
+ * outcome. Never rejects; resolves when the request is delivered, or after five seconds.
  */
 export async function cancelStatement({ host, port, processID, secretKey }: CancelTarget): Promise<void> {
   if (processID === null || secretKey === null) return;

@@ -1,6 +1,7 @@
 /**
- * Settings of a startup packet's `options`, which are written as for a command line: `-c name=value`, `-cname=value`,
- * `--name=value`, blanks and backslashes escaped by a backslash. Undefined: there is something else in it.
+ * Reads settings from a startup packet's `options`, which are written as on a command line: `-c name=value`,
+ * `-cname=value`, `--name=value`, with blanks and backslashes escaped by a backslash. Undefined: the text has
+ * another form.
  */
 export function commandLineSettings(options: string): (readonly [name: string, value: string])[] | undefined {
   const words = [...options.matchAll(/(?:\\[\s\S]|[^\s\\])+/g)].map(([word]) =>

@@ -3,33 +3,37 @@ import { ConnectionLost } from './database.ts';
 
 /** A query that knows how long the server may work on it. */
 export interface TimedQuery {
-  /**
-   * In milliseconds, for a connection whose `statement_timeout` is `statementTimeoutMs`; 0: as long as it likes.
-   */
+  /** In milliseconds, for a connection whose `statement_timeout` is `statementTimeoutMs`; 0: no limit. */
   serverLimitMs(statementTimeoutMs: number): number;
 }
 
-/** Whether the server works on what a silent connection waits for. `unknown`: it cannot be asked. Never rejects. */
+/**
+ * Whether the server works on the statement of a silent connection. `unknown`: the server cannot be asked.
+ * Never rejects.
+ */
 export type IsWorkedOn = (silent: BoundedClient) => Promise<'yes' | 'no' | 'unknown'>;
 
-/** How often connections are looked at, and so how exact their limits are. */
+/** Interval between two looks at the connections, and so the precision of their limits. */
 const lookEveryMs = 250;
-/** So many times its silence a server may be silent about a statement without a time limit before it is asked about it. */
+/**
+ * How many times `silenceMs` a server may be silent about a statement without a time limit before it is asked
+ * about it.
+ */
 const silencesBeforeAsking = 3;
-/** A server behind a pooler cannot be asked about another connection: so long its silence is believed. */
+/** A server behind a pooler cannot be asked about another connection: its silence is accepted for this long. */
 const believedMs = 3_600_000;
 
 /**
- * Gives up connections whose server does not answer. A network that forgot a connection tells nobody: neither a
- * `statement_timeout`, which is the server's, nor the death of the server is heard of through it.
+ * Gives up connections whose server does not answer. A network that forgot a connection tells neither end: a
+ * `statement_timeout` (the server's) and even the death of the server go unheard.
  *
- * A query whose statements have a time limit has that and `silenceMs` to be answered whole. One without (a vacuum, an import)
- * may take as long as the server works on it: when nothing has come or gone for a while, the server is asked so over
- * another connection.
+ * A query whose statements have a time limit must be answered whole within that limit and `silenceMs`. A query
+ * without one (a vacuum, an import) may take as long as the server works on it: when no bytes have come or gone
+ * for a while, the server is asked over another connection.
  *
- * All connections of a pool are looked at four times a second by one timer, rather than each query having a timer: a query costs
- * nothing. Time is counted in looks and not by the clock, so that a process that was suspended or busy for a while does not
- * take answers that it has not read for absent.
+ * One timer looks at all connections of a pool four times a second, so a query costs nothing, where a timer of
+ * its own would. Time is counted in looks and not by the clock. So a process that was suspended or busy does
+ * not mistake answers that it has not read yet for missing ones.
  */
 export class ConnectionWatch implements Watch {
   readonly #watched = new Map<BoundedClient, Wait>();
@@ -91,18 +95,18 @@ export class ConnectionWatch implements Watch {
       if (silentMs >= believedMs) giveUp(client, silentMs);
       return;
     }
-    // An answer that is on its way may come as late as any other.
+    // An answer that is on its way may take as long as any other.
     setTimeout(() => {
       if (isSilent()) giveUp(client, silentMs);
     }, client.limits.silenceMs).unref();
   }
 }
 
-/** How long an answer has been waited for. */
+/** The wait for one answer. */
 interface Wait {
   query: object | null;
   looks: number;
-  /** When the query was first seen, or something last came or went. */
+  /** Bytes that had come and gone when the query was first seen, or when traffic was last noticed. */
   traffic: number;
   asking: boolean;
 }
@@ -114,7 +118,7 @@ function begin(wait: Wait, query: object | null, client: BoundedClient): void {
 }
 
 function giveUp(client: BoundedClient, afterMs: number): void {
-  const message = `the database has not answered for ${afterMs / 1000} s: the connection is given up`;
+  const message = `the database did not answer within ${afterMs / 1000} s, so the connection was given up`;
   client.giveUp(new ConnectionLost(message, { reason: 'silent' }));
 }
 

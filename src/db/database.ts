@@ -2,14 +2,17 @@ import type { Readable } from 'node:stream';
 import { OperationalError } from '../operational-error.ts';
 import type { Statement, StatementResult } from './statement.ts';
 
-/** Settings that hold for one transaction, by name, e.g. `role`, `app.tenant_id`. See session.ts for who makes them. */
+/**
+ * Settings that hold for one transaction, by name, e.g. `role`, `app.tenant_id`. auth/claims.ts makes those of
+ * a requester.
+ */
 export type TransactionSettings = Readonly<Record<string, string>>;
 
-/** How a transaction differs from the usual one. */
+/** The ways in which a transaction differs from the usual one. */
 export interface TransactionMode {
-  /** Null: the connection's own. */
+  /** Null: the connection's own isolation level. */
   readonly isolationLevel: IsolationLevel | null;
-  /** With `rollback` nothing stays of what succeeded; deferred constraints are checked as before a commit. */
+  /** With `rollback` nothing that succeeded is kept. Deferred constraints are checked as before a commit. */
   readonly end: 'commit' | 'rollback';
 }
 
@@ -20,35 +23,39 @@ export interface Executor {
   query<Row = Record<string, unknown>>(statement: Statement): Promise<StatementResult<Row>>;
 }
 
-/** A transaction's executor; nested work goes into savepoints. */
+/** A transaction's executor. Nested work runs in savepoints. */
 export interface Transaction extends Executor {
-  /** Runs `work` in a savepoint: when it throws, what it did is undone and the transaction lives on. */
+  /** Runs `work` in a savepoint. When `work` throws, its changes are undone and the transaction goes on. */
   savepoint<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
-  /** Feeds a `copy ... from stdin` from a stream of bytes in the format that the command names; gives back the rows stored. */
+  /**
+   * Feeds a `copy ... from stdin` from a stream of bytes in the format that the command names. Returns the
+   * number of rows stored.
+   */
   copyFrom(text: string, source: Readable): Promise<number>;
 }
 
 /**
- * A Postgres database. Embedded and server databases are both reached by node-postgres (the embedded one over its own
+ * A Postgres database. node-postgres reaches embedded and server databases alike (the embedded one over its own
  * Unix socket), so there is one implementation, and one conformance suite that runs on both.
  *
- * All methods reject with node-postgres' DatabaseError for what Postgres refuses, with DatabaseUnavailable when no connection
- * could be had, and with ConnectionLost when the connection ended before the answer.
+ * All methods reject with node-postgres' DatabaseError when Postgres refuses something, with
+ * DatabaseUnavailable when no connection could be had, and with ConnectionLost when the connection ended before
+ * the answer.
  */
 export interface Database extends Executor {
   readonly kind: 'embedded' | 'server';
   /**
-   * Runs one statement under the settings: both in one implicit transaction and one round trip. Statements that may
-   * not run in a transaction with others (`vacuum`, `create database`) go through `query`.
+   * Runs one statement under the settings: both in one implicit transaction and one round trip. Statements that
+   * cannot share a transaction with others (`vacuum`, `create database`) go through `query`.
    */
   queryWith<Row = Record<string, unknown>>(
     settings: TransactionSettings,
     statement: Statement,
   ): Promise<StatementResult<Row>>;
   /**
-   * Runs one statement after the other under the settings, in one transaction and one round trip; gives their results in
-   * order. When one fails none has happened, and those behind it were not tried. A `mode` takes an explicit transaction:
-   * a second round trip when a statement fails.
+   * Runs statements one after the other under the settings, in one transaction and one round trip. Returns
+   * their results in order. When one fails, none takes effect, and the statements after it are not tried. With
+   * a `mode` the transaction is explicit, and a statement that fails costs a second round trip.
    */
   batch(
     settings: TransactionSettings,
@@ -56,8 +63,9 @@ export interface Database extends Executor {
     mode?: TransactionMode,
   ): Promise<readonly StatementResult<unknown>[]>;
   /**
-   * Runs several statements in one explicit transaction under the settings. Rolls back when `work` throws. An isolation level
-   * other than the connection's own has to be given here: once the settings are made, Postgres refuses another one.
+   * Runs several statements in one explicit transaction under the settings. Rolls back when `work` throws. An
+   * isolation level other than the connection's own has to be passed here: once the settings are made, Postgres
+   * refuses another one.
    */
   transaction<T>(
     settings: TransactionSettings,
@@ -65,29 +73,36 @@ export interface Database extends Executor {
     isolationLevel?: IsolationLevel,
   ): Promise<T>;
   /**
-   * Calls `onPayload` for every NOTIFY on the channel, until the returned function is called. All channels share one
-   * connection. When that connection is lost it is made anew and `onGap` is called: notifications may have been
-   * missed, look again. Behind a pooler nobody can listen: then it is called every second.
+   * Calls `onPayload` for every NOTIFY on the channel, until the returned function is called. All channels
+   * share one connection. When that connection is lost, it is made anew and `onGap` is called: notifications
+   * may have been missed, so the caller has to look for itself. LISTEN does not work behind a pooler; there
+   * `onGap` is called every second.
    */
   listen(
     channel: string,
     onPayload: (payload: string) => void,
     onGap?: (cause: GapCause) => void,
   ): Promise<() => Promise<void>>;
-  /** Since when (as `Date.now()`) notifications are not heard, because the connection that listens was lost; null: they are, or nobody listens. */
+  /**
+   * The moment (as `Date.now()`) since when notifications go unheard because the listening connection was lost.
+   * Null: they are heard, or there is no listener.
+   */
   readonly deafSince: number | null;
-  /** From now on only connections made anew are used; those in use are finished with first. */
+  /** Makes new statements run on new connections. Connections in use finish their work first. */
   renewConnections(): void;
-  /** Connections in use, idle and waited for. */
+  /** The numbers of connections in use and idle, and of callers that wait for one. */
   poolState(): PoolState;
   /**
-   * Waits for what is running, then closes every connection. What still runs after `withinMs` is cancelled and cut off; without
-   * it, each statement has its own limit only.
+   * Waits for running statements, then closes every connection. Statements that still run after `withinMs` are
+   * cancelled and cut off; without `withinMs`, each statement has only its own limit.
    */
   close(withinMs?: number): Promise<void>;
 }
 
-/** Why notifications may have been missed: the connection was lost and is back, or none can be had on which LISTEN works. */
+/**
+ * The reason why notifications may have been missed: the connection was lost and is back, or LISTEN works on no
+ * connection that can be had.
+ */
 export type GapCause = 'lost' | 'cannot-listen';
 
 /** A snapshot of the pool's counters. */
@@ -98,8 +113,8 @@ export interface PoolState {
 }
 
 /**
- * No connection could be had. `unreachable`: the server is away or refuses; `busy`: every connection of the pool stayed in
- * use for too long.
+ * No connection could be had. `unreachable`: the server is down or refuses connections. `busy`: every
+ * connection of the pool stayed in use for too long.
  */
 export class DatabaseUnavailable extends OperationalError {
   override name = 'DatabaseUnavailable';
@@ -112,8 +127,9 @@ export class DatabaseUnavailable extends OperationalError {
 }
 
 /**
- * A connection ended while something was asked of it: whether that was done nobody knows. `cut`: the other side or the
- * network closed it; `silent`: nothing was heard in time (docs/waits.md), and we gave it up.
+ * A connection ended while it had an unanswered request, whose outcome is unknown. `cut`: the other side or the
+ * network closed the connection. `silent`: no answer came in time (docs/waits.md), and we gave the connection
+ * up.
  */
 export class ConnectionLost extends OperationalError {
   override name = 'ConnectionLost';

@@ -1,4 +1,4 @@
-/** Of a unit of time, as Postgres writes them. */
+/** Milliseconds in each unit of time, under Postgres' name for it. */
 const millisecondsPer: Readonly<Record<string, number>> = {
   us: 0.001,
   ms: 1,
@@ -8,7 +8,10 @@ const millisecondsPer: Readonly<Record<string, number>> = {
   d: 86_400_000,
 };
 
-/** A setting of Postgres that is a time, such as `90s`, `1.5 min` or `500` (milliseconds); null: it is not one. */
+/**
+ * Reads a Postgres setting that is a time, such as `90s`, `1.5 min` or `500` (milliseconds). Null: the setting
+ * is not a time.
+ */
 export function millisecondsOf(setting: string): number | null {
   const [, amount, unit = 'ms'] = /^\s*(\d+(?:\.\d+)?)\s*([a-z]+)?\s*$/.exec(setting) ?? [];
   const factor = millisecondsPer[unit];

@@ -5,9 +5,9 @@ import { AnswerTooLarge } from './answer-limit.ts';
 import { ConnectionLost, DatabaseUnavailable } from './database.ts';
 
 /**
- * What the database said, as it may be shown; null for what is nobody's business: broken SQL of ours, corrupted data,
- * anything that is not the database's. Messages of Postgres name columns, constraints and the values that were sent,
- * never those of another tenant's rows.
+ * The database's error in a form that may be shown. Null for errors that stay internal: broken SQL of ours,
+ * corrupted data, anything that did not come from the database. Postgres' messages name columns, constraints
+ * and the values that were sent, never values from another tenant's rows.
  */
 export function databaseErrorToAppError(error: unknown): AppError | null {
   if (error instanceof DatabaseUnavailable) {
@@ -21,7 +21,7 @@ export function databaseErrorToAppError(error: unknown): AppError | null {
     return new AppError(
       silent ? 'DATABASE_SILENT' : 'DATABASE_UNAVAILABLE',
       silent ? 'the database did not answer in time' : 'the connection to the database was lost',
-      { cause: error, hint: 'What was asked for may have been done: look before you send it again.' },
+      { cause: error, hint: 'The request may have taken effect: check before you send it again.' },
     );
   }
   if (error instanceof AnswerTooLarge) {
@@ -41,7 +41,7 @@ export function databaseErrorToAppError(error: unknown): AppError | null {
   }
   return new AppError(code, error.message, {
     cause: error,
-    // A refused row is printed whole by Postgres, what the caller may not read included.
+    // For a refused row Postgres prints the whole row, including columns that the caller may not read.
     details: error.detail?.startsWith('Failing row contains') ? null : (error.detail ?? null),
     hint: error.hint ?? null,
     sqlState: error.code?.startsWith('LT') ? error.code : null,
@@ -72,7 +72,7 @@ const refusalCodes = {
 function codeOf(sqlState: string): ErrorCode | null {
   const exact = codesBySqlState[sqlState];
   if (exact) return exact;
-  // `raise ... using errcode = 'LT...'`: our own rules.
+  // Our own rules: `raise ... using errcode = 'LT...'`.
   if (sqlState.startsWith('LT')) return refusalCodes[refusalStatuses[sqlState] ?? 400];
   if (sqlState.startsWith('22')) return 'INVALID_VALUE';
   if (sqlState.startsWith('54')) return 'TOO_COMPLEX';

@@ -4,19 +4,19 @@ import { ConnectionWatch } from './connection-watch.ts';
 import type { IsWorkedOn } from './connection-watch.ts';
 
 /**
- * Asks the server over another connection. `no` also when no other can be had; `unknown` behind a pooler, whose connections
- * are not the server's, and when the server does not let us ask.
+ * Asks the server over another connection. `no` also when no other connection can be had. `unknown` behind a
+ * pooler, whose connections are not the server's, and when the server does not let us ask.
  */
 export const isWorkedOn: IsWorkedOn = async (silent) => {
   const { config, limits, processId } = silent;
-  // Its own statements have a time limit, so nobody is asked about them.
+  // These statements have a time limit, so the server is never asked about them.
   const watch = new ConnectionWatch(async () => 'unknown');
   const client = new BoundedClient(config, { ...limits, statementTimeoutMs: limits.silenceMs }, watch);
-  // An error once it is connected fails the statement, too.
+  // An error after the connection was made fails the statement as well.
   client.on('error', () => {});
   try {
     await client.connect();
-    // Others' sessions are shown to the login, and not to a role that it has taken.
+    // The login may see its other sessions; a role that it has taken may not.
     await client.query('set role none');
     const { rows } = await client.query<Answer>(
       `select pg_catalog.pg_backend_pid() as own, a.pid, a.state, coalesce(a.wait_event = 'ClientRead', false) as listens
@@ -26,12 +26,12 @@ export const isWorkedOn: IsWorkedOn = async (silent) => {
     const [answer] = rows;
     if (!answer || answer.own !== client.processId) return 'unknown';
     if (answer.pid === null) return 'no';
-    // Hidden from this login, or not tracked.
+    // The state is hidden from this login, or not tracked.
     if (answer.state === null || answer.state === 'disabled') return 'unknown';
-    // In the middle of a statement it listens for the rest of what we have sent.
+    // In the middle of a statement the server listens for the rest of our message.
     return answer.state === 'active' && !answer.listens ? 'yes' : 'no';
   } catch (error) {
-    // Such as too many connections: whoever says so is alive.
+    // Too many connections, for instance: a server that says so is alive.
     return error instanceof DatabaseError ? 'unknown' : 'no';
   } finally {
     await client.end().catch(() => {});

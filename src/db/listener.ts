@@ -16,13 +16,19 @@ interface Subscriber {
 const firstRetryMs = 100;
 const lastRetryMs = 10_000;
 const defaultEchoMs = 12_000;
-/** What LISTEN, UNLISTEN and NOTIFY may take. */
+/** Limit on LISTEN, UNLISTEN and NOTIFY. */
 const statementTimeoutMs = 1_000;
-/** How often subscribers look for themselves while nobody can listen, and how often LISTEN is tried again. */
+/**
+ * While LISTEN does not work: the interval at which subscribers look for themselves, and the one at which it is
+ * tried again.
+ */
 const lookMs = 1_000;
 const cannotListenRetryMs = 30_000;
 
-/** The connection leads to a pooler, which would give notifications to whoever has the server's session then. */
+/**
+ * The connection leads to a pooler, which would give notifications to whichever client has the server's session
+ * at that moment.
+ */
 class CannotListen extends Error {
   override name = 'CannotListen';
 
@@ -32,19 +38,21 @@ class CannotListen extends Error {
 }
 
 /**
- * One connection that listens for all subscribers of the process. It is made at the first `listen`, made anew with
- * growing pauses when it is lost (every subscriber's `onGap` is called then), and closed by `close`. Where it would lead
- * to a pooler nobody listens, and `onGap` is called every second: later than a notification, and nothing is missed.
+ * One connection that listens for all subscribers of the process. It is made at the first `listen`, and closed
+ * by `close`. When it is lost it is made anew with growing pauses, and then every subscriber's `onGap` is
+ * called. Where it would lead to a pooler, there is no listening connection, and `onGap` is called every
+ * second: later than a notification, but nothing is missed.
  *
- * Nothing is due on a connection that listens, so one that a network forgot sounds like one on which nothing happens. It notifies
- * itself every few seconds: what comes back has gone the whole way that others' notifications go.
+ * A listening connection expects no answer, so one that the network forgot looks like one on which nothing
+ * happens. Therefore it notifies itself every few seconds: a notification that comes back has gone the whole
+ * way that others' notifications go.
  */
 export class NotificationListener {
   readonly #kind: 'embedded' | 'server';
   readonly #options: PoolOptions;
   readonly #onEvent: (event: ConnectionEvent) => void;
   readonly #subscribers = new Set<Subscriber>();
-  /** Of this listener alone: every process hears what is notified on a channel that it listens to. */
+  /** Used by this listener alone, because every process hears all notifications on a channel that it listens to. */
   readonly #echoChannel = `lightning:echo:${randomBytes(9).toString('base64url')}`;
   #client: BoundedClient | undefined;
   #connecting: Promise<BoundedClient> | undefined;
@@ -53,7 +61,7 @@ export class NotificationListener {
   /** Numbers of the last notification to itself, and of the last one that came back. */
   #echoSent = 0;
   #echoHeard = 0;
-  /** Runs while nobody can listen. */
+  /** Set while LISTEN does not work. */
   #looking: NodeJS.Timeout | undefined;
   #lostAt: number | null = null;
   #closed = false;
@@ -65,14 +73,14 @@ export class NotificationListener {
   }
 
   /**
-   * Since when (as Date.now()) subscribers hear nothing, because the connection was lost; null: they hear, or look for
-   * themselves, or nobody listens.
+   * The moment (as Date.now()) since when subscribers hear nothing, because the connection was lost. Null: they
+   * hear, or look for themselves, or there are no subscribers.
    */
   get deafSince(): number | null {
     return this.#lostAt;
   }
 
-  /** Resolves once the server listens, or it is known that it cannot: what is notified from then on is not missed. */
+  /** Resolves once the server listens, or is known to be unable to: from then on no notification is missed. */
   async listen(
     channel: string,
     onPayload: (payload: string) => void,
@@ -82,7 +90,8 @@ export class NotificationListener {
     const subscriber: Subscriber = { channel, onPayload, onGap };
     this.#subscribers.add(subscriber);
     try {
-      // Also when somebody listens to it already: LISTEN twice is once, and this one must not resolve before it took.
+      // LISTEN runs even if another subscriber has the channel: twice has the effect of once, and this call
+      // must not resolve before it took effect.
       const cannot =
         this.#looking !== undefined && this.#client === undefined && this.#connecting === undefined;
       if (!cannot) await (await this.#connection()).query(`listen ${quoteIdentifier(channel)}`);
@@ -110,7 +119,7 @@ export class NotificationListener {
   async #unlisten(subscriber: Subscriber): Promise<void> {
     if (!this.#subscribers.delete(subscriber) || this.#closed || !this.#client) return;
     const stillWanted = [...this.#subscribers].some((s) => s.channel === subscriber.channel);
-    // When the connection just died there is nothing left to stop listening to.
+    // If the connection just died, there is no LISTEN left to end.
     if (!stillWanted)
       await this.#client.query(`unlisten ${quoteIdentifier(subscriber.channel)}`).catch(() => {});
   }
@@ -133,7 +142,7 @@ export class NotificationListener {
         if (subscriber.channel === channel) subscriber.onPayload(payload ?? '');
       }
     });
-    // The first one says why; another one that it is over.
+    // The first error gives the reason; a later one only says that the connection has ended.
     let lost: Error | null = null;
     client.on('error', (error) => {
       lost ??= error;
@@ -157,17 +166,20 @@ export class NotificationListener {
     }
     this.#client = client;
     this.#lostAt = null;
-    // The embedded database is in this process, and one long statement keeps everybody waiting there.
+    // The embedded database runs in this process, and there one long statement keeps everybody waiting.
     if (this.#kind === 'server') this.#keepEchoing(client);
     return client;
   }
 
-  /** Gives the connection up when it does not hear itself; the watch does when it is not even answered. */
+  /**
+   * Gives the connection up when it does not hear itself. The watch gives it up when the server does not even
+   * answer.
+   */
   #keepEchoing(client: BoundedClient): void {
     const { echoMs = defaultEchoMs } = this.#options;
     this.#echo = setInterval(() => {
       const number = ++this.#echoSent;
-      // A connection that fails is lost, and says so.
+      // A failing connection reports its own loss.
       client.query('select pg_catalog.pg_notify($1, $2)', [this.#echoChannel, String(number)]).then(
         () => this.#expectEcho(client, number),
         () => {},
@@ -175,7 +187,10 @@ export class NotificationListener {
     }, echoMs);
   }
 
-  /** The answer has come, so the notification is due: it is given its time from here on, however busy this process was before. */
+  /**
+   * The answer has come, so the notification is due. Its time counts from here, however busy this process was
+   * before.
+   */
   #expectEcho(client: BoundedClient, number: number): void {
     const { silenceMs } = client.limits;
     setTimeout(() => {
@@ -212,7 +227,10 @@ export class NotificationListener {
     }, pauseMs);
   }
 
-  /** Has subscribers look for themselves until a connection leads to a session of its own again, as after a failover. */
+  /**
+   * Lets subscribers look for themselves until a connection leads to a session of its own again, for instance
+   * after a failover.
+   */
   #lookInstead(since: number): void {
     if (this.#closed) return;
     this.#lostAt = null;

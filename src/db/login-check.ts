@@ -3,17 +3,18 @@ import type { Executor } from './database.ts';
 import { roleName } from './roles.ts';
 import { sql } from './statement.ts';
 
-/** The login may do more than a request may: serving under it would put every rule aside. */
+/** The login may do more than a request may: serving under it would bypass every rule. */
 export class UnsafeLogin extends OperationalError {
   override name = 'UnsafeLogin';
 }
 
-/** Postgres' own roles that amount to a superuser: each leads to the files of the data directory. */
+/** Postgres' own roles that amount to superuser: each of them gives access to the files of the data directory. */
 const reachingTheServer = ['pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files'];
 
 /**
- * Throws UnsafeLogin when the connection's login is a superuser, bypasses row-level security, owns a table, may make
- * roles, reaches the server's files, or may become a role of which one of these is true. The API calls it before it serves.
+ * Throws UnsafeLogin when the connection's login is a superuser, bypasses row-level security, owns a table, may
+ * make roles, can reach the server's files, or may become a role for which one of these is true. The API calls
+ * it before it serves.
  */
 export async function refuseUnsafeLogin(executor: Executor, rolePrefix: string): Promise<void> {
   const { rows } = await executor.query<{ login: string; role: string; reason: string }>(sql`

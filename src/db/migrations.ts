@@ -16,26 +16,26 @@ import { quoteIdentifier, sql } from './statement.ts';
 /** The folder of migrations; committed ones are in `committed/`. */
 const migrationsFolder = fileURLToPath(new URL('../../migrations', import.meta.url));
 
-/** Any number: it only has to be the same in every process, and no one else's. */
+/** An arbitrary number that every process uses for this lock, and for no other. */
 const migrationLock = 4_711_020_261;
 
-/** What a migration run needs. The login must be allowed to become `<prefix>_owner`. */
+/** Options of a migration run. The login must be allowed to become `<prefix>_owner`. */
 export interface MigrateOptions {
   readonly connectionString: string;
   readonly rolePrefix: string;
   readonly ssl?: ClientConfig['ssl'];
   /** Called with each line of progress. */
   readonly log: (line: string) => void;
-  /** How long another process may migrate before this one gives up. By default ten minutes. */
+  /** How long this process waits while another one migrates. Default: ten minutes. */
   readonly lockWaitMs?: number | undefined;
 }
 
-/** Another process migrates, and has not come to an end in time. */
+/** Another process is migrating and did not finish in time. */
 export class MigrationBusy extends OperationalError {
   override name = 'MigrationBusy';
 }
 
-/** A migration takes as long as the server works on it. */
+/** No limit on statements: a migration takes as long as the server works on it. */
 const limits: ConnectionLimits = {
   kind: 'server',
   connectMs: 10_000,
@@ -43,15 +43,19 @@ const limits: ConnectionLimits = {
   silenceMs: 5_000,
 };
 const defaultLockWaitMs = 600_000;
-/** Of graphile-migrate's connection. */
+/** Application name of graphile-migrate's connection. */
 const applicationName = 'agent_lightning migrations';
 const lookEveryMs = 10_000;
-/** So many looks in a row at which the server works on no statement of graphile-migrate mean that it is not heard. */
+/**
+ * After this many looks in a row at which the server works on no statement of graphile-migrate, it counts as
+ * lost.
+ */
 const silentLooks = 3;
 
 /**
- * Brings the database to the newest committed migration and makes the partitions of the coming weeks. Any number of
- * processes may call it at once: one works, the others wait for it. Returns the names of the migrations that it ran.
+ * Brings the database to the newest committed migration and makes the partitions of the coming weeks. Any
+ * number of processes may call it at once: one works, and the others wait for it. Returns the names of the
+ * migrations that it ran.
  */
 export async function migrate(options: MigrateOptions): Promise<string[]> {
   const client = boundedClient(
@@ -62,22 +66,22 @@ export async function migrate(options: MigrateOptions): Promise<string[]> {
     },
     limits,
   );
-  // An error between two statements fails the next one.
+  // An error between two statements makes the next one fail.
   client.on('error', () => {});
   await client.connect();
   try {
     await client.query(`set role ${quoteIdentifier(roleName(options.rolePrefix, 'owner'))}`);
-    // graphile-migrate has a lock too, but fails at once when it is taken; this one waits.
+    // graphile-migrate has a lock as well, but fails at once when it is taken. This one waits.
     const { rows } = await client.query('select pg_try_advisory_lock($1) as free', [migrationLock]);
     if (!rows[0].free) {
-      options.log('another process is migrating, waiting for it');
+      options.log('another process is migrating: waiting for it to finish');
       await waitForLock(client, options.lockWaitMs ?? defaultLockWaitMs);
     }
     const before = await appliedMigrations(client);
-    // A role that was taken does not see what the login's other sessions do.
+    // As the owner role this session could not see the login's other sessions.
     await client.query('set role none');
     const running = runMigrations({
-      // Everything that a migration makes belongs to the owner.
+      // The owner owns everything that a migration makes.
       connectionString: named(withRole(options.connectionString, roleName(options.rolePrefix, 'owner'))),
       migrationsFolder,
       placeholders: rolePlaceholders(options.rolePrefix),
@@ -86,7 +90,8 @@ export async function migrate(options: MigrateOptions): Promise<string[]> {
       }),
     });
     await whileWorkedOn(client, running);
-    // It keeps its connection for a while, and ends the process when it is lost: an embedded database may close before.
+    // graphile-migrate keeps its connection for a while, and ends the process when that connection is lost. An
+    // embedded database may close before that.
     clearAllPools();
     await client.query(`set role ${quoteIdentifier(roleName(options.rolePrefix, 'owner'))}`);
     await client.query('select ops.ensure_partitions()');
@@ -109,7 +114,7 @@ async function waitForLock(client: Client, waitMs: number): Promise<void> {
   } catch (error) {
     if (!(error instanceof DatabaseError && error.code === '55P03')) throw error;
     throw new MigrationBusy(
-      `another process has been migrating for ${waitMs / 1000} s: see whether it still does, and start again`,
+      `another process has been migrating for ${waitMs / 1000} s: check whether it still runs, then start again`,
       { cause: error },
     );
   }
@@ -117,8 +122,8 @@ async function waitForLock(client: Client, waitMs: number): Promise<void> {
 }
 
 /**
- * Waits for graphile-migrate, whose connections are its own: gives it up when the server works on none of its statements
- * for a while, and when the server itself is not heard any more.
+ * Waits for graphile-migrate, which makes its own connections. Gives it up when the server works on none of its
+ * statements for a while, and when the server itself is silent.
  */
 async function whileWorkedOn(client: BoundedClient, running: Promise<void>): Promise<void> {
   let over = false;
@@ -138,12 +143,12 @@ async function whileWorkedOn(client: BoundedClient, running: Promise<void>): Pro
          ) as working`,
         [applicationName],
       );
-      // Behind a pooler, and on the embedded database, that list is not ours.
+      // Behind a pooler and on the embedded database, the list of sessions is not this connection's.
       if (rows[0]?.own !== client.processId) return;
       silent = rows[0].working ? 0 : silent + 1;
       if (silent < silentLooks) continue;
       const seconds = (silentLooks * lookEveryMs) / 1000;
-      throw new ConnectionLost(`the server has worked on no migration for ${seconds} s`, {
+      throw new ConnectionLost(`the server worked on none of the migration's statements for ${seconds} s`, {
         reason: 'silent',
       });
     }
@@ -153,12 +158,12 @@ async function whileWorkedOn(client: BoundedClient, running: Promise<void>): Pro
   } finally {
     over = true;
     wake();
-    // What becomes of it after it was given up.
+    // The outcome of a migration that was given up is ignored.
     running.catch(() => {});
   }
 }
 
-/** How the database compares with the committed migrations of this version. */
+/** The database compared with the committed migrations of this version. */
 export type MigrationState =
   | { readonly kind: 'current' }
   | { readonly kind: 'behind'; readonly missing: readonly string[] }
@@ -177,7 +182,7 @@ export async function migrationState(executor: Executor): Promise<MigrationState
   return unknown.length > 0 ? { kind: 'ahead', unknown } : { kind: 'current' };
 }
 
-/** The numbers of the committed migrations as graphile-migrate's ledger names them (`000001.sql`), oldest first. */
+/** Numbers of the committed migrations as graphile-migrate's ledger names them (`000001.sql`), oldest first. */
 async function committedMigrations(): Promise<string[]> {
   const files = await readdir(`${migrationsFolder}/committed`);
   return files.flatMap((file) => /^(\d{6})(?:-.*)?\.sql$/.exec(file)?.[1]?.concat('.sql') ?? []).toSorted();

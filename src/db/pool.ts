@@ -12,47 +12,62 @@ import type { Link, PoolerMode } from './pooler.ts';
 import { isWithin } from '../within.ts';
 import { splitSettings } from './session-settings.ts';
 
-/** How a pool of connections behaves. Defaults are in src/config/options.ts. */
+/** Settings of a pool of connections. Defaults are in src/config/options.ts. */
 export interface PoolOptions {
-  /** A `postgres://` URL; the embedded database's names its socket directory as `host`. */
+  /** A `postgres://` URL. The embedded database's URL names its socket directory as `host`. */
   readonly connectionString: string;
   readonly ssl?: PoolConfig['ssl'];
   readonly applicationName: string;
   /** Connections that are kept open when idle. */
   readonly size: number;
-  /** Connections above `size` that may be opened under load; closed again when idle. */
+  /** Connections above `size` that may be opened under load. They are closed again when idle. */
   readonly overflow: number;
   /** How long a caller waits for a connection when all are busy. */
   readonly waitMs: number;
-  /** How long a new connection may take to be made. */
+  /** How long making a new connection may take. */
   readonly connectMs: number;
-  /** After this age a connection is replaced. */
+  /** Age at which a connection is replaced. */
   readonly recycleSeconds: number;
   /** How long a connection above `size` stays open unused. By default 10 s. */
   readonly idleMs?: number | undefined;
   /** `statement_timeout` of every connection, unless the connection string has one; 0 for none. */
   readonly statementTimeoutMs: number;
-  /** What stands between us and the server. By default `off`: nothing. */
+  /** The kind of pooler in front of the server. Default: `off`, none. */
   readonly pooler?: PoolerMode | undefined;
-  /** How long the server may be silent beyond what a statement may take, before a connection is given up. By default 5 s. */
+  /**
+   * How long the server may be silent beyond a statement's limit before the connection is given up. Default: 5
+   * s.
+   */
   readonly silenceMs?: number | undefined;
-  /** How often the connection that listens notifies itself. By default 12 s. */
+  /** How often the listening connection notifies itself. Default: 12 s. */
   readonly echoMs?: number | undefined;
-  /** Where to listen, when that is elsewhere: past a pooler. By default where everything else is asked. */
+  /** Where to listen, if elsewhere than where statements go, such as past a pooler. */
   readonly listen?: Pick<PoolOptions, 'connectionString' | 'ssl'> | undefined;
-  /** False: nothing is kept prepared on a connection, for poolers that hand a connection to somebody else. By default true. */
+  /**
+   * False: no statement is kept prepared on a connection, for poolers that pass a connection on to other
+   * clients. Default: true.
+   */
   readonly preparedStatements?: boolean | undefined;
 }
 
 const defaultSilenceMs = 5_000;
-/** What a client of an embedded database waits beyond its statement: for its turn (EmbeddedOptions.queueTimeoutMs). */
+/**
+ * How long a client of an embedded database waits for its turn, beyond its statement
+ * (EmbeddedOptions.queueTimeoutMs).
+ */
 const embeddedTurnMs = 30_000;
-/** What is cut off answers at once. */
+/** Time for callers to return their connections after they were cut off. They get their error at once. */
 const cutOffMs = 1_000;
 
-/** node-postgres' pool with what it lacks: connections each of whose waits ends, and a ping before rested ones are used. */
+/**
+ * node-postgres' pool with its two gaps filled: every wait of a connection ends, and a rested connection is
+ * pinged before use.
+ */
 export class ConnectionPool {
-  /** What is to hold on every connection, and has to be set in each transaction where nothing outlives one. */
+  /**
+   * Settings that hold on every connection. Where nothing outlives a transaction, they are set in each
+   * transaction.
+   */
   readonly transactionSettings: Readonly<Record<string, string>>;
   readonly #pool: Pool;
   readonly #waitMs: number;
@@ -62,7 +77,7 @@ export class ConnectionPool {
   /** Connections made before the last `renew` are closed instead of used. */
   #outdated = new WeakSet<PoolClient>();
   readonly #all = new Set<PoolClient>();
-  /** Of those that lead elsewhere than to a session of their own. */
+  /** The links of connections that do not lead to a session of their own. */
   readonly #links = new WeakMap<PoolClient, Link>();
 
   constructor(kind: 'embedded' | 'server', options: PoolOptions, onError: (error: Error) => void) {
@@ -85,16 +100,18 @@ export class ConnectionPool {
           super(config, limits, watch);
         }
       },
-      // Before anybody gets it: each connection, since behind one address there may be a server today, a pooler tomorrow.
+      // Runs before a caller gets the connection. Each connection is asked, since one address may lead to a
+      // server today and to a pooler tomorrow.
       onConnect: async (client: ClientBase) => {
         const link = await linkOf(client, options, target.settings);
         if (link !== 'session') this.#links.set(client as PoolClient, link);
       },
     } as unknown as PoolConfig);
-    // An idle connection that dies is replaced at the next use; without a listener it would end the process.
+    // An idle connection that dies is replaced at the next use. Without this listener it would end the process.
     this.#pool.on('error', onError);
-    // One that dies in a caller's hands fails the caller's statement; between two statements, or after the statement
-    // failed and before the release, nobody listens, and that would end the process, too.
+    // A connection that dies in a caller's hands fails the caller's statement. Between two statements, and
+    // after a failed statement before the release, the caller has no listener, and that would end the process
+    // as well.
     this.#pool.on('connect', (client) => {
       client.on('error', () => {});
       this.#all.add(client);
@@ -102,7 +119,10 @@ export class ConnectionPool {
     this.#pool.on('remove', (client) => void this.#all.delete(client));
   }
 
-  /** A connection for the caller alone, until `release`. Rejects with DatabaseUnavailable, after `waitMs` at the latest. */
+  /**
+   * Returns a connection for the caller alone, until `release`. Rejects with DatabaseUnavailable, after
+   * `waitMs` at the latest.
+   */
   async acquire(): Promise<PoolClient> {
     try {
       const client = await this.#pool.connect();
@@ -112,14 +132,17 @@ export class ConnectionPool {
     }
   }
 
-  /** Gives a connection back; `failure`, what became of its last statement, decides whether it is used again. */
+  /** Takes a connection back. `failure`, the error of its last statement, decides whether it is used again. */
   release(client: PoolClient, failure: unknown = null): void {
     this.#restedSince.set(client, Date.now());
     if (failure instanceof ConnectionLost && failure.reason === 'silent') this.#distrust(client);
     client.release(failure instanceof ConnectionLost || endsConnection(failure));
   }
 
-  /** The connection itself when it turns out to be good, or another one. node-postgres would begin `waitMs` anew for each. */
+  /**
+   * Returns the connection itself when it turns out to be good, or another one. node-postgres would begin
+   * `waitMs` anew for each.
+   */
   async #acquireInPlaceOf(doubtful: PoolClient): Promise<PoolClient> {
     const by = performance.now() + this.#waitMs;
     let client = doubtful;
@@ -138,7 +161,7 @@ export class ConnectionPool {
     return client;
   }
 
-  /** Whether a connection can be used unasked: to ask at each use would cost a round trip. */
+  /** Whether a connection can be used without a ping. A ping at each use would cost a round trip. */
   #isFresh(client: PoolClient): boolean {
     const restedSince = this.#restedSince.get(client);
     const hasRested = restedSince !== undefined && Date.now() - restedSince >= this.#silenceMs;
@@ -156,29 +179,32 @@ export class ConnectionPool {
     return false;
   }
 
-  /** What silenced one connection has silenced others: those made before are replaced, without a wait for each. */
+  /**
+   * Replaces all connections made before this one failed, without a wait for each: the cause of one silence has
+   * silenced others.
+   */
   #distrust(client: PoolClient): void {
     if (!this.#outdated.has(client)) this.renew();
   }
 
-  /** From now on only connections made anew are used; those in use are finished with first. */
+  /** Makes new statements run on new connections. Connections in use finish their work first. */
   renew(): void {
     this.#outdated = new WeakSet(this.#all);
   }
 
-  /** Where a connection of this pool leads to. */
+  /** Where a connection of this pool leads. */
   linkOf(client: PoolClient): Link {
     return this.#links.get(client) ?? 'session';
   }
 
-  /** Whether another process of the server answered than the one that the connection was made to. */
+  /** Whether the answer came from another server process than the one that the connection was made to. */
   isStranger(client: PoolClient, pid: number | undefined): boolean {
     return (
       this.#pooler === 'auto' && pid !== (client as PoolClient & { readonly processID: number }).processID
     );
   }
 
-  /** The connection turned out not to lead to a session of its own. */
+  /** Records that the connection does not lead to a session of its own. */
   noteLostSession(client: PoolClient): void {
     this.#links.set(client, 'transaction');
   }
@@ -187,14 +213,14 @@ export class ConnectionPool {
     return { total: this.#pool.totalCount, idle: this.#pool.idleCount, waiting: this.#pool.waitingCount };
   }
 
-  /** node-postgres' own pool, for libraries that take one (graphile-worker). It is closed by `close` only. */
+  /** node-postgres' own pool, for libraries that take one (graphile-worker). Only `close` closes it. */
   get raw(): Pool {
     return this.#pool;
   }
 
   /**
-   * Waits for what is running, `withinMs` at most, and closes every connection. What runs any longer is cancelled and cut
-   * off. Called once.
+   * Waits for running statements, `withinMs` at most, and closes every connection. Statements that run longer
+   * are cancelled and cut off. Call it once.
    */
   async close(withinMs: number | null = null): Promise<void> {
     const ended = this.#pool.end();
@@ -205,7 +231,7 @@ export class ConnectionPool {
         new ConnectionLost('the database is being closed', { reason: 'cut' }),
       );
     }
-    // Whoever held one gives it back now, or never will.
+    // Callers that hold a connection return it now, or never will.
     await isWithin(cutOffMs, ended);
   }
 
@@ -225,7 +251,7 @@ export class ConnectionPool {
   }
 }
 
-/** What node-postgres needs to make one connection of these options; for connections outside of a pool. */
+/** node-postgres' options for one connection, for connections outside of a pool. */
 export function connectionConfig(options: PoolOptions): ClientConfig {
   return {
     connectionString: options.connectionString,
@@ -235,15 +261,15 @@ export function connectionConfig(options: PoolOptions): ClientConfig {
   };
 }
 
-/** How to make a connection that a pooler lets pass, and the settings that it is to have. */
+/** The options for a connection that a pooler lets pass, and the settings that the connection needs. */
 export interface PassableConnection {
   readonly config: ClientConfig;
   readonly settings: Readonly<Record<string, string>>;
 }
 
 /**
- * The same for connections that may lead to a pooler, which refuses startup parameters: the settings are apart. With
- * `off` they are startup parameters.
+ * The same for connections that may lead to a pooler. Poolers refuse startup parameters, so the settings are
+ * returned apart. With `off` the settings are startup parameters.
  */
 export function passableConnection(options: PoolOptions): PassableConnection {
   if ((options.pooler ?? 'off') === 'off') return { config: connectionConfig(options), settings: {} };
@@ -258,7 +284,7 @@ export function passableConnection(options: PoolOptions): PassableConnection {
   };
 }
 
-/** Asks a new connection where it leads to. Rejects when it is silent. */
+/** Asks a new connection where it leads. Rejects when the server is silent. */
 export async function linkOf(
   client: ClientBase,
   { pooler = 'off', silenceMs = defaultSilenceMs }: Pick<PoolOptions, 'pooler' | 'silenceMs'>,
@@ -267,7 +293,11 @@ export async function linkOf(
   if (pooler === 'off') return 'session';
   let timer: NodeJS.Timeout | undefined;
   const silence = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(reject, silenceMs, new Error('the server does not answer on a new connection'));
+    timer = setTimeout(
+      reject,
+      silenceMs,
+      new Error(`the server did not answer on a new connection within ${silenceMs / 1000} s`),
+    );
   });
   try {
     return await Promise.race([findLink(client, pooler, settings), silence]);
@@ -276,7 +306,7 @@ export async function linkOf(
   }
 }
 
-/** How long a connection of these options may be waited for. */
+/** Limits on waiting for a connection with these options. */
 export function connectionLimits(
   kind: 'embedded' | 'server',
   {
@@ -295,12 +325,12 @@ export function connectionLimits(
   };
 }
 
-/** A connection outside of a pool, each of whose waits ends. Not connected yet; the caller ends it. */
+/** A connection outside of a pool, with a bound on each wait. It is not connected yet, and the caller ends it. */
 export function boundedClient(config: ClientConfig, limits: ConnectionLimits): BoundedClient {
   return new BoundedClient(config, limits, new ConnectionWatch(isWorkedOn));
 }
 
-/** Whether the connection is closed after this error, by the server or by us: it must not be given to anybody else. */
+/** Whether this error closes the connection, at the server's side or ours, so that no other caller may get it. */
 export function endsConnection(error: unknown): boolean {
   return (
     error instanceof AnswerTooLarge ||

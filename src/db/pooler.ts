@@ -4,33 +4,34 @@ import { quoteLiteral } from './statement.ts';
 import { wireOf } from './wire-connection.ts';
 
 /**
- * What is known of the way to the server. `auto`: nothing, every connection is asked. `transaction`: a pooler that lends
- * a session of the server for one transaction (PgBouncer's `pool_mode = transaction` and its like). `session`: a pooler
- * that lends one for as long as the client stays. `off`: the server itself; nobody is asked.
+ * Knowledge about the way to the server. `auto`: none, so every connection is asked. `transaction`: a pooler
+ * that lends a session of the server for one transaction (PgBouncer's `pool_mode = transaction` and its like).
+ * `session`: a pooler that lends one for as long as the client stays. `off`: the connection leads to the server
+ * itself and is not asked.
  */
 export type PoolerMode = 'auto' | 'transaction' | 'session' | 'off';
 
 /**
- * What a connection leads to, and so what may outlive a transaction on it.
+ * Where a connection leads, and so what may outlive a transaction on it.
  *
  * - `session`: a session of the server that is ours alone. Settings, prepared statements and LISTEN stay.
- * - `transaction`: a pooler that may put every transaction on another session of the server. Nothing stays, and names of
- *   statements meet those of other clients.
- * - `tracked`: such a pooler that keeps track of prepared statements itself: each client has names of its own, and the
- *   pooler prepares a statement on whichever session a transaction comes to (PgBouncer from 1.21 on with
- *   `max_prepared_statements`, PgCat, Odyssey, Supavisor).
+ * - `transaction`: a pooler that may put every transaction on another session of the server. Nothing stays, and
+ * names of statements can clash with those of other clients.
+ * - `tracked`: a pooler of that kind that keeps track of prepared statements itself. Each client has names of
+ * its own, and the pooler prepares a statement on whichever session a transaction comes to (PgBouncer from 1.21
+ * on with `max_prepared_statements`, PgCat, Odyssey, Supavisor).
  */
 export type Link = 'session' | 'transaction' | 'tracked';
 
 /**
- * Asks a new connection what it leads to, in one round trip, and where that is a session of our own sets what is to hold
- * for all of it.
+ * Asks a new connection where it leads, in one round trip. If it leads to a session of our own, the same round
+ * trip sets the settings for the whole session.
  *
- * Behind a pooler the process that answers is not the one that the connection was told at its start: a pooler makes up
- * the cancellation keys that it gives its clients. And a pooler that keeps track of prepared statements gives them names
- * of its own on the server, so that ours is not in the server's list.
+ * Behind a pooler, the process that answers differs from the one announced at the connection's start, because a
+ * pooler makes up the cancellation keys that it gives its clients. A pooler that keeps track of prepared
+ * statements also gives them names of its own on the server, so ours is missing from the server's list.
  *
- * @param settings set at the session's level, unless the connection turns out to lead to a pooler
+ * @param settings set for the session, unless the connection turns out to lead to a pooler
  */
 export function findLink(
   client: ClientBase,
@@ -45,7 +46,7 @@ export function findLink(
       exists (select from pg_catalog.pg_prepared_statements where name = $1),
       case when ${isOurs} then ${sessionSettings(names)} end`;
   const name = `lightning_link_${randomBytes(6).toString('base64url')}`;
-  // Null for a server that gives no key: nothing that Postgres itself would do.
+  // Null for a server that sends no key, which Postgres itself never does.
   const { processID } = client as ClientBase & { readonly processID: number | null };
   return new Promise((resolve, reject) => {
     const values = [name, processID === null ? null : String(processID), ...Object.values(settings)];
@@ -73,8 +74,9 @@ interface ProbeParts {
 }
 
 /**
- * One named statement, parsed, run and closed before one Sync: in one transaction, so that a pooler sends all of it to one
- * session of the server and the name does not stay there. node-postgres keeps the statements that it names.
+ * One named statement, parsed, run and closed before one Sync: in one transaction, so that a pooler sends all
+ * of it to one session of the server and the name does not stay there. node-postgres itself would keep a
+ * statement that it names.
  */
 class Probe {
   readonly #parts: ProbeParts;
@@ -101,7 +103,7 @@ class Probe {
   }
 
   handleCommandComplete(): void {
-    // The one row has arrived; what counts is that the connection is ready again.
+    // The only row has arrived already. The result counts once the connection is ready again.
   }
 
   handleError(error: Error): void {

@@ -24,7 +24,7 @@ import { beginOf, roundTrip } from './round-trip.ts';
 import type { Batch } from './round-trip.ts';
 import type { Statement, StatementResult } from './statement.ts';
 
-/** A Database over node-postgres. Connects at first use; `close` it. */
+/** A Database over node-postgres. It connects at first use, and its owner closes it. */
 export class PostgresDatabase implements Database {
   readonly kind: 'embedded' | 'server';
   readonly #pool: ConnectionPool;
@@ -70,7 +70,8 @@ export class PostgresDatabase implements Database {
         return await roundTrip(client, batch);
       } catch (error) {
         if (!batch.prepare || batch.link !== 'session' || !isAboutPreparation(error)) throw error;
-        // A pooler that looks like the server. Nothing has happened: from now on without anything that outlives a transaction.
+        // The pooler looked like the server. The statement did not run, so it runs again without anything that
+        // outlives a transaction.
         this.#pool.noteLostSession(client);
         return await roundTrip(client, this.#batchOn(client, batch));
       }
@@ -82,7 +83,7 @@ export class PostgresDatabase implements Database {
     }
   }
 
-  /** The statements as the connection takes them. */
+  /** The batch in the form that this connection needs. */
   #batchOn(client: PoolClient, { settings, statements, mode, prepare }: Omit<Batch, 'role' | 'link'>): Batch {
     const all = this.#settingsOn(client, settings);
     const link = this.#pool.linkOf(client);
@@ -102,7 +103,8 @@ export class PostgresDatabase implements Database {
       await client.query('commit');
       return result;
     } catch (error) {
-      // A connection that cannot even roll back is of no further use, and its failure is not the news.
+      // A connection that cannot even roll back is of no further use. The caller gets the original error, not
+      // this one.
       await client.query('rollback').catch((unable: unknown) => {
         failure =
           unable instanceof ConnectionLost
@@ -115,7 +117,7 @@ export class PostgresDatabase implements Database {
     }
   }
 
-  /** Sets what holds for a transaction that was begun, and sees that it is on the session that it should be on. */
+  /** Applies the settings to a transaction that was begun, and checks that it runs on the expected session. */
   async #beginWith(client: PoolClient, settings: TransactionSettings): Promise<Transaction> {
     const found = this.#pool.linkOf(client);
     const pid = await setLocally(client, this.#settingsOn(client, settings));
@@ -128,7 +130,7 @@ export class PostgresDatabase implements Database {
     return new PostgresTransaction(parts, 0);
   }
 
-  /** What has to be set in each transaction on this connection. */
+  /** The settings for each transaction on this connection. */
   #settingsOn(client: PoolClient, settings: TransactionSettings): TransactionSettings {
     return this.#pool.linkOf(client) === 'session'
       ? settings
@@ -148,8 +150,8 @@ export class PostgresDatabase implements Database {
   }
 
   /**
-   * From now on statements run on connections made anew: what the login's settings (`alter role ... set`) are is read when
-   * a connection is made. Statements that run are not disturbed.
+   * Makes new statements run on new connections, because the login's settings (`alter role ... set`) are read
+   * when a connection is made. Running statements are not disturbed.
    */
   renewConnections(): void {
     this.#pool.renew();
@@ -165,15 +167,18 @@ export class PostgresDatabase implements Database {
   }
 }
 
-/** What node-postgres says in many ways when a connection ends before the answer; any other error as it is. */
+/**
+ * Turns the various errors of node-postgres for a connection that ended before the answer into ConnectionLost.
+ * Other errors stay as they are.
+ */
 function asLoss(error: unknown, client: PoolClient): unknown {
-  // Those of node-postgres and of sockets have no name of their own.
+  // Errors of node-postgres and of sockets have the plain name `Error`.
   const isLoss = error instanceof Error && error.name === 'Error' && !(error instanceof DatabaseError);
   if (!isLoss || (client as unknown as BoundedClient).usable) return error;
   return new ConnectionLost(error.message, { reason: 'cut', cause: error });
 }
 
-/** Sets settings for the transaction that is open; gives back the process of the server that did it. */
+/** Sets settings for the open transaction. Returns the pid of the server process that did it. */
 async function setLocally(client: PoolClient, settings: TransactionSettings): Promise<number | undefined> {
   const names = Object.keys(settings);
   const calls = names.map((_, i) => `, pg_catalog.set_config($${2 * i + 1}, $${2 * i + 2}, true)`);
@@ -184,22 +189,26 @@ async function setLocally(client: PoolClient, settings: TransactionSettings): Pr
   return rows[0]?.pid;
 }
 
-/** A listening connection waits without end: no statement timeout. */
+/** A listening connection waits without end, so it has no statement timeout. */
 function listenOptions({ listen, pooler = 'off', ...options }: PoolOptions): PoolOptions {
-  // What is known of the pooler is known of the other way. `auto` asks there, too; otherwise the operator is believed.
+  // The known pooler stands on the usual way, not on this one. `auto` asks here as well; otherwise the operator
+  // is trusted.
   const mode = listen === undefined || pooler === 'auto' || pooler === 'off' ? pooler : 'session';
   return { ...options, ...listen, pooler: mode, statementTimeoutMs: 0 };
 }
 
 interface TransactionParts {
   readonly client: PoolClient;
-  /** Whom preparations belong to. */
+  /** The role that preparations belong to. */
   readonly role: string;
   readonly prepare: boolean;
   readonly link: Link;
 }
 
-/** Statements of an open transaction. The settings hold already; the role is kept to name preparations by. */
+/**
+ * Statements of an open transaction. The settings are in effect already; the role is kept because it names
+ * preparations.
+ */
 class PostgresTransaction implements Transaction {
   readonly #parts: TransactionParts;
   readonly #depth: number;
@@ -242,7 +251,7 @@ class PostgresTransaction implements Transaction {
 }
 
 /**
- * Whether a statement of ours was not where it was prepared, or was there already (26000, 42P05; other poolers have other
+ * Whether a prepared statement of ours was missing, or existed already (26000, 42P05; other poolers have other
  * codes): the connection does not lead to a session of its own.
  */
 function isAboutPreparation(error: unknown): boolean {

@@ -1,4 +1,4 @@
-/** The cluster's roles by what they are for; see sql/roles.sql for what each may do. */
+/** The cluster's roles, named by purpose. sql/roles.sql says what each may do. */
 export type RoleName =
   'owner' | 'anon' | 'member' | 'service' | 'admin' | 'analyst' | 'operator' | 'worker' | 'search' | 'keeper';
 
@@ -20,7 +20,7 @@ export function roleName(prefix: string, role: RoleName): string {
   return `${prefix}_${role}`;
 }
 
-/** What `:OWNER` and the other names in migrations and in sql/ stand for, in graphile-migrate's form. */
+/** Values for `:OWNER` and the other placeholders in migrations and in sql/, in graphile-migrate's form. */
 export function rolePlaceholders(prefix: string): Record<string, string> {
   return Object.fromEntries(roleNames.map((role) => [`:${role.toUpperCase()}`, roleName(prefix, role)]));
 }

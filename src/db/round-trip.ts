@@ -17,51 +17,57 @@ import { RowShape } from './row-shape.ts';
 import type { Statement, StatementResult } from './statement.ts';
 import { wireOf } from './wire-connection.ts';
 
-/** What goes to the server in one go. */
+/** A set of statements that goes to the server in one go. */
 export interface Batch {
-  /** Hold for all of the statements, and for nothing else. */
+  /** Settings that hold for all of the statements, and for nothing else. */
   readonly settings: TransactionSettings;
-  /** One or more. */
+  /** At least one. */
   readonly statements: readonly Statement[];
-  /** Null: an implicit transaction, or the open one. */
+  /** Null: an implicit transaction, or the one that is open. */
   readonly mode: TransactionMode | null;
-  /** Whom preparations belong to: the settings' role, or in an open transaction the one set at its beginning. */
+  /**
+   * The role that preparations belong to: the settings' role, or in an open transaction the role set at its
+   * beginning.
+   */
   readonly role: string;
   /** False: nothing is prepared, whatever the statements say. */
   readonly prepare: boolean;
-  /** Where the client leads to. */
+  /** Where the client leads. */
   readonly link: Link;
 }
 
 /**
- * Runs statements under transaction-local settings in ONE round trip: Bind and Execute of `select set_config(...)`,
- * Bind and Execute of each statement, one Sync. All messages before a Sync form one implicit transaction, and that is
- * what the settings are local to; with a `mode` BEGIN stands before them and COMMIT or ROLLBACK behind. Gives a result
- * for each statement; when one fails none has happened.
+ * Runs statements under transaction-local settings in ONE round trip: Bind and Execute of `select
+ * set_config(...)`, Bind and Execute of each statement, one Sync. All messages before a Sync form one implicit
+ * transaction, and the settings are local to it. With a `mode`, BEGIN comes before them and COMMIT or ROLLBACK
+ * after. Returns a result for each statement. When one fails, none takes effect.
  *
- * Why our own: node-postgres sends one statement per Sync, so a role and a statement take four round trips with it
- * (`begin`, settings, statement, `commit`); this is what makes row-level security free on the wire. It is a
- * `Submittable`, node-postgres' own extension point.
+ * Our own, because node-postgres sends one statement per Sync, so a role and a statement take four round trips
+ * with it (`begin`, settings, statement, `commit`). This function makes row-level security free on the wire. It
+ * is a `Submittable`, node-postgres' own extension point.
  *
- * Statements are parsed after the role was set and their preparation belongs to that role: a cached plan under
- * row-level security is bound to the role that planned it, and Postgres would plan anew at every change of role.
+ * Statements are parsed after the role was set, and their preparation belongs to that role: a cached plan under
+ * row-level security is bound to the role that planned it, and Postgres would plan anew at every change of
+ * role.
  *
- * The client is the caller's before and after; after an error it may be released at once, node-postgres holds further
- * statements back until it is ready.
+ * The client is the caller's before and after. After an error it may be released at once, because node-postgres
+ * holds further statements back until the connection is ready.
  */
 export async function roundTrip(
   client: PoolClient,
   batch: Batch,
 ): Promise<readonly StatementResult<unknown>[]> {
-  // DDL changed what a prepared statement returns. Nothing has happened and the stale preparation is gone then: once
-  // more, and again when another statement of the batch is stale, too. Not in an open transaction, which has ended.
+  // DDL may have changed the result of a prepared statement. Then nothing took effect and the stale preparation
+  // is gone, so the batch runs again, and once more for each other statement of it that is stale. An open
+  // transaction is not repeated, because the error has ended it.
   const retries = batch.role === (batch.settings['role'] ?? '') ? batch.statements.length : 0;
   for (let attempt = 0; ; attempt++) {
     try {
       return await submit(client, batch);
     } catch (error) {
-      // Messages behind the error were skipped, ROLLBACK, too. A second round trip, in the rare case only. What cannot
-      // even roll back is a dead connection, which the pool drops; its failure is not the news.
+      // The server skipped the messages after the error, ROLLBACK included, so this rare case takes a second
+      // round trip. A connection that cannot even roll back is dead, and the pool drops it. The caller gets the
+      // original error.
       if (batch.mode) await client.query('rollback').catch(() => {});
       if (!isStalePlan(error) || attempt >= retries) throw error;
     }
@@ -82,13 +88,13 @@ function isStalePlan(error: unknown): boolean {
   );
 }
 
-/** A statement on its way, and what has come back for it. */
+/** A statement that was sent, and the answer so far. */
 interface Step {
   readonly text: string;
   readonly values: unknown[];
-  /** Null: parsed anew. */
+  /** Null: the statement is parsed anew. */
   readonly prepared: Prepared | null;
-  /** What the caller gets; null: nobody asked (settings, BEGIN, COMMIT). */
+  /** The caller's result. Null for steps without one (settings, BEGIN, COMMIT). */
   readonly result: { readonly rows: unknown[]; rowCount: number | null } | null;
   readonly arrayMode: boolean;
   shape: RowShape | null;
@@ -123,31 +129,31 @@ function stepsOf({ settings, statements, mode, role, prepare: wanted, link }: Ba
     });
   }
   if (mode?.end === 'rollback') {
-    // What deferred constraints would have said at COMMIT is said all the same.
+    // Errors of deferred constraints, which would come at COMMIT, come here.
     addSilent(preparedFor(role, 'set constraints all immediate'), []);
   }
   if (mode) addSilent(preparedFor(role, mode.end), []);
   return steps;
 }
 
-/** Begins a transaction; null: at the connection's own isolation level. */
+/** The statement that begins a transaction. Null: at the connection's own isolation level. */
 export function beginOf(isolationLevel: IsolationLevel | null): string {
   return isolationLevel ? `begin isolation level ${isolationLevel}` : 'begin';
 }
 
-/** Null: as much as comes. */
+/** The largest limit among the statements. Null: no limit. */
 function largestAnswer(statements: readonly Statement[]): number | null {
   const limits = statements.flatMap(({ maxBytes }) => maxBytes ?? []);
   return limits.length === 0 ? null : Math.max(...limits);
 }
 
-/** What node-postgres calls while messages of this query arrive. */
+/** The query object whose methods node-postgres calls when messages arrive. */
 class RoundTrip implements TimedQuery {
   readonly #batch: Batch;
   readonly #resolve: (results: readonly StatementResult<unknown>[]) => void;
   readonly #reject: (error: Error) => void;
   #steps: readonly Step[] = [];
-  /** Of the step that the next message belongs to. */
+  /** Index of the step that the next message belongs to. */
   #at = 0;
   #failure: Error | undefined;
   #endLimit: () => void = () => {};
@@ -162,7 +168,10 @@ class RoundTrip implements TimedQuery {
     this.#reject = reject;
   }
 
-  /** `statement_timeout` counts for each statement, and nothing of the answer need come before the last one has run. */
+  /**
+   * `statement_timeout` counts for each statement, and the whole answer may come only after the last one has
+   * run.
+   */
   serverLimitMs(statementTimeoutMs: number): number {
     const { settings, statements } = this.#batch;
     const own = millisecondsOf(settings['statement_timeout'] ?? '') ?? statementTimeoutMs;
@@ -170,7 +179,7 @@ class RoundTrip implements TimedQuery {
   }
 
   submit(connection: Connection): Error | null {
-    // Values that cannot be serialised must throw before the first message is on the wire.
+    // A value that cannot be serialised must throw before the first message is on the wire.
     try {
       this.#steps = stepsOf(this.#batch);
     } catch (error) {
@@ -192,8 +201,9 @@ class RoundTrip implements TimedQuery {
         if (prepared) {
           known.parseOnce(wire, prepared, tracked);
           wire.bind({ statement: prepared.name, values });
-          // What a preparation returns does not change while it lives: described once, then the rows come bare. A pooler
-          // prepares it again on each session that it uses, and between two of them its result may have changed.
+          // A preparation's result type does not change while it lives, so it is described once, and after that
+          // the rows come without a description. A pooler prepares it again on each session that it uses, and
+          // the type may have changed between two of them.
           if (!tracked) step.shape ??= known.shapeOf(prepared);
         } else {
           known.parseUnnamed(wire, step.text);
@@ -216,7 +226,7 @@ class RoundTrip implements TimedQuery {
 
   handleDataRow(message: { fields: (string | null)[] }): void {
     const step = this.#steps[this.#at];
-    // The settings' own row: what was set, known already.
+    // The row of the settings is skipped: it repeats the values that were set.
     if (!step?.result || this.#failure || step.shape === null) return;
     try {
       const { fields } = message;
@@ -238,7 +248,7 @@ class RoundTrip implements TimedQuery {
   }
 
   handleEmptyQuery(): void {
-    // An empty text: no rows, no command.
+    // An empty text has no rows and no command.
     this.#at++;
   }
 
@@ -264,22 +274,22 @@ class RoundTrip implements TimedQuery {
   }
 
   handlePortalSuspended(): void {
-    // Never sent: Execute asks for all rows.
+    // The server never sends it, because Execute asks for all rows.
   }
 
   handleCopyInResponse(connection: Connection): void {
     const wire = wireOf(connection);
     if (this.#at < this.#steps.length - 1) {
-      // Statements behind a COPY were taken for its data: what is answered to what cannot be told any more.
+      // Statements behind a COPY were taken for its data, so answers can no longer be matched to statements.
       wire.stream.destroy();
       return;
     }
-    wire.sendCopyFail('COPY FROM STDIN needs a stream: use Transaction.copyFrom');
-    // Waiting for data, the server threw the Sync away that was sent with the statement.
+    wire.sendCopyFail('COPY FROM STDIN is not supported here: use Transaction.copyFrom with a stream');
+    // The server discarded the Sync sent with the statement while it waited for data.
     wire.sync();
   }
 
   handleCopyData(): void {
-    this.#failure ??= new Error('COPY TO STDOUT needs a stream of its own connection');
+    this.#failure ??= new Error('COPY TO STDOUT is not supported here: it needs a connection of its own');
   }
 }

@@ -4,11 +4,11 @@ import type { FieldDef } from 'pg';
 type Parse = (text: string) => unknown;
 
 /**
- * Makes rows of what a statement returns, by node-postgres' type parsers, null as null. Made once per prepared statement:
- * node-postgres' own Result looks the parsers up again at each execution.
+ * Turns a statement's fields into rows with node-postgres' type parsers; null stays null. Made once per
+ * prepared statement, while node-postgres' own Result looks the parsers up again at each execution.
  */
 export class RowShape {
-  /** Of a statement that returns no rows. */
+  /** The shape of a statement that returns no rows. */
   static readonly none = new RowShape([]);
 
   readonly #names: readonly string[];
@@ -24,7 +24,7 @@ export class RowShape {
     return this.#parsers.map((parse, column) => valueOf(parse, texts[column]));
   }
 
-  /** Values by column name; of two columns of one name the later one. */
+  /** Values by column name. If two columns share a name, the later one wins. */
   toObject(texts: readonly (string | null)[]): Record<string, unknown> {
     const row: Record<string, unknown> = {};
     for (const [column, name] of this.#names.entries()) {

@@ -1,9 +1,12 @@
 import type { Database, Executor, Transaction, TransactionMode, TransactionSettings } from './database.ts';
 import type { Statement, StatementResult } from './statement.ts';
 
-/** The database under certain connection settings (role, tenant, claims): every statement runs under these and no others. */
+/**
+ * The database under certain connection settings (role, tenant, claims). Every statement runs under these and
+ * no others.
+ */
 export interface ScopedDatabase extends Executor {
-  /** Runs one statement after the other, in one transaction and one round trip: `Database.batch`. */
+  /** Runs statements one after the other, in one transaction and one round trip; see `Database.batch`. */
   batch(
     statements: readonly Statement[],
     mode?: TransactionMode,

@@ -1,24 +1,27 @@
 import { commandLineSettings } from './command-line-settings.ts';
 
-/** A connection string, and the settings that it asked for. */
+/** A connection string, and the settings that it contained. */
 export interface SplitConnectionString {
-  /** Asks for no settings any more. */
+  /** The string without its settings. */
   readonly connectionString: string;
-  /** By name, in the order in which they take effect: `role` last, since it takes rights away. */
+  /**
+   * The settings by name, in the order in which they take effect. `role` comes last, because it takes rights
+   * away.
+   */
   readonly settings: Readonly<Record<string, string>>;
 }
 
-/** What node-postgres sends as startup parameters when the connection string has them as query parameters. */
+/** Query parameters that node-postgres sends as startup parameters. */
 const startupParameters = ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout'];
 
 /**
- * Takes the settings out of a connection string that would be startup parameters: `options=-c name=value` and the
- * timeouts. Poolers refuse startup parameters that they do not know, or ignore them in silence. `options` of another
- * form stay where they are: some providers route connections by them (`options=endpoint=...`).
+ * Takes the settings that would become startup parameters out of a connection string: `options=-c name=value`
+ * and the timeouts. Poolers refuse startup parameters that they do not know, or ignore them silently. `options`
+ * in another form stay in place, because some providers route connections by them (`options=endpoint=...`).
  */
 export function splitSettings(connectionString: string): SplitConnectionString {
   const url = URL.parse(connectionString);
-  // Not a URL: node-postgres knows other forms (a socket's path), which carry no settings.
+  // The string is not a URL: node-postgres knows other forms (a socket's path), which carry no settings.
   if (url === null) return { connectionString, settings: {} };
   const { role, ...settings } = Object.fromEntries([
     ...takeOptions(url),

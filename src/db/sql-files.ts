@@ -1,7 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { rolePlaceholders } from './roles.ts';
 
-/** A file of sql/ as it is run: with the names of the roles and of the database in place of the placeholders. */
+/**
+ * Reads a file of sql/ as it is run: with the names of the roles and of the database in place of the
+ * placeholders.
+ */
 export async function readSqlFile(file: string, rolePrefix: string, databaseName: string): Promise<string> {
   const text = await readFile(new URL(`../../sql/${file}`, import.meta.url), 'utf8');
   return fillPlaceholders(text, { ...rolePlaceholders(rolePrefix), ':DATABASE_NAME': databaseName });

@@ -1,12 +1,12 @@
 import type { Duplex } from 'node:stream';
 import type { Connection } from 'pg';
 
-/** The part of node-postgres' Connection that its types leave out or describe as of an older version. */
+/** The part of node-postgres' Connection that its types leave out, or describe as it was in an older version. */
 export interface WireConnection {
   readonly stream: Pick<Duplex, 'on' | 'off'> & {
     readonly bytesRead?: number;
     readonly bytesWritten?: number;
-    /** Bytes that still have to be sent. */
+    /** Bytes that have not been sent yet. */
     readonly writableLength: number;
     cork(): void;
     uncork(): void;
@@ -22,7 +22,7 @@ export interface WireConnection {
   on(event: 'parseComplete', listener: () => void): void;
 }
 
-/** The connection as it really is. */
+/** The connection with the members that its types leave out. */
 export function wireOf(connection: Connection): WireConnection {
   return connection as unknown as WireConnection;
 }
