@@ -119,7 +119,7 @@ describe('an error that the operator can mend is a sentence', () => {
         await writeFile(join(data, 'jwt-secret'), 'short');
       },
       ['token'],
-      /jwt-secret holds 5 characters; remove it/,
+      /jwt-secret has 5 characters; expected 32 or more: remove it/,
     ],
   ])('%s', async (_, prepare, argv, message) => {
     const data = join(home, 'data');

@@ -7,16 +7,19 @@ import { TokenError } from './token-error.ts';
 /** Whether a tenant is locked out, as far as this process knows. */
 export type IsSuspended = (tenantId: string) => boolean;
 
-/** Who stands behind an Authorization header; without one, nobody. Rejects with AppError: TOKEN_* or TENANT_SUSPENDED. */
+/**
+ * Returns the claims behind an Authorization header; without one, those of an anonymous request. Rejects with
+ * AppError: TOKEN_* or TENANT_SUSPENDED.
+ */
 export type Authenticate = (authorization: string | undefined) => Promise<Claims>;
 
-/** Verifies tokens, and refuses those of suspended tenants even before they expire. */
+/** Verifies tokens, and refuses those of a suspended tenant even before they expire. */
 export function makeAuthenticate(verifyToken: VerifyToken, isSuspended: IsSuspended): Authenticate {
   return async (authorization) => {
     if (authorization === undefined || authorization === '') return anonymous;
     const token = /^bearer +(\S+)$/i.exec(authorization)?.[1];
     if (token === undefined) {
-      throw new AppError('TOKEN_MALFORMED', 'the Authorization header is not of the form: Bearer <token>');
+      throw new AppError('TOKEN_MALFORMED', 'expected an Authorization header of the form: Bearer <token>');
     }
     let claims: Claims;
     try {

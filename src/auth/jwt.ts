@@ -9,16 +9,19 @@ import { TokenError } from './token-error.ts';
 /** Turns a bearer token into claims. Rejects with TokenError. */
 export type VerifyToken = (token: string) => Promise<Claims>;
 
-/** Tokens remembered. A forged token is never remembered, so nobody can push the honest ones out. */
+/**
+ * Number of tokens remembered. A forged token is never remembered, so forged ones cannot push the honest ones
+ * out.
+ */
 const maxRemembered = 10_000;
-/** Clocks of two machines differ. */
+/** Tolerance for the difference between the clocks of two machines. */
 const clockToleranceSeconds = 5;
 
 /**
- * Verifies HS256 tokens with the shared secret. A token that was verified is remembered until it expires: the same
- * bytes were signed by the same key a moment ago, and HMAC on every request is the larger part of a small query.
+ * Verifies HS256 tokens with the shared secret. A verified token is remembered until it expires: the same bytes
+ * were signed by the same key a moment ago, and HMAC on every request is the larger part of a small query.
  *
- * @param now milliseconds since the epoch; the clock, so that tests can move it
+ * @param now milliseconds since the epoch; a parameter so that tests can move the clock
  */
 export function makeVerifyToken(secret: string, now: () => number = Date.now): VerifyToken {
   const key = createSecretKey(Buffer.from(secret, 'utf8'));
@@ -38,7 +41,7 @@ export function makeVerifyToken(secret: string, now: () => number = Date.now): V
   };
 }
 
-/** What a new token says. */
+/** The contents of a new token. */
 export interface TokenRequest {
   readonly role: RequestRole;
   readonly tenantId: string;
@@ -47,7 +50,7 @@ export interface TokenRequest {
   readonly lifetimeSeconds: number | null;
 }
 
-/** Signs a token that `makeVerifyToken` of the same secret accepts. */
+/** Signs a token that `makeVerifyToken` accepts with the same secret. */
 export async function signToken(secret: string, request: TokenRequest, now: Date): Promise<string> {
   const issuedAt = Math.floor(now.getTime() / 1000);
   const token = new SignJWT({ role: request.role, tenant_id: request.tenantId })
@@ -90,12 +93,12 @@ function claimsFrom(payload: JWTPayload): Claims {
   if (role === undefined) {
     throw new TokenError(
       'TOKEN_CLAIMS',
-      `the token's role is ${JSON.stringify(payload['role'] ?? null)}; allowed are ${requestRoles.join(', ')}`,
+      `the token's role is ${JSON.stringify(payload['role'] ?? null)}; expected one of ${requestRoles.join(', ')}`,
     );
   }
   const tenantId = payload['tenant_id'];
   if (role !== 'anon' && (typeof tenantId !== 'string' || tenantId === '')) {
-    throw new TokenError('TOKEN_CLAIMS', `the token has the role ${role} and no tenant_id`);
+    throw new TokenError('TOKEN_CLAIMS', `the token has the role ${role} but lacks a tenant_id`);
   }
   return Object.freeze({
     role,

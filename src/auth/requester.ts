@@ -4,27 +4,28 @@ import type { ScopedDatabase } from '../db/scoped-database.ts';
 import { anonymous } from './claims.ts';
 import type { Claims } from './claims.ts';
 
-/** What a request brings beside its claims. */
+/** The part of a request's connection settings that does not come from its claims. */
 export interface RequestContext {
   /** The first part of the roles' names: `lightning` for `lightning_member` and its like. */
   readonly rolePrefix: string;
-  /** Ends up in the audit log. */
+  /** Recorded in the audit log. */
   readonly requestId?: string | undefined;
-  /** In place of the connection's own. */
+  /** Replaces the connection's own timeout. */
   readonly statementTimeoutMs?: number | undefined;
 }
 
-/** How long a process may take for one of the looks that it repeats. */
+/** Longest time for one of a process's recurring looks at the database. */
 const lookTimeoutMs = 5_000;
 
-/** The database as somebody may use it: everything runs under the role and the tenant of these claims. */
+/** The database with a requester's rights: every statement runs under the role and the tenant of these claims. */
 export function asRequester(database: Database, claims: Claims, context: RequestContext): ScopedDatabase {
   return scopedTo(database, requesterSettings(claims, context));
 }
 
 /**
- * The database for looks at what has changed, which nobody asked for: a look that takes too long is given up for the next one.
- * The embedded database ends a statement together with its engine, so a look there has the usual time.
+ * The database for the process's own looks at what has changed. A look that takes too long is given up in
+ * favour of the next one. The embedded database ends a statement together with its engine, so a look there gets
+ * the usual time.
  */
 export function asObserver(database: Database, rolePrefix: string): ScopedDatabase {
   const statementTimeoutMs = database.kind === 'server' ? lookTimeoutMs : undefined;
@@ -32,8 +33,9 @@ export function asObserver(database: Database, rolePrefix: string): ScopedDataba
 }
 
 /**
- * The connection settings that claims amount to. Policies read `app.tenant_id`; functions may read `request.jwt.claims`, as in
- * PostgREST. Every setting is always there: the connection's last user would have left an absent one.
+ * The connection settings for these claims. Policies read `app.tenant_id`; functions may read
+ * `request.jwt.claims`, as in PostgREST. Every setting is always included, because an absent one would keep the
+ * value of the connection's last user.
  */
 export function requesterSettings(claims: Claims, context: RequestContext): TransactionSettings {
   return {

@@ -4,14 +4,14 @@ import { chmod, link, mkdir, readFile, unlink, writeFile } from 'node:fs/promise
 import path from 'node:path';
 import { OperationalError } from '../operational-error.ts';
 
-/** Whether a database keeps a secret there. */
+/** Whether the directory of a database holds a secret. */
 export function hasSecret(dataDirectory: string): boolean {
   return existsSync(secretPath(dataDirectory));
 }
 
 /**
- * The secret that an embedded database keeps beside its data, made at the first call: 32 random bytes in hex, readable
- * by nobody else (0600). Whoever can read it can sign tokens.
+ * The secret that an embedded database keeps beside its data, made at the first call: 32 random bytes in hex,
+ * readable by the owner only (0600). Anyone who can read it can sign tokens.
  */
 export async function readOrMakeSecret(dataDirectory: string): Promise<string> {
   const file = secretPath(dataDirectory);
@@ -19,7 +19,8 @@ export async function readOrMakeSecret(dataDirectory: string): Promise<string> {
   const draft = `${file}.${randomBytes(6).toString('hex')}`;
   await writeFile(draft, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600, flag: 'wx' });
   try {
-    // A link appears whole or not at all and never replaces a file: of two starts at once both read the same secret.
+    // A link appears whole or not at all and never replaces a file, so two processes that start at once read
+    // the same secret.
     await link(draft, file);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
@@ -30,7 +31,7 @@ export async function readOrMakeSecret(dataDirectory: string): Promise<string> {
   const secret = (await readFile(file, 'utf8')).trim();
   if (secret.length < 32) {
     throw new OperationalError(
-      `${file} holds ${secret.length} characters; remove it and a new secret is made (old tokens end)`,
+      `${file} has ${secret.length} characters; expected 32 or more: remove it to have a new secret made (old tokens end)`,
     );
   }
   return secret;

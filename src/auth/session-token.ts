@@ -7,30 +7,34 @@ import type { Claims } from './claims.ts';
 import type { VerifyToken } from './jwt.ts';
 import { TokenError } from './token-error.ts';
 
-/** Sessions remembered at a time. */
+/** Number of sessions remembered at a time. */
 const maxRemembered = 10_000;
 
-/** For so long a session that was revoked may still open the API: what was looked up is remembered, or every request would look. */
+/**
+ * How long a revoked session may still open the API. A look-up is remembered for this long; otherwise every
+ * request would look.
+ */
 const rememberedMs = 1_000;
 
-/** Whether a bearer token is that of a session, as `create_session` makes them, and not a JWT. */
+/** Whether a bearer token belongs to a session, as `create_session` makes them, and is not a JWT. */
 export function isSessionToken(token: string): boolean {
   return token.startsWith('lts_');
 }
 
 /**
- * Turns the token of a session into the same claims as a JWT, with the session's id and its end (`session_id`, `exp`). Looks
- * into the database, as anonymous; what it found counts for a second, or until the session ends. Rejects with TokenError
- * SESSION_ENDED, which does not say whether there ever was such a session, or with the database's error.
+ * Turns a session's token into the same claims as a JWT's, with the session's id and end (`session_id`, `exp`).
+ * The look-up in the database runs as anonymous; its result counts for a second, or until the session ends.
+ * Rejects with TokenError SESSION_ENDED, which does not reveal whether such a session ever existed, or with the
+ * database's error.
  *
- * @param now milliseconds since the epoch; the clock, so that tests can move it
+ * @param now milliseconds since the epoch; a parameter so that tests can move the clock
  */
 export function makeVerifySession(
   database: Database,
   rolePrefix: string,
   now: () => number = Date.now,
 ): VerifyToken {
-  /** A look-up that is under way is remembered, too: requests at the same time share it. */
+  /** A look-up under way is remembered as well, so that simultaneous requests share it. */
   const remembered = new BoundedMap<string, Found>(maxRemembered);
   const open = asRequester(database, anonymous, { rolePrefix });
 
@@ -38,8 +42,11 @@ export function makeVerifySession(
     const known = remembered.get(token);
     if (known && now() < known.until) return claimsOf(await known.session, now());
     if (!/^lts_[\w-]{43}$/.test(token))
-      throw new TokenError('TOKEN_MALFORMED', 'the token is not one of a session');
-    // From before the look-up on: whatever is revoked after it counts within the second.
+      throw new TokenError(
+        'TOKEN_MALFORMED',
+        'the token has the prefix of a session token, but not its form',
+      );
+    // The second counts from before the look-up, so a revocation after it takes effect within the second.
     const found: Found = { session: lookUp(open, token), until: now() + rememberedMs };
     remembered.set(token, found);
     const forget = () => {
@@ -47,7 +54,7 @@ export function makeVerifySession(
     };
     try {
       const session = await found.session;
-      // Nobody fills the memory with tokens that open nothing.
+      // Tokens that open nothing are forgotten, so that they cannot fill the memory.
       if (session === null) forget();
       return claimsOf(session, now());
     } catch (error) {
@@ -57,7 +64,7 @@ export function makeVerifySession(
   };
 }
 
-/** What a token was found to open. */
+/** The result of a token's look-up. */
 interface Found {
   readonly session: Promise<OpenSession | null>;
   readonly until: number;
@@ -70,7 +77,7 @@ interface OpenSession {
 
 function claimsOf(session: OpenSession | null, now: number): Claims {
   if (session === null || session.expiresAt <= now) {
-    throw new TokenError('SESSION_ENDED', 'the session is over, was revoked, or never was');
+    throw new TokenError('SESSION_ENDED', 'the session has ended, was revoked, or never existed');
   }
   return session.claims;
 }

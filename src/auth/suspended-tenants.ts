@@ -2,18 +2,18 @@ import type { Database } from '../db/database.ts';
 import { asObserver } from './requester.ts';
 import { sql } from '../db/statement.ts';
 
-/** The tenants that are locked out, kept up to date. */
+/** The suspended tenants, kept up to date. */
 export interface SuspendedTenants {
   has(tenantId: string): boolean;
   /** Calls back with the id of each tenant that becomes suspended from now on. */
   onSuspended(callback: (tenantId: string) => void): void;
-  /** Stops listening; what is known stays. */
+  /** Stops listening. The known tenants stay. */
   close(): Promise<void>;
 }
 
 /**
- * Reads the list, and reads it again whenever `lightning:tenants` is notified or may have been missed. `onError` hears of
- * the first of several failures.
+ * Reads the list, and reads it again when `lightning:tenants` is notified or a notification may have been
+ * missed. In a row of failures, `onError` is called for the first one only.
  */
 export async function watchSuspendedTenants(
   database: Database,
@@ -22,7 +22,7 @@ export async function watchSuspendedTenants(
 ): Promise<SuspendedTenants> {
   let suspended: ReadonlySet<string> = new Set();
   const callbacks: ((tenantId: string) => void)[] = [];
-  // One read after the other: an older answer must not overwrite a newer one.
+  // Reads run one after the other, so that an older answer does not overwrite a newer one.
   let reading = Promise.resolve();
   let failing = false;
   const read = async (): Promise<void> => {
@@ -42,7 +42,7 @@ export async function watchSuspendedTenants(
     reading = reading.then(read).catch(failed);
   };
   const unlisten = await database.listen('lightning:tenants', readAgain, readAgain);
-  // After LISTEN, so that a change in between is not missed.
+  // The first read comes after LISTEN, so that a change in between is not missed.
   await read();
   return {
     has: (tenantId) => suspended.has(tenantId),

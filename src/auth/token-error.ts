@@ -1,6 +1,6 @@
 import { OperationalError } from '../operational-error.ts';
 
-/** Why a token was refused. The codes are stable; src/errors.ts has their statuses. */
+/** The reason why a token was refused. The codes are stable; src/errors.ts has their statuses. */
 export type TokenProblem =
   | 'TOKEN_MALFORMED'
   | 'TOKEN_FORGED'
@@ -9,7 +9,7 @@ export type TokenProblem =
   | 'SESSION_ENDED'
   | 'TENANT_SUSPENDED';
 
-/** A bearer token that does not let anybody in. The message may be shown: it says nothing about the secret. */
+/** A bearer token was refused. The message may be shown, because it reveals nothing about the secret. */
 export class TokenError extends OperationalError {
   override name = 'TokenError';
   readonly code: TokenProblem;

@@ -8,26 +8,27 @@ import type { Claims } from './claims.ts';
 /** The sessions behind this process's open streams. */
 export interface WatchedSessions {
   /**
-   * Calls back once when the session of the claims was revoked, is over, or its tenant is locked out; never for claims of a
-   * JWT, which nobody can revoke. The returned function calls it off.
+   * Calls back once, when the session of the claims was revoked or has ended, or its tenant was suspended.
+   * Never calls back for a JWT's claims, because a JWT cannot be revoked. The returned function ends the watch.
    */
   watch(claims: Claims, onEnded: () => void): () => void;
-  /** Calls back nobody any more. */
+  /** Ends every watch. */
   close(): Promise<void>;
 }
 
-/** A stream outlives its session by so much, and the time that the look takes. */
+/** Interval between checks. A stream may outlive its session by this, and by the time that the check takes. */
 const lookEveryMs = 1_000;
 
 interface Watched {
   readonly tenantId: string;
-  /** Of each of the session's streams. */
+  /** The callbacks of the session's streams. */
   readonly onEnded: Set<() => void>;
 }
 
 /**
- * Looks every second whether the watched sessions are still open: one statement for all of them, however many streams each
- * has, and none while there is none. Streams stay open while the database cannot be asked; `onError` hears of it once.
+ * Checks every second whether the watched sessions are still open: one statement for all of them, however many
+ * streams each has, and none while no session is watched. Streams stay open while the database cannot be asked;
+ * `onError` is called once for that.
  */
 export function watchSessions(
   database: Database,
@@ -50,7 +51,8 @@ export function watchSessions(
     const live = new Set(rows.map(({ id }) => id));
     for (const [id, { onEnded }] of asked) {
       if (live.has(id)) continue;
-      // Who came while we asked may have been let in just before it ended: it is over for them, too.
+      // A stream that joined during the query may have been let in just before the session ended, so it ends as
+      // well.
       watched.delete(id);
       for (const end of onEnded) end();
     }
@@ -71,7 +73,7 @@ export function watchSessions(
       if (id === undefined || tenantId === null) return () => {};
       const entry = watched.get(id) ?? { tenantId, onEnded: new Set() };
       watched.set(id, entry);
-      // A function of its own: two streams may have handed in the same one.
+      // A wrapper, because two streams may have passed the same function.
       const end = () => onEnded();
       entry.onEnded.add(end);
       looking ??= repeat(look, lookEveryMs, failed);

@@ -5,7 +5,7 @@ import type { BackupConfig, BackupLocation } from './config.ts';
 import type { OptionValues } from './option-values.ts';
 import { Secret } from './secret.ts';
 
-/** Reads the options of backups. Paths become absolute. */
+/** Reads the options for backups. Paths become absolute. */
 export function backupConfig(
   values: OptionValues,
   env: Variables,
@@ -27,7 +27,7 @@ export function backupConfig(
   };
 }
 
-/** `fallback` is a directory; null: there is no default. */
+/** `fallback` is the default directory; null: there is no default. */
 function backupLocation(values: OptionValues, fallback: string | null): BackupLocation | null {
   const value = values.text('BACKUP_STORE');
   const endpoint = values.httpUrl('BACKUP_S3_ENDPOINT');
@@ -37,12 +37,12 @@ function backupLocation(values: OptionValues, fallback: string | null): BackupLo
   }
   const [, bucket = '', prefix = ''] = /^s3:\/\/([a-z0-9.-]{3,63})(?:\/+(.*?))?\/*$/.exec(value) ?? [];
   if (bucket === '' || !/^[A-Za-z0-9._=/-]*$/.test(prefix)) {
-    values.problems.push(`BACKUP_STORE is ${JSON.stringify(value)}; a bucket is named as s3://bucket/prefix`);
+    values.problems.push(`BACKUP_STORE is ${JSON.stringify(value)}; expected a bucket as s3://bucket/prefix`);
   }
   const accessKeyId = values.text('AWS_ACCESS_KEY_ID');
   const secretAccessKey = values.text('AWS_SECRET_ACCESS_KEY');
   if ((accessKeyId === '') !== (secretAccessKey === '')) {
-    values.problems.push('AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together; one of them is missing');
+    values.problems.push('AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY belong together; set both or neither');
   }
   const credentials = {
     accessKeyId,
@@ -64,7 +64,7 @@ function encryptionKey(values: OptionValues): Secret | null {
   if (value === '') return null;
   if (!/^[0-9a-f]{64}$/i.test(value) && !/^[A-Za-z0-9+/]{43}=$/.test(value)) {
     values.problems.push(
-      'BACKUP_ENCRYPTION_KEY is not 32 bytes in hex or base64: openssl rand -hex 32 makes one',
+      'BACKUP_ENCRYPTION_KEY must be 32 bytes in hex or base64; make one with: openssl rand -hex 32',
     );
   }
   return new Secret(value);

@@ -3,53 +3,56 @@ import type { PoolerMode } from '../db/pooler.ts';
 import type { PageSizes, RequestBudgets } from '../request-budget.ts';
 import type { Secret } from './secret.ts';
 
-/** What can be configured of the dialect where it serves this project's own schema. */
+/** Options of the REST dialect where it serves this project's own schema. */
 export interface RestConfig {
-  /** Of any read, on every level. */
+  /** Most rows of a read, on every level. */
   readonly maxRows: number;
   readonly logStatements: boolean;
-  /** Whether `application/vnd.pgrst.plan` is answered: plans tell a tenant how many rows others have. */
+  /** Whether `application/vnd.pgrst.plan` is answered. Plans tell a tenant how many rows other tenants have. */
   readonly plans: boolean;
 }
 
-/** The environment, parsed. Frozen; made once by parseConfig (parse-config.ts). */
+/** The parsed environment. Frozen; made once, by parseConfig (parse-config.ts). */
 export interface Config {
-  /** Where the embedded database, its socket and its secret live. */
+  /** Directory of the embedded database, its socket and its secret. */
   readonly dataDirectory: string;
-  /** False: an embedded database in memory, the way back that loses everything at the end. */
+  /** False: an embedded database in memory, which loses everything at the end. */
   readonly useDatabase: boolean;
   /** Null: the embedded database. */
   readonly server: ServerConfig | null;
   readonly pool: PoolConfig;
   readonly rolePrefix: string;
-  /** Null: the embedded start keeps one in the data directory. */
+  /** Null: the embedded database keeps one in its data directory. */
   readonly jwtSecret: Secret | null;
   readonly http: HttpConfig;
   readonly rest: RestConfig;
-  /** Null: nothing is embedded. */
+  /** Null: knowledge is not embedded. */
   readonly embeddings: EmbeddingsConfig | null;
-  /** Where alerts are sent; a secret, because whoever knows it can send some. Null: nowhere. */
+  /**
+   * URL that alerts are sent to. A secret, because anyone who knows it can send alerts. Null: alerts are not
+   * sent.
+   */
   readonly alertWebhook: Secret | null;
   readonly backup: BackupConfig;
 }
 
-/** Where backups are kept. */
+/** Options of backups. */
 export interface BackupConfig {
-  /** Null: nowhere; a server's backups have no default. */
+  /** Null: backups are not kept. A server's backups have no default. */
   readonly store: BackupLocation | null;
   /** 32 bytes in hex or base64. Null: backups are not encrypted. */
   readonly encryptionKey: Secret | null;
-  /** Where a server's WAL waits until it is in the store; absolute. */
+  /** Directory where a server's WAL waits until it is in the store; absolute. */
   readonly spoolDirectory: string;
-  /** Whether a server that waits for it hears of every write at once. */
+  /** Whether every write is confirmed at once, for a server that waits for that. */
   readonly synchronousWal: boolean;
-  /** Every moment of so many days stays reachable. */
+  /** A restore can reach every moment of the last so many days. */
   readonly retentionDays: number;
-  /** Where drills make their copies; absolute. */
+  /** Directory where drills make their copies; absolute. */
   readonly drillDirectory: string;
-  /** Of Postgres's programs. Null: `PATH` and the usual places. */
+  /** Directory of Postgres's programs. Null: `PATH` and the usual places. */
   readonly binDirectory: string | null;
-  /** What those programs are looked for by, and run with. */
+  /** The variables used to find those programs, and to run them. */
   readonly programEnvironment: { readonly PATH?: string; readonly HOME?: string };
 }
 
@@ -61,10 +64,10 @@ export type BackupLocation =
       readonly bucket: string;
       /** Empty, or ends with a slash. */
       readonly prefix: string;
-      /** Null: that of AWS. */
+      /** Null: the endpoint of AWS. */
       readonly endpoint: string | null;
       readonly region: string;
-      /** Null: found as AWS' tools find them (profile, role of the machine). */
+      /** Null: found the way AWS' tools find them (profile, role of the machine). */
       readonly credentials: S3Credentials | null;
     };
 
@@ -82,18 +85,18 @@ export interface EmbeddingsConfig {
   readonly apiKey: Secret | null;
 }
 
-/** The four identities on a server, and how they get there. Absent ones are null: a process needs only its own. */
+/** The four identities on a server, and the way to it. Absent ones are null: a process needs only its own. */
 export interface ServerConfig {
-  /** The API's login: may do nothing but switch to the request roles. */
+  /** The API's login, which may only switch to the request roles. */
   readonly url: Secret;
-  /** What `url` leads to. */
+  /** The kind of pooler that `url` leads to. */
   readonly pooler: PoolerMode;
-  /** The API's login on the server itself, for LISTEN. Null: `url` leads there. */
+  /** The API's login on the server itself, for LISTEN. Null: `url` serves for that, too. */
   readonly listenUrl: Secret | null;
   readonly migrateUrl: Secret | null;
   readonly workerUrl: Secret | null;
   readonly backupUrl: Secret | null;
-  /** Null: by each URL's host; see `tlsOf`. */
+  /** Null: decided by each URL's host; see `tlsOf`. */
   readonly ssl: TlsChoice | null;
 }
 
@@ -106,23 +109,23 @@ export interface PoolConfig {
   readonly statementTimeoutMs: number;
   /** How long the server may be silent beyond that. */
   readonly silenceMs: number;
-  /** How often the connection that listens notifies itself. */
+  /** How often the listening connection notifies itself. */
   readonly echoMs: number;
   readonly applicationName: string;
 }
 
 export interface HttpConfig {
   readonly budgets: RequestBudgets;
-  /** Of GraphQL's lists. */
+  /** Page sizes of GraphQL's lists. */
   readonly pages: PageSizes;
   readonly host: string;
   readonly port: number;
-  /** Origins whose pages may use the API, as browsers write them. Null: any. */
+  /** Origins whose pages may use the API, as browsers write them. Null: any origin. */
   readonly corsOrigins: readonly string[] | null;
-  /** For all of a process to end. */
+  /** Time for a whole process to end. */
   readonly shutdownMs: number;
-  /** For a request to arrive, its body included. */
+  /** Time for a request to arrive, its body included. */
   readonly requestMs: number;
-  /** For the next part of an answer to be taken. */
+  /** Time for a client to take the next part of an answer. */
   readonly unreadMs: number;
 }

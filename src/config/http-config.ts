@@ -2,7 +2,7 @@ import { maxTokens, requestBudgets } from '../request-budget.ts';
 import type { HttpConfig } from './config.ts';
 import type { OptionValues } from './option-values.ts';
 
-/** Reads the options of the HTTP server and of what one request may cost. */
+/** Reads the options of the HTTP server and of a request's budget. */
 export function httpConfig(values: OptionValues): HttpConfig {
   const maxBodyBytes = values.integer('MAX_BODY_BYTES', 1024, 1_073_741_824);
   const pages = {
@@ -11,7 +11,7 @@ export function httpConfig(values: OptionValues): HttpConfig {
   };
   if (pages.byDefault > pages.largest) {
     values.problems.push(
-      `GRAPHQL_DEFAULT_FIRST is ${pages.byDefault}, more than GRAPHQL_MAX_FIRST, which is ${pages.largest}`,
+      `GRAPHQL_DEFAULT_FIRST is ${pages.byDefault}; expected at most GRAPHQL_MAX_FIRST, which is ${pages.largest}`,
     );
   }
   return {
@@ -41,15 +41,15 @@ function corsOrigins(values: OptionValues): readonly string[] | null {
   if (value === '' || value === '*') return null;
   return value.split(',').map((entry) => {
     const given = entry.trim();
-    // What browsers send for pages that have none: a file, or a sandboxed frame.
+    // Browsers send this for a page without an origin: a file, or a sandboxed frame.
     if (given === 'null') return given;
     const parsed = URL.parse(given);
     if (parsed && /^[^/?#@]*:\/\/[^/?#@]+\/?$/.test(given)) {
-      // Of a scheme that URL does not know (capacitor, chrome-extension) it cannot tell the origin.
+      // For a scheme that URL does not know (capacitor, chrome-extension), it cannot tell the origin.
       return parsed.origin === 'null' ? given.replace(/\/$/, '').toLowerCase() : parsed.origin;
     }
     values.problems.push(
-      `CORS_ORIGINS has ${JSON.stringify(given)}; an origin is written as https://app.example or http://localhost:5173`,
+      `CORS_ORIGINS has ${JSON.stringify(given)}; expected an origin such as https://app.example or http://localhost:5173`,
     );
     return given;
   });

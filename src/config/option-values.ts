@@ -3,7 +3,10 @@ import { configOptions } from './options.ts';
 import type { OptionName } from './options.ts';
 import { Secret } from './secret.ts';
 
-/** The values of options in an environment. What cannot be used becomes a sentence in `problems`, and some value all the same. */
+/**
+ * The values of options in an environment. A value that cannot be used adds a sentence to `problems`, and is
+ * returned in some form all the same.
+ */
 export class OptionValues {
   readonly problems: string[] = [];
   readonly #env: Variables;
@@ -12,7 +15,7 @@ export class OptionValues {
     this.#env = env;
   }
 
-  /** Empty: neither set nor with a default. An empty value counts as absent. */
+  /** Empty: the option is not set and has no default. An empty value counts as absent. */
   text(name: OptionName): string {
     const value = this.#env[name];
     if (value !== undefined && value !== '') return value;
@@ -24,18 +27,18 @@ export class OptionValues {
     const number = /^\d+$/.test(value) ? Number(value) : NaN;
     if (!(number >= least && number <= most)) {
       this.problems.push(
-        `${name} is ${JSON.stringify(value)}; a whole number from ${least} to ${most} is needed`,
+        `${name} is ${JSON.stringify(value)}; expected a whole number from ${least} to ${most}`,
       );
     }
     return number;
   }
 
-  /** Undefined: empty, or not allowed. */
+  /** Undefined: the value is empty, or is not allowed. */
   choice<const T extends string>(name: OptionName, allowed: readonly T[]): T | undefined {
     const value = this.text(name);
     const found = allowed.find((each) => each === value);
     if (found === undefined && value !== '') {
-      this.problems.push(`${name} is ${JSON.stringify(value)}; allowed are ${allowed.join(', ')}`);
+      this.problems.push(`${name} is ${JSON.stringify(value)}; expected one of ${allowed.join(', ')}`);
     }
     return found;
   }
@@ -44,31 +47,31 @@ export class OptionValues {
     return this.choice(name, ['true', 'false']) === 'true';
   }
 
-  /** Null: empty. */
+  /** Null: the value is empty. */
   secret(name: OptionName): Secret | null {
     const value = this.text(name);
     return value === '' ? null : new Secret(value);
   }
 
-  /** The URL of a database; null: empty. */
+  /** The URL of a database; null: the value is empty. */
   databaseUrl(name: OptionName): Secret | null {
     const value = this.text(name);
     if (value === '') return null;
     const parsed = URL.parse(value);
     if (!parsed || !/^postgres(ql)?:$/.test(parsed.protocol) || parsed.pathname.length < 2) {
-      // The value itself may hold a password.
-      this.problems.push(`${name} is not of the form postgres://user:password@host:5432/database`);
+      // The value is left out of the message, because it may hold a password.
+      this.problems.push(`${name} must have the form postgres://user:password@host:5432/database`);
     }
     return new Secret(value);
   }
 
-  /** Without slashes at the end; null: empty. */
+  /** A URL without slashes at the end; null: the value is empty. */
   httpUrl(name: OptionName): string | null {
     const value = this.text(name);
     if (value === '') return null;
     const parsed = URL.parse(value);
     if (!parsed || !/^https?:$/.test(parsed.protocol)) {
-      this.problems.push(`${name} is not of the form https://host/path`);
+      this.problems.push(`${name} must have the form https://host/path`);
     }
     return value.replace(/\/+$/, '');
   }

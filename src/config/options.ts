@@ -1,4 +1,4 @@
-/** An option of the environment. The table of docs/configuration.md and `parseConfig` are both made of these. */
+/** An option of the environment. `parseConfig` and the table of docs/configuration.md are both made from these. */
 export interface ConfigOption {
   readonly name: string;
   readonly fallback: string;
@@ -208,5 +208,5 @@ export const configOptions = [
 /** The name of an option. */
 export type OptionName = (typeof configOptions)[number]['name'];
 
-/** Names that options had before. Whoever still sets one would get the default in its place, in silence. */
+/** Former names of options. A process that still sets one would silently get the default, so it is reported. */
 export const formerNames: Readonly<Record<string, OptionName>> = { REST_CORS_ORIGINS: 'CORS_ORIGINS' };

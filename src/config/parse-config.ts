@@ -9,13 +9,13 @@ import { formerNames } from './options.ts';
 import { Secret } from './secret.ts';
 import { poolConfig, serverConfig } from './server-config.ts';
 
-/** The environment cannot be used. `problems` has one sentence for each thing that is wrong. */
+/** The environment cannot be used. `problems` has one sentence for each fault. */
 export class ConfigError extends OperationalError {
   override name = 'ConfigError';
   readonly problems: readonly string[];
 
   constructor(problems: readonly string[]) {
-    super(`the configuration cannot be used:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+    super(`the configuration is not valid:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
     this.problems = problems;
   }
 }
@@ -25,8 +25,7 @@ export function parseConfig(env: Variables): Config {
   const values = new OptionValues(env);
   const { problems } = values;
   for (const [former, name] of Object.entries(formerNames)) {
-    if (env[former])
-      problems.push(`${former} is set, which nothing reads any more; it is called ${name} now`);
+    if (env[former]) problems.push(`${former} is set, but is no longer read; set ${name} instead`);
   }
   const server = serverConfig(values);
   const dataDirectory = path.resolve(values.text('DATA_DIR'));
@@ -55,7 +54,7 @@ function rolePrefix(values: OptionValues): string {
   const prefix = values.text('DB_ROLE_PREFIX');
   if (!/^[a-z][a-z0-9_]{0,40}$/.test(prefix)) {
     values.problems.push(
-      `DB_ROLE_PREFIX is ${JSON.stringify(prefix)}; lower case letters, digits and _ are allowed`,
+      `DB_ROLE_PREFIX is ${JSON.stringify(prefix)}; expected lower case letters, digits and _, beginning with a letter`,
     );
   }
   return prefix;
@@ -68,7 +67,7 @@ function jwtSecret(values: OptionValues, isServer: boolean): Secret | null {
   }
   if (secret === '' && isServer) {
     values.problems.push(
-      'JWT_SECRET is missing; a server database needs one that all processes share: openssl rand -hex 32',
+      'JWT_SECRET is missing; a server database needs one that all processes share, made with: openssl rand -hex 32',
     );
   }
   return secret === '' ? null : new Secret(secret);

@@ -8,7 +8,7 @@ export class Secret {
     this.#value = value;
   }
 
-  /** The value itself, for where it is used. */
+  /** Returns the value itself, at the place where it is used. */
   reveal(): string {
     return this.#value;
   }

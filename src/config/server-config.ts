@@ -2,7 +2,7 @@ import type { PoolConfig, ServerConfig } from './config.ts';
 import type { OptionValues } from './option-values.ts';
 import { Secret } from './secret.ts';
 
-/** Reads the URLs of a server's logins; null: the database is the embedded one. */
+/** Reads the URLs of a server's logins. Null: the database is embedded. */
 export function serverConfig(values: OptionValues): ServerConfig | null {
   const url = values.databaseUrl('DATABASE_URL') ?? urlFromParts(values);
   const logins = {

@@ -1,12 +1,12 @@
 import type { EmbeddingsConfig } from '../config/config.ts';
 import { OperationalError } from '../operational-error.ts';
 
-/** Of the column `knowledge.embedding`. */
+/** Number of dimensions of the column `knowledge.embedding`. */
 export const embeddingDimensions = 1536;
 
 /**
- * Embeds texts: a vector for each, in their order. Rejects with EmbeddingError, and with the signal's reason. `patience`: other
- * than the client's.
+ * Embeds texts: returns a vector for each, in their order. Rejects with EmbeddingError, or with the signal's
+ * reason. `patience` replaces the client's own.
  */
 export type Embed = (
   texts: readonly string[],
@@ -14,27 +14,28 @@ export type Embed = (
   patience?: EmbeddingPatience,
 ) => Promise<readonly (readonly number[])[]>;
 
-/** How patient a client is. */
+/** A client's patience with the endpoint. */
 export interface EmbeddingPatience {
-  /** Times that a request is sent, the first included. */
+  /** How many times a request is sent, the first included. */
   readonly attempts: number;
-  /** How long one of them may take. */
+  /** How long one attempt may take. */
   readonly timeoutMs: number;
-  /** Before the second attempt; twice as long before each further one. */
+  /** Pause before the second attempt. It doubles before each further one. */
   readonly firstPauseMs: number;
 }
 
-/** For a request that somebody waits for. */
+/** For a request that a user waits for. */
 export const impatient: EmbeddingPatience = { attempts: 2, timeoutMs: 10_000, firstPauseMs: 200 };
 /** For a job. */
 export const patient: EmbeddingPatience = { attempts: 6, timeoutMs: 60_000, firstPauseMs: 1_000 };
 
-/** However long the endpoint asks us to wait. */
+/** Longest pause, even if the endpoint asks for a longer one. */
 const longestPauseMs = 60_000;
 
 /**
- * The endpoint gave no embedding. `refused`: it will not embed these texts (400, 413, 422), others it may. `unavailable`:
- * it does not answer, is busy, or does not know us. `unusable`: it answered what cannot be stored.
+ * The endpoint returned no embedding. `refused`: it will not embed these texts (400, 413, 422), but may embed
+ * others. `unavailable`: it does not answer, is busy, or refuses our key. `unusable`: its answer cannot be
+ * stored.
  */
 export class EmbeddingError extends OperationalError {
   override name = 'EmbeddingError';
@@ -47,8 +48,9 @@ export class EmbeddingError extends OperationalError {
 }
 
 /**
- * A client of an endpoint that speaks OpenAI's embeddings API (`POST <url>/embeddings`). Tries again what may pass: no
- * answer, 408, 409, 429 and 5xx, with pauses that grow, vary, and are at least what `Retry-After` asks for.
+ * A client of an endpoint that speaks OpenAI's embeddings API (`POST <url>/embeddings`). It tries again after
+ * failures that may pass (no answer, 408, 409, 429 and 5xx), with pauses that grow, vary, and are at least as
+ * long as `Retry-After` asks for.
  */
 export function makeEmbed(endpoint: EmbeddingsConfig, usual: EmbeddingPatience): Embed {
   return async (texts, signal, patience = usual) => {
@@ -117,14 +119,18 @@ async function ask(
   }
 }
 
-/** Items come with their index, and not necessarily in its order. */
+/** Reads the vectors. Items carry an index, and need not come in its order. */
 function vectorsOf(body: unknown, count: number): readonly (readonly number[])[] {
   const data = isObject(body) && Array.isArray(body['data']) ? (body['data'] as unknown[]) : null;
-  if (!data) throw new EmbeddingError('unusable', 'the embeddings endpoint answered without an array `data`');
+  if (!data)
+    throw new EmbeddingError(
+      'unusable',
+      'the embeddings endpoint returned an object without an array `data`',
+    );
   if (data.length !== count) {
     throw new EmbeddingError(
       'unusable',
-      `the embeddings endpoint answered ${data.length} embeddings to ${count} texts`,
+      `the embeddings endpoint returned ${data.length} embeddings for ${count} texts`,
     );
   }
   const vectors: (readonly number[] | undefined)[] = Array.from({ length: count });
@@ -140,18 +146,21 @@ function vectorsOf(body: unknown, count: number): readonly (readonly number[])[]
 
 function vectorOf(value: unknown): readonly number[] {
   if (!Array.isArray(value)) {
-    throw new EmbeddingError('unusable', 'the embeddings endpoint answered an embedding that is no array');
+    throw new EmbeddingError(
+      'unusable',
+      'the embeddings endpoint returned an embedding that is not an array',
+    );
   }
   if (value.length !== embeddingDimensions) {
     throw new EmbeddingError(
       'unusable',
-      `the model's embeddings have ${value.length} dimensions; ${embeddingDimensions} are needed: choose another EMBEDDINGS_MODEL`,
+      `the model's embeddings have ${value.length} dimensions; expected ${embeddingDimensions}: choose another EMBEDDINGS_MODEL`,
     );
   }
   if (!value.every((number) => typeof number === 'number') || value.every((number) => number === 0)) {
     throw new EmbeddingError(
       'unusable',
-      'the embeddings endpoint answered an embedding that is no numbers, or only zeros',
+      'the embeddings endpoint returned an embedding that is not numeric, or is all zeros',
     );
   }
   return value as number[];
@@ -161,13 +170,13 @@ function parsed(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new EmbeddingError('unusable', 'the embeddings endpoint answered what is not JSON', {
+    throw new EmbeddingError('unusable', 'the embeddings endpoint returned a body that is not JSON', {
       cause: error,
     });
   }
 }
 
-/** What is wrong, as OpenAI and most others say it, or the answer's beginning. */
+/** The error message where OpenAI and most others put it, or the beginning of the answer. */
 function messageOf(text: string): string {
   try {
     const body: unknown = JSON.parse(text);
@@ -175,23 +184,23 @@ function messageOf(text: string): string {
     const message = isObject(error) ? error['message'] : error;
     if (typeof message === 'string') return storable(message.slice(0, 500));
   } catch {
-    // Not JSON: shown as it is.
+    // The answer is not JSON, so it is shown as it is.
   }
   return storable(text.slice(0, 200)) || 'nothing more';
 }
 
-/** It is kept beside the text, and Postgres has no NUL. */
+/** Makes a message storable: it is kept beside the text, and Postgres cannot store NUL. */
 function storable(message: string): string {
   return message.replaceAll('\0', '\uFFFD').toWellFormed();
 }
 
-/** fetch says only that it failed; its cause says why. */
+/** The reason for a failed fetch. Its error says only that it failed; the cause says why. */
 function reasonOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   return cause instanceof Error ? cause.message || cause.name : String(cause);
 }
 
-/** Of a `Retry-After` in seconds; its other form, a date, counts as absent. */
+/** Seconds in a `Retry-After` header. Its other form, a date, counts as absent. */
 function secondsOf(header: string | null): number {
   return header !== null && /^\d+$/.test(header) ? Number(header) : 0;
 }

@@ -1,15 +1,18 @@
 import type { TransactionSettings } from '../db/database.ts';
 import type { Embed } from './embedding-client.ts';
 
-/** Where `app_public.search_knowledge_text` finds embeddings of texts. */
+/** Setting in which `app_public.search_knowledge_text` looks for embeddings of texts. */
 const setting = 'app.query_embeddings';
 
-/** UTF-16 units of 10,000 characters at most: the functions refuse whatever is longer, and need no embedding to do so. */
+/**
+ * Longest text that is embedded, in UTF-16 units: room for 10,000 characters. The functions refuse a longer
+ * text without its embedding.
+ */
 const longestText = 20_000;
 
 /**
- * The setting under which a request may call search_knowledge_text for these texts; without any text, or without an
- * endpoint, none, and the function refuses. Rejects with EmbeddingError.
+ * The setting under which a request may call search_knowledge_text for these texts. Empty without texts or
+ * without an endpoint; the function then refuses. Rejects with EmbeddingError.
  */
 export async function queryEmbeddingSettings(
   embed: Embed | null,

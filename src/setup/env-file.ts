@@ -4,17 +4,17 @@ import path from 'node:path';
 import { parseEnv } from 'node:util';
 import { OperationalError } from '../operational-error.ts';
 
-/** The file cannot be changed without harm. The message says why and what to do. */
+/** The file cannot be changed safely. The message says why, and what to do. */
 export class EnvFileError extends OperationalError {
   override name = 'EnvFileError';
 }
 
-/** A file of variables, read. A file that is not there is empty. */
+/** A file of variables that was read. A missing file counts as empty. */
 export interface EnvFile {
-  /** Absolute; of the file itself where a symbolic link was named. */
+  /** Absolute; the target where a symbolic link was named. */
   readonly path: string;
   readonly text: string;
-  /** As Node's own loader reads them. */
+  /** The variables as Node's own loader reads them. */
   readonly variables: Readonly<Record<string, string | undefined>>;
 }
 
@@ -23,12 +23,14 @@ export async function readEnvFile(file: string): Promise<EnvFile> {
   const named = path.resolve(file);
   try {
     const target = await realpath(named).catch(unless('ENOENT', named));
-    // What is written later replaces it, so its directory has to take a file. Asked now: passwords are made only once.
+    // A new file will replace it, so its directory must be writable. This is checked now, because passwords are
+    // made only once.
     const draft = draftOf(target);
     await (await open(draft, 'wx', 0o600)).close();
     await rm(draft);
     const text = await readFile(target, 'utf8').catch(unless('ENOENT', ''));
-    if (text.includes('\0')) throw new Error('it is not UTF-8 text; PowerShell writes UTF-16 with `>`');
+    if (text.includes('\0'))
+      throw new Error('expected UTF-8 text and found NUL bytes; PowerShell writes UTF-16 with `>`');
     return { path: target, text, variables: parseEnv(text) };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
@@ -37,8 +39,9 @@ export async function readEnvFile(file: string): Promise<EnvFile> {
 }
 
 /**
- * Writes variables into a file that was read: each in the place where it stood, new ones at the end, every other line as it was.
- * All or nothing, and readable by its owner only (0600) from the first byte on. Rejects with EnvFileError.
+ * Writes variables into a file that was read: known ones in place, new ones at the end, and every other line
+ * unchanged. The write happens as a whole or not at all, and the file is readable by its owner only (0600) from
+ * the first byte on. Rejects with EnvFileError.
  */
 export async function writeEnvFile(
   { path: target, text }: EnvFile,
@@ -47,7 +50,7 @@ export async function writeEnvFile(
   const changed = withVariables(text, variables);
   if (changed === null) {
     throw new EnvFileError(
-      `${target} has lines that cannot be changed without harm to others; write them yourself`,
+      `${target} has lines that cannot be changed without changing other variables; edit it by hand`,
     );
   }
   const draft = draftOf(target);
@@ -59,7 +62,7 @@ export async function writeEnvFile(
     } finally {
       await file.close();
     }
-    // Root may write a file of somebody else, who has to be able to read it after that.
+    // Root may write another user's file, and that user must be able to read it afterwards.
     const before = await stat(target).catch(unless('ENOENT', null));
     if (before && process.getuid?.() === 0) await chown(draft, before.uid, before.gid);
     await rename(draft, target);
@@ -71,8 +74,8 @@ export async function writeEnvFile(
 }
 
 /**
- * The text of a file of variables with these set. Null when no way was found to do so and leave all others as they are: the result
- * is read again and compared.
+ * The text of a file of variables with these set. Null when that would change other variables: the result is
+ * parsed again and compared.
  */
 export function withVariables(text: string, variables: Readonly<Record<string, string>>): string | null {
   const newline = text.includes('\r\n') ? '\r\n' : '\n';
@@ -83,7 +86,7 @@ export function withVariables(text: string, variables: Readonly<Record<string, s
     if (!Object.hasOwn(variables, name)) return [line];
     const value = left.get(name);
     left.delete(name);
-    // A second line of the same name would win over the first.
+    // A second line with the same name would win over the first, so it is dropped.
     return value === undefined ? [] : [assignment(name, value)];
   });
   const added = [...left].map(([name, value]) => assignment(name, value));
@@ -96,7 +99,10 @@ export function withVariables(text: string, variables: Readonly<Record<string, s
   return same ? changed : null;
 }
 
-/** In single quotes unless it is plain: shells, Docker Compose and Node all take those literally. */
+/**
+ * Quotes a value with single quotes unless it is plain: shells, Docker Compose and Node all take those
+ * literally.
+ */
 function assignment(name: string, value: string): string {
   return /^[\w.:/@%+,-]*$/.test(value) ? `${name}=${value}` : `${name}='${value}'`;
 }

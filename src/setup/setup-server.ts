@@ -9,11 +9,11 @@ import { quoteIdentifier, quoteLiteral } from '../db/statement.ts';
 import { OperationalError } from '../operational-error.ts';
 import { prepareDatabase } from './prepare-database.ts';
 
-/** The oldest server that is supported: incremental backups came with it. */
+/** The oldest supported server: incremental backups came with it. */
 const oldestVersion = 17;
 
 export interface SetupOptions {
-  /** An administrator of the server, connected to any database of it. */
+  /** URL of an administrator, connected to any database of the server. */
   readonly adminUrl: string;
   readonly ssl?: ClientConfig['ssl'];
   /** The database to make or to complete. */
@@ -21,7 +21,7 @@ export interface SetupOptions {
   readonly rolePrefix: string;
   /** Names of the four logins. */
   readonly logins: LoginNames;
-  /** Called with each thing that was done. */
+  /** Called after each step that was done. */
   readonly log: (line: string) => void;
 }
 
@@ -33,10 +33,13 @@ export interface LoginNames {
   readonly backup: string;
 }
 
-/** Connection URLs of the four logins. A login that was there keeps its password, which is not known: its URL is null. */
+/**
+ * Connection URLs of the four logins. An existing login keeps its password, which is unknown here, so its URL
+ * is null.
+ */
 export type LoginUrls = { readonly [kind in keyof LoginNames]: string | null };
 
-/** The longest wait is that for another setup. */
+/** The longest wait is the one for another setup. */
 const limits: ConnectionLimits = {
   kind: 'server',
   connectMs: 10_000,
@@ -44,15 +47,16 @@ const limits: ConnectionLimits = {
   silenceMs: 5_000,
 };
 
-/** The server cannot be used as it is. The message says why and what to do. */
+/** The server cannot be used as it is. The message says why, and what to do. */
 export class SetupError extends OperationalError {
   override name = 'SetupError';
 }
 
 /**
- * Prepares a fresh server: roles, database, extension, and the four logins with random passwords. Can be run again:
- * what is there is kept and completed; runs at the same time, through the same database of `adminUrl`, come one after the
- * other. Throws SetupError when the server is too old or lacks pgvector, and behind a pooler.
+ * Prepares a fresh server: roles, database, extension, and the four logins with random passwords. Can be run
+ * again: existing objects are kept and completed. Runs at the same time, through the same database of
+ * `adminUrl`, come one after the other. Throws SetupError when the server is too old or lacks pgvector, and
+ * behind a pooler.
  */
 export async function setupServer(options: SetupOptions): Promise<LoginUrls> {
   const admin = await connect(options.adminUrl, options.ssl);
@@ -63,7 +67,7 @@ export async function setupServer(options: SetupOptions): Promise<LoginUrls> {
     await createDatabase(admin, options);
     return await completeDatabase(options);
   } finally {
-    // The turn ends with the connection.
+    // The lock ends with the connection.
     await admin.end();
   }
 }
@@ -105,7 +109,7 @@ async function connect(connectionString: string, ssl: ClientConfig['ssl']): Prom
     },
     limits,
   );
-  // An error between two statements fails the next one.
+  // An error between two statements makes the next one fail.
   client.on('error', () => {});
   await client.connect();
   return client;
@@ -114,7 +118,7 @@ async function connect(connectionString: string, ssl: ClientConfig['ssl']): Prom
 async function refusePooler(admin: Client): Promise<void> {
   if ((await findLink(admin, 'auto', {})) === 'session') return;
   throw new SetupError(
-    '--admin-url leads to a connection pooler; the setup makes a database and goes on in it: name the server itself (docs/poolers.md)',
+    '--admin-url leads to a connection pooler; the setup makes a database and continues in it, so name the server itself (docs/poolers.md)',
   );
 }
 
@@ -127,31 +131,31 @@ async function checkServer(admin: Client): Promise<void> {
   );
   const { version, major, vector } = rows[0];
   if (major < oldestVersion) {
-    throw new SetupError(`the server is Postgres ${version}; ${oldestVersion} or newer is needed`);
+    throw new SetupError(`the server is Postgres ${version}; expected ${oldestVersion} or newer`);
   }
   if (!vector) {
     throw new SetupError(
-      `the server has no pgvector; install it there (on Debian: apt-get install postgresql-${major}-pgvector)`,
+      `the server lacks pgvector; install it there (on Debian: apt-get install postgresql-${major}-pgvector)`,
     );
   }
 }
 
 /**
- * Roles belong to the whole server, whatever database is prepared, and of two who alter one at the same time Postgres
- * refuses one ("tuple concurrently updated").
+ * Waits for its turn. Roles belong to the whole server, whichever database is prepared, and when two sessions
+ * alter a role at the same time Postgres refuses one of them ("tuple concurrently updated").
  */
 async function takeTurn(admin: Client, { log }: SetupOptions): Promise<void> {
   const lock = "hashtext('agent_lightning setup')";
   const { rows } = await admin.query<{ taken: boolean }>(`select pg_try_advisory_lock(${lock}) as taken`);
   if (rows[0]?.taken) return;
-  log('waiting for another setup of this server');
+  log('another setup of this server is running: waiting for it to finish');
   await admin.query(`set lock_timeout = ${limits.statementTimeoutMs}`);
   try {
     await admin.query(`select pg_advisory_lock(${lock})`);
   } catch (error) {
     if (!(error instanceof DatabaseError && error.code === '55P03')) throw error;
     const minutes = limits.statementTimeoutMs / 60_000;
-    throw new SetupError(`another setup of this server has been at work for ${minutes} minutes`, {
+    throw new SetupError(`another setup of this server has been running for ${minutes} minutes`, {
       cause: error,
     });
   }
@@ -165,7 +169,7 @@ async function createDatabase(admin: Client, { databaseName, log }: SetupOptions
   log(`database ${databaseName} made`);
 }
 
-/** Makes the login unless it is there; gives back the password of a new one. */
+/** Makes the login unless it exists. Returns the password of a new login, and null for an existing one. */
 async function createLogin(
   client: Client,
   name: string,
@@ -174,7 +178,7 @@ async function createLogin(
 ): Promise<string | null> {
   const { rowCount } = await client.query('select from pg_roles where rolname = $1', [name]);
   if (rowCount) {
-    log(`login ${name} was there already, its password is unchanged`);
+    log(`login ${name} already exists; its password is unchanged`);
     return null;
   }
   const password = randomBytes(24).toString('base64url');
@@ -186,8 +190,8 @@ async function createLogin(
 }
 
 /**
- * Who may become what. `inherit false, set true` is the heart of it: a login may switch to the role, and until it does
- * it has none of the role's rights.
+ * The memberships of the logins. They rest on `inherit false, set true`: a login may switch to the role, and
+ * has none of the role's rights until it does.
  */
 function membershipsOf({ databaseName, rolePrefix, logins }: SetupOptions): string {
   const role = (name: Parameters<typeof roleName>[1]) => quoteIdentifier(roleName(rolePrefix, name));
@@ -197,12 +201,13 @@ function membershipsOf({ databaseName, rolePrefix, logins }: SetupOptions): stri
   return `
     grant ${requestRoles} to ${login('api')} with inherit false, set true;
     grant ${role('owner')} to ${login('migrate')} with inherit false, set true;
-    -- Imports are run by the operator: staged in temporary tables, stored as a tenant's service.
+    -- The operator runs imports: they are staged in temporary tables, and stored as a tenant's service.
     grant ${role('anon')}, ${role('service')} to ${login('migrate')} with inherit false, set true;
-    -- To make analysts' logins: it may hand the group on and has no use of it itself.
+    -- For making analysts' logins: this login may grant the group, but has no use of it itself.
     grant ${role('analyst')} to ${login('migrate')} with admin true, inherit false, set false;
     grant ${role('worker')} to ${login('worker')} with inherit true, set true;
-    -- For retention: partitions are detached by who owns their parent, and outside of any function.
+    -- For retention: only the owner of a partitioned table may detach its partitions, and only outside of a
+    -- function.
     grant ${role('keeper')} to ${login('worker')} with inherit false, set true;
     grant connect on database ${database} to ${login('api')}, ${login('migrate')}, ${login('worker')}, ${login('backup')};
     grant temporary on database ${database} to ${login('migrate')};
@@ -210,8 +215,9 @@ function membershipsOf({ databaseName, rolePrefix, logins }: SetupOptions): stri
 }
 
 /**
- * A drill counts and hashes every row of every tenant, as the login of backups. That is no more than it can read anyway: it
- * has REPLICATION, and so every byte. A managed service has no superuser to give this, and no physical backups either.
+ * Lets drills count and hash every row of every tenant, as the login of backups. That login could read it all
+ * anyway: it has REPLICATION, and so every byte. A managed service has no superuser who could grant this, and
+ * no physical backups either.
  */
 async function letDrillsRead(client: Client, { logins, log }: SetupOptions): Promise<void> {
   const login = quoteIdentifier(logins.backup);
@@ -222,7 +228,7 @@ async function letDrillsRead(client: Client, { logins, log }: SetupOptions): Pro
     `);
   } catch (error) {
     if (!(error instanceof DatabaseError && error.code === '42501')) throw error;
-    log(`login ${logins.backup} cannot hold drills: only a superuser may let it read all tenants`);
+    log(`login ${logins.backup} cannot run drills: only a superuser may let it read all tenants`);
   }
 }
 

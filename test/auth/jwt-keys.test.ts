@@ -43,16 +43,19 @@ describe('the keys of a secret', () => {
   });
 
   it.each([
-    ['short', 'it has 5 bytes; 32 or more are needed'],
-    [{ kty: 'RSA', n: 'AQAB' }, 'the JSON Web Key is not a key'],
-    [{ kty: 'oct' }, 'the JSON Web Key has no "k"'],
-    [{ kty: 'oct', k: '***' }, 'or it is not base64url'],
-    [{ kty: 'EC', crv: 'P-999', x: 'AA', y: 'AA' }, 'the JSON Web Key is not a key'],
-    [jwk(generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey), 'has 1024 bits; RSA needs 2048'],
-    [jwk(generateKeyPairSync('ed448').publicKey), 'is of the curve Ed448'],
-    [{ keys: {} }, 'its "keys" are not an array'],
+    ['short', 'it has 5 bytes; expected 32 or more'],
+    [{ kty: 'RSA', n: 'AQAB' }, 'the JSON Web Key cannot be read as a key'],
+    [{ kty: 'oct' }, 'the JSON Web Key must have a "k" in base64url'],
+    [{ kty: 'oct', k: '***' }, 'must have a "k" in base64url'],
+    [{ kty: 'EC', crv: 'P-999', x: 'AA', y: 'AA' }, 'the JSON Web Key cannot be read as a key'],
+    [
+      jwk(generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey),
+      'has 1024 bits; expected 2048 or more for RSA',
+    ],
+    [jwk(generateKeyPairSync('ed448').publicKey), 'uses the curve Ed448'],
+    [{ keys: {} }, 'its "keys" must be an array'],
     [{ keys: [{ kty: 'oct', k: 'AQID' }, 7] }, 'key 2 of the set is not a JSON object'],
-    [{ kty: 'oct', k: 'AQID', kid: 7 }, 'a "kid" that is not text'],
+    [{ kty: 'oct', k: 'AQID', kid: 7 }, 'must be a string'],
   ])('are refused of %j', (secret, message) => {
     expect(() => keysOf(secret)).toThrow(message);
   });

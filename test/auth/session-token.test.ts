@@ -97,7 +97,7 @@ describe.each(apiTargets)('the token of a session as a bearer token, %s', (_, op
       body: {
         code: 'PGRST303',
         message: 'Session ended',
-        details: 'the session is over, was revoked, or never was',
+        details: 'the session has ended, was revoked, or never existed',
       },
     });
     expect(refused.headers.get('www-authenticate')).toContain('invalid_token');

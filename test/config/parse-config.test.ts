@@ -57,7 +57,7 @@ describe('the configuration', () => {
       expect(embeddings?.apiKey?.reveal()).toBe('key');
     }
     expect(problemsOf({ EMBEDDINGS_URL: 'api.example' })).toEqual([
-      'EMBEDDINGS_URL is not of the form https://host/path',
+      'EMBEDDINGS_URL must have the form https://host/path',
     ]);
   });
 
@@ -71,11 +71,11 @@ describe('the configuration', () => {
         DB_ROLE_PREFIX: 'A b',
       }),
     ).toEqual([
-      'DB_SSL is "sure"; allowed are verify, no-verify, off',
-      'USE_DATABASE is "maybe"; allowed are true, false',
-      'DB_POOL_SIZE is "0"; a whole number from 1 to 1000 is needed',
-      'DB_ROLE_PREFIX is "A b"; lower case letters, digits and _ are allowed',
-      'PORT is "eighty"; a whole number from 0 to 65535 is needed',
+      'DB_SSL is "sure"; expected one of verify, no-verify, off',
+      'USE_DATABASE is "maybe"; expected one of true, false',
+      'DB_POOL_SIZE is "0"; expected a whole number from 1 to 1000',
+      'DB_ROLE_PREFIX is "A b"; expected lower case letters, digits and _, beginning with a letter',
+      'PORT is "eighty"; expected a whole number from 0 to 65535',
     ]);
   });
 
@@ -84,8 +84,8 @@ describe('the configuration', () => {
     const env = { REST_MAX_ROWS: '5', REST_LOG_STATEMENTS: 'true', REST_PLANS: 'true' };
     expect(parseConfig(env).rest).toEqual({ maxRows: 5, logStatements: true, plans: true });
     expect(problemsOf({ REST_MAX_ROWS: '0', REST_LOG_STATEMENTS: 'yes' })).toEqual([
-      'REST_MAX_ROWS is "0"; a whole number from 1 to 1000000 is needed',
-      'REST_LOG_STATEMENTS is "yes"; allowed are true, false',
+      'REST_MAX_ROWS is "0"; expected a whole number from 1 to 1000000',
+      'REST_LOG_STATEMENTS is "yes"; expected one of true, false',
     ]);
   });
 
@@ -98,7 +98,7 @@ describe('the configuration', () => {
       'null',
       'capacitor://localhost',
     ]);
-    const form = 'an origin is written as https://app.example or http://localhost:5173';
+    const form = 'expected an origin such as https://app.example or http://localhost:5173';
     for (const wrong of [
       'a.example',
       'https://a.example/app',
@@ -113,7 +113,7 @@ describe('the configuration', () => {
 
   it('refuses the former name of an option, instead of taking the default in silence', () => {
     expect(problemsOf({ REST_CORS_ORIGINS: 'https://a.example' })).toEqual([
-      'REST_CORS_ORIGINS is set, which nothing reads any more; it is called CORS_ORIGINS now',
+      'REST_CORS_ORIGINS is set, but is no longer read; set CORS_ORIGINS instead',
     ]);
     expect(problemsOf({ REST_CORS_ORIGINS: '' })).toEqual([]);
   });
@@ -151,9 +151,9 @@ describe('the configuration', () => {
     expect(
       problemsOf({ BACKUP_STORE: 's3:/my-bucket', AWS_ACCESS_KEY_ID: 'id', BACKUP_ENCRYPTION_KEY: 'short' }),
     ).toEqual([
-      'BACKUP_STORE is "s3:/my-bucket"; a bucket is named as s3://bucket/prefix',
-      'AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together; one of them is missing',
-      'BACKUP_ENCRYPTION_KEY is not 32 bytes in hex or base64: openssl rand -hex 32 makes one',
+      'BACKUP_STORE is "s3:/my-bucket"; expected a bucket as s3://bucket/prefix',
+      'AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY belong together; set both or neither',
+      'BACKUP_ENCRYPTION_KEY must be 32 bytes in hex or base64; make one with: openssl rand -hex 32',
     ]);
     for (const key of [Buffer.alloc(32, 7).toString('hex'), Buffer.alloc(32, 7).toString('base64')]) {
       expect(parseConfig({ BACKUP_ENCRYPTION_KEY: key }).backup.encryptionKey?.reveal()).toBe(key);

@@ -117,17 +117,17 @@ describe('the client of an embeddings endpoint', () => {
   });
 
   test.each([
-    ['no array', {}, 'the embeddings endpoint answered without an array `data`'],
-    ['too few', { data: [] }, 'the embeddings endpoint answered 0 embeddings to 1 texts'],
+    ['no array', {}, 'the embeddings endpoint returned an object without an array `data`'],
+    ['too few', { data: [] }, 'the embeddings endpoint returned 0 embeddings for 1 texts'],
     [
       'another dimension',
       { data: [{ index: 0, embedding: [1, 2] }] },
-      "the model's embeddings have 2 dimensions; 1536 are needed: choose another EMBEDDINGS_MODEL",
+      "the model's embeddings have 2 dimensions; expected 1536: choose another EMBEDDINGS_MODEL",
     ],
     [
       'zeros',
       { data: [{ index: 0, embedding: Array(1536).fill(0) }] },
-      'the embeddings endpoint answered an embedding that is no numbers, or only zeros',
+      'the embeddings endpoint returned an embedding that is not numeric, or is all zeros',
     ],
     [
       'another text',

@@ -274,9 +274,9 @@ describe('the configuration of the drop-in', () => {
   it('never shows a secret, neither in a problem nor when it is printed', () => {
     const short = 'short_secret';
     const problems = problemsOf({ env: { PGRST_JWT_SECRET: short } });
-    expect(problems).toEqual(['PGRST_JWT_SECRET cannot be used: it has 12 bytes; 32 or more are needed']);
+    expect(problems).toEqual(['PGRST_JWT_SECRET cannot be used: it has 12 bytes; expected 32 or more']);
     expect(problemsOf({ env: { PGRST_JWT_SECRET: 'no base-64!', PGRST_JWT_SECRET_IS_BASE64: '1' } })).toEqual(
-      ['PGRST_JWT_SECRET cannot be used: it is not base64, or lacks the padding at its end'],
+      ['PGRST_JWT_SECRET cannot be used: it is not base64, or its padding is missing'],
     );
     const config = parse({
       env: { PGRST_JWT_SECRET: secret, PGRST_DB_URI: 'postgres://u:hunter2@h/d' },

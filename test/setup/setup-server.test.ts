@@ -101,7 +101,7 @@ describe.skipIf(noServer)('setup of a fresh server', () => {
     log.length = 0;
     const again = await setupServer(options());
     expect(again).toEqual({ api: null, migrate: null, worker: null, backup: null });
-    expect(log.filter((line) => line.includes('was there already'))).toHaveLength(4);
+    expect(log.filter((line) => line.includes('already exists'))).toHaveLength(4);
     expect(await rolesAndRights(admin)).toEqual(before);
     await connected(urls.api, (client) => client.query('select 1'));
   });
@@ -111,7 +111,7 @@ describe.skipIf(noServer)('setup of a fresh server', () => {
     log.length = 0;
     const all = await Promise.all(Array.from({ length: 8 }, () => setupServer(options())));
     for (const again of all) expect(again).toEqual({ api: null, migrate: null, worker: null, backup: null });
-    expect(log).toContain('waiting for another setup of this server');
+    expect(log).toContain('another setup of this server is running: waiting for it to finish');
     expect(await rolesAndRights(admin)).toEqual(before);
   });
 
