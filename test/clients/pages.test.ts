@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -46,6 +46,23 @@ test('every block of README and docs runs, is an answer, or says why it is neith
 test('the table of README leads to every page of docs, and to nothing else there', () => {
   const linked = [...readme.matchAll(/^\| \[(docs\/[\w/]+\.md)\]\(\1\) /gm)].map(([, page]) => page);
   expect(linked.toSorted()).toEqual(pages.filter((page) => page !== 'README.md'));
+});
+
+test('every link of README and docs leads to a file, and to a heading of it', async () => {
+  const dead: string[] = [];
+  let count = 0;
+  for (const page of pages) {
+    const text = await readFile(join(root, page), 'utf8');
+    for (const [link, target = '', anchor] of text.matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)) {
+      count += 1;
+      const file = target === '' ? join(root, page) : join(root, dirname(page), target);
+      const found = await readFile(file, 'utf8').catch(() => null);
+      if (found === null || (anchor !== undefined && !headingsOf(found).includes(anchor)))
+        dead.push(`${page}: ${link}`);
+    }
+  }
+  expect(count).toBeGreaterThan(60);
+  expect(dead).toEqual([]);
 });
 
 test('what is said to run a block names its page', async () => {
@@ -175,3 +192,13 @@ describe.skipIf(process.platform === 'win32')('what the pages have people type:'
     }
   });
 });
+
+/** Anchors of a page's headings, as GitHub makes them. */
+function headingsOf(text: string): string[] {
+  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\w\s-]/g, '')
+      .replaceAll(' ', '-'),
+  );
+}
