@@ -35,7 +35,7 @@ test('every block of README and docs runs, is an answer, or says why it is neith
   for (const list of blocks.values()) {
     for (const [at, block] of list.entries()) {
       const answersOne = isAnswer(block) && list.slice(0, at).some((earlier) => isRun(earlier));
-      const isSaid = block.mark?.kind === 'not run' || block.mark?.kind === 'run by';
+      const isSaid = ['not run', 'run by', 'from'].includes(block.mark?.kind ?? '');
       const isDrawing = block.mark?.kind === 'a drawing' && block.language === '';
       if (!isRun(block) && !answersOne && !isSaid && !isDrawing) unsaid.push(block.place);
     }
@@ -71,6 +71,14 @@ test('what is said to run a block names its page', async () => {
     const text = await readFile(join(root, mark.file), 'utf8');
     const [page = ''] = place.split(':');
     expect(text.includes(page), `${place}: ${mark.file} does not name ${page}`).toBe(true);
+  }
+});
+
+test('what is said to be from a file stands there', async () => {
+  for (const { place, mark, code } of [...blocks.values()].flat()) {
+    if (mark?.kind !== 'from') continue;
+    const text = await readFile(join(root, mark.file), 'utf8');
+    expect(text.includes(code), `${place}: ${mark.file} has it differently`).toBe(true);
   }
 });
 

@@ -15,12 +15,13 @@ export interface DocBlock {
 
 /**
  * A comment before a block, which readers of the page do not see:
- * `<!-- not run: why -->`, `<!-- run by test/x.test.ts -->`, `<!-- in part -->` (for a shown answer), `<!-- a drawing -->`. A comment
- * that begins with `all blocks: `, anywhere in a page, holds for every block without one.
+ * `<!-- not run: why -->`, `<!-- run by test/x.test.ts -->`, `<!-- from src/x.ts -->` (it stands there), `<!-- in part -->` (for a shown
+ * answer), `<!-- a drawing -->`. A comment that begins with `all blocks: `, anywhere in a page, holds for every block without one.
  */
 export type Mark =
   | { readonly kind: 'not run'; readonly why: string }
   | { readonly kind: 'run by'; readonly file: string }
+  | { readonly kind: 'from'; readonly file: string }
   | { readonly kind: 'in part' }
   | { readonly kind: 'a drawing' };
 
@@ -31,9 +32,11 @@ export type Mark =
 export async function blocksOf(page: string): Promise<DocBlock[]> {
   const text = await readFile(new URL(page, root), 'utf8');
   const [, forAll] = /^<!-- all blocks: (.*?) -->$/m.exec(text) ?? [];
-  const fenced = /(?:^<!-- (?<comment>.*?) -->\n+)?^```(?<language>\w*)\n(?<code>.*?)^```$/gms;
+  const fenced =
+    /(?:^ *<!-- (?<comment>[^\n]*) -->\n+)?^(?<indent> *)```(?<language>\w*)\n(?<written>.*?)^\k<indent>```$/gms;
   return [...text.matchAll(fenced)].map((match) => {
-    const { comment, language = '', code = '' } = match.groups ?? {};
+    const { comment, indent = '', language = '', written = '' } = match.groups ?? {};
+    const code = written.replaceAll(new RegExp(`^${indent}`, 'gm'), '');
     const line = text.slice(0, match.index + match[0].indexOf('```')).split('\n').length;
     const place = `${page}:${line}`;
     const own = comment?.startsWith('all blocks: ') === true ? forAll : (comment ?? forAll);
@@ -51,6 +54,8 @@ function markOf(comment: string, place: string): Mark {
   if (why !== undefined) return { kind: 'not run', why };
   const [, file] = /^run by (test\/\S+\.ts)$/.exec(comment) ?? [];
   if (file !== undefined) return { kind: 'run by', file };
+  const [, source] = /^from ((?:src|sql|test)\/\S+)$/.exec(comment) ?? [];
+  if (source !== undefined) return { kind: 'from', file: source };
   if (comment === 'in part' || comment === 'a drawing') return { kind: comment };
   throw new Error(`${place}: "${comment}" is not a mark of a block`);
 }
