@@ -24,11 +24,11 @@ const tested: Readonly<Record<string, readonly [file: string, test: string]>> = 
     'db/waits.test.ts',
     'a listener that hears nothing of itself',
   ],
-  'a job that was given to a worker unheard': [
+  'a job whose worker did not hear that it got it': [
     'jobs/worker-presence.test.ts',
     'gives back jobs whose answer was lost',
   ],
-  "the worker's runner, when it ends by itself": ['jobs/keep-runner.test.ts', 'a run that ends by itself'],
+  "the worker's runner, when it ended unasked": ['jobs/keep-runner.test.ts', 'a run that ends by itself'],
   'a runner that ended, after its last job': [
     'jobs/begin-run.test.ts',
     'takes new jobs although the end of one',
@@ -68,11 +68,11 @@ const untested: Readonly<Record<string, string>> = {
   'the listener of the worker': 'graphile-worker holds it; its parts are tested in db/waits.test.ts',
   'a look at the outbox, at sessions, at tenants':
     'a statement with a statement timeout of its own: db/waits.test.ts',
-  'another process that migrates': 'ten minutes',
-  'a migration on which the server does not work': 'half a minute',
+  "another process's migration": 'ten minutes',
+  'a migration that the server does not work on': 'half a minute',
   'another `setup`': 'five minutes',
   'an answer over a replication connection': 'a minute; a statement with a time limit: db/waits.test.ts',
-  'WAL that the server has and that does not come': 'half a minute',
+  'WAL that the server has and does not send': 'half a minute',
   'the end of `pg_receivewal`': 'a program that does not heed SIGINT',
   'the next part of a base backup': 'ten minutes',
   "`status`'s look at object storage": 'twenty seconds; a call with a limit: backup/store/s3-waits.test.ts',
