@@ -127,8 +127,9 @@ export class PageReader {
     const headers = await this.#headers();
     const printed = this.#shell.run(lines);
     if (/^curl -N/m.test(lines)) {
-      // Write something while the stream is open.
-      await pause(700);
+      // Write something while the stream is open, which a busy machine may take its time for.
+      const until = Date.now() + 4_000;
+      while (Date.now() < until && !this.#shell.printed().includes('event: ready')) await pause(50);
       await this.#enqueue('something', headers);
     }
     return printed;

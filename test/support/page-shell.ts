@@ -10,6 +10,8 @@ export interface PageShell {
   run(lines: string): Promise<string>;
   /** The value of a variable of the shell; empty when it is unset. */
   valueOf(variable: string): Promise<string>;
+  /** What the running lines have printed to stdout so far. */
+  printed(): string;
   close(): void;
 }
 
@@ -17,14 +19,14 @@ export interface PageShell {
 const prelude = `
 set -o pipefail
 trap 'failed="$BASH_COMMAND"' ERR
-# Fails when the request is refused, and leaves a stream after two seconds.
+# Fails when the request is refused, and leaves a stream after five seconds.
 curl() {
   local seconds=20 status
-  if [[ " $* " == *" -N "* ]]; then seconds=2; fi
+  if [[ " $* " == *" -N "* ]]; then seconds=5; fi
   command curl --fail-with-body --max-time $seconds "$@"
   status=$?
   echo
-  if [[ $seconds == 2 && $status == 28 ]]; then status=0; fi
+  if [[ $seconds == 5 && $status == 28 ]]; then status=0; fi
   return $status
 }
 `;
@@ -73,6 +75,7 @@ export function openPageShell(
   return {
     run,
     valueOf: async (variable) => (await run(`printf %s "$${variable}"`)).trim(),
+    printed: () => printed,
     close: () => shell.kill(),
   };
 }
