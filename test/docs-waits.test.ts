@@ -57,10 +57,10 @@ const tested: Readonly<Record<string, readonly [file: string, test: string]>> = 
     'backup/server/store-parts.test.ts',
     'a store that was silent for long',
   ],
-  'the headers of a request': ['http/waits.test.ts', 'who sends %s is refused in time'],
-  'a request with its body': ['http/waits.test.ts', 'who sends its body a byte at a time'],
-  'an answer that nobody reads': ['http/waits.test.ts', 'who leaves the answer at %s unread'],
-  'the next request of a connection': ['http/waits.test.ts', 'who keeps a connection and asks nothing'],
+  'the headers of a request': ['http/waits.test.ts', 'that sends %s is refused in time'],
+  'a request with its body': ['http/waits.test.ts', 'that sends its body a byte at a time'],
+  'an answer that nobody reads': ['http/waits.test.ts', 'that leaves the answer at %s unread'],
+  'the next request of a connection': ['http/waits.test.ts', 'that keeps a connection and asks nothing'],
 };
 
 /** Lines whose limit no test of the suite reaches, and why. */

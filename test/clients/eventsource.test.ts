@@ -7,7 +7,7 @@ import type { RunningApp } from '../support/app.ts';
 
 const [kind, open] = apiTargets.at(-1)!;
 
-describe(`eventsource as it comes, on the ${kind} database`, () => {
+describe(`eventsource with defaults, on the ${kind} database`, () => {
   let target: ApiTarget;
   let app: RunningApp;
 
@@ -34,7 +34,7 @@ describe(`eventsource as it comes, on the ${kind} database`, () => {
         }),
     });
 
-  /** The first message of a kind. Rejects with what the package calls an error. */
+  /** The first message of a kind. Rejects with the error that the package reports. */
   const first = (source: EventSource, event: string): Promise<MessageEvent> =>
     new Promise((resolve, reject) => {
       source.addEventListener(event, resolve, { once: true });
@@ -49,7 +49,7 @@ describe(`eventsource as it comes, on the ${kind} database`, () => {
       [id],
     );
 
-  test('hears of what is committed, and of what it missed when it comes back with the last id', async () => {
+  test('receives committed changes, and those it missed when it returns with the last id', async () => {
     const token = await testToken();
     const source = sourceOf(token);
     let lastEventId: string;
@@ -73,7 +73,7 @@ describe(`eventsource as it comes, on the ${kind} database`, () => {
     }
   });
 
-  test('is told the status when its token counts for nothing, and gives up', async () => {
+  test('receives the status when its token is not accepted, and gives up', async () => {
     const source = sourceOf('nonsense');
     try {
       await expect(first(source, 'ready')).rejects.toThrow(/^401 /);

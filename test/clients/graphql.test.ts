@@ -16,7 +16,7 @@ import type { RunningApp } from '../support/app.ts';
 
 const [kind, open] = apiTargets.at(-1)!;
 
-/** Writes until a subscription, of which nobody can say when it began, has heard of it. */
+/** Writes until a subscription has received an event, because a client cannot tell when it began. */
 async function whenHeard<T>(event: Promise<T>, write: (attempt: number) => Promise<unknown>): Promise<T> {
   for (let attempt = 0; ; attempt++) {
     await write(attempt);
@@ -25,12 +25,12 @@ async function whenHeard<T>(event: Promise<T>, write: (attempt: number) => Promi
   }
 }
 
-describe(`GraphQL on the ${kind} database, by clients as they come:`, () => {
+describe(`GraphQL on the ${kind} database, by clients with defaults:`, () => {
   let target: ApiTarget;
   let app: RunningApp;
   let headers: { authorization: string };
   let ws: WsClient;
-  /** What the clients sent, as method and status. */
+  /** The requests of the clients, as method and status. */
   let sent: string[] = [];
   const watchedFetch: typeof fetch = async (input, init) => {
     const response = await fetch(input, init);
@@ -72,7 +72,7 @@ describe(`GraphQL on the ${kind} database, by clients as they come:`, () => {
     await events.return?.();
   });
 
-  test('what fails over graphql-ws has the id of the request, the client own if it gave one', async () => {
+  test("an error over graphql-ws has the id of the request, which is the client's own if it sent one", async () => {
     const errorsOf = async (query: string, extensions?: Record<string, unknown>) => {
       try {
         const { value } = await ws.iterate({ query, ...(extensions && { extensions }) }).next();
@@ -91,7 +91,7 @@ describe(`GraphQL on the ${kind} database, by clients as they come:`, () => {
     ]);
   });
 
-  test('urql, whose queries come by GET', async () => {
+  test('urql, which sends queries by GET', async () => {
     sent = [];
     const client = new UrqlClient({
       url: `${app.url}/graphql`,
@@ -171,12 +171,12 @@ describe(`GraphQL on the ${kind} database, by clients as they come:`, () => {
     });
     expect(data?.agents.totalCount).toBeGreaterThanOrEqual(0);
     expect(sent).toEqual([byGet ? 'GET 400' : 'POST 400', 'POST 200']);
-    // It does not ask again.
+    // The client does not ask again.
     await client.query({ query: gql('{ tasks { totalCount } }') });
     expect(sent.length).toBe(3);
   });
 
-  test('generators of code read the whole schema', async () => {
+  test('code generators read the whole schema', async () => {
     const query = getIntrospectionQuery({
       descriptions: true,
       directiveIsRepeatable: true,

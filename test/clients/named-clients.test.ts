@@ -6,19 +6,19 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { debianTools } from '../support/debian-tools.ts';
 
-// "Works as it comes" is true of the clients that a test uses, and of no others. What the pages name is collected from
-// them, so that a name cannot be written there without a test.
+// "Works as it comes" is true of the clients that a test uses, and of no others. The names are collected from the
+// pages, so that a page cannot name a client without a test.
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 interface Client {
-  /** How prose calls it; null: only code names it. */
+  /** The client's name in prose; null when only code names it. */
   readonly name: RegExp | null;
-  /** What code calls it: a package of npm, a module of Python, a program. */
+  /** The client's name in code: an npm package, a Python module or a program. */
   readonly code: string;
   /** The files that use it, from `test/clients/`. */
   readonly tests: readonly string[];
-  /** What a file has that uses it. */
+  /** Matches a file that uses it. */
   readonly use: RegExp;
 }
 
@@ -55,11 +55,14 @@ const clients: readonly Client[] = [
   program(/\bpsql\b/, 'psql', 'pages.test.ts', /lacks\('postgresql-client'\)/),
 ];
 
-/** Clients that people know, for prose in which one is named that `clients` does not have. */
+/** Well-known clients, to notice when prose names one that `clients` lacks. */
 const others =
   /fetch-event-source|graphql-codegen|graphql-request|\bRelay\b|\bHasura\b|asyncpg|postgrest-(?:py|csharp|kt|swift|dart|rs|go)|supabase-(?:py|dart|flutter|swift)|\bPrisma\b|\bDrizzle\b|\bKysely\b|\bKnex\b|Sequelize|TypeORM|\bJDBC\b|\bpgx\b|DBeaver|pgAdmin|DataGrip|Metabase|Grafana|PowerBI|\bpandas\b|\bhttpx\b|\baiohttp\b|\baxios\b|\bhttpie\b|\bwget\b|Postman|Insomnia|\bwscat\b|websocat/i;
 
-/** What sh blocks call that is no client of ours: the shell's own words, this project, and what the operating system has. */
+/**
+ * Commands in sh blocks that are not clients: the shell's own words, this project, and programs of the operating
+ * system.
+ */
 const ordinary = new Set(
   'cd export set node nohup chown runuser openssl npm lightning echo grep rpc for do done until while if then fi sleep'.split(
     ' ',
@@ -78,7 +81,7 @@ async function readPages(): Promise<Page[]> {
   return Promise.all(paths.map(async (path) => ({ path, text: await readFile(join(root, path), 'utf8') })));
 }
 
-/** Names that the code of a page uses: `[language, name]`. */
+/** Names that a page's code uses: `[language, name]`. */
 function namesInCode({ text }: Page): string[] {
   return [...text.matchAll(/^ *```(\w+)\n(.*?)^ *```/gms)].flatMap(([, language = '', block = '']) => {
     if (language === 'python') {
@@ -101,7 +104,7 @@ function namesInCode({ text }: Page): string[] {
 
 /** Programs that lines of a shell call, and packages that they install. */
 function programsOf(block: string): string[] {
-  // What is quoted is data; a line that ends with a backslash goes on.
+  // Quoted text is data; a line that ends with a backslash continues.
   const bare = block
     .replace(/\\\n/g, ' ')
     .replace(/"\$BACKUP_BIN_DIR\/(\w+)"/g, '$1')
@@ -122,7 +125,7 @@ function programsOf(block: string): string[] {
 const pages = await readPages();
 const code = pages.flatMap((page) => namesInCode(page));
 
-test('every package, module and program that code of the pages uses has a test', () => {
+test("every package, module and program in the pages' code has a test", () => {
   expect([...new Set(code)].toSorted()).toEqual(
     clients
       .map((client) => client.code)
@@ -143,7 +146,7 @@ test.each(clients.map((client) => [client.code, client] as const))(
   },
 );
 
-test('prose names no client that has no test', () => {
+test('every client that prose names has a test', () => {
   const found = pages.flatMap(({ path, text }) => {
     const name = others.exec(text)?.[0];
     return name === undefined ? [] : [`${path}: ${name}`];
@@ -151,7 +154,7 @@ test('prose names no client that has no test', () => {
   expect(found).toEqual([]);
 });
 
-test('each program and module of the list is installed for CI', () => {
+test('CI installs each program and module of the list', () => {
   const names = debianTools.map(({ name }) => name as string);
   expect(names).toEqual(
     expect.arrayContaining([
@@ -164,7 +167,7 @@ test('each program and module of the list is installed for CI', () => {
   );
 });
 
-test('what the pages could name is found in their code', () => {
+test("every kind of name is found in a page's code", () => {
   const text = [
     '```sh\nx=$(pip install httpx); FOO=1 curl -d \'{"a": "wget"}\' \\\n  | jq .\n```',
     "```js\nimport a from '@x/y/z';\nconst b = require(\"c\");\nimport 'node:fs';\n```",

@@ -19,8 +19,10 @@ import type { Started } from '../support/lightning.ts';
 import { isAnswer, isRun, PageReader } from '../support/page-reader.ts';
 import { openPageShell } from '../support/page-shell.ts';
 
-// Every block of README and docs/ runs as it stands, but for the port, against the process that README starts; what a page shows of an
-// answer is compared with the answer. A block that does not run here says in a comment before it why, or what else runs it.
+// Every block of README and docs/ runs unchanged, except for the port, against the process that README starts. An
+// answer that a page shows is compared with the real one. A block that does not run here has a comment before it that
+// says why, or which
+// test runs it.
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const pages = ['README.md', ...globSync('docs/**/*.md', { cwd: root }).toSorted()];
@@ -43,7 +45,7 @@ test('every block of README and docs runs, is an answer, or says why it is neith
   expect(unsaid).toEqual([]);
 });
 
-test('the table of README leads to every page of docs, and to nothing else there', () => {
+test('the table of README links every page of docs, and only those', () => {
   const linked = [...readme.matchAll(/^\| \[(docs\/[\w/]+\.md)\]\(\1\) /gm)].map(([, page]) => page);
   expect(linked.toSorted()).toEqual(pages.filter((page) => page !== 'README.md'));
 });
@@ -65,7 +67,7 @@ test('every link of README and docs leads to a file, and to a heading of it', as
   expect(dead).toEqual([]);
 });
 
-test('what is said to run a block names its page', async () => {
+test("the test that is said to run a block names the block's page", async () => {
   for (const { place, mark } of [...blocks.values()].flat()) {
     if (mark?.kind !== 'run by') continue;
     const text = await readFile(join(root, mark.file), 'utf8');
@@ -82,7 +84,7 @@ test('what is said to be from a file stands there', async () => {
   }
 });
 
-describe.skipIf(process.platform === 'win32')('what the pages have people type:', () => {
+describe.skipIf(process.platform === 'win32')('the commands of the pages:', () => {
   let directory: string;
   let embeddings: EmbeddingsServer;
   let started: Started;
@@ -103,7 +105,7 @@ describe.skipIf(process.platform === 'win32')('what the pages have people type:'
     secret = await readOrMakeSecret(data);
     database = new Client({ host: data, user: 'postgres', database: 'postgres' });
     await database.connect();
-    // A checkout, as far as the pages need one, and a package that is installed.
+    // A checkout, as far as the pages need one, with the package installed.
     const bin = join(root, 'bin/lightning');
     const scripts = { lightning: `node ${bin}` };
     await writeFile(join(directory, 'package.json'), JSON.stringify({ type: 'module', scripts }));
@@ -124,7 +126,7 @@ describe.skipIf(process.platform === 'win32')('what the pages have people type:'
 
   describe.skipIf(lacks('curl') || lacks('postgresql-client'))('each in a tenant of its own', () => {
     test.each(pages.filter((page) => blocks.get(page)?.some((block) => isRun(block))))('%s', async (page) => {
-      // README is about the tenant that is there from the start.
+      // README uses the tenant that exists from the start.
       const tenant = page === 'README.md' ? 'default' : /(\w+)\.md$/.exec(page)![1]!;
       if (tenant !== 'default') await database.query('select ops.create_tenant($1, $1)', [tenant]);
       const shell = openPageShell(directory, join(directory, 'bin'), {
@@ -145,7 +147,7 @@ describe.skipIf(process.platform === 'win32')('what the pages have people type:'
     });
   });
 
-  test('the table of docs/retention.md has every policy, and how long it keeps', async () => {
+  test('the table of docs/retention.md lists every policy, and how long it keeps rows', async () => {
     const { rows } = await database.query<{ policy: string; days: number | null }>(
       'select policy, extract(day from keep)::integer as days from ops.retention_policies order by policy',
     );
@@ -158,18 +160,18 @@ describe.skipIf(process.platform === 'win32')('what the pages have people type:'
     );
   });
 
-  test('the table of alerts in docs/worker.md has every check', async () => {
+  test('the table of alerts in docs/worker.md lists every check', async () => {
     const { rows } = await database.query<{ kind: string }>(
       `select substr(relname, 7) as kind from pg_class
        where relnamespace = 'ops'::regnamespace and relkind = 'v' and relname like 'check\\_%'`,
     );
     const page = await readFile(join(root, 'docs/worker.md'), 'utf8');
     const written = [...page.matchAll(/^\| `(\w+)` +\| (?:warning|error)/gm)].map(([, kind]) => kind);
-    // `checks` is raised when a check itself fails.
+    // `checks` is the alert that a check itself fails.
     expect(written.toSorted()).toEqual([...rows.map(({ kind }) => kind), 'checks'].toSorted());
   });
 
-  test.skipIf(lacks('python3-requests'))('the worker in Python works a task off', async () => {
+  test.skipIf(lacks('python3-requests'))('the Python worker completes a task', async () => {
     const [worker = '', ...others] = await docBlocks('docs/tasks.md', 'python');
     expect(others).toEqual([]);
     const token = await tokenOf('default');

@@ -8,8 +8,8 @@ import type { RunningApp } from '../support/app.ts';
 
 const [kind, open] = apiTargets.at(-1)!;
 
-// As its own documentation begins: the address of the project and a key, and nothing else.
-describe(`supabase-js as it comes, on the ${kind} database`, () => {
+// The client is made as at the beginning of its documentation: with the project's address and a key alone.
+describe(`supabase-js with defaults, on the ${kind} database`, () => {
   let target: ApiTarget;
   let app: RunningApp;
   let supabase: SupabaseClient;
@@ -61,7 +61,7 @@ describe(`supabase-js as it comes, on the ${kind} database`, () => {
     expect(series.error).toBeNull();
   });
 
-  test('is told which schemas there are when it asks for another one', async () => {
+  test('receives the list of schemas when it asks for another one', async () => {
     const { error, status } = await supabase.schema('audit').from('log').select();
     expect([status, error]).toMatchObject([
       406,
@@ -70,7 +70,7 @@ describe(`supabase-js as it comes, on the ${kind} database`, () => {
     expect((await supabase.schema('app_public').from('agents').select('id')).error).toBeNull();
   });
 
-  test('runs as the person whose token it is given, and as its key without one', async () => {
+  test('runs as the owner of its token, and as its key without a token', async () => {
     const rival = await testToken('service', 'rival');
     const asPerson = createClient(app.url, 'a key that says nothing', { accessToken: () => testToken() });
     expect((await asPerson.from('agents').select('id')).data).toHaveLength(2);
@@ -80,7 +80,7 @@ describe(`supabase-js as it comes, on the ${kind} database`, () => {
     expect([forged.status, forged.error?.code]).toEqual([401, 'PGRST301']);
   });
 
-  test('a key alone, in the header apikey, is a token, at every door', async () => {
+  test('a key alone, in the header apikey, counts as a token at every door', async () => {
     const headers = { apikey: await testToken(), 'content-type': 'application/json' };
     expect((await fetch(`${app.url}/rest/v1/agents`, { headers })).status).toBe(200);
     const body = '{"query": "{ agents { totalCount } }"}';
@@ -93,7 +93,7 @@ describe(`supabase-js as it comes, on the ${kind} database`, () => {
     expect(nonsense.status).toBe(401);
   });
 
-  test('what else it offers says what there is instead', async () => {
+  test('its other services fail with a hint to the replacement', async () => {
     const session = await supabase.auth.getSession();
     expect([session.error, session.data.session]).toEqual([null, null]);
     const signedIn = await supabase.auth.signInWithPassword({ email: 'a@b.example', password: 'x' });

@@ -17,7 +17,7 @@ function problemsOf(env: Record<string, string>): readonly string[] {
 }
 
 describe('the configuration', () => {
-  it('is an embedded database with the pool of the specification when nothing is set', () => {
+  it('is an embedded database with the specified pool when nothing is set', () => {
     const config = parseConfig({});
     expect(config.server).toBeNull();
     expect(config.pool).toMatchObject({
@@ -31,14 +31,14 @@ describe('the configuration', () => {
     });
   });
 
-  it('takes a server from DB_HOST and its like, with the names of the specification as defaults', () => {
+  it('takes a server from DB_HOST and related variables, with the specified defaults', () => {
     const config = parseConfig({ DB_HOST: 'db.example', DB_PASSWORD: 'p@ss/word', JWT_SECRET: secret });
     expect(config.server?.url.reveal()).toBe(
       'postgres://agent_user:p%40ss%2Fword@db.example:5432/agent_lightning',
     );
   });
 
-  it('leaves TLS to the host of each URL unless DB_SSL says what it is', () => {
+  it('decides on TLS by the host of each URL unless DB_SSL is set', () => {
     const server = (env: Record<string, string>) =>
       parseConfig({ DB_HOST: 'db.example', JWT_SECRET: secret, ...env }).server;
     expect(server({})).toMatchObject({ ssl: null, pooler: 'auto', listenUrl: null });
@@ -89,7 +89,7 @@ describe('the configuration', () => {
     ]);
   });
 
-  it('takes origins as people write them, and refuses what no browser sends as one', () => {
+  it('accepts origins as people write them, and refuses any that no browser sends', () => {
     const originsOf = (CORS_ORIGINS: string) => parseConfig({ CORS_ORIGINS }).http.corsOrigins;
     expect([originsOf(''), originsOf('*')]).toEqual([null, null]);
     expect(originsOf('http://a.example , https://B.example:443/,null,capacitor://localhost')).toEqual([
@@ -111,14 +111,14 @@ describe('the configuration', () => {
     expect(problemsOf({ CORS_ORIGINS: 'https://a.example,' })).toEqual([`CORS_ORIGINS has ""; ${form}`]);
   });
 
-  it('refuses the former name of an option, instead of taking the default in silence', () => {
+  it('refuses the former name of an option, instead of silently taking the default', () => {
     expect(problemsOf({ REST_CORS_ORIGINS: 'https://a.example' })).toEqual([
       'REST_CORS_ORIGINS is set, but is no longer read; set CORS_ORIGINS instead',
     ]);
     expect(problemsOf({ REST_CORS_ORIGINS: '' })).toEqual([]);
   });
 
-  it('keeps backups beside an embedded database, and those of a server where it is told to', () => {
+  it('keeps backups of an embedded database beside it, and those of a server where it is told to', () => {
     const server = { DATABASE_URL: 'postgres://a:b@127.0.0.1/c', JWT_SECRET: secret };
     expect(parseConfig({ DATA_DIR: '/srv/data' }).backup.store).toEqual({
       kind: 'directory',
@@ -197,7 +197,10 @@ describe('the configuration', () => {
   });
 });
 
-/** The lines of the table. Messages name a page from the project's root, the page itself links to the one beside it. */
+/**
+ * The lines of the table. Messages name a page from the project's root, and the page itself links relative to its
+ * folder.
+ */
 function optionsTable(): string[] {
   const rows = configOptions.map(({ name, fallback, meaning }) => [
     `\`${name}\``,

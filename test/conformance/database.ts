@@ -5,18 +5,21 @@ import type { Database } from '../../src/db/database.ts';
 import type { PoolOptions } from '../../src/db/pool.ts';
 import { sql } from '../../src/db/statement.ts';
 
-/** A database to hold against the contract: empty but for the roles (prefix `lightning`), entered by somebody who may switch to them and make tables. */
+/**
+ * A database that is tested against the contract: empty except for the roles (prefix `lightning`), with a login that
+ * may switch to them and create tables.
+ */
 export interface ConformanceTarget {
-  /** A Database of its own pool on it. The suite closes it. */
+  /** Opens a Database with its own pool. The suite closes it. */
   open(options: Partial<PoolOptions>): Database;
   close(): Promise<void>;
 }
 
-/** What every Database must do, whichever Postgres is behind it. */
+/** The contract of every Database, whichever Postgres is behind it. */
 export function describeDatabase(name: string, make: () => Promise<ConformanceTarget>): void {
   describe(`${name}, as a Database`, () => {
     let target: ConformanceTarget;
-    /** Has one connection, so that what one statement leaves behind the next would meet. */
+    /** A pool of one connection, so that a statement meets whatever the one before left behind. */
     let one: Database;
     let many: Database;
 
@@ -49,7 +52,7 @@ export function describeDatabase(name: string, make: () => Promise<ConformanceTa
     });
 
     describe('a statement', () => {
-      test('gives rows as objects or arrays, and the count that its command tells', async () => {
+      test('gives rows as objects or arrays, and the count that its command reports', async () => {
         const statement = sql`select ${1}::int as a, ${'x'}::text as b, ${null}::text as c`;
         expect(await one.query(statement)).toEqual({ rows: [{ a: 1, b: 'x', c: null }], rowCount: 1 });
         expect((await one.query({ ...statement, arrayMode: true })).rows).toEqual([[1, 'x', null]]);
@@ -78,7 +81,7 @@ export function describeDatabase(name: string, make: () => Promise<ConformanceTa
         expect((await one.query(sql`select ${text}::text as text`)).rows).toEqual([{ text }]);
       });
 
-      test('has its settings, and the next one on the same connection has none', async () => {
+      test('has its settings, and the next one on the same connection does not', async () => {
         const none = await one.query<{ role: string; tenant: string | null }>(who());
         for (const prepare of [false, true]) {
           expect((await one.queryWith(as('member'), who(prepare))).rows).toEqual([
@@ -86,12 +89,12 @@ export function describeDatabase(name: string, make: () => Promise<ConformanceTa
           ]);
           const next = await one.query<{ role: string; tenant: string | null }>(who(prepare));
           expect(next.rows[0]?.role).toBe(none.rows[0]?.role);
-          // A setting that was local once is empty afterwards, not unset.
+          // A setting that was once local is empty afterwards, not unset.
           expect(next.rows[0]?.tenant ?? '').toBe('');
         }
       });
 
-      test('that fails rejects with what Postgres says, changes nothing and leaves the connection as it was', async () => {
+      test("that fails rejects with Postgres's error, changes nothing and leaves the connection as it was", async () => {
         for (const prepare of [false, true]) {
           const failing = one.queryWith(as('member'), {
             text: 'insert into items (id) select 1 / (3 - n) from generate_series(1, 3) n',
@@ -134,7 +137,7 @@ export function describeDatabase(name: string, make: () => Promise<ConformanceTa
         expect((await one.query(sql`select 1 as one`)).rows).toEqual([{ one: 1 }]);
       });
 
-      test('is not a copy, and says so instead of waiting for ever', async () => {
+      test('is refused when it is a COPY, instead of waiting for ever', async () => {
         await expect(one.query(sql`copy items from stdin`)).rejects.toThrow(/copy/i);
         expect((await one.query(sql`select 1 as one`)).rows).toEqual([{ one: 1 }]);
       });
@@ -170,7 +173,7 @@ export function describeDatabase(name: string, make: () => Promise<ConformanceTa
         await one.query(sql`drop table changing`);
       });
 
-      test('may be one of more than a connection keeps', async () => {
+      test('may be one of more statements than a connection keeps', async () => {
         for (let round = 0; round < 2; round++) {
           for (let n = 0; n < 300; n++) {
             const { rows } = await one.queryWith(as('member'), { text: `select ${n} as n`, prepare: true });
@@ -199,7 +202,7 @@ export function describeDatabase(name: string, make: () => Promise<ConformanceTa
         prepare,
       });
 
-      test('gives a result for each statement, all under the settings, and leaves none of these', async () => {
+      test('gives a result for each statement, all under the settings, which it does not leave behind', async () => {
         for (const prepare of [false, true, true]) {
           const results = await one.batch(as('member'), [
             { ...who(prepare), arrayMode: true },
@@ -233,7 +236,7 @@ export function describeDatabase(name: string, make: () => Promise<ConformanceTa
         expect((await one.query(sql`select id from items order by id`)).rows).toEqual([{ id: 1 }, { id: 2 }]);
       });
 
-      test('of which one statement fails has done nothing, with and without a mode', async () => {
+      test('does nothing when one of its statements fails, with and without a mode', async () => {
         for (const mode of [undefined, { isolationLevel: null, end: 'commit' }] as const) {
           for (const prepare of [false, true]) {
             await expect(
@@ -273,7 +276,7 @@ export function describeDatabase(name: string, make: () => Promise<ConformanceTa
         expect((await one.query(sql`select id from items`)).rows).toEqual([{ id: 1 }]);
       });
 
-      test('hears of deferred constraints at its end, rolled back or not', async () => {
+      test('checks deferred constraints at its end, rolled back or not', async () => {
         await one.query(
           sql`create table public.once (id int constraint once_id unique deferrable initially deferred)`,
         );
@@ -289,7 +292,7 @@ export function describeDatabase(name: string, make: () => Promise<ConformanceTa
         await one.query(sql`drop table once`);
       });
 
-      test('runs again when preparations went stale, and once only', async () => {
+      test('runs again when prepared statements are stale, and takes effect only once', async () => {
         await one.query(sql`create table public.changing as select 1 as a`);
         await one.query(sql`create table public.changing_too as select 1 as a`);
         await one.query(sql`grant select on public.changing, public.changing_too to lightning_member`);
@@ -313,10 +316,10 @@ export function describeDatabase(name: string, make: () => Promise<ConformanceTa
         await one.query(sql`drop table changing, changing_too`);
       });
 
-      test('of a pool that keeps nothing prepared leaves nothing on its connection', async () => {
+      test('leaves nothing on its connection when the pool keeps no prepared statements', async () => {
         const plain = target.open({ size: 1, overflow: 0, preparedStatements: false });
         try {
-          // The embedded database has one list for all of its connections.
+          // The embedded database has one list of statements for all of its connections.
           const kept = [];
           for (const id of [1, 2, 3]) {
             const count = { text: 'select count(*)::int from pg_prepared_statements', prepare: true };
@@ -406,7 +409,7 @@ export function describeDatabase(name: string, make: () => Promise<ConformanceTa
         expect((await one.query(sql`select id from items order by id`)).rows).toEqual([{ id: 1 }, { id: 4 }]);
       });
 
-      test('loads a copy', async () => {
+      test('loads data by COPY', async () => {
         const load = (lines: string[]) =>
           one.transaction({}, (t) => t.copyFrom('copy items (id) from stdin', Readable.from(lines)));
         expect(await load(['1\n2\n', '3\n'])).toBe(3);
@@ -420,7 +423,7 @@ export function describeDatabase(name: string, make: () => Promise<ConformanceTa
     });
 
     describe('notifications', () => {
-      test('reach whoever listens to their channel, once committed, until they stop', async () => {
+      test('reach a listener of their channel, once committed, until it stops', async () => {
         const got: string[] = [];
         const others: string[] = [];
         const stop = await many.listen('con "quoted" formance', (payload) => got.push(payload));
@@ -443,7 +446,7 @@ export function describeDatabase(name: string, make: () => Promise<ConformanceTa
         await stopOther();
       });
 
-      test('reach two who listen to one channel, and the one who stays when the other leaves', async () => {
+      test('reach two listeners of one channel, and the one that stays when the other leaves', async () => {
         const [first, second]: [string[], string[]] = [[], []];
         const stopFirst = await many.listen('shared', (payload) => first.push(payload));
         const stopSecond = await many.listen('shared', (payload) => second.push(payload));
@@ -457,7 +460,7 @@ export function describeDatabase(name: string, make: () => Promise<ConformanceTa
       });
     });
 
-    test('closing waits for what runs, and refuses what comes after', async () => {
+    test('closing waits for running statements, and refuses new ones', async () => {
       const closing = target.open({ size: 2, overflow: 0 });
       const running = closing.query(sql`select pg_sleep(0.2), 'done' as said`);
       await closing.query(sql`select 1`);

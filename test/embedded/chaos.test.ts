@@ -8,7 +8,8 @@ import { emptyTemplate, sleep, temporaryDatabase } from './temporary-database.ts
 import type { TemporaryDatabase } from './temporary-database.ts';
 import { WireClient } from './wire-client.ts';
 
-// Many clients do at once what each of the other files does by itself, and each knows what its session has to look like.
+// Many clients do together what each of the other files tests alone, and each client knows what its session has to look
+// like.
 
 let db: TemporaryDatabase;
 beforeAll(async () => {
@@ -33,14 +34,14 @@ function random(seed: number): (below: number) => number {
   };
 }
 
-/** One client's life: reconnects when it was cut off, and remembers what was acknowledged. */
+/** The life of one client: it reconnects when it is cut off, and remembers which writes were acknowledged. */
 class Actor {
   readonly #number: number;
   readonly #random: (below: number) => number;
   readonly acknowledged = new Set<number>();
   readonly heard: string[] = [];
   readonly cutOff: string[] = [];
-  /** What its session was instead of what it had to be. */
+  /** States of its session that differ from the expected ones. */
   readonly mixedUp: unknown[] = [];
   checks = 0;
   #client: Client | undefined;
@@ -130,7 +131,7 @@ class Actor {
         await client.query("notify chaos, 'x'");
         return;
       case 9:
-        // Leaves in the middle of something.
+        // The client leaves in the middle of something.
         await client.query('begin; set role bob');
         client.connection.stream.destroy();
         this.#client = undefined;
@@ -172,7 +173,7 @@ test(
     const until = Date.now() + 8000;
     const actors = Array.from({ length: 16 }, (_, number) => new Actor(number));
     const checks = () => actors.reduce((sum, actor) => sum + actor.checks, 0);
-    // A busy machine takes longer for as many checks; it does not get away with fewer.
+    // A busy machine takes longer to reach the number of checks, which stays the same.
     const goesOn = () => Date.now() < until || checks() <= 500;
     const killer = async () => {
       for (let round = 0; round < 3; round++) {
@@ -193,11 +194,11 @@ test(
       [...actor.acknowledged].map((id) => `${number}/${id}`).filter((key) => !stored.has(key)),
     );
     expect(missing).toEqual([]);
-    // It was no quiet time.
+    // The run really was chaotic.
     expect(db.events.filter((event) => event.kind === 'engine-restarted').length).toBeGreaterThan(0);
     expect(actors.reduce((sum, actor) => sum + actor.acknowledged.size, 0)).toBeGreaterThan(100);
     expect(actors.some((actor) => actor.heard.length > 0)).toBe(true);
-    // Nobody was cut off but those whose transaction or statement went with the engine.
+    // A client was cut off only when its transaction or statement was lost with the engine.
     const cutOff = actors.flatMap((actor) => actor.cutOff);
     expect(cutOff.filter((code) => code !== '57P01' && code !== '57014')).toEqual([]);
     const { rows: left } = await admin.query('select count(*)::int as n from pg_prepared_statements');

@@ -10,7 +10,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { sleep, temporaryDatabase } from './temporary-database.ts';
 import type { TemporaryDatabase } from './temporary-database.ts';
 
-// Programs that people use, as they are.
+// Real programs, unmodified.
 
 let db: TemporaryDatabase;
 beforeAll(async () => {
@@ -21,7 +21,7 @@ afterEach(() => db.disconnect());
 
 const psqlVersion = spawnSync('psql', ['--version'], { encoding: 'utf8' }).stdout;
 
-// Without psql on the machine there is nothing to run; the protocol itself is tested by the other files.
+// A machine without psql cannot run these; the other files test the protocol itself.
 describe.skipIf(!psqlVersion)(`psql (${psqlVersion?.trim() ?? 'not installed'})`, () => {
   const psqlArguments = () => [
     '-h',
@@ -36,7 +36,7 @@ describe.skipIf(!psqlVersion)(`psql (${psqlVersion?.trim() ?? 'not installed'})`
     'postgres',
   ];
 
-  /** Runs a script from standard input, as somebody types it. */
+  /** Runs a script from standard input, as if it were typed. */
   function psql(
     script: string,
     ...args: string[]
@@ -93,7 +93,7 @@ typed
     expect(out).toContain('alive');
   });
 
-  test('a role that psql sets and leaves with is given to nobody', async () => {
+  test('a role that psql has set when it leaves is not passed to another client', async () => {
     const client = await db.connect();
     await client.query('create role visitor');
     expect((await psql("set role visitor; set app.tenant_id = 'x'; select current_user;")).out).toContain(
@@ -118,7 +118,7 @@ typed
     await sleep(300);
     child.kill('SIGINT');
     await expect.poll(() => output, { timeout: 10_000 }).toContain('canceling statement due to user request');
-    // Interactive it would go on; a script ends, as at a server.
+    // An interactive psql would go on; a script ends, as at a server.
     await closed;
     const client = await db.connect();
     expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
@@ -131,7 +131,7 @@ typed
     );
   });
 
-  test('names the login that there is, to one who asks for another', async () => {
+  test('names the existing login to a client that asks for another', async () => {
     const { status, error } = await psql('select 1', '-U', 'alice');
     expect(status).toBe(2);
     expect(error).toContain('role "alice" cannot log in: the embedded database has one login, "postgres"');
@@ -164,14 +164,14 @@ describe('graphile-worker', () => {
     await pgPool.end();
   });
 
-  test('run is notified of a new job at once, and retries nothing that succeeded', async () => {
+  test('run is notified of a new job at once, and does not retry a job that succeeded', async () => {
     const pgPool = workerPool();
     const ran: number[] = [];
     const runner = await run({
       pgPool,
       logger: quiet,
       concurrency: 2,
-      // A job can only come this fast by LISTEN.
+      // Only LISTEN can bring a job this fast.
       pollInterval: 60_000,
       noHandleSignals: true,
       taskList: {
@@ -191,7 +191,7 @@ describe('graphile-worker', () => {
   });
 });
 
-test('graphile-migrate runs committed migrations, and again nothing', async () => {
+test('graphile-migrate runs committed migrations, and does nothing the second time', async () => {
   const migrationsFolder = join(db.directory, 'migrations');
   mkdirSync(join(migrationsFolder, 'committed'), { recursive: true });
   const body = 'create table public.migrated (id int);\ninsert into public.migrated values (1);';
@@ -209,7 +209,7 @@ test('graphile-migrate runs committed migrations, and again nothing', async () =
     await migrate(settings);
     await migrate(settings);
   } finally {
-    // It keeps connections, and ends the process when they are lost.
+    // graphile-migrate keeps connections, and ends the process when it loses them.
     clearAllPools();
   }
   const client = await db.connect();

@@ -7,34 +7,34 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
-/** What keeps two processes apart that share a directory: neither sees the other's pid, or both have another host name. */
+/** How two processes that share a directory are separated: neither sees the other's pid, or their host names differ. */
 export type Isolation = 'pid namespaces' | 'host names';
 
 /** One contest of two engines for a directory. */
 export interface Contest {
   readonly isolation: Isolation;
-  /** How much later the second one starts. */
+  /** The delay of the second start. */
   readonly apartMs: number;
-  /** A data directory of Postgres with the schema in it, of which a copy is used. */
+  /** A data directory of Postgres with the schema, of which a copy is used. */
   readonly database: string;
-  /** Writes that the holder acknowledges before it is killed. */
+  /** The number of writes that the holder acknowledges before it is killed. */
   readonly rows: number;
 }
 
-/** How a contest went. */
+/** The result of a contest. */
 export interface ContestResult {
   readonly serving: number;
-  /** What those said that did not serve. */
+  /** The messages of the processes that did not serve. */
   readonly refusals: readonly string[];
   readonly acknowledged: number;
   readonly lost: number;
-  /** Of the start right behind the kill, until it answered. */
+  /** Time from the start right after the kill until that process answered. */
   readonly takeoverMs: number;
-  /** A sentence for everything that is not as it should be. */
+  /** A sentence for each fault. */
   readonly problems: readonly string[];
 }
 
-/** How this machine lets a process have namespaces of its own: arguments of `unshare`. Null: it does not. */
+/** The arguments of `unshare` with which this machine gives a process its own namespaces; null when it does not. */
 export function isolationArguments(): readonly string[] | null {
   const works = (args: readonly string[]) =>
     spawnSync('unshare', [...args, '--pid', '--uts', '--fork', 'true']).status === 0;
@@ -42,8 +42,8 @@ export function isolationArguments(): readonly string[] | null {
 }
 
 /**
- * Starts two `lightning start` on one directory, writes through those that serve, kills the one that does with SIGKILL, and starts
- * another one at once, which has to find every row that was acknowledged. Takes some seconds; leaves nothing behind.
+ * Starts two `lightning start` on one directory, writes through each one that serves, kills it with SIGKILL, and at
+ * once starts another one, which has to find every acknowledged row. Takes some seconds; leaves nothing behind.
  */
 export async function holdContest(contest: Contest): Promise<ContestResult> {
   const directory = await mkdtemp(join(tmpdir(), 'contest-'));
@@ -106,9 +106,9 @@ interface Api {
 interface Engine {
   /** Null when the process ended before it served. */
   readonly answer: Promise<Api | null>;
-  /** What it wrote, once it has ended. */
+  /** Its output, once it has ended. */
   readonly ended: Promise<string>;
-  /** By SIGKILL; resolves when it is gone. */
+  /** Sends SIGKILL; resolves when the process is gone. */
   kill(): Promise<void>;
 }
 
@@ -160,13 +160,13 @@ function startEngine(directory: string, isolation: Isolation, name: string): Eng
   };
 }
 
-/** The process that `unshare` waits for; the database is in it. */
+/** The process that `unshare` waits for, which has the database. */
 async function childrenOf({ pid }: ChildProcess): Promise<number[]> {
   const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
   return text.split(' ').filter(Boolean).map(Number);
 }
 
-/** Inserts tasks one after the other, eight at a time, and gives the ids that were acknowledged. */
+/** Inserts tasks, eight at a time, and returns the ids that were acknowledged. */
 async function write({ url, token }: Api, rows: number): Promise<string[]> {
   const ids: string[] = [];
   const writer = async () => {

@@ -37,7 +37,7 @@ async function count(client: Client): Promise<number> {
 }
 
 describe('copy in', () => {
-  test('rows cut anywhere arrive whole, and the connection goes on', async () => {
+  test('rows that are cut anywhere arrive whole, and the connection continues', async () => {
     const client = await db.connect();
     await copyIn(client, ['1\ton', 'e\n2\ttwo\n3', '\tthree\n']);
     expect((await client.query('select * from public.lines order by id')).rows).toEqual([
@@ -59,7 +59,7 @@ describe('copy in', () => {
     expect(await count(client)).toBe(0);
   });
 
-  test('formats are the engines own: csv with a header, binary', async () => {
+  test("formats are the engine's own: csv with a header, binary", async () => {
     const client = await db.connect();
     await copyIn(client, ['id,line\n7,"a, b"\n'], 'copy public.lines from stdin with (format csv, header)');
     const chunks: Buffer[] = [];
@@ -82,7 +82,7 @@ describe('copy in', () => {
     ]);
   });
 
-  test('bad data is an error, and what was sent after it is ignored', async () => {
+  test('bad data is an error, and the data after it is ignored', async () => {
     const client = await db.connect();
     const rows = Array.from({ length: 50_000 }, (_, i) => (i === 10 ? 'not a number\tx\n' : `${i}\tx\n`));
     expect(await failure(copyIn(client, rows))).toBe('22P02');
@@ -100,7 +100,7 @@ describe('copy in', () => {
     expect(await count(client)).toBe(0);
   });
 
-  test('a client that vanishes stores nothing and blocks nobody', async () => {
+  test('a client that vanishes stores nothing and does not block others', async () => {
     const client = await db.connect();
     const stream = client.query(copyFrom('copy public.lines from stdin'));
     stream.on('error', () => undefined);
@@ -138,7 +138,7 @@ describe('copy in', () => {
     expect(process.memoryUsage().external - before).toBeLessThan(64 * 1024 * 1024);
   });
 
-  test('by the extended protocol, as libpq sends it: Sync before the data, and again after', async () => {
+  test('the extended protocol works as libpq uses it, with Sync before and after the data', async () => {
     const wire = await WireClient.connect(db.directory);
     wire.write(Buffer.concat([execution('copy public.lines from stdin'), sync]));
     expect((await wire.until('G')).map((answer) => answer.type).join('')).toBe('12G');
@@ -151,7 +151,7 @@ describe('copy in', () => {
     wire.end();
   });
 
-  test('in the middle of a text of several statements, twice', async () => {
+  test('two copies work in the middle of a text of several statements', async () => {
     const wire = await WireClient.connect(db.directory);
     wire.write(
       message('Q', 'select 1; copy public.lines from stdin; copy public.lines from stdin; select 2'),
@@ -165,7 +165,7 @@ describe('copy in', () => {
     expect(await count(await db.connect())).toBe(2);
   });
 
-  test('everything at once, without waiting for the answer', async () => {
+  test('the data may follow at once, without waiting for the answer', async () => {
     const wire = await WireClient.connect(db.directory);
     wire.write(
       Buffer.concat([
@@ -180,7 +180,7 @@ describe('copy in', () => {
     wire.end();
   });
 
-  test('another message in the middle of the data ends the connection, not the database', async () => {
+  test('another message in the middle of the data ends the connection, but not the database', async () => {
     const wire = await WireClient.connect(db.directory);
     wire.write(message('Q', 'copy public.lines from stdin'));
     await wire.until('G');

@@ -32,7 +32,7 @@ afterEach(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-/** Starts the inserting process. `acknowledged` is the last id it printed. */
+/** Starts the inserting process. `acknowledged` is the last id that it printed. */
 function startInserting(...args: string[]): {
   child: ChildProcess;
   acknowledged: () => number;
@@ -68,7 +68,7 @@ test(
       await reaches(target);
       child.kill('SIGKILL');
       await exited(child);
-      // The fault struck: the process was still inserting, and had no time to let go.
+      // The kill took effect: the process was still inserting, and had no time to release the directory.
       expect(child.signalCode).toBe('SIGKILL');
       expect(existsSync(join(directory, 'lock.json'))).toBe(true);
       acknowledged = last();
@@ -147,9 +147,9 @@ describe('the data directory', () => {
     );
   });
 
-  test('stays closed to a second engine when something in its process has read the lock', async () => {
+  test('stays closed to a second engine even after code in its process has read the lock', async () => {
     const db = await temporaryDatabase({ dataDirectory: directory, storage: 'disk', template });
-    // By the rules of POSIX, closing any descriptor of the file gives up the process's locks on it.
+    // Under POSIX, closing any descriptor of the file releases the process's locks on it.
     readFileSync(join(directory, 'lock.sqlite'));
     const { child } = startInserting(templateFile);
     await exited(child);
@@ -157,7 +157,7 @@ describe('the data directory', () => {
     await db.close();
   });
 
-  test('that cannot be made is refused', async () => {
+  test('is refused when it cannot be created', async () => {
     const file = join(directory, 'file');
     writeFileSync(file, '');
     await expect(startEmbedded({ dataDirectory: join(file, 'data') })).rejects.toThrow(
@@ -165,14 +165,14 @@ describe('the data directory', () => {
     );
   });
 
-  test('with a path too long for a socket is refused', async () => {
+  test('is refused when its path is too long for a socket', async () => {
     const long = join(directory, 'd'.repeat(100));
     await expect(startEmbedded({ dataDirectory: long })).rejects.toThrow(
       new RegExp(`has ${Buffer.byteLength(long) + 14} bytes, and the system allows 107: set DATA_DIR`),
     );
   });
 
-  test('written by another version of Postgres is refused', async () => {
+  test('is refused when another version of Postgres wrote it', async () => {
     mkdirSync(join(directory, 'postgres'));
     writeFileSync(join(directory, 'postgres', 'PG_VERSION'), '17\n');
     await expect(startEmbedded({ dataDirectory: directory })).rejects.toThrow('written by Postgres 17');
@@ -181,7 +181,7 @@ describe('the data directory', () => {
   });
 });
 
-test('a dump is what a new database can begin with, in memory as on disk', { timeout: 60_000 }, async () => {
+test('a new database can start from a dump, in memory and on disk', { timeout: 60_000 }, async () => {
   const db = await temporaryDatabase({ template });
   const client = await db.connect();
   await client.query('create table public.kept as select 42 as answer');
@@ -213,7 +213,7 @@ test('the log is kept short while there is work', { timeout: 60_000 }, async () 
     Number((await other.query('select pg_current_wal_lsn() - $1 as bytes', [begin])).rows[0].bytes);
   const begin = (await other.query('select pg_current_wal_lsn() as lsn')).rows[0].lsn;
   await client.query('set role loader');
-  // 30 MB each, for longer than it takes to look twice, and enough of them whatever else the machine does.
+  // 30 MB each, for longer than two looks take, and enough of them whatever else the machine does.
   for (const until = Date.now() + 6000; Date.now() < until || (await written()) < 320 * 1024 * 1024;) {
     await client.query("insert into public.bulk select repeat('x', 1000) from generate_series(1, 28000)");
   }

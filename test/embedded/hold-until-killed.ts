@@ -1,4 +1,4 @@
-// A process for durability.test.ts to kill: holds a directory, and prints its pid once it does.
+// A process for durability.test.ts to kill: it holds a directory, and prints its pid once it does.
 import { takeLock } from '../../src/embedded/lock.ts';
 
 await takeLock(process.argv[2] ?? '', 0);

@@ -1,4 +1,4 @@
-// A process for durability.test.ts to kill: opens the database of a directory (a new one starts as the
+// A process for durability.test.ts to kill: it opens the database of a directory (a new one starts from the
 // template whose path may follow) and inserts rows one by one, printing each id
 // once its insert is acknowledged.
 import { readFileSync } from 'node:fs';

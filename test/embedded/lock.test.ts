@@ -28,7 +28,7 @@ afterEach(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-test('a directory that this process holds is refused to it, too, until it lets go', async () => {
+test('a directory that this process holds is refused to it too, until it releases it', async () => {
   const lock = await takeLock(directory, 0);
   await expect(takeLock(directory, 0)).rejects.toThrow(`by process ${process.pid} on host`);
   lock.release();
@@ -40,7 +40,7 @@ test.skipIf(process.platform !== 'linux')(
   'a directory is free as soon as its holder has been killed, reaped or not',
   { timeout: 60_000 },
   async () => {
-    // Its parent becomes a program that never asks how a child has ended.
+    // The parent becomes a program that never asks how a child has ended.
     const parent = spawn(
       'sh',
       ['-c', '"$0" "$@" & exec sleep 60', process.execPath, holdingScript, directory],
@@ -61,14 +61,14 @@ test.skipIf(process.platform !== 'linux')(
   },
 );
 
-test('a file that a holder left behind holds nothing, whatever it says', async () => {
+test('a file that a holder left behind does not hold the directory, whatever it says', async () => {
   const left = JSON.stringify({
     pid: process.pid,
     host: hostname(),
     startedAt: '2026-01-01T00:00:00Z',
     processStart: null,
   });
-  // The second is the lock of releases that trusted a pid.
+  // The second form is the lock of releases that trusted a pid.
   for (const name of ['lock.json', 'lightning.lock']) writeFileSync(join(directory, name), left);
   const lock = await takeLock(directory, 0);
   expect(existsSync(join(directory, 'lightning.lock'))).toBe(false);
@@ -77,7 +77,7 @@ test('a file that a holder left behind holds nothing, whatever it says', async (
   (await takeLock(directory, 0)).release();
 });
 
-test('of twenty that want a directory at once, one gets it', async () => {
+test('one of twenty simultaneous processes gets the directory', async () => {
   writeFileSync(join(directory, 'lock.json'), JSON.stringify({ pid: 2 ** 22 - 1, startedAt: 'long ago' }));
   const results = await Promise.allSettled(Array.from({ length: 20 }, () => takeLock(directory, 0)));
   expect(results.filter((result) => result.status === 'fulfilled')).toHaveLength(1);
@@ -93,7 +93,7 @@ test.skipIf(process.platform !== 'linux')(
       /cannot take the lock .*lock\.sqlite .*must be writable/,
     );
     rmSync(join(directory, 'lock.sqlite'), { recursive: true });
-    // The kernel lets nobody write to this one, root included.
+    // The kernel lets nobody write to this directory, not even root.
     symlinkSync('/proc/sys/kernel/ostype', join(directory, 'lock.sqlite'));
     await expect(takeLock(directory, 0)).rejects.toThrow(
       /cannot take the lock .*lock\.sqlite .*must be writable/,
@@ -101,7 +101,7 @@ test.skipIf(process.platform !== 'linux')(
   },
 );
 
-test('Node warns of nothing on stderr when a lock is taken', async () => {
+test('Node does not warn on stderr when a lock is taken', async () => {
   const child = spawn(process.execPath, [holdingScript, directory], { stdio: 'pipe' });
   processes.push(child);
   let errors = '';

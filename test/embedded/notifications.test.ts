@@ -12,7 +12,7 @@ beforeAll(async () => {
 afterAll(() => db.close());
 afterEach(() => db.disconnect());
 
-/** A client and what it is notified of, as `channel:payload`. */
+/** A client and its notifications, as `channel:payload`. */
 async function listener(...channels: string[]): Promise<{ client: Client; heard: string[] }> {
   const client = await db.connect();
   const heard: string[] = [];
@@ -21,10 +21,10 @@ async function listener(...channels: string[]): Promise<{ client: Client; heard:
   return { client, heard };
 }
 
-/** Time enough for a notification to arrive, or not to. */
+/** Enough time for a notification to arrive, or to be missed. */
 const aMoment = () => sleep(50);
 
-test('an idle listener hears at once what another client notifies, and nobody else does', async () => {
+test('an idle listener at once hears what another client notifies, and no other client does', async () => {
   const [a, b] = [await listener('jobs'), await listener('other')];
   const sender = await db.connect();
   await sender.query("notify jobs, '1'");
@@ -34,7 +34,7 @@ test('an idle listener hears at once what another client notifies, and nobody el
   expect(b.heard).toEqual([]);
 });
 
-test('what a transaction notifies is heard when it commits, and not when it rolls back', async () => {
+test("a transaction's notifications are heard when it commits, and not when it rolls back", async () => {
   const a = await listener('jobs');
   const sender = await db.connect();
   await sender.query('begin');
@@ -47,7 +47,7 @@ test('what a transaction notifies is heard when it commits, and not when it roll
   expect(a.heard).toEqual(['jobs:later']);
 });
 
-test('several channels in one text, quoted and folded as Postgres does', async () => {
+test('one text may name several channels, quoted and folded as in Postgres', async () => {
   const { client, heard } = await listener();
   await client.query('LISTEN "jobs:insert"; Listen Jobs; listen "Zwölf";');
   const sender = await db.connect();
@@ -56,7 +56,7 @@ test('several channels in one text, quoted and folded as Postgres does', async (
   expect(heard).toEqual(['jobs:insert:a', 'jobs:b', 'Zwölf:c']);
 });
 
-test('LISTEN that is rolled back, or fails, is none', async () => {
+test('a LISTEN that is rolled back, or fails, has no effect', async () => {
   const { client, heard } = await listener();
   await client.query('begin; listen jobs; rollback');
   await client.query('listen jobs; select 1/0').catch(() => undefined);
@@ -67,7 +67,7 @@ test('LISTEN that is rolled back, or fails, is none', async () => {
   expect(heard).toEqual([]);
 });
 
-test('UNLISTEN of one is not UNLISTEN of all', async () => {
+test('UNLISTEN of one channel leaves the others', async () => {
   const [a, b] = [await listener('jobs', 'more'), await listener('jobs', 'more')];
   await a.client.query('unlisten jobs');
   await b.client.query('unlisten *');
@@ -79,7 +79,7 @@ test('UNLISTEN of one is not UNLISTEN of all', async () => {
   expect(b.heard).toEqual(['jobs:1']);
 });
 
-test('a client hears itself, before it is ready again, and its own process id', async () => {
+test('a client hears itself before it is ready again, with its own process id', async () => {
   const wire = await WireClient.connect(db.directory);
   wire.write(message('Q', "listen self; notify self, 'me'"));
   const answers = await wire.until('Z');
@@ -103,7 +103,7 @@ test('the engine stops listening when the last listener leaves', async () => {
 });
 
 describe('while somebody is in a transaction', () => {
-  test('its own notifications wait for the commit and reach the listener that waits for nothing', async () => {
+  test('its own notifications wait for the commit and reach an idle listener', async () => {
     const a = await listener('jobs');
     const sender = await db.connect();
     await sender.query('begin');

@@ -4,7 +4,7 @@ import { failure, sleep, temporaryDatabase } from './temporary-database.ts';
 import type { TemporaryDatabase } from './temporary-database.ts';
 import { WireClient, execution, startupPacket } from './wire-client.ts';
 
-// Every client believes to have a session of its own; the engine has one.
+// Every client believes that it has a session of its own; the engine has only one.
 
 let db: TemporaryDatabase;
 const idleTimeoutMs = 1000;
@@ -51,7 +51,7 @@ describe('settings and roles', () => {
     ]).toEqual(['alice', 'bob', 'alice']);
   });
 
-  test('a client that sets a role and leaves takes it along', async () => {
+  test("a client's role leaves with the client", async () => {
     const a = await db.connect();
     await a.query("set role alice; set app.tenant_id = 'secret'; set statement_timeout = 5000");
     await a.end();
@@ -61,7 +61,7 @@ describe('settings and roles', () => {
     expect(await value(b, 'show statement_timeout')).toBe('0');
   });
 
-  test('reset all returns to what the client came with, and to app_public first', async () => {
+  test("reset all returns to the client's startup settings, and to app_public first", async () => {
     const a = await db.connect({ application_name: 'mine', statement_timeout: 7000 });
     await a.query("set application_name = 'other'; set search_path = pg_catalog");
     await a.query('reset all');
@@ -73,7 +73,7 @@ describe('settings and roles', () => {
     expect(await value(a, 'show application_name')).toBe('mine');
   });
 
-  test('discard all empties the session of the client alone', async () => {
+  test("discard all empties only the client's own session", async () => {
     const [a, b] = await Promise.all([db.connect({ application_name: 'mine' }), db.connect()]);
     await b.query('set role bob');
     await b.query({ name: 'p', text: 'select 1 as one' });
@@ -103,7 +103,7 @@ describe('settings and roles', () => {
     for (const client of [b, a, b, a]) expect(await value(client, 'select current_user')).toBe('postgres');
   });
 
-  test('what a committed transaction set is kept, also around other clients', async () => {
+  test('settings of a committed transaction are kept, even around other clients', async () => {
     const [a, b] = await Promise.all([db.connect(), db.connect()]);
     await a.query('begin');
     await a.query('savepoint s');
@@ -114,7 +114,7 @@ describe('settings and roles', () => {
     expect(await value(a, 'select current_user')).toBe('alice');
   });
 
-  test('set_config of literals and parameters is kept as SET is', async () => {
+  test('set_config with literals and parameters is kept as SET is', async () => {
     const [a, b] = await Promise.all([db.connect(), db.connect()]);
     await a.query("select set_config('app.x', 'it''s', false)");
     await a.query('select set_config($1, $2, false)', ['app.y', 'back\\slash']);
@@ -125,7 +125,7 @@ describe('settings and roles', () => {
     );
   });
 
-  test('a role that a procedure or function leaves behind is not given to others', async () => {
+  test('a role that a procedure or function leaves behind is not passed to others', async () => {
     const [a, b] = await Promise.all([db.connect(), db.connect()]);
     await a.query("call app_public.become('alice')");
     expect(await value(b, 'select current_user')).toBe('postgres');
@@ -133,7 +133,7 @@ describe('settings and roles', () => {
     expect(await value(b, 'select current_user')).toBe('postgres');
   });
 
-  test('startup settings hold, and a wrong one is refused with Postgres own words', async () => {
+  test("startup settings apply, and a wrong one is refused in Postgres's own words", async () => {
     const a = await db.connect({ options: '-c role=alice -c timezone=Asia/Tokyo', application_name: 'p' });
     const b = await db.connect();
     expect(await value(a, 'select current_user')).toBe('alice');
@@ -144,7 +144,7 @@ describe('settings and roles', () => {
     expect(await value(b, 'select 1')).toBe(1);
   });
 
-  test('what is reported to a client at its start is its own', async () => {
+  test("a client's startup reports are its own", async () => {
     const client = new WireClient(db.directory);
     client.write(startupPacket({ user: 'postgres', database: 'postgres', TimeZone: 'Asia/Tokyo' }));
     const answers = await client.until('Z');
@@ -156,14 +156,14 @@ describe('settings and roles', () => {
     client.end();
   });
 
-  test('defaults are ours: app_public first, UTC, no just-in-time compilation', async () => {
+  test('the defaults are ours: app_public first, UTC, just-in-time compilation off', async () => {
     const a = await db.connect();
     expect((await a.query('select * from whoami')).rows).toEqual([{ name: 'postgres' }]);
     expect(await value(a, 'show timezone')).toBe('UTC');
     expect(await value(a, 'show jit')).toBe('off');
   });
 
-  test('encodings that the engine cannot convert are refused and do no harm', async () => {
+  test('encodings that the engine cannot convert are refused, without harm', async () => {
     const a = await db.connect();
     expect(await failure(a.query("set client_encoding = 'LATIN1'"))).toBe('22023');
     await a.query("set client_encoding = 'UTF8'");
@@ -172,8 +172,8 @@ describe('settings and roles', () => {
   });
 });
 
-describe('what cannot be replayed', () => {
-  test('a temporary table is nobody elses, and its owner is told that it went', async () => {
+describe('session state that cannot be replayed', () => {
+  test('a temporary table is invisible to others, and its owner is told that it is lost', async () => {
     const [a, b] = await Promise.all([db.connect(), db.connect()]);
     const notices: (string | undefined)[] = [];
     a.on('notice', (notice) => notices.push(notice.message));
@@ -185,7 +185,7 @@ describe('what cannot be replayed', () => {
     expect(notices).toEqual(["the embedded database dropped this session's temporary tables"]);
   });
 
-  test('inside a transaction it stays', async () => {
+  test('a temporary table stays inside a transaction', async () => {
     const [a, b] = await Promise.all([db.connect(), db.connect()]);
     await a.query('begin');
     await a.query('create temp table mine (id int) on commit drop');
@@ -196,7 +196,7 @@ describe('what cannot be replayed', () => {
     await other;
   });
 
-  test('a cursor with hold goes, too', async () => {
+  test('a cursor with hold is lost too', async () => {
     const [a, b] = await Promise.all([db.connect(), db.connect()]);
     await a.query('declare c cursor with hold for select 1');
     expect(await failure(b.query('fetch c'))).toBe('34000');
@@ -204,7 +204,7 @@ describe('what cannot be replayed', () => {
 });
 
 describe('prepared statements', () => {
-  test('two clients may give two statements one name', async () => {
+  test('two clients may give different statements the same name', async () => {
     const [a, b] = await Promise.all([db.connect(), db.connect()]);
     for (let round = 0; round < 3; round++) {
       expect((await a.query({ name: 'x', text: 'select 1 as a' })).rows).toEqual([{ a: 1 }]);
@@ -212,7 +212,7 @@ describe('prepared statements', () => {
     }
   });
 
-  test('names longer than Postgres keeps are told apart', async () => {
+  test('names that are longer than Postgres keeps are told apart', async () => {
     const wire = await WireClient.connect(db.directory);
     const zero = Buffer.alloc(2);
     const names = ['1', '2'].map((digit) => 'n'.repeat(70) + digit);
@@ -233,7 +233,7 @@ describe('prepared statements', () => {
     expect(await value(b, 'select count(*) from pg_prepared_statements')).toBe('0');
   });
 
-  test('PREPARE, EXECUTE and DEALLOCATE of SQL work on the clients own names', async () => {
+  test("PREPARE, EXECUTE and DEALLOCATE in SQL work on the client's own names", async () => {
     const [a, b] = await Promise.all([db.connect(), db.connect()]);
     await a.query('prepare x(int) as select $1 + 1 as n');
     await b.query('prepare x(int) as select $1 + 2 as n');
@@ -247,13 +247,13 @@ describe('prepared statements', () => {
     expect(await value(b, 'execute y')).toBe(1);
   });
 
-  test('a failed Parse leaves no statement, and its name can be used again', async () => {
+  test('a failed Parse leaves no statement behind, and its name can be used again', async () => {
     const a = await db.connect();
     expect(await failure(a.query({ name: 'x', text: 'select bogus' }))).toBe('42703');
     expect((await a.query({ name: 'x', text: 'select 1 as ok' })).rows).toEqual([{ ok: 1 }]);
   });
 
-  test('the unnamed statement belongs to its client, too', async () => {
+  test('the unnamed statement belongs to its client too', async () => {
     const [a, b] = await Promise.all([WireClient.connect(db.directory), WireClient.connect(db.directory)]);
     const zero = Buffer.alloc(2);
     const parse = (sql: string) => Buffer.concat([message('P', '', sql, zero), sync]);
@@ -271,7 +271,7 @@ describe('prepared statements', () => {
       const answers = await client.until('Z');
       expect(answers.find((answer) => answer.type === 'D')?.body).toContain(letter);
     }
-    // A simple Query forgets it, as on a server.
+    // A simple Query discards it, as on a server.
     a.write(message('Q', 'select 1'));
     await a.until('Z');
     a.write(run);
@@ -319,7 +319,7 @@ describe('transactions of several clients', () => {
     expect(await value(admin, 'select current_user')).toBe('postgres');
   });
 
-  test('a batch whose bytes come one by one is one batch', async () => {
+  test('a batch whose bytes arrive one by one is one batch', async () => {
     const wire = await WireClient.connect(db.directory);
     const other = await db.connect();
     const batch = Buffer.concat([
@@ -385,18 +385,18 @@ describe('transactions of several clients', () => {
     wire.end();
   });
 
-  test('who idles in a transaction is cut off and rolled back, and the others go on', async () => {
+  test('a client that idles in a transaction is cut off and rolled back, and the others continue', async () => {
     const [a, b] = await Promise.all([db.connect(), db.connect()]);
     await a.query('begin');
     await a.query('insert into app_public.notes (id) values (1)');
     await sleep(idleTimeoutMs - queueTimeoutMs + 100);
-    // Waits less than a queued batch may.
+    // This client waits for less time than a queued batch may.
     expect(await value(b, 'select count(*) from app_public.notes')).toBe('0');
     expect(db.endings).toContain('25P03');
     expect(db.events).toContainEqual(expect.objectContaining({ kind: 'client-ended', code: '25P03' }));
   });
 
-  test('who waits too long is told why, and lives on', async () => {
+  test('a client that waits too long is told why, and stays connected', async () => {
     const [a, b] = await Promise.all([db.connect(), db.connect()]);
     await a.query('begin');
     const waiting = b.query({ name: 'w', text: 'select 1 as ok' });
@@ -416,7 +416,7 @@ describe('transactions of several clients', () => {
     expect((await b.query({ name: 'w', text: 'select 1 as ok' })).rows).toEqual([{ ok: 1 }]);
   });
 
-  test('who leaves within a transaction leaves nothing of it', async () => {
+  test('a client that leaves within a transaction leaves nothing of it', async () => {
     const a = await db.connect();
     await a.query('begin; insert into app_public.notes (id) values (1); set role alice');
     a.connection.stream.destroy();
@@ -425,7 +425,7 @@ describe('transactions of several clients', () => {
     expect(await value(b, 'select current_user')).toBe('postgres');
   });
 
-  test('who leaves before its Sync leaves nothing of it', async () => {
+  test('a client that leaves before its Sync leaves nothing behind', async () => {
     const wire = await WireClient.connect(db.directory);
     wire.write(Buffer.concat([execution('insert into app_public.notes (id) values (1)'), message('H')]));
     await wire.until('C');
@@ -434,7 +434,7 @@ describe('transactions of several clients', () => {
     expect(await value(b, 'select count(*) from app_public.notes')).toBe('0');
   });
 
-  test('a failed transaction is the clients own trouble', async () => {
+  test('a failed transaction affects only its own client', async () => {
     const [a, b] = await Promise.all([db.connect(), db.connect()]);
     await a.query('begin');
     expect(await failure(a.query('select 1/0'))).toBe('22012');

@@ -6,17 +6,17 @@ import type { ClientConfig } from 'pg';
 import { startEmbedded } from '../../src/embedded/embedded.ts';
 import type { Embedded, EmbeddedEvent, EmbeddedOptions } from '../../src/embedded/embedded.ts';
 
-/** An embedded database in a directory of its own, and the clients of a test. */
+/** An embedded database in its own directory, and the clients of a test. */
 export interface TemporaryDatabase {
   readonly embedded: Embedded;
   readonly directory: string;
-  /** What the database has told so far. */
+  /** The events of the database so far. */
   readonly events: EmbeddedEvent[];
   /** A connected node-postgres client. Its errors outside of queries are collected in `endings`. */
   connect(config?: ClientConfig): Promise<Client>;
-  /** SQLSTATEs of errors that came while no query ran: how the server ended connections. */
+  /** SQLSTATEs of errors that arrived while no query ran: they tell how the server ended connections. */
   readonly endings: string[];
-  /** Ends the clients of `connect`: after each test. */
+  /** Ends the clients of `connect`; call it after each test. */
   disconnect(): Promise<void>;
   /** Closes the database and removes the directory. */
   close(): Promise<void>;

@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { expect, inject, test } from 'vitest';
 import { holdContest, isolationArguments } from './contest.ts';
 
-// The long form, host names and all distances: node test/embedded/two-engines.ts. Skipped where the system gives no namespaces.
+// The long form, with host names and all distances, is test/embedded/two-engines.ts. Skipped on systems without
+// namespaces.
 test.skipIf(isolationArguments() === null)(
   'of two engines in two pid namespaces on one directory, one serves and the other is refused by name; a killed one is followed at once',
   { timeout: 120_000 },

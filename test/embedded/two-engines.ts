@@ -14,8 +14,8 @@ Starts two \`lightning start\` on one data directory, in two pid namespaces and 
 through whatever serves; kills the holder with SIGKILL, and starts another one at once. One has to serve, the other to be refused
 by the holder's name, the third to take over by itself and to have every row that was acknowledged.
 
-  --rounds N      contests (default 20), by turns of each kind and distance
-  --rows N        rows to write in each (default 400)
+  --rounds N      contests (default 20), in turns of each kind and distance
+  --rows N        rows to write in each contest (default 400)
   --help          this text
 
 Needs \`unshare\`, as root or with user namespaces. Exits with 1 when a round failed, with 2 when it cannot be run.

@@ -6,7 +6,7 @@ import { emptyTemplate, failure, sleep, temporaryDatabase } from './temporary-da
 import type { TemporaryDatabase } from './temporary-database.ts';
 import { WireClient, execution } from './wire-client.ts';
 
-// Statements that take too long, and an engine that ends.
+// Statements that take too long, and engines that end.
 
 let db: TemporaryDatabase;
 let template: Uint8Array;
@@ -23,16 +23,16 @@ afterEach(async () => {
   db.events.length = 0;
 });
 
-/** Keeps the engine busy for longer than any test lasts, without a call of the system in between. */
+/** Keeps the engine busy for longer than any test lasts, without a system call in between. */
 const endless = 'select count(*) from generate_series(1, 2000000000)';
 const one = async (client: Client) => (await client.query('select 1 as one')).rows[0]?.one;
 const restarts = () => db.events.filter((event) => event.kind === 'engine-restarted');
-/** The client is told before the engine is back. */
+/** Waits for the engine, because the client is told before the engine is back. */
 async function restarted(): Promise<void> {
   await expect.poll(restarts, { timeout: 20_000 }).toHaveLength(1);
 }
 
-/** A CancelRequest, as psql sends at Ctrl-C. */
+/** Sends a CancelRequest, as psql does on Ctrl-C. */
 function cancel(client: Client) {
   const { processID, secretKey } = client as Client & { processID: number; secretKey: number };
   const wire = new WireClient(db.directory);
@@ -41,7 +41,7 @@ function cancel(client: Client) {
 }
 
 describe('statement_timeout', () => {
-  test('ends the statement; what was acknowledged is there; its client lives on', async () => {
+  test('ends the statement, keeps acknowledged rows, and leaves its client connected', async () => {
     const client = await db.connect({ statement_timeout: 300 });
     const other = await db.connect();
     for (let id = 0; id < 200; id++) await client.query('insert into public.kept values ($1)', [id]);
@@ -51,7 +51,7 @@ describe('statement_timeout', () => {
       message: 'canceling statement due to statement timeout',
     });
     expect(Date.now() - began).toBeLessThan(5000);
-    // The fault struck: the engine is another one.
+    // The timeout took effect: the engine is another one.
     await restarted();
     expect(restarts()).toEqual([
       expect.objectContaining({ reason: 'canceling statement due to statement timeout' }),
@@ -79,7 +79,7 @@ describe('statement_timeout', () => {
     patient.end();
   });
 
-  test('in a transaction, the transaction goes, and its client with it', async () => {
+  test('ends the transaction as well, and its client', async () => {
     const client = await db.connect({ statement_timeout: 300 });
     await client.query('begin');
     await client.query("insert into public.kept values (10000, 'never')");
@@ -89,7 +89,7 @@ describe('statement_timeout', () => {
     expect((await other.query('select * from public.kept where id = 10000')).rows).toEqual([]);
   });
 
-  test('those who wait keep their sessions: settings, prepared statements, LISTEN', async () => {
+  test('leaves waiting clients their sessions: settings, prepared statements, LISTEN', async () => {
     const guilty = await db.connect({ statement_timeout: 400 });
     const waiting = await db.connect();
     const heard: (string | undefined)[] = [];
@@ -125,7 +125,7 @@ describe('cancellation', () => {
     await restarted();
   });
 
-  test('of a statement that waits leaves the one that runs alone', async () => {
+  test('of a waiting statement does not touch the running one', async () => {
     const [holder, waiting] = await Promise.all([db.connect(), db.connect()]);
     await holder.query('begin');
     const waits = failure(waiting.query('select 1'));
@@ -151,10 +151,10 @@ describe('cancellation', () => {
 });
 
 describe('an engine that ends by itself', () => {
-  // PGlite has no conversion modules: calling one is an exception of JavaScript, not an error of Postgres.
+  // PGlite does not have conversion modules: calling one throws an exception of JavaScript, not an error of Postgres.
   const crash = "select set_config('client_encoding', 'LATIN1', true); select 'é'";
 
-  test('is started again; the client that did it is told; nothing acknowledged is lost', async () => {
+  test('is started again, tells the client that caused it, and loses nothing acknowledged', async () => {
     const [client, bystander, inTransaction] = await Promise.all([db.connect(), db.connect(), db.connect()]);
     await client.query("insert into public.kept values (20000, 'kept')");
     await expect(client.query(crash)).rejects.toMatchObject({
@@ -172,7 +172,7 @@ describe('an engine that ends by itself', () => {
     expect((await client.query('select note from public.kept where id = 20001')).rows).toEqual([]);
   });
 
-  test('deep recursion is an error of Postgres, and ends nothing', async () => {
+  test('survives deep recursion, which is an error of Postgres', async () => {
     const client = await db.connect();
     const nested = `${'['.repeat(40_000)}${']'.repeat(40_000)}`;
     expect(await failure(client.query(`select '${nested}'::jsonb`))).toBe('54001');
@@ -183,25 +183,29 @@ describe('an engine that ends by itself', () => {
     expect(restarts()).toEqual([]);
   });
 
-  test('again and again is given up, with an event that says so', { timeout: 60_000 }, async () => {
-    const doomed = await temporaryDatabase({ storage: 'disk', template });
-    const client = await doomed.connect();
-    await client.query('create table public.kept as select 1 as one');
-    const codes: (string | undefined)[] = [];
-    while (!doomed.events.some((event) => event.kind === 'engine-failed'))
-      codes.push(await failure(client.query(crash)));
-    expect(codes.length).toBeGreaterThan(3);
-    expect(new Set(codes)).toEqual(new Set(['58000']));
-    expect(await failure(doomed.connect())).toBe('57P03');
-    await doomed.disconnect();
-    await doomed.embedded.close();
-    const again = await temporaryDatabase({ storage: 'disk', dataDirectory: doomed.directory });
-    expect((await (await again.connect()).query('select one from public.kept')).rows).toEqual([{ one: 1 }]);
-    await again.disconnect();
-    await again.close();
-  });
+  test(
+    'is given up when it ends again and again, with an event that says so',
+    { timeout: 60_000 },
+    async () => {
+      const doomed = await temporaryDatabase({ storage: 'disk', template });
+      const client = await doomed.connect();
+      await client.query('create table public.kept as select 1 as one');
+      const codes: (string | undefined)[] = [];
+      while (!doomed.events.some((event) => event.kind === 'engine-failed'))
+        codes.push(await failure(client.query(crash)));
+      expect(codes.length).toBeGreaterThan(3);
+      expect(new Set(codes)).toEqual(new Set(['58000']));
+      expect(await failure(doomed.connect())).toBe('57P03');
+      await doomed.disconnect();
+      await doomed.embedded.close();
+      const again = await temporaryDatabase({ storage: 'disk', dataDirectory: doomed.directory });
+      expect((await (await again.connect()).query('select one from public.kept')).rows).toEqual([{ one: 1 }]);
+      await again.disconnect();
+      await again.close();
+    },
+  );
 
-  test('in memory, all is lost, and everybody is told', async () => {
+  test('loses everything in memory, and tells every client', async () => {
     const memory = await temporaryDatabase({ template });
     const [client] = await Promise.all([memory.connect(), memory.connect()]);
     expect(await failure(client.query(crash))).toBe('58000');
@@ -213,11 +217,11 @@ describe('an engine that ends by itself', () => {
 });
 
 describe('while a statement runs', () => {
-  test('for ten seconds, the process answers at any time', { timeout: 60_000 }, async () => {
+  test('for ten seconds, the process answers at all times', { timeout: 60_000 }, async () => {
     const client = await db.connect();
     const began = Date.now();
     const running = failure(client.query(endless));
-    // Of a gap between two ticks, what the thread itself computed: the machine may have others to serve.
+    // Counts what the thread itself computed in a gap between two ticks: the machine may have other work.
     let longestMs = 0;
     let last = { at: began, cpu: process.threadCpuUsage() };
     for await (const _ of ticks(10)) {
@@ -228,7 +232,7 @@ describe('while a statement runs', () => {
       if (now.at - began > 10_000) break;
     }
     expect(longestMs).toBeLessThan(200);
-    // The fault struck: it ran all the time, until it was cancelled.
+    // The statement ran all the time, until it was cancelled.
     await cancel(client);
     expect(await running).toBe('57014');
     await restarted();

@@ -2,13 +2,13 @@ import { createConnection } from 'node:net';
 import type { Socket } from 'node:net';
 import { message } from '../../src/embedded/wire.ts';
 
-/** A message of the server: its letter, and what follows the length as latin1. */
+/** A message of the server: its letter, and everything after the length as latin1. */
 export interface Answer {
   readonly type: string;
   readonly body: string;
 }
 
-/** A client that writes bytes as it is told to, for what no driver does: messages split anywhere, or out of order. */
+/** A client that writes raw bytes, for what no driver does: messages split anywhere, or out of order. */
 export class WireClient {
   readonly #socket: Socket;
   #buffer = Buffer.alloc(0);
@@ -16,7 +16,7 @@ export class WireClient {
   #waiting: (() => void) | undefined;
   #closed = false;
 
-  /** Connects and sends what is given; nothing has been read yet. */
+  /** Connects and sends the given bytes, without reading anything. */
   constructor(socketDirectory: string) {
     this.#socket = createConnection(`${socketDirectory}/.s.PGSQL.5432`);
     this.#socket.on('error', () => undefined);
@@ -41,7 +41,7 @@ export class WireClient {
     this.#socket.write(bytes);
   }
 
-  /** Every byte in a packet of its own. */
+  /** Sends every byte in a packet of its own. */
   async writeSlowly(bytes: Uint8Array): Promise<void> {
     for (const byte of bytes) {
       this.#socket.write(Buffer.from([byte]));
@@ -49,7 +49,7 @@ export class WireClient {
     }
   }
 
-  /** The answers up to and with the next of a type, or up to the end of the connection. */
+  /** The answers up to and including the next one of a type, or up to the end of the connection. */
   async until(type: string): Promise<Answer[]> {
     for (;;) {
       this.#parse();
@@ -74,12 +74,12 @@ export class WireClient {
     return taken;
   }
 
-  /** Everything that comes until the server ends the connection. */
+  /** Everything that arrives until the server ends the connection. */
   async rest(): Promise<Answer[]> {
     return this.until('no such type');
   }
 
-  /** Reads nothing more from the socket, which stays open. */
+  /** Stops reading from the socket, which stays open. */
   stopReading(): void {
     this.#socket.pause();
   }
@@ -106,7 +106,7 @@ export function startupPacket(parameters: Record<string, string>, version = 0x30
 
 const zero16 = Buffer.alloc(2);
 
-/** Parse, Bind and Execute of the unnamed statement and portal, without a Sync. */
+/** The messages Parse, Bind and Execute of the unnamed statement and portal, without a Sync. */
 export function execution(sql: string): Buffer {
   return Buffer.concat([
     message('P', '', sql, zero16),

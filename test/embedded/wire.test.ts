@@ -39,7 +39,7 @@ describe('FrameReader', () => {
     },
   );
 
-  test('a startup packet and what follows it in the same packet', () => {
+  test('a startup packet and the bytes after it in the same packet are parted', () => {
     const reader = new FrameReader();
     const packet = startupPacket({ user: 'postgres', options: '-c a=b' });
     reader.push(Buffer.concat([packet, sync]));
@@ -55,7 +55,7 @@ describe('FrameReader', () => {
     expect(framesOf(reader)).toEqual([sync]);
   });
 
-  test('100 MB in packets of 64 kB are put together without copying them again and again', () => {
+  test('100 MB in packets of 64 kB are joined without copying them again and again', () => {
     const reader = new FrameReader();
     const large = message('d', Buffer.alloc(100 * 1024 * 1024));
     const began = performance.now();
@@ -100,7 +100,7 @@ test('a cancel request names process and secret', () => {
   });
 });
 
-test('messages are what the protocol says, byte by byte', () => {
+test('messages match the protocol, byte by byte', () => {
   expect(readyForQuery('T')).toEqual(Buffer.from('Z\0\0\0\x05T'));
   expect(query('sé')).toEqual(Buffer.from('Q\0\0\0\x07s\xe9\0', 'latin1'));
   expect(closeStatement('x')).toEqual(Buffer.from('C\0\0\0\x07Sx\0'));

@@ -25,7 +25,7 @@ describe('the client of an embeddings endpoint', () => {
   });
   afterAll(() => server?.close());
 
-  test('sends texts, model and key in one request, and gives the vectors in the order of the texts', async () => {
+  test('sends texts, model and key in one request, and returns the vectors in the order of the texts', async () => {
     const vectors = await embedWith()(['one', 'two', 'three']);
     expect(vectors).toEqual(['one', 'two', 'three'].map(embeddingOf));
     expect(server.requests).toMatchObject([
@@ -38,7 +38,7 @@ describe('the client of an embeddings endpoint', () => {
     ]);
   });
 
-  test('asks nothing for no texts', async () => {
+  test('sends no request without texts', async () => {
     expect(await embedWith()([])).toEqual([]);
     expect(server.requests).toEqual([]);
   });
@@ -65,7 +65,7 @@ describe('the client of an embeddings endpoint', () => {
     expect(performance.now() - began).toBeGreaterThan(990);
   });
 
-  test('gives up after its attempts, with what the endpoint said last', async () => {
+  test("gives up after its attempts, with the endpoint's last answer", async () => {
     for (let i = 0; i < 3; i++)
       server.next.push((response) => answerJson(response, 503, { error: { message: `busy ${i}` } }));
     await expect(embedWith()(['x'])).rejects.toMatchObject({
@@ -84,7 +84,7 @@ describe('the client of an embeddings endpoint', () => {
     expect(server.requests).toHaveLength(1);
   });
 
-  test('says that nobody is there', async () => {
+  test('says that the endpoint cannot be reached', async () => {
     const closed = createServer();
     closed.listen(0, '127.0.0.1');
     await once(closed, 'listening');
@@ -139,7 +139,7 @@ describe('the client of an embeddings endpoint', () => {
     await expect(embedWith()(['x'])).rejects.toMatchObject({ reason: 'unusable', message });
   });
 
-  test('ends at once when it is told to, also between two attempts', async () => {
+  test('ends at once when it is told to, even between two attempts', async () => {
     server.next.push((response) => answerJson(response, 503, {}));
     const stop = new AbortController();
     const running = embedWith({ firstPauseMs: 60_000 })(['x'], stop.signal);

@@ -13,7 +13,7 @@ describe.each(apiTargets)('search_knowledge_text on %s', (_kind, open) => {
   let target: ApiTarget;
   let server: EmbeddingsServer;
   let app: RunningApp;
-  /** Without an endpoint. */
+  /** An app without an endpoint. */
   let bare: RunningApp;
   let token: string;
 
@@ -83,7 +83,7 @@ describe.each(apiTargets)('search_knowledge_text on %s', (_kind, open) => {
     expect(form.body).toEqual(got.body);
   });
 
-  test('finds through GraphQL, for a text in the query and one in a variable, in one request to the endpoint', async () => {
+  test('finds through GraphQL, for a text in the query and another in a variable, with one request to the endpoint', async () => {
     const { data, errors } = await app.graphql(
       token,
       `query($text: String!) {
@@ -100,20 +100,20 @@ describe.each(apiTargets)('search_knowledge_text on %s', (_kind, open) => {
     expect(server.requests.map(({ input }) => input)).toEqual([['green apples', 'engines of steel']]);
   });
 
-  test('asks the endpoint for nobody without a token, and for no other call', async () => {
+  test('does not ask the endpoint without a token, or for another call', async () => {
     expect((await call(asked, { token: null })).status).toBe(401);
     await app.graphql(null, '{ searchKnowledgeText(queryText: "x") { nodes { id } } }');
     await rest('search_knowledge', { method: 'POST', body: JSON.stringify({ query_text: 'steel' }) });
     expect(server.requests).toEqual([]);
   });
 
-  test('says that there is no endpoint, with 503', async () => {
+  test('says that no endpoint is configured, with 503', async () => {
     expect(await call(asked, { on: bare })).toMatchObject({ status: 503, body: { code: 'LTS11' } });
     const { errors } = await bare.graphql(token, '{ searchKnowledgeText(queryText: "x") { nodes { id } } }');
     expect(errors?.[0]?.message).toContain('has no embedding');
   });
 
-  test('says that the endpoint is away, with 503', async () => {
+  test('says that the endpoint cannot be reached, with 503', async () => {
     for (let i = 0; i < 2; i++)
       server.next.push((response) => answerJson(response, 500, { error: 'broken' }));
     expect(await call(asked)).toMatchObject({
@@ -128,7 +128,7 @@ describe.each(apiTargets)('search_knowledge_text on %s', (_kind, open) => {
     expect(errors).toMatchObject([{ extensions: { code: 'EMBEDDINGS_UNAVAILABLE' } }]);
   });
 
-  test('says that a text is refused, with 400', async () => {
+  test('says that the endpoint refused the text, with 400', async () => {
     expect(await call({ query_text: refusedWord })).toMatchObject({ status: 400, body: { code: 'LTR012' } });
     const { status, errors } = await app.graphql(
       token,
@@ -144,7 +144,7 @@ describe.each(apiTargets)('search_knowledge_text on %s', (_kind, open) => {
     expect(await call(body)).toMatchObject({ status: 400, body: { code } });
   });
 
-  test.each([7, true, [], {}])('refuses %j, which is JSON and not a text, with 400', async (value) => {
+  test.each([7, true, [], {}])('refuses %j, which is JSON but not a text, with 400', async (value) => {
     const { status, body } = await call({ query_text: value });
     expect([status, body]).toMatchObject([
       400,
@@ -153,7 +153,7 @@ describe.each(apiTargets)('search_knowledge_text on %s', (_kind, open) => {
     expect(server.requests).toEqual([]);
   });
 
-  test('asks the endpoint for no embedding of a text that is too long', async () => {
+  test('does not ask the endpoint to embed a text that is too long', async () => {
     const { errors } = await app.graphql(
       token,
       'query($text: String!) { searchKnowledgeText(queryText: $text) { nodes { id } } }',
@@ -163,7 +163,7 @@ describe.each(apiTargets)('search_knowledge_text on %s', (_kind, open) => {
     expect(server.requests).toEqual([]);
   });
 
-  test('is not called by what is not its body', async () => {
+  test('is not called by a body that is not its own', async () => {
     expect((await rest('search_knowledge_text', { method: 'POST', body: '{"query_text": ' })).status).toBe(
       400,
     );

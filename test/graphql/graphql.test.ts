@@ -31,7 +31,7 @@ describe.skipIf(noServer)('GraphQL', () => {
       a: { id, name: id.toUpperCase(), model: 'gpt-4o' },
     });
 
-  test('creates, gets, changes and deletes a row by its own id', async () => {
+  test('creates, reads, changes and deletes a row by its own id', async () => {
     expect((await createAgent('crud')).data).toEqual({
       createAgent: { agent: { id: 'crud', status: 'idle' } },
     });
@@ -45,7 +45,7 @@ describe.skipIf(noServer)('GraphQL', () => {
     expect((await get()).data).toEqual({ agent: null });
   });
 
-  test('lists with a filter, also by a related row, an order and a cursor', async () => {
+  test('lists with a filter (even by a related row), an order and a cursor', async () => {
     await createAgent('lister');
     for (const description of ['a', 'b', 'c']) {
       await query('mutation($t: TaskInput!) { createTask(input: {task: $t}) { task { id } } }', {
@@ -94,7 +94,7 @@ describe.skipIf(noServer)('GraphQL', () => {
     );
   });
 
-  test('an embedding comes back as it went in, as a variable and as a literal', async () => {
+  test('an embedding is read as it was written, as a variable and as a literal', async () => {
     const create =
       'mutation($k: KnowledgeInput!) { createKnowledge(input: {knowledge: $k}) { knowledge { embedding } } }';
     const embedding = Array.from({ length: 1536 }, (_, i) => i / 8);
@@ -117,7 +117,7 @@ describe.skipIf(noServer)('GraphQL', () => {
     expect((await query('{ knowledge(id: "short") { id } }')).data).toEqual({ knowledge: null });
   });
 
-  test('the schema names no tenant, shows no token, and offers nothing that no role may do', async () => {
+  test('the schema names no tenant, shows no token, and offers only what some role may do', async () => {
     const { data } = await query(
       '{ __schema { types { name fields { name } inputFields { name } enumValues { name } } } }',
     );
@@ -156,7 +156,7 @@ describe.skipIf(noServer)('GraphQL', () => {
     );
   });
 
-  test('rows of another tenant are not there', async () => {
+  test('rows of another tenant are invisible', async () => {
     await createAgent('mine');
     await database.query({ text: 'select 1' });
     const stranger = await testToken('service', 'another');
@@ -164,7 +164,7 @@ describe.skipIf(noServer)('GraphQL', () => {
     expect(data).toEqual({ agent: null, agents: { totalCount: 0 } });
   });
 
-  test('a role that may not is told so by Postgres', async () => {
+  test("a role without the privilege gets Postgres's error", async () => {
     await createAgent('kept');
     const member = await testToken('member');
     const { errors } = await app.graphql(
@@ -222,7 +222,7 @@ describe.skipIf(noServer)('GraphQL', () => {
     expect(answer).toMatchObject({ status: 413, errors: [{ extensions: { code: 'BODY_TOO_LARGE' } }] });
   });
 
-  test('a violated constraint has its code; the other mutations of the request stay', async () => {
+  test('a violated constraint has its code, and the other mutations of the request remain', async () => {
     await createAgent('twice');
     expect((await createAgent('twice')).errors?.[0]?.extensions.code).toBe('UNIQUE_VIOLATION');
     const { errors } = await query(
@@ -232,7 +232,7 @@ describe.skipIf(noServer)('GraphQL', () => {
     expect(errors?.[0]?.message).toContain('agents_status_check');
   });
 
-  test('a bug of ours is masked, and the log has it under the id that the client got', async () => {
+  test('a bug of ours is masked, and logged under the id that the client received', async () => {
     await createAgent('masked');
     const admin = serverDatabase(fresh.adminUrl);
     await admin.query({ text: 'alter table app_public.agents rename column specialization to renamed' });
@@ -253,7 +253,7 @@ describe.skipIf(noServer)('GraphQL', () => {
     );
   });
 
-  test('an update or delete of a row that is not there says so', async () => {
+  test('an update or delete of a missing row says so', async () => {
     for (const mutation of [
       'deleteAgent(input: {id: "ghost"}) { agent { id } }',
       'updateAgent(input: {id: "ghost", patch: {name: "x"}}) { agent { id } }',
@@ -263,7 +263,7 @@ describe.skipIf(noServer)('GraphQL', () => {
     }
   });
 
-  test('audit knows the request id that the client sent', async () => {
+  test('the audit trail has the request id that the client sent', async () => {
     const response = await fetch(`${app.url}/graphql`, {
       method: 'POST',
       headers: {

@@ -46,12 +46,12 @@ describe(`GET /graphql on the ${kind} database`, () => {
     expect([empty.status, empty.body]).toEqual([200, { data: { __typename: 'Query' } }]);
   });
 
-  test('answers HEAD as GET, without the body', async () => {
+  test('answers HEAD like GET, without the body', async () => {
     const head = await get({ query: '{ __typename }' }, 'HEAD');
     expect([head.status, head.body, head.headers.get('content-length')]).toEqual([200, null, '31']);
   });
 
-  test('never runs a mutation, also behind the name of a query', async () => {
+  test('never runs a mutation, even behind the name of a query', async () => {
     const create = 'createAgent(input: {agent: {id: "by-get", name: "n", model: "m"}}) { clientMutationId }';
     for (const parameters of [
       { query: `mutation { ${create} }` },
@@ -61,7 +61,7 @@ describe(`GET /graphql on the ${kind} database`, () => {
       expect([refused.status, refused.headers.get('allow')]).toEqual([405, 'POST']);
       expect(refused.body).toMatchObject({ errors: [{ extensions: { code: 'METHOD_NOT_ALLOWED' } }] });
     }
-    // It cannot be told which is meant, so nothing runs.
+    // The request does not say which operation is meant, so nothing runs.
     const ambiguous = await get({ query: `query Q { __typename } mutation M { ${create} }` });
     expect(ambiguous.status).toBe(400);
     const { rows } = await target.admin.query(`select from app_public.agents where id = 'by-get'`);

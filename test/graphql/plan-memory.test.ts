@@ -30,7 +30,7 @@ describe.each(apiTargets.slice(0, 1))('plans of GraphQL operations, %s', (_kind,
   });
   afterAll(() => target?.close());
 
-  test('are kept by the hundred where they are small, and by the dozen where they are large', async () => {
+  test('are kept by the hundred when they are small, and by the dozen when they are large', async () => {
     for (let i = 0; i < 60; i++) {
       expect(await run(`a${i}`, 1_000)).toMatchObject({ data: { [`a${i}`]: 'Query' } });
       expect(await run(`a${i}`, 10)).toMatchObject({ data: { [`a${i}`]: 'Query' } });
@@ -39,7 +39,7 @@ describe.each(apiTargets.slice(0, 1))('plans of GraphQL operations, %s', (_kind,
   });
 });
 
-/** grafast keeps them under a symbol that it does not export. */
+/** The cache of plans, which grafast keeps under a symbol that it does not export. */
 function keptPlans({ extensions }: GraphQLSchema): number {
   const memory = extensions.grafast as Record<symbol, { readonly length?: number }>;
   const key = Object.getOwnPropertySymbols(memory).find(

@@ -38,7 +38,7 @@ describe.skipIf(noServer)('subscriptions', () => {
 
   const taskChanged = 'subscription($id: UUID) { taskChanged(id: $id) { operation taskId task { status } } }';
 
-  /** Subscribes; events are read with `next`, and `closed` settles with the code and reason of the connection's end. */
+  /** Subscribes. `next` reads events, and `closed` settles with the code and reason when the connection ends. */
   function subscribe(
     token: string | null,
     id: string | null = null,
@@ -66,7 +66,7 @@ describe.skipIf(noServer)('subscriptions', () => {
     );
     return rows[0]?.id ?? '';
   };
-  /** A subscription takes a moment to be made; whoever waits for its first event makes events until one comes. */
+  /** Makes events until the first one arrives, because a subscription takes a moment to start. */
   const untilSeen = async (first: Promise<ExecutionResult>): Promise<ExecutionResult> => {
     const poke = setInterval(() => void insertTask(), 50);
     try {
@@ -76,7 +76,7 @@ describe.skipIf(noServer)('subscriptions', () => {
     }
   };
 
-  test('a change made by plain SQL arrives, each time with the row as it is then', async () => {
+  test('a change by plain SQL arrives, each time with the current row', async () => {
     const id = await insertTask();
     const events = subscribe(await testToken(), id);
     const first = events.next();
@@ -127,7 +127,7 @@ describe.skipIf(noServer)('subscriptions', () => {
     expect(await closed).toMatchObject({ code: 4401, reason: 'TOKEN_EXPIRED' });
   });
 
-  test('more changes at once than are told one by one say RESYNC', async () => {
+  test('more changes at once than are reported one by one send RESYNC', async () => {
     const events = subscribe(await testToken());
     await untilSeen(events.next());
     await admin.query({
@@ -139,10 +139,10 @@ describe.skipIf(noServer)('subscriptions', () => {
     expect(event).toEqual({ data: { taskChanged: { operation: 'RESYNC', taskId: null, task: null } } });
   });
 
-  test('a lost LISTEN connection is made anew, and nothing is missed', async () => {
+  test('a lost LISTEN connection is opened anew, and nothing is missed', async () => {
     const events = subscribe(await testToken());
     await untilSeen(events.next());
-    // What was made until it was seen.
+    // Changes that were made until the loss was noticed.
     const last = await insertTask();
     let event: ExecutionResult;
     do event = await events.next();
@@ -160,7 +160,7 @@ describe.skipIf(noServer)('subscriptions', () => {
     }
   });
 
-  test('workflows and agents are live, too', async () => {
+  test('workflows and agents are live too', async () => {
     const query = `subscription($id: String) { agentChanged(id: $id) { operation agentId agent { name } } }`;
     const agents = subscribe(await testToken(), 'live', app, query);
     const workflows = subscribe(
@@ -185,7 +185,7 @@ describe.skipIf(noServer)('subscriptions', () => {
     ]);
   });
 
-  test('subscribers who ask the same share what is read, whoever they are', async () => {
+  test('subscribers with the same question share the rows read, whoever they are', async () => {
     const counting = countingDatabase(database);
     const own = await startApp(counting.database);
     const tokens = await Promise.all(
@@ -209,7 +209,7 @@ describe.skipIf(noServer)('subscriptions', () => {
       });
     }
     expect(counting.count('row_to_json') - rereads).toBe(1);
-    // One, unless the loop turned while they asked.
+    // One statement, unless the event loop turned while they asked.
     expect(counting.count('"tasks"') - before).toBeGreaterThan(0);
     expect(counting.count('"tasks"') - before).toBeLessThan(5);
     await own.close();
@@ -233,7 +233,7 @@ describe.skipIf(noServer)('subscriptions', () => {
     await expect.poll(async () => (await app.graphql(token, '{ agents { totalCount } }')).status).toBe(200);
   });
 
-  test('a subscriber that does not read is dropped, and the others go on', async () => {
+  test('a subscriber that does not read is dropped, and the others continue', async () => {
     const stuck = new WebSocket(`${app.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', {
       headers: { authorization: `Bearer ${await testToken()}` },
     });

@@ -16,7 +16,7 @@ const stranger = 'https://elsewhere.example';
 describe('the policy', () => {
   const preflight = { origin: page, 'access-control-request-method': 'POST' };
 
-  test('lets a page on a public address reach for a private network only if it asks', () => {
+  test('lets a page on a public address into a private network only if it asks', () => {
     const { crossOrigin } = makeCorsPolicy(null);
     const asked = { ...preflight, 'access-control-request-private-network': 'true' };
     expect(crossOrigin('OPTIONS', asked).preflight).toContainEqual([
@@ -26,12 +26,12 @@ describe('the policy', () => {
     expect(JSON.stringify(crossOrigin('OPTIONS', preflight).preflight)).not.toContain('Private-Network');
   });
 
-  test('takes a preflight for a method that there is not as any OPTIONS request', () => {
+  test('treats a preflight for an unknown method as any OPTIONS request', () => {
     const odd = { origin: page, 'access-control-request-method': 'TRACE' };
     expect(makeCorsPolicy(null).crossOrigin('OPTIONS', odd).preflight).toBeNull();
   });
 
-  test('lets no other origin pass for a listed one', () => {
+  test('does not take another origin for a listed one', () => {
     const { crossOrigin, allowsWebSocket } = makeCorsPolicy([page]);
     for (const origin of [
       `${page}.evil.example`,
@@ -47,7 +47,7 @@ describe('the policy', () => {
     }
   });
 
-  test('opens WebSockets for programs, for listed pages and for those that are served here', () => {
+  test("opens WebSockets for programs, for listed pages and for the server's own pages", () => {
     const { allowsWebSocket } = makeCorsPolicy([page]);
     expect(allowsWebSocket({ host: 'api.example' })).toBe(true);
     expect(allowsWebSocket({ origin: page, host: 'api.example' })).toBe(true);
@@ -77,7 +77,7 @@ describe.skipIf(noServer)('a page of another origin', () => {
     await fresh?.drop();
   });
 
-  /** Each door when it answers and when it refuses. */
+  /** Each door, with an answer and with a refusal. */
   const requests: readonly (readonly [what: string, method: string, path: string, status: number])[] = [
     ['REST', 'GET', '/rest/v1/agents', 200],
     ['REST', 'GET', '/rest/v1/nothing', 404],

@@ -14,7 +14,7 @@ const rows = [...page.matchAll(/^\|(.*)\|$/gm)].map(([, line = '']) =>
 const [head = [], , ...doors] = rows;
 const limit = 10_000;
 
-/** What answers well at each door, and what is refused there. */
+/** A path that succeeds at each door, and a path that is refused there. */
 const samples: Readonly<Record<string, { readonly path: string; readonly refused: string }>> = {
   REST: { path: '/rest/v1/agents', refused: '/rest/v1/nothing' },
   'its reference page': { path: '/rest/v1/.reference/start.js', refused: '/rest/v1/.reference/nothing' },
@@ -47,7 +47,7 @@ describe(`the table of docs/doors.md on the ${kind} database`, () => {
     await target?.close();
   });
 
-  /** Of a stream no more than its beginning. */
+  /** Sends a request; reads only the beginning of a stream. */
   const ask = (
     path: string,
     method = 'GET',
@@ -110,7 +110,7 @@ describe(`the table of docs/doors.md on the ${kind} database`, () => {
       return (await ask(path.replace(/\?.*/, ''), 'POST', type, 'x'.repeat(limit + 1))).status === 413;
     },
     'Server-Timing': async (path, refused) => {
-      // The page says that refusals have none.
+      // The page says that refusals do not have the header.
       expect((await ask(refused)).headers['server-timing']).toBeUndefined();
       return /^\w+;dur=/.test((await ask(path)).headers['server-timing'] ?? '');
     },
@@ -119,7 +119,7 @@ describe(`the table of docs/doors.md on the ${kind} database`, () => {
       (await ask(path, 'GET', { 'accept-encoding': 'gzip, br' })).headers['content-encoding'] !== undefined,
   };
 
-  test('has a probe for each column, a sample of each door, and an explanation of each cell', () => {
+  test('has a probe for each column, a sample for each door, and an explanation for each cell', () => {
     expect(head.slice(2)).toEqual(Object.keys(probes));
     expect(doors.map(([door]) => door)).toEqual(Object.keys(samples));
     for (const cell of doors.flatMap((cells) => cells.slice(2))) {
@@ -142,7 +142,7 @@ describe(`the table of docs/doors.md on the ${kind} database`, () => {
     expect(app.logged.filter(({ level }) => level === 'error')).toEqual([]);
   });
 
-  test('a request that offers HTTP/2, or expects what nobody knows, is answered as any other', async () => {
+  test('a request that offers HTTP/2, or has an unknown expectation, is answered like any other', async () => {
     const http2 = { connection: 'Upgrade, HTTP2-Settings', upgrade: 'h2c', 'http2-settings': 'AAMAAABkAAQ' };
     for (const path of ['/rest/v1/agents', '/graphql?query={__typename}', '/healthz']) {
       expect([path, (await ask(path, 'GET', http2)).status]).toEqual([path, 200]);
@@ -150,7 +150,7 @@ describe(`the table of docs/doors.md on the ${kind} database`, () => {
     expect((await ask('/healthz', 'GET', { expect: 'the-unexpected' })).status).toBe(200);
   });
 
-  test('a path that lacks the mount point of REST is answered with the one that was meant', async () => {
+  test("a path without REST's mount point is answered with the path that was meant", async () => {
     const hintOf = async (path: string) =>
       (JSON.parse((await ask(path)).body) as { errors: { extensions: { hint: string } }[] }).errors[0]
         ?.extensions.hint;

@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { keysOfLargestObject } from '../../src/http/largest-object.ts';
 
-/** The same by parsing. */
+/** The same count, by parsing. */
 function largest(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0;
   const own = Array.isArray(value) ? 0 : Object.keys(value).length;

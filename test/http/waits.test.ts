@@ -13,9 +13,9 @@ import { cutOffUnread, arrivalLimits } from '../../src/http/limits.ts';
 import { unreadableAnswer } from '../../src/rest/response/unreadable-answer.ts';
 
 const limits = { requestMs: 1_000, unreadMs: 1_000, idleMs: 500 };
-/** What a wait may take beyond its limit. */
+/** The time that a wait may take beyond its limit. */
 const secondMs = 1_000;
-/** More than the kernels of both sides keep for a connection. */
+/** More bytes than the kernels of both sides buffer for a connection. */
 const large = Buffer.alloc(24 * 1024 * 1024, 'x');
 
 describe('a client', { concurrent: true }, () => {
@@ -30,7 +30,7 @@ describe('a client', { concurrent: true }, () => {
           request.resume();
           if (request.url === '/large') response.end(large);
           else if (request.url === '/events') {
-            // As a stream of events is sent: many messages, none of them awaited.
+            // Sends as a stream of events does: many messages, without waiting for any.
             response.writeHead(200, { 'Content-Type': 'text/event-stream' });
             for (let i = 0; i < 24; i++) response.write(large.subarray(0, 1024 * 1024));
           } else if (request.url === '/slow') setTimeout(() => response.end('at last'), 2_500);
@@ -55,7 +55,7 @@ describe('a client', { concurrent: true }, () => {
     await once(socket, 'connect');
     return socket;
   };
-  /** What came until the other side ended it, and how long that took. */
+  /** Everything that arrived until the server ended the connection, and how long that took. */
   const untilClosed = async (socket: Socket): Promise<{ text: string; ms: number }> => {
     const began = performance.now();
     let text = '';
@@ -63,7 +63,7 @@ describe('a client', { concurrent: true }, () => {
     await once(socket, 'close');
     return { text, ms: performance.now() - began };
   };
-  /** Reads at last, and tells how much had been sent. */
+  /** Starts to read, and returns how much had been sent. */
   const drain = async (socket: Socket): Promise<number> => {
     let bytes = 0;
     socket.on('data', (data: Buffer) => (bytes += data.length));
@@ -72,7 +72,7 @@ describe('a client', { concurrent: true }, () => {
     return bytes;
   };
 
-  test.each(['/large', '/events'])('who leaves the answer at %s unread is cut off', async (path) => {
+  test.each(['/large', '/events'])('that leaves the answer at %s unread is cut off', async (path) => {
     const socket = await open();
     socket.pause();
     socket.write(`GET ${path} HTTP/1.1\r\nHost: here\r\n\r\n`);
@@ -81,7 +81,7 @@ describe('a client', { concurrent: true }, () => {
     expect(await drain(socket)).toBeLessThan(large.length);
   });
 
-  test('who takes a byte now and then of a large answer is cut off', async () => {
+  test('that reads only a byte now and then of a large answer is cut off', async () => {
     const socket = await open();
     socket.pause();
     socket.write('GET /large HTTP/1.1\r\nHost: here\r\n\r\n');
@@ -94,7 +94,7 @@ describe('a client', { concurrent: true }, () => {
     expect(bytes + (await drain(socket))).toBeLessThan(large.length);
   });
 
-  test('who reads a large answer, slowly, gets all of it', async () => {
+  test('that reads a large answer slowly gets all of it', async () => {
     const socket = await open();
     socket.write('GET /large HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n');
     let bytes = 0;
@@ -105,7 +105,7 @@ describe('a client', { concurrent: true }, () => {
     expect(bytes).toBeGreaterThan(large.length);
   });
 
-  test('who waits longer for an answer than it may leave one unread gets it', async () => {
+  test('that waits for an answer longer than it may leave one unread gets it', async () => {
     expect(await (await fetch(`${server.url}/slow`)).text()).toBe('at last');
   });
 
@@ -121,7 +121,7 @@ describe('a client', { concurrent: true }, () => {
     expect(answer).toMatch(/^HTTP\/1\.1 408 [\s\S]*"code":"LTR408"/);
   });
 
-  test('who sends its body a byte at a time is refused in time', async () => {
+  test('that sends its body a byte at a time is refused in time', async () => {
     const socket = await open();
     socket.write('POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 100\r\n\r\n');
     const drip = setInterval(() => socket.write('x'), 100);
@@ -130,18 +130,18 @@ describe('a client', { concurrent: true }, () => {
     expect(ms).toBeLessThan(limits.requestMs + 2 * secondMs);
   });
 
-  test('who keeps a connection and asks nothing loses it', async () => {
+  test('that keeps a connection and asks nothing loses it', async () => {
     const socket = await open();
     socket.write('GET / HTTP/1.1\r\nHost: here\r\n\r\n');
     await once(socket, 'data');
     const { ms } = await untilClosed(socket);
     expect(ms).toBeGreaterThan(limits.idleMs - 100);
-    // The second that node adds, and ours.
+    // Node adds a second, and so do we.
     expect(ms).toBeLessThan(limits.idleMs + secondMs + secondMs);
   });
 });
 
-test('a WebSocket whose other side reads nothing is cut off as well', async () => {
+test('that reads nothing from a WebSocket is cut off as well', async () => {
   const http = createServer(arrivalLimits(limits));
   const cut: string[] = [];
   cutOffUnread(http, limits, (address) => cut.push(address));

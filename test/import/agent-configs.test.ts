@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { mapAgent } from '../../src/import/agent-configs.ts';
 
 describe('an agent definition', () => {
-  it('becomes a row, and everything without a column is in config', () => {
+  it('becomes a row, with everything that lacks a column in config', () => {
     const rest = {
       role: 'planner',
       temperature: 0.7,

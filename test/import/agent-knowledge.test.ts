@@ -27,7 +27,7 @@ describe('an item of knowledge', () => {
     });
   });
 
-  it('needs no more than an id, a content and a time', () => {
+  it('needs only an id, a content and a time', () => {
     expect(mapKnowledge('a', item)).toMatchObject({
       category: null,
       source: null,

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { copyLines } from '../../src/import/copy-lines.ts';
 
-it("escapes what means something in COPY's text format, and tells null from text", () => {
+it("escapes special characters of COPY's text format, and tells null from text", () => {
   const lines = Buffer.concat([...copyLines([['a\tb\nc\rd\\e', null, '', '\\N', '\\.', 'é😀']])]).toString();
   expect(lines).toBe('a\\tb\\nc\\rd\\\\e\t\\N\t\t\\\\N\t\\\\.\té😀\n');
 });

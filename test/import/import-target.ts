@@ -7,11 +7,11 @@ import { migratedDatabase } from '../support/db.ts';
 import { migratedDataDirectory } from '../support/embedded-template.ts';
 import { serverDatabase } from '../support/server-database.ts';
 
-/** A migrated database to import into, as the command gets it. */
+/** A migrated database as the import command gets it. */
 export interface ImportTarget {
-  /** Of the login that `lightning import` uses: on the server a plain one. */
+  /** The connection of the login that `lightning import` uses: on the server a plain one. */
   readonly database: Database;
-  /** Superuser: for what a test arranges and looks at. */
+  /** A superuser, to arrange and inspect. */
   readonly admin: Client;
   close(): Promise<void>;
 }

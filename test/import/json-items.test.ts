@@ -6,7 +6,7 @@ const texts = (text: string) => array(text).items.map((item) => item.text);
 const reasons = (text: string) => array(text).unreadable.map(({ reason }) => reason);
 
 describe('an array of items', () => {
-  it('is cut between its items, not within their strings, objects and arrays', () => {
+  it('is split between its items, not within their strings, objects and arrays', () => {
     const items = [String.raw`{"a":"x,]\"},","b":[1,{"c":[]}]}`, '[1,2]', '"é\\\\"', 'null', '-1.5'];
     expect(texts(` [ ${items.join(' ,\n')} ] \n`)).toEqual(items);
     expect(reasons(`[${items.join(',')}]`)).toEqual([]);
@@ -17,14 +17,14 @@ describe('an array of items', () => {
     expect(texts('\u{FEFF}[1]')).toEqual(['1']);
   });
 
-  it('loses no item to one that is no JSON', () => {
+  it('loses no other item to one that is not JSON', () => {
     const { items, unreadable } = array('[{"a":1},{"a":NaN},{"a":2}]');
     expect(items.map(({ index }) => index)).toEqual([0, 2]);
     expect(unreadable.map(({ index, bytes }) => [index, bytes.toString()])).toEqual([[1, '{"a":NaN}']]);
     expect(unreadable[0]?.reason).toMatch(/not valid.*NaN/);
   });
 
-  it('loses no item to one that is not UTF-8', () => {
+  it('loses no other item to one that is not UTF-8', () => {
     const bytes = Buffer.concat([Buffer.from('["a","'), Buffer.from([0xff]), Buffer.from('","b"]')]);
     const { items, unreadable } = readJsonArray(bytes);
     expect(items.map(({ value }) => value)).toEqual(['a', 'b']);
@@ -61,7 +61,7 @@ describe('a JSON value', () => {
     expect(JSON.stringify(readJson(Buffer.from(text)).items[0]?.value)).toBe(text);
   });
 
-  it('that is nested beyond the stack is unreadable, not a crash', () => {
+  it('is unreadable when it is nested beyond the stack, instead of a crash', () => {
     const text = `${'['.repeat(200_000)}${']'.repeat(200_000)}`;
     expect(readJson(Buffer.from(text)).unreadable[0]?.reason).toMatch(/nested too deeply|not valid/);
   });

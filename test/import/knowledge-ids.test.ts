@@ -8,13 +8,13 @@ const item = (agentId: string, id: string, fields: IdentifiedItem['value'] = {})
   value: { id, content: 'c', timestamp: 't', ...fields },
 });
 
-it('an item that is alone under its id is first in line for it', () => {
+it('the only item with an id is first in line for it', () => {
   const [a, b] = knowledgeIds([item('x', 'a'), item('x', 'b')]);
   expect([a?.first, b?.first]).toEqual([true, true]);
   expect(a).toMatchObject({ plainId: 'a', derivedId: `a~${a?.identity.slice(0, 16)}` });
 });
 
-it('one of several under an id is first, whatever their order', () => {
+it('the same one of several items with an id is first, whatever their order', () => {
   const items = [
     item('x', 'a'),
     item('y', 'a'),
@@ -27,14 +27,14 @@ it('one of several under an id is first, whatever their order', () => {
   expect(knowledgeIds(items.toReversed()).toReversed()).toEqual(there);
 });
 
-it('items that are equal in everything are told apart by their number, and the one of less numbers stays first', () => {
+it('identical items are told apart by their number, and the smaller number stays first', () => {
   const one = knowledgeIds([item('x', 'a')]);
   const three = knowledgeIds([item('x', 'a'), item('x', 'a'), item('x', 'a')]);
   expect(new Set(three.map(({ identity }) => identity)).size).toBe(3);
   expect(three.filter(({ first }) => first)).toEqual(one);
 });
 
-it('an item is the same after its counters have gone on, and when a writer made 1 of 1.0', () => {
+it('an item stays the same when its counters grow, and when a writer turns 1.0 into 1', () => {
   const [before] = knowledgeIds([
     item('x', 'a', { usage_count: 0, relevance_score: 1, metadata: { confidence: 1 } }),
   ]);

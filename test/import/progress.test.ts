@@ -16,12 +16,12 @@ const display = (isTTY: boolean) => {
   };
 };
 
-it('says nothing of what takes less than two seconds', () => {
+it('prints nothing about work of less than two seconds', () => {
   const { at } = display(false);
   expect([at(0, 1), at(1_999, 50)]).toEqual(['', '']);
 });
 
-it('writes a line now and then where there is no terminal', () => {
+it('prints a line now and then without a terminal', () => {
   const { at } = display(false);
   expect([at(2_000, 10), at(2_100, 20), at(7_000, 60)]).toEqual([
     '10 of 100 items (f.json)\n',

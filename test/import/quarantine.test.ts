@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { quarantineLine, refuseItem, refuseUnreadable } from '../../src/import/quarantine.ts';
 
-it('a line is JSON with the item as it was, digit by digit', () => {
+it('a line is JSON with the item unchanged, digit by digit', () => {
   const text = '{\n  "a": 1.0,\r\n  "b": "line\\nend", "c": 12345678901234567890\n}\n';
   const line = quarantineLine(refuseItem('f.json', { index: 3, text }, 'a "reason"'));
   expect(line).not.toMatch(/[\r\n]/);
@@ -14,7 +14,7 @@ it('a line is JSON with the item as it was, digit by digit', () => {
   });
 });
 
-it('what is no JSON is kept as text, and what is no text as base64', () => {
+it('an item that is not JSON is kept as text, and one that is not text as base64', () => {
   const line = (bytes: Buffer) =>
     quarantineLine(refuseUnreadable('f.json', { index: null, bytes, reason: 'r' }));
   expect(line(Buffer.from('{"a":\n'))).toBe(

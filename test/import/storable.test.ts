@@ -28,7 +28,7 @@ it.each(['{"a":[1.0,1e400,"\\ud83d\\ude00",null,true]}', '{"__proto__":{"a":1}}'
   expect(problemOf(text)).toBeNull();
 });
 
-it.each(['1e400', '1e-400', '-1e999'])('%s is no double', (text) => {
+it.each(['1e400', '1e-400', '-1e999'])('%s is not a double', (text) => {
   expect(doubleProblem('score', text)).toContain('out of the range');
 });
 

@@ -3,14 +3,14 @@ import { agenda, agendaMinute, dueJobs } from '../../src/jobs/agenda.ts';
 import type { NewestBackups } from '../../src/jobs/agenda.ts';
 import { crontab } from '../../src/jobs/crontab.ts';
 
-/** Saturday. */
+/** A Saturday. */
 const saturday = '2026-11-28T';
 const at = (text: string) => new Date(`${text}Z`);
 const none: NewestBackups = { backup: null, full: null, drill: null };
 const words = (newest: NewestBackups, now: Date, kind: 'embedded' | 'server' = 'embedded') =>
   dueJobs(newest, kind, now).map(({ task, payload }) => [task, ...Object.values(payload)].join(' '));
 
-test('a database that never was backed up is due at once, whatever the time', () => {
+test('a database without a backup is due at once, whatever the time', () => {
   for (const time of ['00:00', '02:13', '18:00']) {
     expect(words(none, at(`${saturday}${time}`))).toEqual(['back_up']);
     expect(words(none, at(`${saturday}${time}`), 'server')).toEqual(['back_up full']);
@@ -33,7 +33,7 @@ test.each([
   expect(words({ ...none, backup: at(backup), drill: at(now) }, at(now))).toEqual(due);
 });
 
-test('a server is backed up fully once a week, on Sundays or when it is on again', () => {
+test('a server gets a full backup once a week, on Sunday or when it is next on', () => {
   const newest = {
     backup: at('2026-11-28T02:13:01'),
     full: at('2026-11-22T02:13:01'),
@@ -51,11 +51,11 @@ test('a drill is due once a week, and never without a backup', () => {
   expect(words({ ...none, drill: at('2026-01-01T00:00') }, at('2026-11-29T23:00'))).toEqual(['back_up']);
 });
 
-test('whoever is on for two minutes of each evening has a backup a day and a drill a week', () => {
+test('an installation that is on for two minutes every evening has a daily backup and a weekly drill', () => {
   let newest = none;
   const begun: string[] = [];
   for (let day = 0; day < 28; day++) {
-    // At the start, and never at the minute of the hourly look.
+    // The checks happen at the start, and never at the minute of the hourly one.
     const now = new Date(at('2026-11-02T18:00:10').getTime() + day * 86_400_000 - day * 500);
     for (const { task } of dueJobs(newest, 'embedded', now)) {
       begun.push(task);
@@ -66,7 +66,7 @@ test('whoever is on for two minutes of each evening has a backup a day and a dri
   expect(begun.filter((task) => task === 'drill').length).toBeGreaterThanOrEqual(4);
 });
 
-test('whoever is always on does it at its time, once', () => {
+test('an installation that is always on does each at its time, once', () => {
   let newest: NewestBackups = {
     backup: at('2026-11-01T02:13:01'),
     full: at('2026-11-01T02:13:01'),
@@ -105,7 +105,7 @@ test('whoever is always on does it at its time, once', () => {
   expect(begun).toHaveLength(28 + 3);
 });
 
-test('no task is in the crontab and on the agenda', () => {
+test('each job is either in the crontab or on the agenda', () => {
   const scheduled = new Set(crontab.map(({ task }) => task));
   expect(agenda.filter(({ task }) => scheduled.has(task))).toEqual([]);
 });

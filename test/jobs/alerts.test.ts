@@ -49,7 +49,7 @@ describe.each(workerTargets)('alerts (%s)', (kind, open) => {
     await target?.close();
   });
 
-  /** What is wrong now, as the worker sees it. */
+  /** Everything that is wrong now, as the worker sees it. */
   const check = async (): Promise<AlertEvent[]> => {
     const { rows } = await target.database.query<{ event: AlertEvent }>({
       text: 'select e as event from ops.check_alerts() e',
@@ -60,7 +60,7 @@ describe.each(workerTargets)('alerts (%s)', (kind, open) => {
     `${event} ${alert.severity} ${alert.kind} ${alert.subject}`;
   const sql = (query: string, values: unknown[] = []) => target.admin.query(query, values);
 
-  test('there are none while nothing is wrong', async () => {
+  test('are absent while nothing is wrong', async () => {
     expect(await check()).toEqual([]);
     const { rows } = await sql(
       "select count(*)::int as checks from pg_views where schemaname = 'ops' and viewname like 'check\\_%'",
@@ -68,10 +68,10 @@ describe.each(workerTargets)('alerts (%s)', (kind, open) => {
     expect(rows[0].checks).toBeGreaterThanOrEqual(6);
   });
 
-  test('a backup that is overdue, or gone, or never was, and not while one is being made', async () => {
+  test('report a backup that is overdue, gone or was never made, but not while one is being made', async () => {
     await sql(`insert into ops.job_tasks (task, does, schedule, every, expected)
       values ('back_up', 'backs up', '13 2 * * *', '1 day', '6 hours')`);
-    // That the job succeeds is no backup.
+    // A job that succeeds is not a backup.
     await sql(`insert into ops.job_runs (task, worker, outcome, lease_until, finished_at)
       values ('back_up', 'w', 'succeeded', now(), now())`);
     const [never] = await check();
@@ -80,7 +80,7 @@ describe.each(workerTargets)('alerts (%s)', (kind, open) => {
       values ('back_up', 'w', 'running', now() + interval '1 minute')`);
     expect((await check()).map(shortly)).toEqual(['resolved error backups backups']);
     await sql(`truncate ops.job_runs`);
-    // A worker that has just started has not looked yet; and where none are configured, nobody asks for one.
+    // A worker that has just started has not checked yet, and without a store no backup is expected.
     await sql(`insert into ops.workers (id, host, pid, version) values ('w', 'h', 1, '0')`);
     expect(await check()).toEqual([]);
     await sql(`truncate ops.workers`);
@@ -108,7 +108,7 @@ describe.each(workerTargets)('alerts (%s)', (kind, open) => {
     expect((await check()).map(shortly)).toEqual(['resolved error backups backups']);
   });
 
-  test('a job that failed for good, until it is removed', async () => {
+  test('report a job that failed for good, until it is removed', async () => {
     const { rows } = await sql("select id from graphile_worker.add_job('gone', max_attempts => 1)");
     await sql("update graphile_worker._private_jobs set attempts = 1, last_error = 'no such task'");
     const [event, ...others] = await check();
@@ -123,7 +123,7 @@ describe.each(workerTargets)('alerts (%s)', (kind, open) => {
         details: { jobs: [Number(rows[0].id)] },
       },
     });
-    // It is said once, and seen for as long as it lasts.
+    // The alert is sent once, and shown for as long as it lasts.
     expect(await check()).toEqual([]);
     const { rows: alerts } = await sql(
       'select last_seen_at > raised_at as seen, resolved_at from ops.alerts',
@@ -134,7 +134,7 @@ describe.each(workerTargets)('alerts (%s)', (kind, open) => {
     expect((await sql('select from ops.alerts where resolved_at is null')).rowCount).toBe(0);
   });
 
-  test('of a scheduled job the next success is enough', async () => {
+  test('of a scheduled job end with its next success', async () => {
     await sql(
       `select ops.set_job_tasks('[{"task": "often", "does": "x", "schedule": "* * * * *", "every": "1 minute", "expected": "1 minute"}]')`,
     );
@@ -145,7 +145,7 @@ describe.each(workerTargets)('alerts (%s)', (kind, open) => {
     expect((await check()).map(shortly)).toEqual(['resolved error dead_jobs often']);
   });
 
-  test('a run that takes too long: a warning while it gets on, an error when it does not', async () => {
+  test('report a run that takes too long, as a warning while it progresses and an error otherwise', async () => {
     const { rows } = await sql("select ops.begin_run('slow', 'w', '1 hour') as id");
     const letPass = (interval: string) =>
       sql(
@@ -160,7 +160,7 @@ describe.each(workerTargets)('alerts (%s)', (kind, open) => {
     expect(event?.text).toMatch(
       /^warning stuck_runs: slow has been running since \S+ on w and should take 01:00:00; it is at half$/,
     );
-    // Living is not getting on.
+    // A heartbeat is not progress.
     await letPass('11 minutes');
     await sql("select ops.renew_run($1, '1 hour')", [rows[0].id]);
     expect((await check()).map(shortly)).toEqual([`changed error stuck_runs slow, run ${rows[0].id}`]);
@@ -168,7 +168,7 @@ describe.each(workerTargets)('alerts (%s)', (kind, open) => {
     expect((await check()).map(shortly)).toEqual([`resolved error stuck_runs slow, run ${rows[0].id}`]);
   });
 
-  test('a scheduled job that does not succeed in time, counted from when somebody worked', async () => {
+  test('report a scheduled job that does not succeed in time, counted from when a worker ran', async () => {
     await sql(
       `select ops.set_job_tasks('[{"task": "hourly", "does": "x", "schedule": "7 * * * *", "every": "1 hour", "expected": "1 minute"}]')`,
     );
@@ -190,7 +190,7 @@ describe.each(workerTargets)('alerts (%s)', (kind, open) => {
     expect((await check()).map(shortly)).toEqual(['raised error late_jobs hourly']);
   });
 
-  test('a worker that was taken for dead, for an hour', async () => {
+  test('report a worker that was taken for dead, for an hour', async () => {
     await sql("select ops.see_worker('w', 'host', 17, '0'), ops.lose_workers('{w}')");
     const [event] = await check();
     expect(event?.text).toMatch(
@@ -200,8 +200,8 @@ describe.each(workerTargets)('alerts (%s)', (kind, open) => {
     expect((await check()).map(shortly)).toEqual(['resolved warning lost_workers w']);
   });
 
-  // The same SQL, and dropping tables is what takes time.
-  test.skipIf(kind === 'embedded')('partitions that end soon, or have ended', async () => {
+  // The SQL is the same there, and dropping tables is what takes time.
+  test.skipIf(kind === 'embedded')('report partitions that end soon, or have ended', async () => {
     const { rows } = await sql(
       `select c.oid::regclass::text as name, to_char(now() at time zone 'UTC', 'YYYYMMDD') as today
        from pg_inherits i join pg_class c on c.oid = i.inhrelid
@@ -222,7 +222,7 @@ describe.each(workerTargets)('alerts (%s)', (kind, open) => {
     expect((await check()).map(shortly)).toEqual(['resolved error partition_horizon app_public.metrics']);
   });
 
-  test('an outbox that is not trimmed', async () => {
+  test('report an outbox that is not trimmed', async () => {
     await sql(
       "insert into app_private.events (tenant_id, topic, operation, at) values ('default', 'tasks', 'insert', now() - interval '3 hours')",
     );
@@ -231,7 +231,7 @@ describe.each(workerTargets)('alerts (%s)', (kind, open) => {
     expect((await check()).map(shortly)).toEqual(['resolved warning untrimmed_events app_private.events']);
   });
 
-  test('a check that cannot be asked, which keeps no other from being asked', async () => {
+  test('report a check that fails, and the other checks still run', async () => {
     await sql('create view ops.check_broken as select 1 / (select 0) as subject');
     await sql("select ops.see_worker('w', 'host', 17, '0'), ops.lose_workers('{w}')");
     expect((await check()).map(({ text: said }) => said)).toEqual([
@@ -242,7 +242,7 @@ describe.each(workerTargets)('alerts (%s)', (kind, open) => {
     expect((await check()).map(shortly)).toEqual(['resolved error checks check_broken']);
   });
 
-  test('are said in the log and to the webhook, again while it is out of order', async () => {
+  test('go to the log and to the webhook, again and again while it is out of order', async () => {
     webhook.answers.push(500);
     logged.length = 0;
     await sql("select ops.see_worker('w', 'host', 17, '0'), ops.lose_workers('{w}')");
@@ -251,7 +251,7 @@ describe.each(workerTargets)('alerts (%s)', (kind, open) => {
       .poll(async () => (await sql("select last_error from ops.jobs where task = 'send_alert'")).rows)
       .toEqual([{ last_error: 'the webhook answered 500 out of order' }]);
     expect(webhook.received).toEqual([]);
-    // Sooner than it would by itself.
+    // The next try comes sooner than it would by itself.
     await sql('select graphile_worker.reschedule_jobs(array[id], now()) from ops.jobs');
     await expect.poll(() => webhook.received.map(shortly)).toEqual(['raised warning lost_workers w']);
     expect(webhook.received[0]).toEqual({
@@ -273,7 +273,7 @@ describe.each(workerTargets)('alerts (%s)', (kind, open) => {
 describe('the webhook', () => {
   const never = new AbortController().signal;
 
-  test('that is not there, or sends elsewhere, is an error that does not give its address away', async () => {
+  test('that is missing, or redirects, is an error that does not reveal its address', async () => {
     const webhook = await startWebhook();
     webhook.answers.push(302);
     const elsewhere = sendAlert(webhook.url, {}, never);
@@ -284,7 +284,7 @@ describe('the webhook', () => {
     await expect(refused).rejects.not.toThrow(/hush/);
   });
 
-  test('that says nothing is given up on when the worker stops, or after a while', async () => {
+  test('that does not answer is given up when the worker stops, or after a while', async () => {
     const silent = createServer(() => {});
     silent.listen(0, '127.0.0.1');
     await once(silent, 'listening');

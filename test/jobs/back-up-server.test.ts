@@ -30,7 +30,7 @@ describe.skipIf(provided.kind === 'unavailable' || !provided.binDirectory)(
       own = await startOwnServer(readyServer().binDirectory!);
       admin = new Client({ connectionString: own.adminUrl });
       await admin.connect();
-      // Some parts of a backup.
+      // Some parts of a backup are stored.
       await admin.query('create table filler (content text not null)');
       await admin.query('alter table filler alter column content set storage external');
       await admin.query(
@@ -75,7 +75,7 @@ describe.skipIf(provided.kind === 'unavailable' || !provided.binDirectory)(
         )
       ).rows.map(({ outcome }) => outcome);
 
-    test('is done by the next worker when one is killed in the middle of it, and the half is no backup', async () => {
+    test('is done by the next worker when one is killed in the middle, and the half is not a backup', async () => {
       const first = work();
       await expect.poll(() => first.log(), { timeout: 60_000 }).toContain('wal-received');
       const { rows } = await admin.query<{ id: string }>(
@@ -98,7 +98,7 @@ describe.skipIf(provided.kind === 'unavailable' || !provided.binDirectory)(
       const none = await lightning(['backups'], env);
       expect(none.stdout).toMatch(/^no backup in /);
 
-      // As if it had not been seen for a minute.
+      // Makes the worker look as if it had been silent for a minute.
       await admin.query("update ops.workers set seen_at = seen_at - interval '1 minute'");
       work();
       await expect

@@ -55,7 +55,7 @@ describe.each(workerTargets)('a worker that graphile-worker leaves without jobs 
   };
   const received = (text: string): boolean => webhook.received.some((event) => event.text === text);
 
-  test('looks for jobs although its first look failed, and tells why', async () => {
+  test('looks for jobs although its first look failed, and says why', async () => {
     await expect
       .poll(ends)
       .toContainEqual(

@@ -10,7 +10,7 @@ test.each(crontab.map((line) => [line.identifier ?? line.task, line] as const))(
     expect(() => job?.prepare({ ...line.payload, _cron: { ts: '2026-01-01' } })).not.toThrow();
     const [parsed] = parseCronItems([line]);
     const runs: number[] = [];
-    // Ten weeks, and through the end of a month and a year.
+    // Ten weeks, past the end of a month and a year.
     const start = Date.UTC(2026, 10, 20);
     for (let minute = 0; minute < 70 * 1_440; minute += 1) {
       const at = new Date(start + minute * 60_000);
@@ -28,7 +28,7 @@ test.each(crontab.map((line) => [line.identifier ?? line.task, line] as const))(
   },
 );
 
-test('no two lines have the same name, which graphile-worker remembers them by', () => {
+test('every line has a unique name, by which graphile-worker remembers it', () => {
   const names = crontab.map(({ identifier }) => identifier);
   expect(names).not.toContain(undefined);
   expect(new Set(names).size).toBe(names.length);

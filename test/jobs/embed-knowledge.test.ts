@@ -42,7 +42,7 @@ describe.each(apiTargets)('the embedding job on %s', (_kind, open) => {
 
   beforeAll(async () => {
     target = await open();
-    // The role's own rights and nothing more: the embedded database's login is a superuser.
+    // The role has its own rights and nothing more: the embedded database's login is a superuser.
     worker = {
       query: async <Row>({ text, values }: Statement) => {
         await target.admin.query(`begin; set local role ${roleName(testRolePrefix, 'worker')}`);
@@ -74,18 +74,18 @@ describe.each(apiTargets)('the embedding job on %s', (_kind, open) => {
       [tenant, count],
     );
 
-  test('embeds what has no embedding, of every tenant, in batches', async () => {
+  test('embeds rows without an embedding, of every tenant, in batches', async () => {
     await insert(100);
     await insert(50, 'rival');
     expect(await run()).toEqual({ embedded: 150, refused: 0 });
     expect((await state()).filter((row) => row.embedded)).toHaveLength(150);
     expect(server.requests.map(({ input }) => input.length)).toEqual([64, 64, 22]);
-    // And not again.
+    // The second run does nothing.
     expect(await run()).toEqual({ embedded: 0, refused: 0 });
     expect(server.requests).toHaveLength(3);
   });
 
-  test('notes why a text is refused, embeds the others, and tries it again once it has changed', async () => {
+  test('records why a text is refused, embeds the others, and retries it once it has changed', async () => {
     await insert(5);
     await target.admin.query("update app_public.knowledge set content = $1 where id = 'k3'", [refusedWord]);
     expect(await run()).toEqual({ embedded: 4, refused: 1 });
@@ -102,7 +102,7 @@ describe.each(apiTargets)('the embedding job on %s', (_kind, open) => {
     expect((await state())[2]).toEqual({ id: 'acme k3', embedded: true, error: null });
   });
 
-  test('keeps what it has when the endpoint goes away, and blames no row', async () => {
+  test('keeps its embeddings when the endpoint goes away, and blames no row', async () => {
     await insert(70);
     const gone: EmbeddingsServer['next'][number] = (response) => answerJson(response, 503, {});
     server.next.push(() => false, gone, gone, gone, gone);
@@ -112,7 +112,7 @@ describe.each(apiTargets)('the embedding job on %s', (_kind, open) => {
     expect(await run()).toEqual({ embedded: 6, refused: 0 });
   });
 
-  test('stores no embedding of what the content no longer says', async () => {
+  test('does not store an embedding of outdated content', async () => {
     await insert(1);
     let changed: Promise<unknown> | undefined;
     server.next.push((response, { input }) => {
@@ -135,7 +135,7 @@ describe.each(apiTargets)('the embedding job on %s', (_kind, open) => {
       setImmediate(() => stop.abort(new Error('told to')));
       return false;
     });
-    // In the midst of a request, or after it: either way the rest is left.
+    // The stop comes during a request or after it; either way the rest is left.
     await run(stop.signal).catch((error: Error) => {
       if (error.message !== 'told to') throw error;
     });
@@ -159,7 +159,7 @@ describe.skipIf(noServer)("the worker's login", () => {
     await fresh?.drop();
   });
 
-  test('may do what the job does, and not read or write anything else of knowledge', async () => {
+  test('may do what the job does, and cannot read or write anything else in knowledge', async () => {
     const admin = serverDatabase(fresh.adminUrl);
     await admin.query({
       text: "insert into app_public.knowledge (tenant_id, id, content) values ('default', 'one', 'text')",
@@ -179,7 +179,7 @@ describe.skipIf(noServer)("the worker's login", () => {
       await expect(worker.query({ text })).rejects.toMatchObject({ code: '42501' });
   });
 
-  test('runs the job, and says what it did', async () => {
+  test('runs the job, and reports what it did', async () => {
     const admin = serverDatabase(fresh.adminUrl);
     const pool = new Pool({ connectionString: fresh.urls.worker });
     pool.on('error', () => {});

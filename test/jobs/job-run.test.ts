@@ -20,7 +20,7 @@ describe.each(workerTargets)('a recorded run (%s)', (_kind, open) => {
   const runsOf = async (task: string) =>
     (await target.admin.query('select * from ops.job_runs where task = $1 order by id', [task])).rows;
   const runOf = async (task: string) => (await runsOf(task)).at(-1);
-  /** A run that goes on until `end`; resolves once its work has begun. */
+  /** A run that continues until `end`. Resolves once its work has begun. */
   const begin = async (job: Parameters<typeof recordRun>[1]) => {
     const { promise: ended, resolve: end } = Promise.withResolvers<string>();
     const { promise: begun, resolve: hasBegun } = Promise.withResolvers<JobRun>();
@@ -28,12 +28,12 @@ describe.each(workerTargets)('a recorded run (%s)', (_kind, open) => {
       hasBegun(run);
       return ended;
     });
-    // Whoever waits for it sees it; until then it is nobody's.
+    // Every waiting caller sees a rejection; until then it is unhandled.
     result.catch(() => {});
     return { run: await Promise.race([begun, result.then(() => Promise.reject())]), end, result };
   };
 
-  test('shows its progress while it runs, and what came of it', async () => {
+  test('shows its progress while it runs, and its result', async () => {
     const { run, end, result } = await begin({ task: 'long', details: { table: 'agents' }, leaseMs: 3_000 });
     expect(await runOf('long')).toMatchObject({
       outcome: 'running',
@@ -60,7 +60,7 @@ describe.each(workerTargets)('a recorded run (%s)', (_kind, open) => {
     expect(row.finished_at.getTime()).toBeGreaterThanOrEqual(row.started_at.getTime());
   });
 
-  test('that fails says why, and rejects with it', async () => {
+  test('that fails records why, and rejects with the error', async () => {
     const failed = recordRun(database, { task: 'failing' }, async ({ progress }) => {
       progress(0.5, 'half');
       throw new TypeError('the disk is full');
@@ -88,7 +88,7 @@ describe.each(workerTargets)('a recorded run (%s)', (_kind, open) => {
     await recordRun(database, { task: 'other', lock: 'backup:full' }, async () => {});
   });
 
-  test('of twenty that ask for a lock at once one gets it', async () => {
+  test('is the only one of twenty that ask for a lock at once', async () => {
     let inside = 0;
     const results = await Promise.allSettled(
       Array.from({ length: 20 }, () =>
@@ -103,7 +103,7 @@ describe.each(workerTargets)('a recorded run (%s)', (_kind, open) => {
     const refused = results.filter((result) => result.status === 'rejected');
     expect(refused.map((result) => (result.reason as Error).name)).toEqual(refused.map(() => 'JobBusy'));
     expect(refused.length).toBeGreaterThan(0);
-    // On a busy machine one may come so late that the first has ended: it ran then, and alone.
+    // On a busy machine one may come so late that the first has ended; then it ran alone too.
     expect(results.length - refused.length).toBe((await runsOf('race')).length);
   });
 
@@ -139,7 +139,7 @@ describe.each(workerTargets)('a recorded run (%s)', (_kind, open) => {
     await result;
   });
 
-  test('that was taken for dead is told to stop, and changes nothing of what came after it', async () => {
+  test('that was taken for dead is told to stop, and does not change its successor', async () => {
     const first = await begin({ task: 'twice', lock: 'twice', leaseMs: 600 });
     await target.admin.query(
       "update ops.job_runs set lease_until = now() - interval '1 second' where task = 'twice'",
@@ -157,7 +157,7 @@ describe.each(workerTargets)('a recorded run (%s)', (_kind, open) => {
     await second.result;
   });
 
-  test('that cannot renew its lease is told to stop before another one may begin', async () => {
+  test('that cannot renew its lease is told to stop before another may begin', async () => {
     let away = false;
     const flaky: Executor = {
       query: (statement) => (away ? Promise.reject(new Error('the line is cut')) : database.query(statement)),
@@ -174,13 +174,13 @@ describe.each(workerTargets)('a recorded run (%s)', (_kind, open) => {
     expect((await runOf('cut')).outcome).toBe('failed');
   });
 
-  test('ends well although the line was cut for a moment at its end', async () => {
+  test('succeeds although the connection is cut for a moment at its end', async () => {
     let cuts = 2;
     const flaky: Executor = {
       query: (statement) => {
         if (!statement.text.includes('end_run') || cuts === 0) return database.query(statement);
         cuts -= 1;
-        // Of the second only the answer is lost.
+        // Only the answer to the second statement is lost.
         return (cuts === 0 ? database.query(statement) : Promise.resolve()).then(() =>
           Promise.reject(new Error('the line is cut')),
         );
@@ -191,7 +191,7 @@ describe.each(workerTargets)('a recorded run (%s)', (_kind, open) => {
     expect((await runOf('blip')).outcome).toBe('succeeded');
   });
 
-  test('is told when it is asked to end', async () => {
+  test('hears a request to end', async () => {
     const stopping = new AbortController();
     const { run, end, result } = await begin({ task: 'asked', signal: stopping.signal });
     stopping.abort(new Error('the worker stops'));
@@ -200,7 +200,7 @@ describe.each(workerTargets)('a recorded run (%s)', (_kind, open) => {
     await result;
   });
 
-  test('of those that had nothing to do only the newest is kept', async () => {
+  test('with nothing to do is kept only if it is the newest such run', async () => {
     for (let round = 0; round < 3; round += 1)
       await recordRun(database, { task: 'often' }, async (run) => run.idle());
     await recordRun(database, { task: 'often' }, async ({ progress }) => progress(null, 'removed 3 rows'));

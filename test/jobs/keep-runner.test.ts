@@ -3,7 +3,7 @@ import { ConnectionLost } from '../../src/db/database.ts';
 import { keepRunner } from '../../src/jobs/keep-runner.ts';
 import type { LogEntry } from '../../src/log.ts';
 
-/** A run that ends when told to. */
+/** A run that ends when it is told to. */
 function makeRun() {
   let fail: (error: Error) => void = () => {};
   let end: () => void = () => {};
@@ -14,7 +14,7 @@ function makeRun() {
   return { ended, stop: vi.fn<() => Promise<void>>(async () => end()), fail };
 }
 
-test('a run that ends by itself is begun again, however often it takes, and its rejection ends nothing', async () => {
+test('a run that ends by itself is started again, as often as it takes, and its rejection does no harm', async () => {
   const logged: LogEntry[] = [];
   const runs = [makeRun(), makeRun()];
   const begin = vi
@@ -33,7 +33,7 @@ test('a run that ends by itself is begun again, however often it takes, and its 
   expect(runs[1]!.stop).toHaveBeenCalledOnce();
 });
 
-test('what cannot be begun again for a bug is logged with its stack, for the state of the world without one', async () => {
+test('a failed restart is logged with its stack if it is a bug, and without one if it is an operational error', async () => {
   const logged: LogEntry[] = [];
   const runs = [makeRun(), makeRun()];
   const bug = new TypeError('of undefined');
@@ -49,7 +49,7 @@ test('what cannot be begun again for a bug is logged with its stack, for the sta
   await keeping.stop();
 });
 
-test('a first run that cannot be begun is the news', async () => {
+test('a first run that cannot start is reported to the caller', async () => {
   const begin = () => Promise.reject(new Error('no such database'));
   await expect(keepRunner(begin, () => {})).rejects.toThrow('no such database');
 });

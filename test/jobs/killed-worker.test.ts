@@ -13,8 +13,8 @@ import { startWebhook } from '../support/webhook.ts';
 import type { Webhook } from '../support/webhook.ts';
 
 /**
- * A job that nothing schedules, so that only the test's own is about. It is in its middle while the webhook has got its
- * request and has not answered. Tried once, like most jobs of the crontab.
+ * A job without a schedule, so that only the test's own job runs. The job is in its middle while the webhook has
+ * received its request and has not answered. It is tried once, like most jobs of the crontab.
  */
 async function addJob(admin: Client): Promise<string> {
   const { rows } = await admin.query<{ id: string }>(
@@ -64,7 +64,7 @@ describe.skipIf(noServer)('a worker of a server', () => {
     await fresh?.drop();
   });
 
-  /** `lightning work`; resolves once it is seen. */
+  /** Starts `lightning work`; resolves once the worker is registered. */
   const work = async (): Promise<Spawned> => {
     const worker = spawnLightning(['work'], {
       DATABASE_URL: fresh.urls.api,
@@ -81,7 +81,7 @@ describe.skipIf(noServer)('a worker of a server', () => {
       .toMatchObject({ rowCount: 1 });
     return worker;
   };
-  /** A worker in the middle of a job. */
+  /** Starts a worker and waits until it is in the middle of a job. */
   const working = async () => {
     const worker = await work();
     const held = webhook.hold('fire drill');
@@ -92,11 +92,11 @@ describe.skipIf(noServer)('a worker of a server', () => {
     expect(await runsOf(admin, job)).toEqual([{ outcome: 'running', pid }]);
     return { worker, pid, job, answer };
   };
-  /** As if it had not been seen for a minute. */
+  /** Makes a worker look as if it had been silent for a minute. */
   const letAMinutePass = (pid: number | undefined) =>
     admin.query("update ops.workers set seen_at = seen_at - interval '1 minute' where pid = $1", [pid]);
 
-  test('that is killed in the middle of a job: another one does the job', async () => {
+  test('that is killed in the middle of a job leaves the job to another', async () => {
     const { worker, pid, job } = await working();
     worker.process.kill('SIGKILL');
     await worker.ended;
@@ -113,7 +113,7 @@ describe.skipIf(noServer)('a worker of a server', () => {
     expect(next.log()).toMatch(/"event":"job-taken-over"/);
   }, 150_000);
 
-  test('that is suspended, taken for dead, and comes back changes nothing of what its successor is at', async () => {
+  test('that is suspended, taken for dead, and comes back does not disturb its successor', async () => {
     const { worker, pid, job, answer } = await working();
     worker.process.kill('SIGSTOP');
     await letAMinutePass(pid);
@@ -128,7 +128,7 @@ describe.skipIf(noServer)('a worker of a server', () => {
 
     worker.process.kill('SIGCONT');
     answer();
-    // It ends its work, finds that the run is not its own any more, and leaves the job to its successor.
+    // It ends its work, finds that the run is no longer its own, and leaves the job to its successor.
     await expect
       .poll(() => worker.log(), { timeout: 20_000 })
       .toMatch(/run \d+ of send_alert is lost: it was taken for dead/);
@@ -158,7 +158,7 @@ describe('a worker of an embedded database', () => {
     await rm(directory, { recursive: true, force: true });
   });
 
-  /** `lightning work`, which runs the database too. */
+  /** Starts `lightning work`, which also runs the database. */
   const work = async () => {
     const worker = spawnLightning(['work'], {
       DATA_DIR: directory,

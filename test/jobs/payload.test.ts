@@ -1,9 +1,12 @@
 import { expect, test } from 'vitest';
 import { noPayload, payloadMembers, PayloadError } from '../../src/jobs/payload.ts';
 
-test.each([[undefined], [null], [{}], [{ _cron: { ts: '2026-01-01' } }]])('%j is no payload', (payload) => {
-  expect(noPayload(payload)).toBe(null);
-});
+test.each([[undefined], [null], [{}], [{ _cron: { ts: '2026-01-01' } }]])(
+  '%j counts as an empty payload',
+  (payload) => {
+    expect(noPayload(payload)).toBe(null);
+  },
+);
 
 test.each([
   ['full', 'the payload is "full"; an object is needed'],
@@ -13,7 +16,7 @@ test.each([
   expect(() => noPayload(payload)).toThrow(new PayloadError(message));
 });
 
-test('known members come out, unknown ones are refused with what is known', () => {
+test('known members are returned, and unknown ones are refused with the list of known ones', () => {
   expect(payloadMembers({ kind: 'full', _cron: {} }, ['kind', 'keep'])).toEqual({ kind: 'full' });
   expect(() => payloadMembers({ kin: 'full' }, ['kind', 'keep'])).toThrow(
     'the payload has a member "kin"; known are kind, keep',

@@ -12,7 +12,7 @@ import { migratedDatabase } from '../support/db.ts';
 import { testRolePrefix } from '../support/logins.ts';
 import { noServer } from '../support/server.ts';
 
-/** A migrated database, and what undoes it. */
+/** A migrated database, and the way to remove it. */
 interface Target {
   readonly settings: Readonly<Record<string, string>>;
   readonly adminUrl: string | null;
@@ -86,7 +86,7 @@ describe.each(targets)("the worker's reaper (%s)", (_kind, make) => {
     for (const end of undo.toReversed()) await end();
   });
 
-  /** A task whose holder has not been heard of in time. */
+  /** A task whose holder has missed its time. */
   const abandoned = async (): Promise<string> => {
     const { rows } = await admin.query<{ id: string }>(`
       with task as (
@@ -105,7 +105,7 @@ describe.each(targets)("the worker's reaper (%s)", (_kind, make) => {
       ?.status;
   const events = (event: string) => logged.filter((entry) => entry.event === event);
 
-  test('takes an expired lease back without anybody claiming, and says so', async () => {
+  test('takes back an expired lease without a claim, and says so', async () => {
     const id = await abandoned();
     await expect.poll(() => statusOf(id), { timeout: 10_000 }).toBe('pending');
     const { rows } = await admin.query('select from app_public.task_leases');
@@ -113,7 +113,7 @@ describe.each(targets)("the worker's reaper (%s)", (_kind, make) => {
     await expect.poll(() => events('leases-reaped')).toMatchObject([{ level: 'info', tasks: 1 }]);
   });
 
-  test('goes on after an error, with a line in the log', async () => {
+  test('continues after an error, with a line in the log', async () => {
     await admin.query('alter function ops.reap_expired_leases rename to gone');
     const id = await abandoned();
     await expect.poll(() => events('leases-not-reaped').length, { timeout: 10_000 }).toBeGreaterThan(0);

@@ -66,7 +66,7 @@ describe.each(workerTargets)('jobs of the worker (%s)', (_kind, open) => {
   const jobsOf = async (task: string) =>
     (await target.admin.query('select * from graphile_worker.jobs where task_identifier = $1', [task])).rows;
 
-  test('are recorded with their payload read, and say in the log what they did', async () => {
+  test('are recorded with their parsed payload, and log what they did', async () => {
     const job = await runner.addJob('greet', { name: 'Ada' });
     await expect
       .poll(() => runsOf('greet'))
@@ -83,7 +83,7 @@ describe.each(workerTargets)('jobs of the worker (%s)', (_kind, open) => {
       .toMatchObject([{ event: 'job-done', message: 'greet: said hello to Ada', job: job.id }]);
   });
 
-  test('whose payload cannot be read fail with a sentence', async () => {
+  test('with an unreadable payload fail with a sentence', async () => {
     await runner.addJob('greet', { nam: 'Ada' }, { maxAttempts: 1 });
     await expect
       .poll(async () => (await runsOf('greet')).at(-1))
@@ -92,7 +92,7 @@ describe.each(workerTargets)('jobs of the worker (%s)', (_kind, open) => {
     expect(await jobsOf('greet')).toMatchObject([{ attempts: 1, max_attempts: 1 }]);
   });
 
-  test('that fail are recorded, and tried again later', async () => {
+  test('that fail are recorded, and retried later', async () => {
     await runner.addJob('fail', {}, { maxAttempts: 3 });
     await expect.poll(() => runsOf('fail')).toMatchObject([{ outcome: 'failed', error: 'the disk is full' }]);
     await expect
@@ -100,14 +100,14 @@ describe.each(workerTargets)('jobs of the worker (%s)', (_kind, open) => {
       .toMatchObject([{ attempts: 1, last_error: 'the disk is full', locked_at: null }]);
   });
 
-  test('that have nothing to do leave one line for all of them, and none in the log', async () => {
+  test('with nothing to do leave one recorded run for all of them, and no line in the log', async () => {
     for (let round = 0; round < 5; round += 1) await runner.addJob('look', {});
     await expect.poll(() => jobsOf('look')).toEqual([]);
     expect(await runsOf('look')).toMatchObject([{ outcome: 'succeeded', idle: true }]);
     expect(logged.filter(({ task }) => task === 'look')).toEqual([]);
   });
 
-  test('that find their lock taken come again, once for all of them, without losing an attempt', async () => {
+  test('that find their lock taken are queued again, once for all of them, without losing an attempt', async () => {
     await recordRun(target.database, { task: 'alone', lock: 'alone' }, async () => {
       await runner.addJob('alone', {}, { maxAttempts: 1 });
       await runner.addJob('alone', {}, { maxAttempts: 1 });

@@ -37,11 +37,11 @@ describe.skipIf(noServer)('trimming the outbox, as the worker', () => {
   const count = async (table: string): Promise<number> =>
     (await admin.query<{ count: number }>(`select count(*)::int as count from app_private.${table}`)).rows[0]!
       .count;
-  /** As if all that happened had happened so much earlier. */
+  /** Moves everything that happened this far into the past. */
   const letPass = (interval: string) =>
     admin.query(`update app_private.event_marks set at = at - $1::interval`, [interval]);
 
-  test('removes what could be read for an hour, and not what was written then and committed later', async () => {
+  test('removes events that were readable for an hour, and keeps those written then but committed later', async () => {
     await slow.query('begin');
     await insert(slow, 'begun long ago');
     await insert(admin, 'old');
@@ -58,7 +58,7 @@ describe.skipIf(noServer)('trimming the outbox, as the worker', () => {
     expect(await count('events')).toBe(0);
   });
 
-  test('keeps no more marks than it needs', async () => {
+  test('keeps only the marks that it needs', async () => {
     for (let i = 0; i < 30; i += 1) {
       await trimEvents(asWorker);
       await letPass('5 minutes');

@@ -18,7 +18,7 @@ describe.each(workerTargets)('the presence of workers (%s)', (_kind, open) => {
 
   beforeAll(async () => {
     target = await open();
-    // As the first worker of a database comes: nobody has made the queue yet.
+    // As with a database's first worker, the queue does not exist yet.
     await sweepWorkers(target.database, null, log);
     queue = await makeWorkerUtils({ pgPool: target.pool, logger: new Logger(() => () => {}) });
     await queue.migrate();
@@ -46,7 +46,7 @@ describe.each(workerTargets)('the presence of workers (%s)', (_kind, open) => {
   };
   const workerOf = async (id: string) =>
     (await target.admin.query('select * from ops.workers where id = $1', [id])).rows[0];
-  /** As if nothing had been heard of it for so long. */
+  /** Makes a worker look as if it had been silent for that long. */
   const silence = (id: string, interval: string) =>
     target.admin.query('update ops.workers set seen_at = seen_at - $2::interval where id = $1', [
       id,
@@ -76,7 +76,7 @@ describe.each(workerTargets)('the presence of workers (%s)', (_kind, open) => {
       await target.admin.query('select outcome from ops.job_runs where job_id = $1 order by id', [id])
     ).rows.map(({ outcome }) => outcome);
 
-  test('gives back jobs whose answer was lost on its way to them, and keeps those that they are at', async () => {
+  test('gives back jobs whose answer was lost on its way to the worker, and keeps those it works on', async () => {
     const events: WorkerEvents = new EventEmitter();
     const held = new HeldJobs(events);
     const lockedLongAgo = async (queueName: string, maxAttempts: number) => {
@@ -124,7 +124,7 @@ describe.each(workerTargets)('the presence of workers (%s)', (_kind, open) => {
     );
   });
 
-  test('is seen while they live, and says when they have ended', async () => {
+  test('is visible while they live, and says when they have ended', async () => {
     const loop = appear('ada');
     await expect
       .poll(() => workerOf('ada'))
@@ -134,7 +134,7 @@ describe.each(workerTargets)('the presence of workers (%s)', (_kind, open) => {
     await loop.stop();
     present.pop();
     expect((await workerOf('ada')).stopped_at).not.toBeNull();
-    // Who has ended is not missed.
+    // A worker that has ended is not missed.
     await silence('ada', '1 hour');
     await sweepWorkers(target.database, null, log);
     expect(await workerOf('ada')).toMatchObject({ lost_at: null });
@@ -158,7 +158,7 @@ describe.each(workerTargets)('the presence of workers (%s)', (_kind, open) => {
     expect(rows).toEqual([{ locked_by: null }]);
   });
 
-  test('was never there: who holds a job for a minute and did not say that it lives is dead too', async () => {
+  test('is required: a worker that holds a job for a minute without a sign of life is dead too', async () => {
     const id = await begun('nobody');
     await sweepWorkers(target.database, null, log);
     expect(await jobOf(id)).toMatchObject({ state: 'running' });
@@ -170,7 +170,7 @@ describe.each(workerTargets)('the presence of workers (%s)', (_kind, open) => {
     expect(await jobOf(id)).toMatchObject({ state: 'waiting' });
   });
 
-  test('a job that is tried once runs again after its worker was lost, but not for ever', async () => {
+  test('lets a job that is tried once run again after its worker was lost, but not for ever', async () => {
     const id = await begun('poison', 1);
     for (const again of [true, true, true, false]) {
       await target.admin.query("select ops.see_worker('poison', 'host', 1, '0')");
@@ -182,7 +182,7 @@ describe.each(workerTargets)('the presence of workers (%s)', (_kind, open) => {
     expect(logged.map(({ level }) => level)).toEqual(['warning', 'warning', 'warning', 'error']);
   });
 
-  test('that was taken for dead is told so when it comes back, and lives again', async () => {
+  test('is restored when a worker that was taken for dead comes back and is told so', async () => {
     appear('eve');
     await expect.poll(() => workerOf('eve')).toBeDefined();
     await target.admin.query("select ops.lose_workers('{eve}')");
@@ -192,7 +192,7 @@ describe.each(workerTargets)('the presence of workers (%s)', (_kind, open) => {
     await expect.poll(async () => (await workerOf('eve')).lost_at).toBeNull();
   });
 
-  test('goes on after an error, with a line in the log', async () => {
+  test('continues after an error, with a line in the log', async () => {
     await target.admin.query('alter function ops.see_worker rename to gone');
     appear('fay');
     await expect.poll(() => logged[0]).toMatchObject({ event: 'worker-not-seen', level: 'error' });

@@ -39,7 +39,7 @@ describe.each(apiTargets)('GET /events, %s', (kind, openTarget) => {
     clients.push(client);
     return client;
   }
-  /** Opens and waits until it is live. */
+  /** Opens a stream and waits until it is live. */
   async function ready(
     token: string,
     options: Parameters<typeof openEvents>[2] = {},
@@ -63,7 +63,7 @@ describe.each(apiTargets)('GET /events, %s', (kind, openTarget) => {
   };
   const told = ({ event, data }: ReceivedEvent) => `${event} ${data.operation} ${data.id}`;
 
-  test('says what happened to a row, with the row as the caller may see it', async () => {
+  test('reports what happened to a row, with the row as the caller may see it', async () => {
     const events = await ready(await testToken());
     const id = await insertTask();
     const inserted = await events.next();
@@ -80,7 +80,7 @@ describe.each(apiTargets)('GET /events, %s', (kind, openTarget) => {
     expect((await events.next()).data).toEqual({ topic: 'tasks', operation: 'delete', id, row: null });
   });
 
-  test('a statement that touches nothing says nothing, one of many rows says each', async () => {
+  test('reports each row of a statement, and nothing for a statement without rows', async () => {
     const events = await ready(await testToken());
     await target.admin.query(`update app_public.tasks set description = 'z' where false`);
     const { rows } = await target.admin.query<{ id: string }>(
@@ -90,7 +90,7 @@ describe.each(apiTargets)('GET /events, %s', (kind, openTarget) => {
     expect(new Set(got.map((event) => event.data.id))).toEqual(new Set(rows.map((row) => row.id)));
   });
 
-  test('of more than 1,000 rows at once it says that the topic is to be looked at again', async () => {
+  test('tells the client to read the topic again after more than 1,000 rows at once', async () => {
     const events = await ready(await testToken());
     await target.admin.query(
       `insert into app_public.tasks (tenant_id, description) select 'default', 'more' from generate_series(1, 1001)`,
@@ -103,7 +103,7 @@ describe.each(apiTargets)('GET /events, %s', (kind, openTarget) => {
     expect((await events.next()).data).toMatchObject({ id });
   });
 
-  test('of rows that are too large to be read together it says that the topic is to be looked at again', async () => {
+  test('tells the client to read the topic again after rows that are too large to be read together', async () => {
     const events = await ready(await testToken());
     await target.admin.query(
       `insert into app_public.tasks (tenant_id, description, context)
@@ -117,7 +117,7 @@ describe.each(apiTargets)('GET /events, %s', (kind, openTarget) => {
     expect((await events.next()).data).toMatchObject({ id });
   });
 
-  test('topics choose among tasks, workflows and agents; without them all come', async () => {
+  test('sends the chosen topics among tasks, workflows and agents, or all by default', async () => {
     const [all, some] = [
       await ready(await testToken()),
       await ready(await testToken(), { topics: 'agents,workflows' }),
@@ -141,7 +141,7 @@ describe.each(apiTargets)('GET /events, %s', (kind, openTarget) => {
     expect((await take(some, 3)).map(({ event }) => event)).toEqual(['agents', 'workflows', 'agents']);
   });
 
-  test("another tenant's changes do not arrive, deletions neither, live or resumed", async () => {
+  test("does not send another tenant's changes or deletions, live or resumed", async () => {
     const other = await ready(await testToken('member', 'other'), { topics: 'tasks,agents' });
     const since = other.lastEventId();
     const foreign = await insertTask('default');
@@ -158,7 +158,7 @@ describe.each(apiTargets)('GET /events, %s', (kind, openTarget) => {
     expect([other.events, resumed.events]).toEqual([[], []]);
   });
 
-  test('Last-Event-ID goes on behind any event, without loss or duplicates', async () => {
+  test('continues after any Last-Event-ID, without loss or duplicates', async () => {
     const events = await ready(await testToken());
     const start = events.lastEventId();
     for (let i = 0; i < 3; i += 1) await insertTask();
@@ -180,13 +180,13 @@ describe.each(apiTargets)('GET /events, %s', (kind, openTarget) => {
     }
   });
 
-  test('whoever was away for too long is told to look again, and goes on from there', async () => {
+  test('tells a client that was away for too long to read again, and continues from there', async () => {
     const events = await ready(await testToken());
     const since = events.lastEventId();
     const missed = await insertTask();
     await events.next();
     await target.admin.query('select ops.trim_events()');
-    // Whoever is live has looked again by then, and lacks nothing.
+    // A client that is live has read again by then, and lacks nothing.
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     const { rows } = await target.admin.query<{ count: string }>(
       `select ops.trim_events('1 second') as count`,
@@ -201,7 +201,7 @@ describe.each(apiTargets)('GET /events, %s', (kind, openTarget) => {
     expect(missed).not.toBe(id);
   });
 
-  test('an id that it cannot read begins anew with a reset', async () => {
+  test('starts anew with a reset after an id that it cannot read', async () => {
     const events = await open(await testToken(), { lastEventId: '812:812:' });
     expect(await events.next()).toMatchObject({ event: 'reset', data: { topic: null, reason: 'too_old' } });
     expect(await events.next()).toMatchObject({ event: 'ready' });
@@ -209,7 +209,7 @@ describe.each(apiTargets)('GET /events, %s', (kind, openTarget) => {
     expect(await events.next()).toMatchObject({ event: 'tasks' });
   });
 
-  test('refuses strangers, other methods, and topics that are none', async () => {
+  test('refuses strangers, other methods, and unknown topics', async () => {
     expect((await open(null)).status).toBe(401);
     expect((await open('a.b.c')).status).toBe(401);
     const token = await testToken();
@@ -221,7 +221,7 @@ describe.each(apiTargets)('GET /events, %s', (kind, openTarget) => {
     expect([post.status, post.headers.get('allow')]).toEqual([405, 'GET, HEAD, OPTIONS']);
   });
 
-  test("the token's end is the stream's end, and so is the tenant's suspension", async () => {
+  test('ends the stream when the token expires or the tenant is suspended', async () => {
     const short = await ready(await testToken('member', 'default', 2));
     const other = await ready(await testToken('member', 'other'));
     await target.admin.query(`select ops.set_tenant_suspended('other', true)`);
@@ -233,7 +233,7 @@ describe.each(apiTargets)('GET /events, %s', (kind, openTarget) => {
     await short.ended;
   });
 
-  test('closing the server ends streams and says so; another process goes on where they were', async () => {
+  test('ends streams with a message when the server closes, and another process continues them', async () => {
     const own = await startApp(target.database);
     const events = await ready(await testToken(), {}, own);
     const first = await insertTask();
@@ -246,7 +246,7 @@ describe.each(apiTargets)('GET /events, %s', (kind, openTarget) => {
     expect((await again.next()).data.id).toBe(meanwhile);
   });
 
-  test('a subscriber that does not read is dropped; the others, and a broken one, cost nobody anything', async () => {
+  test('drops a subscriber that does not read, and neither it nor a broken one affects others', async () => {
     const stuck = await rawStream(app.url, await testToken());
     const broken = await rawStream(app.url, await testToken());
     const reader = await ready(await testToken());
@@ -266,24 +266,27 @@ describe.each(apiTargets)('GET /events, %s', (kind, openTarget) => {
     expect((await reader.next()).data.operation).toBe('delete');
   });
 
-  test.skipIf(kind === 'embedded')('a lost LISTEN connection loses and doubles nothing', async () => {
-    const events = await ready(await testToken());
-    const made: string[] = [];
-    for (let i = 0; i < 60; i += 1) {
-      made.push(await insertTask());
-      if (i % 20 !== 10) continue;
-      const { rowCount } = await target.admin.query(
-        `select pg_terminate_backend(pid) from pg_stat_activity
+  test.skipIf(kind === 'embedded')(
+    'neither loses nor doubles anything with a lost LISTEN connection',
+    async () => {
+      const events = await ready(await testToken());
+      const made: string[] = [];
+      for (let i = 0; i < 60; i += 1) {
+        made.push(await insertTask());
+        if (i % 20 !== 10) continue;
+        const { rowCount } = await target.admin.query(
+          `select pg_terminate_backend(pid) from pg_stat_activity
          where datname = current_database() and pid <> pg_backend_pid() and query ilike 'listen %'`,
-      );
-      expect(rowCount).toBe(1);
-      made.push(await insertTask());
-      // Long enough to have it connected anew before it is killed again.
-      await new Promise((resolve) => setTimeout(resolve, 400));
-    }
-    expect((await take(events, made.length)).map((event) => event.data.id)).toEqual(made);
-    expect(events.events).toEqual([]);
-  });
+        );
+        expect(rowCount).toBe(1);
+        made.push(await insertTask());
+        // Long enough to be connected anew before it is killed again.
+        await new Promise((resolve) => setTimeout(resolve, 400));
+      }
+      expect((await take(events, made.length)).map((event) => event.data.id)).toEqual(made);
+      expect(events.events).toEqual([]);
+    },
+  );
 });
 
 /** A connection whose answer is read only as far as the test wants. */

@@ -88,7 +88,7 @@ describe.skipIf(noServer)('the outbox on a server', () => {
     return Object.assign(subscribed, { got, changes });
   };
 
-  test('transactions that commit in another order than they began are all heard, as soon as each commits', async () => {
+  test('transactions that commit in another order than they began are heard as soon as each commits', async () => {
     const live = makeLive();
     const listener = await listen(live);
     const [early, middle, late] = [await writer(), await writer(), await writer()];
@@ -97,7 +97,7 @@ describe.skipIf(noServer)('the outbox on a server', () => {
     await middle.query('begin');
     await insert(middle, 'middle');
     await insert(late, 'late');
-    // Two with lower ids and lower transactions are open, and nobody waits for them.
+    // Two transactions with lower numbers and lower ids are open, and nobody waits for them.
     await untilTrue(() => listener.got.length === 1, 'the late one');
     const behindLate = listener.changes[0]!.position;
     await middle.query('commit');
@@ -107,7 +107,7 @@ describe.skipIf(noServer)('the outbox on a server', () => {
     await early.query('commit');
     await untilTrue(() => listener.got.length === 4, 'the early one');
     expect(listener.got).toEqual(['late', 'middle', 'early', 'early, too']);
-    // Ids alone would say that `late` is behind all of them. What was missed together comes by transactions.
+    // By ids alone `late` would be behind all of them. Events that were missed together are ordered by transaction.
     const resumed = await Promise.all(
       [behindLate, behindMiddle, listener.changes[2]!.position].map((since) =>
         listen(makeLive(), { since: parsePosition(formatPosition(since)) }),
@@ -120,7 +120,7 @@ describe.skipIf(noServer)('the outbox on a server', () => {
     ]);
   });
 
-  test('of a row that transactions delete and make again, the last that is told is how it is', async () => {
+  test('the last event of a row that transactions delete and insert again shows its present state', async () => {
     const [first, second] = [await writer(), await writer()];
     const add = (client: Client) =>
       client.query(
@@ -131,7 +131,7 @@ describe.skipIf(noServer)('the outbox on a server', () => {
       client.query(`delete from app_public.agents where tenant_id = $1 and id = 'phoenix'`, [own]);
     await add(first);
     const { position: since } = await listen(makeLive());
-    // The transaction with the lower number makes anew what the other one deleted.
+    // The transaction with the lower number inserts again what the other one deleted.
     await first.query('begin');
     await insert(first, 'takes a number');
     await remove(second);
@@ -148,7 +148,7 @@ describe.skipIf(noServer)('the outbox on a server', () => {
     expect(ofPhoenix(await listen(makeLive(), { since }))).toEqual(['delete', 'delete']);
   });
 
-  test('a transaction that holds the wake-up for long delays others by moments and keeps nothing back', async () => {
+  test('a transaction that holds the wake-up for long delays others only briefly, and holds back nothing', async () => {
     const listener = await listen(makeLive());
     const [slow, quick] = [await writer(), await writer()];
     await slow.query('begin');
@@ -166,7 +166,7 @@ describe.skipIf(noServer)('the outbox on a server', () => {
     expect(listener.got).toEqual(['quick', 'after']);
   });
 
-  test('many writers at once: everything is heard once, and by whoever resumes at any place', async () => {
+  test('with many writers at once, a listener and a resumed one hear everything exactly once', async () => {
     const live = makeLive();
     const start = await listen(live);
     const since = start.position;
@@ -188,7 +188,7 @@ describe.skipIf(noServer)('the outbox on a server', () => {
     );
     await untilTrue(() => start.got.length >= expected.length, 'all of them');
     expect(start.got.toSorted()).toEqual(expected.toSorted());
-    // Also across processes: another one reads on from where this one was.
+    // A reader in another process also continues where this one was.
     for (const at of [0, 1, 50, 133, expected.length - 1]) {
       const position = at === 0 ? since : start.changes[at - 1]!.position;
       const resumed = await listen(makeLive(), { since: parsePosition(formatPosition(position)) });
@@ -196,7 +196,7 @@ describe.skipIf(noServer)('the outbox on a server', () => {
     }
   });
 
-  test('rows are read again once for all of a role and tenant, however many listen', async () => {
+  test('rows are read again once per role and tenant, however many listen', async () => {
     const live = makeLive();
     const listeners = await Promise.all(
       Array.from({ length: 200 }, (_, i) =>
@@ -214,7 +214,7 @@ describe.skipIf(noServer)('the outbox on a server', () => {
     expect(listeners.filter((_, i) => i % 2 === 1).flatMap((listener) => listener.got)).toEqual([]);
   });
 
-  test('what one subscriber throws stops no other', async () => {
+  test('an error of one subscriber does not stop another', async () => {
     const live = makeLive();
     await live.subscribe(claimsOf('member', own, 'broken'), {
       topics: new Set(topics),
@@ -233,8 +233,8 @@ describe.skipIf(noServer)('the outbox on a server', () => {
     expect(listener.got).toEqual(['first', 'second']);
   });
 
-  describe('to a login that listens', () => {
-    test('says that something happened, and neither whose, what nor how much', async () => {
+  describe('the notification to a login that listens', () => {
+    test('says that something happened, but not whose, what or how much', async () => {
       const analyst = new Client({ connectionString: world.loginUrl('analyst') });
       await analyst.connect();
       const heard: { channel: string; payload: string | undefined }[] = [];

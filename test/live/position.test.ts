@@ -52,10 +52,10 @@ describe('positions', () => {
   });
 
   /**
-   * A server of the test's own: transactions begin and end in any order, a reader looks now and then, takes some of what
-   * is new and may go away at any key, and comes back with its position as text.
+   * A small server in the test: transactions begin and end in any order. A reader looks now and then, takes some of the
+   * new events, may leave at any key, and returns with its position as text.
    */
-  test('whoever resumes anywhere, over any interleaving, gets everything once and a transaction in its order', () => {
+  test('a reader that resumes anywhere, over any interleaving, gets everything once and each transaction in order', () => {
     const step = fc.oneof(
       { weight: 3, arbitrary: fc.record({ kind: fc.constant('begin' as const), rows: fc.nat(3) }) },
       { weight: 3, arbitrary: fc.record({ kind: fc.constant('end' as const), which: fc.nat(9) }) },
@@ -112,7 +112,7 @@ describe('positions', () => {
         for (const act of steps) {
           if (act.kind === 'begin') {
             running.push(next);
-            // Ids are given out while transactions run, so they interleave.
+            // Ids are assigned while transactions run, so they interleave.
             for (let i = 0; i < act.rows; i += 1) {
               const transaction = running[(i * 7) % running.length]!;
               rows.push({ transaction, id: id++, keys: 1 + (id % 3) });

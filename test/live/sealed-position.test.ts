@@ -9,12 +9,12 @@ const position: Position = {
   partial: { transaction: 8_100_000_000, id: 7, keys: 2 },
 };
 
-test('a sealed position is opened by whoever has the secret, and by nobody else', () => {
+test('only a holder of the secret opens a sealed position', () => {
   expect(makePositionSeal('a secret').open(seal.seal(position))).toEqual(position);
   expect(makePositionSeal('another').open(seal.seal(position))).toBeNull();
 });
 
-test('it says nothing: not the same twice, and as long for few transactions as for many', () => {
+test('a sealed position reveals nothing: never the same twice, and equally long for any number of transactions', () => {
   const ids = [seal.seal(position), seal.seal(position), seal.seal(positionOf({ end: 5, running: [] }))];
   expect(new Set(ids).size).toBe(3);
   expect(new Set(ids.map((id) => id.length)).size).toBe(1);
@@ -25,7 +25,7 @@ test.each(['', 'x', '812:812:', 'A'.repeat(100), `${seal.seal(position)}AAAA`])(
   expect(seal.open(id)).toBeNull();
 });
 
-test('does not open what was changed', () => {
+test('does not open a changed seal', () => {
   const id = seal.seal(position);
   const other = id.startsWith('A') ? 'B' : 'A';
   expect(seal.open(other + id.slice(1))).toBeNull();

@@ -13,7 +13,9 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const name = 'agent-lightning-db';
 const swaggerUi = 'dist/rest/openapi/swagger-ui/';
 
-/** `walk.ts` beside this file installs the same archive with npm; here it stands where npm would put it. */
+/**
+ * `walk.ts` beside this file installs the same archive with npm; here the archive is unpacked where npm would put it.
+ */
 describe('the package that npm packs', () => {
   let folder: string;
   let files: readonly string[];
@@ -39,7 +41,7 @@ describe('the package that npm packs', () => {
   }, 120_000);
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  it('holds what runs and its documents, and neither sources nor tests', () => {
+  it('holds the program and its documents, and neither sources nor tests', () => {
     const folders = new Set(files.filter((file) => file.includes('/')).map((file) => file.split('/')[0]));
     expect([...folders].toSorted()).toEqual(['bin', 'dist', 'docs', 'migrations', 'sql']);
     expect(files.filter((file) => file.endsWith('.ts') || file.includes('test/'))).toEqual([]);
@@ -72,7 +74,7 @@ describe('the package that npm packs', () => {
     ]);
   });
 
-  it('says its version below node_modules, where Node runs no TypeScript', async () => {
+  it('prints its version below node_modules, where Node does not run TypeScript', async () => {
     const printed = await runCommand(process.execPath, [join(installed, 'bin', 'lightning'), '--version']);
     expect(printed).toBe(`${version}\n`);
   });
@@ -103,7 +105,7 @@ describe('the package that npm packs', () => {
   }, 90_000);
 });
 
-/** What npm installs beside the package: nothing that only its development needs. */
+/** The dependencies that npm installs beside the package, without those that only development needs. */
 async function installedDependencies(): Promise<string[]> {
   const lock = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8')) as {
     readonly packages: Readonly<Record<string, { readonly dev?: boolean }>>;

@@ -20,10 +20,10 @@ read over REST and GraphQL, Ctrl-C; then npm install -g, and the same data again
 Exits with 1 when a step of a walk fails.
 `;
 
-/** Where the walk is made, and as whom. */
+/** The place of a walk, and its user. */
 interface Walk {
   readonly name: string;
-  /** Folder of the `node` that comes first on the PATH. */
+  /** The folder of the `node` that comes first on the PATH. */
   readonly nodeFolder: string;
   readonly user: CommandUser | undefined;
 }
@@ -50,7 +50,7 @@ async function main(argv: readonly string[]): Promise<number> {
   await chmod(folder, 0o755);
   try {
     const archive = await pack(folder);
-    // Copies: an ordinary user may not be able to enter the folders that they are in.
+    // The folders are copied: an ordinary user may not be able to enter the originals.
     const nodeFolders = new Map<string, string>();
     for (const node of nodes) nodeFolders.set(node, await copyNode(node, join(folder, `node-${node}`)));
     let failed = 0;
@@ -122,7 +122,7 @@ async function walkThrough(walk: Walk, archive: string, place: string): Promise<
   }
 }
 
-/** A server that listens, and a token for it. */
+/** A listening server, and a token for it. */
 interface Listening {
   readonly url: string;
   readonly token: string;
@@ -135,7 +135,7 @@ async function withServer(
   [program = '', ...args]: readonly string[],
   work: (server: Listening) => Promise<void>,
 ): Promise<void> {
-  // A process group of its own, which gets SIGINT whole, as from the Ctrl-C of a terminal.
+  // A process group of its own, which receives SIGINT as a whole, as from Ctrl-C in a terminal.
   const child = spawn('sh', ['-c', 'cd "$0" && exec "$@"', project, program, ...args], {
     cwd: '/',
     env: { ...env, PORT: '0' },
@@ -152,7 +152,7 @@ async function withServer(
     try {
       process.kill(-child.pid, name);
     } catch {
-      // The group ended by itself; its status tells.
+      // The group ended by itself; its status tells how.
     }
   };
   const bound = setTimeout(() => signal('SIGKILL'), startMs);
@@ -225,7 +225,7 @@ async function expectNoInstallScripts(project: string): Promise<void> {
   }
 }
 
-/** On an older Node the package starts the one that npm installed with it; here that one is taken away. */
+/** On an older Node the package starts the Node that npm installed with it; this check removes that Node. */
 async function expectRefusalOfOldNode(
   project: string,
   run: (program: string, args: readonly string[], timeoutMs: number) => Promise<string>,
@@ -241,7 +241,10 @@ async function expectRefusalOfOldNode(
   if (!refusal.includes('lightning needs Node 22.18 or newer')) throw new Error(refusal);
 }
 
-/** What the machine gives every process (its certificates, say), without what npm and this project's own tests add. */
+/**
+ * The environment that the machine gives every process (its certificates, say), without what npm and this project's
+ * tests add.
+ */
 async function environment(walk: Walk, place: string): Promise<NodeJS.ProcessEnv> {
   const settings = join(place, 'npmrc');
   const registry = (await runCommand('npm', ['config', 'get', 'registry'])).trim();
@@ -262,7 +265,7 @@ async function environment(walk: Walk, place: string): Promise<NodeJS.ProcessEnv
   };
 }
 
-/** The PATH without what npm puts in front of it for the scripts of a project. */
+/** The PATH without the folders that npm puts in front of it for a project's scripts. */
 function systemPath(): readonly string[] {
   return (process.env['PATH'] ?? '')
     .split(delimiter)

@@ -14,33 +14,33 @@ import { dayOf, isOver, jobs, spendDay } from './healthy-day.ts';
 import { readSurface } from './surface.ts';
 import type { Dose } from './values.ts';
 
-/** What an attack did, and what it broke. */
+/** The statistics of an attack, and the faults that it found. */
 export interface Outcome {
   readonly requests: number;
-  /** How often each status came. */
+  /** The number of answers by status. */
   readonly statuses: ReadonlyMap<number, number>;
-  /** Answers that no door may give, with what caused them. */
+  /** Answers that no door may give, with their causes. */
   readonly faults: readonly string[];
-  /** A healthy tenant's day without the poison, and with it. */
+  /** A healthy tenant's day, without the poison and with it. */
   readonly without: unknown;
   readonly withPoison: unknown;
-  /** Runs of jobs that failed, and tenants of which something was set aside. */
+  /** Runs of jobs that failed, and tenants that have quarantined items. */
   readonly failedRuns: readonly string[];
   readonly setAsideOf: readonly string[];
 }
 
-/** What is attacked: a migrated database, as the product opens it. */
+/** The target: a migrated database, as the product opens it. */
 export interface AttackedDatabase {
   readonly config: Config;
   readonly connections: Connections;
-  /** Superuser: arranges and looks. */
+  /** A superuser, to arrange and inspect. */
   readonly admin: Client;
 }
 
 /**
- * Starts the API and the worker, lets a healthy tenant spend a day, lets another send poison into everything that the catalog and
- * the schema of GraphQL offer, one request after the other, and a second healthy tenant spend the same day beside it. `every`:
- * only each n-th request, and all of record_metrics. `say` hears how far it is.
+ * Starts the API and the worker and lets a healthy tenant spend a day. Then another tenant sends poison into everything
+ * that the catalog and the schema of GraphQL offer, one request after the other, while a second healthy tenant spends
+ * the same day. `every`: only each n-th request, and all of record_metrics. `say` receives the progress.
  */
 export async function attack(
   { config, connections, admin }: AttackedDatabase,
@@ -71,7 +71,7 @@ export async function attack(
   const sender = async (tenant: string) => ({ url: app.url, token: await testToken('service', tenant) });
   for (const tenant of ['before', 'after', 'poisoner'])
     await admin.query('select ops.create_tenant($1, $1)', [tenant]);
-  /** The day of a tenant, once the jobs have done their part. */
+  /** The day of a tenant, after the jobs have done their part. */
   const day = async (tenant: string): Promise<unknown> => {
     const who = await sender(tenant);
     await spendDay(who);
@@ -94,7 +94,7 @@ export async function attack(
     let position = 0;
     for (const { what, send } of dosed) {
       position += 1;
-      // What once stopped the rollups of all is always among it.
+      // The poison that once stopped everybody's rollups is always included.
       if (position % each !== 0 && !what.startsWith('rpc record_metrics.points')) continue;
       const answer = await send();
       requests += 1;

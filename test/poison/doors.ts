@@ -3,32 +3,32 @@ import type { Inlet, Surface } from './surface.ts';
 import { poisonOf } from './values.ts';
 import type { Dose, JsonText } from './values.ts';
 
-/** A request with one poisoned place in it. */
+/** A request with one poisoned place. */
 export interface Dosed {
-  /** Where the poison is, and the beginning of it. */
+  /** The poisoned place, and the beginning of the poison. */
   readonly what: string;
   send(): Promise<Answer>;
 }
 
-/** An answer of a door. */
+/** A door's answer. */
 export interface Answer {
   readonly status: number;
   readonly body: string;
 }
 
-/** What is wrong with an answer; null: the door took the poison, or said what is wrong with it. */
+/** The fault of an answer; null when the door took the poison, or said what is wrong with it. */
 export function faultOf({ status, body }: Answer): string | null {
   if (status >= 500) return `status ${status}: ${body.slice(0, 300)}`;
   return body.includes('INTERNAL_ERROR') ? `INTERNAL_ERROR: ${body.slice(0, 300)}` : null;
 }
 
-/** Who sends, and where to. */
+/** The sender, and the address. */
 export interface Sender {
   readonly url: string;
   readonly token: string;
 }
 
-/** A service's request. */
+/** A request of a service. */
 export function post(
   sender: Sender,
   path: string,
@@ -42,12 +42,12 @@ export function post(
   });
 }
 
-/** The same for GET. */
+/** The same as a GET. */
 export function get(sender: Sender, path: string, accept = 'application/json'): Promise<Answer> {
   return ask(sender, path, { headers: { accept } });
 }
 
-/** A kept connection may be closed in the moment in which it is used: asked again over another one. */
+/** Sends a request again on a new connection when a kept one is closed at the moment of use. */
 async function ask(
   { url, token }: Sender,
   path: string,
@@ -64,7 +64,7 @@ async function ask(
   }
 }
 
-/** What a request has in all places that are not poisoned, by name; it is made anew for each request. */
+/** Values of the places that are not poisoned, by name; they are made anew for each request. */
 const sound: Readonly<Record<string, () => unknown>> = {
   id: () => randomUUID(),
   token: () => createHash('sha256').update(randomUUID()).digest('hex'),
@@ -82,7 +82,7 @@ const sound: Readonly<Record<string, () => unknown>> = {
   session_id: () => randomUUID(),
 };
 
-/** A body in which one place is poisoned. */
+/** A body with one poisoned place. */
 function bodyOf(inlets: readonly Inlet[], poisoned: Inlet, poison: JsonText, given: object = {}): JsonText {
   const rest: Record<string, unknown> = {};
   for (const { name, optional } of inlets)
@@ -96,7 +96,7 @@ function bodyOf(inlets: readonly Inlet[], poisoned: Inlet, poison: JsonText, giv
     .join(',')}}`;
 }
 
-/** Every inlet with every poison of its type, through REST: insert, update, filter, call, call by query. */
+/** Every inlet with every poison of its type, through REST: insert, update, filter, call, and call by query. */
 export function* throughRest(sender: Sender, surface: readonly Surface[], dose: Dose): Generator<Dosed> {
   for (const { kind, name: place, inlets } of surface) {
     for (const inlet of inlets) {
@@ -130,7 +130,7 @@ export function* throughRest(sender: Sender, surface: readonly Surface[], dose: 
   }
 }
 
-/** What calls about a claimed task, or a started workflow, need to come to what they do. */
+/** The preparation that calls about a claimed task, or a started workflow, need to get to their work. */
 async function prepared(sender: Sender, inlets: readonly Inlet[]): Promise<object> {
   const names = new Set(inlets.map(({ name }) => name));
   const call = async (name: string, body: object) =>
@@ -172,7 +172,7 @@ interface NamedType {
   readonly inputFields: readonly InputValue[] | null;
 }
 
-/** Every leaf of every input of GraphQL but filters, by introspection. */
+/** Every leaf of every GraphQL input except filters, by introspection. */
 export async function throughGraphql(sender: Sender, dose: Dose): Promise<Generator<Dosed>> {
   const type = 'kind name ofType { kind name ofType { kind name ofType { kind name } } }';
   const query = `{ schema: __schema { types { name kind inputFields { name type { ${type} } }
@@ -223,7 +223,7 @@ function isList(type: TypeRef): boolean {
   return type.kind === 'LIST' || (type.kind === 'NON_NULL' && isList(type.ofType!));
 }
 
-/** Interval is an object in GraphQL: its parts are numbers. */
+/** Interval is an object in GraphQL, whose parts are numbers. */
 function leaves(
   types: ReadonlyMap<string, NamedType>,
   values: readonly InputValue[],
@@ -262,7 +262,7 @@ function inputs(
   return `{${members.join(',')}}`;
 }
 
-/** Reads everything back that was stored, through each door that reads. */
+/** Reads back everything that was stored, through each door that reads. */
 export function* readsBack(sender: Sender, surface: readonly Surface[]): Generator<Dosed> {
   for (const { kind, name } of surface) {
     if (kind !== 'table') continue;

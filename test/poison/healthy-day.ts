@@ -4,7 +4,7 @@ import type { Sender } from './doors.ts';
 
 const day = Math.floor(Date.now() / 86_400_000) * 86_400_000 - 86_400_000;
 
-/** What a tenant does in a day that needs every job: tasks whose holder dies, a step that takes too long, metrics, knowledge. */
+/** A tenant's day that needs every job: tasks whose holder dies, a step that takes too long, metrics, knowledge. */
 export async function spendDay(sender: Sender): Promise<void> {
   const call = async (path: string, body: object) => {
     const answer = await post(sender, `/rest/v1/${path}`, JSON.stringify(body), {
@@ -42,7 +42,7 @@ export const jobs = [
   'check_alerts',
 ];
 
-/** What has become of the day: what jobs made of it, what series and searches answer. */
+/** The results of the day: what jobs made of it, and the answers of series and searches. */
 export async function dayOf(sender: Sender, admin: Client, tenant: string): Promise<unknown> {
   const rows = async (text: string) => (await admin.query<object>(text, [tenant])).rows;
   const read = async (path: string) => JSON.parse((await get(sender, `/rest/v1/${path}`)).body) as unknown;
@@ -68,7 +68,7 @@ export async function dayOf(sender: Sender, admin: Client, tenant: string): Prom
   };
 }
 
-/** Whether the jobs have done all of it. */
+/** Whether the jobs have finished all of it. */
 export async function isOver(admin: Client, tenant: string): Promise<boolean> {
   const { rows } = await admin.query<{ over: boolean }>(
     `select

@@ -8,8 +8,8 @@ import { noServer } from '../support/server.ts';
 import { attack } from './attack.ts';
 import type { AttackedDatabase } from './attack.ts';
 
-// Each 23rd request, so that every run of the suite takes others as columns and arguments are added; all of it, with
-// texts of 5 MB: node test/poison/poison.ts.
+// Each 23rd request, so that every run of the suite takes other requests as columns and arguments are added. The long
+// form sends all of them, with texts of 5 MB: node test/poison/poison.ts.
 const every = 23;
 
 describe.skipIf(noServer)(
@@ -37,7 +37,7 @@ describe.skipIf(noServer)(
       for (const step of undo.toReversed()) await step();
     });
 
-    test('breaks no door, stops no job, and leaves the day of another tenant as it is without it', async () => {
+    test("breaks no door, stops no job, and leaves another tenant's day as it is without poison", async () => {
       const { requests, statuses, faults, without, withPoison, failedRuns, setAsideOf } = await attack(
         database,
         {
@@ -46,7 +46,7 @@ describe.skipIf(noServer)(
         },
       );
       expect(requests).toBeGreaterThan(150);
-      // Some is stored, and some is refused: or the requests do not come to where poison works.
+      // Some poison is stored and some refused, or else the requests do not get to where poison takes effect.
       expect((statuses.get(201) ?? 0) + (statuses.get(200) ?? 0)).toBeGreaterThan(30);
       expect(statuses.get(400)).toBeGreaterThan(30);
       expect(faults).toEqual([]);

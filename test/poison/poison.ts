@@ -16,9 +16,9 @@ and the schema of GraphQL have them, while the worker runs: extremes, special va
 carry, texts of 5 MB. Compares the day of a healthy tenant with one that it spent before. On a server of its own, or that
 TEST_DATABASE_URL names. Ends with status 1 when a door answered with 5xx or INTERNAL_ERROR, a job failed, or the days differ.
 
-  --every N           only each n-th request (1)
-  --max-body-bytes N  what the API takes (16777216: texts of 5 MB come to Postgres)
-  --short             without what takes its time`;
+  --every N           only each n-th request (default 1)
+  --max-body-bytes N  largest body that the API accepts (default 16777216: texts of 5 MB get to Postgres)
+  --short             leaves out the slow poison`;
 
 const { values } = parseArgs({
   options: {

@@ -5,20 +5,20 @@ import { testRolePrefix } from '../support/logins.ts';
 /** A column that a request may write, or an argument that it may give. */
 export interface Inlet {
   readonly name: string;
-  /** As Postgres calls it, without a length. */
+  /** The type's name in Postgres, without a length. */
   readonly type: string;
   /** Whether a request may leave it out. */
   readonly optional: boolean;
 }
 
-/** A table or a function of app_public, with everything that a service may put into it. */
+/** A table or function of app_public, with everything that a service may write to it. */
 export interface Surface {
   readonly kind: 'table' | 'function';
   readonly name: string;
   readonly inlets: readonly Inlet[];
 }
 
-/** All of them, as the catalog has them: a new column or argument is poisoned without anybody thinking of it. */
+/** All inlets in the catalog: a new column or argument is poisoned automatically. */
 export async function readSurface(admin: Client): Promise<readonly Surface[]> {
   const { rows } = await admin.query<Surface>(
     `select 'table' as kind, c.relname as name, jsonb_agg(jsonb_build_object(

@@ -1,7 +1,7 @@
-/** How much of the poison is made: a form of each kind, or everything, with what takes its time. */
+/** The amount of poison: one form of each kind, or everything, including the slow forms. */
 export type Dose = 'short' | 'long';
 
-/** A value as JSON text, which may say what no value of JavaScript does: 1e400, half of a surrogate pair. */
+/** A value as JSON text, which may express more than a value of JavaScript: 1e400, half of a surrogate pair. */
 export type JsonText = string;
 
 const wide = (unit: string, bytes: number) => unit.repeat(Math.ceil(bytes / Buffer.byteLength(unit)));
@@ -9,7 +9,7 @@ const nested = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`;
 const vector = (element: JsonText, length = 1536) => `[${Array(length).fill(element).join(',')}]`;
 const quoted = (texts: readonly string[]): JsonText[] => texts.map((text) => JSON.stringify(text));
 
-/** Words of letters beyond the basic plane, joined so that the parser of full text gives each twice. */
+/** Words with letters beyond the basic plane, joined so that the full-text parser returns each twice. */
 const manyLexemes = (length: number) =>
   Array.from({ length: Math.ceil(length / 4) }, (_, i) =>
     String.fromCodePoint(0x20000 + (i % 40_000), 0x20000 + ((i * 7) % 40_000), i % 3 === 2 ? 0x20 : 0x2d),
@@ -177,7 +177,7 @@ const vectors: readonly JsonText[] = [
   '{}',
 ];
 
-/** What a column or an argument of a type is poisoned with; null is among it. */
+/** The poison for a column or an argument of a type; null is included. */
 export function poisonOf(type: string, dose: Dose): readonly JsonText[] {
   return ['null', ...ofType(type), ...(dose === 'long' ? large(type) : [])];
 }

@@ -72,7 +72,7 @@ describe.skipIf(lacks('chromium'))(`in Chromium, on the ${kind} database`, () =>
       expect(await run('eventsource', app.url, token)).toBe('{"topics":["agents"]}');
     });
 
-    test('fetch, and reads headers of answers and of refusals at every door', async () => {
+    test('fetch, and reads the headers of answers and refusals at every door', async () => {
       const list = await run('fetch', app.url, token, '/rest/v1/agents?order=id&limit=1&after=');
       expect(list).toMatchObject({
         status: 200,
@@ -99,7 +99,7 @@ describe.skipIf(lacks('chromium'))(`in Chromium, on the ${kind} database`, () =>
     });
   });
 
-  describe('live events, as docs/live.md has a browser take them:', () => {
+  describe('live events, as docs/live.md shows them in a browser:', () => {
     const insertAgent = async (): Promise<void> => {
       const { status } = await app.graphql(
         token,
@@ -107,7 +107,10 @@ describe.skipIf(lacks('chromium'))(`in Chromium, on the ${kind} database`, () =>
       );
       expect(status).toBe(200);
     };
-    /** Runs code that calls `seen` with what it hears in a page of its own, and gives the first of it while agents are inserted. */
+    /**
+     * Runs code that passes what it hears to `seen`, in a new page, and returns the first value while agents are
+     * inserted.
+     */
     const firstSeen = async (code: string): Promise<unknown> => {
       const own = await pages.open(pages.origins[0]);
       try {
@@ -132,7 +135,7 @@ describe.skipIf(lacks('chromium'))(`in Chromium, on the ${kind} database`, () =>
     const given = (its: string): string =>
       `const token = () => ${JSON.stringify(its)}; const [show, readAgain, signIn] = [seen, seen, seen];`;
 
-    test('the package shows what is inserted, and says the status when the token counts for nothing', async () => {
+    test('the package shows inserted rows, and reports the status when the token is not accepted', async () => {
       const [block = '', ...others] = await docBlocks('docs/live.md', 'js');
       expect(others).toHaveLength(1);
       const code = block.replace(/^import (.*) from '(.*)';$/m, 'const $1 = packages["$2"];');
@@ -143,7 +146,7 @@ describe.skipIf(lacks('chromium'))(`in Chromium, on the ${kind} database`, () =>
       expect(await firstSeen(given('nonsense') + code)).toBe(401);
     });
 
-    test('the few lines read the stream, also where streams cannot be iterated, as in Safari', async () => {
+    test('the few lines read the stream, even where streams cannot be iterated, as in Safari', async () => {
       const [, block = ''] = await docBlocks('docs/live.md', 'js');
       const uniterable = 'delete ReadableStream.prototype[Symbol.asyncIterator];';
       const read = `for await (const each of events('${app.url}/events', '${token}')) if (each.event === 'agents') return seen(each);`;

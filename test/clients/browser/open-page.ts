@@ -6,16 +6,16 @@ import type { Browser, Page } from 'playwright-core';
 import { rolldown } from 'rolldown';
 import { launchChromium } from '../../support/chromium.ts';
 
-/** A browser and pages whose origin is not the API's. `close` it. */
+/** A browser, and pages whose origin differs from the API's. `close` it. */
 export interface Pages {
   readonly browser: Browser;
-  /** The page that has the clients, by two origins of one server. */
+  /** The page with the clients, at two origins of one server. */
   readonly origins: readonly [string, string];
   open(url: string): Promise<Page>;
   close(): Promise<void>;
 }
 
-/** Bundles page.ts, serves it, and starts Debian's Chromium with a directory of its own. */
+/** Bundles and serves page.ts, and starts Debian's Chromium with a directory of its own. */
 export async function openPages(): Promise<Pages> {
   const [script, browser] = await Promise.all([bundle(), launchChromium()]);
   const server = createServer((request, response) => {

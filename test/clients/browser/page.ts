@@ -1,4 +1,5 @@
-// What runs in the browser: each client as its own quick start has it, bundled by open-page.ts. Every function gets the
+// The code that runs in the browser: each client as in its own quick start, bundled by open-page.ts. Every function
+// takes the
 // address of the API and a token, and returns what the page saw.
 import { ApolloClient, HttpLink, InMemoryCache, gql } from '@apollo/client';
 import { PostgrestClient } from '@supabase/postgrest-js';
@@ -73,7 +74,7 @@ const clients = {
       await client.dispose();
     }
   },
-  /** Resolves with the first event's kind; the package is a client on top of fetch. */
+  /** Resolves with the kind of the first event; the package is a client on top of fetch. */
   eventsource: (url: string, token: string) =>
     new Promise<string>((resolve) => {
       const source = new FetchEventSource(`${url}/events?topics=agents`, {
@@ -87,7 +88,7 @@ const clients = {
       source.addEventListener('ready', ({ data }) => end(data));
       source.addEventListener('error', ({ code, message }) => end(`${code} ${message}`));
     }),
-  /** Status and readable headers of an answer; or how fetch failed. */
+  /** Status and readable headers of an answer, or how fetch failed. */
   fetch: async (url: string, token: string | null, path: string, method = 'GET', body?: string) => {
     try {
       const response = await fetch(`${url}${path}`, {
@@ -107,8 +108,8 @@ const clients = {
   },
 };
 
-/** For the tests, which call them by name. */
+/** The functions for the tests, which call them by name. */
 export type Clients = typeof clients;
-/** For code of the docs that imports the package. */
+/** The package, for code of the docs that imports it. */
 const packages = { eventsource: { EventSource: FetchEventSource } };
 Object.assign(globalThis, { clients, packages });

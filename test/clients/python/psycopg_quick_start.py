@@ -8,7 +8,7 @@ with psycopg.connect(sys.argv[1]) as connection:
     with connection.cursor() as cursor:
         cursor.execute("select id, name from agents where model = %s order by id", ("gpt-4o",))
         print(cursor.fetchone())
-        # A second statement of one shape is prepared on the server before long.
+        # The driver prepares a repeated statement on the server before long.
         for _ in range(8):
             cursor.execute("select count(*) from agents where id = %s", ("ada",))
         print(cursor.fetchone())

@@ -17,7 +17,7 @@ import { testRolePrefix } from '../../support/logins.ts';
 import { noServer } from '../../support/server.ts';
 import { serverDatabase } from '../../support/server-database.ts';
 
-/** The lines that a script beside this file prints. */
+/** The lines that a script in this folder prints. */
 async function run(script: string, address: string): Promise<string[]> {
   const file = fileURLToPath(new URL(script, import.meta.url));
   const { stdout } = await promisify(execFile)(debianPython, [file, address], { timeout: 60_000 });

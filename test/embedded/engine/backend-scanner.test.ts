@@ -6,7 +6,7 @@ const row = (text: string) => message('D', Buffer.from(text));
 const complete = (tag: string) => message('C', tag);
 const status = (name: string, value: string) => message('S', name, value);
 
-/** Scans output that comes in pieces of a size. */
+/** Scans output in pieces of the given size. */
 function scan(output: Buffer, size: number, known = new Map<string, string>()) {
   const scanner = new BackendScanner(known);
   const taken: Uint8Array[] = [];
@@ -17,14 +17,14 @@ function scan(output: Buffer, size: number, known = new Map<string, string>()) {
   return { bytes: Buffer.concat(taken), scanner, findings: scanner.findings };
 }
 
-test.each([1, 2, 5, 13, 100, 10_000])('hands on whole messages only, in pieces of %i bytes', (size) => {
+test.each([1, 2, 5, 13, 100, 10_000])('passes on whole messages only, in pieces of %i bytes', (size) => {
   const output = Buffer.concat([row('a'), row('x'.repeat(3000)), complete('SELECT 2'), readyForQuery('T')]);
   const { bytes, findings } = scan(output, size);
   expect(bytes).toEqual(output);
   expect(findings).toMatchObject({ status: 'T', error: undefined, acks: 'C', tags: ['SELECT 2'] });
 });
 
-test.each([1, 7, 10_000])('takes notifications and known settings out, in pieces of %i bytes', (size) => {
+test.each([1, 7, 10_000])('extracts notifications and known settings, in pieces of %i bytes', (size) => {
   const known = new Map([['TimeZone', 'UTC']]);
   const output = Buffer.concat([
     complete('SET'),
@@ -57,7 +57,7 @@ test('acknowledgements count up to the first error', () => {
   expect(Buffer.from(findings.error ?? [])).toEqual(error);
 });
 
-test('half a message is kept back: an error can follow what went out', () => {
+test('keeps half a message back, because an error can follow what was passed on', () => {
   const scanner = new BackendScanner(new Map());
   scanner.write(Buffer.concat([row('a'), row('b').subarray(0, 4)]));
   expect(Buffer.from(scanner.take())).toEqual(row('a'));
@@ -73,6 +73,6 @@ test('knows when COPY wants data, and that it ended', () => {
   expect(scanner.findings.status).toBeNull();
 });
 
-test('the status is that of the last message only', () => {
+test('the status is that of the last message', () => {
   expect(scan(Buffer.concat([readyForQuery('I'), message('1')]), 100).findings.status).toBeNull();
 });

@@ -9,7 +9,7 @@ const zero = Buffer.alloc(2);
 const parse = (name: string, sql: string) => message('P', name, sql, zero);
 const execute = (portal = '') => message('E', portal, 0);
 
-/** Bind of the unnamed portal, with text parameters. */
+/** A Bind message of the unnamed portal, with text parameters. */
 function bind(name: string, ...values: (string | null)[]): Buffer {
   const count = Buffer.alloc(2);
   count.writeUInt16BE(values.length);
@@ -55,7 +55,7 @@ describe('names of prepared statements', () => {
     expect(result).toMatchObject({ open: false, alone: false, unnamed: 'untouched', needsUnnamed: false });
   });
 
-  test('the unnamed one and portals keep theirs', () => {
+  test('the unnamed statement and portals keep their names', () => {
     const messages = [parse('', 'select 1'), bind(''), message('D', Buffer.from('P'), ''), execute(), sync];
     const result = batch(messages);
     expect(sent(result)).toEqual(Buffer.concat(messages));
@@ -64,7 +64,7 @@ describe('names of prepared statements', () => {
     expect(batch([query('select 1')])).toMatchObject({ unnamed: 'dropped' });
   });
 
-  test('what SQL prepares can be prepared again', () => {
+  test('a statement that SQL prepares can be prepared again', () => {
     const result = batch([query('select 1; prepare x as select 2; execute x')]);
     expect(sent(result)).toEqual(query('select 1; prepare "c1_x" as select 2; execute "c1_x"'));
     expect(result.steps[1]?.prepares).toEqual({
@@ -91,7 +91,7 @@ describe('settings by set_config', () => {
     expect(result.alone).toBe(true);
   });
 
-  test('local ones leave a batch as plain as any, but for the statement timeout', () => {
+  test('local ones leave a batch plain, except for the statement timeout', () => {
     expect(
       batch([parse('', call), bind('', 'a.b', 'x', 'true', 'role', 'r'), execute(), sync]),
     ).toMatchObject({
@@ -103,12 +103,12 @@ describe('settings by set_config', () => {
     ).toMatchObject({ timeouts: ['5min'] });
   });
 
-  test('of unknown arguments are lost', () => {
+  test('are lost when their arguments are unknown', () => {
     const result = batch([parse('', call), bind('', 'app.x', null, 'false', 'role', 'r'), execute(), sync]);
     expect(effects(result)).toEqual([{ kind: 'residue', residue: 'settings' }]);
   });
 
-  test('are known of a statement that was prepared earlier', () => {
+  test('are known when the statement was prepared earlier', () => {
     const prepared = new PreparedStatements('c1_');
     prepared.add('s', { restore: [], statements: statementsOf('select set_config($1, $2, false)') });
     expect(effects(batch([bind('s', 'a.b', 'x'), execute(), sync], prepared))).toMatchObject([

@@ -4,7 +4,7 @@ import type { SessionEffect } from '../../../src/embedded/front/session-state.ts
 import { statementsOf } from '../../../src/embedded/sql/sql-text.ts';
 import type { TransactionStatus } from '../../../src/embedded/wire.ts';
 
-/** Records a text that was run whole. */
+/** Records a text that has run completely. */
 function ran(
   session: SessionState,
   sql: string,
@@ -61,13 +61,13 @@ describe('settings', () => {
     expect(session.key === '').toBe(replay.length === 0);
   });
 
-  test('are the same session when they came with the connection in another order', () => {
+  test('are the same session when the connection brought them in another order', () => {
     const [a, b] = [startupSetting('TimeZone', 'UTC'), startupSetting('application_name', "it's")];
     expect(new SessionState([a, b]).key).toBe(new SessionState([b, a]).key);
     expect(b.sql).toBe("select pg_catalog.set_config(E'application_name', E'it''s', false)");
   });
 
-  test('reset returns to what came with the connection, which the engine has to be told', () => {
+  test("reset returns to the connection's own settings, and the engine has to be told", () => {
     const startup = startupSetting('application_name', 'mine');
     const session = new SessionState([startup]);
     expect(ran(session, "set application_name = 'x'").reload).toBe(false);
@@ -78,7 +78,7 @@ describe('settings', () => {
   });
 });
 
-test('channels follow transactions, too', () => {
+test('channels follow transactions too', () => {
   const session = new SessionState([]);
   ran(session, 'listen a; begin; listen b', 'T');
   expect([...session.channels]).toEqual([]);
@@ -88,7 +88,7 @@ test('channels follow transactions, too', () => {
   expect([...session.channels]).toEqual(['b']);
 });
 
-test('residues count when they stay; locks stay in any case', () => {
+test('residues count when they remain, and locks always remain', () => {
   const session = new SessionState([]);
   expect(ran(session, 'begin; create temp table t (i int)', 'T').residues).toEqual([]);
   expect(ran(session, 'commit').residues).toEqual(['temporary tables']);
@@ -97,7 +97,7 @@ test('residues count when they stay; locks stay in any case', () => {
 });
 
 describe('the statement timeout', () => {
-  test('is that of the connection, of SET, or of the transaction', () => {
+  test('comes from the connection, from SET, or from the transaction', () => {
     const session = new SessionState([startupSetting('statement_timeout', '30000')]);
     expect(session.timeoutMs()).toBe(30_000);
     ran(session, "begin; set local statement_timeout = '5min'", 'T');
@@ -110,7 +110,7 @@ describe('the statement timeout', () => {
     expect(session.timeoutMs()).toBe(30_000);
   });
 
-  test('of a batch that sets it itself, the most patient value counts', () => {
+  test('is the most patient value when the batch sets it itself', () => {
     const session = new SessionState([startupSetting('statement_timeout', '1s')]);
     expect(session.timeoutMs(['500'])).toBe(1000);
     expect(session.timeoutMs(['2min'])).toBe(120_000);

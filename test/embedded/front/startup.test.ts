@@ -23,7 +23,7 @@ test.each<[Record<string, string>, string[]]>([
   expect(admission.kind === 'admitted' && admission.settings.map((setting) => setting.name)).toEqual(names);
 });
 
-test('the database is the users name when there is none', () => {
+test("the database defaults to the user's name", () => {
   expect(admit(new Map([['user', 'postgres']]), defaults).kind).toBe('admitted');
   expect(admit(new Map(), defaults)).toMatchObject({ kind: 'refused', report: { code: '28000' } });
 });
@@ -38,6 +38,6 @@ test.each<[Record<string, string>, string]>([
   expect(admitted(parameters)).toMatchObject({ kind: 'refused', report: { severity: 'FATAL', code } });
 });
 
-test('options of the protocol that are not known are named, not refused', () => {
+test('unknown options of the protocol are named, not refused', () => {
   expect(admitted({ '_pq_.x': '1' })).toMatchObject({ kind: 'admitted', unknownOptions: ['_pq_.x'] });
 });

@@ -82,7 +82,7 @@ describe('settings', () => {
     expect(effectsOf(sql)).toEqual([]);
   });
 
-  test('the statement that restores a setting is the one that made it', () => {
+  test('a setting is restored by the statement that made it', () => {
     expect(effectsOf("begin; set a.b = 'x' ; commit")[0]).toMatchObject({ sql: "set a.b = 'x'" });
   });
 });
@@ -130,12 +130,12 @@ describe('set_config', () => {
     expect(effectsOf(sql)).toEqual(calls.map((call) => Object.assign({ kind: 'set-config' }, call)));
   });
 
-  test('arguments that cannot be told apart count as lost', () => {
+  test('settings whose arguments cannot be told apart count as lost', () => {
     expect(effectsOf('select set_config(x => 1)')).toEqual([{ kind: 'residue', residue: 'settings' }]);
   });
 });
 
-describe('what cannot be replayed is a residue', () => {
+describe('a statement that cannot be replayed leaves a residue', () => {
   test.each([
     ['create temp table t (a int)', 'temporary tables'],
     ['create local temporary view v as select 1', 'temporary tables'],
@@ -191,7 +191,7 @@ describe('transactions and channels', () => {
     },
   );
 
-  test('several in one text keep their order', () => {
+  test('several statements in one text keep their order', () => {
     expect(effectsOf('listen "a"; listen b; select 1;').map((effect) => effect.kind)).toEqual([
       'listen',
       'listen',
@@ -199,7 +199,7 @@ describe('transactions and channels', () => {
   });
 });
 
-describe('what the engine gets to see instead', () => {
+describe('the text that the engine gets instead', () => {
   const edited = (sql: string) => editedText(sql, statementsOf(sql), (name) => `c1_${name}`);
 
   test.each([
@@ -237,6 +237,6 @@ test('a text of 20 MB is read in a fraction of a second', () => {
   const sql = `insert into t values ${'(1, \'text\', "x"), '.repeat(1_200_000)}(1)`;
   const before = process.threadCpuUsage();
   expect(statementsOf(sql)).toHaveLength(1);
-  // What the thread computed: others may be using the machine.
+  // Counts what this thread computed, because other processes may be using the machine.
   expect(process.threadCpuUsage(before).user / 1000).toBeLessThan(1000);
 });

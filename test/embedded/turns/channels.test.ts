@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Channels } from '../../../src/embedded/turns/channels.ts';
 
-test('routes to those who listen, and to nobody else', () => {
+test('routes to the clients that listen, and to no others', () => {
   const channels = new Channels<string>();
   channels.set('a', new Set(['jobs', 'more']));
   channels.set('b', new Set(['jobs']));
@@ -11,7 +11,7 @@ test('routes to those who listen, and to nobody else', () => {
   expect([...channels.listeners('other')]).toEqual([]);
 });
 
-test('the engine stops listening once nobody does, and starts again after it was lost', () => {
+test('the engine stops listening once no client does, and starts again after it was lost', () => {
   const channels = new Channels<string>();
   channels.set('a', new Set(['jobs', 'odd "name']));
   channels.set('b', new Set(['jobs']));

@@ -9,7 +9,7 @@ const report = { severity: 'ERROR', code: '57014', message: 'too slow' } as cons
 const item = (purpose: 'batch' | 'switch', client: Client, ran = false) =>
   ({ purpose, client, parts: [], ran }) as unknown as Item;
 
-test('who ran, who was about to be answered and who has not begun are told different things', () => {
+test('clients that ran, that were about to be answered and that had not begun get different reports', () => {
   const [done, unknown, slow, next] = ['done', 'unknown', 'slow', 'next'].map(named) as [
     Client,
     Client,

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { groupOf, untouched } from '../../../src/embedded/turns/group.ts';
 
-test('what the engine has to listen on comes before a checkpoint: what is behind a slow one is taken back', () => {
+test("the engine's LISTEN comes before a checkpoint, because items behind a slow one are taken back", () => {
   const { items } = groupOf([], {
     loaded: untouched,
     engineNumber: 1,

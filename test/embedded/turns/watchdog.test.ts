@@ -34,7 +34,7 @@ function run(runs: WatchedClient, over: Partial<WatchedRun<WatchedClient>> = {})
 const judged = (watched: Partial<Watched<WatchedClient>>) =>
   verdicts({ now: 0, run: null, holder: null, busySince: 0, queue: [], ...watched }, limits);
 
-describe('what runs', () => {
+describe('a running item', () => {
   test.each([
     ['within its statement_timeout goes on', 1_000, client({ timeoutMs: 1_000 }), []],
     ['without one runs as long as it likes', 1e9, client(), []],
@@ -52,21 +52,21 @@ describe('what runs', () => {
     ).toEqual(expected);
   });
 
-  test('for longer than its patience has the items behind it taken back, once', () => {
+  test('that exceeds its patience has the items behind it taken back, once', () => {
     const items = [client(), client()].map((one) => ({ purpose: 'batch' as const, client: one }));
     expect(judged({ now: 100, run: run(client(), { items }) })).toEqual([]);
     expect(judged({ now: 101, run: run(client(), { items }) })).toEqual([{ kind: 'take-back', after: 0 }]);
     expect(judged({ now: 101, run: run(client(), { items, position: -1, revokedAfter: 0 }) })).toEqual([]);
   });
 
-  test('and was left alone by the others is judged by its own timeout', () => {
+  test('that the others no longer wait for is judged by its own timeout', () => {
     const slow = client({ timeoutMs: 500 });
     const items = [slow, client()].map((one) => ({ purpose: 'batch' as const, client: one }));
     const found = judged({ now: 501, run: run(slow, { items, position: -1, revokedAfter: 0 }) });
     expect(found.map(({ kind }) => kind)).toEqual(['replace-engine']);
   });
 
-  test('as a COPY waits for its data for a minute, and is stopped without the engine', () => {
+  test('that is a COPY may wait a minute for its data, and is stopped without the engine', () => {
     const copying = client({ heardAt: 5 });
     expect(judged({ now: 60_005, run: run(copying, { waiting: 'input' }) })).toEqual([]);
     expect(judged({ now: 60_006, run: run(copying, { waiting: 'input' }) })).toMatchObject([
@@ -78,7 +78,7 @@ describe('what runs', () => {
     ]);
   });
 
-  test('waits a minute for an answer to be read', () => {
+  test('may wait a minute for its answer to be read', () => {
     const reader = client();
     const waiting = { waiting: 'output', readAt: 7 } as const;
     expect(judged({ now: 60_007, run: run(reader, waiting) })).toEqual([]);
@@ -87,7 +87,7 @@ describe('what runs', () => {
     ]);
   });
 
-  test('as work between the batches is left alone', () => {
+  test('is left alone when it is work between the batches', () => {
     expect(judged({ now: 1e9, run: run(client(), { items: [{ purpose: 'checkpoint' }] }) })).toEqual([]);
   });
 });
@@ -106,7 +106,7 @@ test.each([
   },
 );
 
-test('who waits too long for a turn is told since when the engine is busy; a connection that begins is refused', () => {
+test('a client that waits too long is told since when the engine is busy, and a new connection is refused', () => {
   const [early, late, beginning] = [
     client({ submittedAt: 10 }),
     client({ submittedAt: 11 }),
