@@ -113,7 +113,7 @@ describe('a client', { concurrent: true }, () => {
     ['nothing', ''],
     ['half of its headers', 'GET / HTTP/1.1\r\nHost: he'],
     ['half of its body', 'POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 100\r\n\r\nhalf'],
-  ])('who sends %s is refused in time, with a code', async (_, text) => {
+  ])('that sends %s is refused in time, with a code', async (_, text) => {
     const socket = await open();
     socket.write(text);
     const { text: answer, ms } = await untilClosed(socket);
@@ -141,7 +141,7 @@ describe('a client', { concurrent: true }, () => {
   });
 });
 
-test('that reads nothing from a WebSocket is cut off as well', async () => {
+test('a client that reads nothing from a WebSocket is cut off as well', async () => {
   const http = createServer(arrivalLimits(limits));
   const cut: string[] = [];
   cutOffUnread(http, limits, (address) => cut.push(address));

@@ -55,7 +55,7 @@ test('an installation that is on for two minutes every evening has a daily backu
   let newest = none;
   const begun: string[] = [];
   for (let day = 0; day < 28; day++) {
-    // The checks happen at the start, and never at the minute of the hourly one.
+    // The agenda is read at the start; the minute of the hourly look never comes.
     const now = new Date(at('2026-11-02T18:00:10').getTime() + day * 86_400_000 - day * 500);
     for (const { task } of dueJobs(newest, 'embedded', now)) {
       begun.push(task);

@@ -242,7 +242,7 @@ describe.each(workerTargets)('alerts (%s)', (kind, open) => {
     expect((await check()).map(shortly)).toEqual(['resolved error checks check_broken']);
   });
 
-  test('go to the log and to the webhook, again and again while it is out of order', async () => {
+  test('go to the log and to the webhook, which is tried again while it is out of order', async () => {
     webhook.answers.push(500);
     logged.length = 0;
     await sql("select ops.see_worker('w', 'host', 17, '0'), ops.lose_workers('{w}')");
@@ -251,7 +251,7 @@ describe.each(workerTargets)('alerts (%s)', (kind, open) => {
       .poll(async () => (await sql("select last_error from ops.jobs where task = 'send_alert'")).rows)
       .toEqual([{ last_error: 'the webhook answered 500 out of order' }]);
     expect(webhook.received).toEqual([]);
-    // The next try comes sooner than it would by itself.
+    // Makes the next try due now.
     await sql('select graphile_worker.reschedule_jobs(array[id], now()) from ops.jobs');
     await expect.poll(() => webhook.received.map(shortly)).toEqual(['raised warning lost_workers w']);
     expect(webhook.received[0]).toEqual({

@@ -30,7 +30,7 @@ describe.skipIf(provided.kind === 'unavailable' || !provided.binDirectory)(
       own = await startOwnServer(readyServer().binDirectory!);
       admin = new Client({ connectionString: own.adminUrl });
       await admin.connect();
-      // Some parts of a backup are stored.
+      // Enough data for a backup of several parts.
       await admin.query('create table filler (content text not null)');
       await admin.query('alter table filler alter column content set storage external');
       await admin.query(

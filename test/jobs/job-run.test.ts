@@ -28,7 +28,7 @@ describe.each(workerTargets)('a recorded run (%s)', (_kind, open) => {
       hasBegun(run);
       return ended;
     });
-    // Every waiting caller sees a rejection; until then it is unhandled.
+    // A caller that awaits `result` sees a rejection; until one does, nobody handles it.
     result.catch(() => {});
     return { run: await Promise.race([begun, result.then(() => Promise.reject())]), end, result };
   };
