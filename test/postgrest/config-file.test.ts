@@ -14,7 +14,7 @@ function read(files: Record<string, string>, env: Record<string, string> = {}): 
 const readOne = (text: string, env?: Record<string, string>) => read({ 'main.conf': text }, env);
 
 describe('a configuration file', () => {
-  it('has keys with text, numbers and truth values, and comments', () => {
+  it('has keys with text, numbers and booleans, and comments', () => {
     expect(
       readOne(`
         # a comment with utf-8: commènt
@@ -39,7 +39,7 @@ describe('a configuration file', () => {
     });
   });
 
-  it('puts variables of the environment and earlier keys into text; two dollar signs are one', () => {
+  it('expands environment variables and earlier keys in text, and two dollar signs to one', () => {
     expect(
       readOne(
         `host = "db.example"
@@ -81,7 +81,7 @@ describe('a configuration file', () => {
     expect(() => readOne(text)).toThrow(message);
   });
 
-  it('never shows a value in what it says', () => {
+  it('never shows a value in its messages', () => {
     expect(() => readOne('jwt-secret = "hunter2" hunter2')).toThrow(/^(?!.*hunter2)/s);
   });
 });

@@ -15,7 +15,7 @@ interface Given {
   readonly env?: Record<string, string>;
   readonly file?: Record<string, ConfigFileValue>;
   readonly database?: Record<string, string>;
-  /** By name. */
+  /** The options by name. */
   readonly files?: Record<string, string | Buffer>;
 }
 
@@ -45,7 +45,7 @@ function problemsOf(given: Given): readonly string[] {
 const secret = 'reallyreallyreallyreallyverysafe';
 
 describe('the configuration of the drop-in', () => {
-  it('has the defaults of PostgREST when nothing is set, and loopback in place of every address', () => {
+  it("has PostgREST's defaults when nothing is set, except loopback in place of every address", () => {
     const config = parse({});
     expect(config.rest).toEqual({
       schemas: ['public'],
@@ -159,7 +159,7 @@ describe('the configuration of the drop-in', () => {
     expect(config.rest.openapi.mode).toBe('disabled');
   });
 
-  it('takes nothing from the database that belongs to the process', () => {
+  it('does not take options of the process from the database', () => {
     const config = parse({ database: { server_port: '1', db_uri: 'postgres://evil', log_level: 'debug' } });
     expect(config.server.port).toBe(3000);
     expect(config.database.uri.reveal()).toBe('postgresql://');
@@ -216,7 +216,7 @@ describe('the configuration of the drop-in', () => {
     ]);
   });
 
-  it('warns of names that are none, of values that PostgREST drops in silence, and of old syntax', () => {
+  it('warns of unknown names, of values that PostgREST drops silently, and of old syntax', () => {
     const { warnings, rest } = parse({
       env: {
         PGRST_DB_USE_LEGACY_GUCS: 'false',
@@ -248,7 +248,7 @@ describe('the configuration of the drop-in', () => {
     ]);
   });
 
-  it('takes a secret of any bytes from a file, and one line feed at its end for none of them', () => {
+  it('takes a secret of any bytes from a file, without a line feed at its end', () => {
     const bytes = Buffer.concat([Buffer.alloc(32, 0xff), Buffer.from('\n')]);
     for (const content of [bytes, Buffer.concat([bytes, Buffer.from('\n')])]) {
       const config = parse({ env: { PGRST_JWT_SECRET: '@binary' }, files: { binary: content } });
@@ -311,7 +311,7 @@ describe('the dumped configuration', () => {
     expect(names).toEqual(postgrestOptions.map(({ name }) => name).toSorted());
   });
 
-  it('gives the same configuration when it is read again', () => {
+  it('is read back as the same configuration', () => {
     const dumped = dumpConfig(parse({ env: everything }));
     const file = readConfigFile('dump.conf', { readText: () => dumped, env: {} });
     expect(
@@ -322,7 +322,7 @@ describe('the dumped configuration', () => {
     expect(file.get('app.settings.NOTE')).toBe('two\nlines');
   });
 
-  it('is what the example says, when nothing is set', () => {
+  it('equals the example when nothing is set', () => {
     const text = exampleConfig().replaceAll(/^# (?=[a-z])/gm, '');
     const file = readConfigFile('example.conf', { readText: () => text, env: {} });
     expect([...file.keys()]).toEqual(postgrestOptions.map(({ name }) => name));

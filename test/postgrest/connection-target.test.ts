@@ -45,7 +45,7 @@ describe('a connection string', () => {
     expect(target(text).connectionString).toBe(expected);
   });
 
-  it("takes what it lacks from libpq's variables", () => {
+  it("takes missing parts from libpq's variables", () => {
     const env = {
       PGHOST: 'h',
       PGPORT: '5433',
@@ -61,7 +61,7 @@ describe('a connection string', () => {
     expect(target('postgres://x@y/z', env).connectionString).toBe('postgres://x:p@y:5433/z');
   });
 
-  it("goes to this machine's socket when no host is named and there is one, without TLS", () => {
+  it("uses this machine's socket, without TLS, when it names no host and the socket exists", () => {
     expect(target('postgres://u@/d', {}, '/run/postgresql')).toMatchObject({
       connectionString: 'postgres://u@localhost:5432/d?host=%2Frun%2Fpostgresql',
       tls: [false],
@@ -85,7 +85,7 @@ describe('a connection string', () => {
     expect(tls('?sslmode=verify-full&sslrootcert=system')).toEqual([{}]);
   });
 
-  it('names the parameters that do nothing', () => {
+  it('names the parameters that have no effect', () => {
     expect(target('postgres://u@h/d?target_session_attrs=read-write&gssencmode=disable').ignored).toEqual([
       'target_session_attrs',
       'gssencmode',

@@ -7,12 +7,12 @@ const nothing = { preflight: null, headers: [], onOptions };
 const preflight = { origin, 'access-control-request-method': 'POST' };
 
 describe('a request of another origin', () => {
-  test('from no browser gets no headers', () => {
+  test('gets no headers when it is not from a browser', () => {
     expect(cors('GET', {}, null)).toEqual(nothing);
     expect(cors('OPTIONS', { 'access-control-request-method': 'POST' }, null).preflight).toBeNull();
   });
 
-  test('is shown the answer and its headers', () => {
+  test('may read the answer and its headers', () => {
     const exposed =
       'Content-Encoding, Content-Location, Content-Range, Content-Type, Date, Location, Server, Transfer-Encoding, Range-Unit';
     expect(cors('GET', { origin }, null)).toEqual({
@@ -29,7 +29,7 @@ describe('a request of another origin', () => {
     ]);
   });
 
-  test('that is not allowed is told nothing', () => {
+  test('gets no headers when its origin is not allowed', () => {
     expect(cors('GET', { origin }, ['http://a.example'])).toEqual(nothing);
     expect(cors('OPTIONS', preflight, ['http://a.example']).preflight).toBeNull();
   });
@@ -47,7 +47,7 @@ describe('a preflight', () => {
     ]);
   });
 
-  test('that asks for none, or for no method there is, is an OPTIONS request like any', () => {
+  test('without a method, or with an unknown one, is an ordinary OPTIONS request', () => {
     expect(cors('OPTIONS', { origin }, null)).toEqual(nothing);
     const odd = { origin, 'access-control-request-method': 'TRACE' };
     expect(cors('OPTIONS', odd, null)).toEqual(nothing);

@@ -56,7 +56,7 @@ describe.each(apiTargets)('what is answered, %s', (_kind, open) => {
 
   test('a list by GraphQL of more bytes than allowed is refused, and the next request is answered', async () => {
     const { status, errors } = await app.graphql(token, '{ tasks { nodes { description } } }');
-    // The database's answer: other fields of the query have theirs.
+    // Counts the database's answer: other fields of the query add their own bytes.
     expect([status, errors?.[0]?.extensions.code]).toEqual([200, 'ANSWER_TOO_LARGE']);
     expect(await app.graphql(token, '{ tasks(first: 2) { nodes { description } } }')).toMatchObject({
       status: 200,
@@ -64,7 +64,7 @@ describe.each(apiTargets)('what is answered, %s', (_kind, open) => {
     });
   });
 
-  test('one value again and again is counted as often as it is shown', async () => {
+  test('a repeated value is counted as often as it is shown', async () => {
     const often = Array.from({ length: 90 }, (_, k) => `a${k}: description`).join(' ');
     const { status, errors } = await app.graphql(token, `{ tasks(first: 1) { nodes { ${often} } } }`);
     expect([status, errors?.[0]?.extensions.code]).toEqual([400, 'ANSWER_TOO_LARGE']);
@@ -79,7 +79,7 @@ describe.each(apiTargets)('what is answered, %s', (_kind, open) => {
     expect(await count('true')).toBe(rows);
   });
 
-  test('a GraphQL mutation whose answer is too large was carried out', async () => {
+  test('a GraphQL mutation takes effect even when its answer is too large', async () => {
     const { errors } = await app.graphql(
       token,
       `mutation { createTask(input: {task: {agentId: "a", description: "z"}}) { query { tasks { nodes { description } } } } }`,
@@ -88,7 +88,7 @@ describe.each(apiTargets)('what is answered, %s', (_kind, open) => {
     expect(await count(`description = 'z'`)).toBe(1);
   });
 
-  test('a GraphQL list has 100 rows, on each level, unless another number is asked for', async () => {
+  test('a GraphQL list has 100 rows on each level, unless the query asks for another number', async () => {
     const query = `query($n: Int) {
       default: tasks { pageInfo { hasNextPage } nodes { id } }
       asked: tasks(first: 120) { nodes { id } }

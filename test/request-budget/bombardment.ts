@@ -28,24 +28,24 @@ member and by nobody, over HTTP and over WebSocket, while a second tenant goes o
   - afterwards the process holds, within a tenth, the memory that it held before (VmRSS once V8 was told, over its inspector, to
     collect what nobody needs any more: left to itself it does so only when it makes more).
 
-  --seconds N     how long the bombs fall (default 600)
-  --json FILE     write all numbers there, too
+  --seconds N     duration of the attack (default 600)
+  --json FILE     write all numbers there too
   --help          this text
 
 TEST_DATABASE_URL names the server; without it one is started, and its data removed at the end. Exits with 1 when anything is
 not so.
 `;
 
-/** Of the main thread, for one bomb, in milliseconds. */
+/** The limit for one bomb's CPU time on the main thread, in milliseconds. */
 const mostWorkMs = 50;
-/** What 99 of 100 answers of the second tenant take at most, in milliseconds. */
+/** The limit for 99 of 100 answers to the second tenant, in milliseconds. */
 const mostWaitMs = 100;
-/** How much more memory than before is within bounds. */
+/** The limit of memory afterwards, relative to before. */
 const memoryTolerance = 1.1;
-/** Requests of the second tenant that are under way at a time. */
+/** The number of simultaneous requests of the second tenant. */
 const tenantConnections = 4;
 
-/** What came of it. */
+/** The results. */
 export interface BombardmentReport {
   readonly bombs: number;
   readonly sent: number;
@@ -56,7 +56,7 @@ export interface BombardmentReport {
     readonly p99: number;
     readonly most: number;
   };
-  /** MB of the process (VmRSS). */
+  /** MB of the process's memory (VmRSS). */
   readonly memory: { readonly before: number; readonly highest: number; readonly after: number };
   readonly problems: readonly string[];
 }
@@ -141,7 +141,7 @@ async function run(adminUrl: string, options: Options): Promise<BombardmentRepor
         new Date(),
       );
     const lightning = await startLightning(
-      // Opened by a signal, and by itself on a port that may be taken.
+      // A signal opens the inspector, which otherwise opens by itself on a port that may be taken.
       {
         DATABASE_URL: urls.api,
         JWT_SECRET: secret,
@@ -163,7 +163,7 @@ async function run(adminUrl: string, options: Options): Promise<BombardmentRepor
   }
 }
 
-/** A second tenant with something to read. */
+/** A second tenant, with rows to read. */
 async function fill(url: string): Promise<void> {
   const admin = new Client({ connectionString: url });
   await admin.connect();
@@ -197,14 +197,14 @@ async function judge(
 ): Promise<BombardmentReport> {
   const problems: string[] = [];
   const memoryHeld = async (): Promise<number> => {
-    // What the last requests left is let go of a moment later.
+    // The leftovers of the last requests are released a moment later.
     await sleep(2_000);
     await collectGarbage();
     await sleep(2_000);
     return memoryOf(pid);
   };
   const callers = callersOf(target);
-  // Once each: what is compiled and cached for good is memory of before.
+  // Each bomb is sent once first: code and caches that stay for good belong to the memory of before.
   for (const caller of callers) {
     for (const bomb of bombs) {
       const problem = await caller.send(bomb);
@@ -261,7 +261,7 @@ async function judge(
   };
 }
 
-/** Sends bombs until it is told to stop, each caller one after the other. */
+/** Sends bombs until it is told to stop; each caller sends one after the other. */
 async function bombard(target: Target): Promise<void> {
   const stopping = new AbortController();
   parentPort?.once('message', () => stopping.abort());
@@ -286,10 +286,10 @@ async function bombard(target: Target): Promise<void> {
   parentPort?.postMessage({ sent, problems: [...problems] });
 }
 
-/** Somebody who sends bombs. */
+/** A sender of bombs. */
 interface Caller {
   readonly name: string;
-  /** Null: it was refused as it should be. */
+  /** Null when the bomb was refused as expected. */
   send(bomb: Bomb): Promise<string | null>;
   close(): void;
 }
@@ -328,7 +328,7 @@ function wrongAnswer({ code }: Bomb, status: number, text: string): string | nul
     : `${status} ${text.slice(0, 300)}, not ${code}`;
 }
 
-/** One connection for all; of REST's bombs there are none here. */
+/** Uses one connection for all bombs; REST's bombs do not apply here. */
 function overWebsocket(name: string, url: string, token: string | null): Caller {
   let opening: Promise<WebSocket> | null = null;
   let last = 0;
@@ -374,7 +374,7 @@ function overWebsocket(name: string, url: string, token: string | null): Caller 
   };
 }
 
-/** Ordinary requests for some seconds; gives what each waited, in milliseconds. */
+/** Sends ordinary requests for some seconds; returns the wait of each in milliseconds. */
 async function ordinary(url: string, token: string, seconds: number, connections: number): Promise<number[]> {
   const end = performance.now() + seconds * 1000;
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
@@ -400,7 +400,7 @@ async function ordinary(url: string, token: string, seconds: number, connections
   return waits;
 }
 
-/** CPU time of a process's main thread so far, in milliseconds. */
+/** CPU time of the process's main thread so far, in milliseconds. */
 async function workOf(pid: number): Promise<number> {
   const [nanoseconds = ''] = (await readFile(`/proc/${pid}/task/${pid}/schedstat`, 'utf8')).split(' ');
   return Number(nanoseconds) / 1e6;
@@ -411,7 +411,7 @@ async function memoryOf(pid: number): Promise<number> {
   return Math.round(Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? NaN) / 1024);
 }
 
-/** V8 of a process of ours. `close` it. */
+/** The V8 inspector of a process of ours. `close` it. */
 interface Inspector {
   readonly pid: number;
   collectGarbage(): Promise<void>;

@@ -11,75 +11,78 @@ import type { GraphqlBomb } from './bombs.ts';
 
 const graphqlBombs = bombs.filter((bomb) => bomb.door === 'graphql');
 
-describe.each(apiTargets.slice(0, 1))('what is small to send and large to answer, %s', (_kind, open) => {
-  let target: ApiTarget;
-  let counting: CountingDatabase;
-  let app: RunningApp;
-  let callers: readonly (readonly [name: string, token: string | null])[];
+describe.each(apiTargets.slice(0, 1))(
+  'a request that is small to send and large to answer, %s',
+  (_kind, open) => {
+    let target: ApiTarget;
+    let counting: CountingDatabase;
+    let app: RunningApp;
+    let callers: readonly (readonly [name: string, token: string | null])[];
 
-  beforeAll(async () => {
-    target = await open();
-    counting = countingDatabase(target.database);
-    app = await startApp(counting.database, { maxBodyBytes: 10_485_760 });
-    callers = [
-      ['a member', await testToken('member')],
-      ['nobody', null],
-    ];
-  });
-  afterAll(async () => {
-    await app?.close();
-    await target?.close();
-  });
-
-  const post = async (path: string, token: string | null, body?: string, type = 'application/json') => {
-    const response = await fetch(`${app.url}${path}`, {
-      method: body === undefined ? 'GET' : 'POST',
-      headers: { 'content-type': type, ...(token !== null && { authorization: `Bearer ${token}` }) },
-      ...(body !== undefined && { body }),
+    beforeAll(async () => {
+      target = await open();
+      counting = countingDatabase(target.database);
+      app = await startApp(counting.database, { maxBodyBytes: 10_485_760 });
+      callers = [
+        ['a member', await testToken('member')],
+        ['nobody', null],
+      ];
     });
-    return { status: response.status, text: await response.text() };
-  };
+    afterAll(async () => {
+      await app?.close();
+      await target?.close();
+    });
 
-  test('is refused with its code over HTTP, and nothing of it is sent to the database', async () => {
-    const wrong: string[] = [];
-    const before = counting.ofRequests();
-    for (const [name, token] of callers) {
-      for (const bomb of bombs) {
-        const { status, text } =
-          bomb.door === 'graphql'
-            ? await post('/graphql', token, requestOf(bomb))
-            : await post(`/rest/v1${bomb.path}`, token, bomb.body, bomb.contentType);
-        if (status < 400 || status >= 500 || !text.includes(`"${bomb.code}"`))
-          wrong.push(`${bomb.name}, by ${name}: ${status} ${text.slice(0, 200)}`);
+    const post = async (path: string, token: string | null, body?: string, type = 'application/json') => {
+      const response = await fetch(`${app.url}${path}`, {
+        method: body === undefined ? 'GET' : 'POST',
+        headers: { 'content-type': type, ...(token !== null && { authorization: `Bearer ${token}` }) },
+        ...(body !== undefined && { body }),
+      });
+      return { status: response.status, text: await response.text() };
+    };
+
+    test('is refused with its code over HTTP, and never reaches the database', async () => {
+      const wrong: string[] = [];
+      const before = counting.ofRequests();
+      for (const [name, token] of callers) {
+        for (const bomb of bombs) {
+          const { status, text } =
+            bomb.door === 'graphql'
+              ? await post('/graphql', token, requestOf(bomb))
+              : await post(`/rest/v1${bomb.path}`, token, bomb.body, bomb.contentType);
+          if (status < 400 || status >= 500 || !text.includes(`"${bomb.code}"`))
+            wrong.push(`${bomb.name}, by ${name}: ${status} ${text.slice(0, 200)}`);
+        }
       }
-    }
-    expect(wrong).toEqual([]);
-    expect(counting.ofRequests()).toBe(before);
-    expect(app.logged.filter(({ level }) => level === 'error')).toEqual([]);
-  });
+      expect(wrong).toEqual([]);
+      expect(counting.ofRequests()).toBe(before);
+      expect(app.logged.filter(({ level }) => level === 'error')).toEqual([]);
+    });
 
-  test('is refused with its code over a WebSocket of any origin', async () => {
-    const before = counting.ofRequests();
-    for (const [name, token] of callers) {
-      const wrong = await sendOverOneSocket(app.url, token, graphqlBombs);
-      expect([name, wrong]).toEqual([name, []]);
-    }
-    expect(counting.ofRequests()).toBe(before);
-    expect(app.logged.filter(({ level }) => level === 'error')).toEqual([]);
-  });
+    test('is refused with its code over a WebSocket of any origin', async () => {
+      const before = counting.ofRequests();
+      for (const [name, token] of callers) {
+        const wrong = await sendOverOneSocket(app.url, token, graphqlBombs);
+        expect([name, wrong]).toEqual([name, []]);
+      }
+      expect(counting.ofRequests()).toBe(before);
+      expect(app.logged.filter(({ level }) => level === 'error')).toEqual([]);
+    });
 
-  test('does not keep the same caller from asking for what fits', async () => {
-    const { status, text } = await post(
-      '/graphql',
-      callers[0]?.[1] ?? null,
-      '{"query": "{ agents { totalCount } }"}',
-    );
-    expect([status, text]).toEqual([200, '{"data":{"agents":{"totalCount":0}}}']);
-    expect(counting.ofRequests()).toBeGreaterThan(0);
-  });
-});
+    test('does not keep the same caller from a request that fits', async () => {
+      const { status, text } = await post(
+        '/graphql',
+        callers[0]?.[1] ?? null,
+        '{"query": "{ agents { totalCount } }"}',
+      );
+      expect([status, text]).toEqual([200, '{"data":{"agents":{"totalCount":0}}}']);
+      expect(counting.ofRequests()).toBeGreaterThan(0);
+    });
+  },
+);
 
-/** Those that were not refused as they should have been. */
+/** The bombs that were not refused as expected. */
 async function sendOverOneSocket(
   url: string,
   token: string | null,

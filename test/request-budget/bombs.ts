@@ -1,12 +1,12 @@
-/** A request that is small to send and would be large to answer, by the door that it goes through. */
+/** A request that is small to send and would be large to answer, by its door. */
 export type Bomb = GraphqlBomb | RestBomb;
 
-/** Goes over HTTP and over WebSocket. */
+/** A bomb that is sent over HTTP and over WebSocket. */
 export interface GraphqlBomb {
   readonly door: 'graphql';
   readonly name: string;
   readonly query: string;
-  /** JSON, for it may nest deeper than what writes JSON can follow. */
+  /** JSON text, because it may nest deeper than `JSON.stringify` can follow. */
   readonly variables?: string;
   readonly code: string;
 }
@@ -14,15 +14,15 @@ export interface GraphqlBomb {
 export interface RestBomb {
   readonly door: 'rest';
   readonly name: string;
-  /** Below the root of the API. */
+  /** The path below the root of the API. */
   readonly path: string;
-  /** Sent as it is; left out: a GET. */
+  /** The body, sent unchanged. Without one the request is a GET. */
   readonly body?: string;
   readonly contentType?: string;
   readonly code: string;
 }
 
-/** Every one of them is refused with 4xx and its code, whoever sends it, before anything is planned or sent to the database. */
+/** Each bomb is refused with 4xx and its code, for every caller, before anything is planned or sent to the database. */
 export const bombs: readonly Bomb[] = [
   ...[14, 25, 100].map((n) => fragments(n)),
   graphql('fragments in a long chain', chain(440), 'QUERY_TOO_DEEP'),
@@ -163,7 +163,7 @@ export const bombs: readonly Bomb[] = [
   ),
 ];
 
-/** The GraphQL request that a bomb is, as JSON. */
+/** The GraphQL request of a bomb, as JSON. */
 export function requestOf({ query, variables }: GraphqlBomb): string {
   return `{"query": ${JSON.stringify(query)}${variables === undefined ? '' : `, "variables": ${variables}`}}`;
 }
@@ -192,7 +192,7 @@ function chain(n: number): string {
   return `{ ...F0 } ${each.join(' ')} fragment F${n} on Query { __typename }`;
 }
 
-/** Fragments of a column each, or all of the same one. */
+/** Fragments with one column each, or all with the same one. */
 function beside(n: number, alias?: string): string {
   const spreads = Array.from({ length: n }, (_, k) => `...F${k}`).join(' ');
   const each = Array.from({ length: n }, (_, k) => `fragment F${k} on Task { ${alias ?? `a${k}`}: id }`);

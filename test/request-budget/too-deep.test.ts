@@ -7,7 +7,7 @@ import type { RunningApp } from '../support/app.ts';
 
 const nested = (depth: number): string => `${'['.repeat(depth)}${']'.repeat(depth)}`;
 const deep = nested(100_000);
-/** As deep as fits into the head of a request. */
+/** Text that nests as deep as the head of a request allows. */
 const deepText = nested(3_500);
 
 interface Request {
@@ -38,7 +38,7 @@ const requests: readonly Request[] = [
   { path: `/events?topics=${deepText}` },
 ];
 
-describe.each(apiTargets)('what nests too deep, %s', (_kind, open) => {
+describe.each(apiTargets)('input that nests too deep, %s', (_kind, open) => {
   let target: ApiTarget;
   let app: RunningApp;
 
@@ -63,7 +63,7 @@ describe.each(apiTargets)('what nests too deep, %s', (_kind, open) => {
     return { status: response.status, text: await response.text() };
   };
 
-  test('is the fault of who sent it, with a code, and no error of ours', async () => {
+  test("is an error of the client's with a code, and not an error of ours", async () => {
     const token = await testToken('member');
     const wrong: string[] = [];
     for (const request of requests) {
@@ -77,7 +77,7 @@ describe.each(apiTargets)('what nests too deep, %s', (_kind, open) => {
     expect(app.logged.filter(({ level }) => level === 'error')).toEqual([]);
   });
 
-  test('in a token that was signed with the secret, as well', async () => {
+  test('is refused in the same way in a token that was signed with the secret', async () => {
     const encode = (json: string): string => Buffer.from(json).toString('base64url');
     const claims = `{"role": "member", "tenant_id": "default", "sub": "s", "exp": ${Math.floor(Date.now() / 1000) + 600}, "deep": ${deepText}}`;
     const signed = `${encode('{"alg":"HS256","typ":"JWT"}')}.${encode(claims)}`;

@@ -55,7 +55,7 @@ describe.each(workerTargets)('retention, %s', (_kind, open) => {
     expect(await run()).toEqual([]);
   });
 
-  test('says first what would go, deletes that and nothing else, and gives a receipt', async () => {
+  test('first says what it would delete, deletes exactly that, and gives a receipt', async () => {
     await session('acme', 'a', '8 days');
     await session('acme', 'b', '6 days');
     await session('rival', 'c', '8 days');
@@ -85,7 +85,7 @@ describe.each(workerTargets)('retention, %s', (_kind, open) => {
     expect(await run()).toEqual(['sessions of rival: 1 rows deleted']);
   });
 
-  test('keeps what is held, until it is not', async () => {
+  test('keeps held rows until the hold ends', async () => {
     await session('acme', 'held', '20 days');
     await rows(
       `insert into ops.retention_holds (policy, tenant_id, held, reason)
@@ -96,7 +96,7 @@ describe.each(workerTargets)('retention, %s', (_kind, open) => {
     expect(await run()).toEqual(['sessions of acme: 1 rows deleted']);
   });
 
-  test('removes tasks where that is asked for, not those that a workflow may ask about, with their attempts', async () => {
+  test('removes tasks with their attempts where it is asked to, but not those that a workflow may need', async () => {
     const task = (status: string, workflow: string | null = null) =>
       rows(
         `insert into app_public.tasks (tenant_id, description, status, workflow_id, completed_at)
@@ -119,10 +119,10 @@ describe.each(workerTargets)('retention, %s', (_kind, open) => {
     ]);
   });
 
-  test('takes a partition that nobody keeps, with a receipt and a line of the log for each tenant', async () => {
+  test('removes a partition that no tenant keeps, with a receipt and a log line for each tenant', async () => {
     await points('acme', -1, 3);
     await points('rival', -1, 2);
-    // As if a week had gone by.
+    // Looks from a week later.
     const later = new Date(today + 7.5 * dayMs);
     const [{ name }] = await rows(
       `select 'app_public.metrics_p' || to_char($1::timestamptz at time zone 'UTC', 'YYYYMMDD') as name`,
@@ -136,7 +136,7 @@ describe.each(workerTargets)('retention, %s', (_kind, open) => {
     const done = await run(later);
     expect(done).toContain(`${name} removed`);
     expect(await count('app_public.metrics', 'acme')).toBe(0);
-    // Nothing is lost that was rolled up.
+    // Everything that was rolled up is still there.
     expect(await rows(`select count::int, sum from app_public.metrics_day where tenant_id = 'acme'`)).toEqual(
       [{ count: 3, sum: 6 }],
     );
@@ -160,7 +160,7 @@ describe.each(workerTargets)('retention, %s', (_kind, open) => {
     expect(await rows('select from ops.partition_removals')).toEqual([]);
   });
 
-  test('refuses points of what is not kept any more, in whichever way they come', async () => {
+  test('refuses points of a time that is no longer kept, by whichever way they come', async () => {
     await rows(
       `insert into ops.metric_floors (tenant_id, kept_from) values ('acme', $1)
        on conflict (tenant_id) do update set kept_from = excluded.kept_from`,
@@ -211,7 +211,7 @@ describe.each(workerTargets)('retention, %s', (_kind, open) => {
     ]);
   });
 
-  test('of what operators look at the old goes, and what is open or proves the backups stays', async () => {
+  test("removes old rows of operators' tables, and keeps those that are open or prove the backups", async () => {
     const ago = (days: number) => new Date(Date.now() - days * dayMs);
     await target.admin.query(
       `insert into ops.alerts (kind, subject, severity, message, resolved_at)
@@ -250,7 +250,7 @@ describe.each(workerTargets)('retention, %s', (_kind, open) => {
       'young',
       'open',
     ]);
-    // The newest, and the newest that passed.
+    // The newest drill remains, and the newest one that passed.
     expect((await rows('select passed from ops.drills order by id')).map(({ passed }) => passed)).toEqual([
       true,
       false,
@@ -261,7 +261,7 @@ describe.each(workerTargets)('retention, %s', (_kind, open) => {
     ]);
   });
 
-  test('partitions have a horizon, and a short one shows', async () => {
+  test('reports a short horizon of partitions', async () => {
     const horizons = () => rows('select parent, short from ops.partition_horizons order by 1');
     expect(await horizons()).toEqual(
       ['app_public.metrics', 'app_public.metrics_hour', 'app_public.metrics_minute', 'audit.log'].map(

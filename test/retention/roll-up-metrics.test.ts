@@ -12,13 +12,13 @@ import { testRolePrefix } from '../support/logins.ts';
 import { compareRollup } from '../support/rollup-differences.ts';
 import { noServer } from '../support/server.ts';
 
-/** Midnight of yesterday: all of the day is over, and has partitions. */
+/** Midnight of yesterday: the whole day is over, and its partitions exist. */
 const day = new Date(Math.floor(Date.now() / 86_400_000) * 86_400_000 - 86_400_000);
 const at = (seconds: number) => new Date(day.getTime() + seconds * 1000);
 const until = at(86_400);
 const { signal } = new AbortController();
 
-/** Inserts points as they come, at seconds of the day. */
+/** Inserts points at these seconds of the day, in this order. */
 async function insert(client: Client, tenant: string, seconds: readonly number[]): Promise<void> {
   await client.query(
     `insert into app_public.metrics (tenant_id, service_name, metric_name, value, tags, "timestamp")
@@ -40,11 +40,11 @@ describe.each(apiTargets)('rolling up metrics, %s', (_kind, open) => {
   }, 60_000);
   afterAll(() => target?.close());
 
-  test('gives what the points amount to, whenever they came', async () => {
+  test('gives the totals of the points, whenever they arrived', async () => {
     const random = makeRandom(11);
     let seconds = 0;
     for (let turn = 0; turn < 12; turn += 1) {
-      // Two hours on, some of it late by up to all of the day so far.
+      // Two hours later, with points that are late by up to the whole day so far.
       const fresh = Array.from({ length: 150 }, () => seconds + random() * 7_200);
       const late = Array.from({ length: 10 }, () => random() * (seconds + 1));
       await insert(target.admin, turn % 3 === 0 ? 'rival' : 'acme', [...fresh, ...late]);
@@ -62,7 +62,7 @@ describe.each(apiTargets)('rolling up metrics, %s', (_kind, open) => {
     expect(rows).toEqual([]);
   }, 60_000);
 
-  test('says how far it is, changes nothing when nothing has changed, and ends when it is told to', async () => {
+  test('reports progress, changes nothing when nothing has changed, and ends when it is told to', async () => {
     await insert(target.admin, 'acme', [10, 5_000]);
     const said: string[] = [];
     const done = await rollUpMetrics(worker, {
@@ -81,9 +81,9 @@ describe.each(apiTargets)('rolling up metrics, %s', (_kind, open) => {
     });
   });
 
-  test('comes to an end, and to the days, however fast points come late', async () => {
+  test('comes to an end, and reaches the days, however fast late points arrive', async () => {
     await insert(target.admin, 'acme', [10, 5_000]);
-    // Each statement finds a minute changed that the one before has just rolled up.
+    // Each statement finds a changed minute that the one before has just rolled up.
     const hurried: Executor = {
       query: async (statement) => {
         const result = await worker.query(statement);
@@ -118,7 +118,7 @@ describe.skipIf(noServer)('rolling up metrics beside others', () => {
     await fresh?.drop();
   });
 
-  /** What the tenant's readers are told of the first hour, by the minute. */
+  /** The number of points of the first hour that the tenant's readers see, by the minute. */
   const read = async () => {
     await admin.query('begin');
     await admin.query("select set_config('app.tenant_id', 'default', true)");
@@ -144,7 +144,7 @@ describe.skipIf(noServer)('rolling up metrics beside others', () => {
     expect(await read()).toBe(4);
   });
 
-  test('is done by one at a time; the other leaves it, and loses nothing', async () => {
+  test('is done by one run at a time, and the other leaves it without a loss', async () => {
     await insert(admin, 'default', [61]);
     await second.query('begin');
     await second.query("select from ops.metric_rollups where resolution = 'minute' for update");
@@ -153,7 +153,7 @@ describe.skipIf(noServer)('rolling up metrics beside others', () => {
     expect((await rollUpMetrics(asWorker(worker), { until, signal })).minutes).toBe(1);
   });
 
-  test('that is killed in the middle has done nothing, and the next run does all of it', async () => {
+  test('has no effect when it is killed in the middle, and the next run does all of it', async () => {
     await insert(
       admin,
       'default',
@@ -167,7 +167,7 @@ describe.skipIf(noServer)('rolling up metrics beside others', () => {
       () => 'done',
       (error: Error) => error.message,
     );
-    // The fault strikes while it writes: it has taken the notes, and waits for the table.
+    // The kill comes while it writes: it has taken the marks, and waits for the table.
     await expect
       .poll(
         async () =>
@@ -200,7 +200,7 @@ describe.skipIf(noServer)('rolling up metrics beside others', () => {
   });
 });
 
-/** The client's statements, each as the worker's role and in a transaction of its own. */
+/** Runs the client's statements as the worker's role, each in a transaction of its own. */
 function asWorker(client: Client): Executor {
   return {
     query: async ({ text, values }) => {

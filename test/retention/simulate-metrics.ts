@@ -10,37 +10,37 @@ import { makeRandom } from '../bench/keys.ts';
 import { compareRollup } from '../support/rollup-differences.ts';
 import type { Resolution, RollupComparison } from '../support/rollup-differences.ts';
 
-/** What a simulation runs on and for how long. */
+/** The database and the parameters of a simulation. */
 export interface Simulation {
   readonly urls: { readonly admin: string; readonly api: string; readonly worker: string };
   readonly rolePrefix: string;
   readonly days: number;
-  /** Of each tenant, in a day. */
+  /** The number of points of each tenant per day. */
   readonly pointsPerDay: number;
-  /** How long all keep points, minutes and hours, in days. */
+  /** The number of days for which every tenant keeps points, minutes and hours. */
   readonly keepDays: { readonly raw: number; readonly minute: number; readonly hour: number };
-  /** How long an analyst's query holds the table, on the last day but one. */
+  /** The time for which an analyst's query holds the table, on the last day but one. */
   readonly analystSeconds: number;
   readonly seed: number;
   readonly onDay?: (day: DaySize) => void;
 }
 
-/** What there is at the end of a simulated day. */
+/** The size of the table at the end of a simulated day. */
 export interface DaySize {
   readonly day: number;
   readonly partitions: number;
   readonly bytes: number;
 }
 
-/** What the simulation saw. */
+/** The results of a simulation. */
 export interface SimulationReport {
   readonly sizes: readonly DaySize[];
   readonly points: number;
   readonly late: number;
-  /** Points of a time whose points had gone: each has to be refused. */
+  /** Points of a time that had already been removed: each of them has to be refused. */
   readonly tooLate: { readonly sent: number; readonly refused: number };
   readonly rollups: Readonly<Record<Resolution, RollupComparison>>;
-  /** Rows that are there although their tenant keeps them no longer, and missing although it does, by a count. */
+  /** By count: rows that remain although their tenant no longer keeps them, and rows missing although it does. */
   readonly raw: Readonly<Record<string, { readonly kept: number; readonly expected: number }>>;
   readonly writer: {
     readonly writes: number;
@@ -51,17 +51,17 @@ export interface SimulationReport {
   readonly receipts: { readonly rows: number; readonly partitions: number };
 }
 
-/** What went on while the analyst's query ran. */
+/** The events during the analyst's query. */
 export interface AnalystReport {
   readonly heldMs: number;
-  /** Runs of retention meanwhile, that waited for the query, and partitions that were due and stayed. */
+  /** The number of retention runs that waited for the query, and below the partitions that were due and stayed. */
   readonly runsThatWaited: number;
   readonly waitedFor: readonly string[];
   readonly pid: number;
   readonly login: string;
-  /** Shown in ops.removal_waits: pid and login, as text. */
+  /** The entries of ops.removal_waits: pid and login, as text. */
   readonly shown: readonly string[];
-  /** What `lightning status` says of removals, as it was said last. */
+  /** The last line of `lightning status` about removals. */
   readonly status: string;
   readonly partitionsMadeMeanwhile: number;
   readonly writesMeanwhile: number;
@@ -71,14 +71,17 @@ export interface AnalystReport {
 }
 
 const dayMs = 86_400_000;
-/** Tenants by how many days longer (or shorter) than all they keep their points; `usual` has no choice of its own. */
+/**
+ * Tenants, by the number of days that they keep points longer (or shorter) than the default; `usual` has no setting of
+ * its own.
+ */
 const tenants = { usual: null, longer: 3, shorter: -1 } as const;
 
 /**
- * Lives through days of metrics on a clock of its own: every day points come, some late; they are rolled up several times a
- * day and retention runs at its end, while a writer goes on without a pause. On the last day but one an analyst's query
- * holds the table. All points are kept aside, to compute the rollups anew at the end. Waits of the writer for a lock of more
- * than a second are errors of it. The database is to be migrated and empty.
+ * Lives through days of metrics on a simulated clock. Every day points arrive, some of them late; they are rolled up
+ * several times a day and retention runs at its end, while a writer continues without a pause. On the last day but one
+ * an analyst's query holds the table. A copy of all points is kept, to compute the rollups anew at the end. When the
+ * writer waits for a lock for more than a second, that is one of its errors. The database must be migrated and empty.
  */
 export async function simulateMetrics(simulation: Simulation): Promise<SimulationReport> {
   const { urls, rolePrefix, days, keepDays } = simulation;
@@ -128,7 +131,7 @@ export async function simulateMetrics(simulation: Simulation): Promise<Simulatio
               random,
             ).then(
               () => false,
-              // No longer kept, or no partition any more.
+              // The time is no longer kept, or its partition is gone.
               (error: { code?: string }) => error.code === 'LTM09' || error.code === '23514',
             );
             if (refused) counts.tooLateRefused += 1;
@@ -159,7 +162,7 @@ export async function simulateMetrics(simulation: Simulation): Promise<Simulatio
     }
     state.stop = true;
     await writing;
-    // What the writer left.
+    // Rolls up the writer's last points.
     await rollUpTo(worker, at(days), signal);
     if (!analystReport) throw new Error('no analyst came: too few days');
     return {
@@ -202,7 +205,8 @@ async function prepare(admin: Client, rolePrefix: string, keepDays: Simulation['
   for (const tenant of Object.keys(tenants)) await admin.query('select ops.create_tenant($1, $1)', [tenant]);
   const set = (policy: string, days: number, tenant: string | null = null) =>
     admin.query('select ops.set_retention($1, make_interval(days => $2), $3)', [policy, days, tenant]);
-  // Less than by default, so the finer first: it is never kept longer than what is made of it.
+  // These are shorter than the defaults, so the finer come first: a resolution is never kept longer than the rollups
+  // made of it.
   await set('metrics.raw', keepDays.raw);
   await set('metrics.minute', keepDays.minute);
   await set('metrics.hour', keepDays.hour);
@@ -213,7 +217,7 @@ async function prepare(admin: Client, rolePrefix: string, keepDays: Simulation['
   await admin.query(`grant insert on public.all_points to ${roleName(rolePrefix, 'service')}`);
 }
 
-/** Times of points from a quarter of a day on; one of twenty is late, by less than what the tenant keeps. */
+/** Times of points from a quarter of a day on. One in twenty is late, by less than the tenant keeps. */
 function makeTimes(random: () => number, count: number, start: number, from: number, keptDays: number) {
   let late = 0;
   const times = Array.from({ length: Math.ceil(count) }, () => {
@@ -227,7 +231,7 @@ function makeTimes(random: () => number, count: number, start: number, from: num
   return { times, late };
 }
 
-/** Records points as a service of the tenant, and keeps them aside, in one transaction. */
+/** Records points as a service of the tenant, and stores a copy, in one transaction. */
 async function insert(
   client: Client,
   rolePrefix: string,
@@ -261,7 +265,7 @@ async function insert(
   }
 }
 
-/** A point at a time, without a pause, until it is told to stop: how long does one take at most? */
+/** Writes a point at a time without a pause until it is told to stop, and measures the longest write. */
 async function write(
   client: Client,
   rolePrefix: string,
@@ -287,7 +291,10 @@ async function rollUpTo(worker: Executor, until: Date, signal: AbortSignal): Pro
   await rollUpMetrics(worker, { until, signal });
 }
 
-/** An analyst's statement holds the table; retention runs again and again, partitions are made, everybody reads and writes. */
+/**
+ * An analyst's statement holds the table, while retention runs repeatedly, partitions are created, and others read and
+ * write.
+ */
 async function holdTable(given: {
   simulation: Simulation;
   admin: Client;
@@ -308,7 +315,7 @@ async function holdTable(given: {
   const query = analyst
     .query('select pg_sleep($1) from app_public.metrics limit 1', [simulation.analystSeconds])
     .finally(() => (held.ended = true));
-  // It holds the table before retention begins.
+  // The query holds the table before retention begins.
   for (;;) {
     const { rowCount } = await admin.query(
       "select from pg_locks where pid = $1 and granted and relation = 'app_public.metrics'::regclass",
@@ -339,7 +346,7 @@ async function holdTable(given: {
     if (lines.length > 0) status = lines.map(({ found }) => found).join('; ');
     const made = await worker.query({
       text: 'select ops.ensure_partitions(4, 0, $1)',
-      // Beyond what `lightning migrate` made.
+      // Later than the partitions of `lightning migrate`.
       values: [new Date(now.getTime() + (30 + turn) * dayMs)],
     });
     partitionsMadeMeanwhile += made.rowCount ?? 0;
@@ -352,7 +359,7 @@ async function holdTable(given: {
   await query;
   const heldMs = performance.now() - began;
   const writesMeanwhile = state.writes - writesBefore;
-  // A lock of the writer's may be in the way of a drop: the next run takes it up.
+  // A lock of the writer may prevent a drop; the next run makes up for it.
   for (let attempt = 0; attempt < 10 && removedAfter.size < waitedFor.size; attempt += 1)
     for (const { partition, kind } of (await retain()).partitions)
       if (kind === 'removed') removedAfter.add(partition);
@@ -392,7 +399,7 @@ async function sizeOf(admin: Client): Promise<Omit<DaySize, 'day'>> {
   return { partitions: rows[0]?.partitions ?? 0, bytes: Number(rows[0]?.bytes) };
 }
 
-/** Of each tenant, the points that are there and those that came since the time that it keeps. */
+/** The number of each tenant's points in the table, and of those that arrived for the time that it keeps. */
 async function countRaw(
   admin: Client,
   keptFrom: (tenant: Tenant) => Date,

@@ -6,7 +6,7 @@ import { noServer } from '../support/server.ts';
 import { simulateMetrics } from './simulate-metrics.ts';
 import type { SimulationReport } from './simulate-metrics.ts';
 
-// In small; `node test/retention/year.ts` is a year, with ten minutes of an analyst.
+// A small run; `node test/retention/year.ts` simulates a year, with ten minutes of an analyst.
 describe.skipIf(noServer)('some weeks of metrics, with rollups and retention', () => {
   let fresh: MigratedDatabase;
   let report: SimulationReport;
@@ -33,7 +33,7 @@ describe.skipIf(noServer)('some weeks of metrics, with rollups and retention', (
     }
   });
 
-  test('keep the points that each tenant keeps, refuse those of before, and give receipts', () => {
+  test('keep the points that each tenant keeps, refuse earlier ones, and give receipts', () => {
     for (const { kept, expected } of Object.values(report.raw)) {
       expect(expected).toBeGreaterThan(100);
       expect(kept).toBe(expected);
@@ -45,18 +45,18 @@ describe.skipIf(noServer)('some weeks of metrics, with rollups and retention', (
     expect(report.receipts.partitions).toBeGreaterThan(8);
   });
 
-  test('grow no further once everything has its age', () => {
+  test('stop growing once everything has its full age', () => {
     const partitions = report.sizes.map((size) => size.partitions);
-    // Two a day come; of the hours' months none goes in so short a time.
+    // Two partitions are added per day; those of the hours span a month, so none is removed in such a short time.
     expect((partitions.at(-3) ?? NaN) - (partitions[7] ?? NaN)).toBeLessThanOrEqual(4);
   });
 
-  test('never keep a writer waiting for a second', () => {
+  test('never make a writer wait for a second', () => {
     expect(report.writer.errors).toEqual([]);
     expect(report.writer.writes).toBeGreaterThan(100);
   });
 
-  test('wait for an analyst with the removal of a partition and with nothing else, and say for whom', () => {
+  test('let only the removal of a partition wait for an analyst, and name the analyst', () => {
     const { analyst } = report;
     expect(analyst.heldMs).toBeGreaterThan(2_900);
     expect(analyst.runsThatWaited).toBeGreaterThan(0);

@@ -14,13 +14,13 @@ Lives through more than a year of metrics on a compressed clock: three tenants r
 they are rolled up twice a day and retention runs at its end, while a writer goes on without a pause. On the last day
 but one an analyst's query holds the table. At the end the rollups are computed anew from all points.
 
-  --days N           simulated days (default 440: a year of hours has its age)
-  --points N         points of a tenant in a day (default 2000)
+  --days N           simulated days (default 440, enough for a full year of hours)
+  --points N         points per tenant and day (default 2000)
   --raw, --minute, --hour N
                      days that points and rollups are kept (default 7, 30 and 365)
   --analyst N        seconds that the analyst's query takes (default 600)
   --seed N           default 1
-  --json FILE        write everything that was seen there, too
+  --json FILE        write all results there too
   --help             this text
 
 TEST_DATABASE_URL names the server; without it one is started, and its data removed at the end. Exits with 1 when something
@@ -95,8 +95,8 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 /**
- * The last thirty days beside the thirty before, the largest of each: a ratio of 1 is a plateau. Up to the analyst's day, on
- * which partitions are made far ahead.
+ * The largest of the last thirty days relative to the largest of the thirty before: a ratio of 1 is a plateau. Counts
+ * up to the analyst's day, on which partitions are created far ahead.
  */
 function growth(sizes: readonly DaySize[]): number {
   const before = sizes.slice(0, -2);
@@ -160,7 +160,7 @@ function format(report: SimulationReport, elapsedMs: number): string {
 const megabytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MB`;
 const seconds = (ms: number) => `${(ms / 1000).toFixed(0)} s`;
 
-/** Null: help is asked for. A text: what is wrong. */
+/** The options. Null asks for help; a text is the mistake. */
 function parseOptions(argv: readonly string[]): Options | string | null {
   const names = Object.keys(defaults) as (keyof typeof defaults)[];
   let values;

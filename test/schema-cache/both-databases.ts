@@ -9,20 +9,20 @@ import { emptyDataDirectory } from '../support/embedded-template.ts';
 import { poolOptions } from '../support/server-database.ts';
 import { noServer, readyServer } from '../support/server.ts';
 
-/** An empty database of a test group's own. */
+/** An empty database for one group of tests. */
 export interface Target {
-  /** Of a superuser, like `database`. */
+  /** The URL of a superuser, as which `database` connects too. */
   readonly url: string;
   readonly database: Database;
-  /** Runs statements, several if need be, as a superuser. */
+  /** Runs one or several statements as a superuser. */
   run(text: string): Promise<void>;
 }
 
-/** For hooks and tests, not while tests are being collected; `kind` is known then, too. */
+/** Returns the target in hooks and tests, but not during collection. */
 export type GetTarget = () => Target;
 type Tests = (target: GetTarget, kind: Database['kind']) => void;
 
-/** Describes the same on an empty database of the run's server and on an empty embedded one. */
+/** Describes the same tests on an empty database of the run's server and on an empty embedded one. */
 export function describeOnBoth(name: string, tests: Tests): void {
   describe.skipIf(noServer)(`${name}, on a server`, () => {
     withTarget('server', tests, async () => {

@@ -1,5 +1,5 @@
 -- Everything that a snapshot of the catalog tells apart. `api` and the odd schema are exposed, `path` is in the search
--- path, `hidden` in neither.
+-- path, and `hidden` is in neither.
 
 create schema api;
 create schema path;
@@ -93,7 +93,7 @@ create view "od""d {sch(ema)} \ 数"."{v (iew) \ "" :targetList" as
 create view api.ruled as select id, friend from api.children;
 create rule ruled_insert as on insert to api.ruled do instead insert into api.tags (id) values (new.id) returning id, id;
 create view api.computed as select 1 as one;
--- Each selects from the other.
+-- Each of the two selects from the other.
 create view api.loop_a as select id from api.tags;
 create view api.loop_b as select id from api.loop_a;
 create or replace view api.loop_a as select id from api.loop_b;

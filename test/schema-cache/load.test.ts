@@ -20,7 +20,7 @@ describeOnBoth('a snapshot of the catalog', (target) => {
   const column = (name: string) => table('types').columns.get(name)!;
   const routines = (name: string) => cache.routines.get(nameKey('api', name))!;
   describe('relations', () => {
-    test('are those of the exposed schemas, partitions and temporary ones excepted', () => {
+    test('are those of the exposed schemas, except for partitions and temporary ones', () => {
       const names =
         'children children_view computed counted events grouped joined key_twice loop_a loop_b loosely_tagged notes of_secret ' +
         'over_hidden over_path parents remote ruled tagged tagged_view tags twins types united without_key';
@@ -32,7 +32,7 @@ describeOnBoth('a snapshot of the catalog', (target) => {
       );
     });
 
-    test('tell what can be written, whoever asks', () => {
+    test('tell what can be written, whoever reads the catalog', () => {
       const can = (name: string) => {
         const { isView, insertable, updatable, deletable } = table(name);
         return [isView, insertable, updatable, deletable];
@@ -60,7 +60,7 @@ describeOnBoth('a snapshot of the catalog', (target) => {
   });
 
   describe('columns', () => {
-    test('tell their types as clients read them, and as they are cast to', () => {
+    test('tell their types, as clients read them and as casts name them', () => {
       const types = Object.fromEntries(
         [...table('types').columns.values()].map((c) => [c.name, [c.type, c.nominalType, c.maxLength]]),
       );
@@ -87,7 +87,7 @@ describeOnBoth('a snapshot of the catalog', (target) => {
 
     test('have types that mean the same under any search path', async () => {
       for (const { name, nominalType } of table('types').columns.values()) {
-        // In an array, since some domains refuse null.
+        // The values are in an array, because some domains refuse null.
         const array = nominalType.endsWith('[]') ? nominalType : `${nominalType}[]`;
         for (const path of ['api', quotedOdd, 'pg_temp']) {
           const { rows } = await target().database.queryWith(
@@ -104,7 +104,7 @@ describeOnBoth('a snapshot of the catalog', (target) => {
       }
     });
 
-    test('tell their defaults, and whether they take a value at all', () => {
+    test('tell their defaults, and whether they accept a value at all', () => {
       const defaults = Object.fromEntries(
         [...table('types').columns.values()]
           .filter((c) => c.defaultExpression !== null || c.generated)
@@ -130,7 +130,7 @@ describeOnBoth('a snapshot of the catalog', (target) => {
       ]);
     });
 
-    test('have the labels of enums, of domains over enums, too', () => {
+    test('have the labels of enums, and of domains over enums', () => {
       expect(column('mood').enumLabels).toEqual(['sad', 'Ok', 'very "happy"']);
       expect(column('happy').enumLabels).toEqual(['sad', 'Ok', 'very "happy"']);
       expect(column('plain').enumLabels).toEqual([]);
@@ -185,7 +185,7 @@ describeOnBoth('a snapshot of the catalog', (target) => {
       expect(returns('get_child')).toBe('composite alias api children');
     });
 
-    test('have the settings that hold for the transaction, and the isolation level apart', () => {
+    test('have the settings of their transaction, and its isolation level separately', () => {
       expect(routines('configured')[0]).toMatchObject({
         isolationLevel: 'serializable',
         settings: [['statement_timeout', '7s']],
@@ -236,7 +236,7 @@ describeOnBoth('a snapshot of the catalog', (target) => {
     expect(cache.mediaHandlers.size).toBe(4 + 3);
   });
 
-  test('settings of roles are those that the login may make itself', async () => {
+  test('settings of roles are those that the login may set itself', async () => {
     await target().run(`
       create role schema_cache_test_role;
       alter role schema_cache_test_role set statement_timeout = '3s';
@@ -257,7 +257,7 @@ describeOnBoth('a snapshot of the catalog', (target) => {
     }
   });
 
-  test('a schema that is not there is named', async () => {
+  test('a missing schema is named', async () => {
     await expect(
       loadSchemaCache(target().database, { ...options, schemas: ['api', 'Not "there"', 'nor this'] }),
     ).rejects.toThrow(/"Not ""there""", "nor this"/);

@@ -20,24 +20,24 @@ describeOnBoth('relationships of a snapshot', (target) => {
       .map(briefly);
 
   describe('foreign keys', () => {
-    test('lead both ways, columns in pairs', () => {
+    test('lead both ways, with columns in pairs', () => {
       expect(between('children', 'parents')).toEqual(['many-to-one children_parent parent_b=b parent_a=a']);
       expect(between('parents', 'children')).toEqual(['one-to-many children_parent b=parent_b a=parent_a']);
     });
 
-    test('of a key are one to one', () => {
+    test('on a unique key are one to one', () => {
       expect(between('twins', 'children')).toEqual(['one-to-one twins_id_fkey id=id']);
       expect(between('children', 'twins')).toEqual(['one-to-one twins_id_fkey id=id parent']);
     });
 
-    test('to the same table lead both ways, too', () => {
+    test('to the same table lead both ways too', () => {
       expect(between('children', 'children').filter((r) => r.endsWith(' self'))).toEqual([
         'one-to-many children_friend id=friend self',
         'many-to-one children_friend friend=id self',
       ]);
     });
 
-    test('of and to partitioned tables are told once', () => {
+    test('from and to partitioned tables are listed once', () => {
       expect(between('events', 'children')).toEqual(['many-to-one events_child_fkey child=id']);
       expect(between('notes', 'events')).toEqual([
         'many-to-one notes_event_at_event_id_fkey event_at=at event_id=id',
@@ -45,7 +45,7 @@ describeOnBoth('relationships of a snapshot', (target) => {
       expect(between('children', 'events_2026')).toEqual([]);
     });
 
-    test('to and from what is not exposed are left out', () => {
+    test('to and from relations that are not exposed are left out', () => {
       expect([...cache.relationships.keys()].filter((key) => key.includes('hidden'))).toEqual([]);
       expect(
         [...cache.relationships.values()].flat().filter((r) => r.foreignTable.schema === 'hidden'),
@@ -54,7 +54,7 @@ describeOnBoth('relationships of a snapshot', (target) => {
   });
 
   describe('junctions', () => {
-    test('are tables and views whose primary key holds both foreign keys, and which are exposed', () => {
+    test('are exposed tables and views whose primary key includes both foreign keys', () => {
       expect(between('tags', 'children').filter((r) => r.startsWith('many'))).toEqual([
         'many-to-many tagged tagged_tag_fkey tagged_child_fkey id=tag id=child',
         'many-to-many tagged_view tagged_tag_fkey tagged_child_fkey id=tag id=child',
@@ -70,7 +70,7 @@ describeOnBoth('relationships of a snapshot', (target) => {
       expect(between('children_view', 'joined')).toEqual(['many-to-one children_parent b=b a=a view>view']);
     });
 
-    test('that show only a part of a key have none of it', () => {
+    test('that show only a part of a key do not have it', () => {
       expect(table('without_key').primaryKey).toEqual([]);
       expect(between('without_key', 'parents')).toEqual([]);
     });
@@ -89,7 +89,7 @@ describeOnBoth('relationships of a snapshot', (target) => {
       ]);
     });
 
-    test('over views of the search path have keys, over views elsewhere they have not', () => {
+    test('over views of the search path have keys, but not over views elsewhere', () => {
       expect(table('over_path').primaryKey).toEqual(['id']);
       expect(between('over_path', 'parents')).toEqual(['many-to-one children_parent pb=b pa=a view>']);
       expect(table('over_hidden').primaryKey).toEqual([]);
@@ -101,7 +101,7 @@ describeOnBoth('relationships of a snapshot', (target) => {
       expect(between('of_secret', 'children')).toEqual(['many-to-one secrets_child_fkey child=id view>']);
     });
 
-    test('are seen through whatever stands between their columns and the table', () => {
+    test('are followed through everything between their columns and the table', () => {
       expect(table('counted').primaryKey).toEqual(['id']);
       expect(between('counted', 'parents')).toEqual([
         'many-to-one children_parent parent_b=b parent_a=a view>',
@@ -116,14 +116,14 @@ describeOnBoth('relationships of a snapshot', (target) => {
       expect(table('joined').primaryKey).toEqual(['id', 'b', 'a']);
     });
 
-    test('have none when their columns come from more than one place or from nowhere', () => {
+    test('do not have keys when their columns come from several places or from nowhere', () => {
       expect(table('united').primaryKey).toEqual([]);
       expect(between('united', 'parents')).toEqual([]);
       expect(table('computed').primaryKey).toEqual([]);
       expect(table('loop_a').primaryKey).toEqual([]);
     });
 
-    test('are told from rules of theirs that write', () => {
+    test('are told apart from their rules that write', () => {
       expect(table('ruled').primaryKey).toEqual(['id']);
       expect(between('ruled', 'tagged')).toEqual(
         between('key_twice', 'tagged')
@@ -161,14 +161,14 @@ describeOnBoth('relationships of a snapshot', (target) => {
       ]);
     });
 
-    test('take the place of what the foreign keys say about a table of their name', () => {
+    test("replace the foreign keys' relationships to a table of the same name", () => {
       expect(between('children', 'tags').filter((r) => r.startsWith('many-to-many'))).toEqual([]);
       expect(between('tags', 'children').filter((r) => r.startsWith('many-to-many'))).toHaveLength(2);
     });
   });
 });
 
-/** A relationship in one line. */
+/** A relationship as one line. */
 function briefly(relationship: Relationship): string {
   if (relationship.kind === 'computed') {
     return `computed ${relationship.function.schema}.${relationship.function.name}`;

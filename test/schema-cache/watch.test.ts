@@ -18,7 +18,7 @@ describeOnBoth('a watched snapshot', (target, kind) => {
   let watcher: SchemaCacheWatcher | undefined;
   let scope = { schemas: ['api'], extraSearchPath: [], hoistedSettings: [] };
 
-  /** A watcher that looks at the catalog rarely, so that nothing but what is tested makes it reload. */
+  /** A watcher that seldom looks at the catalog, so that only the event under test makes it reload. */
   function watch(options: Partial<WatchOptions> = {}): SchemaCacheWatcher {
     watcher = new SchemaCacheWatcher(target().database, {
       scope: () => scope,
@@ -30,7 +30,7 @@ describeOnBoth('a watched snapshot', (target, kind) => {
     return watcher;
   }
   const has = (name: string) => watcher!.current!.tables.has(nameKey('api', name));
-  /** Listening is made ready beside the first load. */
+  /** Waits until it listens: that is set up in parallel with the first load. */
   const listening = async () => {
     await expect
       .poll(async () => {
@@ -51,7 +51,7 @@ describeOnBoth('a watched snapshot', (target, kind) => {
     scope = { schemas: ['api'], extraSearchPath: [], hoistedSettings: [] };
   });
 
-  test('is there after the first load, and not before', async () => {
+  test('exists after the first load, and not before', async () => {
     expect(watch().current).toBeNull();
     expect(await watcher!.firstLoad).toBe(true);
     expect(has('first')).toBe(true);
@@ -88,7 +88,7 @@ describeOnBoth('a watched snapshot', (target, kind) => {
     expect(onReloadConfig).toHaveBeenCalledTimes(2);
   });
 
-  test('is loaded with the scope that the configuration has by then', async () => {
+  test("is loaded with the configuration's current scope", async () => {
     await watch().firstLoad;
     await target().run('create schema more; create table more.thing (id int)');
     scope = { ...scope, schemas: ['api', 'more'] };
@@ -96,14 +96,14 @@ describeOnBoth('a watched snapshot', (target, kind) => {
     expect(watcher!.current!.tables.has(nameKey('more', 'thing'))).toBe(true);
   });
 
-  test('is loaded once at a time, and once more for all that was asked meanwhile', async () => {
+  test('is loaded once at a time, and once more for all requests meanwhile', async () => {
     await watch().firstLoad;
     const results = await Promise.all(Array.from({ length: 100 }, () => watcher!.reload()));
     expect(results.every(Boolean)).toBe(true);
     expect(loads()).toBeLessThanOrEqual(3);
   });
 
-  test('serves on while a load runs or fails, and the failure is retried and told', async () => {
+  test('still serves while a load runs or fails, and the failure is retried and reported', async () => {
     await watch({ pace: { firstRetry: 300 } }).firstLoad;
     const kept = watcher!.current;
     scope = { ...scope, schemas: ['api', 'later'] };
@@ -118,8 +118,8 @@ describeOnBoth('a watched snapshot', (target, kind) => {
     await expect.poll(() => watcher!.current !== kept).toBe(true);
   });
 
-  // One client's lock stops all others on the embedded database.
-  test.skipIf(kind === 'embedded')('serves on while a load waits for a lock', async () => {
+  // On the embedded database one client's lock stops all others.
+  test.skipIf(kind === 'embedded')('still serves while a load waits for a lock', async () => {
     await target().run('create view api.locked as select 1 as id');
     await watch().firstLoad;
     const kept = watcher!.current;
@@ -142,7 +142,7 @@ describeOnBoth('a watched snapshot', (target, kind) => {
     expect(watcher!.current).not.toBe(kept);
   });
 
-  test('comes late when the database is not ready for the first load', async () => {
+  test('appears late when the database is not ready for the first load', async () => {
     scope = { ...scope, schemas: ['not yet'] };
     expect(await watch().firstLoad).toBe(false);
     expect(watcher!.current).toBeNull();
@@ -236,8 +236,8 @@ describeOnBoth('a watched snapshot', (target, kind) => {
     });
 
     /**
-     * How often the snapshot was loaded while the statements ran. Roles belong to the whole server and are a reason to load:
-     * where the set-up of another test's came between, the statements run again.
+     * The number of loads while the statements ran. A change of roles causes a load, and roles belong to the whole
+     * server: the statements run again when the set-up of another test changed roles meanwhile.
      */
     const loadsMeanwhile = async (...statements: readonly string[]): Promise<number> => {
       const looks = () => new Promise((resolve) => setTimeout(resolve, 5 * looking.betweenLooks));
@@ -270,9 +270,9 @@ describeOnBoth('a watched snapshot', (target, kind) => {
   describe('where the event trigger of lightning setup announces changes', () => {
     beforeAll(() => prepare(target()));
 
-    test('it is loaded again for them, and nobody looks', async () => {
+    test('it is loaded again for them, without a look at the catalog', async () => {
       await watch({ pace: { betweenLooks: 50 } }).firstLoad;
-      // The first look after listening began finds what was announced before.
+      // The first look after listening begins finds the earlier changes.
       await expect.poll(() => loads()).toBeGreaterThan(0);
       await listening();
       for (const statement of [
@@ -295,7 +295,7 @@ describeOnBoth('a watched snapshot', (target, kind) => {
       expect(has('silent')).toBe(false);
     });
 
-    test('it is not for temporary tables, indexes and refreshes', async () => {
+    test('it is not loaded again for temporary tables, indexes and refreshes', async () => {
       await watch().firstLoad;
       await listening();
       await target().run(
@@ -311,7 +311,7 @@ describeOnBoth('a watched snapshot', (target, kind) => {
       expect(loads()).toBe(before);
     });
 
-    // No embedded client can end another one's connection.
+    // An embedded client cannot end another one's connection.
     test.skipIf(kind === 'embedded')(
       'it is loaded again when the listening connection was lost, for what was not heard',
       async () => {
@@ -319,7 +319,8 @@ describeOnBoth('a watched snapshot', (target, kind) => {
         await listening();
         await new Promise((resolve) => setTimeout(resolve, 300));
         const before = loads();
-        // Fails when there is none: its last statement is a listen, or the notification to itself.
+        // The division fails when there is no such connection. Its last statement is a listen, or the notification to
+        // itself.
         await target().run(`
         set session_replication_role = replica;
         create table api.unheard (id int);
@@ -332,7 +333,7 @@ describeOnBoth('a watched snapshot', (target, kind) => {
     );
   });
 
-  test('is not loaded any more once it is closed', async () => {
+  test('is no longer loaded once it is closed', async () => {
     await watch().firstLoad;
     const closed = watcher!;
     await closed.close();

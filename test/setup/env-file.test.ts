@@ -34,7 +34,7 @@ describe('variables in the text of a file', () => {
     expect(withVariables(before, { A: '1' })).toBe(after);
   });
 
-  it('are quoted where a shell, Docker Compose or Node would read something else', () => {
+  it('are quoted where a shell, Docker Compose or Node would read them differently', () => {
     expect(withVariables('', { A: 'postgres://u:p@h/d?x=1&y=$z #' })).toBe(
       "A='postgres://u:p@h/d?x=1&y=$z #'\n",
     );
@@ -49,7 +49,7 @@ describe('variables in the text of a file', () => {
 });
 
 describe('a file of variables', () => {
-  it('is written whole, for its owner only, and a link to it stays one', async () => {
+  it('is written whole, for its owner only, and a link to it remains a link', async () => {
     const real = join(home, 'real.env');
     writeFileSync(real, 'POSTGRES_PASSWORD=kept\n', { mode: 0o644 });
     symlinkSync(real, join(home, '.env'));
@@ -60,12 +60,12 @@ describe('a file of variables', () => {
     expect(readdirSync(home).toSorted()).toEqual(['.env', 'real.env']);
   });
 
-  it('is made when it is not there', async () => {
+  it('is created when it does not exist', async () => {
     await writeEnvFile(await readEnvFile(join(home, '.env')), { A: '1' });
     expect(readFileSync(join(home, '.env'), 'utf8')).toBe('A=1\n');
   });
 
-  it('is refused before anything is done when it cannot be written, and stays as it was when it cannot be changed', async () => {
+  it('is refused before anything is done when it cannot be written, and is unchanged when a change fails', async () => {
     mkdirSync(join(home, 'venv'));
     await expect(readEnvFile(join(home, 'venv'))).rejects.toThrow(/venv cannot be written: EISDIR/);
     await expect(readEnvFile(join(home, 'none', '.env'))).rejects.toThrow(/cannot be written: ENOENT/);

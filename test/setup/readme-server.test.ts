@@ -10,12 +10,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { blocksOf } from '../support/doc-blocks.ts';
 import { noServer, readyServer } from '../support/server.ts';
 
-// README's way onto a server, as it stands there: each line in a shell of its own, as if the terminal had been closed between them.
+// README's way onto a server, unchanged: each line runs in a shell of its own, as if the terminal had been closed in
+// between.
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const suffix = randomBytes(3).toString('hex');
 const database = `readme_${suffix}`;
-/** Names of its own: roles and logins belong to the whole server, and other tests use the usual ones. */
+/** Unique names: roles and logins belong to the whole server, and other tests use the usual ones. */
 const ownNames = ['api', 'migrate', 'worker', 'backup'].map(
   (kind) => `--${kind}-login readme_${kind}_${suffix}`,
 );
@@ -85,7 +86,7 @@ describe.skipIf(noServer)("README's commands for a server", () => {
       expect((await stat(path.join(directory, '.env'))).mode & 0o777).toBe(0o600);
 
       const checked = await begin(check).ended;
-      // The schema is not there yet, which is what it says.
+      // The schema does not exist yet, and the output says so.
       expect(checked.output()).toMatch(
         new RegExp(`configured +the server \\S+/${database}, because of DATABASE_URL in .*\\.env`),
       );

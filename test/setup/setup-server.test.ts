@@ -5,7 +5,7 @@ import { setupServer } from '../../src/setup/setup-server.ts';
 import type { SetupOptions } from '../../src/setup/setup-server.ts';
 import { noServer, readyServer } from '../support/server.ts';
 
-/** Names of its own: the run's roles and logins belong to the whole server, and other files use them. */
+/** Unique names: the run's roles and logins belong to the whole server, and other files use them. */
 const suffix = randomBytes(3).toString('hex');
 const names = {
   databaseName: `test_setup_${suffix}`,
@@ -54,7 +54,7 @@ describe.skipIf(noServer)('setup of a fresh server', () => {
     }
   };
 
-  test('gives four logins that connect as themselves, plain, each with its own password', async () => {
+  test('gives four plain logins that connect as themselves, each with its own password', async () => {
     const passwords = new Set<string>();
     for (const kind of ['api', 'migrate', 'worker', 'backup'] as const) {
       const who = await connected(urls[kind], async (client) => {
@@ -69,7 +69,7 @@ describe.skipIf(noServer)('setup of a fresh server', () => {
         session_user: names.logins[kind],
         current_user: names.logins[kind],
         rolsuper: false,
-        // Drills read every row; whoever has REPLICATION reads every byte.
+        // Drills read every row; a login with REPLICATION reads every byte.
         rolbypassrls: kind === 'backup',
         rolcreaterole: kind === 'migrate',
         rolreplication: kind === 'backup',
@@ -83,7 +83,7 @@ describe.skipIf(noServer)('setup of a fresh server', () => {
     expect(passwords.size).toBe(4);
   });
 
-  test('has every login find the tables by their bare names, and nothing compiled', async () => {
+  test('lets every login find the tables by their bare names, with just-in-time compilation off', async () => {
     for (const kind of ['api', 'migrate', 'worker', 'backup'] as const) {
       const settings = await connected(urls[kind], async (client) => {
         const { rows } = await client.query(
@@ -95,7 +95,7 @@ describe.skipIf(noServer)('setup of a fresh server', () => {
     }
   });
 
-  test('run again changes nothing, and keeps the passwords to whoever has them', async () => {
+  test('changes nothing when it is run again, and does not repeat the passwords', async () => {
     const before = await rolesAndRights(admin);
     expect(before.length).toBeGreaterThan(20);
     log.length = 0;
@@ -106,7 +106,7 @@ describe.skipIf(noServer)('setup of a fresh server', () => {
     await connected(urls.api, (client) => client.query('select 1'));
   });
 
-  test('several at once take turns', async () => {
+  test('takes turns when several run at once', async () => {
     const before = await rolesAndRights(admin);
     log.length = 0;
     const all = await Promise.all(Array.from({ length: 8 }, () => setupServer(options())));
@@ -115,7 +115,7 @@ describe.skipIf(noServer)('setup of a fresh server', () => {
     expect(await rolesAndRights(admin)).toEqual(before);
   });
 
-  test('mends what was taken away or given on top', async () => {
+  test('restores removed privileges and revokes additional ones', async () => {
     const before = await rolesAndRights(admin);
     const member = `${names.rolePrefix}_member`;
     await admin.query(`revoke ${member} from ${names.logins.api}`);
@@ -125,7 +125,7 @@ describe.skipIf(noServer)('setup of a fresh server', () => {
     expect(await rolesAndRights(admin)).toEqual(before);
   });
 
-  test("the API's login can do nothing until it takes a role", async () => {
+  test("leaves the API's login without privileges until it takes a role", async () => {
     await connected(urls.api, async (client) => {
       for (const statement of [
         'create table mine (id int)',
@@ -162,14 +162,17 @@ describe.skipIf(noServer)('setup of a fresh server', () => {
     }
   });
 
-  test('is refused to somebody who is no administrator, with the reason', async () => {
+  test('is refused to a login that is not an administrator, with the reason', async () => {
     await expect(
       setupServer({ ...options(), adminUrl: urls.worker!, databaseName: `other_${suffix}` }),
     ).rejects.toMatchObject({ code: '42501' });
   });
 });
 
-/** Everything that setup makes, but passwords: roles with attributes, memberships, the database with its rights and settings. */
+/**
+ * Everything that setup creates, except passwords: roles with attributes, memberships, the database with its privileges
+ * and settings.
+ */
 async function rolesAndRights(admin: Client): Promise<string[]> {
   const { rows } = await admin.query<{ line: string }>(
     `with mine as (

@@ -25,7 +25,7 @@ function identification(options: Partial<IdentificationOptions> = {}, now: () =>
   );
 }
 
-/** Signed by hand: what is signed may be anything. */
+/** A token that is signed by hand, so that it may claim anything. */
 function token(claims: unknown, header: object = { alg: 'HS256', typ: 'JWT' }, key: string = secret): string {
   const text = typeof claims === 'string' ? claims : JSON.stringify(claims);
   const signed = [JSON.stringify(header), text]
@@ -41,7 +41,7 @@ const invalid = (message: string) => [
 ];
 
 describe('a request without a token', () => {
-  it('runs under the anonymous role, whose claims are that', async () => {
+  it('runs under the anonymous role, which is its only claim', async () => {
     const { identify } = identification();
     for (const header of [undefined, '', 'Basic dTpw', 'Bearertoken']) {
       await expect(identify(header)).resolves.toEqual({
@@ -52,7 +52,7 @@ describe('a request without a token', () => {
     }
   });
 
-  it('is refused when there is no anonymous role', async () => {
+  it('is refused without an anonymous role', async () => {
     await expect(identification({ anonymousRole: null }).identify(undefined)).rejects.toMatchObject({
       code: 'PGRST302',
       status: 401,
@@ -79,7 +79,7 @@ describe('a token', () => {
     }
   });
 
-  it('without a role runs under the anonymous one, its claims kept', async () => {
+  it('runs under the anonymous role when it names none, and keeps its claims', async () => {
     const { identify } = identification();
     await expect(identify(bearer({ sub: 'ann' }))).resolves.toMatchObject({
       role: 'anon',
@@ -90,7 +90,7 @@ describe('a token', () => {
     await expect(strict.identify(bearer({ sub: 'ann' }))).rejects.toMatchObject({ code: 'PGRST302' });
   });
 
-  it('may keep its role elsewhere; the claims name the one that it runs under', async () => {
+  it('may have its role in another claim, and its claims name the role that it runs under', async () => {
     const { identify } = identification({ roleClaim: parseRoleClaim('$.app.roles[0]') });
     await expect(identify(bearer({ role: 'other', app: { roles: ['author'] } }))).resolves.toMatchObject({
       role: 'author',
@@ -222,7 +222,7 @@ describe('a token', () => {
     });
   });
 
-  it('is refused once it has expired, also when it was accepted before', async () => {
+  it('is refused once it has expired, even if it was accepted before', async () => {
     let now = start;
     const { identify, cacheCounts } = identification({}, () => now);
     const authorization = bearer({ role: 'author', exp: seconds + 10 });
@@ -233,7 +233,7 @@ describe('a token', () => {
     await expect(identify(authorization)).rejects.toMatchObject({ message: 'JWT expired' });
   });
 
-  it('is not remembered when it is forged, or when nothing is to be', async () => {
+  it('is not remembered when it is forged, or when the memory is off', async () => {
     const forged = `Bearer ${token({}, { alg: 'HS256' }, 'wrong secret')}`;
     const { identify, cacheCounts } = identification();
     for (let i = 0; i < 2; i++) await expect(identify(forged)).rejects.toThrow('No suitable key');
@@ -246,7 +246,7 @@ describe('a token', () => {
 });
 
 describe('the memory for tokens', () => {
-  it('is bounded, and keeps what is asked for', async () => {
+  it('is bounded, and keeps the tokens in use', async () => {
     const { identify, cacheCounts } = identification({ cacheMaxEntries: 2 });
     const ask = (role: string) => identify(bearer({ role }));
     await ask('kept');
