@@ -21,8 +21,7 @@ import { openPageShell } from '../support/page-shell.ts';
 
 // Every block of README and docs/ runs unchanged, except for the port, against the process that README starts. An
 // answer that a page shows is compared with the real one. A block that does not run here has a comment before it that
-// says why, or which
-// test runs it.
+// says why, or which test runs it.
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const pages = ['README.md', ...globSync('docs/**/*.md', { cwd: root }).toSorted()];
@@ -76,7 +75,7 @@ test("the test that is said to run a block names the block's page", async () => 
   }
 });
 
-test('what is said to be from a file stands there', async () => {
+test('a block that is said to be from a file is in that file', async () => {
   for (const { place, mark, code } of [...blocks.values()].flat()) {
     if (mark?.kind !== 'from') continue;
     const text = await readFile(join(root, mark.file), 'utf8');

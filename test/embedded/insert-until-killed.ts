@@ -1,6 +1,5 @@
-// A process for durability.test.ts to kill: it opens the database of a directory (a new one starts from the
-// template whose path may follow) and inserts rows one by one, printing each id
-// once its insert is acknowledged.
+// A process for durability.test.ts to kill: it opens the database of a directory (a new one starts from the template
+// whose path may follow) and inserts rows one by one, printing each id once its insert is acknowledged.
 import { readFileSync } from 'node:fs';
 import { Client } from 'pg';
 import { startEmbedded } from '../../src/embedded/embedded.ts';

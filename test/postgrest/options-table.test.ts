@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { expect, it } from 'vitest';
 import { optionsTable } from '../../src/postgrest/options-table.ts';
 
-it('is in the documentation as the code has it', async () => {
+it('is the same in the documentation as in the code', async () => {
   const page = await readFile(new URL('../../docs/postgrest.md', import.meta.url), 'utf8');
   // Prettier pads the cells.
   const lines = (text: string) =>

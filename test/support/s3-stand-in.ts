@@ -1,8 +1,7 @@
 // A stand-in for S3, without a real server: objects in memory, and as much of the protocol as the store of backups
-// speaks.
-// It checks signatures (SigV4) and digests of bodies, keeps ETags, multipart uploads and pages of listings, and it can fail.
-// It does not have permissions, versions, limits, or checksums other than SHA-256, so S3's own limits are not tested
-// with it.
+// speaks. It checks signatures (SigV4) and digests of bodies, keeps ETags, multipart uploads and pages of listings,
+// and it can fail. It does not have permissions, versions, limits, or checksums other than SHA-256, so S3's own
+// limits are not tested with it.
 
 import { createHash, createHmac } from 'node:crypto';
 import { once } from 'node:events';

@@ -1,6 +1,5 @@
 // The code that runs in the browser: each client as in its own quick start, bundled by open-page.ts. Every function
-// takes the
-// address of the API and a token, and returns what the page saw.
+// takes the address of the API and a token, and returns what the page saw.
 import { ApolloClient, HttpLink, InMemoryCache, gql } from '@apollo/client';
 import { PostgrestClient } from '@supabase/postgrest-js';
 import { createClient } from '@supabase/supabase-js';
