@@ -1,7 +1,7 @@
 import type { Answered } from '../rest/handler.ts';
 import type { PostgrestConfig } from './config.ts';
 
-/** The least status that each level logs; crit logs none. */
+/** The lowest status that each level logs; `crit` logs none. */
 const leastStatus = { crit: Infinity, error: 500, warn: 400, info: 0, debug: 0 } as const satisfies Record<
   PostgrestConfig['logLevel'],
   number
@@ -10,8 +10,8 @@ const leastStatus = { crit: Infinity, error: 500, warn: 400, info: 0, debug: 0 }
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
 /**
- * The line of an access log, in Apache's combined format as PostgREST writes it (Observability, Logs), or null when the
- * level does not ask for it. The body's size is not known here and stays `-`.
+ * One line of an access log, in Apache's combined format as PostgREST writes it (Observability, Logs); null if the level
+ * does not log it. The body's size is unknown here and stays `-`.
  */
 export function accessLogLine(
   { request, status, role }: Answered,

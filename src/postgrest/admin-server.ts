@@ -9,18 +9,19 @@ import type { MetricsSources } from './metrics.ts';
 import { schemaCacheJson } from './schema-cache-json.ts';
 import type { PostgrestService } from './service.ts';
 
-/** Parts of the admin server. */
+/** The parts of the admin server. */
 export interface AdminSources extends MetricsSources {
   readonly service: PostgrestService;
-  /** The API's server, which may not listen yet. */
+  /** The API's server; it may not listen yet. */
   readonly api: Server;
 }
 
 const answersWithinMs = 1_000;
 
 /**
- * Makes the admin server (PostgREST, Admin Server): `/live` says whether the API takes connections, `/ready` whether it
- * can answer requests too, `/metrics` and `/schema_cache` what they are called. Not listening yet.
+ * Makes the admin server (PostgREST, Admin Server): `/live` says whether the API accepts connections, `/ready`
+ * whether it can also answer requests; `/metrics` and `/schema_cache` return what their names say. The server does
+ * not listen yet.
  */
 export function makeAdminServer(sources: AdminSources): Server {
   return createServer(arrivalLimits(defaultHttpLimits), (request, response) => {
@@ -58,7 +59,10 @@ async function answer(url: string, sources: AdminSources): Promise<Answer> {
   }
 }
 
-/** While the process listens for notifications it learns of a lost connection by itself; else it has to ask. */
+/**
+ * Whether the database answers. A process that listens for notifications notices a lost connection itself; any other
+ * has to ask.
+ */
 async function answers(service: PostgrestService): Promise<boolean> {
   if (service.config.database.channelEnabled) return true;
   try {
@@ -68,14 +72,14 @@ async function answers(service: PostgrestService): Promise<boolean> {
   }
 }
 
-/** Whether a connection can be made: a socket whose file was removed listens, and nobody gets through. */
+/** Whether a connection can be made. A socket whose file was removed still listens, but no client gets through. */
 function isLive(api: Server): Promise<boolean> {
   const address = api.address();
   if (address === null) return Promise.resolve(false);
   let options: NetConnectOpts;
   if (typeof address === 'string') options = { path: address };
   else {
-    // Listening at any address includes this machine's own.
+    // A server that listens on every address also listens on the loopback one.
     const host = { '0.0.0.0': '127.0.0.1', '::': '::1' }[address.address] ?? address.address;
     options = { host, port: address.port };
   }

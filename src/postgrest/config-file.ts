@@ -1,27 +1,28 @@
 import path from 'node:path';
 import { OperationalError } from '../operational-error.ts';
 
-/** What a key of a configuration file may hold. */
+/** A value in a configuration file. */
 export type ConfigFileValue = string | number | boolean;
 
-/** A configuration file that cannot be read. The message names file, line and column, never a value. */
+/** A configuration file that cannot be read. The message names file, line and column, but never a value. */
 export class ConfigFileError extends OperationalError {
   override name = 'ConfigFileError';
 }
 
-/** What reading a configuration file takes beside its name. */
+/** The sources that a configuration file may draw on. */
 export interface ConfigFileSources {
   /** Throws what the file system throws. */
   readonly readText: (file: string) => string;
-  /** What `$(NAME)` stands for when no key before it has that name. */
+  /** Environment variables, for each `$(NAME)` that is not an earlier key. */
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 /**
- * Reads a file in the format of PostgREST's configuration: `key = value` on lines of their own; strings in double
- * quotes with `\n \t \r \" \\ \uXXXX`, numbers, `true` and `false` (`on` and `off`); `#` starts a comment; inside of
- * strings `$(NAME)` is an earlier key or an environment variable and `$$` a dollar sign; `import "file"`;
- * `group { key = value }` is `group.key`. Of a key that is there twice the later one counts. Throws ConfigFileError.
+ * Reads a file in PostgREST's configuration format. Each line holds a `key = value`. Values are strings in double
+ * quotes with `\n \t \r \" \\ \uXXXX`, numbers, and `true` and `false` (`on` and `off`). `#` starts a comment. In
+ * strings, `$(NAME)` is an earlier key or an environment variable, and `$$` is a dollar sign. `import "file"` reads
+ * another file, and `group { key = value }` sets `group.key`. If a key occurs twice, the later one counts. Throws
+ * ConfigFileError.
  */
 export function readConfigFile(
   file: string,
@@ -79,7 +80,7 @@ function interpolate(
       if (value !== undefined) return String(value);
     }
     const variable = env[name];
-    if (variable === undefined) throw reader.error(`$(${name}) in ${key}: there is no such key or variable`);
+    if (variable === undefined) throw reader.error(`$(${name}) in ${key} is neither a key nor a variable`);
     return variable;
   });
 }
@@ -91,7 +92,7 @@ interface Directives {
 
 const escapes: Readonly<Record<string, string>> = { n: '\n', t: '\t', r: '\r', '"': '"', '\\': '\\' };
 
-/** Goes through the text once, from the front. */
+/** Reads the text once, from the front. */
 class Reader {
   readonly #file: string;
   readonly #text: string;
@@ -116,7 +117,7 @@ class Reader {
         if (inGroup) throw this.error('a group is not closed; } is missing');
         return;
       }
-      // `#;` takes the directive behind it out.
+      // `#;` disables the directive that follows it.
       const isOff = this.#match(/#;[ \t]*/y) !== null;
       this.#directive(prefix, isOff ? { bind: () => {}, load: () => {} } : found);
       if (this.#match(/[ \t]*(?:#[^\r\n]*)?(?=\r?\n|\}|$)/y) === null) {

@@ -10,56 +10,59 @@ import type { ListenAddress } from './listen-address.ts';
 import { OptionReader, unknownNames } from './option-reader.ts';
 import type { OptionSources } from './option-reader.ts';
 
-/** PostgREST's configuration, understood. Frozen; `reload config` makes another one. */
+/** PostgREST's configuration, parsed. Frozen; `reload config` makes a new one. */
 export interface PostgrestConfig {
   readonly rest: RestOptions;
   readonly identification: IdentificationOptions;
-  /** As it was given or its file holds it, in plain base64 if it is base64; null: none. Its keys are in `identification`. */
+  /**
+   * The secret as given, or as its file holds it; if it is base64, in plain base64. Null: none. `identification` has
+   * its keys.
+   */
   readonly jwtSecret: Secret | null;
   readonly jwtSecretIsBase64: boolean;
   readonly database: PostgrestDatabaseConfig;
-  /** Null: any origin. */
+  /** Null: every origin is allowed. */
   readonly corsAllowedOrigins: readonly string[] | null;
   readonly server: ListenAddress;
-  /** Without a port and a socket there is no admin server. */
+  /** With neither a port nor a socket there is no admin server. */
   readonly admin: ListenAddress;
   readonly logLevel: 'crit' | 'error' | 'warn' | 'info' | 'debug';
   readonly logQuery: boolean;
-  /** What is odd and no reason not to start, a sentence each. */
+  /** One sentence for each oddity that does not prevent the start. */
   readonly warnings: readonly string[];
 }
 
 export interface PostgrestDatabaseConfig {
-  /** As libpq takes it: connection-string.ts. */
+  /** In libpq's form; see connection-string.ts. */
   readonly uri: Secret;
   readonly poolSize: number;
   readonly poolWaitSeconds: number;
   readonly poolMaxLifetimeSeconds: number;
   readonly poolMaxIdleSeconds: number;
   readonly automaticRecovery: boolean;
-  /** Whose notifications reload. */
+  /** The channel whose notifications trigger reloads. */
   readonly channel: string;
   readonly channelEnabled: boolean;
-  /** Whether `pgrst.*` settings of the login and settings of roles count. */
+  /** Whether the login's `pgrst.*` settings and the settings of roles take effect. */
   readonly configInDatabase: boolean;
   readonly preConfig: QualifiedName | null;
 }
 
-/** What the configuration is made of. */
+/** The sources of the configuration. */
 export interface PostgrestConfigSources extends OptionSources {
-  /** For values that begin with `@`; a secret may be any bytes. Throws what the file system throws. */
+  /** Reads the file of a value that begins with `@`; a secret may be any bytes. Throws what the file system throws. */
   readonly readFile: (file: string) => Buffer;
 }
 
 /**
- * PostgREST has no limit; here a body is one string on its way to Postgres, and half a gigabyte is the most that
- * JavaScript has room for. MAX_BODY_BYTES changes it.
+ * Most bytes of a body. PostgREST has no limit. Here a body is a single string on its way to Postgres, and JavaScript's
+ * strings end at half a gigabyte. MAX_BODY_BYTES changes the limit.
  */
 const defaultMaxBodyBytes = 256 * 1024 * 1024;
 
 /**
- * Parses PostgREST's configuration (its page of that name, at 16). Throws one ConfigError that names every problem. The
- * database's settings go before the environment's, those before the file's.
+ * Parses PostgREST's configuration (as its page of that name has it, at version 16). Throws a single ConfigError that
+ * names every problem. The database's settings override the environment's, and those override the file's.
  */
 export function parsePostgrestConfig(sources: PostgrestConfigSources): PostgrestConfig {
   const options = new OptionReader(sources);
@@ -145,7 +148,7 @@ function readRest(options: OptionReader, sources: PostgrestConfigSources): RestO
   };
 }
 
-/** The environment's before the file's; by name, in order. */
+/** The app settings by name, in order. The environment's override the file's. */
 function readAppSettings({ env, file }: PostgrestConfigSources): [name: string, value: string][] {
   const settings = new Map<string, string>();
   for (const [key, value] of file) if (key.startsWith('app.settings.')) settings.set(key, String(value));
@@ -220,7 +223,7 @@ function readKeys(options: OptionReader, secret: Buffer): IdentificationOptions[
   }
 }
 
-/** A value with a colon must be a URI (RFC 7519, 2: StringOrURI). */
+/** The audience. A value with a colon must be a URI (RFC 7519, 2: StringOrURI). */
 function readAudience(options: OptionReader): string | null {
   const audience = options.text('jwt-aud');
   const uri = /^[A-Za-z][A-Za-z0-9+.-]*:(?:[\w\-.~:/?#[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*$/;
@@ -310,7 +313,7 @@ function readSocketMode(
   return mode;
 }
 
-/** Up to the first dot the schema; without a dot the schema is empty. */
+/** Splits a name at its first dot into schema and name; without a dot the schema is empty. */
 function qualified(text: string | null): QualifiedName | null {
   if (text === null) return null;
   const dot = text.indexOf('.');

@@ -1,14 +1,14 @@
 import { OperationalError } from '../operational-error.ts';
 
-/** Parameters of a connection by libpq's names, such as `host` and `sslmode`. */
+/** The parameters of a connection by libpq's names, such as `host` and `sslmode`. */
 export type ConnectionParameters = ReadonlyMap<string, string>;
 
-/** A connection string that libpq would not take either. The message never shows it: it may hold a password. */
+/** A connection string that libpq would refuse, too. The message never shows it, because it may hold a password. */
 export class ConnectionStringError extends OperationalError {
   override name = 'ConnectionStringError';
 }
 
-/** libpq's variables, of those parameters that mean something here. */
+/** libpq's environment variables for the parameters that are supported here. */
 const variables: Readonly<Record<string, string>> = {
   host: 'PGHOST',
   hostaddr: 'PGHOSTADDR',
@@ -28,8 +28,8 @@ const variables: Readonly<Record<string, string>> = {
 };
 
 /**
- * The parameters of a connection string in either form that libpq takes (PostgreSQL, 32.1.1): a URI, all parts of which
- * may be missing, or `keyword=value` pairs. What is absent or empty comes from libpq's variables. Throws
+ * The parameters of a connection string, in either of libpq's forms (PostgreSQL, 32.1.1): a URI, any part of which
+ * may be missing, or `keyword=value` pairs. An absent or empty parameter comes from libpq's variables. Throws
  * ConnectionStringError.
  */
 export function parseConnectionString(
@@ -46,7 +46,7 @@ export function parseConnectionString(
 }
 
 function parseUri(text: string): Map<string, string> {
-  // As libpq cuts it: up to an @ before any slash it is the user, whatever else is in it.
+  // Split as libpq splits it: everything up to an @ before any slash is the user, whatever it contains.
   const [, user, password, hosts = '', database = '', query = ''] =
     /^postgres(?:ql)?:\/\/(?:([^/@:]*)(?::([^/@]*))?@)?([^/?]*)(?:\/([^?]*))?(?:\?(.*))?$/s.exec(text) ?? [];
   const [, bracketed, host, port] = /^(?:\[([^\]]*)\]|([^:]*))(?::(.*))?$/.exec(hosts) ?? [];
@@ -56,7 +56,7 @@ function parseUri(text: string): Map<string, string> {
   };
   set('user', user);
   set('password', password);
-  // Of several hosts the list as it is, for whoever has to refuse it.
+  // A list of several hosts is kept as it is; `connectionTarget` refuses it.
   set('host', hosts.includes(',') ? hosts : (bracketed ?? host));
   set('port', port);
   set('dbname', database);
@@ -66,7 +66,7 @@ function parseUri(text: string): Map<string, string> {
     if (at < 0) throw new ConnectionStringError('it has a parameter without a =');
     parameters.set(decode(pair.slice(0, at)), decode(pair.slice(at + 1)));
   }
-  // As JDBC writes it; libpq understands this one value.
+  // JDBC's way of asking for TLS; libpq understands this one value.
   if (parameters.get('ssl') === 'true' && parameters.delete('ssl')) parameters.set('sslmode', 'require');
   return parameters;
 }

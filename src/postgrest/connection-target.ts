@@ -2,23 +2,23 @@ import type { ConnectionOptions } from 'node:tls';
 import { ConnectionStringError } from './connection-string.ts';
 import type { ConnectionParameters } from './connection-string.ts';
 
-/** Where the database is and how to get in, in node-postgres' terms. */
+/** The address of the database and the way to log in, in node-postgres's terms. */
 export interface ConnectionTarget {
-  /** `postgres://...`, with the password and without anything about TLS. */
+  /** `postgres://...`, with the password but without TLS settings. */
   readonly connectionString: string;
-  /** Kinds of TLS to try, in order; false: none. Never empty. */
+  /** Kinds of TLS to try, in order; false: without TLS. Never empty. */
   readonly tls: readonly (false | ConnectionOptions)[];
   readonly applicationName: string;
   readonly connectMs: number;
-  /** Parameters that do nothing here. */
+  /** Names of the given parameters that have no effect here. */
   readonly ignored: readonly string[];
 }
 
-/** What libpq finds out from the machine. */
+/** Defaults that libpq takes from the machine. */
 export interface MachineDefaults {
-  /** The system's user. */
+  /** The operating system's user. */
   readonly user: string;
-  /** Directory of the server's socket for this port; null: there is none. */
+  /** Directory of the server's socket for this port; null if there is no such socket. */
   readonly socketDirectory: (port: number) => string | null;
   /** Throws what the file system throws. */
   readonly readText: (file: string) => string;
@@ -83,7 +83,7 @@ export function connectionTarget(
   };
 }
 
-/** What each `sslmode` allows (PostgreSQL, 32.19.3), strongest or weakest first as libpq tries them. */
+/** The kinds of TLS that each `sslmode` allows (PostgreSQL, 32.19.3), in libpq's order: strongest or weakest first. */
 function tlsAttempts(
   parameters: ConnectionParameters,
   machine: MachineDefaults,

@@ -2,15 +2,15 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { CorsAnswer } from '../http/cors.ts';
 import type { Header } from '../rest/response/rest-response.ts';
 
-/** PostgREST says so to whoever asks by OPTIONS, whatever origins are allowed. */
+/** PostgREST answers every OPTIONS request with this, whatever origins are allowed. */
 const onOptions: readonly Header[] = [['Access-Control-Allow-Origin', '*']];
 const nothing: CorsAnswer = { preflight: null, headers: [], onOptions };
 
 /**
- * Cross-origin resource sharing as PostgREST does it (CORS). A preflight that asks for what is not to be had goes its way like any
- * OPTIONS request: without the headers the browser stops there.
+ * Cross-origin resource sharing as PostgREST does it (CORS). A preflight that asks for something that is not allowed is
+ * treated like any OPTIONS request: without the headers, the browser stops there.
  *
- * @param allowedOrigins null or empty: any, without credentials
+ * @param allowedOrigins null or empty: every origin, without credentials
  */
 export function postgrestCors(
   method: string,
@@ -51,7 +51,7 @@ const alwaysAllowed = ['Accept', 'Accept-Language', 'Content-Language'];
 const exposedHeaders =
   'Content-Encoding, Content-Location, Content-Range, Content-Type, Date, Location, Server, Transfer-Encoding, Range-Unit';
 
-/** Whatever is asked for. */
+/** Allows every header that is asked for. */
 function allowHeaders(asked: string | undefined): Header[] {
   if (asked === undefined) return [];
   const names = new Map<string, string>();

@@ -4,9 +4,10 @@ import type { QualifiedName } from '../schema-cache/identifier.ts';
 import { databaseName, postgrestOptions } from './option-list.ts';
 
 /**
- * Reads the configuration in the database, by name with underscores (PostgREST, In-Database Configuration): what the
- * login was given for this database (`alter role ... in database ... set pgrst.db_schemas`), else for all, else what
- * the pre-config function sets. Rejects with what the function or the database rejects with.
+ * Reads the configuration in the database, by name with underscores (PostgREST, In-Database Configuration). A setting
+ * of the login for this database (`alter role ... in database ... set pgrst.db_schemas`) comes first, then one for
+ * all databases, then one that the pre-config function sets. Rejects with the errors of that function and of the
+ * database.
  */
 export async function readDatabaseSettings(
   database: Database,

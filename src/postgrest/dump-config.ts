@@ -3,8 +3,8 @@ import type { PostgrestConfig } from './config.ts';
 import type { PostgrestOptionName } from './option-list.ts';
 
 /**
- * The configuration as it took effect, as a configuration file that gives the same one again. Like PostgREST's own dump
- * it has the secrets in it: whoever reads it can sign tokens.
+ * The configuration in effect, as a configuration file that produces it again. Like PostgREST's own dump it contains the
+ * secrets: a reader of the dump can sign tokens.
  */
 export function dumpConfig(config: PostgrestConfig): string {
   const lines = Object.entries(values).map(([name, value]) => `${name} = ${quote(value(config))}`);
@@ -66,7 +66,10 @@ function dotted(name: QualifiedName | null): string | null {
   return name && (name.schema === '' ? name.name : `${name.schema}.${name.name}`);
 }
 
-/** What is not set is empty text. In a file a dollar sign begins a variable unless there are two. */
+/**
+ * A value as a configuration file writes it: unset is an empty text, and a dollar sign is doubled because a single
+ * one begins a variable.
+ */
 function quote(value: Value): string {
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   const escaped = (value ?? '').replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');

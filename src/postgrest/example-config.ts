@@ -1,7 +1,7 @@
 import { postgrestOptions } from './option-list.ts';
 import type { PostgrestOption } from './option.ts';
 
-/** A configuration file with every option, all of them commented out at their defaults. */
+/** A configuration file with every option, each commented out and at its default. */
 export function exampleConfig(): string {
   return postgrestOptions
     .map(({ name, type, fallback, meaning }: PostgrestOption) => {

@@ -3,25 +3,25 @@ import { chmod, lstat, unlink } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import type { AddressInfo, ListenOptions } from 'node:net';
 
-/** Where a server listens: at its socket if it has one, else at host and port. */
+/** Where a server listens: at its socket if it has one, otherwise at host and port. */
 export interface ListenAddress {
-  /** A name, an address, or one of PostgREST's `*`, `*4`, `!4`, `*6`, `!6` for all of them. */
+  /** A name, an address, or one of PostgREST's names for every address: `*`, `*4`, `!4`, `*6`, `!6`. */
   readonly host: string;
-  /** 0: any that is free. Null: none. */
+  /** 0: any free port. Null: no port. */
   readonly port: number | null;
-  /** Whether other processes may listen at the same port; the system deals out the connections. */
+  /** Whether other processes may listen on the same port; the system then distributes the connections. */
   readonly reusePort: boolean;
   readonly socket: string | null;
   /** File mode of the socket. */
   readonly socketMode: number;
 }
 
-/** Whether there is anything to listen at. */
+/** Whether the server has a port or a socket to listen on. */
 export function hasAddress({ port, socket }: ListenAddress): boolean {
   return port !== null || socket !== null;
 }
 
-/** How node:net calls PostgREST's names for any address (PostgREST, Configuration, server-host). */
+/** node:net's options for PostgREST's names of every address (PostgREST, Configuration, server-host). */
 const anyAddress: Readonly<Record<string, ListenOptions>> = {
   '*': { host: '::' },
   '*4': { host: '::' },
@@ -31,8 +31,9 @@ const anyAddress: Readonly<Record<string, ListenOptions>> = {
 };
 
 /**
- * Starts to listen and gives back where, for people: `http://127.0.0.1:3000` or the socket's path. A socket that an
- * earlier process left is replaced, any other file is not. Rejects when the address cannot be had (EADDRINUSE, EACCES).
+ * Starts to listen and returns the address in readable form: `http://127.0.0.1:3000`, or the socket's path. A socket
+ * left by an earlier process is replaced; any other file is not. Rejects when the address is not available
+ * (EADDRINUSE, EACCES).
  */
 export async function listenAt(server: Server, address: ListenAddress): Promise<string> {
   if (address.socket !== null) {
@@ -46,7 +47,7 @@ export async function listenAt(server: Server, address: ListenAddress): Promise<
   try {
     await listen(server, { ...options, ...(any ?? { host: address.host }) });
   } catch (error) {
-    // A machine without IPv6: its "any" is IPv4's.
+    // On a machine without IPv6, every address means every IPv4 address.
     const withoutIpv6 = ['EAFNOSUPPORT', 'EADDRNOTAVAIL'].includes(
       (error as NodeJS.ErrnoException).code ?? '',
     );

@@ -1,9 +1,9 @@
 import type { PostgrestService } from './service.ts';
 
-/** What metrics are made of. */
+/** The sources of the metrics. */
 export interface MetricsSources {
   readonly service: PostgrestService;
-  /** Requests that were refused because no connection became free in time. */
+  /** Number of requests refused because no connection became free in time. */
   readonly poolTimeouts: () => number;
 }
 
@@ -15,7 +15,7 @@ type Sample = readonly [
   labels?: string,
 ];
 
-/** The metrics in Prometheus' text format, under PostgREST's names (Observability, Metrics). */
+/** The metrics in Prometheus's text format, under PostgREST's names (Observability, Metrics). */
 export function metricsText({ service, poolTimeouts }: MetricsSources): string {
   const { succeeded, failed, seconds } = service.loads;
   const { idle, waiting } = service.database.poolState();

@@ -1,6 +1,6 @@
 import type { PostgrestOption } from './option.ts';
 
-/** Every option of PostgREST 16, in the order of the alphabet. `app.settings.*` are beside them. */
+/** Every option of PostgREST 16, in alphabetical order. The `app.settings.*` come on top. */
 export const postgrestOptions = [
   {
     name: 'admin-server-host',
@@ -16,7 +16,7 @@ export const postgrestOptions = [
     fallback: '',
     inDatabase: false,
     reloadable: false,
-    meaning: 'port of the admin server; without it and without a socket there is none',
+    meaning: 'port of the admin server, which runs only with a port or a socket',
   },
   {
     name: 'admin-server-unix-socket',
@@ -40,7 +40,7 @@ export const postgrestOptions = [
     fallback: 'verbose',
     inDatabase: true,
     reloadable: true,
-    meaning: '`minimal`: errors have no details and no hint',
+    meaning: '`minimal`: errors carry neither details nor hint',
   },
   {
     name: 'db-aggregates-enabled',
@@ -48,7 +48,7 @@ export const postgrestOptions = [
     fallback: 'false',
     inDatabase: true,
     reloadable: true,
-    meaning: 'whether `select` may have `sum()`, `count()` and the like',
+    meaning: 'whether `select` may use `sum()`, `count()` and the like',
   },
   {
     name: 'db-anon-role',
@@ -56,7 +56,7 @@ export const postgrestOptions = [
     fallback: '',
     inDatabase: true,
     reloadable: true,
-    meaning: 'role of requests without a token; without it they are refused',
+    meaning: 'role of requests without a token; unset: they are refused',
   },
   {
     name: 'db-channel',
@@ -72,7 +72,7 @@ export const postgrestOptions = [
     fallback: 'true',
     inDatabase: false,
     reloadable: false,
-    meaning: 'whether to listen to it',
+    meaning: 'whether to listen on `db-channel`',
   },
   {
     name: 'db-config',
@@ -80,7 +80,7 @@ export const postgrestOptions = [
     fallback: 'true',
     inDatabase: false,
     reloadable: true,
-    meaning: 'whether the configuration in the database counts, and the settings of roles',
+    meaning: 'whether the configuration in the database and the settings of roles take effect',
   },
   {
     name: 'db-extra-search-path',
@@ -88,7 +88,7 @@ export const postgrestOptions = [
     fallback: 'public',
     inDatabase: true,
     reloadable: true,
-    meaning: 'schemas that functions and operators are found in, beside the exposed one',
+    meaning: 'schemas in which functions and operators are found, besides the exposed one',
   },
   {
     name: 'db-hoisted-tx-settings',
@@ -105,7 +105,7 @@ export const postgrestOptions = [
     aliases: ['max-rows'],
     inDatabase: true,
     reloadable: true,
-    meaning: 'most rows of a read; without it there is no limit',
+    meaning: 'most rows of a read; unset: no limit',
   },
   {
     name: 'db-plan-enabled',
@@ -113,7 +113,7 @@ export const postgrestOptions = [
     fallback: 'false',
     inDatabase: true,
     reloadable: true,
-    meaning: 'whether plans may be asked for (`application/vnd.pgrst.plan`)',
+    meaning: 'whether clients may request plans (`application/vnd.pgrst.plan`)',
   },
   {
     name: 'db-pool',
@@ -222,7 +222,7 @@ export const postgrestOptions = [
     fallback: '',
     inDatabase: true,
     reloadable: true,
-    meaning: 'audience that tokens must be for; without it any',
+    meaning: 'audience that tokens must name; unset: any',
   },
   {
     name: 'jwt-cache-max-entries',
@@ -230,7 +230,7 @@ export const postgrestOptions = [
     fallback: '1000',
     inDatabase: true,
     reloadable: true,
-    meaning: 'tokens whose signature is remembered; 0 for none',
+    meaning: 'number of tokens whose signature is remembered; 0: none',
   },
   {
     name: 'jwt-role-claim-key',
@@ -305,7 +305,7 @@ export const postgrestOptions = [
     fallback: '',
     inDatabase: true,
     reloadable: true,
-    meaning: 'origins whose pages may use the API; without it all',
+    meaning: 'origins whose pages may use the API; unset: all',
   },
   {
     name: 'server-host',
@@ -322,7 +322,7 @@ export const postgrestOptions = [
     fallback: '3000',
     inDatabase: false,
     reloadable: false,
-    meaning: 'port of the API; 0 for any that is free',
+    meaning: 'port of the API; 0: any free port',
   },
   {
     name: 'server-reuseport',
@@ -346,7 +346,7 @@ export const postgrestOptions = [
     fallback: '',
     inDatabase: true,
     reloadable: true,
-    meaning: 'header of a request that its answer repeats',
+    meaning: 'request header that the answer repeats',
   },
   {
     name: 'server-unix-socket',
@@ -376,12 +376,12 @@ export const postgrestOptions = [
 
 export type PostgrestOptionName = (typeof postgrestOptions)[number]['name'];
 
-/** The name of an option in the environment. */
+/** An option's name in the environment. */
 export function environmentName(option: string): string {
   return `PGRST_${option.replaceAll('-', '_').toUpperCase()}`;
 }
 
-/** The name of an option in the database, without `pgrst.`. */
+/** An option's name in the database, without `pgrst.`. */
 export function databaseName(option: string): string {
   return option.replaceAll('-', '_');
 }

@@ -3,18 +3,18 @@ import { databaseName, environmentName, postgrestOptions } from './option-list.t
 import type { PostgrestOptionName } from './option-list.ts';
 import type { PostgrestOption } from './option.ts';
 
-/** Where values come from. Of an option that is set in several places the database's counts, then the environment's. */
+/** Sources of options. If several set an option, the database's value counts, then the environment's. */
 export interface OptionSources {
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** What the configuration file says; empty: there is none. */
+  /** Values of the configuration file; empty: there is no file. */
   readonly file: ReadonlyMap<string, ConfigFileValue>;
-  /** By name with underscores and without `pgrst.`; empty: not read (yet), or not wanted. */
+  /** By name with underscores and without `pgrst.`; empty: not read yet, or not wanted. */
   readonly database: ReadonlyMap<string, string>;
 }
 
 /**
- * Reads typed values and remembers what is wrong with them: a `problem` ends the start, a `warning` does not. What
- * PostgREST replaces by its default in silence (a number that is none) is a warning here.
+ * Reads typed values and collects what is wrong with them: a `problem` prevents the start, a `warning` does not. A
+ * value that PostgREST would silently replace by its default, such as a number that is not one, is a warning here.
  */
 export class OptionReader {
   readonly problems: string[] = [];
@@ -34,7 +34,7 @@ export class OptionReader {
     return value;
   }
 
-  /** One of `allowed`, the first of which is the default. */
+  /** One of `allowed`; the first is the default. */
   choice<const T extends string>(name: PostgrestOptionName, allowed: readonly [T, ...T[]]): T {
     const value = this.text(name);
     if (value === null) return allowed[0];
@@ -46,7 +46,7 @@ export class OptionReader {
     return known;
   }
 
-  /** Names with commas between them, without the spaces around them. */
+  /** A comma-separated list of names, each trimmed. */
   list(name: PostgrestOptionName): string[] {
     const value = this.text(name) ?? '';
     return value === '' ? [] : value.split(',').map((item) => item.trim());
@@ -69,7 +69,7 @@ export class OptionReader {
     return number;
   }
 
-  /** `true` and `false` in any case and with any marks around; numbers: whether it is positive. */
+  /** `true` or `false`, in any case and with any marks around it; a number is true if it is positive. */
   boolean(name: PostgrestOptionName): boolean {
     const byDefault = option(name).fallback === 'true';
     const value = this.#found(name)?.value ?? '';
@@ -93,7 +93,10 @@ export class OptionReader {
     return this.#found(name)?.origin ?? environmentName(name);
   }
 
-  /** An option's own name goes before its aliases, wherever either is set. */
+  /**
+   * The value and the name that set it. An option's own name goes before its aliases, in whichever source they are
+   * set.
+   */
   #found(name: PostgrestOptionName): { value: string; origin: string } | null {
     const { env, file, database } = this.#sources;
     const { aliases = [], inDatabase } = option(name);
@@ -109,7 +112,7 @@ export class OptionReader {
   }
 }
 
-/** `PGRST_` variables and keys of the file that are no option's, as warnings. */
+/** A warning for each `PGRST_` variable and each key of the file that is not an option. */
 export function unknownNames({ env, file }: OptionSources): string[] {
   const names = postgrestOptions.flatMap((each: PostgrestOption) => [each.name, ...(each.aliases ?? [])]);
   const [keys, variables] = [new Set(names), new Set(names.map(environmentName))];
@@ -123,6 +126,6 @@ export function unknownNames({ env, file }: OptionSources): string[] {
 
 function option(name: PostgrestOptionName): PostgrestOption {
   const found: PostgrestOption | undefined = postgrestOptions.find((each) => each.name === name);
-  if (found === undefined) throw new Error(`no option ${name}`);
+  if (found === undefined) throw new Error(`unknown option ${name}`);
   return found;
 }

@@ -1,7 +1,7 @@
 import { environmentName, postgrestOptions } from './option-list.ts';
 import type { PostgrestOption } from './option.ts';
 
-/** The options as a table in Markdown: the part of docs/postgrest.md that is written from the code. */
+/** The options as a Markdown table, which docs/postgrest.md contains. */
 export function optionsTable(): string {
   const rows = postgrestOptions.map(
     ({ name, fallback, aliases, meaning, inDatabase, reloadable }: PostgrestOption) => [

@@ -4,17 +4,17 @@ import type { ConnectionTarget } from './connection-target.ts';
 
 /** A server that answered. */
 export interface ReachedServer {
-  /** The first kind of TLS of the target that it takes. */
+  /** The first of the target's kinds of TLS that the server accepts. */
   readonly tls: ConnectionTarget['tls'][number];
-  /** As `version()` says it. */
+  /** The text of `version()`. */
   readonly version: string;
 }
 
 /**
- * Finds out whether the server answers, and with which kind of TLS. Rejects with the last refusal; at once when the
- * signal aborts.
+ * Finds out whether the server answers, and with which kind of TLS. Rejects with the last refusal, and at once when
+ * the signal aborts.
  *
- * @param configWith node-postgres' configuration for a kind of TLS
+ * @param configWith makes node-postgres's configuration for a kind of TLS
  */
 export async function reachServer(
   { tls: kinds, connectMs }: Pick<ConnectionTarget, 'tls' | 'connectMs'>,
@@ -24,17 +24,17 @@ export async function reachServer(
   let failure: unknown;
   for (const tls of kinds) {
     const client = new Client({ ...configWith(tls), connectionTimeoutMillis: connectMs });
-    // An error once it is connected fails the statement, too.
+    // After connecting, an error also fails the statement, which reports it.
     client.on('error', () => {});
     const cut = (): void => cutOff(client);
     signal.addEventListener('abort', cut);
     try {
       await client.connect();
       const { rows } = await client.query<{ version: string }>('select version()');
-      return { tls, version: rows[0]?.version ?? 'a database that does not say which' };
+      return { tls, version: rows[0]?.version ?? 'a database that does not tell its version' };
     } catch (error) {
       failure = error;
-      // Another kind of TLS does not make it answer.
+      // An unreachable server does not become reachable with another kind of TLS.
       if (signal.aborted || isUnreachable(error)) break;
     } finally {
       signal.removeEventListener('abort', cut);
@@ -44,7 +44,7 @@ export async function reachServer(
   throw failure;
 }
 
-/** `end` waits for an answer of the server; node-postgres' types leave the stream out. */
+/** Destroys the stream, because `end` would wait for the server's answer; node-postgres's types leave the stream out. */
 function cutOff(client: Client): void {
   const { connection } = client as unknown as {
     readonly connection: { readonly stream: { destroy(error: Error): void } };
@@ -52,7 +52,7 @@ function cutOff(client: Client): void {
   connection.stream.destroy(new Error('the connection is not needed any more'));
 }
 
-/** Nobody was there to refuse anything. */
+/** Whether nothing was reached that could have refused the connection. */
 function isUnreachable(error: unknown): boolean {
   if (!(error instanceof Error) || error instanceof DatabaseError) return false;
   return 'syscall' in error || error.message === 'timeout expired';

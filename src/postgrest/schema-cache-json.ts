@@ -1,6 +1,8 @@
 import type { SchemaCache } from '../schema-cache/schema-cache.ts';
 
-/** The snapshot of the catalog as JSON, for people who look for what a request did not find. Its shape is not stable. */
+/**
+ * The snapshot of the catalog as JSON, for finding out why a request did not find something. Its shape is not stable.
+ */
 export function schemaCacheJson(cache: SchemaCache): string {
   return JSON.stringify({
     dbMediaHandlers: [...cache.mediaHandlers],

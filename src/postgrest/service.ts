@@ -16,22 +16,22 @@ import type { ConnectionTarget } from './connection-target.ts';
 import { readDatabaseSettings } from './database-settings.ts';
 import { reachServer } from './reach-server.ts';
 
-/** What a service is made of. */
+/** The parts of a service. */
 export interface PostgrestServiceParts {
   readonly config: PostgrestConfig;
   readonly target: ConnectionTarget;
-  /** Reads the configuration again, the file included, with the settings of the database. Throws ConfigError. */
+  /** Reads the configuration again, including its file, with the given settings of the database. Throws ConfigError. */
   readonly readConfig: (database: ReadonlyMap<string, string>) => PostgrestConfig;
   readonly log: Log;
-  /** The service cannot go on: a wrong password, or the database is away and is not to be waited for. */
+  /** Called when the service cannot go on: the password is wrong, or the database is away and must not be waited for. */
   readonly onFatal: (error: Error) => void;
 }
 
-/** What the admin server tells of. */
+/** Counts of catalog loads, for the admin server. */
 export interface LoadCounts {
   readonly succeeded: number;
   readonly failed: number;
-  /** Of the last one that succeeded, the configuration in the database included; null: none has. */
+  /** Duration of the last successful load, including the configuration in the database; null: none has succeeded. */
   readonly seconds: number | null;
 }
 
@@ -44,12 +44,12 @@ const firstRetryMs = 1_000;
 const lastRetryMs = 32_000;
 
 /**
- * Holds what requests are answered with (configuration, catalog, database) and renews it: when asked, when somebody
- * notifies the channel, and with growing pauses for as long as the database is away (PostgREST, Connection Pool,
- * Automatic Recovery). `close` it.
+ * Holds what requests are answered from (configuration, catalog, database) and renews it: on request, when the
+ * channel is notified, and with growing pauses while the database is away (PostgREST, Connection Pool, Automatic
+ * Recovery). `close` it.
  */
 export class PostgrestService {
-  /** The first attempt to reach the database and to read it has ended, one way or the other. */
+  /** Settles when the first attempt to reach and read the database has ended, whether or not it succeeded. */
   readonly attempted: Promise<void>;
   readonly #parts: PostgrestServiceParts;
   readonly #running: Promise<void>;
@@ -85,12 +85,12 @@ export class PostgrestService {
     return this.#identification;
   }
 
-  /** For the next statement: it may be another one once the server was reached. */
+  /** The database for the next statement. Do not keep it: it may be replaced once the server was reached. */
   get database(): Database {
     return this.#database;
   }
 
-  /** Null: it could not be read yet. */
+  /** Null: it has not been read yet. */
   get schemaCache(): SchemaCache | null {
     return this.#loads.succeeded > 0 ? this.#ofConfig(this.#watcher?.current ?? null) : null;
   }
@@ -99,18 +99,18 @@ export class PostgrestService {
     return this.#loads;
   }
 
-  /** The catalog is read, and nothing has happened since that puts it in doubt. */
+  /** Whether the catalog has been read, and nothing since has put it in doubt. */
   get isReady(): boolean {
     return this.#ready;
   }
 
-  /** Reads configuration and catalog again; until then requests are answered with what was read before. */
+  /** Reads configuration and catalog again; until then requests are answered from the previous ones. */
   reload(): void {
     this.#wake();
     void this.#watcher?.reload();
   }
 
-  /** Waits for what is running, `withinMs` at most, then closes every connection. */
+  /** Waits for running statements, at most `withinMs`, then closes every connection. */
   async close(withinMs?: number): Promise<void> {
     this.#closing.abort();
     this.#wake();
@@ -128,7 +128,8 @@ export class PostgrestService {
     for (let pauseMs = firstRetryMs; !this.#closed; pauseMs = Math.min(pauseMs * 2, lastRetryMs)) {
       try {
         await this.#connect();
-        // Before the catalog is read it must be known whose: a first configuration with mistakes ends the start.
+        // The configuration says whose catalog to read, so it comes first: mistakes in the first configuration end
+        // the start.
         await this.#renewConfig(true);
         if (this.#config.rest.preparedStatements !== this.#parts.config.rest.preparedStatements) {
           await this.#reopen();
@@ -176,13 +177,16 @@ export class PostgrestService {
     await this.#reopen();
   }
 
-  /** With other options of the pool; nobody uses the old one yet. */
+  /** Replaces the pool by one with other options; nothing uses the old one yet. */
   async #reopen(): Promise<void> {
     await this.#database.close();
     this.#database = this.#open();
   }
 
-  /** Takes over what may change while the process runs. Later on a configuration with mistakes changes nothing. */
+  /**
+   * Adopts the options that may change while the process runs. Mistakes in a later configuration leave everything as
+   * it was.
+   */
   async #renewConfig(isFirst: boolean): Promise<void> {
     this.#loadBegan = performance.now();
     const settings = await this.#readSettings();
@@ -208,7 +212,7 @@ export class PostgrestService {
       admin,
       database: { ...database, automaticRecovery, configInDatabase, preConfig },
     };
-    // What is remembered of tokens was found with the old secret.
+    // Remembered tokens were judged by the old secret.
     if (!judgeAlike(next, previous)) this.#identification = makeRequesterIdentification(next.identification);
   }
 
@@ -218,7 +222,7 @@ export class PostgrestService {
     try {
       return await readDatabaseSettings(this.#database, preConfig);
     } catch (error) {
-      // A function with a mistake in it: the rest of the configuration is good.
+      // The function has a mistake in it, but the rest of the configuration is good.
       if (!(error instanceof DatabaseError)) throw error;
       const message = `the configuration in the database cannot be read: ${error.message}`;
       this.#log('error', 'database-config-failed', message);
@@ -226,7 +230,7 @@ export class PostgrestService {
     }
   }
 
-  /** The watcher's log is where it says how its loads went. */
+  /** Follows the watcher's loads through its log, the only place where it reports them. */
   #watched(entry: LogEntry): void {
     if (entry.event === 'schema-cache-loaded') {
       const seconds = (performance.now() - this.#loadBegan) / 1000;
@@ -245,7 +249,7 @@ export class PostgrestService {
     if (message !== null) this.#log('error', 'database-failed', message);
   }
 
-  /** What waiting does not mend: a wrong password, or none. A role or database that is not there may be made yet. */
+  /** Whether waiting cannot help: the password is wrong or missing. A missing role or database may still be created. */
   #isFatal(error: Error): boolean {
     return (
       !this.#config.database.automaticRecovery ||
@@ -255,7 +259,7 @@ export class PostgrestService {
     );
   }
 
-  /** Ends early when somebody asks for a reload, and at the close. */
+  /** Ends early when a reload is requested, and on close. */
   #pause(ms: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, ms);
@@ -269,7 +273,10 @@ export class PostgrestService {
   #ofWhich: SchemaCache | null = null;
   #withoutRoleSettings: SchemaCache | null = null;
 
-  /** Without the configuration in the database roles have no settings either, as in PostgREST. */
+  /**
+   * The catalog for the current configuration: without the configuration in the database, roles have no settings
+   * either, as in PostgREST.
+   */
   #ofConfig(cache: SchemaCache | null): SchemaCache | null {
     if (cache === null || this.#config.database.configInDatabase) return cache;
     if (cache !== this.#ofWhich) {
@@ -291,7 +298,7 @@ export class PostgrestService {
         this.#log('warning', event.kind, `an idle connection was lost: ${event.error.message}`);
         return;
       case 'listener-lost':
-        // Until it is restored and the catalog read again, which the watcher does.
+        // Not ready until the watcher has restored the listening connection and read the catalog again.
         this.#ready = false;
         this.#log('warning', event.kind, `the listening connection was lost: ${event.error.message}`);
         if (!this.#config.database.automaticRecovery) {
@@ -302,8 +309,8 @@ export class PostgrestService {
         this.#log(
           'warning',
           event.kind,
-          'db-uri leads to a connection pooler, behind which LISTEN does not work: nobody can ask for a reload by NOTIFY, and ' +
-            'changes of the schema are found by looking, every 5 s. db-channel-enabled = false says that this is meant',
+          'db-uri leads to a connection pooler, behind which LISTEN does not work: NOTIFY cannot ask for a reload, and ' +
+            'changes of the schema are found by looking, every 5 s. Set db-channel-enabled = false if this is intended',
         );
         return;
       case 'listener-restored':
@@ -338,7 +345,7 @@ export class PostgrestService {
   }
 }
 
-/** Whether tokens are judged alike. */
+/** Whether both configurations judge tokens the same way. */
 function judgeAlike(one: PostgrestConfig, other: PostgrestConfig): boolean {
   const [a, b] = [one.identification, other.identification];
   return (

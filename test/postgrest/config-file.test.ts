@@ -72,7 +72,7 @@ describe('a configuration file', () => {
     ['a = 1 b = 2', 'line 1, column 6: the line goes on after the value'],
     ['a 1', '= is expected after a'],
     ['a = "$HOME"', 'the value of a has a single $'],
-    ['a = "$(NOWHERE)"', '$(NOWHERE) in a: there is no such key or variable'],
+    ['a = "$(NOWHERE)"', '$(NOWHERE) in a is neither a key nor a variable'],
     ['x { a = 1', 'a group is not closed'],
     ['import "gone.conf"', 'gone.conf cannot be read: ENOENT'],
     ['import "main.conf"', 'imports itself'],

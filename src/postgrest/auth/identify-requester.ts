@@ -9,31 +9,31 @@ import type { LookupCounts } from '../../bounded-map.ts';
 import { emptyPayload, readToken } from './signed-token.ts';
 import type { TokenPayload } from './signed-token.ts';
 
-/** Who gets in, and as whom. */
+/** Rules for the tokens that are accepted, and for the roles that requests get. */
 export interface IdentificationOptions {
-  /** Null: there is no secret, and no token gets in. */
+  /** Null: there is no secret, so every token is refused. */
   readonly keys: readonly JwtKey[] | null;
-  /** Null: tokens for any audience. */
+  /** Null: tokens for any audience are accepted. */
   readonly audience: string | null;
   readonly roleClaim: RoleClaim;
   /** Role of requests without a token, and of tokens without a role. Null: they are refused. */
   readonly anonymousRole: string | null;
-  /** Tokens whose signature is remembered; 0 for none. */
+  /** How many tokens with a verified signature are remembered; 0: none. */
   readonly cacheMaxEntries: number;
 }
 
-/** Identifies requesters by PostgREST's rules. */
+/** The identification of requesters by PostgREST's rules. */
 export interface RequesterIdentification {
   readonly identify: IdentifyRequester;
   readonly cacheCounts: () => LookupCounts;
 }
 
 /**
- * Identifies who asks as PostgREST does (Authentication): a Bearer token's signature, its times and audience, and the
- * role that it names; anything but a Bearer token is as good as none. A signature that was found good is remembered,
- * the claims are held against the clock at every request.
+ * Identifies requesters as PostgREST does (Authentication): by a Bearer token's signature, times, audience and role.
+ * Any other kind of credential counts as none. A signature is verified once and remembered; the claims are checked
+ * against the clock at every request.
  *
- * @param now milliseconds since the epoch; the clock, so that tests can move it
+ * @param now milliseconds since the epoch; a parameter so that tests can move the clock
  */
 export function makeRequesterIdentification(
   options: IdentificationOptions,
@@ -60,7 +60,7 @@ export function makeRequesterIdentification(
   return { identify, cacheCounts: () => verified.counts };
 }
 
-/** Undefined: the header is not there, or of another scheme. */
+/** Undefined: the header is missing, or has another scheme. */
 function bearerToken(authorization: string | undefined): string | undefined {
   const [, token] = /^bearer(?!\S)\s*(.*)$/is.exec(authorization ?? '') ?? [];
   return token;
@@ -76,7 +76,7 @@ function requesterWith(
   return role === null ? refuseAnonymous() : requesterOf(role, payload, anonymousRole);
 }
 
-/** The claims that the database sees name the role that it runs under, whatever the token calls it. */
+/** The claims that the database sees name the role that the request runs under, whatever role the token names. */
 function requesterOf(role: string, payload: TokenPayload, anonymousRole: string | null): Requester {
   const claims = { ...(parseExact(payload.text) as Readonly<Record<string, unknown>>), role };
   return Object.freeze({

@@ -1,13 +1,13 @@
 import { OperationalError } from '../../operational-error.ts';
 
-/** A query of RFC 9535. `$` starts at the document, `@` at the value that a filter looks at. */
+/** A query of RFC 9535. `$` starts at the document, `@` at the value under a filter's test. */
 export interface JsonPath {
   readonly from: '$' | '@';
   readonly segments: readonly Segment[];
 }
 
 export interface Segment {
-  /** `..`: of the value itself and of everything below it. */
+  /** `..`: the selectors apply to the value itself and to everything below it. */
   readonly descendants: boolean;
   readonly selectors: readonly Selector[];
 }
@@ -15,7 +15,7 @@ export interface Segment {
 export type Selector =
   | { readonly kind: 'name'; readonly name: string }
   | { readonly kind: 'wildcard' }
-  /** Negative: from the end. */
+  /** Negative: counted from the end. */
   | { readonly kind: 'index'; readonly index: number }
   | {
       readonly kind: 'slice';
@@ -37,14 +37,14 @@ export type Condition =
       readonly right: Comparable;
     };
 
-/** A literal, or a path that finds one value at most. */
+/** A literal, or a path that finds at most one value. */
 export type Comparable =
   | { readonly kind: 'literal'; readonly value: string | number | boolean | null }
   | { readonly kind: 'path'; readonly path: JsonPath };
 
 export type SearchArgument = Comparable;
 
-/** A JSON Path that is none. The message says at which character. */
+/** A text that is not a JSON Path. The message gives the position of the offending character. */
 export class JsonPathSyntaxError extends OperationalError {
   override name = 'JsonPathSyntaxError';
 }
@@ -146,7 +146,7 @@ class Parser {
     return of[0] as Condition;
   }
 
-  /** One condition, in an array of one. */
+  /** A list of conditions; a single one comes as an array of one. */
   #separated(operator: string, part: () => Condition[], kind: 'or' | 'and'): Condition[] {
     const of = part();
     for (;;) {

@@ -12,8 +12,8 @@ export { JsonPathSyntaxError, parseJsonPath };
 export type { JsonPath };
 
 /**
- * The values that a JSON Path (RFC 9535) finds in a document, in its order; empty: none. Of the standard's functions
- * there is `search()` alone, as in PostgREST (Authentication, JWT Role Extraction).
+ * The values that a JSON Path (RFC 9535) finds in a document, in its order; empty if it finds none. `search()` is the
+ * only one of the standard's functions, as in PostgREST (Authentication, JWT Role Extraction).
  */
 export function findByJsonPath(path: JsonPath, document: unknown): unknown[] {
   return follow(path, document, document);
@@ -56,7 +56,7 @@ function select(selector: Selector, root: unknown, value: unknown): unknown[] {
   }
 }
 
-/** As RFC 9535, 2.3.4.2.2. */
+/** A slice as RFC 9535, 2.3.4.2.2, defines it. */
 function slice(array: readonly unknown[], start: number | null, end: number | null, by: number): unknown[] {
   const { length } = array;
   const place = (index: number) => (index < 0 ? index + length : index);
@@ -108,12 +108,12 @@ function matches(text: string, pattern: string): boolean {
   try {
     return new RegExp(pattern, 'u').test(text);
   } catch {
-    // A pattern that comes out of the token and is none: found nothing.
+    // The pattern comes from the token and is not a regular expression: it matches nothing.
     return false;
   }
 }
 
-/** An empty array: nothing, which equals nothing only. */
+/** The value of a literal or path, in an array. An empty array stands for nothing, which equals only nothing. */
 function valueOf(comparable: Comparable, root: unknown, current: unknown): readonly unknown[] {
   return comparable.kind === 'literal' ? [comparable.value] : follow(comparable.path, root, current);
 }

@@ -1,13 +1,13 @@
 import { invalidToken } from './signed-token.ts';
 
-/** Clocks of two machines differ (PostgREST, Authentication, Time-Based Claims Validation). */
+/** Tolerance for the clocks of two machines, which differ (PostgREST, Authentication, Time-Based Claims Validation). */
 const toleranceSeconds = 30;
 
 /**
- * Holds the claims that every token may have against the clock and the audience; null is as good as absent, and the
- * first that does not hold is the one that is named. Throws RestError PGRST303.
+ * Checks the registered claims against the clock and the audience; a null claim counts as absent. Throws RestError
+ * PGRST303 for the first claim that does not hold.
  *
- * @param audience null: any
+ * @param audience null: any audience is accepted
  * @param now seconds since the epoch
  */
 export function checkClaims(
@@ -30,7 +30,7 @@ function numberIn(claims: Readonly<Record<string, unknown>>, name: string): numb
   throw invalidToken('PGRST303', `The JWT '${name}' claim must be a number`);
 }
 
-/** A token for nobody in particular (no audience, or an empty array) is for everybody. */
+/** Checks the audience. A token without one, or with an empty array, is for everybody. */
 function checkAudience(claimed: unknown, audience: string | null): void {
   if (claimed === null) return;
   const audiences: readonly unknown[] = Array.isArray(claimed) ? claimed : [claimed];

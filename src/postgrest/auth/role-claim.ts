@@ -1,24 +1,24 @@
 import { OperationalError } from '../../operational-error.ts';
 import { findByJsonPath, JsonPathSyntaxError, parseJsonPath } from './json-path.ts';
 
-/** Where a token says which role it is for. */
+/** The place of the role in a token's claims. */
 export interface RoleClaim {
-  /** As it was configured. */
+  /** The text as configured. */
   readonly text: string;
-  /** Written in the syntax before PostgREST 16, which will not be understood forever. */
+  /** The text uses the syntax before PostgREST 16, which will not be supported forever. */
   readonly deprecated: boolean;
-  /** The value in the claims; undefined: none. */
+  /** The value in the claims; undefined if they have none. */
   find(claims: Readonly<Record<string, unknown>>): unknown;
 }
 
-/** A location of the role that can be read neither way. The message says why, for both. */
+/** A text that neither syntax can read as the place of the role. The message gives the reason for each. */
 export class RoleClaimError extends OperationalError {
   override name = 'RoleClaimError';
 }
 
 /**
- * Parses the location of the role: a JSON Path (`$.app.roles[0]`; the first of several values counts) or the older
- * `.app.roles[0]`, whose last step may be a filter of strings (PostgREST, Authentication, JWT Role Extraction). Throws
+ * Parses the place of the role: a JSON Path (`$.app.roles[0]`, which may find several values: the first counts), or the
+ * older `.app.roles[0]`, whose last step may filter strings (PostgREST, Authentication, JWT Role Extraction). Throws
  * RoleClaimError.
  */
 export function parseRoleClaim(text: string): RoleClaim {
@@ -38,7 +38,7 @@ type Step =
   | { readonly kind: 'index'; readonly index: number }
   | { readonly kind: 'filter'; readonly operator: string; readonly text: string };
 
-/** Null: not in this syntax. */
+/** Null: the text is not in this syntax. */
 function parseDeprecated(text: string): Step[] | null {
   const steps: Step[] = [];
   const step =

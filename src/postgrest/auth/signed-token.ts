@@ -2,22 +2,22 @@ import { compactVerify } from 'jose';
 import { RestError } from '../../rest/errors.ts';
 import type { JwtKey } from '../../auth/jwt-keys.ts';
 
-/** What a token says, its signature found good. */
+/** The payload of a token whose signature was verified. */
 export interface TokenPayload {
   readonly claims: Readonly<Record<string, unknown>>;
   /** The claims as they were signed: a JSON object. */
   readonly text: string;
 }
 
-/** No token: no claims. */
+/** The payload of a request without a token. */
 export const emptyPayload: TokenPayload = { claims: {}, text: '{}' };
 
 const algorithms = ['HS256', 'HS384', 'HS512', 'RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
 
 /**
- * Reads a signed token with the first key that fits. A token that names a key (`kid`) is for that key only, another one
- * is tried with each. Rejects with RestError PGRST301, or PGRST303 when what is signed is no JSON object; messages and
- * details are PostgREST's (Errors, Group 3).
+ * Reads a signed token with the first key that fits. A token that names a key (`kid`) is tried with that key only, any
+ * other with every key. Rejects with RestError PGRST301, or with PGRST303 when the signed content is not a JSON object;
+ * messages and details are PostgREST's (Errors, Group 3).
  */
 export async function readToken(token: string, keys: readonly JwtKey[]): Promise<TokenPayload> {
   if (token === '') throw invalidToken('PGRST301', 'Empty JWT is sent in Authorization header');
@@ -37,7 +37,7 @@ export async function readToken(token: string, keys: readonly JwtKey[]): Promise
   throw noKey('None of the keys was able to decode the JWT');
 }
 
-/** A refusal of a token, with the header that says so (RFC 6750, 3). */
+/** A token's refusal, with the header that announces it (RFC 6750, 3). */
 export function invalidToken(
   code: 'PGRST301' | 'PGRST303',
   message: string,
@@ -73,7 +73,7 @@ function readHeader(parts: readonly string[]): { alg: string; kid: string | unde
   return { alg: known, kid: kid ?? undefined };
 }
 
-/** Null: this key did not sign it, or cannot have. */
+/** Null: this key did not sign the token, or cannot have signed it. */
 async function verified(token: string, key: JwtKey['key'], alg: string): Promise<Uint8Array | null> {
   try {
     return (await compactVerify(token, key, { algorithms: [alg] })).payload;
@@ -90,7 +90,7 @@ function readPayload(payload: Uint8Array): TokenPayload {
       return { claims: claims as Record<string, unknown>, text };
     }
   } catch {
-    // Not JSON, or not text at all: the same refusal.
+    // Content that is not JSON, or not even text, gets the same refusal.
   }
   throw invalidToken('PGRST303', 'Parsing claims failed');
 }
