@@ -4,7 +4,7 @@ import { decodeHeader, decodePathSegment } from './percent-encoding.ts';
 import type { Action } from './query.ts';
 import type { RawRequest } from './raw-request.ts';
 
-/** What a path names. */
+/** The resource that a path names. */
 export type Resource =
   | { readonly kind: 'root' }
   | { readonly kind: 'relation'; readonly name: string }
@@ -13,11 +13,11 @@ export type Resource =
 /** The schema of a request (PostgREST, Schemas). */
 export interface NegotiatedSchema {
   readonly schema: string;
-  /** What the answer calls it, as ApiRequest has it. */
+  /** The schema's name in the answer, as in ApiRequest. */
   readonly profile: string | null;
 }
 
-/** What a path names; throws PGRST125 where it names nothing, PGRST126 at a root that is switched off. */
+/** The resource that a path names. Throws PGRST125 if it names none, PGRST126 at a root that is disabled. */
 export function parsePath(path: string, options: RestOptions): Resource {
   const segments =
     path === '' || path === '/' ? [] : path.replace(/^\//, '').split('/').map(decodePathSegment);
@@ -32,7 +32,10 @@ export function parsePath(path: string, options: RestOptions): Resource {
   throw new RestError('PGRST125', 'Invalid path specified in request URL');
 }
 
-/** By `Content-Profile` for methods with a body, else by `Accept-Profile`; throws PGRST106 for one that is not exposed. */
+/**
+ * The schema in `Content-Profile` for methods with a body, otherwise in `Accept-Profile`. Throws PGRST106 if it is
+ * not exposed.
+ */
 export function negotiateSchema(
   { method, headers }: RawRequest,
   { schemas, schemaAliases }: RestOptions,
@@ -51,7 +54,7 @@ export function negotiateSchema(
   });
 }
 
-/** What a method does to a resource; throws PGRST101 and PGRST117 for what it cannot do. */
+/** The action of a method on a resource. Throws PGRST101 and PGRST117 for methods that it does not support. */
 export function parseAction(resource: Resource, schema: string, method: string): Action {
   switch (resource.kind) {
     case 'routine':

@@ -2,12 +2,12 @@ import { encodeQueryText } from './percent-encoding.ts';
 import type { QueryPair } from './query-pairs.ts';
 import { queryPairs } from './query-pairs.ts';
 
-/** What `Content-Location` shows of a query string: its parameters sorted by name and percent-encoded. */
+/** A query string as `Content-Location` shows it: its parameters sorted by name and percent-encoded. */
 export function canonicalQuery(query: string): string {
   return query === '' ? '' : canonicalPairs(queryPairs(query));
 }
 
-/** The same of parameters that were read already. The values of one name are joined by commas. */
+/** The same for parameters that were already parsed. Values of the same name are joined by commas. */
 export function canonicalPairs(pairs: readonly QueryPair[]): string {
   const valuesOf = new Map<string, string[]>();
   for (const { name, value } of pairs) {
@@ -22,7 +22,7 @@ export function canonicalPairs(pairs: readonly QueryPair[]): string {
     .join('&');
 }
 
-/** Each byte of the UTF-8 as a character of its own, which is what PostgREST's header shows of text beyond ASCII. */
+/** Encodes each byte of the UTF-8 as a character of its own, as PostgREST's header does with text beyond ASCII. */
 function encodeBytes(text: string): string {
   if (/^[\0-\x7f]*$/.test(text)) return encodeQueryText(text);
   return encodeQueryText(Buffer.from(text, 'utf8').toString('latin1'));

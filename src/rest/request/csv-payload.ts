@@ -6,9 +6,9 @@ import type { Payload } from './query.ts';
 const lineFeed = 0x0a;
 
 /**
- * The JSON of a CSV body with a header line: an array of objects of text, or null where the field is `NULL`. Empty lines
- * do not count, fields beyond the header's are dropped. Throws PGRST102 for a
- * header that no line end follows, for misplaced quotes, and when the lines' lengths differ.
+ * The JSON of a CSV body with a header line: an array of objects whose values are text, or null where the field is
+ * `NULL`. Empty lines are skipped, and fields beyond the header's are dropped. Throws PGRST102 for a header without a
+ * line end, for misplaced quotes, and for lines of different lengths.
  */
 export function csvPayload(body: Buffer): Extract<Payload, { kind: 'json' }> {
   const [header, ...rows] = records(body);

@@ -7,7 +7,7 @@ import { char, end, spaced, word } from './text-parsers.ts';
 import type { AggregateFunction, Distinct, Field, HavingFilter, LogicTree } from './query.ts';
 import { aggregateFunction } from './select-grammar.ts';
 
-// Our own parameters: `distinct=` and `having=`. Nothing may be left over behind them.
+// Our own parameters, `distinct=` and `having=`. They must be read to their end.
 
 const aggregateCall: Parser<{ readonly field: Field; readonly aggregate: AggregateFunction }> = choice(
   as(attempt(word('count()')), { field: { name: '*', jsonPath: [] }, aggregate: 'count' } as const),

@@ -29,10 +29,10 @@ import type { EmbedPath, Field, JsonStep } from './query.ts';
 
 // Names, and the paths to json values below them (PostgREST, URL Grammar; Tables and Views, JSON columns).
 
-/** Between the names of a path. */
+/** Separates the names of a path. */
 export const delimiter: Parser<string> = label(char('.'), 'delimiter (.)');
 
-/** In double quotes, a backslash before any character that is meant as it is. */
+/** A value in double quotes, with a backslash before any character that is meant literally. */
 export const quotedValue: Parser<string> = map(
   sequence(
     char('"'),
@@ -56,12 +56,12 @@ const identifierCharacter = asciiClass(
   (code) => letter.test(String.fromCodePoint(code)),
 );
 
-/** Letters of any script, digits, `_`, `$` and blanks; the blanks around it do not belong to it. */
+/** Letters of any script, digits, `_`, `$` and blanks, without the blanks around them. */
 export const identifier: Parser<string> = map(run1(identifierCharacter, ['letter', 'digit']), (name) =>
   name.trim(),
 );
 
-/** A name: quoted, or an identifier in which dashes may stand. */
+/** A name: quoted, or an identifier that may contain dashes. */
 export const fieldName: Parser<string> = label(
   choice(quotedValue, joinedByDashes(identifier)),
   'field name (* or [a..z0..9_$])',
@@ -83,7 +83,7 @@ const jsonIndexEnd = choice(
 const jsonIndex: Parser<number> = map(
   sequence(choice(char('-'), pure('+')), run1(isDigit, ['digit']), jsonIndexEnd),
   ([sign, digits]) => {
-    // What an integer of Postgres cannot hold stays that big: it refuses it.
+    // A number too large for Postgres's integer stays too large, and Postgres refuses it.
     const index = Math.min(Number(digits), Number.MAX_SAFE_INTEGER);
     return sign === '-' && index !== 0 ? -index : index;
   },
@@ -97,10 +97,10 @@ const jsonStep: Parser<JsonStep> = map(
   ([arrow, operand]): JsonStep => ({ arrow, ...operand }),
 );
 
-/** `->key->>0`; perhaps nothing. */
+/** `->key->>0`, or nothing. */
 export const jsonPath: Parser<readonly JsonStep[]> = many(jsonStep);
 
-/** A name with the path below it. */
+/** A name and the path below it. */
 export const field: Parser<Field> = spaced(
   map(sequence(fieldName, jsonPath), ([name, path]) => ({ name, jsonPath: path })),
 );
@@ -114,10 +114,10 @@ export const treePath: Parser<{ readonly path: EmbedPath; readonly field: Field 
 /** The names of a logic parameter: `relation.not.or`. */
 export const logicPath: Parser<readonly string[]> = separated1(fieldName, delimiter);
 
-/** `columns=` and `on_conflict=`. */
+/** The names in `columns=` and `on_conflict=`. */
 export const columnNames: Parser<readonly string[]> = separated1(fieldName, spaced(char(',')));
 
-/** An alias with the colon behind it, which must not begin a cast. */
+/** An alias and its colon, which must not be the beginning of a cast. */
 export const alias: Parser<string | null> = optional(
   attempt(first(fieldName, sequence(char(':'), notFollowedBy(char(':'))))),
 );

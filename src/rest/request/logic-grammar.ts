@@ -15,7 +15,7 @@ const operator: Parser<'and' | 'or'> = label(
   'logic operator (and, or)',
 );
 
-/** A group of conditions, `members` reading what stands in it. */
+/** A group of conditions; `members` reads its content. */
 export function logicGroup<Leaf>(members: () => Parser<LogicTree<Leaf>>): Parser<LogicTree<Leaf>> {
   return map(
     sequence(
@@ -42,7 +42,7 @@ export const logicTree: Parser<LogicTree> = shortcut<LogicTree>(
   plainCondition,
   ([, name = '', negated, operatorName, value = '']) => ({
     kind: 'leaf',
-    // The expression lets no other operator through.
+    // The expression matches no other operator.
     leaf: comparison(name, isComparison(operatorName) ? operatorName : 'eq', value, negated !== undefined),
   }),
   choice(

@@ -1,6 +1,9 @@
-/** A media type as requests and answers name it. */
+/** A media type of a request or answer. */
 export type MediaType =
-  /** Lower case `type/subtype` without parameters of the types that are known by name, any type among them; others as they came. */
+  /**
+   * Known types, including the one for any type, as lower case `type/subtype` without parameters; all other types as
+   * they came.
+   */
   | { readonly kind: 'plain'; readonly name: string }
   | { readonly kind: 'object'; readonly stripNulls: boolean }
   | { readonly kind: 'array-nulls-stripped' }
@@ -13,7 +16,7 @@ export type MediaType =
 
 export type PlanOption = 'analyze' | 'verbose' | 'settings' | 'buffers' | 'wal';
 
-/** As headers and errors write it, without charset. */
+/** The type as headers and errors write it, without charset. */
 export function mediaTypeName(mediaType: MediaType): string {
   switch (mediaType.kind) {
     case 'plain':

@@ -40,13 +40,13 @@ const endsElement = notFollowedBy(character(noneOf(',)')));
 
 const unquotedElement = run(noneOf(',)'));
 
-/** `{1,2}`: commas belong to the array. */
+/** `{1,2}`: the commas belong to the array. */
 const arrayLiteral = map(sequence(word('{'), run(noneOf('{}')), word('}')), (parts) => parts.join(''));
 
-/** The value of a filter that is a parameter of its own: all there is. */
+/** The value of a filter that is its own parameter: everything up to the end. */
 export const wholeValue: Parser<string> = remainder;
 
-/** The value of a filter inside `and(...)`: quoted, an array, or up to the next comma or bracket. */
+/** The value of a filter inside `and(...)`: quoted, an array, or everything up to the next comma or bracket. */
 export const innerValue: Parser<string> = choice(
   attempt(first(quotedValue, endsElement)),
   attempt(arrayLiteral),
@@ -83,7 +83,7 @@ const simpleOperator: Parser<SimpleOperator> = firstOf(
   'adj',
 );
 
-// The longer of two that begin alike stands first.
+// Of two operators that begin alike, the longer one comes first.
 const quantifiedOperator: Parser<QuantifiedOperator> = firstOf(
   'eq',
   'gte',
@@ -102,7 +102,7 @@ const quantifier = optional(
   attempt(bracketed(choice(as(attempt(word('any')), 'any' as const), as(word('all'), 'all')))),
 );
 
-/** `not.` and an operator with its value, which `value` reads. */
+/** An operator, perhaps after `not.`, and its value, which `value` reads. */
 export function operatorExpression(value: Parser<string>): Parser<OperatorExpression> {
   const operation: Parser<Operation> = label(
     choice(
@@ -148,7 +148,7 @@ export function operatorExpression(value: Parser<string>): Parser<OperatorExpres
   return map(sequence(negation, operation), ([negated, of]) => ({ negated, operation: of }));
 }
 
-/** `not.`, perhaps. */
+/** An optional `not.`. */
 export const negation: Parser<boolean> = choice(
   as(attempt(sequence(word('not'), delimiter)), true),
   pure(false),

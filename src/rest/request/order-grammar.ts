@@ -49,7 +49,7 @@ const columnTerm: Parser<OrderTerm> = map(sequence(field, direction, nullsToEnd)
 
 const plainTerm = /([A-Za-z0-9_]+)(?:\.(asc|desc))?(?:\.(nullsfirst|nullslast))?(?=,|$)/y;
 
-/** The terms of `order=`, one at least. */
+/** The terms of `order=`, at least one. */
 export const orderTerms: Parser<readonly OrderTerm[]> = separated1(
   shortcut<OrderTerm>(
     plainTerm,

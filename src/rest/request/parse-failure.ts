@@ -1,33 +1,36 @@
 import { RestError } from '../errors.ts';
 
 /**
- * Why a parser stopped, or could not go on: the furthest place that it looked at and what it would have liked there.
- * Clients see the text that Parsec makes of this (PostgREST, Errors, PGRST100), so it is kept the way Parsec keeps it.
+ * Why a parser stopped or failed: the furthest place that it looked at, and what it expected there. Clients see the
+ * text that Parsec makes of this (PostgREST, Errors, PGRST100), so it is kept in Parsec's form.
  */
 export interface Failure {
   /** Index in the text. */
   readonly at: number;
-  /** Index of the character that did not fit; the text's length is its end; -1: none. */
+  /** Index of the character that did not fit; the text's length means its end; -1: none. */
   readonly foundAt: number;
-  /** What did fit and may not stand there, as it is shown. */
+  /** Texts that were recognised but are not allowed there, in displayed form. */
   readonly surprises: readonly string[];
-  /** As they are shown. */
+  /** Expected texts, in displayed form. */
   readonly expected: readonly string[];
 }
 
 const none: readonly string[] = [];
 
-/** The character at `foundAt` did not fit. */
+/** The failure for a character at `foundAt` that did not fit. */
 export function unexpectedAt(at: number, foundAt: number, expected: readonly string[]): Failure {
   return { at, foundAt, surprises: none, expected };
 }
 
-/** Something fitted that may not stand there. */
+/** The failure for a text that was recognised but is not allowed there. */
 export function surprise(at: number, text: string): Failure {
   return { at, foundAt: -1, surprises: [text], expected: none };
 }
 
-/** Both were tried: the one that got further counts, and at the same place all that either expected. */
+/**
+ * Merges the failures of two attempts: the one that got further counts; at the same place, the expectations of both
+ * count.
+ */
 export function mergeFailures(first: Failure | null, second: Failure | null): Failure | null {
   if (first === null) return second;
   if (second === null || first.at > second.at) return first;
@@ -40,7 +43,7 @@ export function mergeFailures(first: Failure | null, second: Failure | null): Fa
   };
 }
 
-/** The refusal of a parameter. `what` says which one, with its value. */
+/** The refusal of a parameter. `what` names the parameter and its value. */
 export function parseError(what: string, text: string, failure: Failure | null): RestError {
   const { line, column } = position(text, failure?.at ?? 0);
   return new RestError('PGRST100', `"${what}" (line ${line}, column ${column})`, {
@@ -48,12 +51,12 @@ export function parseError(what: string, text: string, failure: Failure | null):
   });
 }
 
-/** A text as Haskell shows it: in double quotes, with decimal escapes for what is not ASCII. */
+/** A text as Haskell displays it: in double quotes, with decimal escapes beyond ASCII. */
 export function shown(text: string): string {
   return `"${shownCharacters(text, '"')}"`;
 }
 
-/** A character as Haskell shows it: in single quotes. */
+/** A character as Haskell displays it: in single quotes. */
 export function shownCharacter(character: string): string {
   return `'${shownCharacters(character, "'")}'`;
 }
@@ -82,7 +85,7 @@ function oneOf(items: readonly string[]): string {
   return distinct.length === 0 ? last : `${distinct.join(', ')} or ${last}`;
 }
 
-/** Both from 1; a tab goes on to the next multiple of 8. */
+/** Line and column, both from 1; a tab advances to the next multiple of 8. */
 function position(text: string, at: number): { line: number; column: number } {
   let line = 1;
   let column = 1;

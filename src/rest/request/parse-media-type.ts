@@ -1,7 +1,7 @@
 import type { MediaType, PlanOption } from './media-type.ts';
 import { decodeHeader } from './percent-encoding.ts';
 
-/** Types that are known by name, whatever parameters they have. */
+/** Types that are recognised by name, whatever parameters they have. */
 const plainNames = new Set([
   'application/json',
   'application/geo+json',
@@ -16,7 +16,10 @@ const plainNames = new Set([
 
 const planOptions: readonly PlanOption[] = ['analyze', 'verbose', 'settings', 'buffers', 'wal'];
 
-/** The media types of an Accept header, most wanted first (RFC 9110, 12.5.1); of equals the one with more parameters and fewer stars. */
+/**
+ * The media types of an Accept header, the most wanted first (RFC 9110, 12.5.1); among equals, more parameters and
+ * fewer stars win.
+ */
 export function parseAccept(header: string | undefined): readonly MediaType[] {
   if (header === undefined) return [{ kind: 'plain', name: '*/*' }];
   if (header === '') return [];
@@ -27,7 +30,7 @@ export function parseAccept(header: string | undefined): readonly MediaType[] {
     .map(({ text }) => parseMediaType(text));
 }
 
-/** One media type with its parameters. Types that are not known by name keep the text that they came with. */
+/** One media type with its parameters. A type that is not recognised by name keeps its original text. */
 export function parseMediaType(text: string): MediaType {
   const { name, parameters } = tokens(text);
   switch (name) {
@@ -69,14 +72,14 @@ function plan(format: 'json' | 'text', parameters: ReadonlyMap<string, string>):
   const asked = (parameters.get('options') ?? '').split('|');
   return {
     kind: 'plan',
-    // There is no plan of a plan: nothing makes such a type.
+    // A plan of a plan does not exist: nothing makes such a type.
     of: of.kind === 'plan' ? { kind: 'plain', name: `application/vnd.pgrst.plan+${of.format}` } : of,
     format,
     options: planOptions.filter((option) => asked.includes(option)),
   };
 }
 
-/** Empty name: the text is not of the form. Names of parameters in lower case. */
+/** The parts of a media type, with parameter names in lower case. The name is empty if the text has another form. */
 function tokens(text: string): { readonly name: string; readonly parameters: ReadonlyMap<string, string> } {
   const parameters = new Map<string, string>();
   const type = /^([\p{L}\p{N}.*]+)\/([\p{L}\p{N}.*+-]+)/u.exec(text);

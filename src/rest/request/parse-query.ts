@@ -23,32 +23,32 @@ import type { Interval } from './row-range.ts';
 import { intervalOf, rowRange } from './row-range.ts';
 import { selectItems } from './select-grammar.ts';
 
-/** What the action makes of a query string. */
+/** How the action uses a query string. */
 export interface QueryUse {
-  /** A function is called by GET: values without an operator are its arguments, in place of errors. */
+  /** A function is called by GET: values without an operator are its arguments instead of errors. */
   readonly callsFunction: boolean;
-  /** A relation is read: `distinct`, `having` and `after` have a meaning. */
+  /** A relation is read, so `distinct`, `having` and `after` have a meaning. */
   readonly readsRelation: boolean;
   /** Values of plain filters (plain-filter.ts) become placeholders, numbered from 0. */
   readonly placeholders: boolean;
 }
 
-/** A query string's data, and the range that it asks for at the top level. */
+/** The content of a query string, and the range that it asks for at the top level. */
 export interface ParsedQuery {
   readonly query: Query;
   readonly topInterval: Interval;
 }
 
-/** Of a query string without `select=`. */
+/** The select list of a query string without `select=`. */
 const everyColumn = parse(selectItems, 'select parameter', '*');
 
 const filterExpression = operatorExpression(wholeValue);
 const filterOrArgument = choice(filterExpression, pure(null));
 
-/** Reads a query string without its question mark. Throws PGRST100 on what the grammar does not know. */
+/** Parses a query string without its question mark. Throws PGRST100 for text outside the grammar. */
 export function parseQuery(text: string, use: QueryUse): ParsedQuery {
   const pairs = queryPairs(text);
-  // Parameters without `=` stand in the canonical form and say nothing, our `distinct` apart.
+  // Parameters without `=` are part of the canonical form but have no meaning, except our `distinct`.
   const given = pairs.filter((pair): pair is GivenPair => pair.value !== null);
   const order = given.filter(({ name }) => lastName(name) === 'order').map(parseOrder);
   const logic = given.filter(({ name }) => isLogic(lastName(name))).map(parseLogic);
@@ -82,12 +82,12 @@ export function parseQuery(text: string, use: QueryUse): ParsedQuery {
 
 type GivenPair = QueryPair & { readonly value: string };
 
-/** Of a name that is given twice the first counts. */
+/** The value of a parameter; the first one, if the name is given twice. */
 function firstValue(pairs: readonly QueryPair[], name: string): string | null {
   return pairs.find((pair) => pair.name === name)?.value ?? null;
 }
 
-/** The last name of a parameter's path, whatever quotes stand around it. */
+/** The last name of a parameter's path, including any quotes around it. */
 function lastName(name: string): string {
   return name.slice(name.lastIndexOf('.') + 1);
 }
@@ -106,7 +106,7 @@ function parsePath(name: string): EmbedPath {
 
 function parseLogic({ name, value }: GivenPair): AtPath<LogicTree> {
   const names = parse(logicPath, 'logic path', name);
-  // The text is parsed with its operator in front, and shown without it.
+  // The text is parsed with its operator in front, but errors show it without.
   const whole = `${names.includes('not') ? 'not.' : ''}${names.at(-1) ?? ''}${value}`;
   return {
     path: names.slice(0, -1).filter((each) => each !== 'not'),
@@ -171,7 +171,7 @@ function isReserved(name: string, last: string): boolean {
   return last === 'order' || last === 'limit' || last === 'offset' || isLogic(last);
 }
 
-/** `having` on every level; the others say something of the whole answer. */
+/** Whether it is an extension: `having` at every level, and the parameters for the whole answer at the top. */
 function isExtension(name: string, last: string): boolean {
   return last === 'having' || name === 'distinct' || name === 'after';
 }
@@ -180,7 +180,7 @@ function parseRanges(given: readonly GivenPair[]): {
   readonly top: Interval;
   readonly embedded: readonly AtPath<RowRange>[];
 } {
-  // Of a name that is given twice the last counts.
+  // If a name is given twice, the last one counts.
   const asked = new Map<string, { limit: string | null; offset: string | null }>();
   for (const { name, value } of given) {
     const last = lastName(name);

@@ -9,20 +9,20 @@ import type { Action, ApiRequest } from './query.ts';
 import type { RawRequest } from './raw-request.ts';
 import { topRange } from './row-range.ts';
 
-/** How a request is read. */
+/** Settings for parsing a request. */
 export interface ParseSettings {
   /**
-   * Values of plain filters become placeholders, for a plan that serves all requests of one `requestShape`. The canonical
-   * form still holds the values of this request: `canonicalQuery` tells that of another.
+   * Values of plain filters become placeholders, so that one plan serves all requests of a `requestShape`. The
+   * canonical form still holds the values of this request: `canonicalQuery` makes that of another.
    */
   readonly placeholders: boolean;
-  /** Keys that a body may have; more is LTR010. Left out: any number. */
+  /** Most keys of a body; more are refused with LTR010. Left out: any number. */
   readonly maxKeys?: number;
 }
 
 /**
- * Reads a request: what it wants done, with which words. Nothing is compared with the catalog. Throws RestError, in the
- * order in which PostgREST finds fault: path, schema, method, query string, range, body.
+ * Parses a request: the action that it wants, and its parameters. Nothing is compared with the catalog. Throws
+ * RestError in the order in which PostgREST checks: path, schema, method, query string, range, body.
  */
 export function parseRequest(
   raw: RawRequest,

@@ -1,22 +1,22 @@
 import type { Failure } from './parse-failure.ts';
 import { mergeFailures, parseError, surprise } from './parse-failure.ts';
 
-// A small parser with Parsec's rules, because its error texts are part of the dialect: an alternative is tried only when
-// the one before it failed without consuming anything (or was wrapped in `attempt`), and what was expected on the way is
-// remembered until something is consumed. Parsers are built once, when their module loads.
+// A small parser with Parsec's rules, because its error texts are part of the dialect. An alternative is tried only if
+// the one before it failed without consuming anything (or was wrapped in `attempt`). Expectations along the way are kept
+// until something is consumed. Parsers are built once, when their module loads.
 
-/** In place of a value. */
+/** Returned in place of a value by a parser that failed. */
 export const failed = Symbol('failed');
 export type Failed = typeof failed;
 
-/** Deeper nesting is refused, in place of running out of stack. */
+/** The deepest nesting that is parsed; deeper text is refused before it exhausts the stack. */
 export const maxNesting = 200;
 
-/** A text being parsed, with how far that got. */
+/** A text that is being parsed, and the position in it. */
 export class Input {
   readonly text: string;
   at = 0;
-  /** Of the last parser that ran: why it failed, or why it did not consume more. */
+  /** The failure of the last parser that ran: why it failed, or why it did not consume more. */
   failure: Failure | null = null;
   /** Whether the last parser that failed had consumed something. */
   consumed = false;
@@ -33,10 +33,13 @@ export class Input {
   }
 }
 
-/** Reads a value off the front of a text, or fails. What is left over is for the next. */
+/** Reads a value from the front of a text, or fails. The rest is left for the next parser. */
 export type Parser<T> = (input: Input) => T | Failed;
 
-/** The value that `parser` reads off the front of `text`; throws PGRST100, `what` naming the parameter. The rest is ignored. */
+/**
+ * The value that `parser` reads from the front of `text`; the rest is ignored. Throws PGRST100, in which `what` names
+ * the parameter.
+ */
 export function parse<T>(parser: Parser<T>, what: string, text: string): T {
   const input = new Input(text);
   const value = parser(input);
@@ -44,7 +47,7 @@ export function parse<T>(parser: Parser<T>, what: string, text: string): T {
   return value;
 }
 
-/** The same with the text that errors show given apart from the text that is parsed. */
+/** The same, but errors show another text than the one that is parsed. */
 export function parseShown<T>(parser: Parser<T>, what: string, text: string, shownText: string): T {
   const input = new Input(text);
   const value = parser(input);
@@ -58,7 +61,7 @@ export function parseOrNothing<T>(parser: Parser<T>, text: string): T | undefine
   return value === failed ? undefined : value;
 }
 
-/** Reads nothing and gives `value`. */
+/** Reads nothing and returns `value`. */
 export function pure<T>(value: T): Parser<T> {
   return (input) => {
     input.failure = null;
@@ -66,7 +69,7 @@ export function pure<T>(value: T): Parser<T> {
   };
 }
 
-/** One after the other; their values as a tuple. */
+/** Runs the parsers one after the other and returns their values as a tuple. */
 export function sequence<T extends readonly unknown[]>(
   ...parsers: { readonly [K in keyof T]: Parser<T[K]> }
 ): Parser<T> {
@@ -85,7 +88,7 @@ export function sequence<T extends readonly unknown[]>(
       values.push(value);
     }
     input.failure = pending;
-    // As long as the parsers, each value that of the parser in its place.
+    // The tuple has one value per parser, in the parser's place.
     return values as unknown as T;
   };
 }
@@ -97,22 +100,22 @@ export function map<A, B>(parser: Parser<A>, change: (value: A) => B): Parser<B>
   };
 }
 
-/** Gives `result` for whatever was read. */
+/** Returns `result` in place of the value that was read. */
 export function as<const T>(parser: Parser<unknown>, result: T): Parser<T> {
   return map(parser, () => result);
 }
 
-/** Both in order, the second's value. */
+/** Runs both in order and returns the second's value. */
 export function second<T>(one: Parser<unknown>, two: Parser<T>): Parser<T> {
   return map(sequence(one, two), ([, value]) => value);
 }
 
-/** Both in order, the first's value. */
+/** Runs both in order and returns the first's value. */
 export function first<T>(one: Parser<T>, two: Parser<unknown>): Parser<T> {
   return map(sequence(one, two), ([value]) => value);
 }
 
-/** The first that does not fail without consuming. */
+/** The first alternative that succeeds, or that fails after consuming something. */
 export function choice<T extends readonly unknown[]>(
   ...parsers: { readonly [K in keyof T]: Parser<T[K]> }
 ): Parser<T[number]> {
@@ -134,7 +137,7 @@ export function choice<T extends readonly unknown[]>(
   };
 }
 
-/** As the parser, but a failure consumes nothing, so that the next alternative is tried. */
+/** The same parser, except that a failure consumes nothing, so that the next alternative is tried. */
 export function attempt<T>(parser: Parser<T>): Parser<T> {
   return (input) => {
     const start = input.at;
@@ -147,7 +150,7 @@ export function attempt<T>(parser: Parser<T>): Parser<T> {
   };
 }
 
-/** The value, or null where the parser fails without consuming. */
+/** The value, or null if the parser fails without consuming anything. */
 export function optional<T>(parser: Parser<T>): Parser<T | null> {
   return choice(parser, pure(null));
 }
@@ -165,7 +168,7 @@ export function lookAhead<T>(parser: Parser<T>): Parser<T> {
   };
 }
 
-/** What errors name in place of the parser's own expectations, as long as it consumed nothing. */
+/** Errors show `name` instead of the parser's own expectations, as long as it has consumed nothing. */
 export function label<T>(parser: Parser<T>, name: string): Parser<T> {
   const expected = [name];
   return (input) => {
@@ -177,7 +180,7 @@ export function label<T>(parser: Parser<T>, name: string): Parser<T> {
   };
 }
 
-/** As often as it goes. The parser must consume something. */
+/** Repeats the parser until it fails. The parser must consume something each time. */
 export function many<T>(parser: Parser<T>): Parser<readonly T[]> {
   return (input) => {
     const values: T[] = [];
@@ -202,7 +205,7 @@ export function separated<T>(parser: Parser<T>, separator: Parser<unknown>): Par
   return choice(separated1(parser, separator), pure<readonly T[]>([]));
 }
 
-/** Only a value that passes; else it fails behind it. */
+/** Accepts only a value that passes the test; otherwise it fails after the value. */
 export function only<T>(parser: Parser<T>, test: (value: T) => boolean): Parser<T> {
   return (input) => {
     const start = input.at;
@@ -211,7 +214,7 @@ export function only<T>(parser: Parser<T>, test: (value: T) => boolean): Parser<
   };
 }
 
-/** A parser that contains itself. Deeper than `maxNesting` it fails for good. */
+/** A parser that contains itself. Beyond `maxNesting` it fails, and no alternative is tried. */
 export function nested<T>(parser: () => Parser<T>): Parser<T> {
   return (input) => {
     if (input.depth === maxNesting) {

@@ -8,16 +8,16 @@ import type { Action, Payload, Query } from './query.ts';
 import { checkFields } from './request-fields.ts';
 import { queryPairs } from './query-pairs.ts';
 
-/** A body, and the columns or arguments that it brings. */
+/** A body, and the columns or arguments that it names. */
 export interface ParsedPayload {
   readonly payload: Payload | null;
-  /** Sorted, without duplicates. */
+  /** Sorted and without duplicates. */
   readonly columns: readonly string[];
 }
 
 /**
- * Reads the body of a request that writes or calls a function by POST; others have none. Throws PGRST102 for bodies that
- * are not what their Content-Type says (PostgREST, Tables and Views, Insert; Functions).
+ * Reads the body of a request that writes, or that calls a function by POST; other requests have none. Throws
+ * PGRST102 for a body that does not match its Content-Type (PostgREST, Tables and Views, Insert; Functions).
  */
 export function parsePayload(
   body: Buffer,
@@ -32,7 +32,7 @@ export function parsePayload(
   const type = contentType.kind === 'plain' ? contentType.name : '';
   if (type === 'application/json') {
     const payload = columns === null ? jsonPayload(body, isCall, maxKeys) : unreadJson(body);
-    // Sorting takes longer than reading them.
+    // Checked before sorting, which takes longer than reading the keys.
     checkFields(payload.keys.length, maxKeys);
     return { payload, columns: sorted(columns ?? payload.keys) };
   }
@@ -63,22 +63,22 @@ function sorted(names: readonly string[]): readonly string[] {
   return [...new Set(names)].toSorted();
 }
 
-/** With `columns=` nobody looks into the body before Postgres does. */
+/** Takes the body unparsed: with `columns=` only Postgres needs to look into it. */
 function unreadJson(body: Buffer): JsonPayload {
   if (!isUtf8(body)) throw invalidJson();
   return { kind: 'json', text: body.toString('utf8'), keys: [] };
 }
 
-/** The text stays as it came, so that numbers keep their digits; only the keys are read. */
+/** Keeps the text as it came, so that numbers keep their digits, and reads only the keys. */
 function jsonPayload(body: Buffer, isCall: boolean, maxKeys: number): JsonPayload {
   if (body.length === 0 && isCall) return { kind: 'json', text: '', keys: [] };
   if (!isUtf8(body)) throw invalidJson();
   const text = body.toString('utf8');
-  // Before it is parsed, which takes a tenth of a second for an object of 100,000 keys.
+  // Checked before parsing, which takes a tenth of a second for an object of 100,000 keys.
   if (maxKeys < Infinity) checkFields(excessiveKeys(text) ?? 0, maxObjectKeys);
   const json = parseJson(text);
   if (!Array.isArray(json)) {
-    // Scalars count as no rows.
+    // A scalar counts as no rows.
     return isObject(json)
       ? { kind: 'json', text, keys: Object.keys(json) }
       : { kind: 'json', text: '[]', keys: [] };
@@ -120,7 +120,10 @@ function differentKeys(): RestError {
   return new RestError('PGRST102', 'All object keys must match');
 }
 
-/** For a function the pairs as they are: a name that occurs several times is variadic. Else an object, where the last counts. */
+/**
+ * For a function, the pairs as they are: a repeated name is variadic. Otherwise an object, in which the last value of
+ * a name counts.
+ */
 function formPayload(body: Buffer, isCall: boolean): Exclude<Payload, { kind: 'raw' }> {
   const text = body.toString('latin1').replace(/^\?/, '');
   const pairs = queryPairs(text).map(({ name, value }) => [name, value ?? ''] as const);

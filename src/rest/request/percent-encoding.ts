@@ -1,7 +1,7 @@
-// Percent-encoding, the way PostgREST reads and writes it (RFC 3986, and `+` for a blank in query strings). Characters
-// beyond ASCII stand for bytes, as node:http hands them over.
+// Percent-encoding as PostgREST reads and writes it (RFC 3986, and `+` for a blank in query strings). Characters beyond
+// ASCII stand for bytes, as node:http delivers them.
 
-/** The decoded text; a `%` that begins no escape stays. Null: its bytes are not UTF-8. */
+/** The decoded text; a `%` without two hexadecimal digits stays. Null: the bytes are not UTF-8. */
 export function decodeQueryText(encoded: string): string | null {
   if (isPlain(encoded)) return encoded;
   const spaced = encoded.replaceAll('+', ' ');
@@ -9,7 +9,7 @@ export function decodeQueryText(encoded: string): string | null {
     try {
       return decodeURIComponent(spaced);
     } catch {
-      // A stray `%`, or not UTF-8: byte by byte tells which.
+      // A stray `%`, or bytes that are not UTF-8: decoding byte by byte tells which.
     }
   }
   const bytes = decodeBytes(spaced);
@@ -20,17 +20,17 @@ export function decodeQueryText(encoded: string): string | null {
   }
 }
 
-/** The decoded segment of a path; bytes that are not UTF-8 become U+FFFD. `+` is a plus. */
+/** The decoded segment of a path; bytes that are not UTF-8 become U+FFFD. A `+` stays a plus. */
 export function decodePathSegment(encoded: string): string {
   return isAscii(encoded) && !encoded.includes('%') ? encoded : decodeBytes(encoded).toString('utf8');
 }
 
-/** A header's value: node:http gives its bytes as characters. */
+/** The text of a header's value, whose bytes node:http delivers as characters. */
 export function decodeHeader(value: string): string {
   return isAscii(value) ? value : bytesOf(value).toString('utf8');
 }
 
-/** Everything but ASCII letters, digits and `-_.~` escaped. */
+/** The text with everything escaped except ASCII letters, digits and `-_.~`. */
 export function encodeQueryText(text: string): string {
   let result = '';
   let from = 0;
@@ -51,7 +51,7 @@ function escapeBytes(bytes: Buffer): string {
   return result;
 }
 
-/** By byte; undefined for those that stand for themselves. */
+/** Escapes by byte; undefined for bytes that stand for themselves. */
 const escapes: readonly (string | undefined)[] = Array.from({ length: 0x100 }, (_, byte) =>
   /[-\w.~]/.test(String.fromCharCode(byte))
     ? undefined
@@ -60,7 +60,7 @@ const escapes: readonly (string | undefined)[] = Array.from({ length: 0x100 }, (
 
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Nothing in it is to be decoded. */
+/** Whether nothing in the text needs decoding. */
 function isPlain(encoded: string): boolean {
   for (let index = 0; index < encoded.length; index++) {
     const code = encoded.charCodeAt(index);
@@ -94,7 +94,7 @@ function decodeBytes(encoded: string): Buffer {
   return bytes.subarray(0, length);
 }
 
-/** Text that cannot have come from node:http is taken as text. */
+/** The bytes of a text. Text that node:http cannot have produced counts as ordinary text. */
 function bytesOf(text: string): Buffer {
   return Buffer.from(text, isLatin1(text) ? 'latin1' : 'utf8');
 }

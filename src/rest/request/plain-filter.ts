@@ -1,20 +1,20 @@
 import type { FilterValue, Filter, Operation } from './query.ts';
 
-// `name=op.value` with an unquoted ASCII name and a comparison: nearly all filters there are. They are recognised without
-// the grammar, and they are what requests of one shape may differ in.
+// `name=op.value` with an unquoted ASCII name and a comparison: nearly all filters have this form. They are recognised
+// without the grammar, and requests of one shape may differ in their values.
 
 /** The operators of plain filters. */
 export type Comparison = 'eq' | 'neq' | 'gt' | 'gte' | 'lt' | 'lte';
 
-/** A plain filter, found in a parameter as it came. */
+/** A plain filter, found in the raw text of a parameter. */
 export interface PlainFilter {
   readonly name: string;
   readonly operator: Comparison;
-  /** Where the value begins in the parameter. */
+  /** The index in the parameter at which the value begins. */
   readonly valueAt: number;
 }
 
-/** The plain filter that a parameter is; null: it is something else, or is to be read by the grammar. */
+/** The plain filter in a parameter; null: it is something else, or the grammar has to read it. */
 export function plainFilter(raw: string): PlainFilter | null {
   const equals = raw.indexOf('=');
   if (equals < 1) return null;
@@ -31,7 +31,7 @@ export function plainFilter(raw: string): PlainFilter | null {
   return reservedNames.has(name) ? null : { name, operator, valueAt: dot + 1 };
 }
 
-/** The comparison of a column with a value, or with what stands for it. */
+/** The comparison of a column with a value or its placeholder. */
 export function comparison(name: string, operator: Comparison, value: FilterValue, negated = false): Filter {
   const operation: Operation =
     operator === 'neq'
@@ -40,7 +40,7 @@ export function comparison(name: string, operator: Comparison, value: FilterValu
   return { field: { name, jsonPath: [] }, expression: { negated, operation } };
 }
 
-/** Parameters that are never filters at the top level, and those of embedded levels by the last name of their path. */
+/** Parameters that are never filters: at the top level by name, at embedded levels by the last name of their path. */
 export const reservedNames: ReadonlySet<string> = new Set([
   'select',
   'columns',

@@ -2,8 +2,8 @@ import { decodeHeader } from './percent-encoding.ts';
 import type { Preferences } from './query.ts';
 
 /**
- * Reads the Prefer header (PostgREST, Prefer Header). `tx` counts only where the transaction's end may be overridden, and
- * is never invalid. Throws nothing: what is not known is listed.
+ * Reads the Prefer header (PostgREST, Prefer Header). `tx` counts only if the transaction's end may be overridden,
+ * and is never invalid. Throws nothing: unknown preferences are listed.
  */
 export function parsePreferences(header: string | undefined, allowTransaction: boolean): Preferences {
   if (header === undefined || header === '') return noPreferences;

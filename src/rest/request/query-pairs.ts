@@ -1,16 +1,16 @@
 import { RestError } from '../errors.ts';
 import { decodeQueryText } from './percent-encoding.ts';
 
-/** One parameter of a query string or of a form. */
+/** One parameter of a query string or form. */
 export interface QueryPair {
   readonly name: string;
-  /** Null: without `=`. */
+  /** Null: the parameter has no `=`. */
   readonly value: string | null;
-  /** As it came. */
+  /** The original text. */
   readonly raw: string;
 }
 
-/** The parameters in order; `&` and `;` separate them. Throws PGRST100 where bytes are not UTF-8. */
+/** The parameters, in order; `&` and `;` separate them. Throws PGRST100 for bytes that are not UTF-8. */
 export function queryPairs(query: string): readonly QueryPair[] {
   return splitQuery(query).map((raw) => {
     const equals = raw.indexOf('=');
@@ -19,7 +19,7 @@ export function queryPairs(query: string): readonly QueryPair[] {
   });
 }
 
-/** The parameters as they came. What follows the last separator counts only if it is not empty. */
+/** The parameters in their original text. An empty text after the last separator does not count. */
 export function splitQuery(query: string): readonly string[] {
   if (query === '') return [];
   const parts = query.includes(';') ? query.split(/[&;]/) : query.split('&');

@@ -1,13 +1,14 @@
 import type { MediaType } from './media-type.ts';
 
-// What a query string says, as data. The grammar is PostgREST's; the parsers beside this file make these, the planner reads them.
+// The content of a query string, as data. The grammar is PostgREST's; the parsers beside this file produce it, and
+// the planner reads it.
 
 /** One `->` or `->>` step into a json column. An index may be negative. */
 export type JsonStep =
   | { readonly arrow: '->' | '->>'; readonly key: string }
   | { readonly arrow: '->' | '->>'; readonly index: number };
 
-/** A column, computed field or function result column, with steps into its json. `*` stands for all columns. */
+/** A column, computed field or column of a function's result, with steps into its json. `*` stands for all columns. */
 export interface Field {
   readonly name: string;
   readonly jsonPath: readonly JsonStep[];
@@ -19,7 +20,7 @@ export type JoinType = 'inner' | 'left';
 /** An item of `select=`. */
 export type SelectItem = SelectField | SelectRelation;
 
-/** `alias:field::cast.aggregate()::aggregateCast`; `count()` alone has the field `*`. */
+/** `alias:field::cast.aggregate()::aggregateCast`; only `count()` has the field `*`. */
 export interface SelectField {
   readonly kind: 'field';
   readonly field: Field;
@@ -41,24 +42,24 @@ export interface SelectRelation {
   readonly select: readonly SelectItem[];
 }
 
-/** Names of embedded relations (or their aliases) from the outside in; empty for the top level. */
+/** Names of embedded relations, or their aliases, from the outside in; empty for the top level. */
 export type EmbedPath = readonly string[];
 
-/** Something said of one level of the request. */
+/** A part of the request that refers to one level. */
 export interface AtPath<T> {
   readonly path: EmbedPath;
   readonly value: T;
 }
 
-/** Operators with one value that may also be given as `op(any)` or `op(all)`. */
+/** Operators with one value that may also be written `op(any)` or `op(all)`. */
 export type QuantifiedOperator = 'eq' | 'gte' | 'gt' | 'lte' | 'lt' | 'like' | 'ilike' | 'match' | 'imatch';
 export type SimpleOperator = 'neq' | 'cs' | 'cd' | 'ov' | 'sl' | 'sr' | 'nxr' | 'nxl' | 'adj';
 export type FtsOperator = 'fts' | 'plfts' | 'phfts' | 'wfts';
 export type IsValue = 'null' | 'not_null' | 'true' | 'false' | 'unknown';
 
 /**
- * Stands for the value of the nth plain filter of the query string: a statement made with these serves all requests
- * that differ in nothing else. Only where no stage looks into the value.
+ * The value of the nth plain filter of the query string: a statement made with placeholders serves all requests that
+ * differ only in these values. Used only where no stage looks at the value.
  */
 export interface Placeholder {
   readonly placeholder: number;
@@ -95,7 +96,7 @@ export interface Filter {
   readonly expression: OperatorExpression;
 }
 
-/** `and(...)`, `or(...)`, nested. */
+/** `and(...)` and `or(...)`, nested. */
 export type LogicTree<Leaf = Filter> =
   | {
       readonly kind: 'group';
@@ -105,7 +106,7 @@ export type LogicTree<Leaf = Filter> =
     }
   | { readonly kind: 'leaf'; readonly leaf: Leaf };
 
-/** A condition on an aggregate: a leaf of `having=`, an extension to the dialect. */
+/** A condition on an aggregate: a leaf of `having=`, an extension of the dialect. */
 export interface HavingFilter {
   readonly field: Field;
   readonly aggregate: AggregateFunction;
@@ -115,7 +116,7 @@ export interface HavingFilter {
 export type OrderDirection = 'asc' | 'desc';
 export type OrderNulls = 'nullsfirst' | 'nullslast';
 
-/** `relation` is set for `order=relation(field).desc`: the order of a to-one embed. */
+/** `relation` is set for `order=relation(field).desc`: the order by a to-one embed. */
 export interface OrderTerm {
   readonly relation: string | null;
   readonly field: Field;
@@ -123,7 +124,10 @@ export interface OrderTerm {
   readonly nulls: OrderNulls | null;
 }
 
-/** Rows asked for. `limit` null: all of them. Both are whole numbers; of an embedded level they may be negative, which Postgres refuses. */
+/**
+ * The requested rows. `limit` null: all of them. Both are whole numbers; at an embedded level they may be negative,
+ * which Postgres refuses.
+ */
 export interface RowRange {
   readonly offset: number;
   readonly limit: number | null;
@@ -132,9 +136,9 @@ export interface RowRange {
 /** `distinct`, an extension: whole rows, or the first row of each value of the columns. */
 export type Distinct = { readonly kind: 'rows' } | { readonly kind: 'on'; readonly fields: readonly Field[] };
 
-/** A parsed query string. Filters stand in the order of the query string. */
+/** A parsed query string. Filters keep the order of the query string. */
 export interface Query {
-  /** All parameters sorted by name and percent-encoded: what `Content-Location` shows. */
+  /** All parameters, sorted by name and percent-encoded, as `Content-Location` shows them. */
   readonly canonical: string;
   /** Arguments of a function that is called by GET, in order; a name may occur more than once. */
   readonly parameters: readonly (readonly [name: string, value: string])[];
@@ -142,22 +146,31 @@ export interface Query {
   readonly filters: readonly AtPath<Filter>[];
   readonly logic: readonly AtPath<LogicTree>[];
   readonly order: readonly AtPath<readonly OrderTerm[]>[];
-  /** Of embedded levels; the top level's is `ApiRequest.topRange`. A negative number is left for Postgres to refuse. */
+  /**
+   * Ranges of embedded levels; the top level's is `ApiRequest.topRange`. A negative number is left for Postgres to
+   * refuse.
+   */
   readonly ranges: readonly AtPath<RowRange>[];
   /** `columns=`; null: not given. */
   readonly columns: readonly string[] | null;
   /** `on_conflict=`; null: not given. */
   readonly onConflict: readonly string[] | null;
-  /** Names of all parameters that could be filters, operators or not: what a function's rows are filtered by. */
+  /**
+   * Names of all parameters that could be filters, with an operator or without: a function's rows are filtered by
+   * these.
+   */
   readonly filterNames: readonly string[];
-  /** This and what follows: extensions, of reads of relations only. */
+  /** Extensions, from here on; only for reads of relations. */
   readonly having: readonly AtPath<LogicTree<HavingFilter>>[];
   readonly distinct: Distinct | null;
-  /** `after=`: the cursor of the last row seen, empty for the first page; null: no keyset pagination is asked for. */
+  /**
+   * `after=`: the cursor of the last row seen, empty for the first page; null: the request does not use keyset
+   * pagination.
+   */
   readonly after: string | null;
 }
 
-/** What the caller wants done to what. `name` is as in the path, decoded; `schema` as negotiated. */
+/** The caller's action and its object. `name` is the decoded name of the path; `schema` is the negotiated one. */
 export type Action =
   | { readonly kind: 'read'; readonly schema: string; readonly name: string; readonly headersOnly: boolean }
   | {
@@ -170,7 +183,7 @@ export type Action =
       readonly kind: 'call';
       readonly schema: string;
       readonly name: string;
-      /** GET and HEAD call with the query's parameters, in a read-only transaction; POST with the body. */
+      /** GET and HEAD call with the query's parameters, in a read-only transaction; POST calls with the body. */
       readonly method: 'get' | 'head' | 'post';
     }
   | { readonly kind: 'describe'; readonly schema: string; readonly headersOnly: boolean }
@@ -178,9 +191,9 @@ export type Action =
   | { readonly kind: 'routine-options'; readonly schema: string; readonly name: string }
   | { readonly kind: 'root-options' };
 
-/** A request's body, read as far as a plan needs it; Postgres takes it apart. */
+/** A request's body, parsed only as far as a plan needs it; Postgres takes it apart. */
 export type Payload =
-  /** JSON text: an object, or an array of objects that all have the same keys (`columns=` given: any keys). */
+  /** JSON text: an object, or an array of objects with the same keys (any keys, if `columns=` is given). */
   | { readonly kind: 'json'; readonly text: string; readonly keys: readonly string[] }
   /** `application/x-www-form-urlencoded`, decoded, in order. */
   | {
@@ -188,28 +201,31 @@ export type Payload =
       readonly pairs: readonly (readonly [name: string, value: string])[];
       readonly keys: readonly string[];
     }
-  /** The one argument of a function with a single unnamed parameter, or JSON that was not looked at. */
+  /** The only argument of a function with a single unnamed parameter, or JSON that was not parsed. */
   | { readonly kind: 'raw'; readonly bytes: Buffer };
 
-/** A whole request, understood. Nothing in it was compared with the catalog yet. */
+/** A whole request, parsed. Nothing in it has been compared with the catalog yet. */
 export interface ApiRequest {
   readonly action: Action;
   readonly query: Query;
   readonly preferences: Preferences;
   readonly payload: Payload | null;
-  /** Columns to write, or names of the arguments: `columns=`, else the payload's keys. Sorted, without duplicates. */
+  /**
+   * Columns to write, or names of the arguments: `columns=`, otherwise the payload's keys. Sorted and without
+   * duplicates.
+   */
   readonly columns: readonly string[];
-  /** Of the top level: limit and offset cut with the Range header. */
+  /** The range of the top level: limit and offset, intersected with the Range header. */
   readonly topRange: RowRange;
   readonly schema: string;
-  /** `Content-Profile` of the answer: the request's, or the schema where there are several; null: neither. */
+  /** `Content-Profile` of the answer: the request's own, or the schema if several are exposed; null: neither. */
   readonly profile: string | null;
-  /** By preference, most wanted first. */
+  /** Accepted media types, the most wanted first. */
   readonly accept: readonly MediaType[];
   readonly contentType: MediaType;
 }
 
-/** The Prefer header (RFC 7240). Null: not stated. Of a preference that is stated twice the first counts. */
+/** The Prefer header (RFC 7240). Null: not stated. If a preference is stated twice, the first counts. */
 export interface Preferences {
   readonly resolution: 'merge-duplicates' | 'ignore-duplicates' | null;
   readonly representation: 'full' | 'headers-only' | 'minimal' | null;
@@ -219,6 +235,6 @@ export interface Preferences {
   readonly handling: 'strict' | 'lenient' | null;
   readonly timezone: string | null;
   readonly maxAffected: number | null;
-  /** What was stated and is not known, as it was stated. */
+  /** Unknown preferences, in their original text. */
   readonly invalid: readonly string[];
 }

@@ -1,12 +1,12 @@
-/** A request as HTTP brings it, with the mount point cut off its path. */
+/** A request as HTTP delivers it, without the mount point in its path. */
 export interface RawRequest {
   /** Upper case. */
   readonly method: string;
-  /** Still percent-encoded: `/` or `/films` or `/rpc/add`. */
+  /** Still percent-encoded: `/`, `/films` or `/rpc/add`. */
   readonly path: string;
-  /** Without the question mark, still percent-encoded. */
+  /** Still percent-encoded, without the question mark. */
   readonly query: string;
-  /** Names in lower case. Several headers of one name joined with `, ` (cookies with `; `). */
+  /** Names in lower case. Several headers of one name are joined with `, ` (cookies with `; `). */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
 }

@@ -4,8 +4,8 @@ import type { RawRequest } from './raw-request.ts';
 import type { ApiRequest, Field, HavingFilter, Filter, LogicTree, SelectItem } from './query.ts';
 
 /**
- * What a request asks for, as `RequestBudget.fields`: each column, step into json, condition, order, argument and key of
- * the body counts one, each embed as much as planning it takes.
+ * The size of a request, as in `RequestBudget.fields`. Each column, step into json, condition, order, argument and
+ * key of the body counts one; each embed counts as many as its planning is worth.
  */
 export function requestFields({ query, columns }: ApiRequest): number {
   const { select, filters, logic, order, having, distinct, onConflict, ranges, parameters } = query;
@@ -24,8 +24,8 @@ export function requestFields({ query, columns }: ApiRequest): number {
 }
 
 /**
- * Throws LTR010 for more than are allowed. Before anything is looked up or printed, the time of which grows faster than what
- * is asked for.
+ * Throws LTR010 if there are more than allowed. It runs before anything is looked up or printed, because the time for
+ * that grows faster than the number of fields.
  */
 export function checkFields(fields: number, maxFields: number): void {
   if (fields <= maxFields) return;
@@ -39,7 +39,7 @@ export function checkFields(fields: number, maxFields: number): void {
   );
 }
 
-/** At least so many are named, as far as it is known before anything is parsed: parsing takes its time, too. */
+/** The fewest fields that the request can have, known without parsing it, because parsing takes time, too. */
 export function leastFields({ query, headers, body }: RawRequest): number {
   const isCsv = headers['content-type']?.startsWith('text/csv') ?? false;
   return countOf(query, '&') + countOf(query, ';') + (isCsv ? columnsOfHeading(body) : 0);

@@ -1,9 +1,9 @@
 import { RestError } from '../errors.ts';
 import type { RowRange } from './query.ts';
 
-// Ranges of rows (PostgREST, Pagination and Count). Row numbers from 0, both ends inclusive.
+// Ranges of rows (PostgREST, Pagination and Count). Row numbers start at 0, and both ends are inclusive.
 
-/** `last` Infinity: to the end. Empty when `last` is below `first`. */
+/** `last` Infinity: up to the end. Empty if `last` is below `first`. */
 export interface Interval {
   readonly first: number;
   readonly last: number;
@@ -11,10 +11,13 @@ export interface Interval {
 
 const allRows: Interval = { first: 0, last: Infinity };
 const noRows: Interval = { first: Infinity, last: -Infinity };
-/** What `limit=0` asks for: allowed, where other empty ranges are not. */
+/** The range of `limit=0`, which is allowed although other empty ranges are not. */
 const zeroRows: Interval = { first: 0, last: -1 };
 
-/** Of `limit=` and `offset=`, each null if it was not given. What is not a whole number counts as if it were not there, but an offset then leaves nothing. */
+/**
+ * The interval of `limit=` and `offset=`; each is null if not given. A text that is not a whole number counts as not
+ * given, but next to an offset it leaves no rows.
+ */
 export function intervalOf(limit: string | null, offset: string | null): Interval {
   const limited = limit === null ? null : limitInterval(wholeNumber(limit));
   if (offset === null) return limited ?? allRows;
@@ -24,12 +27,15 @@ export function intervalOf(limit: string | null, offset: string | null): Interva
   return { first, last: first + rows - 1 };
 }
 
-/** Of an embedded level. A negative limit or offset is Postgres' to refuse. */
+/** The range of an embedded level. A negative limit or offset is left for Postgres to refuse. */
 export function rowRange({ first, last }: Interval): RowRange {
   return { offset: first, limit: last === Infinity ? null : 1 + last - first };
 }
 
-/** Of the top level: what was asked for cut with the Range header, which only GET has (RFC 9110, 14.2). */
+/**
+ * The range of the top level: the one asked for, intersected with the Range header, which only GET has (RFC 9110,
+ * 14.2).
+ */
 export function topRange(method: string, rangeHeader: string | undefined, asked: Interval): RowRange {
   const header = method === 'GET' && rangeHeader !== undefined ? headerInterval(rangeHeader) : allRows;
   const isZero = asked.last === zeroRows.last;
@@ -51,7 +57,7 @@ function limitInterval(limit: number | null): Interval {
   return limit === null ? allRows : { first: 0, last: limit - 1 };
 }
 
-/** `0-9` or `10-`; anything else says nothing. */
+/** `0-9` or `10-`; any other text is ignored. */
 function headerInterval(header: string): Interval {
   const match = /^([0-9]+)-([0-9]*)$/.exec(header);
   if (match === null) return allRows;
@@ -68,7 +74,9 @@ function isEmpty({ first, last }: Interval): boolean {
   return last < first;
 }
 
-/** Null: not one. Blanks around it and hexadecimal and octal digits are allowed, as Haskell reads numbers. */
+/**
+ * Null: the text is not a whole number. As in Haskell, blanks around it and hexadecimal and octal digits are allowed.
+ */
 function wholeNumber(text: string): number | null {
   const match = /^\s*(-?)\s*([0-9]+|0[xX][0-9a-fA-F]+|0[oO][0-7]+)\s*$/.exec(text);
   if (match?.[2] === undefined) return null;
@@ -76,7 +84,7 @@ function wholeNumber(text: string): number | null {
   return match[1] === '-' && size !== 0 ? -size : size;
 }
 
-/** No table has that many rows. */
+/** Caps a number; no table has that many rows. */
 function clamp(number: number): number {
   return Math.min(number, Number.MAX_SAFE_INTEGER);
 }

@@ -56,7 +56,7 @@ const selectColumn: Parser<SelectItem> = spaced(choice(attempt(everything), atte
 /** A name or a star by itself. */
 const plainColumn = /(?:[A-Za-z0-9_]+|\*)(?=[,)])/y;
 
-/** `alias:relation!inner`, with what its bracket begins. `count()` is the aggregate. */
+/** The beginning of an embed, `alias:relation!inner`, up to its bracket. `count()` is the aggregate. */
 const plainRelation = /(?:([A-Za-z0-9_]+):)?(?!count\()([A-Za-z0-9_]+)(?:!(inner|left))?(?=\()/y;
 
 type EmbedParameter = { readonly join: JoinType } | { readonly hint: string };
@@ -70,7 +70,7 @@ const embedParameter: Parser<EmbedParameter> = second(
   ),
 );
 
-/** Up to two, in either order; of two hints or two joins the first counts. */
+/** Up to two parameters, in either order; of two hints or two joins, the first counts. */
 const embedParameters = map(sequence(optional(embedParameter), optional(embedParameter)), (parameters) => {
   let hint: string | null = null;
   let join: JoinType | null = null;

@@ -3,22 +3,23 @@ import { plainFilter } from './plain-filter.ts';
 import { splitQuery } from './query-pairs.ts';
 import type { RawRequest } from './raw-request.ts';
 
-/** What two requests have in common that one plan serves, and what they may differ in. */
+/** The common part of requests that one plan serves, and the values in which they may differ. */
 export interface RequestShape {
   /** Everything that the plan depends on. */
   readonly key: string;
-  /** Of the plain filters in the order of the query string: what their placeholders stand for. */
+  /** Values of the plain filters, in the order of the query string; the placeholders stand for them. */
   readonly values: readonly string[];
 }
 
 /**
  * The shape of a read of a relation; null for any other request. Requests of one shape have equal plans when
- * `parseRequest` makes placeholders of plain filters' values. Two of one meaning may have different shapes.
+ * `parseRequest` turns plain filters' values into placeholders. Two requests with the same meaning may still have
+ * different shapes.
  */
 export function requestShape({ method, path, query, headers }: RawRequest): RequestShape | null {
   if (method !== 'GET' || path.length < 2 || path.indexOf('/', 1) !== -1) return null;
   const values: string[] = [];
-  // Nothing of it can hold a line feed: HTTP ends its lines there.
+  // The line feed separates the parts safely: HTTP ends its lines there, so no part can hold one.
   let key = `${path}\n${header(headers['accept'])}${header(headers['prefer'])}${header(headers['range'])}${header(headers['accept-profile'])}`;
   for (const raw of splitQuery(query)) {
     const plain = plainFilter(raw);

@@ -2,12 +2,12 @@ import { shown, shownCharacter, surprise, unexpectedAt } from './parse-failure.t
 import type { Parser } from './parser.ts';
 import { attempt, failed, map, sequence } from './parser.ts';
 
-// Parsers of characters, runs of them and fixed texts: what the grammars are made of.
+// Parsers of characters, runs of them and fixed texts: the grammars are made of these.
 
-/** Characters, by their code points. */
+/** A set of characters, by code point. */
 export type CharacterClass = (code: number) => boolean;
 
-/** One character of a class; `expected` is what errors name. */
+/** One character of a class; errors show `expected`. */
 export function character(test: CharacterClass, expected: readonly string[] = []): Parser<string> {
   return (input) => {
     const code = input.text.codePointAt(input.at);
@@ -32,7 +32,7 @@ export function char(wanted: string): Parser<string> {
   };
 }
 
-/** The longest run of characters of a class, perhaps none. */
+/** The longest run of characters of a class; it may be empty. */
 export function run(test: CharacterClass, expected: readonly string[] = []): Parser<string> {
   return (input) => {
     const { text, at } = input;
@@ -43,7 +43,7 @@ export function run(test: CharacterClass, expected: readonly string[] = []): Par
   };
 }
 
-/** The longest run of characters of a class, one at least. */
+/** The longest run of characters of a class, at least one. */
 export function run1(test: CharacterClass, expected: readonly string[] = []): Parser<string> {
   const any = run(test, expected);
   return (input) => {
@@ -63,8 +63,9 @@ function endOfRun(text: string, start: number, test: CharacterClass): number {
 }
 
 /**
- * What a sticky expression matches, and only where it does not match, what `parser` reads. For the usual case of a grammar:
- * the expression must look ahead to something that is read next in any case, so that no error depends on the way taken.
+ * The value of a match of the sticky expression, or what `parser` reads if the expression does not match. It speeds
+ * up the usual case of a grammar. The expression must look ahead to something that is read next in any case, so that
+ * no error depends on the way taken.
  */
 export function shortcut<T>(
   usual: RegExp,
@@ -81,7 +82,7 @@ export function shortcut<T>(
   };
 }
 
-/** A fixed text. Having matched its beginning counts as consumed; the error stands at its beginning. */
+/** A fixed text. Once its beginning has matched, it counts as consumed; the error is placed at its beginning. */
 export function word(wanted: string): Parser<string> {
   const expected = [shown(wanted)];
   return (input) => {
@@ -97,7 +98,7 @@ export function word(wanted: string): Parser<string> {
   };
 }
 
-/** A fixed lower case text in any case of its letters. */
+/** A fixed lower case text, matched in any case. */
 export function wordInAnyCase(wanted: string): Parser<string> {
   return (input) => {
     const start = input.at;
@@ -114,7 +115,7 @@ export function wordInAnyCase(wanted: string): Parser<string> {
   };
 }
 
-/** All that is left. */
+/** Everything up to the end. */
 export const remainder: Parser<string> = (input) => {
   const { text, at } = input;
   input.at = text.length;
@@ -122,7 +123,7 @@ export const remainder: Parser<string> = (input) => {
   return text.slice(at);
 };
 
-/** Nothing is left. */
+/** Succeeds only at the end of the text. */
 export const end: Parser<null> = (input) => {
   const code = input.text.codePointAt(input.at);
   if (code === undefined) {
@@ -134,7 +135,7 @@ export const end: Parser<null> = (input) => {
 };
 const endExpected = ['end of input'];
 
-/** A character that must not come next. The error stands behind it. */
+/** A character that must not come next. The error is placed after it. */
 export function notFollowedBy(parser: Parser<string>): Parser<null> {
   return (input) => {
     const start = input.at;
@@ -146,18 +147,18 @@ export function notFollowedBy(parser: Parser<string>): Parser<null> {
   };
 }
 
-/** With blanks and tabs around it. */
+/** The parser with blanks and tabs around it. */
 export function spaced<T>(parser: Parser<T>): Parser<T> {
   return map(sequence(blanks, parser, blanks), ([, value]) => value);
 }
 const blanks = run((code) => code === 0x20 || code === 0x09);
 
-/** In round brackets. */
+/** The parser in round brackets. */
 export function bracketed<T>(parser: Parser<T>): Parser<T> {
   return map(sequence(char('('), parser, char(')')), ([, value]) => value);
 }
 
-/** Every character but these, which are ASCII. */
+/** Every character except these, which are ASCII. */
 export function noneOf(characters: string): CharacterClass {
   return asciiClass(
     (code) => !characters.includes(String.fromCharCode(code)),
@@ -165,7 +166,7 @@ export function noneOf(characters: string): CharacterClass {
   );
 }
 
-/** The characters that pass: a table of the ASCII ones, which are nearly all there are, and a test of the others. */
+/** A class from a table for ASCII, which covers nearly all characters, and a test for the others. */
 export function asciiClass(ascii: CharacterClass, others: CharacterClass): CharacterClass {
   const table = Uint8Array.from({ length: 0x80 }, (_, code) => (ascii(code) ? 1 : 0));
   return (code) => (code < 0x80 ? table[code] === 1 : others(code));
