@@ -3,8 +3,8 @@ import type { AggregateFunction } from '../request/query.ts';
 import type { PlannedSelect, ReadPlan, RelationSelect, SpreadSelect } from './plan.ts';
 
 /**
- * Throws PGRST123 when any level aggregates, or filters by an aggregate, and that is not enabled; PGRST127 for a condition
- * on the aggregates of a spread, which has no groups of its own.
+ * Throws PGRST123 when any level aggregates, or filters by an aggregate, while that is not enabled. Throws PGRST127
+ * for a condition on the aggregates of a spread, which has no groups of its own.
  */
 export function checkAggregates(plan: ReadPlan, enabled: boolean): void {
   if (!enabled && (plan.having.length > 0 || plan.select.some(isAggregate))) {
@@ -18,14 +18,15 @@ export function checkAggregates(plan: ReadPlan, enabled: boolean): void {
   for (const embed of plan.embeds) checkAggregates(embed, enabled);
 }
 
-/** Whether rows stand for groups rather than for rows of the relation; of a plan whose aggregates were hoisted. */
+/** Whether rows stand for groups instead of the relation's rows. Expects a plan with its aggregates hoisted. */
 export function isGrouped({ select, having, relationSelects }: ReadPlan): boolean {
   return having.length > 0 || [...select, ...relationSelects.flatMap(spreadSelects)].some(isAggregate);
 }
 
 /**
- * An aggregate in a to-one spread would see one row. It moves up through the spreads to the first level that is none, and
- * is grouped there (PostgREST, Aggregate Functions, Aggregates in to-one spreads).
+ * Hoists aggregates: in a to-one spread an aggregate would see a single row. So it moves up through the spreads to
+ * the first level that is not a spread, and is grouped there (PostgREST, Aggregate Functions, Aggregates in to-one
+ * spreads).
  */
 export function withHoistedAggregates(plan: ReadPlan): ReadPlan {
   return hoisted(plan).plan;

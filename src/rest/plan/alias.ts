@@ -1,10 +1,10 @@
-/** Postgres cuts identifiers at this many bytes, which would make different aliases the same. */
+/** Postgres cuts identifiers at this many bytes, which could make different aliases equal. */
 const longestIdentifier = 63;
 
-/** Gives aliases for levels: speaking ones, for EXPLAIN, which stay different when they are too long. */
+/** Makes aliases for levels: readable in EXPLAIN, and still different when they have to be cut. */
 export type AliasGiver = (text: string) => string;
 
-/** A giver for one plan. */
+/** Makes an alias giver for one plan. */
 export function aliasGiver(): AliasGiver {
   let cut = 0;
   return (text) => {
@@ -15,7 +15,7 @@ export function aliasGiver(): AliasGiver {
   };
 }
 
-/** As many whole characters as fit. */
+/** The longest beginning of whole characters that fits. */
 function beginning(text: string, bytes: number): string {
   let kept = '';
   let size = 0;

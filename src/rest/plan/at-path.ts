@@ -3,7 +3,7 @@ import type { Action, AtPath, EmbedPath, Query, RowRange } from '../request/quer
 import type { Level } from './level.ts';
 import { nameOfEmbed } from './level.ts';
 
-/** What of a request is said of its levels. */
+/** The parts of a request that refer to its levels. */
 export interface SaidOfLevels {
   readonly action: Action;
   readonly query: Query;
@@ -11,11 +11,12 @@ export interface SaidOfLevels {
 }
 
 /**
- * Puts filters, orders, ranges and the rest where they belong. Of writes the top level's filters choose what is written
- * (mutate-plan.ts) and are left out here, and no range counts. Throws PGRST108 for a path that is not embedded.
+ * Puts filters, orders, ranges and the rest at the levels that they belong to. In a write, the top level's filters
+ * choose what is written (mutate-plan.ts) and are left out here, and ranges are ignored. Throws PGRST108 for a path
+ * that is not embedded.
  *
- * An embed that something is said of moves to the front of its siblings, which shows in the order of CSV columns: the last
- * thing said is put in place first, as PostgREST does.
+ * An embed that anything refers to moves to the front of its siblings, which shows in the order of CSV columns. The
+ * last part of the request is placed first, as in PostgREST.
  */
 export function putInPlace(
   top: Level,
@@ -72,7 +73,7 @@ function aliasedAwayFrom(level: Level, target: string): Level | undefined {
   return level.embeds.find((embed) => embed.name === target && embed.alias !== null);
 }
 
-/** PGRST108; `aliased` is the embed that is meant, when it may only be named by its alias. */
+/** PGRST108. `aliased` is the embed that was meant, if only its alias may name it. */
 export function notEmbedded(target: string, aliased?: Level): RestError {
   const message = `'${target}' is not an embedded resource in this request`;
   if (aliased?.alias == null) {

@@ -4,15 +4,15 @@ import { filteredColumns, neededColumns } from './needed-columns.ts';
 import type { ArgumentValue, CallPlan, ReadPlan } from './plan.ts';
 import { sortedNames } from './sorted-names.ts';
 
-/** How a function is called by HTTP. */
+/** The HTTP method by which a function is called. */
 export type CallMethod = (Action & { kind: 'call' })['method'];
 
-/** Names of the arguments that a request gives, sorted, without duplicates. */
+/** Names of the arguments in a request, sorted and without duplicates. */
 export function argumentNames({ query, columns }: ApiRequest, method: CallMethod): readonly string[] {
   return method === 'post' ? columns : sortedNames(query.parameters.map(([name]) => name));
 }
 
-/** The call of a function, with what of its result `readPlan` needs. */
+/** The call of a function, returning the columns that `readPlan` needs. */
 export function planCall(
   routine: Routine,
   request: ApiRequest,
@@ -51,7 +51,7 @@ function bodyOf(payload: Exclude<Payload, { kind: 'form' }> | null): string | Bu
   return payload.kind === 'json' ? payload.text : payload.bytes;
 }
 
-/** A variadic parameter takes every value of its name, any other the last. */
+/** Values by parameter: a variadic parameter takes every value of its name, any other the last. */
 function valuesByName(
   { parameters }: Routine,
   pairs: readonly (readonly [name: string, value: string])[],

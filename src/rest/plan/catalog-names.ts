@@ -3,15 +3,15 @@ import type { SchemaCache } from '../../schema-cache/schema-cache.ts';
 import type { NameIndex } from './did-you-mean.ts';
 import { nameIndex } from './did-you-mean.ts';
 
-/** No table is suggested in a schema of this many, as in PostgREST. */
+/** From this number of tables on, a schema's tables are not suggested, as in PostgREST. */
 const tooManyTables = 500;
 
-/** What names name. `origins`: relations that any relationship into the schema starts from. */
+/** The kinds of names. `origins`: relations that have a relationship into the schema. */
 export type NameKind = 'tables' | 'routines' | 'origins';
 
 const namesOfSnapshots = new WeakMap<SchemaCache, Map<string, NameIndex>>();
 
-/** A schema's names of one kind, for hints. Read when they are first asked for, and kept as long as the snapshot. */
+/** A schema's names of one kind, for hints. They are read on first use and kept as long as the snapshot. */
 export function catalogNames(cache: SchemaCache, kind: NameKind, schema: string): NameIndex {
   let indexes = namesOfSnapshots.get(cache);
   if (!indexes) namesOfSnapshots.set(cache, (indexes = new Map()));

@@ -2,10 +2,10 @@ import type { ApiRequest } from '../request/query.ts';
 import { notAvailable } from './negotiate.ts';
 import type { DescribeAction } from './plan.ts';
 
-/** The types that the OpenAPI document is asked for by. */
+/** The media types that ask for the OpenAPI document. */
 const openApiTypes: ReadonlySet<string> = new Set(['application/openapi+json', 'application/json', '*/*']);
 
-/** Browsers get the reference page, everyone else the document. Throws PGRST107. */
+/** Browsers get the reference page, all other clients the document. Throws PGRST107. */
 export function describeFormat({ accept }: Pick<ApiRequest, 'accept'>): DescribeAction['format'] {
   for (const mediaType of accept) {
     if (mediaType.kind !== 'plain') continue;

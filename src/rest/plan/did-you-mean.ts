@@ -1,29 +1,29 @@
-/** How alike two names must be for a parameter or a relationship to be suggested. */
+/** The least likeness for a parameter or relationship to be suggested. */
 export const looseScore = 0.33;
 
-/** How alike for a table or a function: a guess must not reveal what its asker does not know of. */
+/** The least likeness for a table or function: a guess must not reveal one that the requester does not know. */
 export const strictScore = 0.75;
 
-/** A name with its likeness to what was asked for: 1 is equal but for case, never below the least score asked for. */
+/** A name and its likeness to the one asked for: 1 is equal except for case; it is never below the least score. */
 export interface SimilarName {
   readonly score: number;
   readonly name: string;
 }
 
-/** Names made ready for looking similar ones up. */
+/** Names, indexed to find similar ones. */
 export interface NameIndex {
-  /** In lower case, the last name first. */
+  /** Names in lower case, the last name first. */
   readonly keys: readonly string[];
-  /** The name that a key stands for. */
+  /** The original name of each key. */
   readonly exact: ReadonlyMap<string, string>;
   readonly runs: readonly RunIndex[];
 }
 
-/** Which names have a run of `size` characters, and how often. */
+/** The names that contain each run of `size` characters, and how often. */
 interface RunIndex {
   readonly size: number;
   readonly occurrences: ReadonlyMap<string, readonly Occurrence[]>;
-  /** Length of the vector of each name's counts. */
+  /** The length of each name's vector of counts. */
   readonly magnitudes: readonly number[];
 }
 
@@ -32,13 +32,13 @@ interface Occurrence {
   readonly count: number;
 }
 
-/** Tried one after the other, until one finds something. */
+/** Run sizes, tried in this order until one finds something. */
 const runSizes = [3, 2];
 
-/** More candidates than this are not compared by edit distance. */
+/** The most candidates that are compared by edit distance. */
 const comparedByDistance = 50;
 
-/** Reads the names once, for any number of questions. */
+/** Indexes the names once, for any number of searches. */
 export function nameIndex(names: readonly string[]): NameIndex {
   const exact = new Map<string, string>();
   const keys: string[] = [];
@@ -54,15 +54,17 @@ export function nameIndex(names: readonly string[]): NameIndex {
 }
 
 /**
- * The names most like `asked`, best first; of equals the last of those indexed. PostgREST's hints come from a fuzzy set:
- * those that share most runs of three characters (two, where that finds none) are ranked by edit distance.
+ * The names most similar to `asked`, best first; among equals, the name indexed last comes first. PostgREST's hints
+ * come from a fuzzy set: the names that share most runs of three characters (two, if that finds none) are ranked by
+ * edit distance.
  */
 export function similarNames(index: NameIndex, asked: string, leastScore: number): SimilarName[] {
   const key = asked.toLowerCase();
   const same = index.exact.get(key);
   if (same !== undefined) return [{ score: 1, name: same }];
   const characters = [...key];
-  // Nothing is read of a name that no edit could bring near; half, because a character may take two units of a string.
+  // Skips a text that no edit could bring near any name. Half the score, because a character may take two units of a
+  // string.
   if (!index.keys.some((candidate) => canReach(candidate.length, key.length, leastScore / 2))) return [];
   for (const runs of index.runs) {
     const found = byDistance(mostRunsInCommon(index.keys, runs, key), characters, leastScore);
@@ -86,7 +88,7 @@ function runIndex(keys: readonly string[], size: number): RunIndex {
   return { size, occurrences, magnitudes };
 }
 
-/** Keys by the cosine of their counts and those of `asked`, as many as are compared further. */
+/** Keys ranked by the cosine of their counts and those of `asked`, as many as the edit distance then compares. */
 function mostRunsInCommon(
   keys: readonly string[],
   { size, occurrences, magnitudes }: RunIndex,
@@ -117,13 +119,13 @@ function byDistance(keys: readonly string[], asked: readonly string[], leastScor
     .sort((a, b) => b.score - a.score);
 }
 
-/** Whether two texts of these lengths can be that alike: what bounds the work on a name of megabytes. */
+/** Whether texts of these lengths can be that similar. This bounds the work on a name of megabytes. */
 function canReach(length: number, otherLength: number, leastScore: number): boolean {
   const longer = Math.max(length, otherLength);
   return longer > 0 && Math.min(length, otherLength) / longer >= leastScore;
 }
 
-/** How often each run of `size` characters occurs among letters, digits, spaces and commas, enclosed in dashes. */
+/** Counts each run of `size` characters among the text's letters, digits, spaces and commas, enclosed in dashes. */
 function runsOf(text: string, size: number): Map<string, number> {
   const characters = ['-', ...text.replaceAll(/[^\p{L}\p{N}\s,]/gu, ''), '-'];
   const runs = new Map<string, number>();
@@ -140,7 +142,7 @@ function magnitude(runs: ReadonlyMap<string, number>): number {
   return Math.sqrt(sum);
 }
 
-/** Levenshtein's: insertions, deletions and substitutions. Two rows of its table are kept, in turn. */
+/** Levenshtein's distance: insertions, deletions and substitutions. Two rows of its table are kept, in turn. */
 function editDistance(a: readonly string[], b: readonly string[]): number {
   let above = Uint32Array.from({ length: b.length + 1 }, (_, column) => column);
   let row = new Uint32Array(b.length + 1);

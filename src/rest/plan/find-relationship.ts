@@ -7,7 +7,7 @@ import { looseScore, nameIndex, similarNames } from './did-you-mean.ts';
 
 /** An embed as the request names it: `target!hint` on `origin`. */
 export interface EmbedName {
-  /** Name of the relation that is embedded on, in `schema`. */
+  /** Name of the relation on which the target is embedded, in `schema`. */
   readonly origin: string;
   readonly target: string;
   readonly hint: string | null;
@@ -15,8 +15,8 @@ export interface EmbedName {
 }
 
 /**
- * The one relationship that an embed's name can mean (PostgREST, Resource Embedding, Foreign Key Joins). Throws PGRST200
- * when there is none, PGRST201 when there are several.
+ * The only relationship that an embed's name can mean (PostgREST, Resource Embedding, Foreign Key Joins). Throws
+ * PGRST200 if there is none, PGRST201 if there are several.
  */
 export function findRelationship(cache: SchemaCache, embed: EmbedName): Relationship {
   const { schema, origin, target, hint } = embed;
@@ -47,7 +47,10 @@ function isMeant(relationship: Relationship, target: string, hint: string | null
   );
 }
 
-/** A table's foreign key to itself is two relationships: its name means the many, the column's the one. */
+/**
+ * A table's foreign key to itself is two relationships: the table's name means the to-many one, the column's name the
+ * to-one.
+ */
 function isMeantOfItself(relationship: ForeignKeyRelationship, target: string, hint: string | null): boolean {
   const named = relationship.foreignTable.name === target && relationship.cardinality.kind === 'one-to-many';
   if (hint !== null) return named && foreignColumn(relationship) === hint;
@@ -62,12 +65,12 @@ function junctionOf({ cardinality }: ForeignKeyRelationship): string | null {
   return cardinality.kind === 'many-to-many' ? cardinality.junction.table.name : null;
 }
 
-/** The column of a foreign key of one column, on the side that is embedded on. */
+/** The column of a single-column foreign key, on the side that is embedded on. */
 function ownColumn(relationship: ForeignKeyRelationship): string | null {
   return onlyPair(relationship)?.[0] ?? null;
 }
 
-/** The same on the side that is embedded. */
+/** The column of a single-column foreign key, on the embedded side. */
 function foreignColumn(relationship: ForeignKeyRelationship): string | null {
   return onlyPair(relationship)?.[1] ?? null;
 }
@@ -88,12 +91,15 @@ function notRelated(cache: SchemaCache, { schema, origin, target, hint }: EmbedN
   });
 }
 
-/** A likelier origin when it has no relationship at all, else a likelier target; nothing when the hint is what is wrong. */
+/**
+ * Suggests a similar origin if the given one has no relationship, otherwise a similar target; null if only the hint
+ * is wrong.
+ */
 function relationshipHint(cache: SchemaCache, schema: string, origin: string, target: string): string | null {
   const relationships = cache.relationships.get(relationshipKey({ schema, name: origin }, schema));
   if (relationships === undefined) {
     const parent = similarNames(catalogNames(cache, 'origins', schema), origin, looseScore).find(
-      // A table of the same name in another schema is no advice.
+      // A table of the same name in another schema would not help.
       ({ name }) => name !== origin,
     );
     return parent === undefined ? null : `Perhaps you meant '${parent.name}' instead of '${origin}'.`;

@@ -7,18 +7,18 @@ import type { MediaType } from '../request/media-type.ts';
 import { catalogNames } from './catalog-names.ts';
 import { looseScore, nameIndex, similarNames, strictScore } from './did-you-mean.ts';
 
-/** How a function is called, as far as it decides which overload is meant. */
+/** The parts of a call that decide which overload is meant. */
 export interface CallShape extends QualifiedName {
-  /** Names of the arguments, sorted, without duplicates. */
+  /** Names of the arguments, sorted and without duplicates. */
   readonly argumentNames: readonly string[];
-  /** By POST, with a body. */
+  /** Called by POST, with a body. */
   readonly withBody: boolean;
   readonly contentType: MediaType;
 }
 
 /**
- * The one overload whose parameters have the arguments' names; else the one that takes the body as its single unnamed
- * parameter (PostgREST, Functions as RPC). Throws PGRST202 for none, PGRST203 for several.
+ * The only overload whose parameters have the arguments' names, or else the one that takes the body as its single
+ * unnamed parameter (PostgREST, Functions as RPC). Throws PGRST202 if there is none, PGRST203 if there are several.
  */
 export function findRoutine(cache: SchemaCache, shape: CallShape): Routine {
   const overloads = cache.routines.get(nameKey(shape.schema, shape.name)) ?? [];
@@ -31,7 +31,7 @@ export function findRoutine(cache: SchemaCache, shape: CallShape): Routine {
   return first;
 }
 
-/** All that are required are given, and nothing else but what has a default. */
+/** Whether all required parameters are given, and every other argument belongs to a parameter with a default. */
 function takesNamed({ parameters }: Routine, shape: CallShape): boolean {
   if (parameters.length === 0) return shape.argumentNames.length === 0 && !hasRawBody(shape);
   const given = new Set(shape.argumentNames);
@@ -42,7 +42,7 @@ function takesNamed({ parameters }: Routine, shape: CallShape): boolean {
   );
 }
 
-/** Of a single unnamed parameter: the content types that it takes whole. */
+/** The content types whose whole body a single unnamed parameter takes, by the parameter's type. */
 const typesOfUnnamed = new Map([
   ['json', 'application/json'],
   ['jsonb', 'application/json'],
@@ -58,7 +58,7 @@ function takesBody({ parameters }: Routine, { withBody, contentType }: CallShape
   return taken !== undefined && isType(contentType, taken);
 }
 
-/** What the unnamed parameter must be for a body that has no names in it. */
+/** The type that the unnamed parameter must have, by content types whose body has no names in it. */
 const rawBodies = new Map([
   ['text/plain', 'text'],
   ['text/xml', 'xml'],
@@ -102,7 +102,7 @@ function noRoutine(cache: SchemaCache, shape: CallShape, overloads: readonly Rou
   );
 }
 
-/** A likelier function when there is none of the name, else a likelier overload. */
+/** Suggests a similar function if none has the name, otherwise a similar overload. */
 function routineHint(cache: SchemaCache, shape: CallShape, overloads: readonly Routine[]): string | null {
   const { schema, name, argumentNames } = shape;
   if (overloads.length > 0) {

@@ -2,13 +2,16 @@ import type { QualifiedName } from '../../schema-cache/identifier.ts';
 import type { ColumnPair, Relationship } from '../../schema-cache/relationship.ts';
 import type { JoinCondition } from './plan.ts';
 
-/** How a level is called in its statement: null aliases mean the relations' own names. */
+/** Names of a level and its parent in the statement; a null alias means the relation's own name. */
 export interface JoinAliases {
   readonly own: string | null;
   readonly parent: string | null;
 }
 
-/** What ties the rows of an embed to those of the level above. Of a computed relationship nothing: its function does. */
+/**
+ * The conditions that tie an embed's rows to those of the level above; none for a computed relationship, whose
+ * function ties them.
+ */
 export function joinConditions(relationship: Relationship, { own, parent }: JoinAliases): JoinCondition[] {
   if (relationship.kind === 'computed') return [];
   const { table, foreignTable, cardinality } = relationship;

@@ -6,9 +6,10 @@ import type { Keyset, PlannedOrder, ReadPlan, ResolvedField } from './plan.ts';
 import type { FieldResolver } from './resolve-field.ts';
 
 /**
- * Keyset pagination, an extension: `after=` gives the rows after a cursor, in the request's order made total by the primary
- * key. The cursor is base64url of a JSON array, the last row's value of each term as text, or null. Null: not asked for.
- * Throws PGRST100 for a cursor that is not of this order, and where pages cannot be told apart.
+ * Keyset pagination, an extension: `after=` returns the rows after a cursor, in the request's order, which the
+ * primary key makes total. The cursor is a base64url JSON array with the last row's value of each term, as text or
+ * null. Returns null if `after` is not given. Throws PGRST100 for a cursor of another order, and where pages cannot
+ * be told apart.
  */
 export function planKeyset(request: ApiRequest, plan: ReadPlan, resolver: FieldResolver): Keyset | null {
   const { after } = request.query;
@@ -21,7 +22,7 @@ export function planKeyset(request: ApiRequest, plan: ReadPlan, resolver: FieldR
   }
   const terms = totalOrder(after, plan, resolver);
   if (terms.length === 0) {
-    throw refused(after, `'${plan.name}' has no primary key: say with 'order' by which columns to page`);
+    throw refused(after, `'${plan.name}' has no primary key: name the columns to page by in 'order'`);
   }
   return { terms, after: after === '' ? null : cursorValues(after, terms.length) };
 }
@@ -73,13 +74,13 @@ function cursorValues(after: string, length: number): readonly (string | null)[]
   if (!Array.isArray(values) || !values.every(isTextOrNull)) {
     throw refused(
       after,
-      'It is no cursor: take it as the last answer gave it, or leave it empty for the first page',
+      'It is not a cursor: use the one from the last answer, or leave it empty for the first page',
     );
   }
   if (values.length !== length) {
     throw refused(
       after,
-      `It has ${values.length} values, and this order ${length}: start again with an empty cursor`,
+      `It has ${values.length} values, but this order needs ${length}: start again with an empty cursor`,
     );
   }
   return values;
@@ -89,7 +90,7 @@ function isTextOrNull(value: unknown): value is string | null {
   return value === null || typeof value === 'string';
 }
 
-/** Undefined: not base64url of JSON. */
+/** Undefined: the text is not base64url of JSON. */
 function decoded(after: string): unknown {
   if (!/^[A-Za-z0-9_-]+$/.test(after)) return undefined;
   try {

@@ -10,9 +10,12 @@ import type {
   SelectItem,
 } from '../request/query.ts';
 
-/** A level of the request with all that was said of it, before anything is looked up. Mutable while at-path.ts fills it. */
+/**
+ * A level of the request with everything that refers to it, before names are looked up. Mutable while at-path.ts
+ * fills it.
+ */
 export interface Level {
-  /** Of the relation as the request names it; of an embed that may be a foreign key's or column's name. */
+  /** Name of the relation in the request; an embed may go by the name of a foreign key or a column. */
   readonly name: string;
   readonly alias: string | null;
   readonly hint: string | null;
@@ -31,10 +34,10 @@ export interface Level {
   legacyTargetName: boolean;
 }
 
-/** Every row. */
+/** The range of all rows. */
 export const allRows: RowRange = { offset: 0, limit: null };
 
-/** The levels of a `select`, the top one named `name`. */
+/** The levels of a `select`; the top one is named `name`. */
 export function levelsOf(name: string, select: readonly SelectItem[]): Level {
   return levelOf({ relation: name, alias: null, hint: null, join: null, spread: false, select }, 0);
 }
@@ -69,7 +72,7 @@ function levelOf(
   };
 }
 
-/** What the request, and the answer, call an embed: its alias, else its relation. */
+/** The name of an embed in the request and the answer: its alias, otherwise its relation. */
 export function nameOfEmbed({
   name,
   alias,

@@ -15,17 +15,18 @@ import type { FieldResolver } from './resolve-field.ts';
 import { fieldResolver } from './resolve-field.ts';
 import { plannedSelect } from './select-fields.ts';
 
-/** What linking looks names up in. */
+/** The surroundings in which linking looks up names. */
 export interface LinkContext {
   readonly cache: SchemaCache;
   readonly giveAlias: AliasGiver;
-  /** Of the request: relationships are looked for in it. */
+  /** The request's schema, in which relationships are searched. */
   readonly schema: string;
 }
 
 /**
- * Looks every level's relation, relationship and fields up. `fromSource`: the top level's rows come from a write or a call,
- * `relation` says what they are. Throws PGRST200 and PGRST201, the outermost and leftmost first.
+ * Looks up the relation, relationship and fields of every level. `fromSource`: the top level's rows come from a write
+ * or a call, and `relation` says what they are. Throws PGRST200 and PGRST201, for the outermost and leftmost level
+ * first.
  */
 export function linkLevels(
   top: Level,
@@ -78,7 +79,7 @@ function planOf(
   };
 }
 
-/** Itself, or by a spread whose aggregates move up to it. */
+/** Whether the level aggregates, itself or through a spread whose aggregates move up to it. */
 function aggregates({ select, embeds }: Level): boolean {
   return (
     select.some(({ aggregate }) => aggregate !== null) ||
@@ -94,7 +95,7 @@ function linkedEmbed(
 ): ReadPlan {
   const { cache, giveAlias, schema } = context;
   const relationship = findRelationship(cache, {
-    // Deeper levels are found by the table that they were resolved to; of the top one, of a write, the alias is the table.
+    // A deeper level goes by the table that it was resolved to. At the top of a write, the alias is the table.
     origin: relationNameOf(parent),
     target: embed.name,
     hint: embed.hint,
@@ -114,12 +115,14 @@ function linkedEmbed(
   return planOf(embed, placed, fieldResolver(cache, foreignTable), namesColumns, context);
 }
 
-/** The table's name, as relationships and errors know it, also where rows come from a write or a call. */
+/** The table's name as relationships and errors know it, also where the rows come from a write or a call. */
 export function relationNameOf({ from, fromAlias }: Pick<ReadPlan, 'from' | 'fromAlias'>): string {
   return from.schema === '' ? (fromAlias ?? from.name) : from.name;
 }
 
-/** Its two tables are joined in one FROM, under their own names. */
+/**
+ * Whether the relationship leads over a junction. Both its tables are then joined in one FROM, under their own names.
+ */
 function isOverJunction(relationship: Relationship): boolean {
   return relationship.kind === 'foreign-key' && relationship.cardinality.kind === 'many-to-many';
 }
@@ -132,7 +135,7 @@ function spreadOf(relationship: Relationship): Spread {
   return isToOne(relationship) ? { kind: 'to-one' } : { kind: 'to-many', extraSelect: [], order: [] };
 }
 
-/** Conditions on the fields of one relation. */
+/** Resolves the conditions on the fields of one relation. */
 export function filteredLogic(tree: LogicTree, resolver: FieldResolver): PlannedLogic {
   return mapLeaves(tree, ({ field, expression }): PlannedFilter => ({
     kind: 'field',
@@ -151,7 +154,7 @@ function plannedHaving(tree: Level['having'][number], resolver: FieldResolver): 
 
 function plannedOrder(term: OrderTerm, resolver: FieldResolver): PlannedOrder {
   const { relation, field, direction, nulls } = term;
-  // The name of an embed still: related-order.ts puts its alias there.
+  // Still the embed's name: related-order.ts replaces it by the alias.
   if (relation !== null) return { kind: 'relation', relation, field, direction, nulls };
   return { kind: 'field', field: resolver.plain(field), direction, nulls };
 }

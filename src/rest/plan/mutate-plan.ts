@@ -10,7 +10,7 @@ import type { FieldResolver } from './resolve-field.ts';
 import { fieldResolver } from './resolve-field.ts';
 import { sortedNames } from './sorted-names.ts';
 
-/** What is written, and what of it `readPlan` needs back. Throws PGRST105 for a PUT that names no row, PGRST204. */
+/** The write, returning what `readPlan` needs. Throws PGRST105 for a PUT that names no row, and PGRST204. */
 export function planMutation(
   mutation: (Action & { kind: 'mutate' })['mutation'],
   table: Table,
@@ -78,14 +78,14 @@ function topFilters({ query }: ApiRequest): Filter[] {
   return query.filters.filter(({ path }) => path.length === 0).map(({ value }) => value);
 }
 
-/** Those of the top level: conditions on embeds choose what is shown, never what is written. */
+/** The conditions of the top level. Conditions on embeds choose what is shown, never what is written. */
 function topConditions(request: ApiRequest, resolver: FieldResolver): PlannedLogic[] {
   const logic = request.query.logic.filter(({ path }) => path.length === 0).map(({ value }) => value);
   const filters = topFilters(request).map(asLeaf);
   return [...filters, ...logic].map((tree) => filteredLogic(tree, resolver));
 }
 
-/** PUT writes the one row that its query string names by the whole primary key and nothing else. */
+/** Whether the query string names a single row by the whole primary key and nothing else, as PUT requires. */
 function namesOneRow(request: ApiRequest, primaryKey: readonly string[]): boolean {
   const { logic, filterNames } = request.query;
   const key = sortedNames(primaryKey);
@@ -113,7 +113,7 @@ function writtenColumns({ columns }: ApiRequest, table: Table, resolver: FieldRe
   });
 }
 
-/** The key too, for the Location header. Nothing when no row is asked for. */
+/** The columns to return, including the key for the Location header; none if no row is asked for. */
 function returnedColumns(
   { preferences }: ApiRequest,
   readPlan: ReadPlan,
@@ -124,7 +124,7 @@ function returnedColumns(
   return needed.includes('*') ? needed : sortedNames([...needed, ...primaryKey]);
 }
 
-/** Of every body that writes to a relation the parser makes JSON. */
+/** The body's JSON text: the parser turns every body that writes to a relation into JSON. */
 function jsonText(payload: Payload | null): string | null {
   return payload?.kind === 'json' ? payload.text : null;
 }

@@ -4,9 +4,9 @@ import type { PlannedFilter, ReadPlan } from './plan.ts';
 import { sortedNames } from './sorted-names.ts';
 
 /**
- * The columns that a write or a call must give back so that the read of its rows finds what it selects, joins and orders
- * by; sorted, or `['*']` for all. A star takes all, as a column given back twice would be shown twice; so does a computed
- * relationship, whose function gets the row.
+ * The columns that a write or a call must return, so that the read of its rows finds what it selects, joins and
+ * orders by; sorted, or `['*']` for all. A star takes all columns, because a column returned twice would be shown
+ * twice. So does a computed relationship, whose function gets the whole row.
  */
 export function neededColumns(plan: ReadPlan): string[] {
   const selected = plan.select.map(({ field }) => field.name);
@@ -20,7 +20,7 @@ export function neededColumns(plan: ReadPlan): string[] {
   return sortedNames([...selected, ...joined, ...ordered, ...grouped, ...distinct]);
 }
 
-/** Those that its own conditions compare besides: on a call they are applied to what it gives back. */
+/** The columns that the read's own conditions compare: on a call they apply to the rows that it returns. */
 export function filteredColumns(plan: ReadPlan): string[] {
   const filters: PlannedFilter[] = plan.where.flatMap(leavesOf);
   return sortedNames(filters.flatMap((filter) => (filter.kind === 'field' ? [filter.field.name] : [])));

@@ -8,24 +8,24 @@ import { mediaTypeName } from '../request/media-type.ts';
 import type { ReadPlan } from './plan.ts';
 import { isStar } from './select-fields.ts';
 
-/** What makes the body, and the type that the answer names. */
+/** The handler that makes the body, and the media type that the answer names. */
 export interface NegotiatedContent {
   readonly handler: MediaHandler;
   readonly mediaType: MediaType;
 }
 
-/** What is asked for of which rows. */
+/** The accepted media types, and the rows they are for. */
 export interface Asked {
   readonly accept: readonly MediaType[];
   readonly relation: QualifiedName;
-  /** A handler made for a relation takes its whole rows. */
+  /** Whether the rows are whole: a handler made for a relation takes only whole rows. */
   readonly wholeRows: boolean;
   readonly planEnabled: boolean;
 }
 
 /**
- * The first accepted type that there is a handler for: the relation's own before those for any (PostgREST, Media Type
- * Handlers). Throws PGRST107.
+ * The first accepted type that has a handler. The relation's own handlers come before those for any relation (PostgREST,
+ * Media Type Handlers). Throws PGRST107.
  */
 export function negotiate(cache: SchemaCache, asked: Asked): NegotiatedContent {
   for (const mediaType of asked.accept) {
@@ -35,14 +35,14 @@ export function negotiate(cache: SchemaCache, asked: Asked): NegotiatedContent {
   throw notAvailable(asked.accept);
 }
 
-/** Whether all columns and nothing else is selected. */
+/** Whether the request selects all columns and nothing else. */
 export function selectsWholeRows({ select, embeds }: ReadPlan): boolean {
   const [first] = select;
   const only = select.length === 1 && embeds.length === 0;
   return only && first !== undefined && isStar(first.field) && first.aggregate === null;
 }
 
-/** PGRST107, naming what was accepted. */
+/** PGRST107, naming the accepted types. */
 export function notAvailable(accept: readonly MediaType[]): RestError {
   const names = accept.map(mediaTypeName).join(', ');
   return new RestError('PGRST107', `None of these media types are available: ${names}`);

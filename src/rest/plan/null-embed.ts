@@ -3,7 +3,10 @@ import { nameOfEmbed } from './level.ts';
 import { mapLeaves } from './logic.ts';
 import type { PlannedFilter, ReadPlan } from './plan.ts';
 
-/** `relation=is.null` and its negation ask whether an embed found a row (PostgREST, Resource Embedding, Null filtering). */
+/**
+ * Resolves `relation=is.null` and its negation, which ask whether an embed found a row (PostgREST, Resource
+ * Embedding, Null filtering).
+ */
 export function withNullEmbeds(plan: ReadPlan): ReadPlan {
   const where = plan.where.map((tree) => mapLeaves(tree, (filter) => nullEmbed(plan.embeds, filter)));
   return { ...plan, where, embeds: plan.embeds.map(withNullEmbeds) };

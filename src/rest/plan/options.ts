@@ -4,7 +4,7 @@ import type { Table } from '../../schema-cache/table.ts';
 /** `Allow` of the root. */
 export const rootMethods = 'OPTIONS,GET,HEAD';
 
-/** `Allow` of a relation: what it can do at all, whatever the caller's privileges (PostgREST, OPTIONS method). */
+/** `Allow` of a relation: what it supports, whatever the caller's privileges (PostgREST, OPTIONS method). */
 export function relationMethods({ insertable, updatable, deletable, primaryKey }: Table): string {
   return [
     'OPTIONS,GET,HEAD',
@@ -15,7 +15,7 @@ export function relationMethods({ insertable, updatable, deletable, primaryKey }
   ].join(',');
 }
 
-/** `Allow` of a function: only what writes nothing is called by GET. */
+/** `Allow` of a function: GET only if it writes nothing. */
 export function routineMethods({ volatility }: Routine): string {
   return volatility === 'volatile' ? 'OPTIONS,POST' : 'OPTIONS,GET,HEAD,POST';
 }

@@ -20,12 +20,13 @@ import type { ReadOptions } from './read-plan.ts';
 import { planRead } from './read-plan.ts';
 import { fieldResolver } from './resolve-field.ts';
 
-/** What planning needs to know of the service. */
+/** The part of the service's options that planning needs. */
 export type PlanOptions = ReadOptions & Pick<RestOptions, 'planEnabled'>;
 
 /**
- * Holds a request against the catalog: every name looked up, every ambiguity refused, nothing asked of the database. Pure,
- * and total: a plan, or a RestError (PGRST1xx for what cannot be done, PGRST2xx for what is not there).
+ * Plans a request against the catalog: looks up every name, refuses every ambiguity, and asks the database nothing.
+ * Pure and total: it gives a plan, or throws a RestError (PGRST1xx for what cannot be done, PGRST2xx for what does
+ * not exist).
  */
 export function planRequest(request: ApiRequest, cache: SchemaCache, options: PlanOptions): Plan {
   const { action } = request;
@@ -46,7 +47,8 @@ export function planRequest(request: ApiRequest, cache: SchemaCache, options: Pl
     case 'relation-options':
       return { kind: 'options', allow: relationMethods(findTable(cache, action)) };
     case 'routine-options': {
-      // As of a call by HEAD without arguments: of a function that needs some PostgREST knows none either.
+      // As for a call by HEAD without arguments: PostgREST does not find a function that requires arguments here,
+      // either.
       const call = planCalling(action, 'head', request, cache, options);
       return { kind: 'options', allow: routineMethods(call.callPlan.routine) };
     }

@@ -17,30 +17,30 @@ import type {
   RowRange,
 } from '../request/query.ts';
 
-// Plans are data: what is to be read or written, with every name looked up. src/rest/sql/ prints them.
+// Plans are data: what to read or write, with every name looked up. src/rest/sql/ prints them.
 
 /**
- * The relation that rows of a write or a call come from: the top level's `from`, with an empty schema, its alias the
- * table's name. Never a table's name with a schema, so no table can be mistaken for it.
+ * The relation that the rows of a write or a call come from. It is the top level's `from`, with an empty schema; the
+ * alias is the table's name. A table's name always has a schema, so no table can be mistaken for it.
  */
 export const sourceName = 'lightning_source';
 
-/** A field with what the catalog knows of it. */
+/** A field with what the catalog knows about it. */
 export interface ResolvedField {
   readonly name: string;
   readonly jsonPath: readonly JsonStep[];
-  /** Not known to be json or jsonb, as declared: json steps need `to_jsonb` first. */
+  /** The declared type is not known to be json or jsonb: json steps need `to_jsonb` first. */
   readonly toJson: boolean;
-  /** Wrap in `to_tsvector`, for full text search on a column that is not a tsvector. */
+  /** Wrap it in `to_tsvector`, for full text search on a column that is not a tsvector. */
   readonly toTsVector: { readonly language: string | null } | null;
-  /** Nominal type; empty: not known (computed fields, functions' results). */
+  /** Nominal type; empty: unknown (computed fields, functions' results). */
   readonly type: string;
-  /** Base type of a domain, else the type. */
+  /** The base type of a domain; otherwise the type itself. */
   readonly baseType: string;
   /** The function of a data representation to apply, as quoted SQL. */
   readonly transform: string | null;
   readonly defaultExpression: string | null;
-  /** Stands for the row as a whole (`count()` in a spread). */
+  /** The field stands for the whole row (`count()` in a spread). */
   readonly fullRow: boolean;
 }
 
@@ -52,7 +52,7 @@ export interface PlannedSelect {
   readonly alias: string | null;
 }
 
-/** A condition, or that an embed found nothing (`relation=is.null`). */
+/** A condition on a field, or on whether an embed found nothing (`relation=is.null`). */
 export type PlannedFilter =
   | { readonly kind: 'field'; readonly field: ResolvedField; readonly expression: OperatorExpression }
   | {
@@ -81,20 +81,20 @@ export type PlannedOrder =
       readonly nulls: OrderNulls | null;
     };
 
-/** `left` and `right` are equal; the name's schema is empty where it is an alias. */
+/** `left` equals `right`; the schema of a name is empty where the name is an alias. */
 export interface JoinCondition {
   readonly left: { readonly relation: QualifiedName; readonly column: string };
   readonly right: { readonly relation: QualifiedName; readonly column: string };
 }
 
-/** What an embed adds to the select list of the level above. */
+/** An embed's part of the select list of the level above. */
 export type RelationSelect =
   | {
       readonly kind: 'json';
       readonly name: string;
       readonly aggregateAlias: string;
       readonly mode: 'object' | 'array';
-      /** Nothing is selected of it: it only filters. */
+      /** Nothing is selected from it: it only filters. */
       readonly empty: boolean;
     }
   | {
@@ -114,12 +114,12 @@ export type Spread =
   | { readonly kind: 'to-one' }
   | {
       readonly kind: 'to-many';
-      /** Columns that the order needs and the select lacks, with the alias they get. */
+      /** Columns that the order needs and the select list lacks, with their new aliases. */
       readonly extraSelect: readonly { readonly alias: string | null; readonly select: PlannedSelect }[];
       readonly order: readonly PlannedOrder[];
     };
 
-/** One level of a read: a relation, what is selected of it, and its embeds. */
+/** One level of a read: a relation, what is selected from it, and its embeds. */
 export interface ReadPlan {
   readonly select: readonly PlannedSelect[];
   readonly from: QualifiedName;
@@ -129,22 +129,22 @@ export interface ReadPlan {
   readonly range: RowRange;
   readonly distinct: Distinct | null;
   readonly having: readonly LogicTree<PlannedHaving>[];
-  /** As in the request. */
+  /** The name in the request. */
   readonly name: string;
   readonly alias: string | null;
-  /** Alias of the lateral join on the level above. */
+  /** Alias of the lateral join at the level above. */
   readonly aggregateAlias: string;
   readonly hint: string | null;
   readonly join: JoinType | null;
   readonly relationship: Relationship | null;
-  /** Of a computed relationship: the table or its alias whose row the function gets. */
+  /** For a computed relationship, the table (or its alias) whose row the function gets. */
   readonly computedArgument: QualifiedName | null;
   readonly joinConditions: readonly JoinCondition[];
   readonly spread: Spread | null;
   readonly relationSelects: readonly RelationSelect[];
   /** 0 at the top. */
   readonly depth: number;
-  /** It has an alias and was referred to by its relation's name. */
+  /** The embed has an alias but was referred to by its relation's name. */
   readonly legacyTargetName: boolean;
   readonly embeds: readonly ReadPlan[];
 }
@@ -163,7 +163,7 @@ export interface Keyset {
     readonly nulls: OrderNulls;
     readonly nullable: boolean;
   }[];
-  /** The last row's values as text, one for each term; null: the first page. */
+  /** The last row's values as text, one per term; null: the first page. */
   readonly after: readonly (string | null)[] | null;
 }
 
@@ -178,11 +178,11 @@ export type MutatePlan =
         readonly resolution: 'merge-duplicates' | 'ignore-duplicates';
         readonly columns: readonly string[];
       } | null;
-      /** Of PUT: the row must match the query string. */
+      /** For PUT: conditions of the query string, which the row must match. */
       readonly where: readonly PlannedLogic[];
       readonly returning: readonly string[];
       readonly primaryKey: readonly string[];
-      /** `missing=default`. */
+      /** Set by `missing=default`. */
       readonly applyDefaults: boolean;
     }
   | {
@@ -201,7 +201,7 @@ export type MutatePlan =
       readonly returning: readonly string[];
     };
 
-/** An argument of the query string or of a form; several values for a variadic parameter. */
+/** An argument from the query string or a form; several values for a variadic parameter. */
 export type ArgumentValue = string | readonly string[];
 
 export interface CallPlan {
@@ -217,7 +217,7 @@ export interface CallPlan {
   readonly returning: readonly string[];
 }
 
-/** What is to be done, and what the answer looks like. */
+/** A request with every name looked up: the work to do, and the form of the answer. */
 export type Plan = ReadAction | MutateAction | CallAction | DescribeAction | OptionsAction;
 
 interface Answered {

@@ -13,12 +13,12 @@ import { withRelatedOrders } from './related-order.ts';
 import { withRelationSelects } from './relation-select.ts';
 import { withSpreadOrders } from './spread.ts';
 
-/** What a read needs to know of the service. */
+/** The part of the service's options that a read needs. */
 export type ReadOptions = Pick<RestOptions, 'maxRows' | 'aggregatesEnabled' | 'legacyTargetNames'>;
 
 /**
- * The levels of what is read of `relation`, or of what a write or call gives back of it. The order of the steps decides
- * which error is told: PGRST108, PGRST200 and PGRST201, PGRST118, PGRST123, PGRST127.
+ * The levels of a read of `relation`, or of the rows that a write or call returns from it. The order of the steps
+ * decides which error is reported: PGRST108, PGRST200 and PGRST201, PGRST118, PGRST123, PGRST127.
  */
 export function planRead(
   relation: QualifiedName,
@@ -39,7 +39,7 @@ export function planRead(
   return action.kind === 'mutate' ? plan : withMaxRows(plan, options.maxRows);
 }
 
-/** PostgREST, Configuration, db-max-rows: of every level, but of writes none. */
+/** Limits every level (PostgREST, Configuration, db-max-rows). The rows of a write are not limited. */
 function withMaxRows(plan: ReadPlan, maxRows: number | null): ReadPlan {
   if (maxRows === null) return plan;
   const { offset, limit } = plan.range;

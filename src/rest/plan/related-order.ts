@@ -6,8 +6,8 @@ import { relationNameOf } from './link-levels.ts';
 import type { PlannedOrder, ReadPlan } from './plan.ts';
 
 /**
- * Orders by a field of an embed (PostgREST, Resource Embedding, Top-level Ordering) get the embed's alias. Throws PGRST108
- * when it is not embedded, PGRST118 when it is not to-one.
+ * Gives the embed's alias to orders by a field of an embed (PostgREST, Resource Embedding, Top-level Ordering). Throws
+ * PGRST108 if it is not embedded, PGRST118 if it is not to-one.
  */
 export function withRelatedOrders(plan: ReadPlan): ReadPlan {
   const order = plan.order.map((term) => (term.kind === 'relation' ? relatedOrder(plan, term) : term));

@@ -3,7 +3,7 @@ import { isToOne } from '../../schema-cache/relationship.ts';
 import { nameOfEmbed } from './level.ts';
 import type { ReadPlan, RelationSelect, SpreadSelect } from './plan.ts';
 
-/** Says of every level what its embeds add to its select list, in their order. */
+/** Adds to every level what its embeds contribute to its select list, in their order. */
 export function withRelationSelects(plan: ReadPlan): ReadPlan {
   const embeds = plan.embeds.map(withRelationSelects);
   const relationSelects = embeds.flatMap((embed) =>
@@ -28,7 +28,7 @@ function selectsNothing({ select, embeds }: ReadPlan): boolean {
   return select.length === 0 && embeds.every(selectsNothing);
 }
 
-/** What the level above selects of a spread: all that it selects, by name, its own spreads' too. */
+/** The columns that the level above selects from a spread: all of them by name, including those of its own spreads. */
 function spreadSelects({ select, relationSelects }: ReadPlan): SpreadSelect[] {
   return [
     ...select.map(({ field, alias }) => byName(alias ?? field.name)),

@@ -6,27 +6,27 @@ import type { Column, Table } from '../../schema-cache/table.ts';
 import type { Field, OperatorExpression } from '../request/query.ts';
 import type { ResolvedField } from './plan.ts';
 
-/** Looks the fields of one relation up. A relation or column that is not known is none of its errors: Postgres decides. */
+/** Looks up the fields of one relation. An unknown relation or column is not an error here: Postgres decides. */
 export interface FieldResolver {
-  /** Null: not in the catalog, as a function's result may be. */
+  /** Null: the relation is not in the catalog, as a function's result may not be. */
   readonly table: Table | null;
-  /** To order by, group by and compare: as it is. */
+  /** For ordering, grouping and comparing: the field as it is. */
   readonly plain: (field: Field) => ResolvedField;
-  /** To select: shown by its data representation, if its domain has one. */
+  /** For selecting: shown by its data representation, if its domain has one. */
   readonly selected: (field: Field) => ResolvedField;
-  /** To select: a column of the table's own. */
+  /** For selecting: one of the table's own columns. */
   readonly selectedColumn: (column: Column) => ResolvedField;
-  /** To filter: the value is read by its data representation; full text search gets a tsvector. */
+  /** For filtering: the value is read by its data representation, and full text search gets a tsvector. */
   readonly filtered: (field: Field, expression: OperatorExpression) => ResolvedField;
-  /** To write, from json: read by its data representation. Null: the table has no such column. */
+  /** For writing from json: read by its data representation. Null: the table has no such column. */
   readonly written: (column: string) => ResolvedField | null;
 }
 
-/** The resolver of one relation's fields. */
+/** Makes the resolver of one relation's fields. */
 export function fieldResolver(cache: SchemaCache, relation: QualifiedName): FieldResolver {
   const table = cache.tables.get(nameKey(relation.schema, relation.name)) ?? null;
   const transformed = (field: ResolvedField, source: string, target: string): ResolvedField => {
-    // Most databases have none, and then no key needs to be made.
+    // Most databases have no representations, and then no key needs to be made.
     if (cache.representations.size === 0) return field;
     const transform = cache.representations.get(representationKey(source, target));
     return transform === undefined ? field : { ...field, type: source, transform };
@@ -57,7 +57,7 @@ export function fieldResolver(cache: SchemaCache, relation: QualifiedName): Fiel
   };
 }
 
-/** A name that the catalog does not have: an alias, a computed field, a column of a function's result. */
+/** A field whose name the catalog does not have: an alias, a computed field, a column of a function's result. */
 export function unknownField(name: string): ResolvedField {
   return {
     name,
@@ -81,12 +81,12 @@ function columnField(column: Column): ResolvedField {
   };
 }
 
-/** Json needs no conversion, and one would keep an index on an expression like `data->'a'` from being used. */
+/** Whether the type is json. It then needs no conversion, which would keep an index on `data->'a'` from being used. */
 function isJson(type: string): boolean {
   return type === 'json' || type === 'jsonb';
 }
 
-/** PostgREST, Tables and Views, Full-Text Search: of any column that is known and not a tsvector. */
+/** PostgREST, Tables and Views, Full-Text Search: applies to any known column that is not a tsvector. */
 function tsVectorOf(field: ResolvedField, { operation }: OperatorExpression): ResolvedField['toTsVector'] {
   if (operation.kind !== 'fts' || field.type === '' || field.baseType === 'tsvector') return null;
   return { language: operation.language };

@@ -2,15 +2,21 @@ import type { SelectField } from '../request/query.ts';
 import type { PlannedSelect, ResolvedField } from './plan.ts';
 import type { FieldResolver } from './resolve-field.ts';
 
-/** What decides how a level's fields are selected. */
+/** Decides how a level's fields are selected. */
 export interface SelectContext {
   readonly resolver: FieldResolver;
   readonly spread: boolean;
-  /** It must name its columns: rows are grouped, here or above, or aggregated into a to-many spread. */
+  /**
+   * Whether the level must name its columns: its rows are grouped, here or above, or aggregated into a to-many
+   * spread.
+   */
   readonly namesColumns: boolean;
 }
 
-/** The select list of a level: stars written out where they must be, and an alias where Postgres would give none or another. */
+/**
+ * The select list of a level: stars are expanded where they must be, and a field gets an alias where Postgres would
+ * give none or another.
+ */
 export function plannedSelect(select: readonly SelectField[], context: SelectContext): PlannedSelect[] {
   const fields = select.map(({ field, alias, cast, aggregate, aggregateCast }): PlannedSelect => ({
     field: context.resolver.selected(field),
@@ -23,8 +29,9 @@ export function plannedSelect(select: readonly SelectField[], context: SelectCon
 }
 
 /**
- * A star stays where it can: columns that are added later show without a reload. It cannot where columns are grouped by,
- * or shown by a data representation. The rows of a spread that `count()` counts are its own, not those of the level above.
+ * Expands stars only where it must, because a star shows columns that are added later without a reload. It must where
+ * columns are grouped by, or shown by a data representation. In a spread, `count()` counts the spread's own rows, not
+ * those of the level above.
  */
 function expandStars(fields: readonly PlannedSelect[], context: SelectContext): PlannedSelect[] {
   const { resolver, spread, namesColumns } = context;
@@ -45,7 +52,7 @@ export function isStar({ name, jsonPath }: ResolvedField): boolean {
   return name === '*' && jsonPath.length === 0;
 }
 
-/** Aggregates need none but in a spread, where the level above selects them by name. */
+/** The alias of a field. An aggregate needs one only in a spread, where the level above selects it by name. */
 function aliasOf({ field, alias, aggregate }: PlannedSelect, spread: boolean): string | null {
   if (alias !== null) return alias;
   if (aggregate !== null) return spread ? aggregate : null;
@@ -53,7 +60,7 @@ function aliasOf({ field, alias, aggregate }: PlannedSelect, spread: boolean): s
   return field.transform === null ? null : field.name;
 }
 
-/** PostgREST, Tables and Views, JSON columns: named by the last key; `data->1->a->>2` is `a`, `data->3` is `data`. */
+/** PostgREST, Tables and Views, JSON columns: the last key is the name; `data->1->a->>2` is `a`, `data->3` is `data`. */
 function lastKey({ name, jsonPath }: ResolvedField): string {
   const step = jsonPath.findLast((candidate) => 'key' in candidate);
   return step === undefined || !('key' in step) ? name : step.key;

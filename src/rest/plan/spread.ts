@@ -5,8 +5,9 @@ import type { PlannedOrder, PlannedSelect, ReadPlan, Spread } from './plan.ts';
 import { unknownField } from './resolve-field.ts';
 
 /**
- * The rows of a to-many spread become arrays, one for each column: their order goes into the arrays, and what they are
- * ordered by is selected beside. Throws PGRST127 for aggregates there, which PostgREST has not either.
+ * Turns the rows of a to-many spread into arrays, one per column. The order of the rows moves into the arrays, and
+ * the fields that it orders by are selected too. Throws PGRST127 for aggregates there, which PostgREST does not
+ * support either.
  */
 export function withSpreadOrders(plan: ReadPlan, giveAlias: AliasGiver): ReadPlan {
   const spread = plan.spread?.kind === 'to-many' ? orderedSpread(plan, giveAlias) : plan.spread;

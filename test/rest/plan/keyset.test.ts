@@ -67,7 +67,7 @@ describe('a page after a cursor', () => {
     expect(refusalOf(asked(after), cache)).toEqual({
       code: 'PGRST100',
       message: `"failed to parse after parameter (${after})"`,
-      details: 'It is no cursor: take it as the last answer gave it, or leave it empty for the first page',
+      details: 'It is not a cursor: use the one from the last answer, or leave it empty for the first page',
       hint: null,
     });
   });
@@ -75,7 +75,7 @@ describe('a page after a cursor', () => {
   test('is refused for a cursor of another order', () => {
     expect(refusalOf(asked(token(['1'])), cache)).toMatchObject({
       code: 'PGRST100',
-      details: 'It has 1 values, and this order 2: start again with an empty cursor',
+      details: 'It has 1 values, but this order needs 2: start again with an empty cursor',
     });
   });
 
@@ -100,7 +100,7 @@ describe('a page after a cursor', () => {
     const of = (query: Said['query']) => get('summary', { query: { after: '', ...query } });
     expect(refusalOf(of({}), cache)).toMatchObject({
       code: 'PGRST100',
-      details: "'summary' has no primary key: say with 'order' by which columns to page",
+      details: "'summary' has no primary key: name the columns to page by in 'order'",
     });
     const ordered = of({ order: [{ path: [], value: [order('id')] }] });
     expect(planOf('read', ordered, cache).keyset?.terms).toHaveLength(1);
