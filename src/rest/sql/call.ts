@@ -16,13 +16,13 @@ import {
 import type { Fragment } from './fragment.ts';
 import { payloadName, payloadRows } from './payload.ts';
 
-// These names are PostgREST's, because clients meet them: the one in messages about columns that a function does not
-// return, the other as the heading of a scalar's CSV.
+// These names are PostgREST's, because clients see them: the first in messages about columns that a function does not
+// return, the second as the heading of a scalar's CSV.
 const callName: QualifiedName = { schema: '', name: 'pgrst_call' };
-/** The column that holds what a scalar function returned. */
+/** The column that holds the value returned by a scalar function. */
 export const scalarColumn = 'pgrst_scalar';
 
-/** Calls the function and gives its rows: the statement inside `with`. PostgREST, Functions as RPC. */
+/** The call of the function, returning its rows: the statement inside `with`. PostgREST, Functions as RPC. */
 export function callQuery(plan: CallPlan): Fragment {
   const { routine } = plan;
   const isScalar = returnsScalar(routine) || returnsSetOfScalar(routine);
@@ -35,7 +35,7 @@ export function callQuery(plan: CallPlan): Fragment {
   )}`;
 }
 
-/** The arguments, and the `from` item that they come from, when that is the body. */
+/** The arguments, and the `from` item that they come from if that is the body. */
 function callArguments({ routine, parameters, arguments: given }: CallPlan): {
   rows: Fragment;
   list: Fragment;
@@ -65,7 +65,7 @@ function callArguments({ routine, parameters, arguments: given }: CallPlan): {
   const bodyName = payloadName(routine);
   const body = given.body === null || typeof given.body === 'string' ? given.body : given.body.toString();
   return {
-    // Of several objects the first one counts.
+    // Of several objects, only the first counts.
     rows: payloadRows(bodyName, body, columns, { applyDefaults: false, firstOnly: true }),
     list: named(({ name }) => column({ schema: '', name: bodyName }, name)),
   };
@@ -80,8 +80,8 @@ function directArgument({ typeWithoutLength }: Parameter, value: ArgumentValue |
 }
 
 /**
- * Bytes are sent as bytes where the type takes them so: text then is checked by Postgres to be UTF-8. Other types' binary
- * formats are not what the client sent, so these get text.
+ * Sends bytes as bytes if the type takes them as they are: Postgres then checks that text is UTF-8. The binary
+ * formats of other types differ from what the client sent, so those types get text.
  */
 function singleArgument(body: string | Buffer | null, { type }: Parameter): Fragment {
   const takesBytes = type === 'bytea' || type === 'text';
@@ -94,7 +94,7 @@ function singleArgument(body: string | Buffer | null, { type }: Parameter): Frag
   return fragment`${parameter(value)}::${verbatim(type)}`;
 }
 
-/** What the answer needs of the rows. `*` alone, or the names, each once. */
+/** The columns that the answer needs from the rows: `*` alone, or the names, each once. */
 function resultColumns({ returning }: CallPlan): Fragment {
   if (returning.length === 0) return verbatim('*');
   const names = returning.includes('*') ? ['*'] : returning;

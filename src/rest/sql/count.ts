@@ -8,9 +8,9 @@ import type { Fragment } from './fragment.ts';
 import { all, fromClause, joinCondition, limitTo, readQuery, relationOf } from './read.ts';
 
 /**
- * How many rows there are in all, whatever the range: an expression of type bigint. `pageCount` where the range leaves
- * nothing out, so that nothing is counted twice. With `count=estimated` counting ends behind the largest page: more than
- * that is estimated. PostgREST, Pagination and Count.
+ * The total number of rows, whatever the range: an expression of type bigint. It is `pageCount` if the range leaves
+ * no rows out, so that nothing is counted twice. With `count=estimated`, counting stops after the largest page: a
+ * larger total is estimated. PostgREST, Pagination and Count.
  */
 export function totalCount(
   plan: ReadPlan,
@@ -27,8 +27,9 @@ export function totalCount(
 }
 
 /**
- * A `select` of nothing for every row that matches. Embeds only count where they filter: then by `exists`, because a
- * join would count a row once for each row it leads to. Of groups and of distinct rows it is these that count.
+ * A `select` of nothing for every matching row. Embeds matter only where they filter. They then do so by `exists`,
+ * because a join would count a row once for each embedded row. If rows are grouped or distinct, the groups or
+ * distinct rows count.
  */
 export function matchingRows(plan: ReadPlan): Fragment {
   if (plan.distinct !== null || plan.having.length > 0)
@@ -42,7 +43,7 @@ export function matchingRows(plan: ReadPlan): Fragment {
   ])}`;
 }
 
-/** No embed is joined when rows are counted, so that one is empty has to be asked in another way. */
+/** A condition for counting. Counting joins no embeds, so whether one is empty has to be asked differently. */
 function countCondition(plan: ReadPlan, tree: PlannedLogic): Fragment {
   return logicTree(tree, (filter) => {
     const embed =

@@ -10,7 +10,7 @@ export function explained(
   return fragment`explain (${verbatim([`format ${format}`, ...options].join(', '))}) ${query}`;
 }
 
-/** What the planner thinks of `query`, as JSON, without running it. */
+/** The planner's estimate for `query`, as JSON, without running it. */
 export function estimated(query: Fragment): Fragment {
   return fragment`explain (format json) ${query}`;
 }

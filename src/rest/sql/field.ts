@@ -14,14 +14,14 @@ import {
 } from './fragment.ts';
 import type { Fragment } from './fragment.ts';
 
-/** A column, computed field or path into json of a relation's row; `*` stands for all columns. */
+/** A column or computed field of a relation's row; `*` stands for all columns. */
 export function column(relation: QualifiedName, name: string): Fragment {
   return name === '*'
     ? fragment`${qualified(relation)}.*`
     : fragment`${qualified(relation)}.${identifier(name)}`;
 }
 
-/** The row that has this alias. The alias alone would be a column where there is one of its name. */
+/** The row with this alias. A bare alias would mean a column if one had that name. */
 export function wholeRow(alias: string): Fragment {
   return fragment`${identifier(alias)}.*`;
 }
@@ -33,7 +33,7 @@ export function fieldValue(relation: QualifiedName, field: ResolvedField): Fragm
   return fragment`to_tsvector(${language(field.toTsVector.language)}${value})`;
 }
 
-/** A field that the catalog was not asked about. */
+/** A field that was not looked up in the catalog. */
 export function plainField(relation: QualifiedName, field: Field): Fragment {
   return fragment`${column(relation, field.name)}${jsonPath(field.jsonPath)}`;
 }
@@ -50,12 +50,12 @@ export function selectItem(relation: QualifiedName, item: PlannedSelect): Fragme
   )}${as(item.alias)}`;
 }
 
-/** `value` through a data representation's function. */
+/** `value` passed through a data representation's function. */
 export function transformed(transform: string | null, value: Fragment): Fragment {
   return transform === null ? value : fragment`${verbatim(transform)}(${value})`;
 }
 
-/** An aggregate of `value`, then its cast; the value as it is when there is no aggregate. */
+/** An aggregate of `value`, then its cast; without an aggregate, the value itself. */
 export function aggregated(
   aggregate: AggregateFunction | null,
   aggregateCast: string | null,
@@ -69,14 +69,14 @@ export function as(name: string | null): Fragment {
   return name === null ? nothing : fragment` as ${identifier(name)}`;
 }
 
-/** A text search configuration as first argument. */
+/** A text search configuration as the first argument. */
 export function language(name: string | null): Fragment {
   return name === null ? nothing : fragment`${parameter(name)}, `;
 }
 
 /**
- * Type names cannot be quoted (`"int"` is no type), nor be parameters. The parser lets nothing but letters, digits,
- * `_`, `$` and spaces through; that is made sure of here, where it counts.
+ * A type name can be neither quoted (`"int"` is not a type) nor a parameter. The parser allows only letters, digits,
+ * `_`, `$` and spaces; this function checks it again, because here it matters for safety.
  */
 function cast(value: Fragment, type: string | null): Fragment {
   if (type === null) return value;

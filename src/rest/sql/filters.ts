@@ -14,8 +14,8 @@ import { aggregated, column, fieldValue, language, transformed, wholeRow } from 
 import { fragment, join, parameter, verbatim } from './fragment.ts';
 import type { Fragment } from './fragment.ts';
 
-// PostgREST, Tables and Views, Operators. Values are parameters without a type: the column's own type reads them, and so
-// any type of any schema works, and its indexes.
+// PostgREST, Tables and Views, Operators. Values are parameters without a type. The column's own type reads them, so any
+// type of any schema works, and its indexes are used.
 
 /** Conditions on the rows of a relation, to be joined with `and`. */
 export function conditions(relation: QualifiedName, logic: readonly PlannedLogic[]): Fragment[] {
@@ -35,7 +35,7 @@ export function havingConditions(
   );
 }
 
-/** A tree of conditions, its leaves printed by `print`. */
+/** A tree of conditions, with its leaves printed by `print`. */
 export function logicTree<Leaf>(tree: LogicTree<Leaf>, print: (leaf: Leaf) => Fragment): Fragment {
   if (tree.kind === 'leaf') return print(tree.leaf);
   const members = join(
@@ -45,7 +45,7 @@ export function logicTree<Leaf>(tree: LogicTree<Leaf>, print: (leaf: Leaf) => Fr
   return tree.negated ? fragment`not (${members})` : fragment`(${members})`;
 }
 
-/** One condition. Of an embed: whether its lateral join found a row. */
+/** One condition. A condition on an embed asks whether its lateral join found a row. */
 export function condition(relation: QualifiedName, filter: PlannedFilter): Fragment {
   if (filter.kind === 'field')
     return operation(fieldValue(relation, filter.field), filter.expression, filter.field.transform);
@@ -92,14 +92,14 @@ function rightSide(does: Operation, transform: string | null): Fragment {
   }
 }
 
-/** `*` is an alias of `%`, which would have to be percent-encoded in a URL. */
+/** The pattern for `like`. `*` is an alias of `%`, which a URL would have to percent-encode. */
 function pattern(value: FilterValue): FilterValue {
   return typeof value === 'string' ? value.replaceAll('*', '%') : value;
 }
 
 /**
- * One array, not `in (...)`: a list may be empty, and one statement serves lists of every length. With a data
- * representation each of its elements is text that goes through the function.
+ * The values as one array instead of `in (...)`: a list may be empty, and one statement serves lists of every length.
+ * With a data representation, each element is a text that passes through its function.
  */
 function inValues(values: readonly string[], transform: string | null): Fragment {
   const isEmpty = values.length === 0 || (values.length === 1 && values[0] === '');
@@ -108,7 +108,7 @@ function inValues(values: readonly string[], transform: string | null): Fragment
   return fragment`select ${transformed(transform, fragment`unnest(${array}::text[])`)}`;
 }
 
-/** An array as Postgres reads it; by hand, because its elements' type is only known to Postgres. */
+/** An array in Postgres's notation. Written by hand, because only Postgres knows the type of its elements. */
 function arrayLiteral(values: readonly string[]): string {
   const elements = values.map((value) => {
     const end = value.indexOf('\0');
@@ -149,7 +149,7 @@ const ftsFunctions = {
   wfts: 'websearch_to_tsquery',
 } as const satisfies Record<FtsOperator, string>;
 
-/** `is` takes no parameter: its operands are keywords. */
+/** The operands of `is`, which are keywords and cannot be parameters. */
 const isValues = {
   null: 'null',
   not_null: 'not null',

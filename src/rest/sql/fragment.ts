@@ -2,16 +2,16 @@ import { quoteIdentifier } from '../../db/statement.ts';
 import type { QualifiedName } from '../../schema-cache/identifier.ts';
 
 /**
- * A piece of SQL with its values in place: pieces nest, and parameters get their numbers only when the whole is made a
- * statement. Made by the functions of this file alone, so that no text of a request can become SQL.
+ * A piece of SQL with its values in place. Pieces nest, and parameters are numbered only when the whole becomes a
+ * statement. Only the functions of this file make fragments, so no text of a request can become SQL.
  */
 export interface Fragment {
-  /** What stands before, between and behind the parameters: one more than there are of these. */
+  /** The texts before, between and after the parameters: one more than there are parameters. */
   readonly texts: readonly string[];
   readonly parameters: readonly Parameter[];
 }
 
-/** Parameters that share a name get one number: Postgres then sees that two expressions are the same. */
+/** A parameter. Those that share a name get one number, so that Postgres sees that two expressions are the same. */
 interface Parameter {
   readonly value: unknown;
   readonly sharedName: string | null;
@@ -20,25 +20,25 @@ interface Parameter {
 const noParameters: readonly Parameter[] = [];
 const oneParameter = ['', ''];
 
-/** No SQL at all. */
+/** An empty piece of SQL. */
 export const nothing: Fragment = { texts: [''], parameters: noParameters };
 
-/** SQL from a template. Only fragments can stand in it: a value is one by `parameter`, a name by `identifier`. */
+/** SQL from a template. It can contain only fragments: `parameter` makes one of a value, `identifier` of a name. */
 export function fragment(strings: TemplateStringsArray, ...inner: readonly Fragment[]): Fragment {
   return combined(strings, '', inner);
 }
 
-/** SQL as it stands: of this folder's own making, or from the catalog, which quotes it (types, defaults, functions). */
+/** SQL as it stands: written in this folder, or quoted by the catalog (types, defaults, functions). */
 export function verbatim(text: string): Fragment {
   return { texts: [text], parameters: noParameters };
 }
 
-/** A value, of whatever type Postgres infers for it. Text, bytes, an array of texts, null, or a Placeholder. */
+/** A value of the type that Postgres infers for it: text, bytes, an array of texts, null, or a Placeholder. */
 export function parameter(value: unknown): Fragment {
   return { texts: oneParameter, parameters: [{ value, sharedName: null }] };
 }
 
-/** A value that has one number however often it occurs, as the same expression in `select` and `order by` must. */
+/** A value with one number however often it occurs, as the same expression in `select` and `order by` must have. */
 export function sharedParameter(value: string | number): Fragment {
   return {
     texts: oneParameter,
@@ -46,18 +46,18 @@ export function sharedParameter(value: string | number): Fragment {
   };
 }
 
-/** A quoted name. Ends at a NUL, which no name can hold, and which would end the whole statement on the wire. */
+/** A quoted name. It is cut at a NUL, which no name can hold, and which would end the whole statement on the wire. */
 export function identifier(name: string): Fragment {
   const end = name.indexOf('\0');
   return verbatim(quoteIdentifier(end < 0 ? name : name.slice(0, end)));
 }
 
-/** A relation's or function's name with its schema, or an alias, when the schema is empty. */
+/** The name of a relation or function with its schema; if the schema is empty, an alias. */
 export function qualified({ schema, name }: QualifiedName): Fragment {
   return schema === '' ? identifier(name) : fragment`${identifier(schema)}.${identifier(name)}`;
 }
 
-/** Fragments one after the other, `separator` in between. */
+/** Fragments one after the other, with `separator` in between. */
 export function join(fragments: readonly Fragment[], separator: string): Fragment {
   return combined(null, separator, fragments);
 }
@@ -66,7 +66,7 @@ export function isNothing({ texts }: Fragment): boolean {
   return texts.length === 1 && texts[0] === '';
 }
 
-/** The text and the values in the order of their numbers. */
+/** The text, and the values in the order of their numbers. */
 export function toStatement({ texts, parameters }: Fragment): {
   readonly text: string;
   readonly values: readonly unknown[];
@@ -84,8 +84,9 @@ export function toStatement({ texts, parameters }: Fragment): {
 }
 
 /**
- * `inner` with `around` between each and at both ends, or, when that is null, with `separator` between. By hand, and flat
- * at once: every request that writes makes some hundred of these, most of them without a parameter.
+ * The fragments in `inner`, with `around` between them and at both ends, or with `separator` between them if `around`
+ * is null. Written by hand, and flat at once: every request that writes makes some hundred of these, most without a
+ * parameter.
  */
 function combined(around: readonly string[] | null, separator: string, inner: readonly Fragment[]): Fragment {
   let open = around?.[0] ?? '';

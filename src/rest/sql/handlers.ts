@@ -5,15 +5,15 @@ import { scalarColumn } from './call.ts';
 import { fragment, identifier, qualified, verbatim } from './fragment.ts';
 import type { Fragment } from './fragment.ts';
 
-/** Where the rows of an answer come from. */
+/** The rows that an answer is made from. */
 export interface AnswerRows {
-  /** The alias that the rows have in `from`. */
+  /** The alias of the rows in `from`. */
   readonly name: Fragment;
   /** One whole row: `name.*`, or a column that holds rows. */
   readonly row: Fragment;
-  /** A `from` item of the same rows and alias, for CSV's heading; null: they cannot be read twice. */
+  /** A `from` item with the same rows and alias, for the heading of CSV; null: the rows cannot be read twice. */
   readonly again: Fragment | null;
-  /** The function that they come from; null: a relation. */
+  /** The function that returned the rows; null: they come from a relation. */
   readonly routine: Routine | null;
 }
 
@@ -32,7 +32,7 @@ export function body(handler: MediaHandler, rows: AnswerRows): Fragment {
     case 'csv':
       return csvBody(rows);
     case 'geojson':
-      // By the name that the search path finds: PostGIS may be in any schema.
+      // Without a schema, because PostGIS may be in any schema of the search path.
       return fragment`json_build_object('type', 'FeatureCollection', 'features', coalesce(json_agg(ST_AsGeoJSON(${rows.row})::json), '[]'))::text`;
     case 'custom': {
       const { routine, row } = rows;
@@ -43,7 +43,7 @@ export function body(handler: MediaHandler, rows: AnswerRows): Fragment {
             ? row
             : fragment`(${row})::${qualified(handler.target)}`;
       const made = fragment`${qualified(handler.function)}(${argument})`;
-      // As the type writes itself, for any type: a cast of xml to text would not drop an empty first line.
+      // `concat` writes any type as the type itself does; a cast of xml to text would drop an empty first line.
       return handler.bytes ? made : fragment`concat(${made})`;
     }
     case 'none':
@@ -53,13 +53,13 @@ export function body(handler: MediaHandler, rows: AnswerRows): Fragment {
   }
 }
 
-/** Whether the body is an aggregate, so that there is one row whatever was found. */
+/** Whether the body is an aggregate, which gives exactly one row, however many rows were found. */
 export function isAggregate(handler: MediaHandler, routine: Routine | null): boolean {
   if (handler.kind === 'none') return false;
   return !(handler.kind === 'custom' && routine !== null && returnsScalar(routine));
 }
 
-/** An array of the rows; of functions that return one thing that thing. */
+/** An array of the rows; for a function that returns a single thing, that thing. */
 function jsonBody(rows: AnswerRows, stripNulls: boolean): Fragment {
   const { routine } = rows;
   if (routine && (returnsScalar(routine) || returnsSingleComposite(routine)))
@@ -69,8 +69,8 @@ function jsonBody(rows: AnswerRows, stripNulls: boolean): Fragment {
 }
 
 /**
- * The one row as an object; that there is but one is checked elsewhere. Not `json_agg(...)->0`, which parses the json that
- * was just made.
+ * The only row as an object; other code checks that there is only one. `json_agg(...)->0` would do too, but it parses
+ * the json that was just made.
  */
 function firstOf(rows: AnswerRows, stripNulls: boolean): Fragment {
   const element = rows.routine && returnsScalar(rows.routine) ? scalarOf(rows) : rows.row;
@@ -86,15 +86,15 @@ function stripped(json: Fragment, stripNulls: boolean): Fragment {
 }
 
 /**
- * A heading of the columns' names and the rows as Postgres writes composite values, less the parentheses: quoted where
- * they must be, null as nothing, quotes doubled. Without rows there is no heading to be had, only the
- * end of its line.
+ * A heading with the columns' names, then the rows as Postgres writes composite values, without the parentheses:
+ * quoted where necessary, null as nothing, quotes doubled. Without rows the names are unknown, so only the heading's
+ * line end remains.
  */
 function csvBody({ row, again }: AnswerRows): Fragment {
   if (again === null) throw new Error('CSV needs its rows twice');
   const first = fragment`select row_to_json(${row}) as object from ${again} limit 1`;
   const heading = fragment`(select coalesce(string_agg(case when key ~ E'[",\\r\\n]' then '"' || replace(key, '"', '""') || '"' else key end, ','), '') from (${first}) as first, json_object_keys(object) as key)`;
-  // A row's text doubles backslashes, beside quotes; CSV knows quotes only.
+  // A row's text doubles backslashes as well as quotes, but CSV doubles only quotes.
   const lines = fragment`coalesce(string_agg(replace(substr((${row})::text, 2, length((${row})::text) - 2), E'\\\\\\\\', E'\\\\'), E'\\n'), '')`;
   return fragment`${heading} || E'\\n' || ${lines}`;
 }

@@ -9,9 +9,10 @@ const whole = identifier('lightning_row');
 
 type Term = Keyset['terms'][number];
 
-// Keyset pagination, an extension: `after=` a row's place in a total order instead of `offset`, which reads all it skips.
+// Keyset pagination, an extension: `after=` takes a row's place in a total order, instead of an `offset` that reads
+// all skipped rows.
 
-/** A page of rows: each as a whole in `row`, and its place as JSON text, an array of texts and nulls, in `place`. */
+/** A page of rows: each whole row in `row`, and its place in `place`, a JSON array of texts and nulls. */
 export function keysetPage(plan: ReadPlan, { terms, after }: Keyset): Fragment {
   const relation = relationOf(plan);
   const values = terms.map(({ field }) => fieldValue(relation, field));
@@ -23,32 +24,33 @@ export function keysetPage(plan: ReadPlan, { terms, after }: Keyset): Fragment {
     terms.map((term, i) => fragment`${values[i] ?? nothing}${direction(term.direction, term.nulls)}`),
   );
   const behind = after === null ? nothing : placedAfter(terms, values, after);
-  // `coalesce` keeps the row together: `select x.*` would be its columns, and `select x` a column where there is one of the name.
+  // `coalesce` keeps the row together: `select x.*` would give its columns, and `select x` a column if one had that
+  // name.
   return fragment`select (select coalesce(${whole}.*) from (select ${selectList(plan)}) as ${whole}) as "row", ${place} as place${rowSource(
     plan,
   )}${where(plan, behind)}${order}${range(plan.range)}`;
 }
 
 /**
- * The cursor of the last row of the page called `page`: its place in base64url, as the planner reads it. Null when the
- * page is not full, and so the last one.
+ * The cursor of the last row of the page called `page`: its place in base64url, as the planner reads it. Null if the
+ * page is not full, which makes it the last one.
  */
 export function cursor({ range: { limit } }: ReadPlan, page: Fragment): Fragment {
   if (limit === null || limit === 0) return verbatim('null::text');
   const place = fragment`convert_to((array_agg(${page}.place))[count(*)], 'UTF8')`;
-  // Postgres breaks base64 into lines, and has no base64url before 19.
+  // Postgres breaks base64 into lines, and has no base64url before version 19.
   const encoded = fragment`translate(encode(${place}, 'base64'), E'+/=\\n', '-_')`;
   return fragment`case when count(*) = ${parameter(String(limit))} then ${encoded} end`;
 }
 
-/** Whether a row comes behind the place. */
+/** The condition that a row comes after the place. */
 function placedAfter(
   terms: readonly Term[],
   values: readonly Fragment[],
   place: readonly (string | null)[],
 ): Fragment {
   const inOneDirection = new Set(terms.map((term) => term.direction)).size === 1;
-  // As rows, an index on the terms can be entered at the place.
+  // As a comparison of rows, so that an index on the terms can be entered at the place.
   if (inOneDirection && terms.every((term) => !term.nullable)) {
     const operator = verbatim(terms[0]?.direction === 'desc' ? '<' : '>');
     return fragment`(${join(values, ', ')}) ${operator} (${join(place.map(parameter), ', ')})`;
@@ -65,7 +67,7 @@ function placedAfter(
   return fragment`${bound}(${join(cases, ' or ')})`;
 }
 
-/** What the cases amount to for the first term, said once more: an index can be entered by this, and not by an `or`. */
+/** Repeats what the cases imply for the first term: an index can be entered by this condition, but not by an `or`. */
 function notBefore({ direction: way }: Term, value: Fragment, at: string | null): Fragment {
   if (at === null) return nothing;
   return fragment`${value} ${verbatim(way === 'desc' ? '<=' : '>=')} ${parameter(at)} and `;

@@ -7,20 +7,20 @@ import type { Fragment } from './fragment.ts';
 import { payloadName, payloadRows } from './payload.ts';
 import { all } from './read.ts';
 
-/** Counts the rows of an upsert that were new. Local to the transaction, as every setting of a request. */
+/** Counts the new rows of an upsert. Local to the transaction, like every setting of a request. */
 const newRows = 'lightning.inserted';
 const newSoFar = `coalesce(nullif(current_setting('${newRows}', true), ''), '0')::bigint`;
-/** True for every row, which counts as new until it meets one that is there. */
+/** True for every row. A row counts as new until it meets an existing one. */
 const countAsNew = verbatim(`set_config('${newRows}', (${newSoFar} + 1)::text, true) <> ''`);
 const countAsFound = verbatim(`set_config('${newRows}', (${newSoFar} - 1)::text, true) <> ''`);
 
 /**
- * How many rows of an upsert were new, whatever its triggers made of them. Nothing that is returned tells: `xmax` is not
- * to be had of views and partitioned tables.
+ * The number of new rows of an upsert, whatever its triggers made of them. The returned rows do not tell: views and
+ * partitioned tables have no `xmax`.
  */
 export const insertedCount = verbatim(newSoFar);
 
-/** Writes the rows and gives back what is to be returned of them: the statement inside `with`. */
+/** Writes the rows and returns the columns that are needed: the statement inside `with`. */
 export function mutateQuery(plan: MutatePlan): Fragment {
   switch (plan.kind) {
     case 'insert':
@@ -37,7 +37,7 @@ export function mutateQuery(plan: MutatePlan): Fragment {
   }
 }
 
-/** Whether rows that exist may be updated, so that new ones have to be told apart. */
+/** Whether existing rows may be updated, so that the new ones have to be told apart. */
 export function isUpsert(plan: MutatePlan): plan is Extract<MutatePlan, { kind: 'insert' }> {
   return plan.kind === 'insert' && plan.onConflict?.resolution === 'merge-duplicates';
 }
@@ -52,7 +52,7 @@ function insertQuery(plan: Extract<MutatePlan, { kind: 'insert' }>): Fragment {
     ', ',
   );
   const from = fragment` from ${rows}${all([...conditions(payload, plan.where), ...(isUpsert(plan) ? [countAsNew] : [])])}`;
-  // A table of that name would be taken for the row that was not inserted.
+  // Otherwise a table called `excluded` would be taken for the row that was not inserted.
   const alias = plan.into.name === 'excluded' ? 'lightning_target' : null;
   const into = alias === null ? plan.into : { schema: '', name: alias };
   return fragment`insert into ${qualified(plan.into)}${as(alias)}${names} select ${values}${from}${onConflict(plan)}${returning(
@@ -61,14 +61,14 @@ function insertQuery(plan: Extract<MutatePlan, { kind: 'insert' }>): Fragment {
   )}`;
 }
 
-/** Without a key there is nothing that rows could conflict in. */
+/** The `on conflict` clause; nothing without a key, because rows then cannot conflict. */
 function onConflict(plan: Extract<MutatePlan, { kind: 'insert' }>): Fragment {
   if (plan.onConflict === null || plan.onConflict.columns.length === 0) return nothing;
   const { resolution, columns: key } = plan.onConflict;
   const target = join(key.map(identifier), ', ');
   if (resolution === 'ignore-duplicates' || plan.columns.length === 0)
     return fragment` on conflict (${target}) do nothing`;
-  // What the rows are equal in need not be written again: nobody has to be granted update of a key for it.
+  // The columns of the key are equal anyway and are not written again, so no role needs the privilege to update a key.
   const others = plan.columns.filter(({ name }) => !key.includes(name));
   const assignments = join(
     (others.length > 0 ? others : plan.columns).map(
@@ -81,7 +81,7 @@ function onConflict(plan: Extract<MutatePlan, { kind: 'insert' }>): Fragment {
 
 function updateQuery(plan: Extract<MutatePlan, { kind: 'update' }>): Fragment {
   const { into, columns, body, applyDefaults } = plan;
-  // `set` needs a column. With nothing to change nothing changes, but what is selected must still exist.
+  // `set` needs a column. Without one nothing changes, but the selected columns must still exist.
   if (columns.length === 0) {
     const list = plan.returning.length === 0 ? verbatim('1') : columnList(into, plan.returning);
     return fragment`select ${list} from ${qualified(into)} where false`;
@@ -102,7 +102,7 @@ function payloadOf(target: QualifiedName): QualifiedName {
   return { schema: '', name: payloadName(target) };
 }
 
-/** Something is always returned: it is counted. */
+/** The `returning` clause. It always returns something, because the rows are counted. */
 function returning(relation: QualifiedName, names: readonly string[]): Fragment {
   return fragment` returning ${names.length === 0 ? verbatim('1') : columnList(relation, names)}`;
 }

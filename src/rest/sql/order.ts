@@ -10,7 +10,7 @@ export function orderBy(relation: QualifiedName, terms: readonly PlannedOrder[])
   return orderedBy(terms.map((term) => orderTerm(relation, term)));
 }
 
-/** ` order by` terms that are printed already, or nothing. */
+/** ` order by` terms that are already printed, or nothing. */
 export function orderedBy(terms: readonly Fragment[]): Fragment {
   return terms.length === 0 ? nothing : fragment` order by ${join(terms, ', ')}`;
 }
@@ -33,8 +33,8 @@ export function distinctClause(
 }
 
 /**
- * The order under `distinct on`, which has to begin with its fields: each as the order asks for it, if it does. What
- * else the order says decides which row of each value is the first.
+ * The order under `distinct on`, which has to begin with its fields; each takes its direction from the order, if that
+ * has it. The remaining terms decide which row of each value comes first.
  */
 export function distinctOrder(
   relation: QualifiedName,
@@ -51,7 +51,7 @@ export function distinctOrder(
   ];
 }
 
-/** Direction and place of nulls, as stated. */
+/** Direction and position of nulls, as stated. */
 export function direction(way: OrderDirection | null, nulls: OrderNulls | null): Fragment {
   const words = [way, nulls === null ? null : nulls === 'nullsfirst' ? 'nulls first' : 'nulls last'];
   return verbatim(words.map((word) => (word === null ? '' : ` ${word}`)).join(''));

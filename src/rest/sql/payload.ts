@@ -2,7 +2,10 @@ import type { QualifiedName } from '../../schema-cache/identifier.ts';
 import { fragment, identifier, join, parameter, verbatim } from './fragment.ts';
 import type { Fragment } from './fragment.ts';
 
-/** A column to read out of a JSON body. `type` as the catalog quotes it; `transform` a data representation's function. */
+/**
+ * A column to read from a JSON body. `type` as the catalog quotes it; `transform` is a data representation's
+ * function.
+ */
 export interface PayloadColumn {
   readonly name: string;
   readonly type: string;
@@ -11,17 +14,17 @@ export interface PayloadColumn {
 }
 
 /**
- * The name that a body's rows have in a statement that writes to, or calls, `target`: not the same. Clients meet it in
- * messages of Postgres, as PostgREST's do.
+ * The name of a body's rows in a statement that writes to, or calls, `target`; it always differs from the target's name.
+ * Clients see it in Postgres's messages, as they see PostgREST's.
  */
 export function payloadName(target: QualifiedName): string {
   return target.name === 'pgrst_body' ? 'pgrst_body_rows' : 'pgrst_body';
 }
 
 /**
- * The rows of a JSON body, an object or an array of objects, as a `from` item called `rowsName` that has
- * `columns`. Keys that are not columns are left out. `applyDefaults`: what a row lacks comes from the column's default
- * rather than being null. Postgres takes the text apart, once.
+ * The rows of a JSON body, an object or an array of objects, as a `from` item called `rowsName` with `columns`. Other
+ * keys are left out. `applyDefaults`: a missing key gets the column's default instead of null. Postgres parses the
+ * text only once.
  */
 export function payloadRows(
   rowsName: string,
@@ -33,7 +36,7 @@ export function payloadRows(
   const json = verbatim(applyDefaults ? 'jsonb' : 'json');
   const given = fragment`${parameter(body)}::${json}`;
   const name = identifier(rowsName);
-  // No column to take: an object is one row, an array as many as it has elements.
+  // No column is read: an object is one row, and an array has one row per element.
   if (columns.length === 0)
     return isObject
       ? fragment`(values (1)) as ${name}`
@@ -63,7 +66,7 @@ export function isJsonObject(body: string | null): boolean {
   return body !== null && /^[ \t\n\r]*\{/.test(body);
 }
 
-/** The body with the defaults of columns under what it says itself; each row draws its own. */
+/** The body, with the columns' defaults where it has no value; each row gets its own. */
 function withDefaults(given: Fragment, columns: readonly PayloadColumn[], isObject: boolean): Fragment {
   const pairs = columns.flatMap(({ name, defaultExpression }) =>
     defaultExpression === null ? [] : [fragment`${parameter(name)}::text, ${verbatim(defaultExpression)}`],

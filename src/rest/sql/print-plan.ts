@@ -21,7 +21,7 @@ import { checkedCount } from './refusals.ts';
 import type { Check } from './refusals.ts';
 import type { RequestStatements } from './request-statements.ts';
 
-// An alias and a name for what each statement is made of. Tables and columns of these names would have to be meant.
+// An alias and a name for the parts of each statement. No user's table or column has these names by accident.
 const page = identifier('lightning_page');
 const source = identifier(sourceName);
 const counted = verbatim('count(*)');
@@ -29,7 +29,7 @@ const noCount = verbatim('null::bigint');
 const noLocation = verbatim('null::text[]');
 const noCursor = verbatim('null::text');
 
-/** What is to be run for a plan. Pure; throws nothing but on plans that contradict themselves. */
+/** The statements of a plan. Pure; throws only for plans that contradict themselves. */
 export function requestStatements(
   plan: ReadAction | MutateAction | CallAction,
   request: ApiRequest,
@@ -64,7 +64,7 @@ function print(
   }
 }
 
-/** The planner's count, for reads alone: of what a function returns the planner knows nothing. */
+/** The planner's count, only for reads: the planner knows nothing about the rows of a function. */
 function explainCount(
   plan: ReadAction | MutateAction | CallAction,
   request: ApiRequest,
@@ -97,7 +97,7 @@ function printRead(plan: ReadAction, request: ApiRequest, options: RestOptions):
 
 function printMutation(plan: MutateAction, request: ApiRequest, options: RestOptions): Fragment {
   const { mutatePlan, readPlan, handler } = plan;
-  // Without a body no column of `select` is looked at, not even whether it exists.
+  // Without a body, the columns of `select` are ignored, even those that do not exist.
   const rowsQuery = handler.kind === 'none' ? null : readQuery(readPlan);
   const isLocated = mutatePlan.kind === 'insert' && request.preferences.representation === 'headers-only';
   const { withPages, rows, from } = rowsOf(rowsQuery, handler.kind === 'csv', null);
@@ -121,7 +121,7 @@ function printMutation(plan: MutateAction, request: ApiRequest, options: RestOpt
 function printCall(plan: CallAction, request: ApiRequest, options: RestOptions): Fragment {
   const { callPlan, readPlan, handler } = plan;
   const { routine } = callPlan;
-  // PostgREST says 1 of whatever is no set, rows or not.
+  // PostgREST reports 1 for any function that does not return a set, with rows or without.
   const rowCount = routine.returns.setOf ? counted : verbatim('1::bigint');
   const { withPages, rows, from } = rowsOf(readQuery(readPlan), handler.kind === 'csv', routine);
   const answer = result(
@@ -132,13 +132,13 @@ function printCall(plan: CallAction, request: ApiRequest, options: RestOptions):
     },
     from,
   );
-  // Nobody looks at the value then, and a stable function that nobody looks at would not be called.
+  // The value is not used then, and Postgres would skip a stable function whose value is not used.
   const called =
     !isAggregate(handler, routine) && returnsScalar(routine) ? verbatim('materialized ') : nothing;
   return fragment`with ${source} as ${called}(${callQuery(callPlan)})${withPages} ${answer}`;
 }
 
-/** Where the answer's rows come from: `from`, behind `withPages`. */
+/** The source of the answer's rows: `from`, after `withPages`. */
 function rowsOf(
   rowsQuery: Fragment | null,
   readTwice: boolean,
@@ -175,7 +175,7 @@ function result(answer: Answer, from: Fragment): Fragment {
 }
 
 function mutationChecks(plan: MutateAction, request: ApiRequest): Check[] {
-  // PUT writes one row by its nature; which is told apart from a caller's wish for one row.
+  // PUT always writes a single row; that is different from a caller's wish for a single object.
   if (plan.mutation === 'upsert-one')
     return isExplained(plan) ? [] : [{ violated: verbatim('count(*) <> 1'), code: 'PGRST115' }];
   return [...singularCheck(plan), ...(plan.mutation === 'insert' ? [] : maxAffectedCheck(plan, request))];
@@ -197,14 +197,19 @@ function maxAffectedCheck(plan: MutateAction | CallAction, { preferences }: ApiR
   return [{ violated: fragment`count(*) > ${parameter(String(maxAffected))}`, code: 'PGRST124' }];
 }
 
-/** What is read is measured as it arrives; what was written must not stay when nobody hears of it. */
+/**
+ * Checks the size of a write's answer: if it is too large to be sent, the write must be undone. Reads are measured as
+ * they arrive.
+ */
 function sizeCheck(made: Fragment, { budgets }: RestOptions): Check[] {
   if (budgets === null) return [];
   const most = parameter(String(budgets.identified.answerBytes));
   return [{ violated: fragment`octet_length(${made}) > ${most}::bigint`, code: 'LTR011' }];
 }
 
-/** Then nothing is refused: what would run is shown, whatever it would give. */
+/**
+ * Whether the plan is only explained. Nothing is refused then: it shows what would run, whatever the result would be.
+ */
 function isExplained({ mediaType }: ReadAction | MutateAction | CallAction): boolean {
   return mediaType.kind === 'plan';
 }

@@ -26,13 +26,13 @@ export function readQuery(plan: ReadPlan): Fragment {
   )}${where(plan)}${grouping(plan)}${order}${range(plan.range)}`;
 }
 
-/** What columns of a level are qualified with: its alias, or its name. */
+/** The name that qualifies a level's columns: its alias, otherwise its name. */
 export function relationOf({ from, fromAlias, relationship }: ReadPlan): QualifiedName {
   if (fromAlias !== null) return { schema: '', name: fromAlias };
   return relationship?.kind === 'computed' ? { schema: '', name: relationship.function.name } : from;
 }
 
-/** What is selected, of the relation and of its embeds. May be nothing, which Postgres takes. */
+/** The select list of the relation and its embeds. It may be empty, which Postgres accepts. */
 export function selectList(plan: ReadPlan): Fragment {
   const relation = relationOf(plan);
   const own =
@@ -57,7 +57,7 @@ export function rowSource(plan: ReadPlan): Fragment {
 export function fromClause({ from, fromAlias, relationship, computedArgument }: ReadPlan): Fragment {
   const name = fromAlias === null ? nothing : fragment` as ${identifier(fromAlias)}`;
   if (relationship?.kind === 'computed') {
-    // The cast picks the overload, and names the row's type where the row comes from a statement of its own.
+    // The cast picks the overload, and names the row's type where the row comes from another part of the statement.
     const argument = wholeRow((computedArgument ?? relationship.table).name);
     return fragment` from ${qualified(relationship.function)}(${argument}::${qualified(relationship.table)})${name}`;
   }
@@ -66,7 +66,7 @@ export function fromClause({ from, fromAlias, relationship, computedArgument }: 
   return fragment` from ${qualified(from)}${name}`;
 }
 
-/** ` where` the filters hold and the row belongs to the level above, and whatever `further` says. */
+/** ` where` the filters hold, the row belongs to the level above, and `further` holds. */
 export function where(plan: ReadPlan, ...further: readonly Fragment[]): Fragment {
   return all([
     ...conditions(relationOf(plan), plan.where),
@@ -87,22 +87,22 @@ export function joinCondition({ left, right }: JoinCondition): Fragment {
 }
 
 /**
- * ` limit ... offset ...`, as far as they limit anything. The limit is no parameter: of a limit that it does not know
- * the planner expects a tenth of the table, and so plans prepared statements anew each time (seen: 380 us instead of 255
- * for a page of 50). An offset, of which there are many for each statement, is.
+ * ` limit ... offset ...`, as far as they limit anything. The limit is not a parameter: for an unknown limit the
+ * planner expects a tenth of the table, and so plans prepared statements anew each time (seen: 380 us instead of 255
+ * for a page of 50). The offset is a parameter, because a statement is used with many offsets.
  */
 export function range({ limit, offset }: RowRange): Fragment {
   return fragment`${limitTo(limit)}${offset === 0 ? nothing : fragment` offset ${parameter(String(offset))}`}`;
 }
 
-/** ` limit n`; nothing for all rows. A negative one, which embeds may ask for, is Postgres' to refuse. */
+/** ` limit n`; nothing for all rows. An embed may ask for a negative limit, which Postgres refuses. */
 export function limitTo(limit: number | null): Fragment {
   if (limit === null) return nothing;
   if (!Number.isInteger(limit)) throw new Error(`not a limit: ${limit}`);
   return verbatim(` limit ${BigInt(limit)}`);
 }
 
-/** ` group by` everything that is selected and not aggregated, then ` having`. */
+/** ` group by` everything that is selected but not aggregated, then ` having`. */
 function grouping(plan: ReadPlan): Fragment {
   if (!isGrouped(plan)) return nothing;
   const relation = relationOf(plan);
@@ -118,19 +118,19 @@ function grouping(plan: ReadPlan): Fragment {
 function groupTerm(relation: QualifiedName, item: PlannedSelect): Fragment[] {
   const { aggregate, alias } = item;
   if (aggregate !== null) return [];
-  // Not by the alias, which is a column's where there is one of its name.
+  // Not by the alias, which would mean a column if one had that name.
   return [alias === null ? fieldValue(relation, item.field) : selectItem(relation, { ...item, alias: null })];
 }
 
 function relationGroupTerms(selected: RelationSelect): Fragment[] {
-  // An embed that only filters is not in the select list, and so cannot be grouped by.
+  // An embed that only filters is not in the select list, so rows cannot be grouped by it.
   if (selected.kind === 'json') return selected.empty ? [] : [embedded(selected)];
   return selected.select
     .filter((item) => item.aggregate === null)
     .map((item) => fragment`${identifier(selected.aggregateAlias)}.${identifier(item.alias ?? item.name)}`);
 }
 
-/** What an embed adds to the select list above: PostgREST, Resource Embedding. */
+/** An embed's part of the select list above: PostgREST, Resource Embedding. */
 function relationSelect(selected: RelationSelect): Fragment[] {
   const joined = identifier(selected.aggregateAlias);
   if (selected.kind === 'spread')
@@ -142,7 +142,7 @@ function relationSelect(selected: RelationSelect): Fragment[] {
   return [fragment`${embedded(selected)}${as(selected.name)}`];
 }
 
-/** An embed as jsonb, so that it can be grouped by; clients see it by its spaces. */
+/** An embed as jsonb, so that rows can be grouped by it; clients notice jsonb by its spaces. */
 function embedded({ aggregateAlias, mode }: Extract<RelationSelect, { kind: 'json' }>): Fragment {
   const joined = identifier(aggregateAlias);
   return mode === 'object'
@@ -155,8 +155,8 @@ function spreadColumn(joined: Fragment, { name }: SpreadSelect): Fragment {
 }
 
 /**
- * Joins the rows that an embed finds for each row: as they are where there is one at most, else as one array, or one
- * array for each column (spreads). An inner join of arrays drops the row whose array is missing.
+ * Joins the rows that an embed finds for each row: directly if there is at most one, otherwise as one array, or (for
+ * spreads) as one array per column. An inner join of arrays drops a row whose array is missing.
  */
 function lateralJoin(plan: ReadPlan, selected: RelationSelect): Fragment {
   const embed = plan.embeds.find(({ aggregateAlias }) => aggregateAlias === selected.aggregateAlias);

@@ -10,26 +10,27 @@ import type { ApiRequest } from '../request/query.ts';
 import type { RawRequest } from '../request/raw-request.ts';
 import { fragment, qualified, toStatement } from './fragment.ts';
 
-/** What a request's settings are made of. */
+/** The sources of a request's settings. */
 export interface SettingsSource {
   readonly raw: Pick<RawRequest, 'method' | 'path' | 'headers'>;
   readonly request: Pick<ApiRequest, 'schema' | 'preferences'>;
-  /** Null: no table or function of the schema is touched (the OpenAPI document). */
+  /** Null: the request touches no table or function of the schema (the OpenAPI document). */
   readonly plan: ReadAction | MutateAction | CallAction | null;
   readonly options: Pick<RestOptions, 'extraSearchPath' | 'appSettings' | 'hoistedSettings'>;
-  /** `role`, `request.jwt.claims` and whatever else tells the database who is asking. */
+  /** `role`, `request.jwt.claims` and whatever else tells the database who the requester is. */
   readonly requester: TransactionSettings;
-  /** Of the requester's role; undefined: it has none. */
+  /** Settings of the requester's role; undefined: it has none. */
   readonly roleSettings: RoleSettings | undefined;
 }
 
 /**
- * The settings that a request runs under, in the order in which they are set. `search_path`, the requester's,
- * `request.method`, `.path`, `.headers` and `.cookies` are always there; the others when there are any: settings of the
- * role, `timezone` (Prefer), those of the function (hoisted), `app.settings.*`, and `transaction_read_only` for what only
- * reads. All are local to the transaction, so that what is not set here is as the login has it.
+ * The connection settings that a request runs under, in the order in which they are set. `search_path`, the
+ * requester's settings, and `request.method`, `.path`, `.headers` and `.cookies` are always set. The others are set
+ * if they exist: the role's settings, `timezone` (Prefer), the function's hoisted settings, `app.settings.*`, and
+ * `transaction_read_only` for requests that only read. All are local to the transaction, so any other setting keeps
+ * the login's value.
  *
- * The role's own settings come before the role: the login may have been granted to set what the role may not. PostgREST,
+ * The role's own settings come before the role, because the login may set some that the role may not. PostgREST,
  * Transactions.
  */
 export function requestSettings({
@@ -43,7 +44,7 @@ export function requestSettings({
   const { timezone } = request.preferences;
   const { cookie } = raw.headers;
   const headers = cookie === undefined ? raw.headers : { ...raw.headers, cookie: undefined };
-  // One object that grows: this runs for every request.
+  // One object that grows, because this runs for every request.
   const settings: Record<string, string> = {
     search_path: [request.schema, ...options.extraSearchPath].map(quoteIdentifier).join(', '),
   };
@@ -66,7 +67,7 @@ export function requestSettings({
   return settings;
 }
 
-/** Calls the function that runs before every request, for what it raises or sets; its result is of no interest. */
+/** Calls the function that runs before every request, for its errors and settings; its result is ignored. */
 export function preRequestStatement(name: QualifiedName, { preparedStatements }: RestOptions): Statement {
   return { ...toStatement(fragment`select ${qualified(name)}()`), prepare: preparedStatements };
 }
@@ -75,7 +76,7 @@ function onlyReads(plan: SettingsSource['plan']): boolean {
   return plan === null || plan.kind === 'read' || (plan.kind === 'call' && plan.readOnly);
 }
 
-/** Name and value of each cookie, as they stand; of two of one name the later one counts. */
+/** Name and value of each cookie, unchanged; if a name occurs twice, the later value counts. */
 function cookies(header: string): (readonly [name: string, value: string])[] {
   return header
     .split(';')
