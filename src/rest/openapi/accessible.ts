@@ -2,16 +2,16 @@ import type { Statement } from '../../db/statement.ts';
 import { nameKey } from '../../schema-cache/identifier.ts';
 import type { Routine } from '../../schema-cache/routine.ts';
 
-/** What one role may do in a schema. */
+/** A role's privileges in a schema. */
 export interface Access {
   readonly schemaComment: string | null;
-  /** By relation name; relations that the role has no right on are missing. */
+  /** By relation name; relations on which the role has no privilege are missing. */
   readonly relations: ReadonlyMap<string, RelationAccess>;
-  /** `routineKey` of the functions that the role may execute. */
+  /** The `routineKey`s of the functions that the role may execute. */
   readonly routines: ReadonlySet<string>;
 }
 
-/** Columns by what may be done with them, in no order. */
+/** Columns by privilege, in no particular order. */
 export interface RelationAccess {
   readonly select: ReadonlySet<string>;
   readonly insert: ReadonlySet<string>;
@@ -19,7 +19,7 @@ export interface RelationAccess {
   readonly delete: boolean;
 }
 
-/** The row that `accessStatement` gives, to be read by `parseAccess`. */
+/** The row that `accessStatement` returns; `parseAccess` reads it. */
 export interface AccessRow {
   readonly access: {
     readonly comment: string | null;
@@ -35,8 +35,8 @@ export interface AccessRow {
 }
 
 /**
- * What the current role may do in the schema, in one row. Views without a right of their own on the view, but on what it
- * reads, are left out: the right on the view is what counts.
+ * Reads the current role's privileges in the schema, in one row. A view counts by the privilege on the view itself: a
+ * privilege on the relations that it reads does not include it.
  */
 export function accessStatement(schema: string): Statement {
   return { text: accessText, values: [schema], prepare: true };
@@ -102,7 +102,10 @@ export function parseAccess({ access }: AccessRow): Access {
   };
 }
 
-/** Overloads differ in their parameters' names, or nobody could choose between them by name. */
+/**
+ * The key of an overload. Overloads differ in the names of their parameters; otherwise no call by name could choose
+ * one.
+ */
 export function routineKey({ name, parameters }: Routine): string {
   return nameKey(name, parameters.map((parameter) => parameter.name).join());
 }

@@ -1,12 +1,12 @@
-/** A comment as documentation: the first line is a summary, what follows a description. Either may be null. */
+/** A comment as documentation: the first line is the summary, the rest the description. Either may be null. */
 export interface Documentation {
   readonly summary: string | null;
   readonly description: string | null;
 }
 
 /**
- * A comment without the smart tags that PostGraphile reads: the leading lines that begin with `@`. Null for a comment that
- * is nothing else.
+ * A comment without PostGraphile's smart tags, the leading lines that begin with `@`. Null for a comment that has
+ * nothing else.
  */
 export function withoutTags(comment: string | null): string | null {
   if (comment === null) return null;
@@ -16,7 +16,7 @@ export function withoutTags(comment: string | null): string | null {
   return text === '' ? null : text;
 }
 
-/** Takes a comment apart as PostgREST does (OpenAPI): the lines after the first, if there are any, describe. */
+/** Splits a comment as PostgREST does (OpenAPI): the lines after the first, if any, are the description. */
 export function documentation(comment: string | null): Documentation {
   const text = withoutTags(comment);
   if (text === null) return { summary: null, description: null };

@@ -1,4 +1,4 @@
-/** A name that OpenAPI allows as a component's key (`[a-zA-Z0-9._-]+`), different for different parts. */
+/** A name that OpenAPI allows as a component's key (`[a-zA-Z0-9._-]+`); different parts give different names. */
 export function componentName(...parts: readonly string[]): string {
   return parts.map((part) => part.replace(/[^a-zA-Z0-9_-]/gu, escaped)).join('.');
 }

@@ -9,21 +9,21 @@ import type { AccessRow } from './accessible.ts';
 import { openApiDocument } from './document.ts';
 import { referencePage } from './reference-page.ts';
 
-/** What describing needs beside the request. */
+/** Everything that describing needs besides the request. */
 export interface DescribeContext {
-  /** Under the caller's role: what it may do is asked of the database. */
+  /** A session under the caller's role: the database is asked for that role's privileges. */
   readonly session: ScopedDatabase;
   readonly cache: SchemaCache;
   readonly options: RestOptions;
-  /** Path of the API's root, without a slash at the end. */
+  /** Path of the API's root, without a trailing slash. */
   readonly mountPath: string;
-  /** Of the Host header; null: there was none. */
+  /** The Host header; null: the request had none. */
   readonly host: string | null;
-  /** Of this project. */
+  /** This project's version. */
   readonly version: string;
 }
 
-/** Answers at the root: the document that follows the caller's privileges, or the page to browse it. One round trip. */
+/** Answers at the root with the document for the caller's privileges, or with the page to browse it. One round trip. */
 export async function describe(
   action: DescribeAction,
   request: ApiRequest,
@@ -35,7 +35,7 @@ export async function describe(
   }
   const { rows } = await session.query<AccessRow>(accessStatement(action.schema));
   const row = rows[0];
-  if (row === undefined) throw new Error('asking for the privileges gave no row');
+  if (row === undefined) throw new Error('the query of the privileges returned no row');
   const access = parseAccess(row);
   const { mode, securityActive, serverProxyUri } = options.openapi;
   const document = openApiDocument(
@@ -55,7 +55,7 @@ export async function describe(
     headers: [
       ['Content-Type', 'application/openapi+json; charset=utf-8'],
       ...(request.profile === null ? [] : [['Content-Profile', request.profile] as const]),
-      // As of any HEAD (PostgREST, Observability, Content-Length Header).
+      // Left out for HEAD, as in any answer to HEAD (PostgREST, Observability, Content-Length Header).
       ...(action.headersOnly ? [] : [['Content-Length', String(Buffer.byteLength(body))] as const]),
     ],
     body: action.headersOnly ? null : body,

@@ -9,19 +9,20 @@ import { relationPaths } from './relation-paths.ts';
 import { routinePaths } from './routine-paths.ts';
 import { errorComponents, sharedParameters } from './shared-components.ts';
 
-/** Where and for whom the document is. */
+/** The address that the document states, and its audience. */
 export interface DocumentOptions {
   readonly schema: string;
-  /** Of the root of the API, as clients see it. */
+  /** The URL of the API's root, as clients see it. */
   readonly serverUrl: string;
   readonly version: string;
-  /** Says that a bearer token is wanted. */
+  /** Whether the document says that a bearer token is expected. */
   readonly securityActive: boolean;
 }
 
 /**
- * The OpenAPI 3.1 document of a schema, from the catalog snapshot and from comments: paths, methods and columns are those
- * that the access allows, in the order of their names. `access` null: everything, whoever asks.
+ * The OpenAPI 3.1 document of a schema, made from the catalog snapshot and from comments. It has the paths, methods
+ * and columns that `access` allows, in the order of their names. `access` null: it has everything, for every
+ * requester.
  */
 export function openApiDocument(
   cache: SchemaCache,

@@ -1,18 +1,18 @@
 import type { Column } from '../../schema-cache/table.ts';
 
-/** A JSON Schema (2020-12), as OpenAPI 3.1 has it. */
+/** A JSON Schema (2020-12), in OpenAPI 3.1's form. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
 /**
- * The schema of a Postgres type's values as Postgres writes them in JSON. Types without a JSON type of their own are
- * strings whose `format` is the type's name.
+ * The schema of a Postgres type's values as Postgres writes them in JSON. Types without a matching JSON type are strings
+ * whose `format` is the type's name.
  *
- * @param type as `format_type` says it, a modifier included
+ * @param type as `format_type` writes it, including a modifier
  */
 export function schemaOfType(type: string): JsonSchema {
   const element = /^(.*)\[\]$/.exec(type)?.[1];
   if (element !== undefined) return { type: 'array', items: schemaOfType(element) };
-  // A modifier stands in the middle of some names: `timestamp(3) with time zone`.
+  // Some names have the modifier in the middle: `timestamp(3) with time zone`.
   const name = type.replace(/\([^)]*\)/, '');
   return byName[name] ?? { type: 'string', format: type };
 }
@@ -35,7 +35,7 @@ const byName: Readonly<Record<string, JsonSchema>> = {
   jsonb: {},
 };
 
-/** The schema of a column's values. What the caller reads of it beyond its type stands in `description`. */
+/** The schema of a column's values. `description` holds what the type does not tell the caller. */
 export function schemaOfColumn(column: Column, description: string | null): JsonSchema {
   const base = schemaOfType(column.type);
   return {
@@ -51,7 +51,7 @@ export function schemaOfColumn(column: Column, description: string | null): Json
   };
 }
 
-/** Of a constant the value; what is computed at each insert is no default in JSON Schema's sense. */
+/** The value of a constant default. An expression computed at each insert is not a default in JSON Schema's sense. */
 function defaultOf(expression: string | null): { default?: unknown } {
   if (expression === null) return {};
   if (expression === 'true' || expression === 'false') return { default: expression === 'true' };
@@ -62,7 +62,7 @@ function defaultOf(expression: string | null): { default?: unknown } {
   const { type: jsonType } = schemaOfType(type);
   if (jsonType === 'string') return { default: value };
   try {
-    // json, numbers and booleans in quotes; an array's own notation is none.
+    // json, numbers and quoted booleans; Postgres's array notation is not JSON and gives no default.
     return { default: JSON.parse(value) };
   } catch {
     return {};

@@ -4,14 +4,14 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import type { RestResponse } from '../response/rest-response.ts';
 
-/** Below the root of the API: no relation can have this path, since all others with two parts begin with `rpc`. */
+/** A path below the API's root that no relation can have: all other paths of two parts begin with `rpc`. */
 export const referencePrefix = '/.reference/';
 
 /**
- * The page to browse and try the API with: Swagger UI, everything served from here. It reads the
- * document from the root of the API, so it shows what the token may do that is entered there.
+ * The page to browse and try the API: Swagger UI, with all files served from here. It reads the document from the
+ * API's root, so it shows what the entered token may do.
  *
- * @param mountPath of the API's root, without a slash at the end
+ * @param mountPath path of the API's root, without a trailing slash
  */
 export function referencePage(mountPath: string): RestResponse {
   const base = mountPath + referencePrefix;
@@ -42,7 +42,10 @@ export function referencePage(mountPath: string): RestResponse {
   };
 }
 
-/** A file of the page; null: there is none of this name, or no Swagger UI. `fileName` is what follows `referencePrefix`. */
+/**
+ * A file of the page; null: no file has this name, or Swagger UI is missing. `fileName` is what follows
+ * `referencePrefix`.
+ */
 export async function referenceAsset(fileName: string): Promise<RestResponse | null> {
   const contentType = contentTypes[fileName];
   if (contentType === undefined || swaggerUi === null) return null;
@@ -60,9 +63,10 @@ export async function referenceAsset(fileName: string): Promise<RestResponse | n
 }
 
 /**
- * Where the files of Swagger UI are. `npm run build` copies them beside this module; a checkout has them in swagger-ui-dist,
- * which is a dependency of the development only, because what it depends on reports every installation to its makers.
- * null: a checkout without these (`npm ci --omit=dev`). The page is empty there; all else works.
+ * The directory of Swagger UI's files. `npm run build` copies them beside this module. A checkout has them in
+ * swagger-ui-dist, which is only a development dependency, because one of its own dependencies reports every
+ * installation to its makers. Null in a checkout without it (`npm ci --omit=dev`): the page is empty there, and
+ * everything else works.
  */
 const swaggerUi = ((): string | null => {
   const built = path.join(import.meta.dirname, 'swagger-ui');
@@ -74,7 +78,7 @@ const swaggerUi = ((): string | null => {
   }
 })();
 
-/** All that the page loads; nothing else of Swagger UI is served. */
+/** All files that the page loads; no other file of Swagger UI is served. */
 const contentTypes: Readonly<Record<string, string>> = {
   'start.js': 'text/javascript; charset=utf-8',
   'swagger-ui-bundle.js': 'text/javascript; charset=utf-8',
@@ -83,18 +87,18 @@ const contentTypes: Readonly<Record<string, string>> = {
 };
 
 /**
- * A file of its own, so that the page needs no inline script. The document is read again whenever somebody authorizes or
- * logs out: it shows what the token may do.
+ * A file of its own, so that the page needs no inline script. It reads the document again after every login and logout,
+ * because the document shows what the token may do.
  */
 const startScript = `'use strict';
 const address = document.querySelector('#reference').dataset.url;
 let token = null;
 const tokenIn = (authorized) => (authorized && authorized.JWT ? authorized.JWT.value : null);
 try {
-  // Where persistAuthorization keeps it.
+  // persistAuthorization keeps the token here.
   token = tokenIn(JSON.parse(localStorage.getItem('authorized')));
 } catch {
-  // Storage is forbidden or holds something else: as if nobody had logged in.
+  // The storage is forbidden or holds something else: treat the visitor as logged out.
 }
 const readAgain = (system) => setTimeout(() => system.specActions.download(address));
 const followAuthorization = () => ({
@@ -117,7 +121,7 @@ const followAuthorization = () => ({
     },
   },
 });
-// Swagger UI's own takes "_" for an escaped space, and complains of it in the console; names of tables are full of it.
+// Swagger UI's own parser takes "_" for an escaped space and complains in the console; names of tables are full of it.
 const openWhatIsLinked = () => ({
   statePlugins: {
     layout: {
@@ -151,7 +155,7 @@ SwaggerUIBundle({
 });
 `;
 
-/** This origin only; Swagger UI writes styles and images into the page. */
+/** Allows this origin only; Swagger UI writes styles and images into the page. */
 const contentSecurityPolicy = [
   "default-src 'self'",
   "script-src 'self'",

@@ -7,7 +7,7 @@ import { schemaOfColumn } from './json-schema.ts';
 import type { JsonSchema } from './json-schema.ts';
 import { sharedParameterNames } from './shared-components.ts';
 
-/** What a relation adds to the document: nothing that the role may not do. */
+/** A relation's part of the document, limited to what the role may do. */
 export interface RelationPaths {
   readonly path: string;
   readonly pathItem: Readonly<Record<string, unknown>>;
@@ -15,7 +15,7 @@ export interface RelationPaths {
   readonly parameters: Readonly<Record<string, unknown>>;
 }
 
-/** The path, schemas and filters of a relation for somebody with this access. */
+/** The path, schemas and filters of a relation, for a requester with this access. */
 export function relationPaths(
   table: Table,
   access: RelationAccess,
@@ -66,7 +66,7 @@ export function relationPaths(
   };
 }
 
-/** What somebody may do with a relation, and by which columns they may filter it. */
+/** The methods that a requester may use on a relation, and the columns it may filter by. */
 interface Possibilities {
   readonly table: Table;
   readonly filters: readonly Column[];
@@ -164,7 +164,9 @@ function operations({
   };
 }
 
-/** No required properties: `select` leaves out any of them, a default fills in what is missing. */
+/**
+ * The schema of a row. No property is required: `select` can leave out any, and a default fills in for a missing one.
+ */
 function objectSchema(
   table: Table,
   columns: readonly Column[],
@@ -187,7 +189,7 @@ function writable(columns: readonly Column[], names: ReadonlySet<string>): reado
   return columns.filter(({ name, generated }) => names.has(name) && !generated);
 }
 
-/** The notes on keys are PostgREST's, tags included: front ends read them. */
+/** A column's description. PostgREST's notes on keys, tags included, are kept because front ends read them. */
 function columnDescription(
   table: Table,
   column: Column,
@@ -203,7 +205,7 @@ function columnDescription(
 }
 
 function foreignKeyNote(column: Column, relationships: readonly ForeignKeyRelationship[]): readonly string[] {
-  // Tables before views: the note names where the rows are.
+  // Tables come before views: the note names the place of the rows.
   const ordered = relationships.toSorted(
     (one, other) => Number(one.foreignTableIsView) - Number(other.foreignTableIsView),
   );

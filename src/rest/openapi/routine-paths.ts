@@ -5,7 +5,7 @@ import { componentName, reference } from './component-name.ts';
 import { schemaOfType } from './json-schema.ts';
 import type { JsonSchema } from './json-schema.ts';
 
-/** The path of a function and its overloads: GET where nothing is written, POST always. */
+/** The path of a function and its overloads: POST always, and GET if the function writes nothing. */
 export function routinePaths(
   overloads: readonly [Routine, ...Routine[]],
   relationIsKnown: (schema: string, name: string) => boolean,
@@ -50,7 +50,7 @@ function queryParameters(overloads: readonly Routine[]): readonly unknown[] {
       byName.set(parameter.name, {
         name: parameter.name,
         in: 'query',
-        // Of several overloads each takes parameters of its own.
+        // Each of several overloads takes its own parameters, so none is required of all calls.
         required: parameter.required && overloads.length === 1,
         description: parameter.type,
         schema: textSchema(parameter),
@@ -60,7 +60,7 @@ function queryParameters(overloads: readonly Routine[]): readonly unknown[] {
   return [...byName.values()];
 }
 
-/** In a query string an array or json is written as text. */
+/** The schema of a parameter in a query string, where arrays and json are written as text. */
 function textSchema(parameter: Parameter): JsonSchema {
   const schema = schemaOfType(parameter.type);
   if (parameter.variadic) return schema;

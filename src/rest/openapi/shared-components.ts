@@ -16,7 +16,7 @@ export const sharedParameters = {
   after: queryParameter(
     'after',
     text,
-    'Keyset pagination: empty for the first page, then what `Next-Cursor` of the page before said',
+    'Keyset pagination: empty for the first page, then the `Next-Cursor` of the previous page',
   ),
   distinct: queryParameter('distinct', text, '`true`: no row twice; or columns: the first row of each value'),
   having: queryParameter('having', text, 'Condition on an aggregate: `count().gt.5`'),
@@ -33,14 +33,14 @@ export const sharedParameters = {
   preferCall: headerParameter('Prefer', '`count=exact`; `handling=strict, max-affected=1`'),
 } as const;
 
-/** Query parameters with a meaning of their own: a column of such a name gets no filter of its own in the document. */
+/** Query parameters with a special meaning: a column with such a name gets no filter in the document. */
 export const sharedParameterNames: ReadonlySet<string> = new Set(
   Object.values(sharedParameters)
     .filter(({ in: place }) => place === 'query')
     .map(({ name }) => name),
 );
 
-/** What every answer may be instead. */
+/** The answer that may come in place of any other. */
 export const errorComponents = {
   responses: {
     Error: {
@@ -49,7 +49,7 @@ export const errorComponents = {
     },
   },
   schemas: {
-    // No relation's component can have this name: a hyphen alone begins none.
+    // A name that no relation's component can have, because none begins with a bare hyphen.
     '-Error': {
       type: 'object',
       description: 'Why: a code of PostgREST, or the SQLSTATE',

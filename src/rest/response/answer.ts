@@ -14,14 +14,17 @@ import { preferenceApplied } from './preference-applied.ts';
 import { notSingular } from './refused-write.ts';
 import type { Header, RestResponse } from './rest-response.ts';
 
-/** What the statements of a plan gave: rows as arrays. */
+/** The results of a plan's statements, with rows as arrays. */
 export interface Outcome {
   readonly main: readonly unknown[];
-  /** Of EXPLAIN (format json); null: it was not asked. */
+  /** The result of EXPLAIN (format json); null: it was not run. */
   readonly explainCount: readonly unknown[] | null;
 }
 
-/** Makes the answer of what the statements gave. Throws RestError for what functions have set wrongly. */
+/**
+ * Makes the answer from the statements' results. Throws RestError for headers or a status that functions have set
+ * wrongly.
+ */
 export function answer(
   plan: ReadAction | MutateAction | CallAction,
   request: ApiRequest,
@@ -34,10 +37,10 @@ export function answer(
   return override(response, row[3], row[4]);
 }
 
-/** Characters of a Content-Location: nginx takes 4 kB of headers from a server, node's fetch 16. */
+/** Most characters of a Content-Location: nginx takes 4 kB of headers from a server, node's fetch 16. */
 const longestLocation = 2_048;
 
-/** What can be done with something: `Allow` (PostgREST, Tables and Views, OPTIONS). */
+/** The methods that a resource supports, as `Allow` (PostgREST, Tables and Views, OPTIONS). */
 export function answerOptions({ allow }: OptionsAction): RestResponse {
   const headers: Header[] = [
     ['Content-Length', '0'],
@@ -74,7 +77,7 @@ function read(
   { explainCount }: Outcome,
   options: RestOptions,
 ): RestResponse {
-  // A read that is refused afterwards has changed nothing; writes are refused by their statement itself.
+  // Only a read is refused after the fact, having changed nothing. A write is refused by its own statement.
   if (plan.mediaType.kind === 'object' && Number(row[1]) !== 1) throw notSingular(Number(row[1]));
   const total = totalOf(request, row, explainCount, options);
   const { status, range, refusal } = page(request, row, total, options);
@@ -90,7 +93,10 @@ function read(
   return { status, headers, body: plan.headersOnly ? null : body };
 }
 
-/** Where an answer can be had again; a proxy or a client that is told so at length refuses the whole answer. */
+/**
+ * The address at which the answer can be requested again. It is left out if it is so long that a proxy or client
+ * would refuse the whole answer.
+ */
 function contentLocation(relation: string, query: string): readonly Header[] {
   const location = `/${relation}${query === '' ? '' : `?${query}`}`;
   return location.length > longestLocation ? [] : [['Content-Location', location]];
@@ -115,7 +121,7 @@ function mutated(
   switch (plan.mutation) {
     case 'insert': {
       const location = row[5] && row[5].length > 0 ? row[5] : null;
-      // An upsert that found every row there has created nothing.
+      // An upsert that found all its rows present has created nothing.
       const created = preferences.resolution !== 'merge-duplicates' || Number(row[6] ?? 1) > 0;
       const headers: Header[] = [
         contentLength(body ?? ''),
@@ -154,7 +160,7 @@ function called(plan: CallAction, request: ApiRequest, row: ResultRow, options: 
   return { status, headers, body: head ? null : body };
 }
 
-/** EXPLAIN's lines; of the JSON format it is one value. */
+/** The lines of EXPLAIN; in the JSON format they are a single value. */
 function explained(
   plan: ReadAction | MutateAction | CallAction,
   request: ApiRequest,
@@ -167,7 +173,7 @@ function explained(
   return { status: 200, headers: [contentLength(body), ...contentHeaders(plan, request)], body };
 }
 
-/** Status and range of a page of rows; beyond the end of all rows the refusal is the body. */
+/** Status and range of a page of rows. Beyond the end of all rows, the refusal is the body. */
 function page(
   request: ApiRequest,
   row: ResultRow,
@@ -186,8 +192,8 @@ function page(
 }
 
 /**
- * How many rows there are in all, by the way of counting that was asked for (PostgREST, Pagination). `estimated` counts
- * up to the largest page and trusts the planner beyond.
+ * The total number of rows, counted by the requested method (PostgREST, Pagination). `estimated` counts exactly up to
+ * the largest page, and beyond that uses the planner's estimate.
  */
 function totalOf(
   { preferences }: ApiRequest,
@@ -230,7 +236,7 @@ function preferenceHeader(plan: ReadAction | MutateAction | CallAction, request:
   return applied === null ? [] : [['Preference-Applied', applied]];
 }
 
-/** `id=eq.5` of each key column, percent-encoded. */
+/** `id=eq.5` for each key column, percent-encoded. */
 function keyQuery(location: readonly string[]): string {
   return location
     .map((pair) => {

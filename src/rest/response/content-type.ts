@@ -1,7 +1,7 @@
 import type { MediaType } from '../request/media-type.ts';
 import { mediaTypeName } from '../request/media-type.ts';
 
-/** Types of PostgREST's own, which get a charset. Those of media type handlers are sent as they are called. */
+/** PostgREST's own types, which get a charset. The types of media type handlers are sent under their own names. */
 const withCharset = new Set([
   'application/json',
   'application/geo+json',

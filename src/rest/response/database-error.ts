@@ -10,9 +10,9 @@ import { answerTooLarge } from './refused-write.ts';
 import { parseRaised } from './raised-error.ts';
 
 /**
- * What the database said, as an answer (PostgREST, Errors); null: it is no error of the database. `isAnonymous`: to whom
- * something is forbidden that brought no credentials, credentials are asked of. `blamesClient`: what is too complex for Postgres
- * (class 54) is 400, for it came from the client; PostgREST says 500.
+ * The answer to a database error (PostgREST, Errors); null: the error is not the database's. `isAnonymous`: a
+ * forbidden request brought no credentials, so the answer asks for them. `blamesClient`: a statement too complex for
+ * Postgres (class 54) is a 400, because it came from the client; PostgREST answers 500.
  */
 export function databaseError(
   error: unknown,
@@ -47,7 +47,7 @@ function said(error: DatabaseError, isAnonymous: boolean): ShownError {
   return {
     code,
     status,
-    // `raise sqlstate 'PT402' using message = 'Payment Required'` chooses the status line, too.
+    // `raise sqlstate 'PT402' using message = 'Payment Required'` also sets the text of the status line.
     reason: code.startsWith('PT') && status !== 500 ? message : undefined,
     message,
     details: error.detail ?? null,
@@ -56,19 +56,22 @@ function said(error: DatabaseError, isAnonymous: boolean): ShownError {
   };
 }
 
-/** The HTTP status of an SQLSTATE. The longest entry that the code begins with counts (PostgREST, Errors, HTTP Status Codes). */
+/**
+ * The HTTP status of an SQLSTATE. The longest entry that the code begins with counts (PostgREST, Errors, HTTP Status
+ * Codes).
+ */
 function httpStatus(code: string, message: string, isAnonymous: boolean): number {
   switch (code) {
     case '42501':
       return isAnonymous ? 401 : 403;
     case '21000':
-      // What pg-safeupdate raises is the client's fault; several rows of a sub-select are not.
+      // An error of pg-safeupdate is the client's fault; several rows from a sub-select are not.
       return message.endsWith('requires a WHERE clause') ? 400 : 500;
     case '22023':
-      // A token whose role does not exist.
+      // The token's role does not exist.
       return /^role .* does not exist$/s.test(message) ? 401 : 400;
     case '42883':
-      // No function can make what was accepted of these columns.
+      // No function can turn these columns into the accepted type.
       return message.startsWith('function xmlagg(') ? 406 : 404;
     default:
       if (code.startsWith('PT')) return customStatus(code.slice(2));

@@ -1,7 +1,7 @@
 import type { RestOptions } from '../options.ts';
 import type { Header, RestResponse } from './rest-response.ts';
 
-/** What an error's answer is made of: a RestError, or what the database said (database-error.ts). */
+/** The parts of an error's answer: a RestError, or an error of the database (database-error.ts). */
 export interface ShownError {
   readonly code: string;
   readonly status: number;
@@ -13,7 +13,7 @@ export interface ShownError {
   readonly headers: readonly Header[];
 }
 
-/** How long a client should wait before it tries again what failed for want of a database. */
+/** Seconds that a client should wait before it retries a request that failed because the database was not available. */
 const retryAfterSeconds = '1';
 
 /** The answer to an error (PostgREST, Errors). */
@@ -22,7 +22,7 @@ export function errorResponse(error: ShownError, verbosity: RestOptions['errorVe
   const headers: Header[] = [
     ['Content-Type', 'application/json; charset=utf-8'],
     ['Content-Length', String(Buffer.byteLength(body))],
-    // A code that a function made up may hold anything.
+    // A code that a function made up may contain any character.
     ['Proxy-Status', `PostgREST; error=${error.code.replaceAll(/[^\x21-\x7e]/g, '')}`],
     ...(error.status === 503 ? [['Retry-After', retryAfterSeconds] as const] : []),
     ...error.headers,
@@ -30,7 +30,7 @@ export function errorResponse(error: ShownError, verbosity: RestOptions['errorVe
   return { status: error.status, reason: error.reason, headers, body };
 }
 
-/** The body; `minimal` says code and message only (PostgREST, Configuration, client-error-verbosity). */
+/** The body; `minimal` has only code and message (PostgREST, Configuration, client-error-verbosity). */
 export function errorBody(
   { code, details, hint, message }: Pick<ShownError, 'code' | 'details' | 'hint' | 'message'>,
   verbosity: RestOptions['errorVerbosity'],

@@ -1,18 +1,18 @@
 const headerName = /^[!#$%&'*+.^_`|~\w-]+$/;
-// Line ends would begin another header.
+// A line end would begin another header.
 // oxlint-disable-next-line no-control-regex
 const controls = /[\u0000-\u0008\u000a-\u001f\u007f]/;
 // oxlint-disable-next-line no-control-regex
 const beyondAscii = /[^\u0000-\u007f]/;
 
-/** Whether a name and value that a function made up can go out as a header. The value may hold any text on one line. */
+/** Whether a name and value that a function made up can be sent as a header. The value may be any text on one line. */
 export function isHeader(name: string, value: string): boolean {
   return headerName.test(name) && !controls.test(value);
 }
 
 /**
- * A header's value as node takes it, a character for a byte: UTF-8, as PostgREST sends names that are not ASCII. What can
- * stand in no header is percent-encoded.
+ * A header's value as node takes it, one character per byte: UTF-8, which is how PostgREST sends names beyond ASCII.
+ * Characters that no header can hold are percent-encoded.
  */
 export function headerBytes(value: string): string {
   const safe = controls.test(value)
@@ -21,7 +21,7 @@ export function headerBytes(value: string): string {
   return beyondAscii.test(safe) ? Buffer.from(safe, 'utf8').toString('latin1') : safe;
 }
 
-/** A status that an answer may have: 100 to 199 would not be the end of it. */
+/** Whether a status can end an answer: 100 to 199 are only interim. */
 export function isFinalStatus(status: unknown): status is number {
   return Number.isInteger(status) && (status as number) >= 200 && (status as number) <= 999;
 }

@@ -3,8 +3,8 @@ import { isFinalStatus, isHeader } from './header-syntax.ts';
 import type { Header, RestResponse } from './rest-response.ts';
 
 /**
- * The answer with the status and headers that functions have set (PostgREST, Transactions, Response Headers). A header
- * that is set replaces ours of that name. Null and empty: not set. Throws PGRST111 and PGRST112.
+ * The answer with the status and headers that functions have set (PostgREST, Transactions, Response Headers). A
+ * header set by a function replaces ours of the same name. Null and empty mean not set. Throws PGRST111 and PGRST112.
  */
 export function override(
   response: RestResponse,

@@ -2,8 +2,8 @@ import type { MutateAction, ReadAction, CallAction } from '../plan/plan.ts';
 import type { ApiRequest, Preferences } from '../request/query.ts';
 
 /**
- * What was made of the Prefer header, as Preference-Applied says it; null: nothing. Only what means something for the
- * action (PostgREST, Preferences).
+ * The value of Preference-Applied: the preferences that were honoured, limited to those that matter for the action
+ * (PostgREST, Preferences). Null: none.
  */
 export function preferenceApplied(
   plan: ReadAction | MutateAction | CallAction,

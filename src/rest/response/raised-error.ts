@@ -5,9 +5,9 @@ import { isFinalStatus, isHeader } from './header-syntax.ts';
 import type { Header } from './rest-response.ts';
 
 /**
- * The answer that a function makes up by `raise sqlstate 'PGRST'`: MESSAGE is a JSON object of the body's keys, DETAIL one
- * of status, headers and status text (PostgREST, Errors, RAISE errors with HTTP Status Codes and Headers). What cannot be
- * read is a PGRST121.
+ * The answer that a function defines by `raise sqlstate 'PGRST'`. MESSAGE is a JSON object with the body's keys;
+ * DETAIL is one with status, headers and status text (PostgREST, Errors, RAISE errors with HTTP Status Codes and
+ * Headers). Unreadable JSON gives PGRST121.
  */
 export function parseRaised({ message, detail }: DatabaseError): ShownError {
   const body = parseBody(message);

@@ -2,7 +2,10 @@ import { DatabaseError } from 'pg';
 import { RestError } from '../errors.ts';
 import { refusalFrom } from '../sql/refusals.ts';
 
-/** The refusal that a statement of ours failed with on purpose, so that nothing of a write stays; null: another error. */
+/**
+ * The refusal behind a statement of ours that failed on purpose, so that the write is undone; null: it is another
+ * error.
+ */
 export function refusedWrite(error: unknown): RestError | null {
   if (!(error instanceof DatabaseError) || error.code !== '22P02') return null;
   const refusal = refusalFrom(error.message);
@@ -27,7 +30,7 @@ export function refusedWrite(error: unknown): RestError | null {
   }
 }
 
-/** More than `RequestBudget.answerBytes`. */
+/** The refusal of an answer beyond `RequestBudget.answerBytes`. */
 export function answerTooLarge(cause: Error): RestError {
   return new RestError('LTR011', 'The answer has more bytes than MAX_ANSWER_BYTES allows', {
     cause,
@@ -35,7 +38,10 @@ export function answerTooLarge(cause: Error): RestError {
   });
 }
 
-/** Not exactly one row, where a single object is wanted (PostgREST, Resource Representation, Singular or Plural). */
+/**
+ * The refusal where a single object is wanted but the rows are not exactly one (PostgREST, Resource Representation,
+ * Singular or Plural).
+ */
 export function notSingular(rows: number): RestError {
   return new RestError('PGRST116', 'Cannot coerce the result to a single JSON object', {
     details: `The result contains ${rows} rows`,

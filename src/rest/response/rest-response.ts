@@ -1,10 +1,10 @@
-/** An answer. Headers in order, as they go out; a name may occur more than once. */
+/** An answer. Headers are sent in this order; a name may occur more than once. */
 export interface RestResponse {
   readonly status: number;
-  /** The status line's text, where a function chose one; else the usual one of the status. */
+  /** The text of the status line, if a function chose one; otherwise it is the usual text of the status. */
   readonly reason?: string | undefined;
   readonly headers: readonly Header[];
-  /** Text goes out as UTF-8. Null: no body (HEAD, 204). */
+  /** Text is sent as UTF-8. Null: no body (HEAD, 204). */
   readonly body: string | Buffer | null;
 }
 

@@ -2,7 +2,7 @@ import type { UnreadableAnswer, UnreadableRequest } from '../../http/unreadable-
 import { RestError } from '../errors.ts';
 import { errorBody } from './error-response.ts';
 
-/** The answer to a request that could not be read, as REST answers others. Which door it was for is not known either. */
+/** The answer to a request that could not be read, in REST's form. It is unknown which door the request was for. */
 export function unreadableAnswer(request: UnreadableRequest): UnreadableAnswer {
   const error = refusalOf(request);
   return { status: error.status, body: errorBody(error, 'verbose') };
