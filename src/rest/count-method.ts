@@ -3,7 +3,7 @@ import type { ApiRequest } from './request/query.ts';
 
 type Preferences = ApiRequest['preferences'];
 
-/** How the rows that match are counted; null: they are not. PostgREST, Pagination and Count. */
+/** How matching rows are counted; null: they are not counted. PostgREST, Pagination and Count. */
 export function countMethod(
   { count }: Pick<Preferences, 'count'>,
   { plannerCounts }: Pick<RestOptions, 'plannerCounts'>,

@@ -1,17 +1,17 @@
 import { OperationalError } from '../operational-error.ts';
 
 /**
- * PostgREST's codes, with the HTTP status of each; its errors page says what they mean. What Postgres refuses keeps its SQLSTATE
- * (response/database-error.ts).
+ * PostgREST's codes, each with its HTTP status; PostgREST's errors page explains them. An error of Postgres keeps its
+ * SQLSTATE (response/database-error.ts).
  */
 const postgrestStatuses = {
-  // The database cannot be reached, or its catalog not be read
+  // The database cannot be reached, or its catalog cannot be read.
   PGRST000: 503,
   PGRST001: 503,
   PGRST002: 503,
   PGRST003: 504,
 
-  // The request itself
+  // The request itself is at fault.
   PGRST100: 400,
   PGRST101: 405,
   PGRST102: 400,
@@ -37,7 +37,7 @@ const postgrestStatuses = {
   PGRST127: 400,
   PGRST128: 400,
 
-  // Held against the catalog
+  // The request does not fit the catalog.
   PGRST200: 400,
   PGRST201: 300,
   PGRST202: 404,
@@ -45,19 +45,19 @@ const postgrestStatuses = {
   PGRST204: 400,
   PGRST205: 404,
 
-  // Who is asking
+  // The requester is not accepted.
   PGRST300: 500,
   PGRST301: 401,
   PGRST302: 401,
   PGRST303: 401,
 
-  // Anything else
+  // Anything else.
   PGRSTX00: 500,
 } as const satisfies Record<string, number>;
 
 /**
- * The codes that are ours. Each means one thing, and is never used for another: a retired one stays listed. The table of
- * docs/rest.md is made of these.
+ * Our own codes. Each means one thing and is never reused for another: a retired code stays listed. The table in
+ * docs/rest.md is made from them.
  */
 export const ownCodes = {
   LTR010: {
@@ -70,26 +70,26 @@ export const ownCodes = {
   LTR403: { status: 403, meaning: "The token's tenant is suspended." },
   LTR404: {
     status: 404,
-    meaning: 'The service of Supabase is not here; the message says what there is instead.',
+    meaning: 'This service of Supabase does not exist here; the message names what exists instead.',
   },
   LTR408: { status: 408, meaning: 'The request did not arrive in time.' },
   LTR413: { status: 413, meaning: 'The body is larger than `MAX_BODY_BYTES`.' },
   LTR431: { status: 431, meaning: 'The URL and the headers are too long.' },
-  LTR503: { status: 503, meaning: 'The endpoint of embeddings gives none at the moment.' },
+  LTR503: { status: 503, meaning: 'The embedding endpoint returns no embedding at the moment.' },
 } as const satisfies Record<string, { readonly status: number; readonly meaning: string }>;
 
 export type RestErrorCode = keyof typeof postgrestStatuses | keyof typeof ownCodes;
 
 /**
- * A refusal in PostgREST's form: `code`, `message`, `details`, `hint` make its body. `details` is text, or JSON (the
- * candidates of an ambiguous embed).
+ * A refusal in PostgREST's form: `code`, `message`, `details` and `hint` make up its body. `details` is text, or JSON
+ * (the candidates of an ambiguous embed).
  */
 export class RestError extends OperationalError {
   override name = 'RestError';
   readonly code: RestErrorCode;
   readonly details: unknown;
   readonly hint: string | null;
-  /** Beside the usual ones, e.g. `WWW-Authenticate`. */
+  /** Headers beside the usual ones, for example `WWW-Authenticate`. */
   readonly headers: readonly (readonly [name: string, value: string])[];
 
   constructor(

@@ -28,45 +28,48 @@ import { preRequestStatement, requestSettings } from './sql/settings.ts';
 import { Stopwatch } from '../http/stopwatch.ts';
 import { transactionMode } from './transaction-mode.ts';
 
-/** Where the dialect runs. */
+/** The surroundings that the dialect runs in. */
 export interface RestDependencies {
   readonly database: Database;
-  /** The newest snapshot, asked once for each request; null, which is answered with PGRST002, while the catalog could not be read. */
+  /**
+   * The newest snapshot, requested once per request. Null while the catalog could not be read: the answer is then
+   * PGRST002.
+   */
   readonly schemaCache: () => SchemaCache | null;
   readonly identify: IdentifyRequester;
-  /** Where a request's credentials are, as an Authorization header; undefined: it has none. */
+  /** Finds a request's credentials, in the form of an Authorization header; undefined: it has none. */
   readonly authorizationOf: (headers: IncomingHttpHeaders) => string | undefined;
   readonly crossOrigin: CrossOrigin;
-  /** Asked once for each request: options may change while requests run. */
+  /** Called once per request, because options may change while requests run. */
   readonly options: () => RestOptions;
-  /** Path of the API's root, without a slash at the end. */
+  /** Path of the API's root, without a trailing slash. */
   readonly mountPath: string;
-  /** Of this project, for the OpenAPI document. */
+  /** This project's version, for the OpenAPI document. */
   readonly version: string;
   readonly log: Log;
-  /** Setting that gets the request's id, which is also in X-Request-Id; null: requests have no ids. */
+  /** The setting that receives the request's id, which X-Request-Id also carries; null: requests have no ids. */
   readonly requestIdSetting: string | null;
-  /** More settings, for what a request asks and who asks it; rejects with RestError. Left out: none ever. */
+  /** Further settings for this request and requester; rejects with RestError. Left out: there are none. */
   readonly furtherSettings?: (raw: RawRequest, requester: Requester) => Promise<TransactionSettings>;
-  /** Whether the texts of main statements are logged. Values never are. */
+  /** Whether the texts of main statements are logged. Values are never logged. */
   readonly logStatements: boolean;
-  /** Hears of every request once it was answered; null: nobody listens. */
+  /** Called with every request after its answer; null: not needed. */
   readonly onAnswered: ((answered: Answered) => void) | null;
 }
 
-/** A request that was answered, for access logs and metrics. */
+/** An answered request, for access logs and metrics. */
 export interface Answered {
   readonly request: IncomingMessage;
   readonly status: number;
-  /** Null: refused before it was known. */
+  /** Null: the request was refused before its role was known. */
   readonly role: string | null;
   readonly durationMs: number;
 }
 
-/** Answers requests. `target` is the URL's path and query, with the mount point cut off. */
+/** Answers requests. `target` is the URL's path and query, without the mount point. */
 export type RestHandler = (request: IncomingMessage, response: ServerResponse, target: string) => void;
 
-/** The one impure part of the dialect: reads HTTP, runs the stages, sends what came of it. */
+/** Makes the only impure part of the dialect: it reads HTTP, runs the stages, and sends the result. */
 export function makeRestHandler(dependencies: RestDependencies): RestHandler {
   const plans = new PlanCache();
   return (request, response, target) => {
@@ -102,7 +105,7 @@ class Exchange {
     this.#began = dependencies.onAnswered ? performance.now() : 0;
   }
 
-  /** Never rejects. */
+  /** Answers the request. Never rejects. */
   async serve(target: string): Promise<void> {
     const { method = 'GET', headers } = this.#request;
     const cors = this.#dependencies.crossOrigin(method, headers);
@@ -213,7 +216,7 @@ class Exchange {
     });
   }
 
-  /** The request's id, and the header that the client asked to see again (PostgREST, Observability, Trace Header). */
+  /** The request's id, and the header that the client wants repeated (PostgREST, Observability, Trace Header). */
   #traces(): Header[] {
     const traces: Header[] = [];
     if (this.#requestId !== null) traces.push(['X-Request-Id', this.#requestId]);
@@ -235,7 +238,7 @@ class Exchange {
     return errorResponse(shown, this.#options.errorVerbosity);
   }
 
-  /** What nobody expected goes to the log; the client gets the id that it is logged under. */
+  /** Logs an unexpected error; the client gets the id that the log has it under. */
   #bug(error: unknown): RestError {
     const requestId = this.#requestId ?? newRequestId();
     const { message, stack } = error instanceof Error ? error : { message: String(error), stack: undefined };
@@ -246,7 +249,7 @@ class Exchange {
   }
 }
 
-/** Headers that every answer of a request that succeeded has. */
+/** Adds the headers that every successful answer has. */
 function finished(reply: RestResponse, stopwatch: Stopwatch | null, warning: string | null): RestResponse {
   const headers: Header[] = [...reply.headers];
   if (stopwatch) {
@@ -259,12 +262,17 @@ function finished(reply: RestResponse, stopwatch: Stopwatch | null, warning: str
   return { ...reply, headers };
 }
 
-/** The function that is called before every request (PostgREST, Transactions, Pre-Request); or nothing. */
+/**
+ * The call of the function that runs before every request (PostgREST, Transactions, Pre-Request); empty if there is
+ * none.
+ */
 function preRequest(options: RestOptions): Statement[] {
   return options.preRequest === null ? [] : [preRequestStatement(options.preRequest, options)];
 }
 
-/** A session that calls the pre-request function before each statement, in its transaction and round trip. */
+/**
+ * A session that calls the pre-request function before each statement, in the statement's transaction and round trip.
+ */
 function afterPreRequest(session: ScopedDatabase, options: RestOptions): ScopedDatabase {
   const first = preRequest(options);
   if (first.length === 0) return session;
@@ -273,7 +281,7 @@ function afterPreRequest(session: ScopedDatabase, options: RestOptions): ScopedD
     query: async <Row>(statement: Statement) => {
       const results = await session.batch([...first, statement]);
       const result = results.at(-1);
-      if (!result) throw new Error('a batch gave no results');
+      if (!result) throw new Error('a batch returned no results');
       return { rows: result.rows as Row[], rowCount: result.rowCount };
     },
   };

@@ -1,8 +1,8 @@
 import type { ReadPlan } from './plan/plan.ts';
 
 /**
- * Warning for requests that name an aliased embed by its relation (PostgREST, Configuration, url-use-legacy-target-names);
- * null: there is nothing to warn of.
+ * The warning for requests that name an aliased embed by its relation (PostgREST, Configuration,
+ * url-use-legacy-target-names); null: the request does not.
  */
 export function legacyWarning(readPlan: ReadPlan): string | null {
   const named = legacyNames(readPlan);

@@ -18,37 +18,41 @@ import { requestStatements } from './sql/print-plan.ts';
 import type { RequestStatements } from './sql/request-statements.ts';
 import type { Stopwatch } from '../http/stopwatch.ts';
 
-/** A request, what it amounts to, and what is to be run for it. */
+/** A request with its plan and the statements to run. */
 export interface PlannedRequest {
   readonly request: ApiRequest;
   readonly plan: Plan;
   /** Null: the plan has no statements. */
   readonly statements: RequestStatements | null;
-  /** As `RequestBudget.fields`. */
+  /** Counted as in `RequestBudget.fields`. */
   readonly fields: number;
 }
 
-/** Plans remembered of each kind. */
+/** The most plans remembered of each kind. */
 const maxPlans = 1_000;
-/** Longer requests hardly come again. */
+/** The longest key that is remembered: longer requests rarely come again. */
 const maxKeyLength = 4_096;
-/** Stands for the body in remembered statements. No body can be it. */
+/** Takes the place of the body in remembered statements. No body can equal it. */
 const bodyMark = randomBytes(12).toString('base64url');
 
 /**
- * Parses, plans and prints requests, and remembers what came of it: of reads that differ in nothing but the values of
- * plain filters, and of POSTs of JSON that differ in nothing but the values of the same keys. A service asks the same few
- * things all day. What is remembered holds for one snapshot of the catalog and one set of options, told apart by identity.
+ * Parses, plans and prints requests, and remembers the results. Reads share a plan if they differ only in the values
+ * of plain filters, and JSON POSTs if they differ only in the values of the same keys: a service sends the same few
+ * requests all day. Everything remembered holds for one snapshot of the catalog and one set of options, which are
+ * compared by identity.
  */
 export class PlanCache {
   readonly #reads = new BoundedMap<string, PlannedRequest>(maxPlans);
-  /** What POSTs say besides their bodies. */
+  /** The parsed requests of POSTs, without their bodies. */
   readonly #posts = new BoundedMap<string, ApiRequest>(maxPlans);
   readonly #postPlans = new BoundedMap<string, PlannedRequest>(maxPlans);
   #cache: SchemaCache | null = null;
   #options: RestOptions | null = null;
 
-  /** Throws RestError for what cannot be done, and for more than `maxFields` (`RequestBudget.fields`). `stopwatch` gets the laps `parse` and `plan`. */
+  /**
+   * Throws RestError for a request that cannot be carried out or exceeds `maxFields` (`RequestBudget.fields`).
+   * `stopwatch` gets the laps `parse` and `plan`.
+   */
   plan(
     raw: RawRequest,
     cache: SchemaCache,
@@ -70,7 +74,7 @@ export class PlanCache {
     return planned;
   }
 
-  /** How many plans are remembered. */
+  /** The number of remembered plans. */
   get size(): number {
     return this.#reads.size + this.#postPlans.size;
   }
@@ -135,13 +139,13 @@ export class PlanCache {
   ): PlannedRequest {
     const { payload, columns } = request;
     if (payload?.kind !== 'json' || payload.text === '') return compile(request, cache, options, maxFields);
-    // All that the printer looks at of a body.
+    // Starts with the bracket of the body, which is all that the printer looks at.
     const mark = `${isJsonObject(payload.text) ? '{' : '['}${bodyMark}`;
     const bodyKey = `${key}${mark[0]}${JSON.stringify(columns)}`;
     let known = this.#postPlans.get(bodyKey);
     if (!known) {
       known = compile({ ...request, payload: { ...payload, text: mark } }, cache, options, maxFields);
-      // A body that goes as bytes is not to be found among the values.
+      // A body sent as bytes could not be found among the values.
       if (known.statements?.main.values?.some((value) => value instanceof Buffer)) {
         return compile(request, cache, options, maxFields);
       }
@@ -183,13 +187,16 @@ function compile(
   };
 }
 
-/** All that the meaning of a POST depends on, but for its body. A header cannot hold a line feed, nor be one. */
+/**
+ * Everything that the meaning of a POST depends on, except its body. The line feed separates safely, because no
+ * header can hold one.
+ */
 function postKey({ path, query, headers }: RawRequest): string {
   const said = [headers['accept'], headers['prefer'], headers['content-type'], headers['content-profile']];
   return `${path}\n${query}\n${said.map((value) => (value === undefined ? '\n' : `=${value}\n`)).join('')}`;
 }
 
-/** The plan with a request's own values in the place of placeholders. */
+/** The plan with the placeholders replaced by a request's own values. */
 function withValues(
   { request, plan, statements, fields }: PlannedRequest,
   values: readonly string[],

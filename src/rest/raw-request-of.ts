@@ -7,10 +7,10 @@ import type { RawRequest } from './request/raw-request.ts';
 const noBody = Buffer.alloc(0);
 
 /**
- * A request as the stages take it; reads the body of those methods that have one. Rejects with RestError: LTR413, or
- * PGRST102 when the client goes away.
+ * A request in the form that the stages take. Reads the body if the method has one. Rejects with RestError: LTR413, or
+ * PGRST102 when the client disconnects.
  *
- * @param target path and query, with the mount point cut off
+ * @param target path and query, without the mount point
  */
 export async function rawRequestOf(
   request: IncomingMessage,
@@ -30,7 +30,7 @@ export async function rawRequestOf(
   };
 }
 
-/** As node gives them, a character for a byte: the stages decode what they look at. */
+/** The headers as node gives them, one character per byte: each stage decodes the headers that it reads. */
 function headersOf({ headers }: IncomingMessage): RawRequest['headers'] {
   const setCookie = headers['set-cookie'];
   const single = setCookie ? { ...headers, 'set-cookie': setCookie.join(', ') } : headers;
@@ -44,7 +44,7 @@ async function bodyOf(request: IncomingMessage, maxBodyBytes: number): Promise<B
     if (error instanceof AppError && error.code === 'BODY_TOO_LARGE') {
       throw new RestError('LTR413', error.message, { hint: 'Send fewer rows at a time.', cause: error });
     }
-    // The client has gone: nobody reads this.
+    // The client disconnected, so nobody reads this.
     if (error instanceof AppError) throw new RestError('PGRST102', error.message, { cause: error });
     throw error;
   }

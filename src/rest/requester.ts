@@ -1,14 +1,20 @@
 import type { TransactionSettings } from '../db/database.ts';
 
-/** On whose behalf a request runs. Frozen; the same object may serve all requests of one token. */
+/** The identity that a request runs under. Frozen; the same object may serve all requests of one token. */
 export interface Requester {
-  /** The database role; also in `settings`. Nobody has checked that it exists. */
+  /** The database role, which is also in `settings`. It may not exist: nothing has checked that. */
   readonly role: string;
-  /** What makes the database see the requester: `role`, `request.jwt.claims` and whatever else a deployment needs. */
+  /**
+   * Settings that tell the database who the requester is: `role`, `request.jwt.claims`, and whatever else a
+   * deployment needs.
+   */
   readonly settings: TransactionSettings;
-  /** Runs under the role of requests without credentials: what is forbidden is a 401 to it, and a 403 to others. */
+  /** Whether the role is that of requests without credentials: a forbidden request is then a 401, otherwise a 403. */
   readonly isAnonymous: boolean;
 }
 
-/** Tells who is behind an Authorization header; undefined: there is none. Rejects with RestError, PGRST300 to PGRST303. */
+/**
+ * Identifies the requester by an Authorization header; undefined: the request has none. Rejects with RestError,
+ * PGRST300 to PGRST303.
+ */
 export type IdentifyRequester = (authorization: string | undefined) => Promise<Requester>;

@@ -7,31 +7,31 @@ import { RestError } from './errors.ts';
 import { errorResponse } from './response/error-response.ts';
 import { send } from './send.ts';
 
-/** Services that a Supabase project has beside REST and Supabase's clients call, with what there is here in their place. */
+/** Services of a Supabase project beside REST that Supabase's clients call, and what exists here in their place. */
 export const supabaseServices = {
   '/auth/v1': {
-    lacks: 'nobody signs in here',
+    lacks: 'this server has no sign-in',
     instead:
       'Give the client a token as its key: `lightning token` prints one, any service signs one with JWT_SECRET, and rpc/create_session makes one for a user.',
   },
   '/storage/v1': {
-    lacks: 'files are not stored here',
+    lacks: 'this server stores no files',
     instead: 'Texts belong in the table knowledge, JSON in the columns of that type.',
   },
   '/realtime/v1': {
-    lacks: "Supabase's realtime is not spoken here",
+    lacks: "this server does not speak Supabase's realtime protocol",
     instead:
       'Changes of tasks, workflows and agents come as server-sent events, GET /events, and as GraphQL subscriptions at /graphql.',
   },
   '/functions/v1': {
-    lacks: 'there are no edge functions here',
+    lacks: 'this server has no edge functions',
     instead: 'Functions of the database are at /rest/v1/rpc/<name>, or rpc(name) of the client.',
   },
 } as const;
 
 type ServicePath = keyof typeof supabaseServices;
 
-/** Says what there is in place of a service, in the form that Supabase's clients show their users: 404 with LTR404. */
+/** Answers with what exists in place of a service, in the form that Supabase's clients show: 404 with LTR404. */
 export function insteadOf(path: ServicePath): RequestHandler {
   return (request, response) => {
     request.resume();
@@ -44,18 +44,18 @@ export function insteadOf(path: ServicePath): RequestHandler {
   };
 }
 
-/** A client that joins no channel within this time is sent away. */
+/** Closes a client that joins no channel within this time. */
 const joinWithinMs = 10_000;
-/** Of our own, after HTTP's: as in src/graphql/websocket.ts. */
+/** Our own close code, after HTTP's, as in src/graphql/websocket.ts. */
 const notFoundCloseCode = 4404;
 
-/** WebSockets of Supabase's realtime: `subscribe` of a channel fails with the reason, where a refused handshake would show none. */
+/** WebSockets of Supabase's realtime. `subscribe` fails with the reason, which a refused handshake would not show. */
 export interface RealtimeRefusals {
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   close(): void;
 }
 
-/** Refuses whoever wants to join a channel, as Phoenix does, and ends the connection. */
+/** Refuses every join of a channel the way Phoenix does, and ends the connection. */
 export function makeRealtimeRefusals(): RealtimeRefusals {
   const { lacks, instead } = supabaseServices['/realtime/v1'];
   const reason = `${lacks}: ${instead}`;
@@ -64,7 +64,7 @@ export function makeRealtimeRefusals(): RealtimeRefusals {
     const end = (): void => socket.close(notFoundCloseCode, lacks);
     const timer = setTimeout(end, joinWithinMs);
     socket.on('close', () => clearTimeout(timer));
-    // A broken frame or a lost connection; `close` follows.
+    // A frame was broken or the connection was lost; `close` follows.
     socket.on('error', () => {});
     socket.on('message', (data) => {
       const reply = joinRefusal(data, reason);
@@ -83,7 +83,10 @@ export function makeRealtimeRefusals(): RealtimeRefusals {
   };
 }
 
-/** The reply to a `phx_join` in the serialization that it came in (Phoenix, 1.0.0 or 2.0.0); null: it is something else. */
+/**
+ * The reply to a `phx_join`, in the serialization of the message (Phoenix, 1.0.0 or 2.0.0); null: it is another
+ * message.
+ */
 function joinRefusal(data: RawData, reason: string): string | null {
   let message: unknown;
   try {

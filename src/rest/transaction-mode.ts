@@ -5,8 +5,9 @@ import type { CallAction, MutateAction, ReadAction } from './plan/plan.ts';
 import type { ApiRequest } from './request/query.ts';
 
 /**
- * How a request's transaction differs from the usual one; undefined: not at all. The isolation level is the function's or
- * the role's (PostgREST, Transactions, Isolation Level); how it ends, the options' and where these allow it the caller's.
+ * How a request's transaction differs from the usual one; undefined: it does not. The isolation level comes from the
+ * function or the role (PostgREST, Transactions, Isolation Level). The options decide how it ends, or the caller if
+ * they allow that.
  */
 export function transactionMode(
   plan: ReadAction | MutateAction | CallAction,

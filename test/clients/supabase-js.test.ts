@@ -99,10 +99,10 @@ describe(`supabase-js with defaults, on the ${kind} database`, () => {
     const signedIn = await supabase.auth.signInWithPassword({ email: 'a@b.example', password: 'x' });
     expect(signedIn.error).toMatchObject({
       status: 404,
-      message: expect.stringMatching(/^nobody signs in here: .*lightning token/) as string,
+      message: expect.stringMatching(/^this server has no sign-in: .*lightning token/) as string,
     });
     const uploaded = await supabase.storage.from('files').upload('a.txt', 'text');
-    expect(uploaded.error?.message).toMatch(/^files are not stored here: .*knowledge/);
+    expect(uploaded.error?.message).toMatch(/^this server stores no files: .*knowledge/);
     const invoked = await supabase.functions.invoke('hello', { body: {} });
     const response = (invoked.error as { context: Response }).context;
     expect([response.status, await response.json()]).toMatchObject([

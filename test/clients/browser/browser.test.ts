@@ -43,7 +43,7 @@ describe.skipIf(lacks('chromium'))(`in Chromium, on the ${kind} database`, () =>
         errors: [null, null, null],
         read: { id: 'supabase' },
         count: 1,
-        session: expect.stringContaining('nobody signs in here') as string,
+        session: expect.stringContaining('this server has no sign-in') as string,
         channel: expect.stringMatching(/^CHANNEL_ERROR .*GET \/events/) as string,
       });
     });
