@@ -246,7 +246,11 @@ function argumentsOf(
   const { document, variables, fields } = prepared;
   if (!getOperationAST(document, operationName)) {
     throw new RefusedOperation([
-      new GraphQLError(`there is no operation ${operationName ?? 'to choose; name one in operationName'}`),
+      new GraphQLError(
+        operationName === undefined
+          ? 'operationName is missing, and the document does not have exactly one operation'
+          : `the document has no operation ${operationName}`,
+      ),
     ]);
   }
   const operation: Operation = { document, variables, fields, operationName, claims, requestId };

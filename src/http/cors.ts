@@ -3,7 +3,7 @@ import type { RequestHandler } from 'express';
 
 type Header = readonly [name: string, value: string];
 
-/** What a browser is told about a request from a page of another origin. */
+/** The headers that tell a browser whether a page of another origin may make this request. */
 export interface CorsAnswer {
   /** All headers of the answer to a preflight, which is 200 without a body; null: the request is not a preflight. */
   readonly preflight: readonly Header[] | null;

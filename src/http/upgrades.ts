@@ -59,7 +59,7 @@ export function isWebSocket({ headers }: Pick<IncomingMessage, 'headers'>): bool
 }
 
 function noDoor(path: string): AppError {
-  return new AppError('NOT_FOUND', `there is no WebSocket at ${path === '' ? '/' : path}`, {
+  return new AppError('NOT_FOUND', `no WebSocket is served at ${path === '' ? '/' : path}`, {
     hint: "GraphQL's is at /graphql (graphql-transport-ws). Server-sent events are at /events, by GET.",
   });
 }

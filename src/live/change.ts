@@ -1,7 +1,7 @@
 import type { Position } from './position.ts';
 import type { Topic } from './topic.ts';
 
-/** What happened to a row. */
+/** The kind of a change to a row. */
 export type ChangeOperation = 'insert' | 'update' | 'delete';
 
 /** A message to a subscriber. */

@@ -52,7 +52,7 @@ const pauses = {
 /**
  * Delivers changes to the subscribers of this process from the outbox (app_private.events): in commit order, each
  * once and none left out, even if the LISTEN connection fails. Before delivery the row is read again as the
- * subscriber's role and tenant; one query serves all subscribers who share both. Reads nothing while there are no
+ * subscriber's role and tenant; one query serves all subscribers who share both. Reads nothing without
  * subscribers.
  */
 export class LiveChanges {

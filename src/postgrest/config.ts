@@ -24,7 +24,7 @@ export interface PostgrestConfig {
   /** Null: every origin is allowed. */
   readonly corsAllowedOrigins: readonly string[] | null;
   readonly server: ListenAddress;
-  /** With neither a port nor a socket there is no admin server. */
+  /** The admin server runs only with a port or a socket. */
   readonly admin: ListenAddress;
   readonly logLevel: 'crit' | 'error' | 'warn' | 'info' | 'debug';
   readonly logQuery: boolean;

@@ -18,7 +18,7 @@ export interface ConnectionTarget {
 export interface MachineDefaults {
   /** The operating system's user. */
   readonly user: string;
-  /** Directory of the server's socket for this port; null if there is no such socket. */
+  /** Directory of the server's socket for this port; null if the server has none. */
   readonly socketDirectory: (port: number) => string | null;
   /** Throws what the file system throws. */
   readonly readText: (file: string) => string;

@@ -6,7 +6,7 @@ import type { PostgrestOption } from './option.ts';
 /** Sources of options. If several set an option, the database's value counts, then the environment's. */
 export interface OptionSources {
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Values of the configuration file; empty: there is no file. */
+  /** Values of the configuration file; empty without a file. */
   readonly file: ReadonlyMap<string, ConfigFileValue>;
   /** By name with underscores and without `pgrst.`; empty: not read yet, or not wanted. */
   readonly database: ReadonlyMap<string, string>;

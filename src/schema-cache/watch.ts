@@ -10,7 +10,7 @@ import type { SchemaCacheOptions } from './load.ts';
 import type { SchemaCache } from './schema-cache.ts';
 
 export interface WatchOptions {
-  /** What to load. Called at every load, so that a reloaded configuration takes effect. */
+  /** Returns the options of a load. Called at every load, so that a reloaded configuration takes effect. */
   readonly scope: () => SchemaCacheOptions;
   /**
    * The channel that carries `reload schema`, `reload config`, or an empty payload, which means both. Null: do not

@@ -176,7 +176,7 @@ describe.skipIf(noServer)('a page of another origin', () => {
     expect(await handshake(listed, '/graphql/', listed.url)).toBe('open');
     expect(await handshake(listed, '/graphql', stranger)).toMatch(/^403 .*ORIGIN_NOT_ALLOWED.*CORS_ORIGINS/);
     expect(await handshake(listed, '/nothing', page)).toMatch(
-      /^404 .*there is no WebSocket at \/nothing.*NOT_FOUND/,
+      /^404 .*no WebSocket is served at \/nothing.*NOT_FOUND/,
     );
   });
 

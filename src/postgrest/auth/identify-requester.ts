@@ -11,7 +11,7 @@ import type { TokenPayload } from './signed-token.ts';
 
 /** Rules for the tokens that are accepted, and for the roles that requests get. */
 export interface IdentificationOptions {
-  /** Null: there is no secret, so every token is refused. */
+  /** Null: the secret is not configured, so every token is refused. */
   readonly keys: readonly JwtKey[] | null;
   /** Null: tokens for any audience are accepted. */
   readonly audience: string | null;
