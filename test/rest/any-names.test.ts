@@ -15,17 +15,18 @@ import type { SchemaCache } from '../../src/schema-cache/schema-cache.ts';
 import { describeOnBoth } from '../schema-cache/both-databases.ts';
 import { restOptions } from './request/request-of.ts';
 
-// Statements over tables that are not this project's: what they call things by (aliases, functions, types, keywords) may be what a
-// user's table, column or function is called. Which names they use they say themselves: a first run is taken apart.
+// Statements over tables that are not this project's: the names that they use themselves (aliases, functions, types,
+// keywords) may also be those of a user's table, column or function. A first run is taken apart to find out which names
+// they use.
 
 type Request = readonly [line: string, headers?: Readonly<Record<string, string>>, body?: unknown];
 
 const columnsOfOurs = ['id', 'up', 'n', 'doc', 'words'];
-/** What the requests call something themselves, and `count`, which the dialect takes for the aggregate. */
+/** The aliases of the requests, and `count`, which the dialect takes for the aggregate. */
 const aliasesOfRequests = ['below', 'lower', 'lowers', 'upper', 'uppers', 'max', 'count'];
 const full = { prefer: 'return=representation, tx=rollback' };
 
-/** A table whose name, and all of whose further columns, may be anything; two rows, one above the other. */
+/** A table whose name, and whose further columns, may be anything. It has two rows, one above the other. */
 const tableOf = (name: string, columns: readonly string[]): string => {
   const table = `names.${quoted(name)}`;
   const further = [...new Set(columns)].filter((column) => !columnsOfOurs.includes(column));
@@ -41,10 +42,10 @@ const tableOf = (name: string, columns: readonly string[]): string => {
     create function names.${quoted(name)}(${quoted(name)} names.choice) returns text stable language sql as 'select $1::text';`;
 };
 
-/** Everything that the dialect can be asked of a table, or of a function of its name. */
+/** Every request that the dialect allows on a table, or on a function with its name. */
 const requestsOf = (name: string, column: string): Request[] => {
   const at = encodeURIComponent(name);
-  // Names in a query string: in quotes, since they may hold what means something there.
+  // Names in a query string are quoted, because they may contain special characters.
   const [table, of] = [name, column].map((text) =>
     encodeURIComponent(`"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`),
   );
@@ -81,7 +82,7 @@ const requestsOf = (name: string, column: string): Request[] => {
     [`PATCH /${at}?id=eq.2`, { prefer: `handling=strict, max-affected=1, ${full.prefer}` }, { n: 5 }],
     [`DELETE /${at}?id=eq.2&select=id,${of},twice`, full],
     [`POST /rpc/${at}`, {}, { [name]: 'a' }],
-    // Parameters of these names are the dialect's own, and others it does not take.
+    // Parameters of these names belong to the dialect, and others it does not accept.
     ...(/^(select|order|limit|offset|having|distinct|after|columns|on_conflict|and|or|not)$|[^a-z_]/.test(
       name,
     )
@@ -90,7 +91,7 @@ const requestsOf = (name: string, column: string): Request[] => {
   ];
 };
 
-/** All words and quoted names of SQL, and whether each is what something is called in it. */
+/** All words and quoted names of a text of SQL, and whether each is an alias in it. */
 function namesIn(sql: string): { readonly name: string; readonly isAlias: boolean }[] {
   const names: { name: string; isAlias: boolean }[] = [];
   let before = '';
@@ -173,7 +174,7 @@ describeOnBoth('a table of any name, with columns of any name', (target) => {
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
       const text = await response.text();
-      // What the answer is made of, without the names: those differ.
+      // The shape of the answer without the names, which differ.
       found.push(
         response.ok ? `${response.status} ${/[[{]/.exec(text)?.[0] ?? ''}` : `${response.status} ${text}`,
       );
@@ -181,7 +182,7 @@ describeOnBoth('a table of any name, with columns of any name', (target) => {
     return found;
   };
 
-  test('is read, written, called and digested as any other', { timeout: 120_000 }, async () => {
+  test('is read, written, called and digested like any other', { timeout: 120_000 }, async () => {
     await make(['plain'], ['other']);
     const plain = await answers(requestsOf('plain', 'other'));
     expect(plain.filter((answer) => !answer.startsWith('20'))).toEqual([]);
@@ -209,7 +210,7 @@ describeOnBoth('a table of any name, with columns of any name', (target) => {
     expect(levels.size).toBeGreaterThan(1);
     const tables = new Set([
       ...used.filter(({ name, isAlias }) => isAlias && names.has(name)).map(({ name }) => name),
-      // Of no statement, and of every kind of quoting.
+      // These names are in no statement, and need every kind of quoting.
       'excluded',
       'new',
       'select',

@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 
 const textOf = (file: string): Promise<string> => readFile(`${root}/${file}`, 'utf8');
 
-/** The codes of ours that files name, with the files. */
+/** The codes of ours that files name, with those files. */
 async function named(patterns: readonly string[], except: readonly string[]): Promise<Map<string, string[]>> {
   const files = globSync([...patterns], { cwd: root }).filter((file) => !except.includes(file));
   const found = await Promise.all(
@@ -20,7 +20,7 @@ async function named(patterns: readonly string[], except: readonly string[]): Pr
   return new Map([...byCode].map(([code, places]) => [code, [...new Set(places.map(({ file }) => file))]]));
 }
 
-test('the codes that are ours are the table of docs/rest.md, code for code', async () => {
+test('the table of docs/rest.md lists exactly the codes of ours', async () => {
   const cells = (line: string) => line.split('|').map((cell) => cell.trim());
   const written = (await textOf('docs/rest.md')).split('\n').filter((line) => /^\| `LTR\d/.test(line));
   const codes = Object.entries(ownCodes).map(
@@ -35,7 +35,7 @@ test('every code of ours that the code, a document or a test names is in the tab
   const known = Object.keys(ownCodes);
   expect([...inSource, ...elsewhere].filter(([code]) => !known.includes(code))).toEqual([]);
   expect(known.filter((code) => !inSource.has(code))).toEqual([]);
-  // One meaning has one place: a code that two folders of src/ name stands for two things.
+  // One meaning has one place: a code that two folders of src/ name would stand for two things.
   const folders = [...inSource].map(
     ([code, files]) => [code, new Set(files.map((file) => file.split('/')[1]))] as const,
   );

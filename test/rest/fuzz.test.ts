@@ -29,14 +29,14 @@ describe('any request at all', () => {
         }),
         { numRuns: 1_500 },
       );
-      // Requests that are all refused would prove little.
+      // If every request were refused, the run would prove little.
       expect(target.statuses.get(200) ?? 0).toBeGreaterThan(100);
       expect(target.statements).toBeGreaterThan(300);
     },
   );
 });
 
-test('text in a statement is found wherever it is no name', () => {
+test('text in a statement is found wherever it is not a name', () => {
   expect(textOutsideNames('select "a"."zq""b" from "x" where "c" = $1')).toBeNull();
   expect(textOutsideNames(`select "a" from "x" where "c" = 'zq'`)).toMatch(/= 'zq'/);
   expect(textOutsideNames('select "a" zq" from "x"')).toMatch(/zq/);

@@ -7,7 +7,8 @@ import { FuzzTarget } from './fuzz/target.ts';
 import { fuzzRequests } from './fuzz/requests.ts';
 
 // node test/rest/fuzz.ts [requests] [seed]: sends that many generated requests through the whole pipeline, on an embedded
-// database of its own. Ends with status 1 and the smallest request that fails, and the seed to repeat it with.
+// database of its own. When one fails, exits with 1 and prints the smallest failing request and the seed to repeat it
+// with.
 
 const requests = Number(process.argv[2] ?? 100_000);
 const seed = Number(process.argv[3] ?? Date.now() % 1_000_000);

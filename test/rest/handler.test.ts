@@ -187,7 +187,7 @@ describeOnBoth('the handler', (target, kind) => {
     expect(await send('HEAD /nothing')).toMatchObject({ status: 404, text: '' });
   });
 
-  test('tells functions what is asked, and by whom', async () => {
+  test('tells functions about the request and the requester', async () => {
     options = { ...options, appSettings: [['app.settings.key', 'valüe']], extraSearchPath: ['pg_temp'] };
     const headers = { cookie: 'a=1; b="2=3"', 'x-name': Buffer.from('ü').toString('latin1') };
     const names = [
@@ -220,7 +220,7 @@ describeOnBoth('the handler', (target, kind) => {
     expect(await settings(['timezone', 'app.settings.key'])).toMatchObject({ 'app.settings.key': 'valüe' });
   });
 
-  test('lets GET change nothing, whatever a view tries', async () => {
+  test('does not let GET change anything, whatever a view tries', async () => {
     expect(await send('GET /growing')).toMatchObject({
       status: 405,
       text: expect.stringContaining('"25006"'),
@@ -229,7 +229,7 @@ describeOnBoth('the handler', (target, kind) => {
     expect(await stored()).toEqual([1, 2]);
   });
 
-  test('undoes a write that it refuses, or is told to undo', async () => {
+  test('rolls back a write that it refuses, or is told to roll back', async () => {
     const object = { accept: 'application/vnd.pgrst.object+json', prefer: 'return=representation' };
     expect(
       await post(
@@ -264,7 +264,7 @@ describeOnBoth('the handler', (target, kind) => {
     expect(batches).toBe(4);
   });
 
-  test('runs a function in the isolation level that it wants', async () => {
+  test('runs a function in its own isolation level', async () => {
     expect(await send('POST /rpc/isolation')).toMatchObject({ text: '"serializable"' });
   });
 
@@ -280,7 +280,7 @@ describeOnBoth('the handler', (target, kind) => {
     expect(batches).toBe(2);
   });
 
-  test('says 401 to nobody and 403 to somebody who may not', async () => {
+  test('answers 401 without a token, and 403 without the privilege', async () => {
     expect(await send('GET /hidden')).toMatchObject({
       status: 401,
       headers: { 'www-authenticate': 'Bearer' },
@@ -313,7 +313,7 @@ describeOnBoth('the handler', (target, kind) => {
     expect([await stored(), batches]).toEqual([[1, 2], 0]);
   });
 
-  test('lets a client go that does not wait, and keeps nothing of it', async () => {
+  test('releases everything of a client that does not wait for its answer', async () => {
     const { port } = server.address() as AddressInfo;
     const request = httpRequest({ host: '127.0.0.1', port, path: '/rpc/wait?seconds=0.3', agent: false });
     request.on('error', () => {});
@@ -332,7 +332,7 @@ describeOnBoth('the handler', (target, kind) => {
     expect([logged, batches]).toEqual([[], 2]);
   });
 
-  test('shows any page its answers, refusals, too', async () => {
+  test('shows any page its answers, including refusals', async () => {
     const origin = 'http://example.com';
     for (const [path, status] of [
       ['/films', 200],
@@ -356,7 +356,7 @@ describeOnBoth('the handler', (target, kind) => {
     expect(batches).toBe(1);
   });
 
-  test('tells where the time went, and gives the trace header back', async () => {
+  test('reports where the time went, and returns the trace header', async () => {
     options = { ...options, serverTiming: true, traceHeader: 'X-Trace' };
     const { headers } = await send('GET /films', { 'x-trace': 'abc' });
     expect(headers['server-timing']).toMatch(
@@ -366,7 +366,7 @@ describeOnBoth('the handler', (target, kind) => {
     expect((await send('GET /nothing')).headers).toMatchObject({ 'x-trace': '' });
   });
 
-  test('gives requests ids where somebody wants to find them again', async () => {
+  test('takes over a sane request id for the answer and the database, and replaces any other', async () => {
     overrides = { requestIdSetting: 'app.request_id' };
     const { headers } = await send('GET /films', { 'x-request-id': 'mine-1' });
     expect(headers['x-request-id']).toBe('mine-1');
@@ -405,7 +405,7 @@ describeOnBoth('the handler', (target, kind) => {
     expect(await send('GET /')).toMatchObject({ status: 404, text: expect.stringContaining('"PGRST126"') });
   });
 
-  test('without a catalog says that it will come', async () => {
+  test('says that the catalog will come when there is none yet', async () => {
     overrides = { schemaCache: () => null };
     expect(await send('GET /films')).toMatchObject({
       status: 503,
@@ -414,7 +414,7 @@ describeOnBoth('the handler', (target, kind) => {
     });
   });
 
-  test('without a database says so', async () => {
+  test('says so when the database cannot be reached', async () => {
     const nowhere = new PostgresDatabase(
       'server',
       poolOptions('postgres://nobody@127.0.0.1:1/nothing', {}),
@@ -428,7 +428,7 @@ describeOnBoth('the handler', (target, kind) => {
     await nowhere.close();
   });
 
-  // The embedded database has one session: nobody is left to cut another's.
+  // The embedded database has one session, so no other session can cut it.
   test.skipIf(kind === 'embedded')(
     'whose connection is cut says so, and the next request has another',
     async () => {
@@ -449,7 +449,7 @@ describeOnBoth('the handler', (target, kind) => {
     },
   );
 
-  test('logs what nobody expected, and shows where it is logged', async () => {
+  test('logs an unexpected error, and tells the client where it is logged', async () => {
     overrides = {
       database: new Proxy(database, {
         get: () => () => {

@@ -10,7 +10,7 @@ import { noServer } from '../support/server.ts';
 
 const json = { 'content-type': 'application/json', prefer: 'tx=rollback' };
 const write = (body: unknown) => ({ method: 'POST', headers: json, body: JSON.stringify(body) });
-/** More rows match the first filter than are counted one by one; the planner adds its guess for the second. */
+/** The first filter matches more rows than are counted one by one; for the second the planner adds its guess. */
 const either = 'or=(specialization.eq.common,specialization.eq.secret)';
 const counting = (filter: string, count: string): Request => [
   `/rest/v1/agents?select=id&limit=1&${filter}`,
@@ -18,7 +18,7 @@ const counting = (filter: string, count: string): Request => [
 ];
 type Request = readonly [target: string, init: RequestInit];
 
-/** Everything that a tenant can ask about a value that only another tenant has. */
+/** Every request with which a tenant can ask about a value that only another tenant has. */
 const requests: readonly Request[] = [
   ...['planned', 'estimated', 'exact'].flatMap((count) => [
     counting('specialization=eq.secret', count),
@@ -57,7 +57,7 @@ const requests: readonly Request[] = [
   ],
 ];
 
-describe.skipIf(noServer)('what a tenant is told', () => {
+describe.skipIf(noServer)('the answer to a tenant', () => {
   let fresh: MigratedDatabase;
   let database: Database;
   let admin: Client;
@@ -84,7 +84,7 @@ describe.skipIf(noServer)('what a tenant is told', () => {
     await fresh?.drop();
   });
 
-  /** What was answered, but for what every answer has of its own. */
+  /** The answer, without the headers that differ in every answer. */
   const ask = async ([target, init]: Request) => {
     const response = await fetch(`${app.url}${target}`, {
       ...init,
@@ -104,7 +104,7 @@ describe.skipIf(noServer)('what a tenant is told', () => {
       analyze app_public.agents`);
     const after = await Promise.all(requests.map(ask));
     expect(after).toEqual(before);
-    // The requests were understood.
+    // The requests were valid.
     const ranges = before.map(({ headers }) => new Map(headers).get('content-range'));
     expect(ranges).toContain('*/0');
     expect(ranges).toContain('0-0/1334');

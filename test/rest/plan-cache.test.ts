@@ -14,7 +14,7 @@ function ask(cache: PlanCache, line: string, parts: RequestParts = {}): PlannedR
   return cache.plan(rawRequest(line, parts), films, options, Infinity, null);
 }
 
-/** What comes of a request where nothing is remembered. */
+/** The outcome of a request without a cache. */
 function fresh(line: string, parts: RequestParts = {}) {
   const request = parseRequest(rawRequest(line, parts), options);
   const plan = planRequest(request, films, options);
@@ -51,7 +51,7 @@ describe('the plan of a read', () => {
     }
   });
 
-  test('of one shape is one plan, and the values are its own', () => {
+  test('is one plan for each shape, with the values of each request', () => {
     const cache = new PlanCache();
     const first = ask(cache, 'GET /films?id=eq.1&select=id');
     const second = ask(cache, 'GET /films?id=eq.22&select=id');
@@ -86,7 +86,7 @@ describe('the plan of a read', () => {
     expect(cache.size).toBe(1);
   });
 
-  test('is one of a thousand at most, and those in use stay', () => {
+  test('is one of at most a thousand, and those in use stay', () => {
     const cache = new PlanCache();
     const kept = ask(cache, 'GET /films?id=eq.1');
     for (let n = 0; n < 1_500; n++) {
@@ -96,7 +96,7 @@ describe('the plan of a read', () => {
     expect(cache.size).toBe(1_000);
   });
 
-  test('that is refused is refused each time, and nothing is remembered of it', () => {
+  test('is not remembered when the request is refused, which it is each time', () => {
     const cache = new PlanCache();
     for (let times = 0; times < 2; times++) {
       expect(() => ask(cache, 'GET /nothing?id=eq.1')).toThrow(expect.objectContaining({ code: 'PGRST205' }));
@@ -132,7 +132,7 @@ describe('the plan of a POST', () => {
     }
   });
 
-  test('of the same keys is one plan', () => {
+  test('is one plan for the same keys', () => {
     const cache = new PlanCache();
     const plans = ['{"title":"a"}', '{"title":"b"}'].map((body) =>
       ask(cache, 'POST /films', { headers: json, body }),
@@ -145,7 +145,7 @@ describe('the plan of a POST', () => {
     expect(cache.size).toBe(1);
   });
 
-  test('whose body cannot be read is refused each time', () => {
+  test('is refused each time when its body cannot be read', () => {
     const cache = new PlanCache();
     ask(cache, 'POST /films', { headers: json, body: '{"title":"a"}' });
     for (const [body, code] of [
@@ -160,7 +160,7 @@ describe('the plan of a POST', () => {
   });
 });
 
-test('other writes are planned each time', () => {
+test('other writes and calls by GET are planned each time', () => {
   const cache = new PlanCache();
   expect(ask(cache, 'DELETE /films?id=eq.1').statements).toEqual(fresh('DELETE /films?id=eq.1').statements);
   ask(cache, 'GET /rpc/all_films');

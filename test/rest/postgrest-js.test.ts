@@ -5,7 +5,7 @@ import type { ApiTarget } from '../support/api-targets.ts';
 import { startApp, testToken } from '../support/app.ts';
 import type { RunningApp } from '../support/app.ts';
 
-/** `maxAffected` is there only for clients that know their server's version. */
+/** `maxAffected` exists only for clients that know their server's version. */
 interface TypedDatabase {
   __InternalSupabase: { PostgrestVersion: '14' };
   public: {
@@ -17,7 +17,7 @@ interface TypedDatabase {
   };
 }
 
-// The client that most people use, as it comes, against this project's own tables.
+// The most common client, with defaults, against this project's own tables.
 describe.each(apiTargets)('postgrest-js on the %s database', (_kind, open) => {
   let target: ApiTarget;
   let app: RunningApp;
@@ -133,7 +133,7 @@ describe.each(apiTargets)('postgrest-js on the %s database', (_kind, open) => {
     });
   });
 
-  test('pages: range, limit, order with nulls, and all three counts', async () => {
+  test('pages by range and limit, orders with nulls, and counts in all three ways', async () => {
     const { data, count } = await api
       .from('agents')
       .select('id', { count: 'exact' })
@@ -176,7 +176,7 @@ describe.each(apiTargets)('postgrest-js on the %s database', (_kind, open) => {
     expect(spread.data).toEqual([{ description: 'call mother', agent_name: 'Bob' }]);
   });
 
-  test('aggregates, grouped', async () => {
+  test('groups and aggregates', async () => {
     const { data } = await api.from('tasks').select('priority, count()').order('priority');
     expect(data).toEqual([
       { priority: 'high', count: 2 },
@@ -257,7 +257,7 @@ describe.each(apiTargets)('postgrest-js on the %s database', (_kind, open) => {
     expect((await api.rpc('tasks_of', { agent: 'ada' }, { head: true, count: 'exact' })).count).toBe(2);
   });
 
-  test('single and maybeSingle', async () => {
+  test('reads one row with single and maybeSingle', async () => {
     expect((await api.from('agents').select('id').eq('id', 'ada').single()).data).toEqual({ id: 'ada' });
     const many = await api.from('agents').select('id').single();
     expect(many).toMatchObject({
@@ -270,13 +270,13 @@ describe.each(apiTargets)('postgrest-js on the %s database', (_kind, open) => {
       },
     });
     expect((await api.from('agents').select('id').eq('id', 'nobody').maybeSingle()).data).toBeNull();
-    // A write that was to change one row and changed three has changed none.
+    // The write was to change one row; it matched three, and changed none.
     const refused = await api.from('agents').update({ status: 'error' }).neq('id', '').select().single();
     expect(refused.error?.code).toBe('PGRST116');
     expect(ids((await agents().eq('status', 'error')).data)).toEqual([]);
   });
 
-  test('csv, geojson refused where there is no PostGIS, nulls stripped, rollback and max affected', async () => {
+  test('reads csv, gets geojson refused without PostGIS, strips nulls, rolls back and limits affected rows', async () => {
     const csv = await api.from('agents').select('id,specialization').order('id').csv();
     expect(csv.data).toBe('id,specialization\nada,\nbob,\ncyd,"full stack"');
     const stripped = await api.from('agents').select('id,specialization').eq('id', 'ada').stripNulls();
@@ -287,13 +287,13 @@ describe.each(apiTargets)('postgrest-js on the %s database', (_kind, open) => {
     expect(ids((await agents()).data)).toHaveLength(3);
   });
 
-  test('explains, where it is allowed', async () => {
+  test('explains a request where that is allowed', async () => {
     const { data, error } = await api.from('agents').select('id').explain({ format: 'text' });
     expect(error).toBeNull();
     expect(data).toContain('Aggregate');
   });
 
-  test('an aborted request ends in an error', async () => {
+  test('gets an error for an aborted request', async () => {
     const { error } = await api.from('agents').select().abortSignal(AbortSignal.abort());
     expect(error?.message).toContain('AbortError');
   });
@@ -320,7 +320,7 @@ describe.each(apiTargets)('postgrest-js on the %s database', (_kind, open) => {
     expect(Object.keys(answer.error ?? {})).toEqual(expect.arrayContaining(['message', 'details', 'hint']));
   });
 
-  test('a tenant sees its own rows only', async () => {
+  test('shows a tenant only its own rows', async () => {
     const other = new PostgrestClient(`${app.url}/rest/v1`, {
       headers: { authorization: `Bearer ${await testToken('service', 'somebody-else')}` },
     });

@@ -13,12 +13,12 @@ const series = {
   to: '2026-01-02T00:00:00Z',
 };
 
-/** JSON that Postgres stores in a few bytes a number. JavaScript has no such numbers: see `bodyOf`. */
+/** JSON that Postgres stores in a few bytes per number. JavaScript does not have such numbers: see `bodyOf`. */
 function longNumbers(number: string, count: number): object {
   return { numbers: Array.from({ length: count }, () => `number ${number}`) };
 }
 
-/** As the arguments are sent. */
+/** The body as it is sent. */
 function bodyOf(args: object): string {
   return JSON.stringify(args).replaceAll(/"number ([^"]*)"/g, '$1');
 }
@@ -79,7 +79,7 @@ const refusals: readonly (readonly [name: string, args: object, code: string, st
   ['workflow_progress', { workflow_id: null }, 'LTW05', 400],
 ];
 
-/** Arguments of functions that refuse no value: any text may be a user or a token. */
+/** Arguments of functions that accept every value: any text may be a user or a token. */
 const refusesNothing: Readonly<Record<string, object>> = {
   own_sessions: {},
   revoke_user_sessions: { user_id: 'u' },
@@ -124,7 +124,7 @@ describe.each(apiTargets)('bad input to the stored functions, %s', (_kind, open)
     expect(wrong).toEqual([]);
   });
 
-  test('is tried with every function that somebody may call, and nobody may without a token', async () => {
+  test('is tried with every function that some role may call, and none may be called without a token', async () => {
     const { rows } = await target.admin.query<{ name: string }>(
       `select distinct p.proname as name from pg_proc p
        where p.pronamespace = 'app_public'::regnamespace and p.prorettype <> 'trigger'::regtype order by 1`,

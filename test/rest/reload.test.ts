@@ -25,7 +25,7 @@ describe.each(apiTargets)('REST while the schema changes, on the %s database', (
     );
   const allOk = Array.from({ length: 12 }, () => 200);
 
-  test('serves a new table, and statements prepared for the type that a column had before', async () => {
+  test("serves a new table, and statements that were prepared for a column's former type", async () => {
     expect((await statusesOf('counted?n=eq.1')).every((status) => status === 404)).toBe(true);
     await target.admin.query(`
       create table app_public.counted (n integer);

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { conformanceSecret } from './configuration.ts';
 import type { Caller } from './conformance-case.ts';
 
-/** The Authorization header of a caller; null: none. `now` in milliseconds. */
+/** The Authorization header of a caller; null means none. `now` in milliseconds. */
 export function authorizationOf(caller: Caller, now: number): string | null {
   switch (caller.kind) {
     case 'anonymous':
@@ -16,7 +16,7 @@ export function authorizationOf(caller: Caller, now: number): string | null {
   }
 }
 
-/** Times as `"+60"` and `"-60"` become seconds since the epoch. */
+/** Turns times such as `"+60"` and `"-60"` into seconds since the epoch. */
 function atTime(claims: Readonly<Record<string, unknown>>, now: number): Readonly<Record<string, unknown>> {
   return Object.fromEntries(
     Object.entries(claims).map(([name, value]) => [
@@ -26,7 +26,7 @@ function atTime(claims: Readonly<Record<string, unknown>>, now: number): Readonl
   );
 }
 
-/** HS256 by hand: cases sign claims that a library refuses to. */
+/** Signs with HS256 by hand, because some cases have claims that a library refuses to sign. */
 function sign(claims: Readonly<Record<string, unknown>>): string {
   const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
   const signed = `${encode({ alg: 'HS256', typ: 'JWT' })}.${encode(claims)}`;

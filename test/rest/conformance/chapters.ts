@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { Chapter } from './conformance-case.ts';
 import { readChapter } from './read-chapter.ts';
 
-/** The reference pages of PostgREST's documentation at its major version 16, below `references/`; a chapter each. */
+/** The reference pages of PostgREST's documentation at its major version 16, below `references/`; each is a chapter. */
 export const referencePages = [
   'admin_server',
   'api/aggregate_functions',
@@ -34,7 +34,7 @@ export const referencePages = [
   'transactions',
 ] as const;
 
-/** Every page's cases; none for a page without a file. */
+/** The cases of every page; a page without a file has none. */
 export function readChapters(): readonly Chapter[] {
   return referencePages.map((page) => {
     const file = fileURLToPath(new URL(`chapters/${page}.http`, import.meta.url));
@@ -42,7 +42,7 @@ export function readChapters(): readonly Chapter[] {
   });
 }
 
-/** How many cases each chapter has, a line each, and the chapters that have none. */
+/** A line per chapter with the number of its cases, and the chapters without any. */
 export function summaryOf(chapters: readonly Chapter[]): string {
   const withCases = chapters.filter(({ cases }) => cases.length > 0);
   const without = chapters.filter(({ cases }) => cases.length === 0);

@@ -1,12 +1,12 @@
 import { parsePostgrestConfig } from '../../../src/postgrest/config.ts';
 import type { PostgrestConfig } from '../../../src/postgrest/config.ts';
 
-/** The secret of the suite's tokens. */
+/** The secret that signs the suite's tokens. */
 export const conformanceSecret = 'the secret of the conformance suite, of 32 bytes and more';
 
 /**
- * The suite's configuration with a case's options instead of its own. It is given in PostgREST's own names, as
- * environment variables, so that what a case says about options is what an operator would write. Everything is rolled
+ * The suite's configuration, with a case's options in place of its own. The options have PostgREST's own names, as
+ * environment variables, so that a case writes them as an operator would. Everything is rolled
  * back unless a case says otherwise.
  */
 export function conformanceConfig(options: ReadonlyMap<string, string>): PostgrestConfig {

@@ -12,15 +12,15 @@ import type { SchemaCacheOptions } from '../../../src/schema-cache/load.ts';
 import type { SchemaCache } from '../../../src/schema-cache/schema-cache.ts';
 import { conformanceConfig } from './configuration.ts';
 
-/** A server for every set of options that cases want, on one database: started when it is first asked for. */
+/** A server for every set of options that cases use, on one database. Each is started when it is first needed. */
 export class ConformanceServers {
   readonly agent = new Agent({ keepAlive: true });
-  /** What the servers had to log: what went wrong on our side, and statements if they are wanted. */
+  /** The servers' log: errors of ours, and statements if they are wanted. */
   readonly logged: LogEntry[] = [];
   readonly #database: Database;
   readonly #logStatements: boolean;
   readonly #servers = new Map<string, Promise<{ readonly url: string; readonly server: Server }>>();
-  /** No case changes the catalog: one snapshot does for all that read the same of it. */
+  /** The snapshots of the catalog. No case changes the catalog, so servers with the same schemas share one. */
   readonly #caches = new Map<string, Promise<SchemaCache>>();
 
   constructor(database: Database, { logStatements = false } = {}) {
@@ -28,7 +28,7 @@ export class ConformanceServers {
     this.#logStatements = logStatements;
   }
 
-  /** Where the API with these options is. */
+  /** The address of the API with these options. */
   async url(options: ReadonlyMap<string, string>): Promise<string> {
     const key = JSON.stringify([...options]);
     let starting = this.#servers.get(key);
@@ -36,7 +36,7 @@ export class ConformanceServers {
     return (await starting).url;
   }
 
-  /** Ends the servers; the database is the caller's. */
+  /** Ends the servers; the database remains the caller's. */
   async close(): Promise<void> {
     this.agent.destroy();
     for (const starting of this.#servers.values()) {

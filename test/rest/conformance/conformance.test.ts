@@ -16,20 +16,20 @@ const chapters = readChapters();
 console.log(summaryOf(chapters));
 
 describe('the chapters', () => {
-  test('are several hundred cases, and those without one are known', () => {
+  test('are several hundred cases, and the chapters without any are known', () => {
     const without = chapters.filter(({ cases }) => cases.length === 0).map(({ page }) => page);
     expect(without).toEqual(withoutCases.map(({ page }) => page));
     expect(chapters).toHaveLength(referencePages.length);
     expect(chapters.reduce((sum, { cases }) => sum + cases.length, 0)).toBeGreaterThan(400);
   });
 
-  test.each(chapters.filter(({ cases }) => cases.length > 0))('$page says nothing twice', ({ cases }) => {
+  test.each(chapters.filter(({ cases }) => cases.length > 0))('$page has no case twice', ({ cases }) => {
     const names = cases.map(({ section, name }) => `${section}: ${name}`);
     expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
   });
 });
 
-/** Pages that are not about requests and answers, and where they are tested instead. */
+/** Pages that are not about requests and answers, and the tests that cover them. */
 const withoutCases = [
   { page: 'admin_server', testedIn: 'test/commands' },
   { page: 'cli', testedIn: 'test/commands' },
@@ -69,7 +69,7 @@ function describeConformance(on: string, open: () => Promise<ConformanceDatabase
             const send = (exchange: Exchange) =>
               sendRequest(url, servers.agent, exchange, authorizationOf(caller, Date.now()));
             for (const exchange of exchanges) {
-              // Plans are remembered for requests that differ in values only.
+              // Plans are remembered for requests that differ only in values, so a sibling is sent first.
               const sibling = siblingOf(conformanceCase, exchange);
               if (sibling) await send(sibling);
               const found = differences(exchange.expected, await send(exchange));
@@ -108,7 +108,7 @@ function describeConformance(on: string, open: () => Promise<ConformanceDatabase
       },
     );
 
-    test('nothing went wrong on our side', () => {
+    test('the log has no error of ours', () => {
       expect(servers.logged).toEqual([]);
     });
   });

@@ -11,13 +11,13 @@ const expectationOf = (answer: string) => {
 const json = ['Content-Type', 'application/json; charset=utf-8'] as const;
 
 describe('an answer', () => {
-  test('that is as expected has no differences', () => {
+  test('has no differences when it is as expected', () => {
     const expected = expectationOf('HTTP 200\nX-A: 1\nX-B: ~^\\d+$\n!X-C\n[{"a": 1, "b": null}]');
     const headers = [json, ['x-a', '1'], ['X-B', '42']] as const;
     expect(differences(expected, { status: 200, headers, body: '[{"b":null,"a":1}]' })).toEqual([]);
   });
 
-  test('differs in status, headers and body, each for itself', () => {
+  test('differs in status, headers and body separately', () => {
     const expected = expectationOf('HTTP 200\nX-A: 1\nX-B: ~^\\d+$\n!X-C\n[{"a": 1}]');
     const headers = [['Content-Type', 'text/csv'], ['X-A', '2'], ['X-B', 'x'], ['X-C', 'there']] as const; // prettier-ignore
     expect(differences(expected, { status: 201, headers, body: '[{"a":1,"b":2}]' })).toEqual([
@@ -38,12 +38,12 @@ describe('an answer', () => {
     expect(differences(expected, { status: 204, headers: twice.toReversed(), body: '' })).toHaveLength(1);
   });
 
-  test('without an expected body must have none', () => {
+  test('must have an empty body when none is expected', () => {
     const expected = expectationOf('HTTP 204');
     expect(differences(expected, { status: 204, headers: [], body: '[]' })).toHaveLength(1);
   });
 
-  test('with an error has its code in Proxy-Status', () => {
+  test("must have its error's code in Proxy-Status", () => {
     const expected = expectationOf('HTTP 400\n{"code": "X1", "message": "m"}');
     const body = '{"code":"X1","message":"m"}';
     expect(differences(expected, { status: 400, headers: [json], body })).toHaveLength(1);
@@ -51,13 +51,13 @@ describe('an answer', () => {
     expect(differences(expected, { status: 400, headers, body })).toEqual([]);
   });
 
-  test('as text is the same to the last character', () => {
+  test('must equal an expected text to the last character', () => {
     const expected = expectationOf('HTTP 200\n|a,b\n|1,2\n|');
     expect(differences(expected, { status: 200, headers: [], body: 'a,b\n1,2\n' })).toEqual([]);
     expect(differences(expected, { status: 200, headers: [], body: 'a,b\n1,2' })).toHaveLength(1);
   });
 
-  test('as places is looked at there alone', () => {
+  test('is compared only at the expected places', () => {
     const expected = expectationOf('HTTP 200\n/a~1b/0 = {"c": 1}\n/x absent');
     expect(differences(expected, { status: 200, headers: [], body: '{"a/b":[{"c":1}],"y":2}' })).toEqual([]);
     expect(differences(expected, { status: 200, headers: [], body: '{"a/b":[{"c":2}],"x":2}' })).toHaveLength(
@@ -68,7 +68,7 @@ describe('an answer', () => {
 });
 
 describe('a chapter', () => {
-  test('is read as it is written', () => {
+  test('is read as written', () => {
     const chapter = readChapter(
       'page',
       '# remark\n== Section (spec: S)\n-- a case\nas {"role": "r"}\nwith db-max-rows = 2\nwith db-anon-role =\n' +

@@ -3,8 +3,9 @@ import type { BodyMatcher, Expectation, TextMatcher } from './conformance-case.t
 import type { Answer } from './send-request.ts';
 
 /**
- * How an answer differs from what is expected, a line each; empty: not at all. Beside what a case says: JSON comes as
- * `application/json` in UTF-8 unless the case names another type, and an error's code is in Proxy-Status.
+ * The differences between an answer and the expected one, a line each; empty when there are none. In addition to what a
+ * case says, JSON must come as `application/json` in UTF-8 unless the case names another type, and an error's code must
+ * be in Proxy-Status.
  */
 export function differences(expected: Expectation, answer: Answer): string[] {
   const found: string[] = [];
@@ -88,7 +89,7 @@ function bodyDifference(expected: BodyMatcher, body: string): string | null {
   }
 }
 
-/** Undefined: not JSON. */
+/** Undefined when the text is not JSON. */
 function parsed(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -97,7 +98,7 @@ function parsed(text: string): unknown {
   }
 }
 
-/** RFC 6901. */
+/** Resolves a JSON Pointer (RFC 6901). */
 function atPointer(document: unknown, pointer: string): unknown {
   let here = document;
   for (const step of pointer.split('/').slice(1)) {

@@ -6,8 +6,8 @@ import { loadSchema } from './load-schema.ts';
 import { poolOptions } from '../../support/server-database.ts';
 
 /**
- * On an embedded database in this directory, which is new or has an empty one, and is removed at the end. The API is
- * superuser there, and switches roles.
+ * Makes the database in this directory, which is new or holds an empty embedded database, and is removed at the end.
+ * The API is superuser there, and switches roles.
  */
 export async function embeddedConformanceDatabase(directory: string): Promise<ConformanceDatabase> {
   const embedded = await startEmbedded({ dataDirectory: directory });

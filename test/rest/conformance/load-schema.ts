@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import type { Database } from '../../../src/db/database.ts';
 
-/** A database with the suite's schema and data. */
+/** A database that has the suite's schema and data. */
 export interface ConformanceDatabase {
   readonly database: Database;
   close(): Promise<void>;

@@ -2,18 +2,18 @@ import { randomBytes } from 'node:crypto';
 import { Client, DatabaseError, escapeIdentifier, escapeLiteral } from 'pg';
 import { loadSchema } from './load-schema.ts';
 
-/** As schema.sql makes them. */
+/** The roles that schema.sql creates. */
 const roles = ['conf_anon', 'conf_member', 'conf_curator', 'conf_serial', 'conf Größe'];
 
-/** A database with the suite's schema on a server, and a login that may do nothing but switch roles. */
+/** A database on a server with the suite's schema, and a login that may only switch roles. */
 export interface MadeConformanceDatabase {
-  /** As that login. */
+  /** The URL of that login. */
   readonly url: string;
-  /** Removes database and login. */
+  /** Removes the database and the login. */
   drop(): Promise<void>;
 }
 
-/** Makes one as PostgREST's documentation sets a database up. */
+/** Creates one in the way that PostgREST's documentation sets up a database. */
 export async function makeConformanceDatabase(adminUrl: string): Promise<MadeConformanceDatabase> {
   const name = `conf_${randomBytes(6).toString('hex')}`;
   const login = `${name}_authenticator`;
@@ -37,7 +37,7 @@ export async function makeConformanceDatabase(adminUrl: string): Promise<MadeCon
   };
 }
 
-/** Roles belong to the whole server; another run may still need them. */
+/** Roles belong to the whole server, and another run may still need them. */
 async function dropRoles(adminUrl: string): Promise<void> {
   for (const role of roles) {
     try {

@@ -27,11 +27,11 @@ import type {
  *
  *     then                             another request of the same case
  *
- * Instead of JSON a body may be lines that begin with `|` (exactly this text), one that begins with `~` (a regular
- * expression) or lines `/a/b = json` and `/a/b absent` (JSON Pointers). No body: the body must be empty. The lines of a
- * request's body may begin with `|`, too, which keeps empty lines.
+ * Instead of JSON a body may be lines that begin with `|` (exactly this text), one line that begins with `~` (a regular
+ * expression), or lines `/a/b = json` and `/a/b absent` (JSON Pointers). Without a body the answer's body must be
+ * empty. The lines of a request's body may begin with `|` too, which keeps empty lines.
  *
- * Throws an Error that names file and line.
+ * Throws an Error that names the file and the line.
  */
 export function readChapter(page: string, text: string): Chapter {
   const cases: ConformanceCase[] = [];

@@ -7,17 +7,20 @@ import { differences } from './differences.ts';
 import { sendRequest } from './send-request.ts';
 import { siblingOf } from './sibling.ts';
 
-/** What became of the cases. */
+/** The results of the cases. */
 export interface CasesReport {
   readonly cases: number;
   readonly requests: number;
-  /** What differs from what is expected, a line for each case. */
+  /** The differences from the expected answers, a line for each case. */
   readonly wrong: readonly string[];
-  /** What had to be logged. */
+  /** The entries of the log. */
   readonly logged: readonly string[];
 }
 
-/** Runs the chapters' cases one after the other on the database of a URL, as a process of its own: `node run-cases.ts URL`. */
+/**
+ * Runs the chapters' cases one after the other on the database of a URL, in a process of its own: `node run-cases.ts
+ * URL`.
+ */
 async function runCases(url: string): Promise<CasesReport> {
   const database = serverDatabase(url, { size: 4 });
   const servers = new ConformanceServers(database);

@@ -1,5 +1,5 @@
--- The schema of the REST conformance suite: a film archive. Run by a superuser on an empty database, embedded or server.
--- Nothing here is of the product; every object exists because a chapter of PostgREST's documentation speaks of its kind.
+-- The schema of the REST conformance suite: a film archive. A superuser runs it on an empty database, embedded or server.
+-- Nothing here belongs to the product; every object exists because a chapter of PostgREST's documentation speaks of its kind.
 
 do $roles$
 declare
@@ -317,7 +317,7 @@ create cast (shelf_mark as json) with function shelf_mark_json(shelf_mark) as im
 create cast (text as shelf_mark) with function shelf_mark_read(text) as implicit;
 create cast (json as shelf_mark) with function shelf_mark_parse(json) as implicit;
 
--- Without casts of its own: shown and given as its base type.
+-- A domain without casts of its own is shown and accepted as its base type.
 create domain plain_mark as int;
 
 create table shelves (mark shelf_mark primary key, room text, plain plain_mark);
@@ -364,7 +364,7 @@ insert into diary values (1, 'ana@example.org', 'mine'), (2, 'ben@example.org', 
 alter table diary enable row level security;
 create policy own on diary using (owner = current_setting('request.jwt.claims', true)::json ->> 'email');
 
--- Rights on some columns alone.
+-- Privileges on some columns only.
 create table partial (id int primary key default 1, open text, closed text);
 insert into partial values (5, 'o', 'c');
 
@@ -532,7 +532,7 @@ create table stage.films (id int primary key, title text);
 insert into stage.films values (1, 'A film of a play');
 create function stage.where_am_i() returns text stable language sql as $$ select (current_schemas(false))[1]::text $$;
 create function stage.greet(name text) returns text stable language sql as $$ select 'Bravo ' || name $$;
--- From one exposed schema to another.
+-- A foreign key from one exposed schema to another.
 create function on_stage(vaults) returns setof stage.plays stable language sql as $$ select * from stage.plays where id = $1.id $$;
 create table "Über uns"."Leute" (id int primary key, name text);
 insert into "Über uns"."Leute" values (1, 'Jürgen');
@@ -552,7 +552,7 @@ grant select (id, name) on wages to conf_curator;
 grant execute on function members_only() to conf_member;
 revoke insert, update, delete on vaults from conf_anon;
 
--- Corners of the catalog, a schema of their own: what is rarer, or easily read wrongly ------------------------------------------
+-- Corners of the catalog, in a schema of their own: rarer objects, and those that are easily misread ------------------------------------------
 
 create schema corners;
 set search_path to corners;

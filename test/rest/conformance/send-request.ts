@@ -2,16 +2,16 @@ import { request } from 'node:http';
 import type { Agent } from 'node:http';
 import type { Exchange } from './conformance-case.ts';
 
-/** What came back. */
+/** The answer. */
 export interface Answer {
   readonly status: number;
-  /** In order, names as they came. */
+  /** In order, with names as they came. */
   readonly headers: readonly (readonly [name: string, value: string])[];
-  /** The bytes as UTF-8. */
+  /** The body's bytes as UTF-8. */
   readonly body: string;
 }
 
-/** Sends a request as an ordinary client would: a body without a content type is JSON, texts go as UTF-8. */
+/** Sends a request as an ordinary client would: a body without a content type is JSON, and text is sent as UTF-8. */
 export function sendRequest(
   origin: string,
   agent: Agent,
@@ -50,7 +50,7 @@ export function sendRequest(
   });
 }
 
-/** What HTTP does not allow in a URL, percent-encoded; what is encoded already stays. */
+/** Percent-encodes the characters that HTTP does not allow in a URL; encoded ones stay. */
 function encodeTarget(target: string): string {
   return encodeURI(target).replaceAll(/%25([0-9A-Fa-f]{2})/g, '%$1');
 }

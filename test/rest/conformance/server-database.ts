@@ -3,7 +3,7 @@ import { readyServer } from '../../support/server.ts';
 import type { ConformanceDatabase } from './load-schema.ts';
 import { makeConformanceDatabase } from './make-database.ts';
 
-/** On the run's server, as a login that may do nothing but switch roles. */
+/** Makes the database on the run's server, with a login that may only switch roles. */
 export async function serverConformanceDatabase(): Promise<ConformanceDatabase> {
   const made = await makeConformanceDatabase(readyServer().adminUrl);
   const database = serverDatabase(made.url, { size: 2 });

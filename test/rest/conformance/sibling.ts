@@ -1,9 +1,9 @@
 import type { ConformanceCase, Exchange } from './conformance-case.ts';
 
 /**
- * A request that differs from another one in nothing but values: those of comparisons in the query, and those of the keys
- * of a JSON body. Whatever a server remembers of the one must not show in the answer to the other. Null: it has no such
- * values, or might leave something behind.
+ * A request that differs from another one only in values: those of comparisons in the query, and those of the keys
+ * of a JSON body. Whatever a server remembers of the one must not show in the answer to the other. Null when the
+ * request has no such values, or might leave something behind.
  */
 export function siblingOf({ options }: ConformanceCase, exchange: Exchange): Exchange | null {
   if (options.has('db-tx-end')) return null;

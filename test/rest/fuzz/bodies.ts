@@ -7,7 +7,7 @@ export interface Body {
   readonly type: string;
 }
 
-/** JSON with keys that are mostly these, CSV, forms, and what is neither. */
+/** JSON with keys that are mostly these, CSV, forms, and bodies that are neither. */
 export function bodies(keys: readonly string[]): fc.Arbitrary<Body> {
   const json = fc.oneof(
     {

@@ -1,4 +1,4 @@
-/** What a relation has: names that a request about it may use with success. */
+/** The names of a relation that a request about it may use with success. */
 export interface Names {
   readonly columns: readonly string[];
   readonly embeds: readonly string[];
@@ -9,7 +9,7 @@ const names = (columns: string, embeds = ''): Names => ({
   embeds: embeds === '' ? ['directors'] : embeds.split(' '),
 });
 
-/** What most functions give, too. */
+/** The names that most functions return too. */
 export const films = names(
   'id title year rating director_id language tags details decade title_year title_upper',
   'directors actors roles nominations technical_specs posters plots premieres box_office competitions director_id recent_films',
@@ -45,13 +45,13 @@ export const relations: Readonly<Record<string, Names>> = {
   contracts: names('id terms'),
   nowhere: names('id'),
 };
-/** What is often there one level further in. */
+/** Names that often exist one level further in. */
 export const nested = names(
   'id film_id title name last_name * year',
   'directors films actors roles film shelves',
 );
 
-/** Functions that raise no 5xx, with the names of their arguments. */
+/** Functions that do not raise a 5xx, with the names of their arguments. */
 export const functions: Readonly<Record<string, string>> = {
   add: 'a b',
   greet: 'name',

@@ -6,7 +6,7 @@ import { asQuery, marked, maybe, name, value } from './texts.ts';
 /** A parameter of a query string, or a header. */
 export type Parameter = readonly [key: string, value: string];
 
-/** Parameters about a relation of these names, four at most, percent-encoded. */
+/** Up to four parameters about a relation with these names, percent-encoded. */
 export function queryString({ columns, embeds }: Names): fc.Arbitrary<string> {
   const field = fc.tuple(name(columns), maybe(jsonPath, 8)).map(([column, path]) => column + path);
   const selectField = (of: fc.Arbitrary<string>) =>

@@ -10,9 +10,9 @@ import { asQuery, encode, marker, name, value } from './texts.ts';
 export type FuzzRequest = Pick<Exchange, 'method' | 'target' | 'headers' | 'body'>;
 
 /**
- * Requests to the conformance suite's schema: most follow the grammar and name what is there, some name what is not, some
- * are torn or wild. None asks for what PostgREST itself answers with a 5xx (a function that raises one, a view that
- * cannot be written, one row upserted twice).
+ * Requests to the conformance suite's schema: most follow the grammar and name existing objects, some name missing
+ * ones, and some are torn or wild. None is a request that PostgREST itself answers with a 5xx (a function that raises
+ * one, a view that cannot be written, one row upserted twice).
  */
 export function fuzzRequests(): fc.Arbitrary<FuzzRequest> {
   return fc.oneof(

@@ -6,9 +6,9 @@ import { marker } from './texts.ts';
 
 /** Sends generated requests through the whole pipeline, on the conformance suite's database. */
 export class FuzzTarget {
-  /** How often each status came. */
+  /** The number of answers by status. */
   readonly statuses = new Map<number, number>();
-  /** How many statements were looked into. */
+  /** The number of statements that were checked. */
   statements = 0;
   readonly #servers: ConformanceServers;
 
@@ -16,12 +16,12 @@ export class FuzzTarget {
     this.#servers = new ConformanceServers(database, { logStatements: true });
   }
 
-  /** Ends the server; the database is the caller's. */
+  /** Ends the server; the database remains the caller's. */
   close(): Promise<void> {
     return this.#servers.close();
   }
 
-  /** What is wrong with the answer, a line each; empty: nothing. One request at a time. */
+  /** The faults of the answer, a line each; empty when there are none. Send one request at a time. */
   async problems(request: FuzzRequest): Promise<string[]> {
     const { logged } = this.#servers;
     logged.length = 0;
@@ -55,8 +55,8 @@ function codeOf(body: string): string | null {
 }
 
 /**
- * Where a statement holds what the client wrote outside of a quoted name; null: nowhere. Quotes are read as Postgres
- * reads them, so a name that closed its own quotes would show.
+ * The place where a statement contains the client's text outside a quoted name; null when there is none. Quotes are
+ * read as Postgres reads them, so a name that closed its own quotes would be found.
  */
 export function textOutsideNames(statement: string): string | null {
   const bare = statement.replaceAll(/"(?:[^"]|"")*"/g, 'name');

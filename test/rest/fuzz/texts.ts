@@ -1,9 +1,9 @@
 import * as fc from 'fast-check';
 
-/** What the texts of generated requests carry wherever a client may write what it likes. */
+/** A mark in the texts of generated requests, wherever a client may write anything. */
 export const marker = 'zq';
 
-/** Reserved characters, quotes of all kinds, what is not ASCII, and what is no text at all. */
+/** Reserved characters, quotes of all kinds, characters beyond ASCII, and invalid text. */
 const wild = fc
   .array(
     fc.constantFrom(
@@ -29,7 +29,7 @@ const wild = fc
   )
   .map((parts) => parts.join(''));
 
-/** Any text, marked. */
+/** Any text, with the mark. */
 export const marked = wild.map((text) => marker + text);
 
 const plainValues = [
@@ -59,7 +59,7 @@ const plainValues = [
   'a & b',
 ];
 
-/** What may stand for a value: sensible, wild, quoted or a list. */
+/** A candidate for a value: sensible, wild, quoted or a list. */
 export const value = fc.oneof(
   { weight: 4, arbitrary: fc.constantFrom(...plainValues) },
   { weight: 3, arbitrary: marked },
@@ -67,7 +67,7 @@ export const value = fc.oneof(
   { weight: 1, arbitrary: fc.array(marked, { maxLength: 3 }).map((texts) => `(${texts.join(',')})`) },
 );
 
-/** A name as `select` and filters take it: as it is, quoted with escapes, or torn. */
+/** A name as `select` and filters accept it: plain, quoted with escapes, or torn. */
 export function name(known: readonly string[]): fc.Arbitrary<string> {
   return fc.oneof(
     { weight: 30, arbitrary: fc.constantFrom(...known) },
@@ -76,17 +76,17 @@ export function name(known: readonly string[]): fc.Arbitrary<string> {
   );
 }
 
-/** Mostly nothing. */
+/** Mostly empty. */
 export function maybe(text: fc.Arbitrary<string>, weight = 5): fc.Arbitrary<string> {
   return fc.oneof({ weight, arbitrary: fc.constant('') }, { weight: 1, arbitrary: text });
 }
 
-/** Pairs as a query string or a form. */
+/** Joins pairs to a query string or a form. */
 export function asQuery(pairs: readonly (readonly [string, string])[]): string {
   return pairs.map(([key, of]) => `${encode(key)}=${encode(of)}`).join('&');
 }
 
-/** Percent-encoded, whatever the text. */
+/** Percent-encodes any text. */
 export function encode(text: string): string {
   return encodeURIComponent(text.toWellFormed());
 }

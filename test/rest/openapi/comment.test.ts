@@ -21,7 +21,7 @@ describe('a comment as documentation', () => {
     expect(documentation(comment)).toEqual(expected);
   });
 
-  test('keeps everything but the tags for a description', () => {
+  test('keeps everything except the tags as a description', () => {
     expect(withoutTags('@name x\nFirst.\nSecond.')).toBe('First.\nSecond.');
   });
 });

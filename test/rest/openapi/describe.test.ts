@@ -47,7 +47,7 @@ describe.each(apiTargets)('the OpenAPI document on the %s database', (_kind, ope
     return (await response.json()) as OpenApiDocument;
   };
 
-  test('is valid OpenAPI 3.1, whoever asks and however it is asked for', async () => {
+  test('is valid OpenAPI 3.1 for every caller and every media type', async () => {
     for (const token of [
       null,
       await testToken('member'),
@@ -62,23 +62,23 @@ describe.each(apiTargets)('the OpenAPI document on the %s database', (_kind, ope
     }
   });
 
-  test('has the paths, methods and columns that the caller has a right to', async () => {
+  test('has the paths, methods and columns that the caller may use', async () => {
     const ofAnonymous = await documentFor(null);
     expect(Object.keys(ofAnonymous.paths)).not.toContain('/agents');
     const ofMember = await documentFor(await testToken('member'));
     expect(Object.keys(ofMember.paths['/tasks'] ?? {})).toEqual(['get', 'post', 'patch', 'delete']);
-    // Nobody inserts tenants by REST.
+    // Tenants cannot be inserted by REST.
     expect(Object.keys(ofMember.paths['/tenants'] ?? {})).toEqual(['get']);
     const writable = (document: OpenApiDocument) =>
       Object.keys(document.components.schemas['tasks.write']?.properties ?? {});
-    // Only programs bring history with them.
+    // Only programs insert history along with them.
     expect(writable(ofMember)).not.toContain('created_at');
     expect(writable(await documentFor(await testToken('service')))).toContain('created_at');
     expect(Object.keys(ofMember.paths)).toContain('/rpc/sum_of');
     expect(Object.keys(ofMember.paths)).not.toContain('/rpc/hidden');
   });
 
-  test('speaks in the words of the comments, without smart tags', async () => {
+  test('uses the words of the comments, without smart tags', async () => {
     const { paths, components, info } = await documentFor(await testToken('member'));
     expect(info.title).toBe('Agent Lightning DB');
     expect(info.description).toContain('confined to one tenant by row-level security');
@@ -117,7 +117,7 @@ describe.each(apiTargets)('the OpenAPI document on the %s database', (_kind, ope
     expect((await documentFor(null)).servers).toEqual([{ url: `${app.url}/rest/v1` }]);
   });
 
-  test('a browser gets a page that loads nothing from elsewhere', async () => {
+  test('a browser gets a page that loads everything from this server', async () => {
     const page = await fetch(`${app.url}/rest/v1/`, {
       headers: { accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' },
     });

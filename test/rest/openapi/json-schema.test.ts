@@ -52,7 +52,7 @@ describe('the schema of a column', () => {
     expect(schemaOfColumn(column(differences), null)).toEqual(schema);
   });
 
-  test('carries the description', () => {
+  test('has the description', () => {
     expect(schemaOfColumn(column({}), 'Who it is.')).toEqual({ type: 'string', description: 'Who it is.' });
   });
 });

@@ -20,7 +20,7 @@ describe('aggregates', () => {
     });
   });
 
-  test('move up from spreads of one row to the first level that is none', () => {
+  test('move up from to-one spreads to the first level that is not a spread', () => {
     const items = [
       spread('films', [
         select('*', { aggregate: 'count' }),
@@ -48,7 +48,7 @@ describe('aggregates', () => {
     expect(isGrouped(plan)).toBe(true);
   });
 
-  test('stay in an embed that is none', () => {
+  test('stay in an embed that is not a spread', () => {
     const plan = planOf(
       'read',
       get('films', { query: { select: [embed('reviews', [sum()])] } }),

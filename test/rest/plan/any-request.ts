@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import type { Action, ApiRequest, LogicTree, SelectItem } from '../../../src/rest/request/query.ts';
 import { field, plain, request } from './requests.ts';
 
-// Names that are in the catalog of films.ts are likelier than any text, so that not every request fails at its first name.
+// Names from the catalog of films.ts are likelier than random text, so that not every request fails at its first name.
 const anyText = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 70 });
 const relation = fc.oneof(
   {
@@ -161,7 +161,7 @@ const query = fc.record({
   filterNames: fewNames,
 });
 
-/** A request that the parser could make, and some that it could not. */
+/** A request that the parser could produce, and some that it could not. */
 export const anyRequest: fc.Arbitrary<ApiRequest> = fc
   .record({
     action,

@@ -8,8 +8,8 @@ const aliased = [
   embed('reviews'),
 ];
 
-describe('what is said of an embed', () => {
-  test('is put at its level, however deep', () => {
+describe('a parameter about an embed', () => {
+  test("is put at the embed's level, however deep", () => {
     const { readPlan } = planOf(
       'read',
       get('films', {
@@ -43,7 +43,7 @@ describe('what is said of an embed', () => {
     });
   });
 
-  test('is refused when it is not embedded', () => {
+  test('is refused when the relation is not embedded', () => {
     const asked = get('films', { query: { select: aliased, filters: [filter('studios.name')] } });
     expect(refusalOf(asked, films)).toEqual({
       code: 'PGRST108',
@@ -71,7 +71,7 @@ describe('what is said of an embed', () => {
     });
   });
 
-  test('is not looked at in ranges of a write, and its filters leave what is written alone', () => {
+  test('is ignored in ranges of a write, and as a filter does not limit the rows that are written', () => {
     const { readPlan, mutatePlan } = planOf(
       'mutate',
       write('delete', 'films', {
@@ -95,7 +95,7 @@ describe('what is said of an embed', () => {
     ]);
   });
 
-  test('counts once for the order: the first that is given', () => {
+  test('sets the order once, by the first that is given', () => {
     const orders = [
       { path: [], value: [order('title')] },
       { path: [], value: [order('id')] },

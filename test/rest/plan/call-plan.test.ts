@@ -20,7 +20,7 @@ function callPlan(method: 'get' | 'head' | 'post', name: string, said: Said = {}
 }
 
 describe('the arguments of a call', () => {
-  test('are the body, and its names say which parameters are given', () => {
+  test('are the body, whose names say which parameters are given', () => {
     const payload = { kind: 'json', text: '{"a":1}', keys: ['a'] } as const;
     expect(callPlan('post', 'add', { payload, columns: ['a'] })).toMatchObject({
       parameters: { kind: 'named', parameters: [{ name: 'a' }] },
@@ -48,20 +48,20 @@ describe('the arguments of a call', () => {
     ['words', ['a', 'b']],
   ]);
 
-  test('are those of the query string: all values of a variadic parameter, else the last', () => {
+  test('come from the query string: all values of a variadic parameter, and the last of any other', () => {
     expect(callPlan('get', 'join_words', { query: { parameters: words } }).arguments).toEqual({
       kind: 'direct',
       values,
     });
   });
 
-  test('are those of a form', () => {
+  test('come from a form', () => {
     const payload = { kind: 'form', pairs: words, keys: ['separator', 'words'] } as const;
     const plan = callPlan('post', 'join_words', { payload, columns: ['separator', 'words'] });
     expect(plan.arguments).toEqual({ kind: 'direct', values });
   });
 
-  test('are none without a body', () => {
+  test('are empty without a body', () => {
     expect(callPlan('post', 'all_films').arguments).toEqual({ kind: 'body', body: null });
   });
 });
@@ -77,7 +77,7 @@ describe('a call', () => {
     expect(planOf('call', call(method, name, name === 'add' ? said : {}), cache).readOnly).toBe(readOnly);
   });
 
-  test('gives back what is selected, joined, filtered and ordered by, or everything', () => {
+  test('returns the columns that are selected, joined, filtered and ordered by, or everything', () => {
     const query = {
       select: [embed('directors')],
       filters: [filter('title'), filter('directors.name')],
@@ -100,7 +100,7 @@ describe('a call', () => {
     expect(planOf('call', call('post', 'add', { columns: ['a'] }), cache).relation.name).toBe('add');
   });
 
-  test('that gives one value cannot be limited by max-affected', () => {
+  test('cannot be limited by max-affected when it returns one value', () => {
     const preferences = { handling: 'strict', maxAffected: 1 } as const;
     expect(refusalOf(call('post', 'add', { columns: ['a'], preferences }), cache)).toEqual({
       code: 'PGRST128',

@@ -11,7 +11,7 @@ import { mediaHandlerKey, relationshipKey } from '../../../src/schema-cache/sche
 import type { SchemaCache } from '../../../src/schema-cache/schema-cache.ts';
 import type { Column, Table } from '../../../src/schema-cache/table.ts';
 
-// Catalogs made by hand, as small as a test needs them. All names are in the schema `api`.
+// Hand-made catalogs, as small as a test needs them. All names are in the schema `api`.
 
 /** A name in the schema `api`. */
 export function api(name: string): QualifiedName {
@@ -34,7 +34,7 @@ export function column(name: string, type = 'text', more: Partial<Column> = {}):
   };
 }
 
-/** A table that can be written, with `id` as its primary key and first column. */
+/** A writable table, with `id` as its primary key and first column. */
 export function table(name: string, columns: readonly Column[] = [], more: Partial<Table> = {}): Table {
   const all = [column('id', 'integer', { nullable: false }), ...columns];
   return {
@@ -87,7 +87,7 @@ export function foreignKey(
   return [there, andBack];
 }
 
-/** From `from` to `to` over `junction`, in that direction. */
+/** A relationship from `from` to `to` over `junction`, in that direction. */
 export function manyToMany(from: string, junction: string, to: string): Relationship {
   return {
     kind: 'foreign-key',
@@ -121,7 +121,7 @@ export function computed(name: string, from: string, to: string, toOne = false):
   };
 }
 
-/** A required parameter, or with `?` behind its name one with a default, with `...` before it a variadic one. */
+/** A parameter: required, or with a default when `?` follows its name, or variadic when `...` precedes it. */
 export function parameter(name: string, type = 'integer'): Parameter {
   return {
     name: name.replace(/^\.\.\./, '').replace(/\?$/, ''),
@@ -156,7 +156,7 @@ export function routine(
   };
 }
 
-/** `returns setof <relation>`. */
+/** The return type `returns setof <relation>`. */
 export function rowsOf(relation: string): Routine['returns'] {
   return { setOf: true, type: api(relation), composite: true, compositeAlias: false };
 }
@@ -167,7 +167,7 @@ const builtInHandlers: readonly (readonly [string, ResolvedMediaHandler])[] = [
   [mediaHandlerKey(null, 'text/csv'), { handler: { kind: 'csv' }, mediaType: 'text/csv' }],
 ];
 
-/** A snapshot of what it is given. */
+/** A snapshot of the given objects. */
 export function catalog({
   tables = [],
   relationships = [],

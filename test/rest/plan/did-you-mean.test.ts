@@ -8,7 +8,7 @@ describe('similarNames', () => {
     ]);
   });
 
-  test('ranks by edit distance, then by runs in common, and leaves out what is not alike enough', () => {
+  test('ranks by edit distance, then by common runs, and leaves out names that are not similar enough', () => {
     const names = ['actor_roles', 'actor', 'actors'];
     expect(similarNames(nameIndex(names), 'actorz', looseScore).map(({ name }) => name)).toEqual([
       'actor',
@@ -21,7 +21,7 @@ describe('similarNames', () => {
     ]);
   });
 
-  test('takes what differs only in case for the same, and gives the name as it is written', () => {
+  test('treats names that differ only in case as equal, and returns the name as it is written', () => {
     expect(similarNames(nameIndex(['Films']), 'fILMS', strictScore)).toEqual([{ score: 1, name: 'Films' }]);
   });
 
@@ -29,11 +29,11 @@ describe('similarNames', () => {
     expect(similarNames(nameIndex(['ab']), 'xab', looseScore)).toEqual([{ score: 1 - 1 / 3, name: 'ab' }]);
   });
 
-  test('needs a run of characters in common, however close the names are', () => {
+  test('needs a common run of characters, however close the names are', () => {
     expect(similarNames(nameIndex(['xaxbx']), 'yayby', looseScore)).toEqual([]);
   });
 
-  test('of names that are as alike, takes the last', () => {
+  test('takes the last of equally similar names', () => {
     expect(similarNames(nameIndex(['film1', 'film2']), 'film', looseScore).map(({ name }) => name)).toEqual([
       'film2',
       'film1',
@@ -46,7 +46,7 @@ describe('similarNames', () => {
     );
   });
 
-  test('has nothing to say of an empty name or an empty catalog', () => {
+  test('finds nothing for an empty name or an empty catalog', () => {
     expect(similarNames(nameIndex(['films']), '', looseScore)).toEqual([]);
     expect(similarNames(nameIndex([]), 'films', looseScore)).toEqual([]);
   });

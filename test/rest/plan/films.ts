@@ -1,7 +1,7 @@
 import { representationKey } from '../../../src/schema-cache/schema-cache.ts';
 import { catalog, column, computed, foreignKey, manyToMany, routine, rowsOf, table } from './catalog.ts';
 
-/** The catalog that most planner tests ask about: films with what leads to and from them. */
+/** The catalog that most planner tests use: films, with the relationships that lead to and from them. */
 export const films = catalog({
   tables: [
     table('films', [

@@ -9,7 +9,7 @@ function found(origin: string, target: string, hint: string | null = null, cache
 }
 
 describe('an embed is found', () => {
-  test('by the name of the table that it leads to, in both directions of a foreign key', () => {
+  test('by the name of its table, in both directions of a foreign key', () => {
     expect(found('films', 'directors')).toMatchObject({ cardinality: { kind: 'many-to-one' } });
     expect(found('directors', 'films')).toMatchObject({ cardinality: { kind: 'one-to-many' } });
     expect(found('technical_specs', 'films')).toMatchObject({ cardinality: { kind: 'one-to-one' } });
@@ -20,7 +20,7 @@ describe('an embed is found', () => {
     expect(found('films', target)).toMatchObject({ cardinality: { constraint: 'films_studio_id_fkey' } });
   });
 
-  test('not by the foreign key where it leads to a view', () => {
+  test('but not by the foreign key where it leads to a view', () => {
     const [there] = foreignKey('films', 'studios', [['studio_id', 'id']]);
     if (there?.kind !== 'foreign-key') throw new Error('no foreign key');
     const cache = catalog({ relationships: [{ ...there, foreignTableIsView: true }] });
@@ -52,7 +52,7 @@ describe('an embed is found', () => {
     expect(found('films', 'similar_films', 'anything')).toMatchObject({ kind: 'computed' });
   });
 
-  test('of a table with itself: the many by its name, the one by the column', () => {
+  test('in a table that refers to itself: the many by its name, the one by the column', () => {
     expect(found('categories', 'categories')).toMatchObject({ cardinality: { kind: 'one-to-many' } });
     expect(found('categories', 'parent_id')).toMatchObject({ cardinality: { kind: 'many-to-one' } });
     expect(found('categories', 'categories', 'parent_id')).toMatchObject({
@@ -63,7 +63,7 @@ describe('an embed is found', () => {
 });
 
 describe('an embed is refused', () => {
-  test('when there is no relationship, with a likelier target', () => {
+  test('without a relationship, with a likelier target', () => {
     expect(refusalOf(get('films', { query: { select: [embed('director')] } }), films)).toEqual({
       code: 'PGRST200',
       message: "Could not find a relationship between 'films' and 'director' in the schema cache",
@@ -74,7 +74,7 @@ describe('an embed is refused', () => {
     });
   });
 
-  test('when nothing leads from the origin, with a likelier origin', () => {
+  test('when the origin has no relationship, with a likelier origin', () => {
     const cache = catalog({
       tables: [table('film')],
       relationships: foreignKey('films', 'directors', [['director_id', 'id']]),
@@ -85,7 +85,7 @@ describe('an embed is refused', () => {
     });
   });
 
-  test('when only a table of the same name in another schema leads there, without naming it', () => {
+  test('when only a table of the same name in another schema has the relationship, without naming it', () => {
     const [there] = foreignKey('films', 'directors', [['director_id', 'id']]);
     if (there === undefined) throw new Error('no foreign key');
     const cache = catalog({
@@ -98,7 +98,7 @@ describe('an embed is refused', () => {
     });
   });
 
-  test('when the hint is wrong, which it names, without a guess at the table', () => {
+  test('with a wrong hint, which it names, without a guess at the table', () => {
     const asked = get('films', { query: { select: [embed('directors', [], { hint: 'nothing' })] } });
     expect(refusalOf(asked, films)).toEqual({
       code: 'PGRST200',
@@ -110,14 +110,14 @@ describe('an embed is refused', () => {
     });
   });
 
-  test('when nothing is alike, without a hint', () => {
+  test('when no name is similar, without a hint', () => {
     expect(refusalOf(get('films', { query: { select: [embed('zebra')] } }), films)).toMatchObject({
       code: 'PGRST200',
       hint: null,
     });
   });
 
-  test('when several relationships are meant, all of which it lists', () => {
+  test('when several relationships fit, all of which it lists', () => {
     expect(refusalOf(get('films', { query: { select: [embed('studios')] } }), films)).toEqual({
       code: 'PGRST201',
       message: "Could not embed because more than one relationship was found for 'films' and 'studios'",
@@ -139,7 +139,7 @@ describe('an embed is refused', () => {
     });
   });
 
-  test('when several junctions lead there, which it describes by both foreign keys', () => {
+  test('when several junctions fit, which it describes by both foreign keys', () => {
     const cache = catalog({
       tables: [table('films')],
       relationships: [

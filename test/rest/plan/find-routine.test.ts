@@ -34,13 +34,13 @@ describe('a function is found', () => {
     expect(types(found('overloaded', ['a', 'b']))).toEqual(['integer', 'text']);
   });
 
-  test('without those that have a default', () => {
+  test('without the arguments that have a default', () => {
     expect(found('greet', ['name']).name).toBe('greet');
     expect(found('greet', ['greeting', 'name']).name).toBe('greet');
     expect(found('optional', []).name).toBe('optional');
   });
 
-  test('by its one unnamed parameter, when no overload has the names', () => {
+  test('by its only unnamed parameter, when no overload has the names', () => {
     expect(types(found('overloaded', ['c']))).toEqual(['jsonb']);
     expect(types(found('take_json', ['anything', 'else']))).toEqual(['json']);
     expect(types(found('take_text', [], { contentType: plain('text/plain') }))).toEqual(['text']);
@@ -72,7 +72,7 @@ describe('a function is not found', () => {
     });
   });
 
-  test('by GET, where no body could be meant', () => {
+  test('by GET, which cannot have a body', () => {
     expect(refusalOf(call('get', 'greet', { query: { parameters: [['greetin', 'x']] } }), cache)).toEqual({
       code: 'PGRST202',
       message: 'Could not find the function api.greet(greetin) in the schema cache',
@@ -108,7 +108,7 @@ describe('a function is not found', () => {
     });
   });
 
-  test('when several are meant', () => {
+  test('when several fit', () => {
     expect(refusalOf(call('post', 'twins', { columns: ['a'] }), cache)).toEqual({
       code: 'PGRST203',
       message:

@@ -26,7 +26,7 @@ const keyset = (after: string, terms: readonly OrderTerm[] = []) =>
 const token = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
 describe('a page after a cursor', () => {
-  test('is not what a read asks for otherwise', () => {
+  test('is used only when a read asks for it', () => {
     expect(planOf('read', get('points'), cache).keyset).toBeNull();
   });
 
@@ -42,7 +42,7 @@ describe('a page after a cursor', () => {
     });
   });
 
-  test('says where nulls are, and that a path into json may be null', () => {
+  test('states where nulls are, and that a path into json may be null', () => {
     const path = order('at', {
       nulls: 'nullsfirst',
       field: { name: 'at', jsonPath: [{ arrow: '->>', key: 'a' }] },
@@ -54,7 +54,7 @@ describe('a page after a cursor', () => {
     ]);
   });
 
-  test('begins behind the values of the cursor', () => {
+  test('begins after the values of the cursor', () => {
     expect(keyset(token(['5', null, 'ü']), [order('value')])?.after).toEqual(['5', null, 'ü']);
   });
 

@@ -29,7 +29,7 @@ describe('an insert', () => {
     );
   });
 
-  test('refuses a column that there is not', () => {
+  test('refuses an unknown column', () => {
     expect(refusalOf(write('insert', 'paints', { payload: body, columns: ['nam'] }), films)).toEqual({
       code: 'PGRST204',
       message: "Could not find the 'nam' column of 'paints' in the schema cache",
@@ -38,7 +38,7 @@ describe('an insert', () => {
     });
   });
 
-  test('meets rows that are there by the primary key, or by what on_conflict names', () => {
+  test('finds existing rows by the primary key, or by the columns of on_conflict', () => {
     const preferences = { resolution: 'ignore-duplicates' } as const;
     expect(mutation('insert', 'studios', { preferences })).toMatchObject({
       onConflict: { resolution: 'ignore-duplicates', columns: ['id'] },
@@ -48,14 +48,14 @@ describe('an insert', () => {
     });
   });
 
-  test('fills in defaults where that is preferred', () => {
+  test('fills in defaults when the preference says so', () => {
     expect(mutation('insert', 'studios', { preferences: { missing: 'default' } })).toMatchObject({
       applyDefaults: true,
     });
   });
 });
 
-describe('what a write gives back', () => {
+describe('the result of a write', () => {
   const returning = (
     query: Said['query'],
     representation: 'full' | 'headers-only' | 'minimal' | null = 'full',
@@ -63,12 +63,12 @@ describe('what a write gives back', () => {
     mutation('update', 'films', { columns: ['title'], query: query ?? {}, preferences: { representation } })
       .returning;
 
-  test('is nothing unless it is asked for', () => {
+  test('is empty unless it is asked for', () => {
     expect(returning({ select: [select('title')] }, null)).toEqual([]);
     expect(returning({ select: [select('title')] }, 'minimal')).toEqual([]);
   });
 
-  test('is what is selected, joined and ordered by, and the key for Location', () => {
+  test('has the columns that are selected, joined and ordered by, and the key for Location', () => {
     const query = {
       select: [select('title'), embed('directors'), embed('reviews'), embed('actors')],
       order: [{ path: [], value: [order('studio_id'), order('directors(name)')] }],
@@ -77,7 +77,7 @@ describe('what a write gives back', () => {
     expect(returning({ select: [select('title')] }, 'headers-only')).toEqual(['id', 'title']);
   });
 
-  test('is everything for a star, and for a computed relationship, whose function gets the row', () => {
+  test('has every column for a star, and for a computed relationship, whose function gets the row', () => {
     expect(returning({})).toEqual(['*']);
     expect(returning({ select: [select('title'), embed('similar_films')] })).toEqual(['*']);
   });
@@ -86,7 +86,7 @@ describe('what a write gives back', () => {
 describe('PUT', () => {
   const eq = filter('id');
 
-  test('writes the row that the key names, and merges it with the one that is there', () => {
+  test('writes the row that the key names, and merges it with an existing one', () => {
     expect(mutation('upsert-one', 'studios', { query: { filters: [eq] } })).toMatchObject({
       kind: 'insert',
       onConflict: { resolution: 'merge-duplicates', columns: ['id'] },
@@ -126,7 +126,7 @@ describe('PUT', () => {
 });
 
 describe('updates and deletes', () => {
-  test('are of the rows that the top filters and groups choose', () => {
+  test('affect the rows that the top filters and groups choose', () => {
     const query = {
       filters: [filter('color', '7')],
       logic: [
@@ -155,7 +155,7 @@ describe('updates and deletes', () => {
     }
   });
 
-  test('an update without columns has none', () => {
+  test('are empty for an update without columns', () => {
     expect(mutation('update', 'studios', { columns: [], payload: null })).toMatchObject({
       columns: [],
       body: null,

@@ -34,7 +34,7 @@ const contentOf = (name: string, accept: readonly MediaType[], planEnabled = tru
 };
 
 describe('the media type of an answer', () => {
-  test('is the first accepted that there is a handler for', () => {
+  test('is the first accepted one that has a handler', () => {
     expect(contentOf('maps', [plain('image/png'), plain('application/json'), plain('text/csv')])).toEqual({
       handler: { kind: 'json' },
       mediaType: plain('application/json'),
@@ -46,7 +46,7 @@ describe('the media type of an answer', () => {
     });
   });
 
-  test('is made by the relation itself before all others, and by its own for any type before that', () => {
+  test("is made by the relation's own handler first, and by its handler for any type before that", () => {
     expect(contentOf('maps', [plain('text/csv')]).handler).toMatchObject({ function: api('maps_csv') });
     expect(contentOf('films', [plain('text/csv')])).toEqual({
       handler: { kind: 'custom', function: api('any_film'), target: api('films'), bytes: false },
@@ -63,7 +63,7 @@ describe('the media type of an answer', () => {
     expect(planOf('read', asked, cache).handler).toEqual({ kind: 'csv' });
   });
 
-  test('is one object, or an array without nulls, where the vendored types ask for it', () => {
+  test('is one object, or an array without nulls, when the vendor types ask for it', () => {
     expect(contentOf('films', [{ kind: 'object', stripNulls: true }]).handler).toEqual({
       kind: 'json-object',
       stripNulls: true,
@@ -80,7 +80,7 @@ describe('the media type of an answer', () => {
     options: ['analyze', 'buffers'],
   };
 
-  test('is the plan of another where plans are shown', () => {
+  test('is the plan of another type where plans are shown', () => {
     expect(contentOf('maps', [explained])).toMatchObject({
       handler: { function: api('maps_csv') },
       mediaType: explained,
@@ -94,7 +94,7 @@ describe('the media type of an answer', () => {
     expect(contentOf('maps', [explained, plain('*/*')], false).mediaType).toEqual(plain('application/json'));
   });
 
-  test('is refused when there is none, with all that were accepted', () => {
+  test('is refused without a handler, with the list of accepted types', () => {
     const accept: MediaType[] = [
       plain('image/gif'),
       { kind: 'plan', of: { kind: 'plain', name: 'a/b' }, format: 'text', options: [] },
@@ -108,7 +108,7 @@ describe('the media type of an answer', () => {
     });
   });
 
-  test('is known of a function by its own name', () => {
+  test('is found for a function by its own name', () => {
     const asked = call('get', 'make_image', { accept: [plain('image/png')] });
     expect(planOf('call', asked, cache)).toMatchObject({
       handler: { kind: 'custom', function: api('image/png') },
@@ -117,7 +117,7 @@ describe('the media type of an answer', () => {
   });
 });
 
-describe('no body is made', () => {
+describe('the body is left out', () => {
   test('by HEAD', () => {
     const asked = request({ kind: 'read', schema: 'api', name: 'maps', headersOnly: true });
     expect(planOf('read', asked, cache)).toMatchObject({
@@ -127,14 +127,14 @@ describe('no body is made', () => {
     expect(planOf('call', call('head', 'make_image'), cache).handler).toEqual({ kind: 'none' });
   });
 
-  test('of a write unless its rows are asked for', () => {
+  test('for a write unless its rows are asked for', () => {
     expect(planOf('mutate', write('delete', 'maps'), cache).handler).toEqual({ kind: 'none' });
     const full = write('delete', 'maps', { preferences: { representation: 'full' } });
     expect(planOf('mutate', full, cache).handler).toEqual({ kind: 'json' });
   });
 });
 
-test('an embed is not whole rows', () => {
+test('an embed does not count as whole rows', () => {
   expect(
     refusalOf(get('films', { accept: [plain('a/b')], query: { select: [select('*'), embed('x')] } }), cache)
       .code,

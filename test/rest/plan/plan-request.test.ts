@@ -21,7 +21,7 @@ import {
   write,
 } from './requests.ts';
 
-describe('a table that there is not', () => {
+describe('an unknown table', () => {
   test.each(['read', 'insert', 'update', 'upsert-one', 'delete'] as const)('is refused by %s', (kind) => {
     const asked = kind === 'read' ? get('film') : write(kind, 'film');
     expect(refusalOf(asked, films)).toEqual({
@@ -32,7 +32,7 @@ describe('a table that there is not', () => {
     });
   });
 
-  test('is refused without a guess that is not close', () => {
+  test('is refused without a guess when no name is close', () => {
     expect(refusalOf(get('filming_sites'), films)).toMatchObject({ code: 'PGRST205', hint: null });
   });
 });
@@ -40,7 +40,7 @@ describe('a table that there is not', () => {
 describe('OPTIONS', () => {
   const allow = (action: Action) => planOf('options', request(action), films).allow;
 
-  test('says what a relation can do', () => {
+  test('lists the methods of a relation', () => {
     expect(allow({ kind: 'relation-options', schema: 'api', name: 'films' })).toBe(
       'OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE',
     );
@@ -50,7 +50,7 @@ describe('OPTIONS', () => {
     );
   });
 
-  test('says how a function is called', () => {
+  test('lists the methods of a function', () => {
     expect(allow({ kind: 'routine-options', schema: 'api', name: 'all_films' })).toBe(
       'OPTIONS,GET,HEAD,POST',
     );
@@ -60,7 +60,7 @@ describe('OPTIONS', () => {
     );
   });
 
-  test('says what the root can do', () => {
+  test('lists the methods of the root', () => {
     expect(allow({ kind: 'root-options' })).toBe('OPTIONS,GET,HEAD');
   });
 });
@@ -78,7 +78,7 @@ describe('the root', () => {
     expect(planOf('describe', root(...accept.map(plain)), films).format).toBe(format);
   });
 
-  test('has nothing else', () => {
+  test('has only that', () => {
     expect(refusalOf(root(plain('text/csv'), { kind: 'object', stripNulls: false }), films)).toMatchObject({
       code: 'PGRST107',
       message: 'None of these media types are available: text/csv, application/vnd.pgrst.object+json',
@@ -86,10 +86,10 @@ describe('the root', () => {
   });
 });
 
-describe('preferences that are not known', () => {
+describe('unknown preferences', () => {
   const preferences = { handling: 'strict', invalid: ['a', 'b=c'] } as const;
 
-  test('are refused when they are to be', () => {
+  test('are refused with strict handling', () => {
     expect(refusalOf(get('films', { preferences }), films)).toEqual({
       code: 'PGRST122',
       message: 'Invalid preferences given with handling=strict',
@@ -99,7 +99,7 @@ describe('preferences that are not known', () => {
     expect(planOf('read', get('films', { preferences: { invalid: ['a'] } }), films).kind).toBe('read');
   });
 
-  test('count after the media type in reads and calls, before it in writes', () => {
+  test('are checked after the media type in reads and calls, and before it in writes', () => {
     const said = { preferences, accept: [plain('a/b')] };
     expect(refusalOf(get('films', said), films).code).toBe('PGRST107');
     expect(refusalOf(call('get', 'all_films', said), films).code).toBe('PGRST107');
@@ -107,14 +107,14 @@ describe('preferences that are not known', () => {
   });
 });
 
-describe('of several things that are wrong', () => {
+describe('among several faults', () => {
   const wrong = {
     filters: [filter('nothing.id')],
     select: [embed('no_relation'), select('id', { aggregate: 'count' as const })],
     order: [{ path: [], value: [order('reviews(id)')] }],
   };
 
-  test('the table comes first, then paths, relationships, orders, aggregates and the media type', () => {
+  test('the table is reported first, then paths, relationships, orders, aggregates and the media type', () => {
     const off = { aggregatesEnabled: false };
     const accept = [plain('a/b')];
     expect(refusalOf(get('film', { query: wrong, accept }), films, off).code).toBe('PGRST205');
@@ -128,7 +128,7 @@ describe('of several things that are wrong', () => {
     expect(refusalOf(get('films', { query: aggregated, accept }), films).code).toBe('PGRST107');
   });
 
-  test('of paths the last', () => {
+  test('the last path is reported', () => {
     const filters = [filter('first.id'), filter('last.id')];
     expect(refusalOf(get('films', { query: { filters } }), films).message).toContain("'last'");
   });
@@ -143,7 +143,7 @@ test('planning is total: every request ends in a plan, or in a refusal with a co
     }),
     { numRuns: 4_000 },
   );
-  // The requests reached further than their first name.
+  // The requests got further than their first name.
   expect([...outcomes.keys()]).toEqual(
     expect.arrayContaining([
       'read',

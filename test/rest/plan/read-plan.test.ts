@@ -13,7 +13,7 @@ function readOf(name: string, query: Said['query'], maxRows: number | null = nul
 const isNull = { kind: 'is', value: 'null' } as const;
 
 describe('the levels of a read', () => {
-  test('are joined on the columns of their foreign keys, by aliases of their own', () => {
+  test('are joined on the columns of their foreign keys, under unique aliases', () => {
     const plan = readOf('films', { select: [embed('directors', [embed('countries')]), embed('reviews')] });
     const [directors, reviews] = plan.embeds;
     expect(plan).toMatchObject({ from: api('films'), fromAlias: null, relationship: null, depth: 0 });
@@ -38,7 +38,7 @@ describe('the levels of a read', () => {
     expect(reviews).toMatchObject({ fromAlias: 'reviews_1', aggregateAlias: 'films_reviews_1' });
   });
 
-  test('reach over a junction under the names of both its tables', () => {
+  test('are joined over a junction under the names of both its tables', () => {
     const [actors] = readOf('films', { select: [embed('actors')] }).embeds;
     expect(actors).toMatchObject({
       from: api('actors'),
@@ -56,7 +56,7 @@ describe('the levels of a read', () => {
     });
   });
 
-  test('pass the row on to a computed relationship, by its alias where it has one', () => {
+  test('pass the row to a computed relationship, by its alias if it has one', () => {
     const plan = readOf('directors', { select: [embed('films', [embed('similar_films')])] });
     const top = readOf('films', { select: [embed('similar_films')] });
     expect(plan.embeds[0]?.embeds[0]).toMatchObject({
@@ -67,7 +67,7 @@ describe('the levels of a read', () => {
     expect(top.embeds[0]?.computedArgument).toEqual(api('films'));
   });
 
-  test('come from the write or the call where there is one, under the name of their table', () => {
+  test('come from the write or the call, if there is one, under the name of their table', () => {
     const said = { query: { select: [embed('directors')] } };
     const [written, called] = [
       planOf('mutate', write('insert', 'films', said), films).readPlan,
@@ -82,7 +82,7 @@ describe('the levels of a read', () => {
     }
   });
 
-  test('are objects where there is one row at most, else arrays, or nothing where nothing is selected', () => {
+  test('are objects for at most one row, otherwise arrays, or nothing when nothing is selected', () => {
     const plan = readOf('films', {
       select: [
         embed('directors', [select('*')], { alias: 'made_by' }),
@@ -105,7 +105,7 @@ describe('the levels of a read', () => {
     ]);
   });
 
-  test('give no more rows than are allowed, each of them', () => {
+  test('each return at most the allowed number of rows', () => {
     const plan = readOf(
       'films',
       {
@@ -122,7 +122,7 @@ describe('the levels of a read', () => {
   });
 });
 
-test('distinct rows are asked of the top level', () => {
+test('distinct rows are requested only at the top level', () => {
   const plan = readOf('films', { select: [select('*'), embed('reviews')], distinct: { kind: 'rows' } });
   expect([plan.distinct, plan.embeds[0]?.distinct]).toEqual([{ kind: 'rows' }, null]);
 });
@@ -173,7 +173,7 @@ describe('a filter on an embed as a whole', () => {
     ]);
   });
 
-  test('is a filter on a column where nothing of the name is embedded, or with another operator', () => {
+  test('is a filter on a column when no embed has the name, or with another operator', () => {
     const plan = readOf('films', {
       select: [embed('reviews')],
       filters: [filter('title', isNull), filter('reviews', 'x')],
@@ -183,7 +183,7 @@ describe('a filter on an embed as a whole', () => {
 });
 
 describe('an order by a field of an embed', () => {
-  test('is by the alias of its join', () => {
+  test('uses the alias of its join', () => {
     const plan = readOf('films', {
       select: [embed('directors', [], { alias: 'made_by' })],
       order: [{ path: [], value: [order('made_by(name)', { direction: 'desc', nulls: 'nullslast' })] }],
@@ -199,7 +199,7 @@ describe('an order by a field of an embed', () => {
     ]);
   });
 
-  test('is refused where it has many rows', () => {
+  test('is refused when the embed has many rows', () => {
     const asked = get('films', {
       query: { select: [embed('reviews')], order: [{ path: [], value: [order('reviews(stars)')] }] },
     });
@@ -211,7 +211,7 @@ describe('an order by a field of an embed', () => {
     });
   });
 
-  test('is refused where it is not embedded', () => {
+  test('is refused when the relation is not embedded', () => {
     const asked = get('films', { query: { order: [{ path: [], value: [order('directors(name)')] }] } });
     expect(refusalOf(asked, films)).toEqual({
       code: 'PGRST108',

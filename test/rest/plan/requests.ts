@@ -23,9 +23,9 @@ import type {
 } from '../../../src/rest/request/query.ts';
 import type { SchemaCache } from '../../../src/schema-cache/schema-cache.ts';
 
-// Requests as the parser would make them.
+// Requests as the parser would produce them.
 
-/** A field, with keys to walk into its json. */
+/** A field, with keys for the path into its json. */
 export function field(name: string, ...keys: readonly string[]): Field {
   return { name, jsonPath: keys.map((key): JsonStep => ({ arrow: '->', key })) };
 }
@@ -43,7 +43,7 @@ export function select(name: string, more: Partial<SelectField> = {}): SelectFie
   };
 }
 
-/** `relation(...select)`. */
+/** The item `relation(...select)`. */
 export function embed(
   relation: string,
   items: readonly SelectItem[] = [select('*')],
@@ -61,12 +61,12 @@ export function embed(
   };
 }
 
-/** `...relation(...select)`. */
+/** The item `...relation(...select)`. */
 export function spread(relation: string, items: readonly SelectItem[] = [select('*')]): SelectRelation {
   return embed(relation, items, { spread: true });
 }
 
-/** `path.name=eq.value`; what is before the last dot is the path. */
+/** The filter `path.name=eq.value`; everything before the last dot is the path. */
 export function filter(name: string, operation: Operation | string = '1', negated = false): AtPath<Filter> {
   const names = name.split('.');
   const last = names.pop() ?? '';
@@ -77,7 +77,7 @@ export function filter(name: string, operation: Operation | string = '1', negate
   return { path: names, value: { field: field(last), expression: { negated, operation: meant } } };
 }
 
-/** An order term; `relation(field)` is the order of an embed. */
+/** An order term; `relation(field)` orders by a field of an embed. */
 export function order(name: string, more: Partial<OrderTerm> = {}): OrderTerm {
   const related = /^(.*)\((.*)\)$/.exec(name);
   return {
@@ -89,7 +89,7 @@ export function order(name: string, more: Partial<OrderTerm> = {}): OrderTerm {
   };
 }
 
-/** `name.aggregate().gt.1` at the top. */
+/** The condition `name.aggregate().gt.1` at the top level. */
 export function having(
   name: string,
   aggregate: HavingFilter['aggregate'],
@@ -110,7 +110,7 @@ export function plain(name: string): MediaType {
   return { kind: 'plain', name };
 }
 
-/** What a test says of a request; the rest is what is meant when nothing is said. */
+/** The parts of a request that a test states; the others have defaults. */
 export interface Said extends Partial<Omit<ApiRequest, 'query' | 'preferences'>> {
   readonly query?: Partial<Query>;
   readonly preferences?: Partial<Preferences>;
@@ -159,7 +159,7 @@ export function request(action: Action, { query = {}, preferences = {}, ...said 
   };
 }
 
-/** GET of a relation. */
+/** A GET of a relation. */
 export function get(name: string, said: Said = {}): ApiRequest {
   return request({ kind: 'read', schema: 'api', name, headersOnly: false }, said);
 }
@@ -182,7 +182,7 @@ export function call(
   return request({ kind: 'call', schema: 'api', name, method }, said);
 }
 
-/** The service as it comes, with aggregates. */
+/** The service with its defaults, and aggregates. */
 export const options: PlanOptions = {
   maxRows: null,
   aggregatesEnabled: true,
@@ -206,7 +206,7 @@ function isOf<Kind extends Plan['kind']>(plan: Plan, kind: Kind): plan is Plan &
   return plan.kind === kind;
 }
 
-/** What the body of a refusal says. */
+/** The body of a refusal. */
 export interface Refusal {
   readonly code: string;
   readonly message: string;
@@ -214,7 +214,7 @@ export interface Refusal {
   readonly hint: string | null;
 }
 
-/** The refusal that planning must end in. */
+/** The refusal with which planning must end. */
 export function refusalOf(asked: ApiRequest, cache: SchemaCache, more: Partial<PlanOptions> = {}): Refusal {
   try {
     planRequest(asked, cache, { ...options, ...more });

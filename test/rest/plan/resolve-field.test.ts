@@ -20,7 +20,7 @@ describe('a field', () => {
     expect(ofFilms.plain(field(name, 'key'))).toMatchObject({ name, toJson, jsonPath: [{ key: 'key' }] });
   });
 
-  test('that the catalog has not is left to Postgres', () => {
+  test('that the catalog lacks is left to Postgres', () => {
     expect(ofFilms.plain(field('computed_field'))).toMatchObject({ type: '', baseType: '', transform: null });
     expect(fieldResolver(films, api('nothing')).plain(field('id'))).toMatchObject({ type: '' });
   });

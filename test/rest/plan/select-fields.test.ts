@@ -9,11 +9,11 @@ function selected(name: string, items: readonly SelectItem[]): readonly PlannedS
 }
 
 describe('a star', () => {
-  test('stays, so that columns are shown that were added since', () => {
+  test('stays, so that it shows columns that were added later', () => {
     expect(selected('films', [select('*')]).map(({ field: { name } }) => name)).toEqual(['*']);
   });
 
-  test('is written out where rows are grouped, and below', () => {
+  test('is expanded where rows are grouped, and below', () => {
     const { select: top, embeds } = planOf(
       'read',
       get('directors', {
@@ -25,12 +25,12 @@ describe('a star', () => {
     expect(embeds[0]?.select.map(({ field: { name } }) => name)).toEqual(['id', 'name']);
   });
 
-  test('is written out where a spread brings the aggregate', () => {
+  test('is expanded where a spread has the aggregate', () => {
     const names = selected('reviews', [select('*'), spread('films', [select('id', { aggregate: 'count' })])]);
     expect(names.map(({ field: { name } }) => name)).toEqual(['id', 'film_id', 'stars']);
   });
 
-  test('is written out where a column has a representation of its own', () => {
+  test('is expanded where a column has its own representation', () => {
     expect(selected('paints', [select('*')])).toMatchObject([
       { field: { name: 'id', transform: null }, alias: null },
       { field: { name: 'name', transform: null }, alias: null },
@@ -69,7 +69,7 @@ describe('a field', () => {
     expect(selected('films', [select('x', { field: of })])[0]?.alias).toBe(alias);
   });
 
-  test('keeps the alias that it is given', () => {
+  test('keeps its alias', () => {
     expect(selected('films', [select('data', { field: path('a'), alias: 'mine' })])[0]?.alias).toBe('mine');
   });
 });

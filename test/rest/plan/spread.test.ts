@@ -3,7 +3,7 @@ import { films } from './films.ts';
 import { embed, get, having, order, planOf, refusalOf, select, spread } from './requests.ts';
 
 describe('a spread of one row', () => {
-  test('adds its fields to the level above by name, those of its own embeds and spreads too', () => {
+  test('adds its fields to the level above by name, including those of its own embeds and spreads', () => {
     const items = [
       spread('films', [
         select('title', { alias: 'film' }),
@@ -30,7 +30,7 @@ describe('a spread of one row', () => {
 });
 
 describe('a spread of many rows', () => {
-  test('is ordered inside its arrays, by columns that it selects for that', () => {
+  test('is ordered inside its arrays, by columns that it selects for this purpose', () => {
     const { embeds } = planOf(
       'read',
       get('films', {

@@ -28,7 +28,7 @@ describe('having', () => {
     ]);
   });
 
-  test('is a tree of them, on any level', () => {
+  test('is a tree of conditions, on any level', () => {
     expect(
       requestOf('GET /x?orders.having=not.and(amount.sum().gt.100,or(count().lt.3,"a.b".max().gt.1))').query
         .having,
@@ -62,7 +62,7 @@ describe('having', () => {
 });
 
 describe('distinct', () => {
-  test.each(['distinct', 'distinct=true'])('%s is of whole rows', (parameter) => {
+  test.each(['distinct', 'distinct=true'])('%s applies to whole rows', (parameter) => {
     expect(requestOf(`GET /orders?${parameter}`).query.distinct).toEqual({ kind: 'rows' });
   });
 
@@ -89,8 +89,8 @@ describe('after', () => {
   });
 });
 
-describe('the dialect is not disturbed', () => {
-  test('columns of these names are filtered as any other', () => {
+describe('the dialect stays the same', () => {
+  test('columns of these names are filtered like any other', () => {
     const { query } = requestOf('GET /orders?having=eq.1&distinct=is.null&after=not.in.(1)&e.having=like.a*');
     expect(query.filters.map(({ value }) => value.field.name)).toEqual([
       'having',
@@ -101,14 +101,14 @@ describe('the dialect is not disturbed', () => {
     expect(query).toMatchObject({ having: [], distinct: null, after: null });
   });
 
-  test.each(['PATCH', 'DELETE', 'OPTIONS'])('%s knows no extensions', (method) => {
+  test.each(['PATCH', 'DELETE', 'OPTIONS'])('%s does not have extensions', (method) => {
     expect(refusalOf(`${method} /orders?distinct=true`, { body: '{}' })).toMatchObject({
       code: 'PGRST100',
       message: '"failed to parse filter (true)" (line 1, column 1)',
     });
   });
 
-  test('functions get them as arguments', () => {
+  test('functions receive them as arguments', () => {
     expect(requestOf('GET /rpc/f?distinct=true&having=x&after=').query.parameters).toEqual([
       ['distinct', 'true'],
       ['having', 'x'],

@@ -79,13 +79,13 @@ describe('a filter', () => {
     expect(requestOf(`GET /films?${encodeURIComponent(name)}=eq.1`).query.filters).toEqual([at]);
   });
 
-  test('may stand several times, and their order is kept', () => {
+  test('may be repeated, and keeps its order', () => {
     const { filters, filterNames } = requestOf('GET /films?b=gt.1&a=eq.1&b=lt.5&a.c=is.null').query;
     expect(filters.map(({ value }) => value.field.name)).toEqual(['b', 'a', 'b', 'c']);
     expect(filterNames).toEqual(['b', 'a', 'a.c']);
   });
 
-  test('without = says nothing', () => {
+  test('without = is ignored', () => {
     expect(requestOf('GET /films?id').query.filters).toEqual([]);
   });
 });
@@ -113,14 +113,14 @@ describe('a filter is refused', () => {
     });
   });
 
-  test('whose name cannot be a column', () => {
+  test('when its name cannot be a column', () => {
     expect(refusalOf('GET /films?:=eq.1')).toMatchObject({
       message: '"failed to parse tree path (:)" (line 1, column 1)',
       details: 'unexpected ":" expecting field name (* or [a..z0..9_$])',
     });
   });
 
-  test('and the position counts characters, not bytes, and lines', () => {
+  test('with a position in characters, not bytes, and lines', () => {
     expect(refusalOf(`GET /films?id=${encodeURIComponent('in.(𝒳,\n\té')}`)).toMatchObject({
       message: '"failed to parse filter (in.(𝒳,\n\té)" (line 2, column 10)',
       details: 'unexpected end of input expecting "," or ")"',
@@ -218,7 +218,7 @@ describe('and, or', () => {
     });
   });
 
-  test('nested deeper than 200 levels is refused', () => {
+  test('are refused when they nest deeper than 200 levels', () => {
     expect(refusalOf(`GET /films?and=(${'and('.repeat(1000)}`)).toMatchObject({
       status: 400,
       code: 'PGRST100',

@@ -34,7 +34,7 @@ describe('order', () => {
     ]);
   });
 
-  test('of embedded levels', () => {
+  test('may name embedded levels', () => {
     expect(requestOf('GET /films?a.b.order=id.desc&order=x').query.order).toEqual([
       { path: ['a', 'b'], value: [by('id', { direction: 'desc' })] },
       { path: [], value: [by('x')] },

@@ -64,7 +64,7 @@ describe('a media type', () => {
     expect(mediaTypeName(mediaType)).toBe(shown);
   });
 
-  test('of a plan of a plan is of a type that nothing makes', () => {
+  test('for the plan of a plan does not have a handler', () => {
     expect(parseMediaType('application/vnd.pgrst.plan;for="application/vnd.pgrst.plan"')).toMatchObject({
       of: plain('application/vnd.pgrst.plan+text'),
     });
@@ -88,7 +88,7 @@ describe('Accept', () => {
     expect(parseAccept(header).map(mediaTypeName)).toEqual(names);
   });
 
-  test('prefers what has more parameters', () => {
+  test('prefers a type with more parameters', () => {
     expect(parseAccept('application/json, application/vnd.pgrst.object+json;nulls=stripped')[0]).toEqual({
       kind: 'object',
       stripNulls: true,

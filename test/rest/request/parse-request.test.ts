@@ -31,7 +31,7 @@ describe('path and method make the action', () => {
     expect(requestOf(line, json).action).toEqual(action);
   });
 
-  test('the root can be a function', () => {
+  test('the root may be a function', () => {
     const options = { rootSpec: { schema: '', name: 'root' } };
     expect(requestOf('GET /', {}, options).action).toEqual({
       kind: 'call',
@@ -54,7 +54,7 @@ describe('path and method make the action', () => {
     expect(refusalOf(line, json)).toEqual({ status, code, message, details: null, hint: null });
   });
 
-  test('a root that is switched off is refused', () => {
+  test('the root is refused when it is switched off', () => {
     const openapi = { mode: 'disabled', securityActive: false, serverProxyUri: null } as const;
     expect(refusalOf('GET /', {}, { openapi })).toMatchObject({
       status: 404,
@@ -84,7 +84,7 @@ describe('the schema', () => {
     expect(requestOf(line, { ...json, headers: { [unrelated]: 'unknown' } }).schema).toBe('api');
   });
 
-  test('is the first one without a profile, and negotiated only if there are more', () => {
+  test('is the first one without a profile, and is negotiated only if there are several', () => {
     expect(requestOf('GET /films')).toMatchObject({ schema: 'api', profile: 'api' });
     expect(requestOf('GET /films', {}, { schemas: ['api'] })).toMatchObject({
       schema: 'api',
@@ -92,7 +92,7 @@ describe('the schema', () => {
     });
   });
 
-  test('may be called by another name, which the answer repeats', () => {
+  test('may have an alias, which the answer repeats', () => {
     const options = { schemas: ['api'], schemaAliases: new Map([['public', 'api']]) };
     const asked = { headers: { 'accept-profile': 'public' } };
     expect(requestOf('GET /films', asked, options)).toMatchObject({ schema: 'api', profile: 'public' });
@@ -105,7 +105,7 @@ describe('the schema', () => {
     expect(() => requestOf('GET /films', asked, { schemas: ['api'] })).toThrow('Invalid schema: public');
   });
 
-  test('beyond ASCII is read as the bytes that node:http gives', () => {
+  test('beyond ASCII is read from the bytes that node:http returns', () => {
     const headers = { 'accept-profile': Buffer.from('موارد', 'utf8').toString('latin1') };
     expect(requestOf('GET /films', { headers }, { schemas: ['موارد'] }).schema).toBe('موارد');
   });
@@ -121,7 +121,7 @@ describe('the schema', () => {
   });
 });
 
-describe('the rows asked for', () => {
+describe('the requested rows', () => {
   const cases: readonly (readonly [query: string, range: string | null, rows: RowRange])[] = [
     ['', null, { offset: 0, limit: null }],
     ['limit=5', null, { offset: 0, limit: 5 }],
@@ -148,7 +148,7 @@ describe('the rows asked for', () => {
     );
   });
 
-  test('Range counts for GET only', () => {
+  test('Range applies to GET only', () => {
     expect(requestOf('HEAD /films', { headers: { range: '5-1' } }).topRange).toEqual({
       offset: 0,
       limit: null,
@@ -159,7 +159,7 @@ describe('the rows asked for', () => {
     });
   });
 
-  test('of embedded levels stand apart', () => {
+  test('of embedded levels are separate', () => {
     const { query, topRange } = requestOf('GET /films?a.limit=5&a.offset=2&a.b.offset=1&c.limit=-1&limit=9');
     expect(query.ranges).toEqual([
       { path: ['a'], value: { offset: 2, limit: 5 } },
@@ -196,7 +196,7 @@ describe('the rows asked for', () => {
 });
 
 describe('other parameters', () => {
-  test('the canonical form is sorted and encoded, and joins values of one name', () => {
+  test('have a canonical form that is sorted and encoded, and joins values of the same name', () => {
     expect(requestOf('GET /films?b=eq.1&a=eq.1').query.canonical).toBe('a=eq.1&b=eq.1');
     expect(requestOf('GET /films?select=a,b(*)&d&b=gt.1&b=lt.2').query.canonical).toBe(
       'b=gt.1,lt.2&d=&select=a%2Cb%28%2A%29',
@@ -204,13 +204,13 @@ describe('other parameters', () => {
     expect(requestOf('GET /films').query.canonical).toBe('');
   });
 
-  test('columns and on_conflict name columns', () => {
+  test('may name columns, as columns and on_conflict do', () => {
     const { query } = requestOf('POST /films?columns=id,"a,b", c&on_conflict=id, b', json);
     expect(query).toMatchObject({ columns: ['id', 'a,b', 'c'], onConflict: ['id', 'b'] });
     expect(requestOf('GET /films').query).toMatchObject({ columns: null, onConflict: null });
   });
 
-  test('blank columns are refused', () => {
+  test('are refused when columns is blank', () => {
     expect(refusalOf('POST /films?columns=', json)).toEqual({
       status: 400,
       code: 'PGRST100',
@@ -232,7 +232,7 @@ describe('other parameters', () => {
     expect(query.filterNames).toEqual(['a', 'b', 'c', 'd.e']);
   });
 
-  test('of a function called by GET that begin like a list are refused when they do not go on like one', () => {
+  test('of a function called by GET are refused when they begin like a list and do not continue like one', () => {
     expect(refusalOf('GET /rpc/f?a=in.5')).toMatchObject({
       code: 'PGRST100',
       details: 'unexpected "5" expecting "("',
@@ -248,7 +248,7 @@ describe('other parameters', () => {
   });
 });
 
-describe('faults are found in the order of', () => {
+describe('faults are reported in the order of', () => {
   const headers = { 'accept-profile': 'none', 'content-profile': 'none' };
   test.each([
     ['path', 'TRACE /a/b?id=1', headers, 'PGRST125'],

@@ -27,7 +27,7 @@ describe('a JSON body', () => {
     expect(columns).toEqual(keys.toSorted());
   });
 
-  test.each(['[]', ' [ ] ', '1', '"text"', 'null', 'true'])('%s counts as no rows', (body) => {
+  test.each(['[]', ' [ ] ', '1', '"text"', 'null', 'true'])('%s counts as zero rows', (body) => {
     expect(requestOf('POST /films', { body }).payload).toEqual(jsonOf('[]', []));
   });
 
@@ -61,7 +61,7 @@ describe('a JSON body', () => {
     });
   });
 
-  test('is not looked at when columns are given', () => {
+  test('is not inspected when columns are given', () => {
     expect(requestOf('POST /films?columns=b,a', { body: '[{"a":1},{}' })).toMatchObject({
       payload: jsonOf('[{"a":1},{}', []),
       columns: ['a', 'b'],
@@ -72,7 +72,7 @@ describe('a JSON body', () => {
     });
   });
 
-  test('of PUT is looked at whatever the columns are', () => {
+  test('is always inspected for PUT, whatever the columns are', () => {
     expect(requestOf('PUT /films?columns=b', { body: '{"a":1}' }).columns).toEqual(['a']);
   });
 
@@ -80,12 +80,12 @@ describe('a JSON body', () => {
     expect(requestOf('POST /rpc/f')).toMatchObject({ payload: jsonOf('', []), columns: [] });
   });
 
-  test('may be nested as deeply as it likes', () => {
+  test('may nest to any depth', () => {
     const body = `{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}`;
     expect(requestOf('POST /films', { body }).columns).toEqual(['a']);
   });
 
-  test.each(['GET', 'HEAD', 'DELETE', 'OPTIONS'])('is not read of %s', (method) => {
+  test.each(['GET', 'HEAD', 'DELETE', 'OPTIONS'])('is not read for %s', (method) => {
     expect(requestOf(`${method} /films`, { body: '{' })).toMatchObject({ payload: null, columns: [] });
   });
 });
@@ -133,7 +133,7 @@ describe('a CSV body', () => {
 describe('a form', () => {
   const body = 'b=1&a=%20x+y&b=2&c';
 
-  test('is an object of texts for a relation, the last of a name', () => {
+  test('is an object of strings for a relation, with the last value of each name', () => {
     expect(requestOf('POST /films', { headers: form, body })).toMatchObject({
       payload: jsonOf('{"b":"2","a":" x y","c":""}', ['b', 'a', 'c']),
       columns: ['a', 'b', 'c'],

@@ -33,7 +33,7 @@ describe('decoding a query string', () => {
     expect(decodeQueryText(encoded)).toBeNull();
   });
 
-  test('undoes encoding', () => {
+  test('decodes', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme' }), (text) => {
         expect(decodeQueryText(encodeQueryText(text))).toBe(text);
@@ -50,7 +50,7 @@ describe('decoding a query string', () => {
   });
 });
 
-test('a path keeps its plus, and what is not UTF-8 is replaced', () => {
+test('a path keeps its plus signs, and invalid UTF-8 is replaced', () => {
   expect(decodePathSegment('a+b%20c')).toBe('a+b c');
   expect(decodePathSegment('%ff')).toBe('\ufffd');
 });

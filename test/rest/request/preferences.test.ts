@@ -50,11 +50,11 @@ describe('Prefer', () => {
     expect(parsePreferences(header, true)).toEqual({ ...none, ...stated });
   });
 
-  test('that is absent states nothing', () => {
+  test('states nothing when it is absent', () => {
     expect(parsePreferences(undefined, true)).toEqual(none);
   });
 
-  test('cannot end the transaction where that may not be overridden, and it is no fault to try', () => {
+  test('cannot end the transaction where that may not be overridden, and an attempt is not an error', () => {
     expect(parsePreferences('tx=rollback', false)).toEqual(none);
   });
 });

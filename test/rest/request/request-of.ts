@@ -4,7 +4,7 @@ import type { RawRequest } from '../../../src/rest/request/raw-request.ts';
 import { RestError } from '../../../src/rest/errors.ts';
 import type { RestOptions } from '../../../src/rest/options.ts';
 
-/** Options as PostgREST has them by default, with two schemas. */
+/** PostgREST's default options, with two schemas. */
 export const restOptions: RestOptions = {
   schemas: ['api', 'other'],
   schemaAliases: new Map(),
@@ -33,7 +33,7 @@ export interface RequestParts {
   readonly body?: string | Buffer;
 }
 
-/** The raw request of a line such as `GET /films?select=id`; nothing in it is encoded or decoded. */
+/** The raw request of a line such as `GET /films?select=id`, without any encoding or decoding. */
 export function rawRequest(line: string, { headers = {}, body = '' }: RequestParts = {}): RawRequest {
   const space = line.indexOf(' ');
   const target = line.slice(space + 1);
@@ -55,7 +55,7 @@ export function requestOf(
   return parseRequest(rawRequest(line, parts), { ...restOptions, ...options });
 }
 
-/** What a refusal says; throws when the request is not refused. */
+/** The contents of a refusal. Throws when the request is not refused. */
 export function refusalOf(
   line: string,
   parts: RequestParts = {},

@@ -110,12 +110,12 @@ describe('select', () => {
     expect(requestOf(`GET /films?select=${encodeURIComponent(select)}`).query.select).toEqual(items);
   });
 
-  test('without select everything is selected', () => {
+  test('selects everything when it is absent', () => {
     expect(requestOf('GET /films').query.select).toEqual([all]);
     expect(requestOf('GET /films?select').query.select).toEqual([all]);
   });
 
-  test('of two the first counts', () => {
+  test('counts the first time when it is repeated', () => {
     expect(requestOf('GET /films?select=a&select=b').query.select).toEqual([field('a')]);
   });
 });

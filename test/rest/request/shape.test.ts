@@ -83,7 +83,7 @@ const parameter = fc
   .tuple(names, values)
   .map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`);
 
-test('a request with placeholders filled in is the request', () => {
+test('a request with its placeholders filled in is the original request', () => {
   let compared = 0;
   fc.assert(
     fc.property(fc.array(parameter, { maxLength: 5 }), (parameters) => {
@@ -111,7 +111,7 @@ function outcome(make: () => unknown): unknown {
   }
 }
 
-/** The same data with each placeholder replaced by its value. */
+/** The same data, with each placeholder replaced by its value. */
 function filled(data: unknown, given: readonly string[]): unknown {
   if (Array.isArray(data)) return data.map((each) => filled(each, given));
   if (typeof data !== 'object' || data === null) return data;

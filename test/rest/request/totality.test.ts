@@ -7,9 +7,9 @@ import { selectItems } from '../../../src/rest/request/select-grammar.ts';
 import { parse } from '../../../src/rest/request/parser.ts';
 import { rawRequest, requestOf, restOptions } from './request-of.ts';
 
-// Whatever is asked, there is an answer or a refusal with a code, and it does not take long.
+// Every request gets an answer or a refusal with a code, within a short time.
 
-/** Null: it was read. */
+/** Null when the request was parsed. */
 function codeOf(raw: RawRequest): string | null {
   try {
     parseRequest(raw, restOptions);
@@ -20,7 +20,7 @@ function codeOf(raw: RawRequest): string | null {
   }
 }
 
-/** Text that looks like the dialect, with faults. */
+/** Text that resembles the dialect, with faults. */
 const dialect = fc
   .array(
     fc.oneof(
@@ -125,7 +125,7 @@ const request: fc.Arbitrary<RawRequest> = fc.record({
 });
 
 describe('any request', () => {
-  test('is read or refused with a code', () => {
+  test('is parsed, or refused with a code', () => {
     const codes = new Map<string | null, number>();
     fc.assert(
       fc.property(request, (raw) => {
@@ -134,13 +134,13 @@ describe('any request', () => {
       }),
       { numRuns: 10_000 },
     );
-    // Both happen, for the property would hold of a parser that refuses everything too.
+    // Both must happen: a parser that refuses everything would have the property too.
     expect(codes.get(null)).toBeGreaterThan(500);
     expect(codes.get('PGRST100')).toBeGreaterThan(500);
     expect([...codes.keys()].every((code) => code === null || /^PGRST1\d\d$/.test(code))).toBe(true);
   });
 
-  test('of a relation is read or refused for its query string', () => {
+  test('to a relation is parsed, or refused for its query string', () => {
     let read = 0;
     fc.assert(
       fc.property(query, (text) => {
@@ -183,15 +183,15 @@ describe('a huge query string', () => {
   ])('with %s takes time in proportion', (_what, text, code) => {
     const started = performance.now();
     expect(codeOf(rawRequest(`GET /films?${text}`))).toBe(code);
-    // Under a second, even on a busy machine; anything quadratic takes minutes.
+    // Below a second, even on a busy machine; quadratic work takes minutes.
     expect(performance.now() - started).toBeLessThan(5_000);
   });
 });
 
-describe('the usual way of a grammar and the whole of it', () => {
+describe('the shortcut of a grammar and the full grammar', () => {
   const plainName = fc.constantFrom('id', 'a1', 'count', 'not', 'and', 'left', '_x');
 
-  test('read select alike', () => {
+  test('parse select alike', () => {
     const item = fc.letrec<{ item: string }>((tie) => ({
       item: fc.oneof(
         { depthSize: 'small' },
@@ -206,14 +206,14 @@ describe('the usual way of a grammar and the whole of it', () => {
     fc.assert(
       fc.property(fc.array(item, { maxLength: 4 }), (items) => {
         const text = items.join(',');
-        // Quotes around a name keep the shortcuts from matching, and mean nothing.
+        // Quotes around a name prevent the shortcuts, and mean nothing.
         const quoted = text.replace(/!?\w+/g, (word) => (word.startsWith('!') ? word : `"${word}"`));
         expect(parse(selectItems, 'select', text)).toEqual(parse(selectItems, 'select', quoted));
       }),
     );
   });
 
-  test('read conditions and orders alike', () => {
+  test('parse conditions and orders alike', () => {
     const condition = fc
       .tuple(
         plainName,

@@ -8,7 +8,7 @@ import { films } from '../plan/films.ts';
 import { requestOf, restOptions } from '../request/request-of.ts';
 import type { RequestParts } from '../request/request-of.ts';
 
-/** The result row of a page of three films, with some of it said otherwise. */
+/** The result row of a page of three films, with the given differences. */
 interface Said {
   readonly total?: string;
   readonly count?: string;
@@ -53,7 +53,7 @@ const json = { 'content-type': 'application/json' };
 const film = '{"title":"Metropolis"}';
 
 describe('a read', () => {
-  test('tells what it is, where it is, and how long', () => {
+  test('states its type, its range and its length', () => {
     expect(answered('GET /films?title=eq.a%20b&select=id', {})).toEqual({
       status: 200,
       headers: [
@@ -75,7 +75,7 @@ describe('a read', () => {
     expect(answered('GET /films', {}, { body: bytes })).toMatchObject({ body: bytes });
   });
 
-  test('by HEAD has all but body and length', () => {
+  test('by HEAD has everything except body and length', () => {
     const { body, headers } = answered('HEAD /films', {}, { body: null });
     expect(body).toBeNull();
     expect(headers.map(([name]) => name)).toEqual(['Content-Range', 'Content-Location', 'Content-Type']);
@@ -95,7 +95,7 @@ describe('a read', () => {
     expect(reply.headers).toContainEqual(['Content-Range', range]);
   });
 
-  test('beyond the end says what there is', () => {
+  test('beyond the end states how many rows there are', () => {
     const { body } = answered(
       'GET /films?offset=9',
       { headers: { prefer: 'count=exact' } },
@@ -121,7 +121,7 @@ describe('a read', () => {
     expect(headers).toContainEqual(['Preference-Applied', `count=${count}`]);
   });
 
-  test('of a single object has one row, or is refused', () => {
+  test('for a single object has one row, or is refused', () => {
     const accept = 'application/vnd.pgrst.object+json';
     expect(answered('GET /films', { headers: { accept } }, { count: '1', body: '{}' })).toMatchObject({
       status: 200,
@@ -147,7 +147,7 @@ describe('a read', () => {
     expect(headers).toContainEqual(['Content-Profile', 'api']);
   });
 
-  test('explained is the plan', () => {
+  test('is the plan when it is explained', () => {
     const request = requestOf(
       'GET /films',
       { headers: { accept: 'application/vnd.pgrst.plan+text' } },
@@ -171,7 +171,7 @@ describe('an insert', () => {
   const insert = (prefer: string, said: Said = {}) =>
     answered('POST /films', { headers: { ...json, prefer }, body: film }, { count: '1', ...said });
 
-  test('gives nothing back unless asked', () => {
+  test('returns nothing unless asked', () => {
     expect(insert('return=minimal', { body: null })).toEqual({
       status: 201,
       headers: [
@@ -183,7 +183,7 @@ describe('an insert', () => {
     });
   });
 
-  test('gives the rows, and counts them', () => {
+  test('returns the rows, and counts them', () => {
     expect(insert('return=representation, count=exact', { body: '[{}]' })).toEqual({
       status: 201,
       headers: [
@@ -196,7 +196,7 @@ describe('an insert', () => {
     });
   });
 
-  test('tells where the row is', () => {
+  test('tells where the new row is', () => {
     const { headers } = insert('return=headers-only', {
       body: null,
       location: ['id=eq.5', 'näme=eq.a b(c)'],
@@ -214,7 +214,7 @@ describe('an insert', () => {
     expect(reply.headers).toContainEqual(['Preference-Applied', prefer]);
   });
 
-  test('says nothing of a resolution where nothing can be resolved', () => {
+  test('does not mention a resolution where nothing can conflict', () => {
     const prefer = 'resolution=merge-duplicates';
     const { headers } = answered(
       'POST /pivots',
@@ -292,7 +292,7 @@ describe('other writes', () => {
 });
 
 describe('a call', () => {
-  test('gives the result, paged like rows', () => {
+  test('returns the result, paged like rows', () => {
     expect(
       answered('GET /rpc/all_films?limit=3', { headers: { prefer: 'count=exact' } }, { total: '8' }),
     ).toMatchObject({
@@ -307,7 +307,7 @@ describe('a call', () => {
     });
   });
 
-  test('of a function that returns nothing is a 204', () => {
+  test('to a function that returns nothing is a 204', () => {
     expect(answered('POST /rpc/clear_films', { headers: json }, { count: '1', body: null })).toEqual({
       status: 204,
       headers: [['Content-Range', '0-0/*']],
@@ -322,7 +322,7 @@ describe('a call', () => {
   });
 });
 
-test('what functions set replaces status and headers', () => {
+test('status and headers that functions set replace those of the answer', () => {
   const reply = answered(
     'GET /films',
     {},
@@ -339,7 +339,7 @@ test('what functions set replaces status and headers', () => {
   ]);
 });
 
-test('OPTIONS says what is allowed', () => {
+test('OPTIONS lists the allowed methods', () => {
   const plan = planRequest(requestOf('OPTIONS /films', {}, options), films, options);
   if (plan.kind !== 'options') throw new Error(plan.kind);
   expect(answerOptions(plan)).toEqual({

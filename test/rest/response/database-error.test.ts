@@ -50,7 +50,7 @@ describe('an SQLSTATE', () => {
     expect(shown(raised(code))).toMatchObject({ code, status, message: 'm', details: null, hint: null });
   });
 
-  test.each(['54000', '54001', '54023'])('%s is a 400 where the client is to blame', (code) => {
+  test.each(['54000', '54001', '54023'])('%s is a 400 when the client is to blame', (code) => {
     expect(databaseError(raised(code), false, true)).toMatchObject({ code, status: 400 });
   });
 
@@ -87,7 +87,7 @@ describe('a status that a function raises', () => {
     });
   });
 
-  test.each(['PTABC', 'PT100', 'PT000'])('is 500 when it is none: %s', (code) => {
+  test.each(['PTABC', 'PT100', 'PT000'])('is 500 when it is invalid: %s', (code) => {
     expect(shown(raised(code))).toMatchObject({ status: 500, reason: undefined });
   });
 });
@@ -95,7 +95,7 @@ describe('a status that a function raises', () => {
 describe('an answer that a function raises', () => {
   const body = '{"code":"123","message":"ABC","details":"DEF","hint":"XYZ"}';
 
-  test('is all its own', () => {
+  test('is used unchanged', () => {
     const detail = '{"status":332,"status_text":"My Status","headers":{"X-B":"b","X-A":"ä"}}';
     expect(shown(raised('PGRST', body, { detail }))).toEqual({
       code: '123',
@@ -158,7 +158,7 @@ describe('without a database', () => {
     expect(shown(error)).toMatchObject({ code, status, details });
   });
 
-  test('a bug is no error of the database', () => {
+  test('a bug is not an error of the database', () => {
     expect(shown(new TypeError('x is undefined'))).toBeNull();
     expect(shown('text')).toBeNull();
   });

@@ -3,7 +3,7 @@ import { RestError } from '../../../src/rest/errors.ts';
 import { errorResponse } from '../../../src/rest/response/error-response.ts';
 
 describe('an error', () => {
-  test('is answered with its four keys, and its code in Proxy-Status', () => {
+  test('has its four keys, and its code in Proxy-Status', () => {
     expect(errorResponse(new RestError('PGRST205', 'no table ü', { hint: 'h' }), 'verbose')).toEqual({
       status: 404,
       reason: undefined,
@@ -16,17 +16,17 @@ describe('an error', () => {
     });
   });
 
-  test('says as little as is configured', () => {
+  test('reveals as little as is configured', () => {
     const { body } = errorResponse(new RestError('PGRST100', 'm', { details: 'd', hint: 'h' }), 'minimal');
     expect(body).toBe('{"code":"PGRST100","message":"m"}');
   });
 
-  test('may have details that are no text', () => {
+  test('may have details that are not text', () => {
     const { body } = errorResponse(new RestError('PGRST201', 'm', { details: [{ a: 1 }] }), 'verbose');
     expect(body).toContain('"details":[{"a":1}]');
   });
 
-  test('says when to come again, and who may', () => {
+  test('says when to retry, and which authentication is needed', () => {
     expect(errorResponse(new RestError('PGRST002', 'm'), 'verbose').headers).toContainEqual([
       'Retry-After',
       '1',
@@ -36,7 +36,7 @@ describe('an error', () => {
     expect(refused.headers).toContainEqual(challenge);
   });
 
-  test('with a code that a function made up begins no other header', () => {
+  test('cannot start another header with a code that a function made up', () => {
     const shown = { code: 'a\r\nb ü', status: 400, message: '', details: null, hint: null, headers: [] };
     expect(errorResponse(shown, 'verbose').headers).toContainEqual(['Proxy-Status', 'PostgREST; error=ab']);
   });

@@ -4,14 +4,14 @@ import type { RestResponse } from '../../../src/rest/response/rest-response.ts';
 
 const response: RestResponse = { status: 200, headers: [['Content-Type', 'text/csv']], body: 'a' };
 
-describe('what functions set of an answer', () => {
-  test('may be nothing', () => {
+describe('the parts of an answer that functions set', () => {
+  test('may be empty', () => {
     expect(override(response, null, null)).toBe(response);
     expect(override(response, '', '')).toBe(response);
     expect(override(response, '[]', null)).toEqual(response);
   });
 
-  test('replaces headers of the name, whatever its case, and repeats its own', () => {
+  test('replace headers of the same name in any case, and may repeat their own', () => {
     expect(override(response, '[{"content-type":"a/b"},{"X":"ä"},{"X":""}]', null).headers).toEqual([
       ['content-type', 'a/b'],
       ['X', 'ä'],
@@ -22,13 +22,13 @@ describe('what functions set of an answer', () => {
   test.each([
     ['204', 204],
     ['999', 999],
-    // PostgREST reads the digits in front.
+    // PostgREST reads the leading digits.
     ['404 or so', 404],
   ])('is the status %s', (text, status) => {
     expect(override(response, null, text).status).toBe(status);
   });
 
-  test.each(['x', '-1', '99', '100', '1000', ' 200'])('is refused as status: %s', (text) => {
+  test.each(['x', '-1', '99', '100', '1000', ' 200'])('are refused with the status: %s', (text) => {
     expect(() => override(response, null, text)).toThrow(
       expect.objectContaining({
         code: 'PGRST112',

@@ -1,6 +1,6 @@
 import type { ResultCase } from './result-case.ts';
 
-/** Calls of the library's functions, with what the main statement must give. */
+/** Calls of the library's functions, with the expected result of the main statement. */
 export const callCases: readonly ResultCase[] = [
   {
     name: 'a scalar, by GET',

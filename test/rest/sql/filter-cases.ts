@@ -1,4 +1,4 @@
-/** Filters on the library's books, and the ids that they leave, in order. */
+/** Filters on the library's books, and the ids that remain, in order. */
 export const filterCases: readonly (readonly [query: string, ids: readonly number[]])[] = [
   ['id=eq.2', [2]],
   ['id=neq.2', [1, 3, 4]],
@@ -57,7 +57,10 @@ export const filterCases: readonly (readonly [query: string, ids: readonly numbe
   ['id=lt.4&pages=eq.80', [2, 3]],
 ];
 
-/** Filters that Postgres refuses, with its SQLSTATE: a value that its column cannot read, an operator that it has not. */
+/**
+ * Filters that Postgres refuses, with the SQLSTATE: a value that its column cannot read, an operator that its type
+ * lacks.
+ */
 export const refusedFilters: readonly (readonly [query: string, code: string])[] = [
   ['id=eq.one', '22P02'],
   ['id=in.(1,two)', '22P02'],

@@ -12,7 +12,7 @@ import {
 } from '../../../src/rest/sql/fragment.ts';
 
 describe('a fragment', () => {
-  test('keeps its values with it, and gets their numbers when the whole is made a statement', () => {
+  test('keeps its values, which are numbered when the whole becomes a statement', () => {
     const condition = fragment`${identifier('a')} = ${parameter(1)}`;
     const both = join([condition, fragment`${parameter('x')} = any(${parameter(['y'])})`], ' and ');
     expect(toStatement(fragment`select ${parameter(null)} where ${both}${nothing}`)).toEqual({
@@ -30,7 +30,7 @@ describe('a fragment', () => {
     });
   });
 
-  test('takes placeholders for values as they are', () => {
+  test('takes placeholders unchanged as values', () => {
     const placeholder = { placeholder: 3 };
     expect(toStatement(fragment`a = ${parameter(placeholder)}`).values[0]).toBe(placeholder);
   });
@@ -47,7 +47,7 @@ describe('a name', () => {
   });
 });
 
-test('SQL of the catalog stands as it is', () => {
+test('SQL from the catalog stays unchanged', () => {
   expect(toStatement(verbatim(`nextval('s'::regclass)`))).toEqual({
     text: `nextval('s'::regclass)`,
     values: [],

@@ -1,7 +1,10 @@
 import type { RestOptions } from '../../../src/rest/options.ts';
 import type { Asked } from './library-database.ts';
 
-/** A request, and the statement that stands for it, of which `page_count` to `cursor` are left out where they are usual. */
+/**
+ * A request, and the expected statement, in which `page_count` to `cursor` are left out where they have their usual
+ * form.
+ */
 export interface Golden extends Asked {
   readonly options?: Partial<RestOptions>;
   readonly text: string;
@@ -19,7 +22,7 @@ const rest = [
 const newSoFar = `coalesce(nullif(current_setting('lightning.inserted', true), ''), '0')::bigint`;
 const array = `coalesce(json_agg("lightning_page".*), '[]')::text as body`;
 
-/** A few of each kind, so that a change in what is sent to Postgres shows in a review. */
+/** A few of each kind, so that a change in the SQL that is sent to Postgres shows in a review. */
 export const golden: readonly Golden[] = [
   {
     line: 'GET /authors?id=eq.1',

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { libraries, libraryOpeningMs } from './library-database.ts';
 import type { Library } from './library-database.ts';
 
-/** Pages through everything; gives the ids of each page. */
+/** Reads all pages; returns the ids of each page. */
 async function pages(library: Library, query: string): Promise<number[][]> {
   const seen: number[][] = [];
   let after: string | null = '';
@@ -55,7 +55,7 @@ describe.each(libraries)('keyset pagination on %s', (_kind, open) => {
     }
   });
 
-  test('keeps the shape of rows, embeds included, whatever the order needs', async () => {
+  test('keeps the shape of rows, including embeds, whatever the order needs', async () => {
     const { body, cursor } = await library.run({
       line: 'GET /books?select=t:title,authors(name)&id=lt.3&after=&order=pages,id&limit=1',
     });
@@ -68,7 +68,7 @@ describe.each(libraries)('keyset pagination on %s', (_kind, open) => {
     expect(csv.body).toBe('id,title\n1,"Notes on engines"');
   });
 
-  test('counts all rows, not those that are left', async () => {
+  test('counts all rows, not only the remaining ones', async () => {
     const headers = { prefer: 'count=exact' };
     const first = await library.run({ line: 'GET /books?id=lt.5&after=&limit=3', headers });
     const second = await library.run({ line: `GET /books?id=lt.5&after=${first.cursor}&limit=3`, headers });
@@ -80,7 +80,7 @@ describe.each(libraries)('keyset pagination on %s', (_kind, open) => {
     ]);
   });
 
-  test.each(['order=id', 'order=at.desc'])('enters an index at the place: %s', async (order) => {
+  test.each(['order=id', 'order=at.desc'])('starts in an index at the cursor: %s', async (order) => {
     const { cursor } = await library.run({ line: `GET /moments?after=&limit=20&${order}` });
     const { main } = await library.rows({
       line: `GET /moments?after=${cursor}&limit=20&${order}`,

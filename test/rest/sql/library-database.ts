@@ -19,7 +19,7 @@ import { emptyDataDirectory } from '../../support/embedded-template.ts';
 import { poolOptions, serverDatabase } from '../../support/server-database.ts';
 import { noServer, readyServer } from '../../support/server.ts';
 
-/** The schema with names that are hard to write. */
+/** The schema whose names are hard to write. */
 export const oddSchema = 'select "from" ü';
 
 export const libraryOptions: RestOptions = {
@@ -45,10 +45,13 @@ export const libraryOptions: RestOptions = {
   maxBodyBytes: 1_000_000,
 };
 
-/** Time for a hook to open a library: an embedded database made from scratch takes long on a busy machine. */
+/**
+ * The time limit of a hook that opens a library: creating an embedded database from scratch takes long on a busy
+ * machine.
+ */
 export const libraryOpeningMs = 120_000;
 
-/** A request as a test writes it: `GET /books?id=eq.1`, its headers, its body. */
+/** A request as a test writes it: `GET /books?id=eq.1`, with headers and body. */
 export interface Asked {
   readonly line: string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -63,7 +66,7 @@ export interface Planned {
   readonly statements: RequestStatements;
 }
 
-/** A `ResultRow` by names, and the planner's rows where a count was explained. */
+/** A `ResultRow` with named columns, and the planner's rows where a count was explained. */
 export interface Result {
   readonly totalCount: string | null;
   readonly pageCount: string;
@@ -76,7 +79,7 @@ export interface Result {
   readonly planned: readonly unknown[] | null;
 }
 
-/** The library on a database of its own, and requests run there by the stages before and up to this one. */
+/** The library on its own database. Requests run there through the stages up to this one. */
 export class Library {
   readonly database: Database;
   readonly #cache: SchemaCache;
@@ -100,7 +103,7 @@ export class Library {
     return { raw, request, plan, statements: requestStatements(plan, request, used) };
   }
 
-  /** The rows of the main statement. What a request writes is rolled back, unless `end` says otherwise. */
+  /** The rows of the main statement. Writes are rolled back, unless `end` says otherwise. */
   async rows(
     asked: Asked,
     options: Partial<RestOptions> = {},
@@ -150,7 +153,7 @@ export class Library {
   }
 }
 
-/** Both kinds of database by name, to be opened in a hook; the server only where there is one. */
+/** Both kinds of database by name, to be opened in a hook. The server is missing where there is none. */
 export const libraries: readonly (readonly [kind: string, open: () => Promise<Library>])[] = [
   ['the embedded database', embeddedLibrary],
   ...(noServer ? [] : [['a server', serverLibrary] as const]),

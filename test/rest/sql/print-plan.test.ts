@@ -30,12 +30,12 @@ describe.each(libraries)('statements on %s', (_kind, open) => {
       expect(main).toEqual({ text, values, arrayMode: true, prepare: true });
     });
 
-    test('is the same for all values, lists of any length included, so that it is prepared once', () => {
+    test('is the same for all values, including lists of any length, so that it is prepared once', () => {
       const text = (query: string) => library.plan({ line: `GET /books?${query}` }).statements.main.text;
       expect(text('id=in.(1,2,3)&title=like.a*&offset=5')).toBe(text('id=in.()&title=like.*&offset=70'));
     });
 
-    test('is not prepared where that is turned off, nor to be explained, nor when it is endless', () => {
+    test('is not prepared when that is turned off, to be explained, or with too many values', () => {
       const prepared = (line: string, options = {}, headers = {}) =>
         library.plan({ line, headers }, options).statements.main.prepare;
       expect(prepared('GET /books')).toBe(true);
@@ -50,7 +50,7 @@ describe.each(libraries)('statements on %s', (_kind, open) => {
       expect(await library.run(asked, options)).toMatchObject(gives);
     });
 
-    test('the planner’s count beside the rows, or beside a count that ends early', async () => {
+    test('the planner’s count beside the rows, or beside a count that stops early', async () => {
       const planned = await library.run({ line: 'GET /books?limit=1', headers: { prefer: 'count=planned' } });
       expect(planned).toMatchObject({ totalCount: null, pageCount: '1' });
       expect(planned.planned).toEqual([
@@ -64,14 +64,14 @@ describe.each(libraries)('statements on %s', (_kind, open) => {
       expect(estimated.planned).toHaveLength(1);
     });
 
-    test('what Postgres says of types that there are none of', async () => {
+    test('Postgres’s error for unknown types', async () => {
       const castTo = (type: string) => errorOf({ line: `GET /books?select=id::${type}` });
       expect(await castTo('nothing')).toMatchObject({ code: '42704' });
       expect(await castTo('%20')).toMatchObject({ code: '42601' });
       expect(await castTo('int%20$1')).toMatchObject({ code: '42601' });
     });
 
-    test('the plan, in the form and with the details that are asked for', async () => {
+    test('the plan, in the requested format and with the requested details', async () => {
       const accept =
         'application/vnd.pgrst.plan+text; for="application/json"; options=analyze|verbose|settings|buffers|wal';
       const { main } = await library.rows({ line: 'GET /books?id=eq.1', headers: { accept } });
@@ -84,7 +84,7 @@ describe.each(libraries)('statements on %s', (_kind, open) => {
       expect(json.main).toEqual([[[{ Plan: expect.objectContaining({ 'Node Type': 'Aggregate' }) }]]]);
     });
 
-    test('the plan of a write that would be refused, without refusing it', async () => {
+    test('the plan of a write that would be refused, without the refusal', async () => {
       const accept = 'application/vnd.pgrst.plan+text; for="application/vnd.pgrst.object+json"';
       const { main } = await library.rows({ line: 'DELETE /stock', headers: { accept } });
       expect(main.length).toBeGreaterThan(2);
@@ -108,7 +108,7 @@ describe.each(libraries)('statements on %s', (_kind, open) => {
       expect(await library.run(asked, options)).toMatchObject(gives);
     });
 
-    test('what Postgres says of a body that does not fit', async () => {
+    test('Postgres’s error for a body that does not fit', async () => {
       const representation = { prefer: 'return=representation' };
       const write = (body: string, line = 'POST /authors') =>
         errorOf({ line, body, headers: representation });
@@ -121,10 +121,10 @@ describe.each(libraries)('statements on %s', (_kind, open) => {
     });
   });
 
-  describe('a write is refused after it was done, and nothing of it stays:', () => {
+  describe('a write is refused after it was done, and rolled back:', () => {
     test.each(refusedWrites)('$name', async ({ code, rows, name: _name, options, ...asked }) => {
       const before = [await count('authors'), await count('stock'), await count('loose')];
-      // To be committed, if it were not refused.
+      // Would be committed if it were not refused.
       const error = await library.run(asked, options, 'commit').catch((caught: unknown) => caught);
       expect(error).toMatchObject({ code: '22P02' });
       expect(refusalFrom((error as Error).message)).toEqual({ code, rows });
@@ -133,7 +133,7 @@ describe.each(libraries)('statements on %s', (_kind, open) => {
       expect(amounts.rows).toEqual([{ amount: 1 }, { amount: 2 }]);
     });
 
-    test('a value that looks like a refusal is none', async () => {
+    test('a value that looks like a refusal is not one', async () => {
       const error = await errorOf({ line: 'GET /books?id=eq.LTR%3APGRST116%3A3' });
       expect(error.message).toContain('"LTR:PGRST116:3"');
       expect(refusalFrom(error.message)).toBeNull();
@@ -145,7 +145,7 @@ describe.each(libraries)('statements on %s', (_kind, open) => {
       expect(await library.run(asked, options)).toMatchObject(gives);
     });
 
-    test('what Postgres says of bytes that are no text, and of columns that are not returned', async () => {
+    test('Postgres’s error for bytes that are not text, and for columns that are not returned', async () => {
       const headers = { 'content-type': 'text/plain' };
       expect(await errorOf({ line: 'POST /rpc/shout', headers, body: Buffer.from([255]) })).toMatchObject({
         code: '22021',
@@ -156,8 +156,8 @@ describe.each(libraries)('statements on %s', (_kind, open) => {
     });
   });
 
-  describe('names are quoted, whatever is in them', () => {
-    // As HTTP brings it: bytes of UTF-8, each a character.
+  describe('names are quoted, whatever they contain', () => {
+    // HTTP delivers the names as bytes of UTF-8, each as a character.
     const profile = Buffer.from(oddSchema).toString('latin1');
     const headers = { 'accept-profile': profile, 'content-profile': profile };
     const table = encodeURIComponent('order by; --');

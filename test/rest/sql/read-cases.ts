@@ -2,7 +2,7 @@ import type { ResultCase } from './result-case.ts';
 
 const json = (accept: string) => ({ accept });
 
-/** Reads of the library, with what the main statement must give. Bodies byte by byte. */
+/** Reads of the library, with the expected result of the main statement. Bodies are compared byte by byte. */
 export const readCases: readonly ResultCase[] = [
   {
     name: 'one row',

@@ -6,11 +6,11 @@ const count = verbatim('count(*)');
 const check = (code: 'PGRST116' | 'PGRST124') => ({ violated: verbatim('count(*) <> 1'), code });
 
 describe('a checked count', () => {
-  test('is the count where nothing is checked', () => {
+  test('is a plain count when nothing is checked', () => {
     expect(toStatement(checkedCount(count, []))).toEqual({ text: 'count(*)', values: [] });
   });
 
-  test('casts what is no number for the first check that is violated', () => {
+  test('casts text that is not a number for the first violated check', () => {
     const { text, values } = toStatement(
       fragment`select ${checkedCount(count, [check('PGRST116'), check('PGRST124')])}`,
     );
@@ -27,7 +27,7 @@ describe('a checked count', () => {
 describe('a refusal', () => {
   const mark = String(toStatement(checkedCount(count, [check('PGRST116')])).values[0]);
 
-  test('is read out of what Postgres says, in whatever language', () => {
+  test('is read from Postgres’s message, in any language', () => {
     expect(refusalFrom(`invalid input syntax for type bigint: "${mark}12"`)).toEqual({
       code: 'PGRST116',
       rows: 12,

@@ -1,7 +1,7 @@
 import type { RestOptions } from '../../../src/rest/options.ts';
 import type { Asked, Result } from './library-database.ts';
 
-/** A request and what its main statement must give; what is not named may be anything. */
+/** A request, and the expected result of its main statement. Fields that are not named may have any value. */
 export interface ResultCase extends Asked {
   readonly name: string;
   readonly options?: Partial<RestOptions>;

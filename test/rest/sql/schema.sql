@@ -1,4 +1,4 @@
--- What statements are tried on: a library, and a schema whose every name is hard to write.
+-- The schema on which statements are tried: a library, and a schema whose every name is hard to write.
 
 create schema library;
 set search_path to library;
@@ -38,13 +38,13 @@ insert into stock values ('a', 'x', 1), ('b', 'x', 2);
 create table loose (note text, amount int);
 insert into loose values ('one', 1), ('two', 2);
 
--- Enough rows for an index to be worth it.
+-- Enough rows to make an index worthwhile.
 create table moments (id int primary key, at timestamptz not null);
 insert into moments select n, '2026-01-01 00:00+00'::timestamptz + n / 3 * interval '1 second' from generate_series(1, 5000) n;
 create index on moments (at desc, id);
 analyze moments;
 
--- A data representation: stored as an int, shown and taken as text like '#0000ff'.
+-- A data representation: stored as an int, and shown and accepted as text such as '#0000ff'.
 create domain colour as int;
 create function colour_json(colour) returns json language sql immutable as $$select to_json('#' || lpad(to_hex($1::int), 6, '0'))$$;
 create function colour_text(text) returns colour language sql immutable as $$select ('x' || lpad($1, 8, '0'))::bit(32)::int::colour$$;
@@ -71,7 +71,7 @@ begin
   perform set_config('response.headers', '[{"X-Touched": "yes"}]', true), set_config('response.status', '202', true);
 end $$;
 
--- A media type of bytes, made of any rows, and one of text, made of books alone.
+-- One media type of bytes that is made from any rows, and one of text that is made from books only.
 create domain "application/x-bytes" as bytea;
 create function bytes_of(state "application/x-bytes", item anyelement) returns "application/x-bytes" language sql immutable
   as $$select (coalesce(state, '')::bytea || convert_to(to_json(item)::text, 'UTF8') || '\x00'::bytea)::"application/x-bytes"$$;

@@ -36,7 +36,7 @@ const call = (readOnly: boolean, settings: readonly (readonly [string, string])[
   ({ kind: 'call', readOnly, callPlan: { routine: { settings } } }) as unknown as CallAction;
 
 describe('the settings of a request', () => {
-  test('say where names are looked up, who asks, and what was asked', () => {
+  test('state the search path, the requester and the request', () => {
     expect(requestSettings(source())).toEqual({
       search_path: '"li""brary", "public", "ext"',
       role: 'web',
@@ -51,7 +51,7 @@ describe('the settings of a request', () => {
     });
   });
 
-  test('come in an order: those of the role before the role, those of the function after the caller’s wishes', () => {
+  test("are in order: the role's settings before the role, the function's after the caller's preferences", () => {
     const settings = requestSettings(
       source({
         request: { schema: 's', preferences: { ...preferences, timezone: 'Europe/Zurich' } },
@@ -84,7 +84,7 @@ describe('the settings of a request', () => {
     expect(settings).toMatchObject({ timezone: 'Europe/Zurich', Lock_Timeout: '3s' });
   });
 
-  test('let only writes write', () => {
+  test('allow only writes to write', () => {
     const readOnly = (plan: SettingsSource['plan']) =>
       requestSettings(source({ plan }))['transaction_read_only'];
     expect(readOnly({ kind: 'read' } as ReadAction)).toBe('on');
@@ -93,7 +93,7 @@ describe('the settings of a request', () => {
     expect(readOnly({ kind: 'mutate' } as unknown as SettingsSource['plan'])).toBeUndefined();
   });
 
-  test('are there for cookies and headers also where there are none', () => {
+  test('include cookies and headers even when there are none', () => {
     const raw = { method: 'HEAD', path: '/', headers: {} };
     expect(requestSettings(source({ raw }))).toMatchObject({
       'request.headers': '{}',
@@ -102,7 +102,7 @@ describe('the settings of a request', () => {
   });
 });
 
-test('the function before every request is called by its quoted name', () => {
+test('the pre-request function is called by its quoted name', () => {
   const statement = preRequestStatement({ schema: 'a"b', name: 'check' }, libraryOptions);
   expect(statement).toEqual({ text: 'select "a""b"."check"()', values: [], prepare: true });
 });

@@ -2,7 +2,7 @@ import type { ResultCase } from './result-case.ts';
 
 const representation = { prefer: 'return=representation' };
 
-/** Writes to the library, each undone, with what the main statement must give. */
+/** Writes to the library, each rolled back, with the expected result of the main statement. */
 export const writeCases: readonly ResultCase[] = [
   {
     name: 'a row, of which nothing is wanted back',
@@ -199,7 +199,7 @@ export const writeCases: readonly ResultCase[] = [
 const object = { accept: 'application/vnd.pgrst.object+json' };
 const strict = { prefer: 'handling=strict, max-affected=1' };
 
-/** Writes that must not stand though Postgres did them, with the refusal. */
+/** Writes that Postgres accepts and that must be refused all the same, with the refusal. */
 export const refusedWrites: readonly (Omit<ResultCase, 'gives'> & {
   readonly code: string;
   readonly rows: number;
