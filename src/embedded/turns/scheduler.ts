@@ -16,7 +16,7 @@ import { groupOf, rollback, send } from './group.ts';
 import type { Item, Loaded } from './group.ts';
 import { HeldSession } from './held-session.ts';
 import { WaitingLine } from './waiting-line.ts';
-import { verdicts } from './watchdog.ts';
+import { verdicts, watchedRun } from './watchdog.ts';
 import type { Verdict, Watched, WatchdogLimits } from './watchdog.ts';
 
 export interface SchedulerOptions extends WatchdogLimits {
@@ -314,16 +314,7 @@ export class Scheduler implements Executor {
     const holder = this.#holder;
     const watched: Watched<Client> = {
       now,
-      run:
-        engine && run
-          ? {
-              ...run,
-              position: engine.control.position,
-              startedAt: engine.control.startedAt,
-              waiting: engine.control.waiting,
-              readAt: this.#readAt,
-            }
-          : null,
+      run: engine && run && watchedRun(run, engine.control, this.#readAt),
       holder: holder && this.#clients.has(holder) ? holder : null,
       busySince: holder ? this.#heldSince : (engine?.control.startedAt ?? now),
       queue: this.#queue.clients,

@@ -64,6 +64,15 @@ export type Verdict<C> =
   | { readonly kind: 'cut-off'; readonly client: C; readonly report: Report }
   | { readonly kind: 'give-up-waiting'; readonly client: C; readonly report: Report };
 
+/** A run as the watchdog sees it, with what the engine's thread says of itself now. */
+export function watchedRun<C extends WatchedClient>(
+  run: Pick<WatchedRun<C>, 'items' | 'revokedAfter'>,
+  { position, startedAt, waiting }: Pick<WatchedRun<C>, 'position' | 'startedAt' | 'waiting'>,
+  readAt: number,
+): WatchedRun<C> {
+  return { items: run.items, revokedAfter: run.revokedAfter, position, startedAt, waiting, readAt };
+}
+
 /** Decides what has taken too long and which measure follows. Pure. */
 export function verdicts<C extends WatchedClient>(watched: Watched<C>, limits: WatchdogLimits): Verdict<C>[] {
   return [...aboutRun(watched, limits), ...aboutHolder(watched, limits), ...aboutQueue(watched, limits)];
