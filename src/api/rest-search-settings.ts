@@ -7,7 +7,7 @@ import type { Embed } from '../embeddings/embedding-client.ts';
 import { queryEmbeddingSettings } from '../embeddings/query-embeddings.ts';
 
 /**
- * Connection settings that a REST request needs beside the usual ones: a call of search_knowledge_text gets the
+ * Connection settings that a REST request needs besides the usual ones: a call of search_knowledge_text gets the
  * embedding of its text, any other request gets none. Anonymous callers get none either, because each embedding costs
  * money. Rejects with RestError: LTR012 when the endpoint refuses the text, LTR503 when it returns no embedding.
  */

@@ -36,8 +36,8 @@ export function isVisible(snapshot: Snapshot, transaction: number): boolean {
 }
 
 /**
- * Whether `newer` shows everything that `older` shows. Holds one way or the other for any two snapshots of one
- * server.
+ * Whether `newer` shows everything that `older` shows. Any two snapshots of one server can be ordered
+ * this way.
  */
 export function includes(newer: Snapshot, older: Snapshot): boolean {
   return older.end <= newer.end && newer.running.every((id) => id >= older.end || older.running.includes(id));

@@ -42,8 +42,8 @@ export async function readOutbox(
 ): Promise<OutboxBatch> {
   const since = position === null ? null : formatSnapshot(position.snapshot);
   const partial = position?.partial ?? null;
-  const session = asObserver(database, rolePrefix);
-  const { rows } = await session.query<Answer>(sql`
+  const scoped = asObserver(database, rolePrefix);
+  const { rows } = await scoped.query<Answer>(sql`
     select r.current_snapshot as current, r.trimmed_snapshot as trimmed, r.events
     from ops.read_events(
       ${since}::pg_snapshot, ${partial?.transaction ?? null}::text::xid8, ${partial?.id ?? null}::bigint,

@@ -30,9 +30,9 @@ export async function readRows(
   topic: Topic,
   keys: readonly string[],
 ): Promise<ReadonlyMap<string, string> | null> {
-  const session = asRequester(database, claimsOfViewer(viewer), { rolePrefix });
+  const scoped = asRequester(database, claimsOfViewer(viewer), { rolePrefix });
   try {
-    const { rows } = await session.query<{ key: string; row: string }>({
+    const { rows } = await scoped.query<{ key: string; row: string }>({
       text: `select t.id::text as key, row_to_json(t)::text as row
       from app_public.${topic} t where t.id = any ($1::${keyTypes[topic]}[])`,
       values: [keys],

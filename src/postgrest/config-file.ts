@@ -121,7 +121,7 @@ class Reader {
       const isOff = this.#match(/#;[ \t]*/y) !== null;
       this.#directive(prefix, isOff ? { bind: () => {}, load: () => {} } : found);
       if (this.#match(/[ \t]*(?:#[^\r\n]*)?(?=\r?\n|\}|$)/y) === null) {
-        throw this.error('the line goes on after the value; text needs double quotes around it');
+        throw this.error('the line should end after the value; text needs double quotes around it');
       }
     }
   }
@@ -158,7 +158,7 @@ class Reader {
       const escape = quad === null ? this.#match(/\\["\\ntr]/y) : null;
       if (quad) text += String.fromCharCode(Number.parseInt(quad.slice(2), 16));
       else if (escape) text += escapes[escape[1] ?? ''];
-      else throw this.error('text does not end, or a \\ stands before something else than n t r u " and \\');
+      else throw this.error('the text has no closing quote, or a \\ that is not followed by n t r u " or \\');
     }
   }
 

@@ -76,7 +76,7 @@ function decode(text: string): string {
     return decodeURIComponent(text);
   } catch {
     throw new ConnectionStringError(
-      'it has a % that no two hexadecimal digits follow; write %25 for a percent sign',
+      'it has a % without two hexadecimal digits after it; write %25 for a percent sign',
     );
   }
 }

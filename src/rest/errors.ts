@@ -89,7 +89,7 @@ export class RestError extends OperationalError {
   readonly code: RestErrorCode;
   readonly details: unknown;
   readonly hint: string | null;
-  /** Headers beside the usual ones, for example `WWW-Authenticate`. */
+  /** Headers besides the usual ones, for example `WWW-Authenticate`. */
   readonly headers: readonly (readonly [name: string, value: string])[];
 
   constructor(

@@ -165,12 +165,12 @@ class Exchange {
       ...this.#idSetting(),
       ...(furtherSettings && (await furtherSettings(raw, requester))),
     };
-    const session = scopedTo(this.#dependencies.database, settings);
+    const scoped = scopedTo(this.#dependencies.database, settings);
     if (plan.kind === 'describe') {
       const { mountPath, version } = this.#dependencies;
       const host = this.#request.headers.host ?? null;
       const described = {
-        session: afterPreRequest(session, options),
+        session: afterPreRequest(scoped, options),
         cache,
         options,
         mountPath,
@@ -187,7 +187,7 @@ class Exchange {
     const main = { ...statements.main, maxBytes: budget?.answerBytes };
     if (this.#dependencies.logStatements) this.#logStatement(main);
     const before = preRequest(options);
-    const results = await session.batch([...before, main, ...(explainCount ? [explainCount] : [])], mode);
+    const results = await scoped.batch([...before, main, ...(explainCount ? [explainCount] : [])], mode);
     stopwatch?.lap('transaction');
 
     const outcome = {
@@ -270,16 +270,14 @@ function preRequest(options: RestOptions): Statement[] {
   return options.preRequest === null ? [] : [preRequestStatement(options.preRequest, options)];
 }
 
-/**
- * A session that calls the pre-request function before each statement, in the statement's transaction and round trip.
- */
-function afterPreRequest(session: ScopedDatabase, options: RestOptions): ScopedDatabase {
+/** Makes the pre-request function run before each statement, in the statement's transaction and round trip. */
+function afterPreRequest(scoped: ScopedDatabase, options: RestOptions): ScopedDatabase {
   const first = preRequest(options);
-  if (first.length === 0) return session;
+  if (first.length === 0) return scoped;
   return {
-    ...session,
+    ...scoped,
     query: async <Row>(statement: Statement) => {
-      const results = await session.batch([...first, statement]);
+      const results = await scoped.batch([...first, statement]);
       const result = results.at(-1);
       if (!result) throw new Error('a batch returned no results');
       return { rows: result.rows as Row[], rowCount: result.rowCount };

@@ -7,7 +7,7 @@ import { RestError } from './errors.ts';
 import { errorResponse } from './response/error-response.ts';
 import { send } from './send.ts';
 
-/** Services of a Supabase project beside REST that Supabase's clients call, and what exists here in their place. */
+/** Services other than REST that Supabase's clients call, and what exists here in their place. */
 export const supabaseServices = {
   '/auth/v1': {
     lacks: 'this server has no sign-in',

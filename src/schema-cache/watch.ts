@@ -62,7 +62,7 @@ export class SchemaCacheWatcher {
   readonly #pace: WatchPace;
   readonly #closing = new AbortController();
   readonly #waiting: { readonly request: number; readonly settle: (loaded: boolean) => void }[] = [];
-  readonly #tasks: Promise<void>[];
+  readonly #loops: Promise<void>[];
   #current: SchemaCache | null = null;
   /** Number of requests so far. The running load, or an earlier one, answers those up to `#served`. */
   #requests = 0;
@@ -80,9 +80,9 @@ export class SchemaCacheWatcher {
     this.#options = options;
     this.#pace = { ...defaultPace, ...options.pace };
     this.firstLoad = this.reload();
-    this.#tasks = [this.#keepLoaded(), this.#keepListening(), this.#keepLooking()].map((task) =>
+    this.#loops = [this.#keepLoaded(), this.#keepListening(), this.#keepLooking()].map((loop) =>
       // Each loop ends when closing interrupts its pause, which then rejects.
-      task.catch((error: unknown) => {
+      loop.catch((error: unknown) => {
         if (!this.#closed) throw error;
       }),
     );
@@ -106,7 +106,7 @@ export class SchemaCacheWatcher {
   async close(): Promise<void> {
     this.#closing.abort();
     this.#wake();
-    await Promise.all(this.#tasks);
+    await Promise.all(this.#loops);
     await this.#stopListening?.();
     this.#settle(this.#requests, false);
   }
@@ -242,7 +242,7 @@ export class SchemaCacheWatcher {
           this.#options.log({
             level: 'warning',
             event: 'schema-cache-not-looking',
-            message: `cannot see whether the catalog changed: ${messageOf(error)}; looking again until it can`,
+            message: `cannot check whether the catalog changed: ${messageOf(error)}; the check is repeated until it succeeds`,
           });
         }
         failed = true;

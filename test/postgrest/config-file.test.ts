@@ -68,8 +68,8 @@ describe('a configuration file', () => {
 
   it.each([
     ['db-uri = postgres://h', 'main.conf, line 1, column 10: a value is expected'],
-    ['a = 1\nb = "x', 'line 2, column 7: text does not end'],
-    ['a = 1 b = 2', 'line 1, column 6: the line goes on after the value'],
+    ['a = 1\nb = "x', 'line 2, column 7: the text has no closing quote'],
+    ['a = 1 b = 2', 'line 1, column 6: the line should end after the value'],
     ['a 1', '= is expected after a'],
     ['a = "$HOME"', 'the value of a has a single $'],
     ['a = "$(NOWHERE)"', '$(NOWHERE) in a is neither a key nor a variable'],

@@ -208,7 +208,7 @@ describe('the configuration of the drop-in', () => {
       'PGRST_CLIENT_ERROR_VERBOSITY is "invalid"; allowed are verbose, minimal',
       'MAX_BODY_BYTES is "lots"; a whole number from 1024 to 1073741824 is needed',
       'PGRST_JWT_AUD is "http://%%localhorst.invalid"; text without a colon or a URI is needed',
-      'PGRST_JWT_ROLE_CLAIM_KEY is "$.my_role;;domain", not a JSON Path: this does not go on a path (character 10)',
+      'PGRST_JWT_ROLE_CLAIM_KEY is "$.my_role;;domain", not a JSON Path: the path should end here (character 10)',
       'PGRST_DB_POOL is 0; a whole number from 1 to 10000 is needed',
       'PGRST_ADMIN_SERVER_PORT is 3000; it cannot be the same as server-port',
       'PGRST_ADMIN_SERVER_UNIX_SOCKET_MODE is "800"; an octal file mode from 600 to 777 is needed',

@@ -97,7 +97,7 @@ describe('a connection string', () => {
     ['host=a b', 'neither a URI'],
     ['postgres://u@a,b/d', 'several hosts'],
     ['postgres://u@h:port/d', 'port is not a number'],
-    ['postgres://u:100%@h/d', 'a % that no two hexadecimal digits follow'],
+    ['postgres://u:100%@h/d', 'a % without two hexadecimal digits after it'],
     ['postgres://u@h/d?sslmode=sure', 'sslmode is "sure"; allowed are disable, allow'],
     ['postgres://u@h/d?sslmode=verify-ca&sslrootcert=/gone', 'sslrootcert cannot be read: ENOENT'],
     ['postgres://u@h/d?fast', 'a parameter without a ='],

@@ -54,7 +54,7 @@ export function parseJsonPath(text: string): JsonPath {
   const parser = new Parser(text);
   const path = parser.path('$');
   if (path === null) throw parser.error('a path begins with $');
-  if (!parser.atEnd) throw parser.error('this does not go on a path');
+  if (!parser.atEnd) throw parser.error('the path should end here');
   return path;
 }
 
@@ -198,7 +198,7 @@ class Parser {
         if (right === null) throw this.error('a literal or a path is expected');
         for (const side of [left, right]) {
           if (side.kind === 'path' && !findsOneAtMost(side.path)) {
-            throw this.error('a path that is compared may have names and indices only');
+            throw this.error('a path in a comparison may have only names and indices');
           }
         }
         return { kind: 'compare', left, operator, right };
@@ -269,7 +269,7 @@ class Parser {
     try {
       return JSON.parse(`"${json}"`) as string;
     } catch {
-      throw this.error(`${quoted} has an escape that is not known`);
+      throw this.error(`${quoted} has an unknown escape`);
     }
   }
 

@@ -11,7 +11,7 @@ import { referencePage } from './reference-page.ts';
 
 /** Everything that describing needs besides the request. */
 export interface DescribeContext {
-  /** A session under the caller's role: the database is asked for that role's privileges. */
+  /** The database under the caller's role, whose privileges it is asked for. */
   readonly session: ScopedDatabase;
   readonly cache: SchemaCache;
   readonly options: RestOptions;

@@ -16,7 +16,7 @@ const zeroRows: Interval = { first: 0, last: -1 };
 
 /**
  * The interval of `limit=` and `offset=`; each is null if not given. A text that is not a whole number counts as not
- * given, but next to an offset it leaves no rows.
+ * given; but next to an offset, such a limit leaves no rows.
  */
 export function intervalOf(limit: string | null, offset: string | null): Interval {
   const limited = limit === null ? null : limitInterval(wholeNumber(limit));

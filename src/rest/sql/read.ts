@@ -161,7 +161,9 @@ function spreadColumn(joined: Fragment, { name }: SpreadSelect): Fragment {
 function lateralJoin(plan: ReadPlan, selected: RelationSelect): Fragment {
   const embed = plan.embeds.find(({ aggregateAlias }) => aggregateAlias === selected.aggregateAlias);
   if (!embed)
-    throw new Error(`the plan of ${plan.name} selects an embed that it has not: ${selected.aggregateAlias}`);
+    throw new Error(
+      `the plan of ${plan.name} selects an embed that it does not have: ${selected.aggregateAlias}`,
+    );
   const name = identifier(selected.aggregateAlias);
   const kind = verbatim(embed.join === 'inner' ? 'inner' : 'left');
   const rows = readQuery(embed);
