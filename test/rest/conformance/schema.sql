@@ -1,5 +1,5 @@
 -- The schema of the REST conformance suite: a film archive. A superuser runs it on an empty database, embedded or server.
--- Nothing here belongs to the product; every object exists because a chapter of PostgREST's documentation speaks of its kind.
+-- Nothing here belongs to the product; every object is here because a chapter of PostgREST's documentation needs it.
 
 do $roles$
 declare
@@ -552,7 +552,7 @@ grant select (id, name) on wages to conf_curator;
 grant execute on function members_only() to conf_member;
 revoke insert, update, delete on vaults from conf_anon;
 
--- Corners of the catalog, in a schema of their own: rarer objects, and those that are easily misread ------------------------------------------
+-- Corners of the catalog, in a schema of their own: rarer objects, and those that are easily misread ------------------------
 
 create schema corners;
 set search_path to corners;
