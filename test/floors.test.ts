@@ -10,7 +10,7 @@ const floors: readonly (readonly string[])[] = [
   // The base class of errors, which any code may throw.
   ['operational-error.ts'],
   // General code that knows nothing of this project.
-  'bounded-map.ts errors.ts exact-json.ts log.ts repeat.ts request-budget.ts status-line.ts too-deep.ts version.ts within.ts programs'.split(
+  'bounded-map.ts errors.ts exact-json.ts log.ts on-progress.ts repeat.ts request-budget.ts status-line.ts too-deep.ts version.ts within.ts programs'.split(
     ' ',
   ),
   // Code that talks to Postgres, under settings that its caller provides.

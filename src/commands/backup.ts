@@ -3,7 +3,7 @@ import { verifySnapshot } from '../backup/embedded/restore.ts';
 import type { ReadManifest } from '../backup/manifest.ts';
 import { readManifests } from '../backup/manifest.ts';
 import { configuredPrograms } from '../backup/server/configured.ts';
-import { RestoreRefused } from '../backup/server/choose-backup.ts';
+import { RestoreRefused } from '../backup/restore-refused.ts';
 import { chainOf } from '../backup/server/plan-backup.ts';
 import { ProgramsMissing } from '../backup/server/programs.ts';
 import { reachableWindow } from '../backup/server/reachable-window.ts';
@@ -21,6 +21,7 @@ import { asWorker } from './database-access.ts';
 import { exitStatus } from './exit-status.ts';
 import { untilAborted } from './signals.ts';
 import { UsageError } from './usage-error.ts';
+import type { OnProgress } from '../on-progress.ts';
 
 /** What `lightning backups` prints: a line for each backup, oldest first, then to which moments a restore can go. */
 export async function listBackups(config: Config): Promise<string> {
@@ -39,7 +40,7 @@ export async function listBackups(config: Config): Promise<string> {
 /** Reads every stored byte. `ok` is false when something is wrong, or nothing was there to be checked. */
 export async function verifyBackups(
   config: Config,
-  onProgress: (fraction: number | null, note: string) => void,
+  onProgress: OnProgress,
   signal: AbortSignal,
 ): Promise<{ readonly ok: boolean; readonly text: string }> {
   const vault = await openVault(config.backup);

@@ -1,5 +1,7 @@
+import type { OnProgress } from '../on-progress.ts';
+
 /** Shows how far something long is: once a second at most, and nothing of what is over sooner. */
-export function progressLine(stream: NodeJS.WritableStream): (fraction: number | null, note: string) => void {
+export function progressLine(stream: NodeJS.WritableStream): OnProgress {
   let shownAt = performance.now();
   return (fraction, note) => {
     if (performance.now() - shownAt < 1_000) return;

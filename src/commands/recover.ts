@@ -13,6 +13,7 @@ import type { CommandUser } from '../programs/command.ts';
 import type { CommandContext } from './command-context.ts';
 import { untilAborted } from './signals.ts';
 import { UsageError } from './usage-error.ts';
+import type { OnProgress } from '../on-progress.ts';
 
 export interface RecoverFlags {
   readonly port: string;
@@ -30,7 +31,7 @@ export async function recover(
   config: Config,
   directory: string,
   { port, socketDirectory }: RecoverFlags,
-  onProgress: (fraction: number | null, note: string) => void,
+  onProgress: OnProgress,
   signal: AbortSignal,
 ): Promise<string> {
   if (!/^\d+$/.test(port) || Number(port) < 1 || Number(port) > 65_535) {

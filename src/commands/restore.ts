@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { restoreSnapshot } from '../backup/embedded/restore.ts';
 import { readManifests } from '../backup/manifest.ts';
 import type { ReadManifest } from '../backup/manifest.ts';
-import { RestoreRefused } from '../backup/server/choose-backup.ts';
+import { RestoreRefused } from '../backup/restore-refused.ts';
 import { configuredPrograms } from '../backup/server/configured.ts';
 import { restoreServerBackup } from '../backup/server/restore.ts';
 import { instantOf } from '../backup/instant.ts';
@@ -15,6 +15,7 @@ import type { CommandContext } from './command-context.ts';
 import { configure } from './configure.ts';
 import { untilAborted } from './signals.ts';
 import { UsageError } from './usage-error.ts';
+import type { OnProgress } from '../on-progress.ts';
 
 export interface RestoreFlags {
   readonly to: string;
@@ -26,7 +27,7 @@ export interface RestoreFlags {
 export async function restore(
   config: Config,
   { to, into, from }: RestoreFlags,
-  onProgress: (fraction: number | null, note: string) => void,
+  onProgress: OnProgress,
   signal: AbortSignal,
 ): Promise<string> {
   const target = parseTarget(to);

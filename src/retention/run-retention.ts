@@ -6,6 +6,7 @@ import { rollUpMetrics } from './roll-up-metrics.ts';
 import type { RunAsKeeper } from './keeper.ts';
 import { removePartitions } from './remove-partitions.ts';
 import type { PartitionOutcome } from './remove-partitions.ts';
+import type { OnProgress } from '../on-progress.ts';
 
 /** Rows of one statement: some tens of milliseconds of locks on them. */
 const batch = 5_000;
@@ -32,7 +33,7 @@ export interface Retained {
 export interface RetentionRun {
   readonly now: Date;
   readonly signal: AbortSignal;
-  readonly onProgress?: (fraction: number | null, note: string) => void;
+  readonly onProgress?: OnProgress;
 }
 
 /** What a tenant keeps no longer, as ops.retention_cutoffs gives it. */

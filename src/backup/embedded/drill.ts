@@ -16,12 +16,13 @@ import type { EmbeddedState, ReadManifest } from '../manifest.ts';
 import type { Vault } from '../vault.ts';
 import { readIndex } from './file-index.ts';
 import { restoreSnapshot } from './restore.ts';
+import type { OnProgress } from '../../on-progress.ts';
 
 export interface DrillOptions {
   readonly vault: Vault;
   readonly snapshot: ReadManifest;
   readonly signal?: AbortSignal;
-  readonly onProgress?: (fraction: number | null, note: string) => void;
+  readonly onProgress?: OnProgress;
   /** Where the throw-away directory is made. Default: that of the system. */
   readonly directory?: string;
 }

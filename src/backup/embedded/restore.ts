@@ -4,16 +4,13 @@ import { OperationalError } from '../../operational-error.ts';
 import { BackupDamaged } from '../backup-damaged.ts';
 import { inParallel } from '../in-parallel.ts';
 import type { ReadManifest } from '../manifest.ts';
+import { RestoreRefused } from '../restore-refused.ts';
 import { ObjectMissing } from '../store/store.ts';
 import type { StoredObject, Vault } from '../vault.ts';
 import { readIndex } from './file-index.ts';
 import type { Chunk, FileIndex, IndexedFile } from './file-index.ts';
 import { readFileSet } from './file-set.ts';
-
-/** A restore is refused. */
-export class RestoreRefused extends OperationalError {
-  override name = 'RestoreRefused';
-}
+import type { OnProgress } from '../../on-progress.ts';
 
 export interface RestoreOptions {
   readonly vault: Vault;
@@ -23,7 +20,7 @@ export interface RestoreOptions {
   /** False: for a copy that is thrown away. Default: on disk when it resolves, whatever the machine does next. */
   readonly durable?: boolean;
   readonly signal?: AbortSignal;
-  readonly onProgress?: (fraction: number | null, note: string) => void;
+  readonly onProgress?: OnProgress;
 }
 
 const lanes = 8;
@@ -42,6 +39,7 @@ export async function restoreSnapshot(options: RestoreOptions): Promise<void> {
   if (found !== undefined) {
     throw new RestoreRefused(
       `${into} is not empty (it holds ${found}): name a directory that is new or empty`,
+      null,
     );
   }
   const staging = path.join(into, 'postgres.restoring');

@@ -21,6 +21,7 @@ import { hasRested, isSame, readFileSet } from './file-set.ts';
 import type { FileIdentity, FileSet } from './file-set.ts';
 import { holdDatabase } from './hold.ts';
 import { markSnapshot } from './marks.ts';
+import type { OnProgress } from '../../on-progress.ts';
 
 export interface SnapshotOptions {
   /** DATA_DIR of the embedded database, which runs, in whatever process. */
@@ -32,7 +33,7 @@ export interface SnapshotOptions {
   readonly everything?: boolean;
   readonly signal?: AbortSignal;
   /** Fraction from 0 to 1; null: unknown. */
-  readonly onProgress?: (fraction: number | null, note: string) => void;
+  readonly onProgress?: OnProgress;
 }
 
 /** Another snapshot of the same database is being taken. */

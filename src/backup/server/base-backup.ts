@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { Parser } from 'tar';
+import type { OnProgress } from '../../on-progress.ts';
 import { OperationalError } from '../../operational-error.ts';
 import { BackupDamaged } from '../backup-damaged.ts';
 import { memberKey } from '../manifest.ts';
@@ -19,9 +20,6 @@ import { programFile } from './programs.ts';
 import type { ServerPrograms } from './programs.ts';
 import type { ServerConnection } from './server-facts.ts';
 import { storeParts } from './store-parts.ts';
-
-/** Told how far something is: from 0 to 1, or null when nobody knows, and a few words for people. */
-export type OnProgress = (fraction: number | null, note: string) => void;
 
 /** `pg_basebackup` did not make a backup. The message ends with what it said. */
 export class BaseBackupFailed extends OperationalError {

@@ -1,21 +1,10 @@
-import { OperationalError } from '../../operational-error.ts';
 import type { BackupDamaged } from '../backup-damaged.ts';
 import type { ReadManifest, ServerPosition } from '../manifest.ts';
+import { RestoreRefused } from '../restore-refused.ts';
 import { instantOf } from '../instant.ts';
 import { chainOf } from './plan-backup.ts';
 import type { RestoreTarget } from '../restore-target.ts';
 import { parseLsn } from './wal/wal-position.ts';
-
-/** A restore was refused before anything was written. `member` is what is missing or damaged, when that is the reason. */
-export class RestoreRefused extends OperationalError {
-  override name = 'RestoreRefused';
-  readonly member: string | null;
-
-  constructor(message: string, member: string | null, options?: ErrorOptions) {
-    super(message, options);
-    this.member = member;
-  }
-}
 
 /** A backup of a server with all that it builds on, the full one first. */
 export interface Chain {

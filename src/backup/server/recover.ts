@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { OperationalError } from '../../operational-error.ts';
-import type { OnProgress } from './base-backup.ts';
+import type { OnProgress } from '../../on-progress.ts';
 
 /** The server does not come up on a restored directory. The message ends with its log. */
 export class CopyUnusable extends OperationalError {

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { RestoreRefused } from '../../../src/backup/server/choose-backup.ts';
+import { RestoreRefused } from '../../../src/backup/restore-refused.ts';
 import { findPrograms } from '../../../src/backup/server/programs.ts';
 import type { ServerPrograms } from '../../../src/backup/server/programs.ts';
 import { receiveWal } from '../../../src/backup/server/wal/receive-wal.ts';

@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BackupDamaged } from '../../backup-damaged.ts';
 import type { ReadManifest } from '../../manifest.ts';
-import { RestoreRefused } from '../choose-backup.ts';
+import { RestoreRefused } from '../../restore-refused.ts';
 import type { Chain } from '../choose-backup.ts';
 import { runFrom } from '../restore.ts';
 import { segmentFile, segmentNumber, parseLsn } from '../wal/wal-position.ts';

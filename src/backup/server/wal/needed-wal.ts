@@ -1,7 +1,7 @@
 import { BackupDamaged } from '../../backup-damaged.ts';
 import { ObjectMissing } from '../../store/store.ts';
-import type { OnProgress } from '../base-backup.ts';
-import { RestoreRefused } from '../choose-backup.ts';
+import type { OnProgress } from '../../../on-progress.ts';
+import { RestoreRefused } from '../../restore-refused.ts';
 import type { Instant } from '../../instant.ts';
 import { instantOf } from '../../instant.ts';
 import type { ServerPrograms } from '../programs.ts';
