@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import { listManifests } from '../backup/manifest.ts';
-import { configuredBackups } from '../backup/server/configured.ts';
-import type { ConfiguredBackups } from '../backup/server/configured.ts';
+import { configuredBackups } from '../backup/server/configured-programs.ts';
+import type { ConfiguredBackups } from '../backup/server/configured-programs.ts';
 import { slotState } from '../backup/server/wal/replication-slot.ts';
 import type { SlotState } from '../backup/server/wal/replication-slot.ts';
 import { connectForReplication, serverFacts } from '../backup/server/server-facts.ts';

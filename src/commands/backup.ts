@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { verifySnapshot } from '../backup/embedded/restore.ts';
 import type { ReadManifest } from '../backup/manifest.ts';
 import { readManifests } from '../backup/manifest.ts';
-import { configuredPrograms } from '../backup/server/configured.ts';
+import { configuredPrograms } from '../backup/server/configured-programs.ts';
 import { RestoreRefused } from '../backup/restore-refused.ts';
 import { chainOf } from '../backup/server/plan-backup.ts';
 import { ProgramsMissing } from '../backup/server/programs.ts';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { open, readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { configuredPrograms } from '../backup/server/configured.ts';
+import { configuredPrograms } from '../backup/server/configured-programs.ts';
 import { programFile } from '../backup/server/programs.ts';
 import { recoverServer } from '../backup/server/recover.ts';
 import type { ServerProcess } from '../backup/server/recover.ts';

@@ -3,7 +3,7 @@ import { restoreSnapshot } from '../backup/embedded/restore.ts';
 import { readManifests } from '../backup/manifest.ts';
 import type { ReadManifest } from '../backup/manifest.ts';
 import { RestoreRefused } from '../backup/restore-refused.ts';
-import { configuredPrograms } from '../backup/server/configured.ts';
+import { configuredPrograms } from '../backup/server/configured-programs.ts';
 import { restoreServerBackup } from '../backup/server/restore.ts';
 import { instantOf } from '../backup/instant.ts';
 import { describeTarget, parseTarget } from '../backup/restore-target.ts';

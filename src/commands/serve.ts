@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { configuredBackups } from '../backup/server/configured.ts';
+import { configuredBackups } from '../backup/server/configured-programs.ts';
 import { keepReceiving } from '../backup/server/wal/keep-receiving.ts';
 import { anonymous } from '../auth/claims.ts';
 import { makeVerifyToken, signToken } from '../auth/jwt.ts';

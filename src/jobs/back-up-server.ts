@@ -1,9 +1,9 @@
 import type { Config } from '../config/config.ts';
 import { recordBackups } from '../backup/record-backups.ts';
 import type { Executor } from '../db/database.ts';
-import { configuredBackups } from '../backup/server/configured.ts';
+import { configuredBackups } from '../backup/server/configured-programs.ts';
 import { removeExpired } from '../backup/remove-expired.ts';
-import { backupServer } from '../backup/server/server-backup.ts';
+import { backupServer } from '../backup/server/back-up-server.ts';
 import type { PlanOptions } from '../backup/server/plan-backup.ts';
 import type { Log } from '../log.ts';
 import { OperationalError } from '../operational-error.ts';

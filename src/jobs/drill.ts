@@ -4,7 +4,7 @@ import { drillServer } from '../backup/server/drill/server-drill.ts';
 import { recordVerdict } from '../backup/drill-verdict.ts';
 import type { DrillVerdict } from '../backup/drill-verdict.ts';
 import { readManifests } from '../backup/manifest.ts';
-import { configuredBackups } from '../backup/server/configured.ts';
+import { configuredBackups } from '../backup/server/configured-programs.ts';
 import { connectForReplication, serverFacts } from '../backup/server/server-facts.ts';
 import { openVault } from '../backup/store/open-store.ts';
 import type { Config } from '../config/config.ts';

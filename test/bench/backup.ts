@@ -8,8 +8,8 @@ import { connectionEnvironment } from '../../src/backup/server/connection-enviro
 import { findPrograms, programFile } from '../../src/backup/server/programs.ts';
 import type { ServerPrograms } from '../../src/backup/server/programs.ts';
 import { receiveWal } from '../../src/backup/server/wal/receive-wal.ts';
-import { backupServer } from '../../src/backup/server/server-backup.ts';
-import type { ServerBackupOptions } from '../../src/backup/server/server-backup.ts';
+import { backupServer } from '../../src/backup/server/back-up-server.ts';
+import type { ServerBackupOptions } from '../../src/backup/server/back-up-server.ts';
 import { connectForReplication, serverFacts } from '../../src/backup/server/server-facts.ts';
 import { DirectoryStore } from '../../src/backup/store/directory-store.ts';
 import { makeVault } from '../../src/backup/vault.ts';

@@ -1,5 +1,5 @@
 import { findPrograms } from '../../../src/backup/server/programs.ts';
-import { backupServer } from '../../../src/backup/server/server-backup.ts';
+import { backupServer } from '../../../src/backup/server/back-up-server.ts';
 import { DirectoryStore } from '../../../src/backup/store/directory-store.ts';
 import { makeVault } from '../../../src/backup/vault.ts';
 import { SlowStore } from './slow-store.ts';

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { readManifests } from '../../../src/backup/manifest.ts';
-import { backupServer } from '../../../src/backup/server/server-backup.ts';
+import { backupServer } from '../../../src/backup/server/back-up-server.ts';
 import type { S3Location } from '../../../src/backup/store/s3-errors.ts';
 import { S3Store } from '../../../src/backup/store/s3-store.ts';
 import { makeVault } from '../../../src/backup/vault.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../../../log.ts';
 import { stackOfBug } from '../../../operational-error.ts';
-import type { ConfiguredBackups } from '../configured.ts';
+import type { ConfiguredBackups } from '../configured-programs.ts';
 import { receiveWal } from './receive-wal.ts';
 import type { ReceiveOptions, Receiving } from './receive-wal.ts';
 import { connectForReplication, serverFacts } from '../server-facts.ts';

@@ -15,8 +15,8 @@ import { reachableWindow } from '../../../src/backup/server/reachable-window.ts'
 import { removeExpired } from '../../../src/backup/remove-expired.ts';
 import { restoreServerBackup } from '../../../src/backup/server/restore.ts';
 import { parseTarget } from '../../../src/backup/restore-target.ts';
-import { backupServer } from '../../../src/backup/server/server-backup.ts';
-import type { ServerBackupOptions } from '../../../src/backup/server/server-backup.ts';
+import { backupServer } from '../../../src/backup/server/back-up-server.ts';
+import type { ServerBackupOptions } from '../../../src/backup/server/back-up-server.ts';
 import { connectForReplication, serverFacts } from '../../../src/backup/server/server-facts.ts';
 import type { ServerFacts } from '../../../src/backup/server/server-facts.ts';
 import { verifyServerBackups } from '../../../src/backup/server/verify.ts';
