@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Client } from 'pg';
 import type { ClientConfig, Pool } from 'pg';
-import type { ServerConnection } from './backup/server/server-facts.ts';
 import type { Config } from './config/config.ts';
 import { tlsOf, withRole } from './db/connection-url.ts';
 import type { Database } from './db/database.ts';
@@ -15,7 +14,7 @@ import { ConnectionPool } from './db/pool.ts';
 import type { PoolOptions } from './db/pool.ts';
 import type { PoolerMode } from './db/pooler.ts';
 import { PostgresDatabase } from './db/postgres.ts';
-import type { ConnectionEvent } from './db/connection-event.ts';
+import { logConnectionEvent } from './db/log-connection-event.ts';
 import { roleName } from './db/roles.ts';
 import type { Log, LogEntry } from './log.ts';
 import { OperationalError } from './operational-error.ts';
@@ -120,16 +119,6 @@ export function apiDatabase(connections: Connections, config: Config, log: Log):
     ...(listen === null ? {} : { listen: { connectionString: listen, ssl: connections.tls(listen) } }),
   };
   return new PostgresDatabase(connections.kind, options, (event) => logConnectionEvent(event, log));
-}
-
-/** A small pool of the login of backups, which reads every row: for drills. The caller closes it. */
-export function backupsDatabase({ url, ssl }: ServerConnection, config: Config, log: Log): Database {
-  const options = { ...config.pool, connectionString: url, ssl, applicationName: 'agent_lightning drill' };
-  return new PostgresDatabase(
-    'server',
-    { ...options, size: 1, overflow: 1, statementTimeoutMs: 0 },
-    (event) => logConnectionEvent(event, log),
-  );
 }
 
 /** A small pool of the migrations' login: tenants, logins, imports. The caller closes it. */
@@ -245,38 +234,6 @@ function embeddedConnections(url: string, close: () => Promise<void>): Connectio
     close,
   };
 }
-
-function logConnectionEvent(event: ConnectionEvent, log: Log): void {
-  switch (event.kind) {
-    case 'idle-connection-lost':
-      log({
-        level: 'warning',
-        event: event.kind,
-        message: `an idle connection was lost: ${event.error.message}`,
-      });
-      return;
-    case 'listener-lost':
-      log({
-        level: 'warning',
-        event: event.kind,
-        message: `the listening connection was lost: ${event.error.message}`,
-      });
-      return;
-    case 'cannot-listen':
-      log({ level: 'warning', event: event.kind, message: cannotListenSentence });
-      return;
-    case 'listener-restored':
-      log({ level: 'info', event: event.kind, message: `listening again after ${event.afterMs} ms` });
-      return;
-    default:
-      event satisfies never;
-  }
-}
-
-const cannotListenSentence =
-  'DATABASE_URL leads to a connection pooler, behind which LISTEN does not work: changes reach /events and subscriptions, and ' +
-  'suspended tenants are locked out, up to a second late. Set LISTEN_DATABASE_URL to the same login at the address of the ' +
-  'server itself, or DB_POOLER=session if the pooler keeps a session for each client (docs/poolers.md)';
 
 function logEmbeddedEvent(event: EmbeddedEvent, log: Log): void {
   const { kind, ...details } = event;

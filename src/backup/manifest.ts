@@ -92,6 +92,9 @@ export interface ReadManifest extends ListedManifest {
   readonly manifest: Manifest;
 }
 
+/** The database that a backup is of: snapshots are of an embedded one. */
+export type BackupOrigin = 'server' | 'embedded';
+
 const folder = 'backups/';
 const namePattern =
   /^backups\/(?<id>\d{8}T\d{6}Z-(?:full|incremental|snapshot)-[0-9a-f]{6})\/manifest-(?<sha256>[0-9a-f]{64})\.(?:json|sealed)$/;
@@ -155,13 +158,23 @@ export async function readManifest(vault: Vault, listed: ListedManifest): Promis
   return { id, key, manifestSha256, manifest };
 }
 
-/** All manifests, oldest first, and the errors of those that cannot be read: one damaged backup hides no other. */
+/** What a backup is of, by its id: of one that cannot be read, too. */
+export function originOf({ id }: ManifestReference): BackupOrigin {
+  return id.includes('-snapshot-') ? 'embedded' : 'server';
+}
+
+/**
+ * All manifests, oldest first, and the errors of those that cannot be read: one damaged backup hides no other. `origin`: of which
+ * database; left out, of any.
+ */
 export async function readManifests(
   vault: Vault,
+  origin?: BackupOrigin,
 ): Promise<{ manifests: ReadManifest[]; damaged: BackupDamaged[] }> {
   const manifests: ReadManifest[] = [];
   const damaged: BackupDamaged[] = [];
   for (const listed of await listManifests(vault)) {
+    if (origin !== undefined && originOf(listed) !== origin) continue;
     try {
       manifests.push(await readManifest(vault, listed));
     } catch (error) {

@@ -4,10 +4,11 @@ import { readManifests } from './manifest.ts';
 import type { Vault } from './vault.ts';
 
 /**
- * Takes over into ops.backups what the store holds. Gives the ids of the backups whose manifest is another than the one that was
- * recorded first: somebody changed it. While a manifest cannot be read nothing is recorded, lest its backup count as removed.
+ * Makes ops.backups say what the store has. Gives a sentence that names the backups whose manifest is another one than was recorded
+ * first; null: there is none. While a manifest cannot be read nothing is recorded, lest its backup count as removed: rejects with
+ * BackupDamaged.
  */
-export async function recordBackups(executor: Executor, vault: Vault): Promise<readonly string[]> {
+export async function recordBackups(executor: Executor, vault: Vault): Promise<string | null> {
   const { manifests, damaged } = await readManifests(vault);
   const [first] = damaged;
   if (first) throw first;
@@ -26,5 +27,9 @@ export async function recordBackups(executor: Executor, vault: Vault): Promise<r
   const { rows: changed } = await executor.query<{ id: string }>(
     sql`select id from ops.record_backups(${JSON.stringify(rows)}::jsonb) as id`,
   );
-  return changed.map(({ id }) => id);
+  if (changed.length === 0) return null;
+  return (
+    `${changed.map(({ id }) => id).join(', ')} in ${vault.store.name} has another manifest than ops.backups recorded: ` +
+    'somebody changed it'
+  );
 }

@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
-import { configuredBackups } from '../backup/server/configured-programs.ts';
-import { keepReceiving } from '../backup/server/wal/keep-receiving.ts';
+import { openBackups } from '../backup/open-backups.ts';
 import { anonymous } from '../auth/claims.ts';
 import { makeVerifyToken, signToken } from '../auth/jwt.ts';
 import type { Config } from '../config/config.ts';
@@ -16,8 +15,6 @@ import { impatient, makeEmbed, patient } from '../embeddings/embedding-client.ts
 import { endAll, workMs } from '../ending.ts';
 import type { Part } from '../ending.ts';
 import type { Log } from '../log.ts';
-import { makeBackUp } from '../jobs/make-back-up.ts';
-import { makeDrill } from '../jobs/drill.ts';
 import { seeWalReceiver } from '../jobs/see-wal-receiver.ts';
 import { startWorker } from '../jobs/worker.ts';
 import type { RunningWorker } from '../jobs/worker.ts';
@@ -122,6 +119,7 @@ async function beginWorker(connections: Connections, config: Config, log: Log, b
   await requireOwnSession(connections, 'worker');
   const { pool, database, asKeeper, close } = workerDatabase(connections, config, log);
   begun.ground.push({ name: "the worker's database", end: (withinMs) => close(withinMs / 2) });
+  const { backups } = openBackups(config, log, () => new Date());
   const worker: RunningWorker = await startWorker({
     pool,
     executor: database,
@@ -129,17 +127,16 @@ async function beginWorker(connections: Connections, config: Config, log: Log, b
     asKeeper,
     embed: config.embeddings && makeEmbed(config.embeddings, patient),
     alertWebhook: config.alertWebhook,
-    backUp: makeBackUp(config, connections.worker ?? '', database, log, () => new Date()),
-    drill: makeDrill(config, database, log, () => new Date()),
+    backups,
     log,
   });
   begun.atWork.push({ name: 'the worker', end: () => worker.stop() });
-  if (config.server?.backupUrl && config.backup.store) {
-    const configured = await configuredBackups(config);
-    const receiving = keepReceiving(configured, {
+  if (backups?.receiving) {
+    const { slot, start } = backups.receiving;
+    const receiving = start({
       log,
       now: () => new Date(),
-      onStatus: (status) => seeWalReceiver(database, configured.slot, status),
+      onStatus: (status) => seeWalReceiver(database, slot, status),
     });
     begun.atWork.push({ name: 'receiving WAL', end: () => receiving.stop() });
   }

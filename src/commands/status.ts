@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { anonymous } from '../auth/claims.ts';
 import { asRequester } from '../auth/requester.ts';
+import { openBackups } from '../backup/open-backups.ts';
 import type { Config } from '../config/config.ts';
 import { configOptions } from '../config/options.ts';
 import { parseConfig } from '../config/parse-config.ts';
@@ -9,8 +10,8 @@ import type { Database } from '../db/database.ts';
 import { migrationState } from '../db/migrations.ts';
 import { sql } from '../db/statement.ts';
 import type { Environment } from '../environment.ts';
+import type { Log } from '../log.ts';
 import { NoDatabase } from '../open-database.ts';
-import { backupLines, storeLine } from './backup-status.ts';
 import type { CommandContext } from './command-context.ts';
 import { configure } from './configure.ts';
 import { asApi } from './database-access.ts';
@@ -29,7 +30,7 @@ import type { StatusLine } from '../status-line.ts';
 async function databaseStatus(
   database: Database,
   config: Config,
-  { behindPooler }: { readonly behindPooler: boolean },
+  { behindPooler, log }: { readonly behindPooler: boolean; readonly log: Log },
 ): Promise<StatusLine[]> {
   const startedAt = performance.now();
   const { rows } = await database.query<{ version: string; major: number }>(sql`
@@ -41,10 +42,15 @@ async function databaseStatus(
     line('version', major >= 17, `Postgres ${version}`, 'upgrade the server to Postgres 17 or newer'),
     await schemaLine(database, config),
   ];
-  if (database.kind === 'server')
-    lines.push(...(await serverLines(database, config, behindPooler)), ...(await backupLines(config)));
-  else if (config.useDatabase) lines.push(await storeLine(config));
-  return lines;
+  if (database.kind === 'server') lines.push(...(await serverLines(database, config, behindPooler)));
+  return [...lines, ...(await backupLines(config, log))];
+}
+
+async function backupLines(config: Config, log: Log): Promise<readonly StatusLine[]> {
+  const opened = openBackups(config, log, () => new Date());
+  if (opened.backups) return opened.backups.statusLines();
+  // A database that keeps nothing lacks no backups.
+  return config.useDatabase ? [line('backups', false, opened.why, 'see docs/backup.md')] : [];
 }
 
 /** The status as a table for people. */
@@ -151,17 +157,21 @@ async function serverLines(
 async function statusLines(context: CommandContext, config: Config): Promise<StatusLine[]> {
   const chosen = line('configured', true, describeChoice(config, context.environment));
   try {
-    return [chosen, ...(await asApi(context, config, (access) => look(access, config)))];
+    return [chosen, ...(await asApi(context, config, (access) => look(access, config, context.log)))];
   } catch (error) {
     if (!(error instanceof NoDatabase)) throw error;
     return [chosen, line('database', false, 'none', error.message)];
   }
 }
 
-async function look({ connections, database, asReader }: ApiAccess, config: Config): Promise<StatusLine[]> {
+async function look(
+  { connections, database, asReader }: ApiAccess,
+  config: Config,
+  log: Log,
+): Promise<StatusLine[]> {
   const pooler = await poolerLines(connections);
   const behindPooler = pooler.some(({ name }) => name === 'pooler');
-  const lines = [...(await databaseStatus(database, config, { behindPooler })), ...pooler];
+  const lines = [...(await databaseStatus(database, config, { behindPooler, log })), ...pooler];
   // A schema that is not there has no views to ask.
   if (lines.some(({ name, ok }) => name === 'schema' && !ok)) return lines;
   const operations = await asReader(async (executor) => {

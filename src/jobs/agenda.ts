@@ -1,3 +1,5 @@
+import type { Backups } from '../backup/backups.ts';
+
 /** A job that is due once in a day or a week, from a time of the day (UTC) on. */
 export interface AgendaItem {
   readonly task: 'back_up' | 'drill';
@@ -23,13 +25,13 @@ export const agenda: readonly AgendaItem[] = [
   { task: 'drill', match: '13 6 * * 0', hour: 6, weekday: 0, everyMinutes: 7 * 1_440 },
 ];
 
-/** Day of the week of the full backup of a server. */
+/** Day of the week of the full backup, where others build on it. */
 const fullWeekday = 0;
 
 /** When the newest of each kind began; null: there never was one, or none is left. */
 export interface NewestBackups {
   readonly backup: Date | null;
-  /** Of a server; an embedded database has snapshots only, each of which is whole. */
+  /** Of the kind that others build on; a snapshot is not one of them. */
   readonly full: Date | null;
   readonly drill: Date | null;
 }
@@ -40,14 +42,21 @@ export interface DueJob {
   readonly payload: { readonly kind?: 'full' };
 }
 
-/** What is due at `now`. A drill without a backup has nothing to prove. */
-export function dueJobs(newest: NewestBackups, kind: 'embedded' | 'server', now: Date): DueJob[] {
+/**
+ * What is due at `now`. `buildsOnEarlier`: a backup may build on an earlier one, so that a full one is due each week. A drill without a
+ * backup has nothing to prove.
+ */
+export function dueJobs(
+  newest: NewestBackups,
+  { buildsOnEarlier }: Pick<Backups, 'buildsOnEarlier'>,
+  now: Date,
+): DueJob[] {
   return agenda.flatMap((item): DueJob[] => {
     const due = lastTime(item.hour, item.weekday, now);
     if (item.task === 'drill') {
       return newest.backup && isOlder(newest.drill, due) ? [{ task: 'drill', payload: {} }] : [];
     }
-    const full = kind === 'server' && isOlder(newest.full, lastTime(item.hour, fullWeekday, now));
+    const full = buildsOnEarlier && isOlder(newest.full, lastTime(item.hour, fullWeekday, now));
     return full || isOlder(newest.backup, due)
       ? [{ task: 'back_up', payload: full ? { kind: 'full' } : {} }]
       : [];

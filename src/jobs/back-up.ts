@@ -1,12 +1,33 @@
+import type { Backups, RequestedBackup } from '../backup/backups.ts';
+import type { Executor } from '../db/database.ts';
+import { OperationalError } from '../operational-error.ts';
 import { defineJob } from './job.ts';
-import type { BackUp } from './job-resources.ts';
+import type { JobRun } from './job-run.ts';
 import { PayloadError, payloadMembers } from './payload.ts';
 
 /** One at a time, whoever begins it: the job or the command line. */
 export const backupLock = 'backup';
 
+/**
+ * Makes a backup, removes what no moment of the recovery window needs, and makes ops.backups say what is there. The executor is the
+ * worker's. Gives what it did, in words; rejects, once the backup is made, when somebody changed an earlier one.
+ */
+export async function backUp(
+  backups: Backups,
+  executor: Executor,
+  requested: RequestedBackup,
+  { signal, progress }: Pick<JobRun, 'signal' | 'progress'>,
+  now: () => Date,
+): Promise<string> {
+  const { id, summary } = await backups.take(requested, { signal, onProgress: progress });
+  const removal = await backups.removeExpired(now());
+  const changed = await backups.record(executor);
+  if (changed !== null) throw new OperationalError(`${id} is made, but ${changed}`);
+  return removal.summary === null ? summary : `${summary}; ${removal.summary}`;
+}
+
 /** `{"kind": "full"}`, or the like; without it whatever is due. */
-function backUpPayload(payload: unknown): Parameters<BackUp>[0] {
+function backUpPayload(payload: unknown): RequestedBackup {
   const { kind = 'auto' } = payloadMembers(payload, ['kind']);
   if (kind === 'auto' || kind === 'full' || kind === 'incremental') return kind;
   throw new PayloadError(`kind is ${JSON.stringify(kind)}; allowed are auto, full and incremental`);
@@ -18,5 +39,6 @@ export const backUpJob = defineJob({
   parse: backUpPayload,
   lock: backupLock,
   expectedMinutes: 360,
-  run: async (requested, run, { backUp }) => (backUp ? backUp(requested, run) : null),
+  run: async (requested, run, { backups, executor, now }) =>
+    backups ? backUp(backups, executor, requested, run, now) : null,
 });

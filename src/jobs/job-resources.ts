@@ -1,18 +1,9 @@
+import type { Backups } from '../backup/backups.ts';
 import type { Secret } from '../config/secret.ts';
 import type { Executor } from '../db/database.ts';
 import type { Embed } from '../embeddings/embedding-client.ts';
 import type { Log } from '../log.ts';
 import type { AsKeeper } from '../retention/keeper.ts';
-import type { JobRun } from './job-run.ts';
-
-/** Backs the configured database up. Gives what it did, in words. */
-export type BackUp = (
-  requested: 'auto' | 'full' | 'incremental',
-  run: Pick<JobRun, 'signal' | 'progress'>,
-) => Promise<string>;
-
-/** Holds a drill of the configured database. Gives what it found, in words; rejects with DrillFailed when that is bad. */
-export type Drill = (run: Pick<JobRun, 'signal' | 'progress'>) => Promise<string>;
 
 /** What jobs work with. */
 export interface JobResources {
@@ -23,10 +14,8 @@ export interface JobResources {
   readonly embed: Embed | null;
   /** Null: alerts are sent nowhere. */
   readonly alertWebhook: Secret | null;
-  /** Null: no store is configured. */
-  readonly backUp: BackUp | null;
-  /** Null: there are no backups to prove. */
-  readonly drill: Drill | null;
+  /** Null: the configuration does not say where to. */
+  readonly backups: Backups | null;
   /** Null: nothing is removed. */
   readonly asKeeper: AsKeeper | null;
   readonly log: Log;

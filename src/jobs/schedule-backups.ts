@@ -1,24 +1,18 @@
+import type { Backups } from '../backup/backups.ts';
 import type { Executor } from '../db/database.ts';
 import { sql } from '../db/statement.ts';
 import { agendaMinute, dueJobs } from './agenda.ts';
-import type { AgendaItem, DueJob, NewestBackups } from './agenda.ts';
+import type { DueJob, NewestBackups } from './agenda.ts';
 import { defineJob } from './job.ts';
 import { noPayload } from './payload.ts';
 
-export interface ScheduleBackupsOptions {
-  /** As the worker. */
-  readonly executor: Executor;
-  readonly kind: 'embedded' | 'server';
-  /** What is configured; nothing else is begun. */
-  readonly tasks: readonly AgendaItem['task'][];
-}
-
 /**
  * Looks at the age of the newest backup and drill, and puts into the queue what is due (agenda.ts), unless it is there or runs. What
- * has failed for good is begun anew. Gives what it put there.
+ * has failed for good is begun anew. The executor is the worker's. Gives what it put there.
  */
 export async function scheduleBackups(
-  { executor, kind, tasks }: ScheduleBackupsOptions,
+  executor: Executor,
+  backups: Pick<Backups, 'buildsOnEarlier'>,
   now: Date,
 ): Promise<DueJob[]> {
   const { rows } = await executor.query<NewestBackups & { busy: string[] }>(sql`
@@ -32,9 +26,7 @@ export async function scheduleBackups(
       ) as busy`);
   const [newest] = rows;
   if (!newest) throw new Error('the newest backups could not be read');
-  const due = dueJobs(newest, kind, now).filter(
-    ({ task }) => tasks.includes(task) && !newest.busy.includes(task),
-  );
+  const due = dueJobs(newest, backups, now).filter(({ task }) => !newest.busy.includes(task));
   for (const { task, payload } of due) {
     // Under a key: of two workers that look at the same time both put the same job there.
     await executor.query(sql`
@@ -63,9 +55,9 @@ export const scheduleBackupsJob = defineJob({
     options: { backfillPeriod: 0, maxAttempts: 1 },
   },
   parse: noPayload,
-  run: async (_payload, _run, { executor, kind, backUp, drill, now }) => {
-    const tasks = [...(backUp ? (['back_up'] as const) : []), ...(drill ? (['drill'] as const) : [])];
-    const due = await scheduleBackups({ executor, kind, tasks }, now());
+  run: async (_payload, _run, { executor, backups, now }) => {
+    if (!backups) return null;
+    const due = await scheduleBackups(executor, backups, now());
     return due.length > 0 ? `began ${due.map(({ task }) => task).join(', ')}` : null;
   },
 });

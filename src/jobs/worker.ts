@@ -1,4 +1,5 @@
 import type { Pool } from 'pg';
+import type { Backups } from '../backup/backups.ts';
 import type { Executor } from '../db/database.ts';
 import type { Secret } from '../config/secret.ts';
 import type { Embed } from '../embeddings/embedding-client.ts';
@@ -9,7 +10,7 @@ import type { AsKeeper } from '../retention/keeper.ts';
 import { agenda } from './agenda.ts';
 import { beginRun } from './begin-run.ts';
 import { reapLeases } from './reap-leases.ts';
-import type { BackUp, Drill, JobResources } from './job-resources.ts';
+import type { JobResources } from './job-resources.ts';
 import { jobs } from './registry.ts';
 import { keepRunner } from './keep-runner.ts';
 import type { Run } from './keep-runner.ts';
@@ -29,10 +30,8 @@ export interface WorkerOptions {
   readonly embed: Embed | null;
   /** Where alerts are sent; null: nowhere, they are in ops.alerts and in the log. */
   readonly alertWebhook: Secret | null;
-  /** Left out or null: nothing says where to. */
-  readonly backUp?: BackUp | null;
-  /** Left out or null: there are no backups to prove. */
-  readonly drill?: Drill | null;
+  /** Left out or null: the configuration does not say where to. */
+  readonly backups?: Backups | null;
   /** Without it nothing is removed. */
   readonly asKeeper?: AsKeeper | null;
   readonly log: Log;
@@ -58,8 +57,7 @@ export async function startWorker({
   kind,
   embed,
   alertWebhook,
-  backUp = null,
-  drill = null,
+  backups = null,
   asKeeper = null,
   log,
   concurrency = 4,
@@ -73,8 +71,7 @@ export async function startWorker({
     kind,
     embed,
     alertWebhook,
-    backUp,
-    drill,
+    backups,
     asKeeper,
     log,
     now: () => new Date(),
@@ -93,14 +90,14 @@ export async function startWorker({
       executor,
       jobs,
       taskList: tasks,
-      agenda: agenda.filter(({ task }) => (task === 'back_up' ? backUp : drill) !== null),
+      agenda: backups ? agenda : [],
       concurrency,
       presenceEveryMs,
       listenerPingMs,
       log,
     });
   const keeping = await keepRunner(begin, log);
-  if (backUp || drill) await lookAfterStart(executor);
+  if (backups) await lookAfterStart(executor);
   const reaper = repeat(
     async () => {
       const count = await reapLeases(executor, stopping.signal);

@@ -8,7 +8,7 @@ import { connectionEnvironment } from '../../src/backup/server/connection-enviro
 import { findPrograms, programFile } from '../../src/backup/server/programs.ts';
 import type { ServerPrograms } from '../../src/backup/server/programs.ts';
 import { receiveWal } from '../../src/backup/server/wal/receive-wal.ts';
-import { backupServer } from '../../src/backup/server/back-up-server.ts';
+import { backUpServer } from '../../src/backup/server/back-up-server.ts';
 import type { ServerBackupOptions } from '../../src/backup/server/back-up-server.ts';
 import { connectForReplication, serverFacts } from '../../src/backup/server/server-facts.ts';
 import { DirectoryStore } from '../../src/backup/store/directory-store.ts';
@@ -154,7 +154,7 @@ async function plainBackup(own: OwnServer, programs: ServerPrograms, directory: 
 }
 
 async function ourBackup(options: ServerBackupOptions): Promise<number> {
-  const { backup } = await backupServer(options);
+  const { backup } = await backUpServer(options);
   return backup.manifest.objects.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
 }
 

@@ -7,13 +7,15 @@ import { crontab } from '../../src/jobs/crontab.ts';
 const saturday = '2026-11-28T';
 const at = (text: string) => new Date(`${text}Z`);
 const none: NewestBackups = { backup: null, full: null, drill: null };
-const words = (newest: NewestBackups, now: Date, kind: 'embedded' | 'server' = 'embedded') =>
-  dueJobs(newest, kind, now).map(({ task, payload }) => [task, ...Object.values(payload)].join(' '));
+const snapshots = { buildsOnEarlier: false };
+const ofServer = { buildsOnEarlier: true };
+const words = (newest: NewestBackups, now: Date, backups = snapshots) =>
+  dueJobs(newest, backups, now).map(({ task, payload }) => [task, ...Object.values(payload)].join(' '));
 
 test('a database without a backup is due at once, whatever the time', () => {
   for (const time of ['00:00', '02:13', '18:00']) {
     expect(words(none, at(`${saturday}${time}`))).toEqual(['back_up']);
-    expect(words(none, at(`${saturday}${time}`), 'server')).toEqual(['back_up full']);
+    expect(words(none, at(`${saturday}${time}`), ofServer)).toEqual(['back_up full']);
   }
 });
 
@@ -39,9 +41,9 @@ test('a server gets a full backup once a week, on Sunday or when it is next on',
     full: at('2026-11-22T02:13:01'),
     drill: at('2026-11-22T06:13'),
   };
-  expect(words(newest, at('2026-11-29T02:12'), 'server')).toEqual([]);
-  expect(words(newest, at('2026-11-29T02:13'), 'server')).toEqual(['back_up full']);
-  expect(words(newest, at('2026-12-01T18:00'), 'server')).toEqual(['back_up full', 'drill']);
+  expect(words(newest, at('2026-11-29T02:12'), ofServer)).toEqual([]);
+  expect(words(newest, at('2026-11-29T02:13'), ofServer)).toEqual(['back_up full']);
+  expect(words(newest, at('2026-12-01T18:00'), ofServer)).toEqual(['back_up full', 'drill']);
 });
 
 test('a drill is due once a week, and never without a backup', () => {
@@ -57,7 +59,7 @@ test('an installation that is on for two minutes every evening has a daily backu
   for (let day = 0; day < 28; day++) {
     // The agenda is read at the start; the minute of the hourly look never comes.
     const now = new Date(at('2026-11-02T18:00:10').getTime() + day * 86_400_000 - day * 500);
-    for (const { task } of dueJobs(newest, 'embedded', now)) {
+    for (const { task } of dueJobs(newest, snapshots, now)) {
       begun.push(task);
       newest = { ...newest, [task === 'back_up' ? 'backup' : 'drill']: now };
     }
@@ -75,7 +77,7 @@ test('an installation that is always on does each at its time, once', () => {
   const begun: string[] = [];
   for (let hour = 1; hour <= 24 * 28; hour++) {
     const now = new Date(at(`2026-11-01T02:${agendaMinute}:01`).getTime() + hour * 3_600_000);
-    for (const { task, payload } of dueJobs(newest, 'server', now)) {
+    for (const { task, payload } of dueJobs(newest, ofServer, now)) {
       begun.push(`${now.toISOString().slice(8, 13)} ${[task, ...Object.values(payload)].join(' ')}`);
       newest =
         task === 'drill'

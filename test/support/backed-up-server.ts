@@ -5,7 +5,7 @@ import { findPrograms } from '../../src/backup/server/programs.ts';
 import type { ServerPrograms } from '../../src/backup/server/programs.ts';
 import { receiveWal } from '../../src/backup/server/wal/receive-wal.ts';
 import type { Receiving } from '../../src/backup/server/wal/receive-wal.ts';
-import { backupServer } from '../../src/backup/server/back-up-server.ts';
+import { backUpServer } from '../../src/backup/server/back-up-server.ts';
 import type { ServerBackup, ServerBackupOptions } from '../../src/backup/server/back-up-server.ts';
 import { connectForReplication, serverFacts } from '../../src/backup/server/server-facts.ts';
 import type { ServerFacts } from '../../src/backup/server/server-facts.ts';
@@ -90,7 +90,7 @@ export async function startBackedUpServer(
     load,
     folder,
     options,
-    backUp: (requested) => backupServer({ ...options, requested }),
+    backUp: (requested) => backUpServer({ ...options, requested }),
     close: async () => {
       await load.stop();
       await receiving.stop();

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Client } from 'pg';
+import { clientExecutor } from '../../db/client-executor.ts';
 import type { Executor } from '../../db/database.ts';
 import { startEmbedded } from '../../embedded/embedded.ts';
 import { BackupDamaged } from '../backup-damaged.ts';
@@ -22,7 +23,7 @@ export interface DrillOptions {
   readonly vault: Vault;
   readonly snapshot: ReadManifest;
   readonly signal?: AbortSignal;
-  readonly onProgress?: OnProgress;
+  readonly onProgress?: OnProgress | undefined;
   /** Where the throw-away directory is made. Default: that of the system. */
   readonly directory?: string;
 }
@@ -83,12 +84,7 @@ async function withDatabase(
     client.on('error', () => undefined);
     await client.connect();
     try {
-      await work({
-        query: async <Row>({ text, values }: { text: string; values?: readonly unknown[] | undefined }) => {
-          const { rows, rowCount } = await client.query(text, values && [...values]);
-          return { rows: rows as Row[], rowCount };
-        },
-      });
+      await work(clientExecutor(client));
     } finally {
       await client.end();
     }

@@ -1,4 +1,5 @@
 import { Client } from 'pg';
+import { clientExecutor } from '../../db/client-executor.ts';
 import type { Executor } from '../../db/database.ts';
 import { OperationalError } from '../../operational-error.ts';
 
@@ -21,12 +22,7 @@ export async function holdDatabase<T>(
   // A connection that is lost says so at its next statement.
   client.on('error', () => undefined);
   await client.connect();
-  const held: Executor = {
-    query: async <Row>({ text, values }: { text: string; values?: readonly unknown[] | undefined }) => {
-      const { rows, rowCount } = await client.query(text, values && [...values]);
-      return { rows: rows as Row[], rowCount };
-    },
-  };
+  const held = clientExecutor(client);
   try {
     // What is to be written by now is written before anybody has to wait for it.
     await held.query({ text: 'checkpoint' });

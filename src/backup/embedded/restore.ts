@@ -20,7 +20,7 @@ export interface RestoreOptions {
   /** False: for a copy that is thrown away. Default: on disk when it resolves, whatever the machine does next. */
   readonly durable?: boolean;
   readonly signal?: AbortSignal;
-  readonly onProgress?: OnProgress;
+  readonly onProgress?: OnProgress | undefined;
 }
 
 const lanes = 8;

@@ -33,7 +33,7 @@ export interface SnapshotOptions {
   readonly everything?: boolean;
   readonly signal?: AbortSignal;
   /** Fraction from 0 to 1; null: unknown. */
-  readonly onProgress?: OnProgress;
+  readonly onProgress?: OnProgress | undefined;
 }
 
 /** Another snapshot of the same database is being taken. */

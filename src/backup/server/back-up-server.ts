@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../../log.ts';
+import type { RequestedBackup, Work } from '../backups.ts';
 import { newBackupId, readManifests, writeManifest } from '../manifest.ts';
 import type { ReadManifest } from '../manifest.ts';
 import type { Vault } from '../vault.ts';
 import { BaseBackupFailed, takeBaseBackup } from './base-backup.ts';
-import type { OnProgress } from '../../on-progress.ts';
 import type { BaseBackup } from './base-backup.ts';
 import { planBackup } from './plan-backup.ts';
-import type { BackupPlan, PlanOptions } from './plan-backup.ts';
+import type { BackupPlan } from './plan-backup.ts';
 import type { ServerPrograms } from './programs.ts';
 import { receiveWal } from './wal/receive-wal.ts';
 import type { Receiving } from './wal/receive-wal.ts';
@@ -17,16 +17,14 @@ import type { ServerConnection, ServerFacts } from './server-facts.ts';
 import { listArchivedWal } from './wal/wal-archive.ts';
 import { parseLsn, segmentFile, segmentNumber } from './wal/wal-position.ts';
 
-export interface ServerBackupOptions {
+export interface ServerBackupOptions extends Work {
   readonly connection: ServerConnection;
   /** Those of the server's major version. */
   readonly findPrograms: (major: number) => Promise<ServerPrograms>;
   readonly vault: Vault;
   readonly spoolDirectory: string;
   readonly slot: string;
-  readonly requested: PlanOptions['requested'];
-  readonly onProgress?: OnProgress | undefined;
-  readonly signal: AbortSignal;
+  readonly requested: RequestedBackup;
   readonly log: Log;
   readonly now: () => Date;
   /** Of content in each of the objects that it is stored in; default as of `storeParts`. */
@@ -46,7 +44,7 @@ export interface ServerBackup {
  * Makes a backup of a server. When it resolves the backup can be restored: its WAL is in the store too, received by the worker, or
  * for as long as this takes by itself when nobody else does. What fails leaves no backup.
  */
-export async function backupServer(options: ServerBackupOptions): Promise<ServerBackup> {
+export async function backUpServer(options: ServerBackupOptions): Promise<ServerBackup> {
   const { connection, vault, requested, slot, signal, log, now } = options;
   const client = await connectForReplication(connection);
   let receiving: Receiving | null = null;
@@ -104,11 +102,7 @@ export async function backupServer(options: ServerBackupOptions): Promise<Server
   }
 }
 
-async function makePlan(
-  vault: Vault,
-  requested: PlanOptions['requested'],
-  server: ServerFacts,
-): Promise<BackupPlan> {
+async function makePlan(vault: Vault, requested: RequestedBackup, server: ServerFacts): Promise<BackupPlan> {
   const { manifests } = await readManifests(vault);
   const present = new Set<string>();
   for await (const { key } of vault.store.list('backups/')) present.add(key);

@@ -1,3 +1,4 @@
+import type { RequestedBackup } from '../backups.ts';
 import type { ReadManifest } from '../manifest.ts';
 import type { ServerFacts } from './server-facts.ts';
 
@@ -8,7 +9,7 @@ export type BackupPlan =
 
 export interface PlanOptions {
   /** `auto`: incremental when it may be; `incremental`: the same, and a week old full backup is no reason against it. */
-  readonly requested: 'auto' | 'full' | 'incremental';
+  readonly requested: RequestedBackup;
   /** Every backup that can be read, in any order. */
   readonly backups: readonly ReadManifest[];
   /** Keys of objects that the store does not hold. */

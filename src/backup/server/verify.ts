@@ -1,42 +1,24 @@
+import type { Problem, Verification, Work } from '../backups.ts';
 import { BackupDamaged } from '../backup-damaged.ts';
 import { readManifests } from '../manifest.ts';
 import type { ReadManifest } from '../manifest.ts';
 import { ObjectMissing } from '../store/store.ts';
 import type { Vault } from '../vault.ts';
-import type { OnProgress } from '../../on-progress.ts';
 import { RestoreRefused } from '../restore-refused.ts';
 import { chainOf } from './plan-backup.ts';
 import { runFrom } from './restore.ts';
 import { findWal } from './wal/wal-run.ts';
 import type { WalFile } from './wal/wal-run.ts';
 
-/** What is wrong in a store, by name. */
-export interface Problem {
-  /** The object, WAL file or backup. */
-  readonly member: string;
-  readonly what: string;
-}
-
-/** What a look at every stored byte gave. It says something only when `objects` is not 0. */
-export interface Verification {
-  readonly backups: number;
-  readonly objects: number;
-  readonly walFiles: number;
-  readonly problems: readonly Problem[];
-}
-
-export interface VerifyOptions {
+export interface VerifyOptions extends Work {
   readonly vault: Vault;
   readonly spoolDirectory: string | null;
-  readonly onProgress?: OnProgress | undefined;
-  readonly signal: AbortSignal;
 }
 
 /** Reads everything that belongs to backups of servers, and compares it with its digests. Goes on after a problem: it names all. */
 export async function verifyServerBackups(options: VerifyOptions): Promise<Verification> {
   const { vault, onProgress, signal } = options;
-  const { manifests, damaged } = await readManifests(vault);
-  const backups = manifests.filter(({ manifest }) => manifest.server !== null);
+  const { manifests: backups, damaged } = await readManifests(vault, 'server');
   const problems: Problem[] = damaged.map(({ member, message }) => ({ member, what: message }));
   const objects = backups.flatMap(({ manifest }) => manifest.objects);
   for (const [index, object] of objects.entries()) {
@@ -49,7 +31,13 @@ export async function verifyServerBackups(options: VerifyOptions): Promise<Verif
     if ('broken' in chain) addOnce(problems, { member: chain.broken, what: chain.what });
   }
   const wal = await verifyWal(options, backups, problems);
-  return { backups: backups.length, objects: objects.length, walFiles: wal, problems };
+  return {
+    store: vault.store.name,
+    backups: backups.length,
+    objects: objects.length,
+    walFiles: wal,
+    problems,
+  };
 }
 
 /** Every backup's own WAL, and all that follows the oldest of each cluster, without a gap. */

@@ -11,6 +11,9 @@ export class NoBackupStore extends OperationalError {
   override name = 'NoBackupStore';
 }
 
+/** Opens a store anew, with the patience that the work needs. */
+export type OpenVault = (waits?: Partial<S3Waits>) => Promise<Vault>;
+
 /** The configured store, encrypted if there is a key. Nothing is read or written yet. `waits`: of object storage, where not as usual. */
 export async function openVault(
   { store, encryptionKey }: BackupConfig,

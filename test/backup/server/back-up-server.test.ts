@@ -15,7 +15,7 @@ import { reachableWindow } from '../../../src/backup/server/reachable-window.ts'
 import { removeExpired } from '../../../src/backup/remove-expired.ts';
 import { restoreServerBackup } from '../../../src/backup/server/restore.ts';
 import { parseTarget } from '../../../src/backup/restore-target.ts';
-import { backupServer } from '../../../src/backup/server/back-up-server.ts';
+import { backUpServer } from '../../../src/backup/server/back-up-server.ts';
 import type { ServerBackupOptions } from '../../../src/backup/server/back-up-server.ts';
 import { connectForReplication, serverFacts } from '../../../src/backup/server/server-facts.ts';
 import type { ServerFacts } from '../../../src/backup/server/server-facts.ts';
@@ -108,7 +108,7 @@ describe.skipIf(noPrograms)('backups of a server', { timeout: patience }, () => 
     const made: ReadManifest[] = [];
     for (let n = 0; n < 4; n += 1) {
       const before = load.acknowledged.length;
-      made.push((await backupServer(options())).backup);
+      made.push((await backUpServer(options())).backup);
       expect(load.acknowledged.length, 'the load went on').toBeGreaterThan(before);
       if (n === 1) early = await exactPoint(own.adminUrl);
     }
@@ -173,7 +173,7 @@ describe.skipIf(noPrograms)('backups of a server', { timeout: patience }, () => 
     // Commits wait for the receiver, so that they go on shows that it receives.
     await until(() => load.acknowledged.length > written + 20);
     expect(logged.map(({ event }) => event)).toContain('wal-receiver-ended');
-    const { backup } = await backupServer(options());
+    const { backup } = await backUpServer(options());
     expect(backup.manifest.kind).toBe('incremental');
     const verified = await verifyServerBackups({
       vault,
@@ -191,14 +191,14 @@ describe.skipIf(noPrograms)('backups of a server', { timeout: patience }, () => 
     try {
       const disk = new SlowStore(new DirectoryStore(small), 0);
       const onDisk = makeVault(disk, null);
-      const failing = backupServer({ ...options(), vault: onDisk, requested: 'full', partBytes: 1_000_000 });
+      const failing = backUpServer({ ...options(), vault: onDisk, requested: 'full', partBytes: 1_000_000 });
       await expect(failing).rejects.toMatchObject({ code: 'ENOSPC' });
       expect(disk.parts.length, 'it struck in the middle').toBeGreaterThanOrEqual(2);
       expect(await keysOf(onDisk)).toEqual([]);
     } finally {
       await runCommand('umount', [small]);
     }
-    const { backup } = await backupServer(options());
+    const { backup } = await backUpServer(options());
     expect(backup.manifest.kind).toBe('incremental');
   });
 
@@ -219,7 +219,7 @@ describe.skipIf(noPrograms)('backups of a server', { timeout: patience }, () => 
   /** A full backup that takes its time; `making` says how it ended. */
   function makeSlowly(): { slow: SlowStore; making: Promise<string> } {
     const slow = new SlowStore(new DirectoryStore(join(folder, 'store')), 200);
-    const making = backupServer({
+    const making = backUpServer({
       ...options(),
       vault: makeVault(slow, Buffer.alloc(32, 7)),
       requested: 'full',

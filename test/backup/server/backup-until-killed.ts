@@ -1,5 +1,5 @@
 import { findPrograms } from '../../../src/backup/server/programs.ts';
-import { backupServer } from '../../../src/backup/server/back-up-server.ts';
+import { backUpServer } from '../../../src/backup/server/back-up-server.ts';
 import { DirectoryStore } from '../../../src/backup/store/directory-store.ts';
 import { makeVault } from '../../../src/backup/vault.ts';
 import { SlowStore } from './slow-store.ts';
@@ -7,7 +7,7 @@ import { SlowStore } from './slow-store.ts';
 // Makes a full backup in a process of its own, slowly; says when its first parts are stored, for who kills it then.
 const [url = '', directory = '', spoolDirectory = '', slot = '', binDirectory = ''] = process.argv.slice(2);
 const store = new SlowStore(new DirectoryStore(directory), 200);
-await backupServer({
+await backUpServer({
   connection: { url, ssl: undefined },
   findPrograms: (major) => findPrograms({ major, binDirectory, env: process.env }),
   vault: makeVault(store, null),

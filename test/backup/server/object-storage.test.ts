@@ -2,12 +2,13 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { readManifests } from '../../../src/backup/manifest.ts';
-import { backupServer } from '../../../src/backup/server/back-up-server.ts';
+import { openBackups } from '../../../src/backup/open-backups.ts';
+import { backUpServer } from '../../../src/backup/server/back-up-server.ts';
 import type { S3Location } from '../../../src/backup/store/s3-errors.ts';
 import { S3Store } from '../../../src/backup/store/s3-store.ts';
 import { makeVault } from '../../../src/backup/vault.ts';
 import { parseConfig } from '../../../src/config/parse-config.ts';
-import { backUpServer } from '../../../src/jobs/back-up-server.ts';
+import { backUp } from '../../../src/jobs/back-up.ts';
 import { startBackedUpServer } from '../../support/backed-up-server.ts';
 import type { BackedUpServer } from '../../support/backed-up-server.ts';
 import { lacks } from '../../support/lacks.ts';
@@ -110,7 +111,7 @@ describe.skipIf(noPrograms || lacks('python3-swift'))(
         );
         const slow = new SlowStore(through, 0);
         const stopping = new AbortController();
-        const making = backupServer({
+        const making = backUpServer({
           ...backedUp.options,
           vault: makeVault(slow, key),
           requested: 'full',
@@ -143,7 +144,8 @@ describe.skipIf(noPrograms || lacks('python3-swift'))(
       const inAMonth = () => new Date(Date.now() + 30 * 86_400_000);
       try {
         // The half is that of the backup that was stopped above.
-        expect(await backUpServer(parseConfig(env), database, 'full', run, () => {}, inAMonth)).toMatch(
+        const { backups } = openBackups(parseConfig(env), () => {}, inAMonth);
+        expect(await backUp(backups!, database, 'full', run, inAMonth)).toMatch(
           /; removed 2 expired backups, [1-9]\d* files of WAL and 1 halves$/,
         );
       } finally {

@@ -1,5 +1,5 @@
 import { Client, DatabaseError } from 'pg';
-import type { Executor } from '../../../db/database.ts';
+import { clientExecutor } from '../../../db/client-executor.ts';
 import { CommandError, runCommand } from '../../../programs/command.ts';
 import { compareTables } from '../../digests/compare-tables.ts';
 import type { Comparison } from '../../digests/compare-tables.ts';
@@ -38,7 +38,7 @@ export async function examineCopy(
     await copy.query(
       `update ${damagedTable} set name = name || '?' where id = (select min(id) from ${damagedTable})`,
     );
-    const changed = await digestTables(executorOf(copy), [damagedTable]);
+    const changed = await digestTables(clientExecutor(copy), [damagedTable]);
     await copy.query('rollback');
     const ofTenants = original.filter(({ table }) => table === damagedTable);
     const [noticed = null] = compareTables(ofTenants, changed).differences;
@@ -52,7 +52,7 @@ export async function readDamagedBlock(url: string, relationFile: string): Promi
   return withClient(url, async (copy) => {
     try {
       await copy.query('begin');
-      await digestTables(executorOf(copy), [damagedTable]);
+      await digestTables(clientExecutor(copy), [damagedTable]);
       return { damage, noticed: null };
     } catch (error) {
       if (!isCorruption(error)) throw error;
@@ -90,7 +90,7 @@ export async function checkPages(
 const checkTimeoutMs = 24 * 3_600_000;
 
 async function compare(copy: Client, original: readonly TableDigest[]): Promise<Comparison> {
-  const executor = executorOf(copy);
+  const executor = clientExecutor(copy);
   await copy.query('begin');
   try {
     return compareTables(original, await digestTables(executor, await listTables(executor)));
@@ -105,15 +105,6 @@ async function compare(copy: Client, original: readonly TableDigest[]): Promise<
 /** Class XX: data or an index is corrupted, or what should not happen did. */
 function isCorruption(error: unknown): error is DatabaseError {
   return error instanceof DatabaseError && error.code?.startsWith('XX') === true;
-}
-
-function executorOf(client: Client): Executor {
-  return {
-    query: async <Row>({ text, values }: Parameters<Executor['query']>[0]) => {
-      const { rows, rowCount } = await client.query(text, values as unknown[]);
-      return { rows: rows as Row[], rowCount };
-    },
-  };
 }
 
 async function withClient<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../../../log.ts';
 import { stackOfBug } from '../../../operational-error.ts';
-import type { ConfiguredBackups } from '../configured-programs.ts';
+import type { WalReceivingOptions } from '../../backups.ts';
+import type { ServerBackupsOptions } from '../server-backups-options.ts';
 import { receiveWal } from './receive-wal.ts';
-import type { ReceiveOptions, Receiving } from './receive-wal.ts';
+import type { Receiving } from './receive-wal.ts';
 import { connectForReplication, serverFacts } from '../server-facts.ts';
 
 /** How long to wait for a server that is away, or not ready to be received from. */
@@ -13,8 +14,8 @@ const retryMs = 15_000;
  * Receives WAL for as long as a process lives, whether the server is there when it begins or not. `stop` ends it in order.
  */
 export function keepReceiving(
-  configured: ConfiguredBackups,
-  { log, now, onStatus }: Pick<ReceiveOptions, 'log' | 'now' | 'onStatus'>,
+  configured: ServerBackupsOptions,
+  { log, now, onStatus }: WalReceivingOptions,
 ): { stop(): Promise<void> } {
   const stopping = new AbortController();
   const running = (async () => {
@@ -49,15 +50,16 @@ export function keepReceiving(
 }
 
 async function begin(
-  configured: ConfiguredBackups,
+  configured: ServerBackupsOptions,
   log: Log,
-  options: Pick<ReceiveOptions, 'log' | 'now' | 'onStatus'>,
+  options: WalReceivingOptions,
 ): Promise<Receiving> {
   const client = await connectForReplication(configured.connection);
   const facts = await serverFacts(client).finally(() => client.end());
   const receiving = await receiveWal({
     ...configured,
     ...options,
+    vault: await configured.openVault(),
     programs: await configured.findPrograms(facts.major),
     systemIdentifier: facts.systemIdentifier,
   });

@@ -1,37 +1,28 @@
 import type { Client } from 'pg';
-import { listManifests } from '../backup/manifest.ts';
-import { configuredBackups } from '../backup/server/configured-programs.ts';
-import type { ConfiguredBackups } from '../backup/server/configured-programs.ts';
-import { slotState } from '../backup/server/wal/replication-slot.ts';
-import type { SlotState } from '../backup/server/wal/replication-slot.ts';
-import { connectForReplication, serverFacts } from '../backup/server/server-facts.ts';
-import { openVault } from '../backup/store/open-store.ts';
-import type { Config } from '../config/config.ts';
-import { line } from '../status-line.ts';
-import type { StatusLine } from '../status-line.ts';
+import { line } from '../../status-line.ts';
+import type { StatusLine } from '../../status-line.ts';
+import { storeLine } from '../store/store-line.ts';
+import type { ServerBackupsOptions } from './server-backups-options.ts';
+import { connectForReplication, serverFacts } from './server-facts.ts';
+import { slotState } from './wal/replication-slot.ts';
+import type { SlotState } from './wal/replication-slot.ts';
 
 /** WAL that a receiver which is well leaves on the server: a few segments. */
 const usualLagBytes = 256 * 1024 * 1024;
 
 /** Whether the server can be backed up, and its WAL is received: looked at over a real replication connection. */
-export async function backupLines(config: Config): Promise<StatusLine[]> {
-  let configured: ConfiguredBackups;
-  try {
-    configured = await configuredBackups(config);
-  } catch (error) {
-    return [line('backups', false, messageOf(error), 'see docs/backup.md')];
-  }
-  const store = await storeLine(config);
+export async function serverStatusLines(options: ServerBackupsOptions): Promise<StatusLine[]> {
+  const store = await storeLine(options.openVault);
   let client: Client;
   try {
-    client = await connectForReplication(configured.connection);
+    client = await connectForReplication(options.connection);
   } catch (error) {
     // The message of a refusal says what mends it.
     return [store, line('replication', false, messageOf(error), 'see docs/backup.md')];
   }
   try {
     const facts = await serverFacts(client);
-    const slot = await slotState(client, configured.slot);
+    const slot = await slotState(client, options.slot);
     const { rows } = await client.query<{ keep: string }>(
       "select current_setting('max_slot_wal_keep_size') as keep",
     );
@@ -44,8 +35,8 @@ export async function backupLines(config: Config): Promise<StatusLine[]> {
         facts.tablespaces.join(', ') || 'none of its own',
         'move what is in them to pg_default and drop them: backups do not carry them',
       ),
-      await programsLine(configured, facts.major),
-      slotLine(configured.slot, slot),
+      await programsLine(options, facts.major),
+      slotLine(options.slot, slot),
       line(
         'max_slot_wal_keep_size',
         rows[0]?.keep !== '-1',
@@ -58,21 +49,7 @@ export async function backupLines(config: Config): Promise<StatusLine[]> {
   }
 }
 
-/** Somebody is looking at the screen. */
-const storeWaits = { silenceMs: 10_000, attempts: 2, callMs: 20_000 };
-
-/** Whether the store can be listed: what is in it is not read. */
-export async function storeLine({ backup }: Config): Promise<StatusLine> {
-  try {
-    const vault = await openVault(backup, storeWaits);
-    const backups = await listManifests(vault);
-    return line('backup store', true, `${vault.store.name}, ${backups.length} backups`);
-  } catch (error) {
-    return line('backup store', false, messageOf(error), 'see docs/backup.md');
-  }
-}
-
-async function programsLine({ findPrograms }: ConfiguredBackups, major: number): Promise<StatusLine> {
+async function programsLine({ findPrograms }: ServerBackupsOptions, major: number): Promise<StatusLine> {
   try {
     const { binDirectory, version } = await findPrograms(major);
     return line('backup programs', true, `${version} in ${binDirectory}`);

@@ -1,0 +1,35 @@
+import { instantOf } from '../instant.ts';
+import type { ReadManifest } from '../manifest.ts';
+import { RestoreRefused } from '../restore-refused.ts';
+import type { RestoreTarget } from '../restore-target.ts';
+
+/**
+ * The newest snapshot that is early enough, or the one that `from` names: of an embedded database only these moments are kept. Throws
+ * RestoreRefused. `snapshots`: at least one, oldest first.
+ */
+export function chooseSnapshot(
+  snapshots: readonly ReadManifest[],
+  target: RestoreTarget,
+  from: string | null,
+): ReadManifest {
+  if (target.kind === 'lsn') {
+    throw new RestoreRefused(
+      'the store holds snapshots of an embedded database: --to is latest or a time, --from names one of them',
+      null,
+    );
+  }
+  const fits = snapshots.filter(
+    ({ manifest }) => target.kind === 'latest' || instantOf(new Date(manifest.endedAt)) <= target.time,
+  );
+  const chosen = from === null ? fits.at(-1) : fits.find(({ id }) => id === from);
+  if (!chosen) {
+    const [oldest] = snapshots;
+    throw new RestoreRefused(
+      from === null
+        ? `no snapshot is old enough: the oldest, ${oldest?.id}, ended at ${oldest?.manifest.endedAt}`
+        : `there is no snapshot ${from} that is early enough; lightning backups lists them`,
+      null,
+    );
+  }
+  return chosen;
+}

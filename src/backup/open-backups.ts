@@ -1,0 +1,70 @@
+import type { Config } from '../config/config.ts';
+import { tlsOf } from '../db/connection-url.ts';
+import { embeddedConnectionString } from '../embedded/embedded.ts';
+import type { Log } from '../log.ts';
+import type { Backups, StoredBackups } from './backups.ts';
+import { embeddedBackups, storedSnapshots } from './embedded/embedded-backups.ts';
+import { configuredPrograms } from './server/configured-programs.ts';
+import { serverBackups, storedServerBackups } from './server/server-backups.ts';
+import { openVault } from './store/open-store.ts';
+import { storedBackups } from './stored-backups.ts';
+
+/** The backups of the configured database; or why there are none, and what to do, for people. */
+export type OpenedBackups = { readonly backups: Backups } | { readonly backups: null; readonly why: string };
+
+/** Backups of the database that the configuration says, in its store. Nothing is opened yet, and nothing has to be closed. */
+export function openBackups(config: Config, log: Log, now: () => Date): OpenedBackups {
+  const { backup, server } = config;
+  if (!config.useDatabase) {
+    return none('USE_DATABASE=false keeps nothing, so there is nothing to back up');
+  }
+  if (server && !server.backupUrl) {
+    return none('BACKUP_DATABASE_URL is missing; `lightning setup` prints it when it makes the login');
+  }
+  if (!backup.store) {
+    return none('BACKUP_STORE is missing: set it to a directory or to s3://bucket/prefix');
+  }
+  const common = {
+    openVault: (waits = {}) => openVault(backup, waits),
+    window: { days: backup.retentionDays },
+    drillDirectory: backup.drillDirectory,
+    now,
+  };
+  if (!server?.backupUrl) {
+    const { dataDirectory } = config;
+    const connectionString = embeddedConnectionString(dataDirectory);
+    return { backups: embeddedBackups({ ...common, dataDirectory, connectionString }) };
+  }
+  const url = server.backupUrl.reveal();
+  return {
+    backups: serverBackups({
+      ...common,
+      connection: { url, ssl: tlsOf(server.ssl, url) },
+      spoolDirectory: backup.spoolDirectory,
+      // One slot for an installation: several of them may share a server.
+      slot: `${config.rolePrefix}_backup`,
+      synchronous: backup.synchronousWal,
+      findPrograms: configuredPrograms(config),
+      pool: config.pool,
+      log,
+    }),
+  };
+}
+
+/**
+ * Whatever the configured store holds, without a database. Nothing is opened yet; each call rejects with NoBackupStore when none is
+ * configured.
+ */
+export function openStoredBackups(config: Config): StoredBackups {
+  const { backup } = config;
+  const store = { openVault: (waits = {}) => openVault(backup, waits) };
+  const { spoolDirectory } = backup;
+  return storedBackups([
+    storedServerBackups({ ...store, spoolDirectory, findPrograms: configuredPrograms(config) }),
+    storedSnapshots(store),
+  ]);
+}
+
+function none(why: string): OpenedBackups {
+  return { backups: null, why };
+}

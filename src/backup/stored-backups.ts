@@ -1,0 +1,63 @@
+import type { BackupList, RestoreOptions, StoredBackups, Verification, Work } from './backups.ts';
+import { RestoreRefused } from './restore-refused.ts';
+
+/**
+ * All that a store holds, of each kind that may be in it. A restore goes to the first kind that has a backup: with the store alone,
+ * nobody says which database there was.
+ */
+export function storedBackups(kinds: readonly StoredBackups[]): StoredBackups {
+  return {
+    list: async () => {
+      const [first, ...others] = await inOrder(kinds, (kind) => kind.list());
+      if (!first) throw new Error('there is no kind of backups');
+      return others.reduce(joinLists, first);
+    },
+    reach: async () => {
+      const reaches = await inOrder(kinds, (kind) => kind.reach());
+      return reaches.find((reach) => reach !== null) ?? null;
+    },
+    verify: async (work: Work) => {
+      const [first, ...others] = await inOrder(kinds, (kind) => kind.verify(work));
+      if (!first) throw new Error('there is no kind of backups');
+      return others.reduce(addVerifications, first);
+    },
+    restore: async (options: RestoreOptions) => {
+      let store = '';
+      for (const kind of kinds) {
+        const list = await kind.list();
+        if (list.backups.length > 0) return kind.restore(options);
+        store = list.store;
+      }
+      throw new RestoreRefused(`${store} holds no backup that can be read`, null);
+    },
+  };
+}
+
+async function inOrder<T>(
+  kinds: readonly StoredBackups[],
+  ask: (kind: StoredBackups) => Promise<T>,
+): Promise<T[]> {
+  const answers: T[] = [];
+  for (const kind of kinds) answers.push(await ask(kind));
+  return answers;
+}
+
+function joinLists(one: BackupList, other: BackupList): BackupList {
+  return {
+    store: one.store,
+    backups: [...one.backups, ...other.backups].toSorted(
+      (a, b) => Date.parse(a.endedAt) - Date.parse(b.endedAt),
+    ),
+    damaged: [...one.damaged, ...other.damaged],
+  };
+}
+
+function addVerifications(one: Verification, other: Verification): Verification {
+  return {
+    store: one.store,
+    backups: one.backups + other.backups,
+    objects: one.objects + other.objects,
+    walFiles: one.walFiles + other.walFiles,
+    problems: [...one.problems, ...other.problems],
+  };
+}
