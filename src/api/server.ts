@@ -33,7 +33,7 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
-/** Starts to listen. Rejects when the address cannot be had (EADDRINUSE, EACCES). */
+/** Starts to listen. Rejects when the address is not available (EADDRINUSE, EACCES). */
 export async function startHttpServer(app: App, options: HttpServerOptions): Promise<HttpServer> {
   const { limits = defaultHttpLimits, onUnread = () => {} } = options;
   const server = createServer({

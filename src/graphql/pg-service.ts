@@ -1,5 +1,5 @@
 import type { PgAdaptor, PgClient, PgClientQuery, WithPgClient } from 'postgraphile/@dataplan/pg';
-// Only for its types: it declares the keys of a GraphQL context that a service refers to. Nothing else in src/ imports it.
+// Imported only for its types: it declares the keys of a GraphQL context that a service refers to. Nothing else in src/ imports it.
 // oxlint-disable-next-line import/no-empty-named-blocks, unicorn/require-module-specifiers
 import type {} from 'postgraphile/adaptors/pg';
 import type { Database, Transaction, TransactionSettings } from '../db/database.ts';

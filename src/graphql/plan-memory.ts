@@ -1,5 +1,5 @@
 import { GraphQLSchema } from 'postgraphile/graphql';
-// Only for its types: it declares the extensions of a schema that are set below.
+// Imported only for its types: it declares the extensions of a schema that are set below.
 // oxlint-disable-next-line import/no-empty-named-blocks, unicorn/require-module-specifiers
 import type {} from 'postgraphile/grafast';
 
