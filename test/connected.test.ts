@@ -31,7 +31,7 @@ const loadedOutside = new Map([
 const unusedColumns = new Map([
   [
     'ops.backups.recorded_at',
-    'has a default, and tells who asks in SQL when the second witness saw the backup first',
+    'has a default, and tells readers in SQL when the second witness first saw the backup',
   ],
 ]);
 
@@ -50,7 +50,7 @@ beforeAll(async () => {
   ]);
 });
 
-test('every file of src/ is loaded by a process that somebody starts', () => {
+test('every file of src/ is loaded by a process', () => {
   const reached = new Set<string>();
   const visit = (file: string): void => {
     if (reached.has(file)) return;
@@ -85,7 +85,7 @@ test('every export of src/ is used in src/, not by tests alone', () => {
   ).toEqual([]);
   expect(
     [...usedOutside.keys()].filter((each) => !unused.includes(each)),
-    'these are used now: take them off the list',
+    'these are used now: remove them from the list',
   ).toEqual([]);
 });
 

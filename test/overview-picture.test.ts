@@ -1,15 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 
-// docs/overview.svg is shown on whatever colour its reader prefers, and does not know which.
+// docs/overview.svg is shown on a background that depends on the reader's theme, and cannot know which.
 
 const picture = await readFile(new URL('../docs/overview.svg', import.meta.url), 'utf8');
-/** What GitHub and most others put behind it. */
+/** The backgrounds of GitHub and most other sites. */
 const backgrounds = ['#ffffff', '#0d1117'];
-/** WCAG's contrast for large text and for graphics, and for text. */
+/** The minimal contrasts of WCAG: for large text and graphics, and for other text. */
 const [graphics, text] = [3, 4.5];
 
-test('lines and headings, which stand on the page itself, are seen on light and on dark', () => {
+test('lines and headings, which have the page as background, are visible on light and dark', () => {
   const outside = [
     ...picture.matchAll(/<(?:g|path)[^>]* (?:stroke|fill)="(#[0-9a-f]{6})"(?=[^>]*>\s*<(?:text|path)|\/>)/g),
   ]
@@ -21,7 +21,7 @@ test('lines and headings, which stand on the page itself, are seen on light and 
   }
 });
 
-test('white text is read on every box', () => {
+test('white text is readable on every box', () => {
   const boxes = [
     ...picture.matchAll(/<(?:g fill="(#[0-9a-f]{6})">\s*<rect|rect [^>]*fill="(#[0-9a-f]{6})")/g),
   ].map(([, group, own]) => group ?? own ?? '');
@@ -29,7 +29,7 @@ test('white text is read on every box', () => {
   for (const box of boxes) expect(contrast('#ffffff', box)).toBeGreaterThan(text);
 });
 
-/** WCAG 2.2, contrast ratio. */
+/** The contrast ratio of WCAG 2.2. */
 function contrast(one: string, other: string): number {
   const [lighter = 0, darker = 0] = [luminance(one), luminance(other)].toSorted((a, b) => b - a);
   return (lighter + 0.05) / (darker + 0.05);

@@ -20,7 +20,7 @@ const day = new Date(Math.floor(Date.now() / 86_400_000) * 86_400_000 - 86_400_0
 const at = (seconds: number) => new Date(day.getTime() + seconds * 1000);
 const { signal } = new AbortController();
 
-describe.each(workerTargets)('what a job cannot do of one tenant, %s', (_kind, open) => {
+describe.each(workerTargets)('an item of one tenant that a job cannot process, %s', (_kind, open) => {
   let target: WorkerTarget;
 
   beforeAll(async () => {
@@ -43,7 +43,7 @@ describe.each(workerTargets)('what a job cannot do of one tenant, %s', (_kind, o
         `select format('%s %s %s', task, tenant_id, code) as line from ops.quarantined_items order by item`,
       )
     ).map(({ line }) => line);
-  /** What the next check for alerts says about quarantined items. */
+  /** The alerts about quarantined items that the next check raises. */
   const alerts = async () =>
     (await rows<{ event: AlertEvent }>('select e as event from ops.check_alerts() e'))
       .filter(({ event }) => event.alert.kind === 'quarantined_items')

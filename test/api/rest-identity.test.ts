@@ -40,10 +40,10 @@ describe('the requester over REST', () => {
   test.each([
     ['is out of date', bearer('acme', -60), 'PGRST303', 'JWT expired', 401],
     ['is forged', bearer('acme', 60, `${secret}!`), 'PGRST301', 'JWT cryptographic operation failed', 401],
-    ['is no token', Promise.resolve('Bearer x'), 'PGRST301', "JWT couldn't be decoded", 401],
+    ['is malformed', Promise.resolve('Bearer x'), 'PGRST301', "JWT couldn't be decoded", 401],
     ['is of another scheme', Promise.resolve('Basic eA=='), 'PGRST301', "JWT couldn't be decoded", 401],
   ])(
-    'with a token that %s is told so in words that clients know',
+    'with a token that %s gets an error in words that clients know',
     async (_what, header, code, message, status) => {
       const error = await identify(await header).catch((caught: unknown) => caught);
       expect(error).toMatchObject({ code, message, status });

@@ -20,8 +20,8 @@ import { provideServer } from '../support/postgres/provide.ts';
 
 const help = `node test/bench/backup.ts [options]
 
-What a backup costs beside plain pg_basebackup of the same server, taken in turns in one run: time, and bytes written. Then what
-an incremental one stores after one row in a hundred was changed.
+The cost of a backup beside plain pg_basebackup of the same server, in turns in one run: time, and bytes written. Then the bytes
+that an incremental backup stores after a change to one row in a hundred.
 
   --megabytes N   size of the database (default 2048); the disk of /var/tmp needs three times as much in addition
   --rounds N      full backups of each kind (default 3)
@@ -47,7 +47,8 @@ async function main(argv: readonly string[]): Promise<number> {
   const megabytes = Number(values.megabytes ?? 2_048);
   const rounds = Number(values.rounds ?? 3);
   const provided = await provideServer();
-  if (provided.kind === 'unavailable' || !provided.binDirectory) throw new Error('no server with programs');
+  if (provided.kind === 'unavailable' || !provided.binDirectory)
+    throw new Error('expected a server with its programs, found none');
   const folder = await mkdtemp(
     join(await temporaryDirectory(await serverUser(), true), 'lightning-backup-bench-'),
   );

@@ -13,8 +13,8 @@ import type { ScenarioName } from './scenarios.ts';
 
 const help = `npm run bench -- [options]
 
-What this project's GraphQL and REST cost: a token verified, a role, row-level security and the audit log, beside a handler
-written by hand (node:http and pg) and PostGraphile as it comes, which have none of these, on a real Postgres server.
+The cost of this project's GraphQL and REST, with verified tokens, roles, row-level security and the audit log, beside a
+hand-written handler (node:http and pg) and PostGraphile with defaults, which lack all of these. On a real Postgres server.
 
   --rounds N         counted rounds, after one of warm-up (default 5)
   --seconds N        seconds under load for each opponent, scenario and round (default 5)

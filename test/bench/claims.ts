@@ -10,10 +10,10 @@ import { pgbench } from './pgbench.ts';
 
 const help = `node test/bench/claims.ts [options]
 
-How many tasks claim_task gives out per second under row-level security, audit and a request's settings, beside the bare
-\`update ... where id = (select ... for update skip locked limit 1) returning\` on a copy of the same table without any of
-that. pgbench drives both, in turns, over prepared statements and the same number of connections; and both with few and
-with many finished tasks in the table. Beside them claim_task for a tenant that has nothing waiting, as idle agents ask.
+The number of tasks that claim_task gives out per second under row-level security, audit and a request's settings, beside the
+bare \`update ... where id = (select ... for update skip locked limit 1) returning\` on a copy of the table without any of
+these. pgbench drives both in turns, over prepared statements and equally many connections, with few and with many finished
+tasks in the table. In addition claim_task for a tenant without waiting tasks, which idle agents call.
 
   --few N           finished tasks of the small tables (default 10000)
   --many N          finished tasks of the large tables (default 1000000; filling them takes minutes and 3 GB)
@@ -26,7 +26,7 @@ with many finished tasks in the table. Beside them claim_task for a tenant that 
   --help            this text
 
 TEST_DATABASE_URL names the server; without it one is started that syncs to disk, and its data removed at the end. Exits with
-1 when a claim came back without a task though some wait, or a task was given out twice.
+1 when a claim came back without a task although some wait, or a task was given out twice.
 `;
 
 /** The results of a run. Rates are claims per second. */
@@ -109,7 +109,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const { options, json } = parsed;
   const server = await provideServer({ durable: true });
   if (server.kind === 'unavailable' || server.binDirectory === undefined) {
-    say(`claims: ${server.kind === 'unavailable' ? `no server: ${server.reason}` : 'there is no pgbench'}`);
+    say(`claims: ${server.kind === 'unavailable' ? `no server: ${server.reason}` : 'pgbench is missing'}`);
     return 1;
   }
   const directory = await mkdtemp(path.join(tmpdir(), 'lightning-bench-'));

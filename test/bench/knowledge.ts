@@ -8,9 +8,9 @@ import type { Contender, TenantResult } from './measure-knowledge.ts';
 
 const help = `node test/bench/knowledge.ts [options]
 
-How well and how fast search_knowledge finds what is nearest: vectors of 1536 dimensions around 200 topics, in twenty tenants
-of which one has 90 % of them and one has 50. Recall is held against an exact search; latency against the same search
-without row-level security, and against what one would write naively below it.
+Recall and latency of search_knowledge: vectors of 1536 dimensions around 200 topics, in twenty tenants, of which one has 90 %
+of the rows and one has 50 rows. Recall is measured against an exact search; latency against the same search without
+row-level security, and against a naive query under it.
 
   --vectors N   rows in all (default 100000; their index takes minutes to build)
   --queries N   counted queries for each tenant (default 20)
@@ -18,7 +18,7 @@ without row-level security, and against what one would write naively below it.
   --help        this text
 
 TEST_DATABASE_URL names the server; without it one is started, and its data removed at the end. Exits with 1 when a tenant's
-recall is below 0.95 or a query gave less than ${matchCount} rows.
+recall is below 0.95 or a query returned fewer than ${matchCount} rows.
 `;
 
 /** Runs the benchmark for a command line and returns its exit status. */

@@ -22,7 +22,7 @@ export interface Turn {
   readonly rowsChanged: number;
   /** Rows of the audit log about them; 0 for opponents without one. */
   readonly rowsAudited: number;
-  /** What is wrong with this turn, for people to read; null when nothing is. */
+  /** The fault of this turn, for people to read; null when there is none. */
   readonly problem: string | null;
 }
 

@@ -17,8 +17,8 @@ import { startServer } from './opponents.ts';
 
 const help = `node test/bench/metrics.ts [options]
 
-How fast record_metrics takes points through REST (/rest/v1/rpc/record_metrics), beside COPY of the same rows into the same
-table by a superuser, in turns; and how long metric_series takes over the day that they fill, from points and from rollups.
+The rate at which record_metrics stores points through REST (/rest/v1/rpc/record_metrics), in turns with a superuser's COPY of
+the same rows into the same table; and the time of metric_series over the day that they fill, from points and from rollups.
 
   --points N         points for each of the two (default 1000000)
   --call N           points per call (default 5000)

@@ -12,8 +12,8 @@ import { makeTemplate } from '../support/template.ts';
 
 const help = `node test/bench/outbox.ts [--rounds N] [--seconds N] [--connections N] [--rows N]
 
-What live updates cost who writes: tasks inserted per second by so many connections at once (16) on a server that syncs to
-disk, under row-level security and audit as ever, with the ways there are to tell of it. Ratios are to telling nobody.
+The cost of live updates for writers: tasks inserted per second over simultaneous connections (default 16), on a server that
+syncs to disk, with row-level security and audit, for each way to announce them. Ratios are relative to no announcement.
 `;
 
 /** The statement after the insert in the body of app_private.tg__publish; `product` leaves the file unchanged. */

@@ -96,8 +96,8 @@ export function formatReport(
   const lines = [
     ...environment,
     `${plan.rounds} rounds of ${plan.seconds} s each after a warm-up round that is not counted; ${connections} kept-alive connections, one`,
-    'question at a time each; every answer is looked at. Rows changed may exceed answers by the questions in flight at',
-    `the end of a round, ${connections} at most. Rates: median (min-max) of the rounds; ratios: of the same round, likewise.`,
+    'request at a time each; every answer is checked. Rows changed may exceed answers by the requests in flight at',
+    `the end of a round, ${connections} at most. Rates are median (min-max) of the rounds; so are ratios, within a round.`,
   ];
   for (const { scenario, opponents, ratios } of summaries) {
     lines.push(

@@ -90,10 +90,7 @@ try {
   console.log(
     `restored: ${count} transactions, the last is ${last}; acknowledged ${ackedBefore} before, ${ackedAfter} after`,
   );
-  check(
-    count === last && right === last && both === last,
-    'every transaction up to the last is there, whole',
-  );
+  check(count === last && right === last && both === last, 'every transaction up to the last is complete');
   check(last >= ackedBefore && last <= ackedAfter + 1, 'the last one is of the time of the snapshot');
   const noted = taken.manifest.embedded!.tables.find(({ table }) => table === '"public"."written"');
   check(noted?.rows === count, 'the rows are as many as were noted in the held moment');

@@ -23,7 +23,7 @@ with REST, GraphQL, events and subscriptions, with LISTEN_DATABASE_URL and witho
   --help          this text
 
 TEST_DATABASE_URL names the server; without it one is started, and its data removed at the end. Takes some minutes. Exits
-with 1 when anything was not as it is without a pooler.
+with 1 when anything differs from a run without a pooler.
 `;
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);

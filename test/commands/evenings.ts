@@ -18,7 +18,7 @@ alert. Then a first evening whose store cannot be written: it must leave an aler
   --seconds N     time that it is on each evening, in real time and by its clock (default 120)
   --help          this text
 
-Takes a quarter of an hour. Exits with 1 when anything is not so.
+Takes a quarter of an hour. Exits with 1 when a check fails.
 `;
 
 const libraries = ['x86_64', 'aarch64'].map(

@@ -435,7 +435,7 @@ for (const { on, make, without } of targets) {
 
     // The sample is not part of the project: where it is missing, the generated folders above stand in for it.
     it.skipIf(!existsSync(sample))(
-      'stores the sample: 11 agents and 713 of 724 items, or 12 and all; twice is once',
+      'stores the sample: 11 agents and 713 of 724 items, or 12 agents and all items; a second run changes nothing',
       async () => {
         const { id, run, knowledge, quarantine, audit } = await tenant();
         const agents = async () =>

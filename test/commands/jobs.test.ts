@@ -70,7 +70,7 @@ describe.skipIf(noServer)('jobs and status, on a server', () => {
     await target?.close();
   });
 
-  test('before the first worker there is no queue, and no worker to run a job', async () => {
+  test('before the first worker the queue is missing, and nothing runs a job', async () => {
     expect(await statusLines()).toEqual([
       'ok workers: none runs now',
       'ok jobs: 0 wait, 0 run, 0 failed for good',

@@ -167,7 +167,7 @@ class Actor {
 }
 
 test(
-  'sessions stay apart while clients come, go, fail, and the engine is ended',
+  'sessions stay apart while clients come, go and fail, and the engine is killed',
   { timeout: 90_000 },
   async () => {
     const until = Date.now() + 8000;

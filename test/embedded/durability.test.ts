@@ -111,7 +111,7 @@ test(
 
 describe('the data directory', () => {
   test(
-    'is closed to others, holds the socket and the lock, and both go at the end',
+    'is closed to others, and holds the socket and the lock until the end',
     { timeout: 60_000 },
     async () => {
       const db = await temporaryDatabase({ dataDirectory: directory, storage: 'disk', template });

@@ -86,7 +86,7 @@ test('one of twenty simultaneous processes gets the directory', async () => {
 });
 
 test.skipIf(process.platform !== 'linux')(
-  'a lock that cannot be written is refused: SQLite would begin a read of it, which everybody may',
+  'a lock that cannot be written is refused, because SQLite would only read it, which everybody may',
   async () => {
     mkdirSync(join(directory, 'lock.sqlite'));
     await expect(takeLock(directory, 0)).rejects.toThrow(

@@ -102,7 +102,7 @@ test('the engine stops listening when the last listener leaves', async () => {
   expect(await listening()).not.toContain('shared');
 });
 
-describe('while somebody is in a transaction', () => {
+describe('while a client is in a transaction', () => {
   test('its own notifications wait for the commit and reach an idle listener', async () => {
     const a = await listener('jobs');
     const sender = await db.connect();

@@ -475,8 +475,8 @@ describe('connections', () => {
   });
 
   test.each([
-    ['a length that cannot be', Buffer.from([0x51, 0xff, 0xff, 0xff, 0xff])],
-    ['a message of no known type', message('y')],
+    ['an impossible length', Buffer.from([0x51, 0xff, 0xff, 0xff, 0xff])],
+    ['a message of an unknown type', message('y')],
   ])('%s ends the connection, and only that', async (_, bytes) => {
     const wire = await WireClient.connect(db.directory);
     wire.write(bytes);

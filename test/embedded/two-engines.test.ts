@@ -5,7 +5,7 @@ import { holdContest, isolationArguments } from './contest.ts';
 // The long form, with host names and all distances, is test/embedded/two-engines.ts. Skipped on systems without
 // namespaces.
 test.skipIf(isolationArguments() === null)(
-  'of two engines in two pid namespaces on one directory, one serves and the other is refused by name; a killed one is followed at once',
+  'one of two engines in two pid namespaces serves a directory, and the other is refused by name; a killed one is replaced at once',
   { timeout: 120_000 },
   async () => {
     const database = join(inject('embeddedTemplate'), 'migrated');

@@ -10,15 +10,15 @@ import type { Isolation } from './contest.ts';
 
 const help = `node test/embedded/two-engines.ts [--rounds N] [--rows N]
 
-Starts two \`lightning start\` on one data directory, in two pid namespaces and with two host names, 0, 0.5 and 1.5 s apart; writes
-through whatever serves; kills the holder with SIGKILL, and starts another one at once. One has to serve, the other to be refused
-by the holder's name, the third to take over by itself and to have every row that was acknowledged.
+Starts two \`lightning start\` on one data directory, in two pid namespaces or with two host names, 0, 0.5 and 1.5 s apart. Writes
+through the one that serves, kills it with SIGKILL, and starts a third at once. One has to serve and the other to be refused by the
+holder's name; the third has to take over by itself and to have every acknowledged row.
 
   --rounds N      contests (default 20), in turns of each kind and distance
   --rows N        rows to write in each contest (default 400)
   --help          this text
 
-Needs \`unshare\`, as root or with user namespaces. Exits with 1 when a round failed, with 2 when it cannot be run.
+Needs \`unshare\`, as root or with user namespaces. Exits with 1 when a round fails, and with 2 when it cannot run.
 `;
 
 const { values } = parseArgs({

@@ -179,8 +179,8 @@ describe.skipIf(noServer)('GraphQL', () => {
   const nested = `{ agent(id: "x") ${'{ tasks { nodes { agent '.repeat(10)}{ id }${' } } }'.repeat(10)} }`;
   const bad: [string, number, string, string][] = [
     ['malformed JSON', 400, 'MALFORMED_BODY', '{"query": '],
-    ['a body that is no object', 400, 'MALFORMED_BODY', '[]'],
-    ['a query that is no string', 400, 'MALFORMED_BODY', '{"query": 1}'],
+    ['a body that is not an object', 400, 'MALFORMED_BODY', '[]'],
+    ['a query that is not a string', 400, 'MALFORMED_BODY', '{"query": 1}'],
     ['a query that is not GraphQL', 400, 'GRAPHQL_PARSE_FAILED', '{"query": "{ agent("}'],
     ['an unknown field', 400, 'GRAPHQL_VALIDATION_FAILED', '{"query": "{ agents { nothing } }"}'],
     ['a bad UUID', 400, 'GRAPHQL_VALIDATION_FAILED', '{"query": "{ task(id: \\"zzz\\") { id } }"}'],

@@ -89,7 +89,7 @@ describe(`GET /graphql on the ${kind} database`, () => {
       'SUBSCRIPTIONS_OVER_WEBSOCKET',
       'WebSocket',
     ],
-    ['what does not parse', 'query=%7B', 'GRAPHQL_PARSE_FAILED', 'Syntax Error'],
+    ['a query that does not parse', 'query=%7B', 'GRAPHQL_PARSE_FAILED', 'Syntax Error'],
     [
       'a hash alone',
       'extensions={"persistedQuery":{"version":1,"sha256Hash":"x"}}',

@@ -127,7 +127,7 @@ describe.skipIf(noServer)('a page of another origin', () => {
   });
 
   test.each(requests)(
-    'may read what %s says to a token that is none (%s %s)',
+    'may read the refusal of an invalid token at %s (%s %s)',
     async (_what, method, path) => {
       const answer = await ask(open, method, path, { ...authorized(page), authorization: 'Bearer nonsense' });
       expect(answer.headers.get('access-control-allow-origin')).toBe('*');

@@ -134,7 +134,7 @@ describe(`the table of docs/doors.md on the ${kind} database`, () => {
     for (const name of head.slice(2)) {
       const probe = probes[name];
       if (probe) found.push(`${name}: ${(await probe(path, refused)) ? 'yes' : 'no'}`);
-      else throw new Error(`there is no probe for ${name}`);
+      else throw new Error(`column ${name} has no probe`);
     }
     expect(found).toEqual(
       head.slice(2).map((name, at) => `${name}: ${cells[at + 2] === 'yes' ? 'yes' : 'no'}`),

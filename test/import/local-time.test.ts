@@ -22,7 +22,7 @@ it.each([
   '0000-01-01T00:00:00',
   '2025-01-01T00:00:00+16:00',
   '2025-01-01T00:00:00+02:60',
-])('%j is no time', (text) => {
+])('%j is not a time', (text) => {
   expect(legacyInstant(text)).toBeNull();
 });
 

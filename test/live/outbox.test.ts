@@ -158,11 +158,11 @@ describe.skipIf(noServer)('the outbox on a server', () => {
     ]);
     expect(rows).toEqual([{ count: 1 }]);
     await insert(quick, 'quick');
-    await untilTrue(() => listener.got.includes('quick'), 'what was not notified');
+    await untilTrue(() => listener.got.includes('quick'), 'the row without a notification');
     expect(listener.got).toEqual(['quick']);
     await slow.query('rollback');
     await insert(quick, 'after');
-    await untilTrue(() => listener.got.includes('after'), 'the last one');
+    await untilTrue(() => listener.got.includes('after'), 'the last row');
     expect(listener.got).toEqual(['quick', 'after']);
   });
 

@@ -10,8 +10,8 @@ import type { CommandUser } from '../../src/programs/command.ts';
 
 const help = `node test/package/walk.ts [options]
 
-Packs this project and walks the way of its user: npm install in an empty project, npx lightning start, a first row written and
-read over REST and GraphQL, Ctrl-C; then npm install -g, and the same data again. Each step is bounded.
+Packs this project and follows its user's way: npm install in an empty project, npx lightning start, a first row written and
+read over REST and GraphQL, Ctrl-C; then npm install -g, and the same data again. Each step has a time limit.
 
   --node WHICH  system (the node of the PATH), own (the Node 24 among the dependencies), or both (default)
   --user WHICH  self, other (nobody, for root only), or both (default: both for root, self for anyone else)
@@ -212,7 +212,7 @@ function request({ url, token }: Listening, path: string, body?: object): Promis
   return fetch(`${url}${path}`, body ? { method: 'POST', headers, body: JSON.stringify(body) } : { headers });
 }
 
-/** By npm's own record of what it installed, which counts what it would compile, too. */
+/** Reads npm's own record of the installation, which also counts packages that npm would compile. */
 async function expectNoInstallScripts(project: string): Promise<void> {
   const record = await readFile(join(project, 'node_modules', '.package-lock.json'), 'utf8');
   const { packages } = JSON.parse(record) as {
@@ -221,7 +221,9 @@ async function expectNoInstallScripts(project: string): Promise<void> {
   if (packages['node_modules/agent-lightning-db'] === undefined) throw new Error(`npm recorded ${record}`);
   const scripted = Object.entries(packages).filter(([, { hasInstallScript }]) => hasInstallScript);
   if (scripted.length > 0) {
-    throw new Error(`scripts run at the installation of ${scripted.map(([path]) => path).join(', ')}`);
+    throw new Error(
+      `expected no install scripts, found those of ${scripted.map(([path]) => path).join(', ')}`,
+    );
   }
 }
 

@@ -12,9 +12,9 @@ import { attack } from './attack.ts';
 const help = `node test/poison/poison.ts [--every N] [--max-body-bytes N] [--short]
 
 Sends poison into every column that a service may write and every argument of every function that it may call, as the catalog
-and the schema of GraphQL have them, while the worker runs: extremes, special values, what Postgres or another door cannot
-carry, texts of 5 MB. Compares the day of a healthy tenant with one that it spent before. On a server of its own, or that
-TEST_DATABASE_URL names. Ends with status 1 when a door answered with 5xx or INTERNAL_ERROR, a job failed, or the days differ.
+and the schema of GraphQL list them, while the worker runs: extremes, special values, values that Postgres or another door
+cannot carry, texts of 5 MB. Compares the day of a healthy tenant with one that it spent before. Runs on its own server, or on
+the one that TEST_DATABASE_URL names. Exits with 1 when a door answered with 5xx or INTERNAL_ERROR, a job failed, or the days differ.
 
   --every N           only each n-th request (default 1)
   --max-body-bytes N  largest body that the API accepts (default 16777216: texts of 5 MB get to Postgres)
@@ -54,7 +54,7 @@ try {
     log: () => {},
   });
   if (api === null || migrateUrl === null || worker === null)
-    throw new Error('the server has logins of another run: give TEST_DATABASE_URL of another one');
+    throw new Error('the server has logins of another run: set TEST_DATABASE_URL to another server');
   await migrate({ connectionString: migrateUrl, rolePrefix: testRolePrefix, log: () => {} });
   const config = parseConfig({
     DATABASE_URL: api,

@@ -7,7 +7,7 @@ import type { RunningApp } from '../support/app.ts';
 const answerBytes = 200_000;
 const rows = 150;
 
-describe.each(apiTargets)('what is answered, %s', (_kind, open) => {
+describe.each(apiTargets)('an answer, %s', (_kind, open) => {
   let target: ApiTarget;
   let app: RunningApp;
   let token: string;

@@ -19,21 +19,21 @@ import type { Bomb } from './bombs.ts';
 const help = `node test/request-budget/bombardment.ts [options]
 
 Starts \`lightning serve\` on a server, and sends it everything that is small to send and large to answer (bombs.ts), by a
-member and by nobody, over HTTP and over WebSocket, while a second tenant goes on with ordinary requests. Judges:
+member and without a token, over HTTP and over WebSocket, while a second tenant sends ordinary requests. Checks:
 
-  - every bomb is refused, with its code;
-  - none takes more than 50 ms of work: CPU time of the server's main thread (/proc/PID/task/PID/schedstat, so Linux only),
+  - every bomb is refused with its code;
+  - no bomb takes more than 50 ms of work: CPU time of the server's main thread (/proc/PID/task/PID/schedstat, so Linux only),
     each bomb sent alone, the median of five;
-  - the second tenant waits less than 100 ms for 99 of 100 of its answers, all bombs falling the whole time;
-  - afterwards the process holds, within a tenth, the memory that it held before (VmRSS once V8 was told, over its inspector, to
-    collect what nobody needs any more: left to itself it does so only when it makes more).
+  - the second tenant waits less than 100 ms for 99 of 100 of its answers, under all bombs the whole time;
+  - afterwards the process holds at most a tenth more memory than before (VmRSS after a garbage collection, requested over V8's
+    inspector: by itself V8 collects only when it allocates more).
 
   --seconds N     duration of the attack (default 600)
   --json FILE     write all numbers there too
   --help          this text
 
-TEST_DATABASE_URL names the server; without it one is started, and its data removed at the end. Exits with 1 when anything is
-not so.
+TEST_DATABASE_URL names the server; without it one is started, and its data removed at the end. Exits with 1 when a
+check fails.
 `;
 
 /** The limit for one bomb's CPU time on the main thread, in milliseconds. */
@@ -246,7 +246,8 @@ async function judge(
   const { sent, problems: further } = await reported;
   problems.push(...further);
   const p99 = percentile(waits, 99);
-  if (waits.length < 100) problems.push(`the second tenant got ${waits.length} answers, too few to judge`);
+  if (waits.length < 100)
+    problems.push(`the second tenant got ${waits.length} answers; at least 100 are needed`);
   if (p99 > mostWaitMs) problems.push(`the second tenant's p99 is ${p99.toFixed(1)} ms`);
   if (sent < bombs.length) problems.push(`only ${sent} bombs were sent`);
   const after = await memoryHeld();

@@ -430,7 +430,7 @@ describeOnBoth('the handler', (target, kind) => {
 
   // The embedded database has one session, so no other session can cut it.
   test.skipIf(kind === 'embedded')(
-    'whose connection is cut says so, and the next request has another',
+    'says so when its connection is cut, and serves the next request on another',
     async () => {
       const waiting = send('GET /rpc/wait?seconds=20');
       const cut = async () => {

@@ -11,7 +11,7 @@ import type { DaySize, SimulationReport } from './simulate-metrics.ts';
 const help = `node test/retention/year.ts [options]
 
 Lives through more than a year of metrics on a compressed clock: three tenants record points every day, one of twenty late,
-they are rolled up twice a day and retention runs at its end, while a writer goes on without a pause. On the last day
+they are rolled up twice a day and retention runs at its end, while a writer continues without a pause. On the last day
 but one an analyst's query holds the table. At the end the rollups are computed anew from all points.
 
   --days N           simulated days (default 440, enough for a full year of hours)
@@ -23,8 +23,8 @@ but one an analyst's query holds the table. At the end the rollups are computed 
   --json FILE        write all results there too
   --help             this text
 
-TEST_DATABASE_URL names the server; without it one is started, and its data removed at the end. Exits with 1 when something
-is not as it has to be.
+TEST_DATABASE_URL names the server; without it one is started, and its data removed at the end. Exits with 1 when a
+check fails.
 `;
 
 const defaults = { days: 440, points: 2_000, raw: 7, minute: 30, hour: 365, analyst: 600, seed: 1 } as const;
@@ -118,7 +118,7 @@ function problemsOf(report: SimulationReport): string[] {
     ...writer.errors.map((error) => `the writer: ${error}`),
     ...(tooLate.refused === tooLate.sent
       ? []
-      : [`${tooLate.sent - tooLate.refused} points came too late and were stored`]),
+      : [`${tooLate.sent - tooLate.refused} points were stored although they came too late`]),
     ...(growth(sizes) <= 1.05 ? [] : [`the last thirty days grew by ${growth(sizes).toFixed(3)}`]),
     ...(analyst.runsThatWaited > 0 && analyst.waitedFor.length > 0
       ? []
@@ -130,7 +130,7 @@ function problemsOf(report: SimulationReport): string[] {
         ]),
     ...(analyst.waitedFor.every((name) => analyst.removedAfter.includes(name))
       ? []
-      : ['what waited was not removed afterwards']),
+      : ['partitions that waited were not removed afterwards']),
     ...(analyst.partitionsMadeMeanwhile > 0
       ? []
       : ['no partition was made while the analyst held the table']),

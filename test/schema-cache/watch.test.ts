@@ -313,14 +313,14 @@ describeOnBoth('a watched snapshot', (target, kind) => {
 
     // An embedded client cannot end another one's connection.
     test.skipIf(kind === 'embedded')(
-      'it is loaded again when the listening connection was lost, for what was not heard',
+      'it is loaded again when the listening connection was lost, because of missed changes',
       async () => {
         await watch().firstLoad;
         await listening();
         await new Promise((resolve) => setTimeout(resolve, 300));
         const before = loads();
-        // The division fails when there is no such connection. Its last statement is a listen, or the notification to
-        // itself.
+        // The division fails when such a connection does not exist. Its last statement is a listen, or the
+        // notification to itself.
         await target().run(`
         set session_replication_role = replica;
         create table api.unheard (id int);

@@ -65,45 +65,41 @@ describe.skipIf(noServer)("README's commands for a server", () => {
     };
   };
 
-  test(
-    'lead from nothing to an API that serves the database that was set up',
-    { timeout: 90_000 },
-    async () => {
-      const [setup = '', check = '', start = '', ...others] = lines;
-      expect(others).toEqual([]);
-      const example = 'postgres://postgres:...@db.example:5432/postgres';
-      expect(setup).toContain(example);
-      const made = await begin(
-        `${setup.replace(example, readyServer().adminUrl)} --database ${database} ${ownNames.join(' ')}`,
-        { DB_ROLE_PREFIX: `readme${suffix}` },
-      ).ended;
-      expect(made, made.output()).toMatchObject({ status: 0 });
-      const written = await readFile(path.join(directory, '.env'), 'utf8');
-      expect(written).toMatch(/^POSTGRES_PASSWORD=of-docker-compose\nDATABASE_URL=postgres/);
-      for (const name of ['MIGRATE', 'WORKER', 'BACKUP'])
-        expect(written).toContain(`\n${name}_DATABASE_URL=postgres`);
-      expect(written).toMatch(/\nJWT_SECRET=[0-9a-f]{64}\n/);
-      expect((await stat(path.join(directory, '.env'))).mode & 0o777).toBe(0o600);
+  test('lead from nothing to an API on a newly set up database', { timeout: 90_000 }, async () => {
+    const [setup = '', check = '', start = '', ...others] = lines;
+    expect(others).toEqual([]);
+    const example = 'postgres://postgres:...@db.example:5432/postgres';
+    expect(setup).toContain(example);
+    const made = await begin(
+      `${setup.replace(example, readyServer().adminUrl)} --database ${database} ${ownNames.join(' ')}`,
+      { DB_ROLE_PREFIX: `readme${suffix}` },
+    ).ended;
+    expect(made, made.output()).toMatchObject({ status: 0 });
+    const written = await readFile(path.join(directory, '.env'), 'utf8');
+    expect(written).toMatch(/^POSTGRES_PASSWORD=of-docker-compose\nDATABASE_URL=postgres/);
+    for (const name of ['MIGRATE', 'WORKER', 'BACKUP'])
+      expect(written).toContain(`\n${name}_DATABASE_URL=postgres`);
+    expect(written).toMatch(/\nJWT_SECRET=[0-9a-f]{64}\n/);
+    expect((await stat(path.join(directory, '.env'))).mode & 0o777).toBe(0o600);
 
-      const checked = await begin(check).ended;
-      // The schema does not exist yet, and the output says so.
-      expect(checked.output()).toMatch(
-        new RegExp(`configured +the server \\S+/${database}, because of DATABASE_URL in .*\\.env`),
+    const checked = await begin(check).ended;
+    // The schema does not exist yet, and the output says so.
+    expect(checked.output()).toMatch(
+      new RegExp(`configured +the server \\S+/${database}, because of DATABASE_URL in .*\\.env`),
+    );
+    expect(checked.output()).toMatch(/^MEND schema/m);
+
+    const serving = begin(start);
+    try {
+      await expect.poll(serving.output, { timeout: 60_000 }).toMatch(/^GraphiQL +(\S+)\/graphiql$/m);
+      expect(serving.output()).toMatch(
+        new RegExp(`the database is the server \\S+/${database}, because of DATABASE_URL in`),
       );
-      expect(checked.output()).toMatch(/^MEND schema/m);
-
-      const serving = begin(start);
-      try {
-        await expect.poll(serving.output, { timeout: 60_000 }).toMatch(/^GraphiQL +(\S+)\/graphiql$/m);
-        expect(serving.output()).toMatch(
-          new RegExp(`the database is the server \\S+/${database}, because of DATABASE_URL in`),
-        );
-        const [, url] = /^GraphiQL +(\S+)\/graphiql$/m.exec(serving.output()) ?? [];
-        expect((await fetch(`${url}/readyz`)).status).toBe(200);
-      } finally {
-        process.kill(-serving.child.pid!, 'SIGTERM');
-        await serving.ended;
-      }
-    },
-  );
+      const [, url] = /^GraphiQL +(\S+)\/graphiql$/m.exec(serving.output()) ?? [];
+      expect((await fetch(`${url}/readyz`)).status).toBe(200);
+    } finally {
+      process.kill(-serving.child.pid!, 'SIGTERM');
+      await serving.ended;
+    }
+  });
 });

@@ -34,6 +34,6 @@ const patroniCommandLine: readonly string[] = [
   '--max_replication_slots=15',
   '--max_worker_processes=16',
   '--wal_log_hints=on',
-  // Patroni does not set this one; without it there are no incremental backups.
+  // Patroni does not set this one; incremental backups need it.
   '--summarize_wal=on',
 ];

@@ -33,7 +33,7 @@ describe.skipIf(noServer)('a fresh database', () => {
     expect(await query(template.url, count)).toEqual([{ rows: 1000 }]);
   });
 
-  test('can be dropped while somebody is connected, and twice', async () => {
+  test('can be dropped while a client is connected, and twice', async () => {
     const database = await make();
     const client = new Client({ connectionString: database.url });
     const lost = new Promise<Error>((resolve) => void client.on('error', resolve));

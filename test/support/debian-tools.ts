@@ -4,7 +4,7 @@ import { runCommand } from '../../src/programs/command.ts';
 export interface DebianTool {
   /** The name of the Debian package. */
   readonly name: string;
-  /** What is not tested without this tool. */
+  /** The tests that need this tool. */
   readonly tests: string;
   /** A command that succeeds where the tool is installed. */
   readonly probe: readonly [program: string, ...args: string[]];
@@ -69,7 +69,9 @@ export async function findMissingTools(): Promise<DebianToolName[]> {
   return found.flat();
 }
 
-/** What a run leaves untested without some tools, and how to install them. Null when no tool is missing. */
+/**
+ * The notice of the tests that a run skips for lack of tools, and how to install these. Null when no tool is missing.
+ */
 export function missingToolsNotice(missing: readonly DebianToolName[]): string | null {
   if (missing.length === 0) return null;
   const lines = debianTools

@@ -10,7 +10,7 @@ export interface PageShell {
   run(lines: string): Promise<string>;
   /** The value of a variable of the shell; empty when it is unset. */
   valueOf(variable: string): Promise<string>;
-  /** What the running lines have printed to stdout so far. */
+  /** The output of the running lines on stdout so far. */
   printed(): string;
   close(): void;
 }

@@ -63,7 +63,7 @@ export function lastJson(printed: string): unknown {
       // The document begins further up.
     }
   }
-  throw new Error(`what was printed does not end with JSON: ${printed}`);
+  throw new Error(`expected output that ends with JSON, got: ${printed}`);
 }
 
 /** Matches a text that differs from this one only in ids, times and the parts that it leaves out. */

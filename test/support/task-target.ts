@@ -51,7 +51,7 @@ export async function taskTenant({ database, admin }: ApiTarget): Promise<TaskTe
     },
     task: async (id) => {
       const { rows } = await admin.query<Row>('select * from app_public.tasks where id = $1', [id]);
-      if (!rows[0]) throw new Error(`there is no task ${String(id)}`);
+      if (!rows[0]) throw new Error(`task ${String(id)} does not exist`);
       return rows[0];
     },
     attempts: async (id) => {

@@ -3,7 +3,7 @@ import { connect, createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 
 /**
- * What happens to a connection's bytes. `swallow`: they are accepted and lost, as by a network that forgot the
+ * The treatment of a connection's bytes. `swallow`: they are accepted and lost, as by a network that forgot the
  * connection. `stall`: they are not even accepted. `mute`: as `swallow`, but only for the server's bytes. A number:
  * they arrive that many milliseconds later.
  */

@@ -5,9 +5,8 @@ import { skippedNotice } from './postgres/skipped-notice.ts';
 
 /**
  * Ends a run with the line `N passed, N failed, N skipped`, alone and without colour, for programs that read the log.
- * A file that cannot be loaded, a failed hook and an error outside of any test count as one failure each:
- * a red run never says `0 failed`. When there was no server, or a tool was missing, the
- * notice about it is repeated above that line.
+ * A file that cannot be loaded, a failed hook and an error outside of any test count as one failure each: a red run
+ * never says `0 failed`. When the server or a tool was missing, the notice about it is repeated above that line.
  */
 export class TotalsReporter implements Reporter {
   #vitest: Vitest | undefined;

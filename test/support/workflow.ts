@@ -74,7 +74,7 @@ export async function complete(
   task: Claimed | undefined,
   result: unknown = {},
 ): Promise<void> {
-  if (!task) throw new Error('there is no such claimed task');
+  if (!task) throw new Error('expected a claimed task, got none');
   await executor.query(
     sql`select complete_task(${task.task_id}, ${task.fencing_token}, ${JSON.stringify(result)}::jsonb)`,
   );
@@ -82,7 +82,7 @@ export async function complete(
 
 /** Fails a claimed task permanently. */
 export async function fail(executor: Executor, task: Claimed | undefined, error = 'broken'): Promise<void> {
-  if (!task) throw new Error('there is no such claimed task');
+  if (!task) throw new Error('expected a claimed task, got none');
   await executor.query(sql`select fail_task(${task.task_id}, ${task.fencing_token}, ${error}, false)`);
 }
 

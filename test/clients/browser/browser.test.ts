@@ -163,7 +163,7 @@ describe.skipIf(lacks('chromium'))(`in Chromium, on the ${kind} database`, () =>
   });
 
   test(
-    'a page that is not listed gets nothing, and one that is everything',
+    'a page that is not listed gets nothing, and a listed one everything',
     { timeout: 60_000 },
     async () => {
       const [listed, stranger] = pages.origins;

@@ -78,7 +78,7 @@ describe('settings', () => {
     'discard plans',
     'select set from t',
     "update t set role = 'x'",
-  ])('%s is no setting of the session', (sql) => {
+  ])('%s does not change a setting of the session', (sql) => {
     expect(effectsOf(sql)).toEqual([]);
   });
 

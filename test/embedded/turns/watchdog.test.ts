@@ -37,7 +37,7 @@ const judged = (watched: Partial<Watched<WatchedClient>>) =>
 describe('a running item', () => {
   test.each([
     ['within its statement_timeout goes on', 1_000, client({ timeoutMs: 1_000 }), []],
-    ['without one runs as long as it likes', 1e9, client(), []],
+    ['without one runs without a limit', 1e9, client(), []],
     ['beyond it costs the engine', 1_001, client({ timeoutMs: 1_000 }), ['replace-engine 57014']],
     [
       'that was cancelled costs the engine at once',
@@ -98,7 +98,7 @@ test.each([
   [2_000, 2_001, 1],
   [90_000, 60_001, 1],
 ])(
-  'whoever has the engine with its own limit of %i ms and was silent for %i ms: %i cut off',
+  'a client that has the engine, with its own limit of %i ms and silent for %i ms: %i cut off',
   (own, now, count) => {
     const holder = client({ batch: null, session: { idleTimeoutMs: own } });
     expect(judged({ now, holder })).toHaveLength(count);

@@ -106,7 +106,7 @@ describe('a chapter', () => {
     ['a case before a section', '-- n\nGET /\n\nHTTP 200\n', /page:1: a case before the first section/],
     ['a case without a request', '== s\n-- n\nHTTP 200\n', /page:3: no request line/],
     ['a case without an answer', '== s\n-- n\nGET /\n', /page:3: no answer/],
-    ['what is none of it', 'hello', /page:1: not a section, not a case: hello/],
+    ['another line', 'hello', /page:1: not a section, not a case: hello/],
     [
       'a body that is not JSON',
       '== s\n-- n\nGET /\n\nHTTP 200\n{nope}',

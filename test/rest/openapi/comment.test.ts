@@ -6,7 +6,7 @@ describe('a comment as documentation', () => {
     ['no comment', null, { summary: null, description: null }],
     ['one line is the summary', 'A tenant.', { summary: 'A tenant.', description: null }],
     [
-      'what follows describes',
+      'the lines after it are the description',
       'A tenant.\n\nOne customer\nor team.',
       { summary: 'A tenant.', description: 'One customer\nor team.' },
     ],
@@ -15,8 +15,12 @@ describe('a comment as documentation', () => {
       '@unique id\n@behavior -*\nAn agent.\nMore.',
       { summary: 'An agent.', description: 'More.' },
     ],
-    ['a comment of tags only says nothing', '@behavior -*', { summary: null, description: null }],
-    ['an at sign later on is text', 'Mail to\n@home', { summary: 'Mail to', description: '@home' }],
+    ['a comment of tags only has no text', '@behavior -*', { summary: null, description: null }],
+    [
+      'an at sign after the first line is text',
+      'Mail to\n@home',
+      { summary: 'Mail to', description: '@home' },
+    ],
   ])('%s', (_title, comment, expected) => {
     expect(documentation(comment)).toEqual(expected);
   });

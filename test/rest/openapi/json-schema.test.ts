@@ -46,8 +46,8 @@ describe('the schema of a column', () => {
       { type: 'integer', format: 'int32', default: -7 },
     ],
     ['json is a default', { type: 'jsonb', defaultExpression: `'{"a": 1}'::jsonb` }, { default: { a: 1 } }],
-    ['what is computed is none', { defaultExpression: 'now()' }, { type: 'string' }],
-    ['what nobody may write is read-only', { generated: true }, { type: 'string', readOnly: true }],
+    ['a computed default is left out', { defaultExpression: 'now()' }, { type: 'string' }],
+    ['a column that nobody may write is read-only', { generated: true }, { type: 'string', readOnly: true }],
   ] satisfies [string, Partial<Column>, object][])('%s', (_title, differences, schema) => {
     expect(schemaOfColumn(column(differences), null)).toEqual(schema);
   });

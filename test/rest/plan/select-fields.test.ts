@@ -64,7 +64,7 @@ describe('a field', () => {
     ['the last key of a path', path('a', 'b'), 'b'],
     ['the last key before an index', path(1, 'a', 2), 'a'],
     ['the column where a path has no key', path(3), 'data'],
-    ['nothing but its own name without a path', field('title'), null],
+    ['only its own name without a path', field('title'), null],
   ])('is called by %s', (_, of, alias) => {
     expect(selected('films', [select('x', { field: of })])[0]?.alias).toBe(alias);
   });

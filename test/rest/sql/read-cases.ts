@@ -20,7 +20,7 @@ export const readCases: readonly ResultCase[] = [
   },
   { name: 'no row', line: 'GET /authors?id=eq.99', gives: { body: '[]', pageCount: '0' } },
   {
-    name: 'rows, apart as json_agg has it',
+    name: 'rows, separated as json_agg does it',
     line: 'GET /authors?select=id&order=id.desc',
     gives: { body: '[{"id":3}, \n {"id":2}, \n {"id":1}]', pageCount: '3' },
   },
@@ -35,7 +35,7 @@ export const readCases: readonly ResultCase[] = [
     gives: { body: '[{"id":1,"b":20,"lang":"en"}]' },
   },
   {
-    name: 'paths into what is no json',
+    name: 'paths into a value that is not json',
     line: 'GET /books?select=tags->0&id=eq.1',
     gives: { body: '[{"tags":"math"}]' },
   },
@@ -68,7 +68,7 @@ export const readCases: readonly ResultCase[] = [
     gives: { totalCount: '4', pageCount: '4' },
   },
   {
-    name: 'nothing but the count',
+    name: 'only the count',
     line: 'HEAD /books',
     headers: { prefer: 'count=exact' },
     gives: { totalCount: '4', pageCount: '4', body: null },
@@ -120,7 +120,7 @@ export const readCases: readonly ResultCase[] = [
     gives: { body: '[{"id":1,"books":[{"id": 2}]}]', totalCount: '2' },
   },
   {
-    name: 'only rows whose object is there',
+    name: 'only rows that have the object',
     line: 'GET /books?select=id,authors!inner()&authors.name=eq.Ada&order=id',
     headers: { prefer: 'count=exact' },
     gives: { body: '[{"id":1}, \n {"id":2}]', totalCount: '2' },
@@ -148,7 +148,7 @@ export const readCases: readonly ResultCase[] = [
     gives: { body: '[{"id":4,"author":null}, \n {"id":3,"author":"Béla"}]' },
   },
   {
-    name: 'rows spread into arrays, ordered by what is not selected',
+    name: 'rows spread into arrays, ordered by a column that is not selected',
     line: 'GET /authors?select=id,...books(titles:title)&books.order=pages,id&books.id=lt.4&order=id',
     gives: {
       body: '[{"id":1,"titles":["Diagrams", "Notes on engines"]}, \n {"id":2,"titles":["Bluebeard"]}, \n {"id":3,"titles":[]}]',
@@ -181,7 +181,7 @@ export const readCases: readonly ResultCase[] = [
     },
   },
   {
-    name: 'groups that have something, and their count',
+    name: 'groups that satisfy a condition, and their count',
     line: 'GET /books?select=author_id,count()&having=count().gt.1&limit=5',
     headers: { prefer: 'count=exact' },
     gives: { body: '[{"author_id":1,"count":2}]', totalCount: '1' },
@@ -228,7 +228,7 @@ export const readCases: readonly ResultCase[] = [
     gives: { body: '{"id":2,"name":"Béla"}', pageCount: '1' },
   },
   {
-    name: 'no object: the count tells it, which refuses',
+    name: 'no object: the checked count refuses it',
     line: 'GET /authors?id=eq.99',
     headers: json('application/vnd.pgrst.object+json'),
     gives: { body: 'null', pageCount: '0' },
@@ -246,7 +246,7 @@ export const readCases: readonly ResultCase[] = [
     gives: { body: '[{"id":1,"born":"1815-12-10"},{"id":2},{"id":3,"born":"1990-01-01"}]' },
   },
   {
-    name: 'CSV, quoted where it must be',
+    name: 'CSV, quoted where necessary',
     line: 'GET /books?select=id,title,tags,author_id&id=in.(1,4)&order=id',
     headers: json('text/csv'),
     gives: {

@@ -5,34 +5,34 @@ const representation = { prefer: 'return=representation' };
 /** Writes to the library, each rolled back, with the expected result of the main statement. */
 export const writeCases: readonly ResultCase[] = [
   {
-    name: 'a row, of which nothing is wanted back',
+    name: 'a row, without an answer',
     line: 'POST /authors',
     body: '{"id":9,"name":"Zoë"}',
     gives: { body: null, pageCount: '1', totalCount: null, insertedCount: null, location: null },
   },
   {
-    name: 'a row, of which the place is wanted',
+    name: 'a row, with its location',
     line: 'POST /stock',
     headers: { prefer: 'return=headers-only' },
     body: '{"sku":"c","place":"y","amount":3}',
     gives: { body: null, location: ['sku=eq.c', 'place=eq.y'] },
   },
   {
-    name: 'rows have no one place',
+    name: 'several rows do not have a location',
     line: 'POST /stock',
     headers: { prefer: 'return=headers-only' },
     body: '[{"sku":"c","place":"y","amount":3},{"sku":"d","place":"y","amount":3}]',
     gives: { pageCount: '2', location: null },
   },
   {
-    name: 'a row without a key has no place',
+    name: 'a row without a key does not have a location',
     line: 'POST /loose',
     headers: { prefer: 'return=headers-only' },
     body: '{"note":"x"}',
     gives: { pageCount: '1', location: null },
   },
   {
-    name: 'rows, and what is selected of them, embeds included',
+    name: 'rows, and the selected columns, embeds included',
     line: 'POST /books?select=title,authors(name)',
     headers: representation,
     body: '[{"title":"A","author_id":1},{"title":"B","author_id":null}]',
@@ -42,14 +42,14 @@ export const writeCases: readonly ResultCase[] = [
     },
   },
   {
-    name: 'a column that is not given is null, and not its default, in an array or alone',
+    name: 'a missing column is null and not its default, in an array or alone',
     line: 'POST /books?columns=title,price&select=title,price',
     headers: representation,
     body: '[{"title":"A"},{"title":"B","price":1}]',
     gives: { body: '[{"title":"A","price":null}, \n {"title":"B","price":1.00}]' },
   },
   {
-    name: 'a column that is not given is its default, if that is asked for',
+    name: 'a missing column has its default on request',
     line: 'POST /books?columns=title,price,id&select=title,price,id',
     headers: { prefer: 'return=representation, missing=default' },
     body: '[{"title":"A","id":50},{"title":"B","price":1,"id":51}]',
@@ -63,7 +63,7 @@ export const writeCases: readonly ResultCase[] = [
     gives: { body: '[{"title":"A","price":9.50}]' },
   },
   {
-    name: 'rows of nothing but defaults',
+    name: 'rows of defaults only',
     line: 'POST /loose?select=note',
     headers: representation,
     body: '[{},{}]',
@@ -110,7 +110,7 @@ export const writeCases: readonly ResultCase[] = [
     gives: { body: null, pageCount: '2', insertedCount: '0' },
   },
   {
-    name: 'duplicates that are ignored are not given back',
+    name: 'ignored duplicates are not returned',
     line: 'POST /stock',
     headers: { prefer: 'return=representation, resolution=ignore-duplicates' },
     body: '[{"sku":"a","place":"x","amount":7},{"sku":"z","place":"x","amount":8}]',
@@ -131,7 +131,7 @@ export const writeCases: readonly ResultCase[] = [
     gives: { body: '[{"sku":"z","place":"x","amount":8}]', insertedCount: '1' },
   },
   {
-    name: 'PUT of a row that is there',
+    name: 'PUT of an existing row',
     line: 'PUT /stock?sku=eq.a&place=eq.x',
     body: '{"sku":"a","place":"x","amount":8}',
     gives: { body: null, pageCount: '1', insertedCount: '0' },
@@ -171,7 +171,7 @@ export const writeCases: readonly ResultCase[] = [
     gives: { body: '[{"sku":"b","place":"x","amount":2}]', pageCount: '1' },
   },
   {
-    name: 'a deletion of which nothing is wanted back',
+    name: 'a deletion without an answer',
     line: 'DELETE /stock',
     gives: { body: null, pageCount: '2' },
   },
@@ -182,7 +182,7 @@ export const writeCases: readonly ResultCase[] = [
     gives: { pageCount: '2' },
   },
   {
-    name: 'what was written as CSV, with the heading of what is selected',
+    name: 'written rows as CSV, with the selected columns as heading',
     line: 'DELETE /stock?select=sku&order=sku',
     headers: { ...representation, accept: 'text/csv' },
     gives: { body: 'sku\na\nb' },
@@ -213,7 +213,7 @@ export const refusedWrites: readonly (Omit<ResultCase, 'gives'> & {
     rows: 2,
   },
   {
-    name: 'two updated rows as one object, none of them wanted back',
+    name: 'two updated rows as one object, without an answer',
     line: 'PATCH /stock',
     headers: object,
     body: '{"amount":5}',
@@ -237,14 +237,14 @@ export const refusedWrites: readonly (Omit<ResultCase, 'gives'> & {
   },
   { name: 'more deletions than allowed', line: 'DELETE /stock', headers: strict, code: 'PGRST124', rows: 2 },
   {
-    name: 'PUT of another row than the one that is named',
+    name: 'PUT of another row than the named one',
     line: 'PUT /stock?sku=eq.a&place=eq.x',
     body: '{"sku":"b","place":"x","amount":8}',
     code: 'PGRST115',
     rows: 0,
   },
   {
-    name: 'a function that gives back more rows than allowed',
+    name: 'a function that returns more rows than allowed',
     line: 'POST /rpc/drop_loose',
     headers: strict,
     body: '{}',
@@ -252,7 +252,7 @@ export const refusedWrites: readonly (Omit<ResultCase, 'gives'> & {
     rows: 2,
   },
   {
-    name: 'a function that gives back two rows as one object',
+    name: 'a function that returns two rows as one object',
     line: 'POST /rpc/drop_loose',
     headers: object,
     body: '{}',

@@ -10,7 +10,7 @@ import { serverUser } from '../../../src/programs/server-user.ts';
 
 const server = inject('server');
 
-// Without a server there are no binaries; a server from TEST_DATABASE_URL may come without them.
+// A run without a server has no binaries, and a server from TEST_DATABASE_URL may come without them.
 describe.skipIf(server.kind === 'unavailable' || !server.binDirectory)(
   'the programs beside the server',
   () => {

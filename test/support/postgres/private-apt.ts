@@ -4,7 +4,7 @@ import { type AptSource, debianArchives, parseDeb822Sources, parseOneLineSources
 import { CommandError, runCommand } from '../../../src/programs/command.ts';
 import { type Say, withProgress } from './progress.ts';
 
-/** What to take from Debian. */
+/** The packages to take from Debian. */
 export interface DebianPackages {
   /** A release's code name, such as `trixie`. */
   readonly release: string;

@@ -5,7 +5,7 @@ import { makeOpenDirectory } from './open-directory.ts';
 
 /** The programs that are wanted from packages. Paths are relative, such as `usr/lib/postgresql`. */
 export interface ProgramPlaces {
-  /** What will run: a program, or a folder of programs. */
+  /** The program to run, or a folder of programs. */
   readonly binaries: string;
   /** Further files to keep beside the libraries; `binaries` is in one of them. */
   readonly kept: readonly string[];
