@@ -5,7 +5,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { configOptions, formerNames } from '../src/config/options.ts';
 import { parseConfig } from '../src/config/parse-config.ts';
 
-// Everything on offer is connected: code to a process, an option to its reader, a name in a document to the thing it names.
+// Everything on offer is connected: code to a process, an option to its reader, a name in a document to its object.
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 

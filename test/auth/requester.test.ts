@@ -27,7 +27,7 @@ test('claims become four settings, and all four are always set', () => {
   });
 });
 
-describe.skipIf(noServer)('a session', () => {
+describe.skipIf(noServer)('connection settings', () => {
   let fresh: MigratedDatabase;
   let database: PostgresDatabase;
 
@@ -45,7 +45,7 @@ describe.skipIf(noServer)('a session', () => {
   const look = sql`select current_user::text as role, current_setting('app.tenant_id') as tenant,
     current_setting('request.jwt.claims')::jsonb ->> 'sub' as subject, current_setting('app.request_id') as request`;
 
-  test('runs a statement as who asks, and the next as who asks next', async () => {
+  test('are those of the requester of each statement', async () => {
     for (const subject of ['ann', 'bob', 'ann']) {
       const seen = { role: 'lightning_service', tenant: 'default', subject, request: 'r-1' };
       expect((await as(subject).query(look)).rows).toEqual([seen]);
@@ -56,7 +56,7 @@ describe.skipIf(noServer)('a session', () => {
     expect(none.rows).toEqual([{ role: 'lightning_anon', tenant: '', subject: null, request: '' }]);
   });
 
-  test('ends whatever the statement does, before the next requester uses the connection', async () => {
+  test('cannot be changed by a statement for the next requester on the connection', async () => {
     await as('ann')
       .query(
         sql`select set_config('app.tenant_id', 'rival', false), set_config('role', 'lightning_admin', false)`,
@@ -66,7 +66,7 @@ describe.skipIf(noServer)('a session', () => {
     expect(rows).toMatchObject([{ role: 'lightning_service', tenant: 'default', subject: 'bob' }]);
   });
 
-  test('writes as the tenant of its claims without naming it', async () => {
+  test('give a row that is written the tenant of the claims', async () => {
     await as('ann').query(sql`insert into agents (id, name, model) values ('a', 'A', 'm')`);
     expect((await as('bob').query(sql`select tenant_id, id from agents`)).rows).toEqual([
       { tenant_id: 'default', id: 'a' },

@@ -428,7 +428,7 @@ describeOnBoth('the handler', (target, kind) => {
     await nowhere.close();
   });
 
-  // The embedded database has one session, so no other session can cut it.
+  // On the embedded database a connection cannot terminate another one.
   test.skipIf(kind === 'embedded')(
     'says so when its connection is cut, and serves the next request on another',
     async () => {

@@ -9,7 +9,7 @@ import { readyServer } from './server.ts';
 export interface FreshDatabase {
   /** The same user, host and port as the URL it was made with. */
   readonly url: string;
-  /** Ends every session in it and removes it. May be called more than once. */
+  /** Closes every connection to it and removes it. May be called more than once. */
   drop(): Promise<void>;
 }
 

@@ -11,7 +11,7 @@ import { serverUser } from '../../../src/programs/server-user.ts';
 
 const server = inject('server');
 
-/** The message that a fast shutdown gives a session; an immediate one, the last resort, gives another. */
+/** The message that a fast shutdown sends to a connection; an immediate one, the last resort, sends another. */
 const orderlyEnd = 'terminating connection due to administrator command';
 
 // A cluster of our own needs binaries; see binaries.test.ts.
@@ -94,7 +94,7 @@ describe.skipIf(server.kind === 'unavailable' || !server.binDirectory)('a cluste
     }
   });
 
-  test('is gone after stop, with its directory, even though a session was busy; stopping twice is not an error', async () => {
+  test('is gone after stop, with its directory, even when a connection is busy; stopping twice is not an error', async () => {
     const stopped = await start();
     const { directory, pid } = await whereIs(stopped.adminUrl);
     const busy = sleeper(stopped.adminUrl);
@@ -121,7 +121,7 @@ describe.skipIf(server.kind === 'unavailable' || !server.binDirectory)('a cluste
     const { directory, pid } = await whereIs(adminUrl);
     const busy = sleeper(adminUrl);
     await untilBusy(adminUrl);
-    // The server is up, and a session is busy, when the parent dies.
+    // The server is up, and a connection is busy, when the parent dies.
     expect(isRunning(pid)).toBe(true);
     expect(await exists(directory)).toBe(true);
     parent.kill('SIGKILL');
@@ -197,7 +197,7 @@ async function whereIs(url: string): Promise<{ directory: string; pid: number }>
   return { directory: dirname(data), pid: Number.parseInt(file, 10) };
 }
 
-/** Sleeps for a minute in a session. Resolves to the message of the error that ends it. */
+/** Sleeps for a minute on a connection. Resolves to the message of the error that ends it. */
 async function sleeper(url: string): Promise<string> {
   const client = new Client({ connectionString: url });
   client.on('error', () => {}); // The query rejects as well.

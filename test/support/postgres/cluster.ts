@@ -13,7 +13,7 @@ import { temporaryDirectory } from '../../../src/programs/server-user.ts';
 export interface Cluster {
   /** The URL of a superuser, database `postgres`, by loopback TCP and password. */
   readonly adminUrl: string;
-  /** Ends all sessions, stops the server and removes its directory. May be called more than once. */
+  /** Closes all connections, stops the server and removes its directory. May be called more than once. */
   stop(): Promise<void>;
 }
 

@@ -22,8 +22,8 @@ export interface OwnServer {
   /** Sends `kill -9`, then removes the data directory. */
   destroy(): Promise<void>;
   /**
-   * Sends `kill -9` and resolves once the sessions are gone too. The caller may start another server on the directory,
-   * and removes it.
+   * Sends `kill -9` and resolves once the connections are gone too. The caller may start another server on the
+   * directory, and removes it.
    */
   crash(): Promise<void>;
   stop(): Promise<void>;

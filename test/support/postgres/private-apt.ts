@@ -33,9 +33,10 @@ export async function hostArchives(env: NodeJS.ProcessEnv): Promise<AptSource[]>
 }
 
 /**
- * Downloads packages and everything they depend on from the first of the archives that serves them, into `folder` (made if missing). Resolves to the paths of the .deb files. Signatures are verified by apt against
- * the host's Debian keys. Everything apt writes is in `folder`: nothing of the host's own apt is read but its sources,
- * its proxy and its credentials, and nothing of it changes. Throws with what stood in the way, for a person to act on.
+ * Downloads packages and their dependencies from the first archive that serves them, into `folder` (created if
+ * missing). Resolves to the paths of the .deb files. apt verifies signatures against the host's Debian keys, and writes
+ * only into `folder`. Of the host's own apt it reads the sources, the proxy and the credentials, and changes nothing.
+ * Throws with the obstacle, in words that a person can act on.
  */
 export async function downloadPackages(
   wanted: DebianPackages,
