@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
-import type { Database, TransactionSettings } from '../db/database.ts';
+import type { Database, TransactionMode, TransactionSettings } from '../db/database.ts';
 import { scopedTo } from '../db/scoped-database.ts';
 import type { ScopedDatabase } from '../db/scoped-database.ts';
 import type { Statement } from '../db/statement.ts';
@@ -7,18 +7,21 @@ import type { CorsAnswer, CrossOrigin } from '../http/cors.ts';
 import { newRequestId, requestIdFrom } from '../http/request-id.ts';
 import type { Log } from '../log.ts';
 import { budgetFor } from '../request-budget.ts';
-import type { SchemaCache } from '../schema-cache/schema-cache.ts';
+import type { RoleSettings, SchemaCache } from '../schema-cache/schema-cache.ts';
+import type { PlannedRequest } from './compile.ts';
 import { RestError } from './errors.ts';
 import { legacyWarning } from './legacy-warning.ts';
 import { describe } from './openapi/describe.ts';
 import { referenceAsset, referencePrefix } from './openapi/reference-page.ts';
 import type { RestOptions } from './options.ts';
 import { PlanCache } from './plan-cache.ts';
-import type { CallAction, MutateAction, ReadAction } from './plan/plan.ts';
+import type { CallAction, DescribeAction, MutateAction, ReadAction } from './plan/plan.ts';
 import { rawRequestOf } from './raw-request-of.ts';
+import type { ApiRequest } from './request/query.ts';
 import type { RawRequest } from './request/raw-request.ts';
 import type { IdentifyRequester, Requester } from './requester.ts';
 import { answer, answerOptions } from './response/answer.ts';
+import type { Outcome } from './response/answer.ts';
 import { databaseError } from './response/database-error.ts';
 import { errorResponse } from './response/error-response.ts';
 import { refusedWrite } from './response/refused-write.ts';
@@ -126,81 +129,106 @@ class Exchange {
     });
   }
 
+  /** One request: who asks, what it compiles to, under which settings, in one transaction, and the answer. */
   async #reply(target: string, cors: CorsAnswer): Promise<RestResponse> {
     if (target.startsWith(referencePrefix)) {
       const asset = await referenceAsset(target.slice(referencePrefix.length));
       if (asset) return asset;
     }
-    const { identify, authorizationOf, schemaCache } = this.#dependencies;
+    const { identify, authorizationOf, database } = this.#dependencies;
     const options = this.#options;
     const stopwatch = options.serverTiming ? new Stopwatch() : null;
 
     const requester = (this.#requester = await identify(authorizationOf(this.#request.headers)));
     stopwatch?.lap('jwt');
 
-    const cache = schemaCache();
-    if (!cache) {
-      throw new RestError('PGRST002', 'Could not query the database for the schema cache. Retrying.');
-    }
+    const cache = this.#schemaCache();
     const budget = options.budgets && budgetFor(options.budgets, requester.isAnonymous);
     const raw = await rawRequestOf(this.#request, target, budget?.bodyBytes ?? options.maxBodyBytes);
-    const maxFields = budget?.fields ?? Infinity;
-    const { request, plan, statements } = this.#plans.plan(raw, cache, options, maxFields, stopwatch);
+    const compiled = this.#plans.plan(raw, cache, options, budget?.fields ?? Infinity, stopwatch);
+    const { request, plan } = compiled;
     if (plan.kind === 'options') {
       const reply = answerOptions(plan);
       return finished({ ...reply, headers: [...reply.headers, ...cors.onOptions] }, stopwatch, null);
     }
+
     const roleSettings = cache.roleSettings.get(requester.role);
-    const { furtherSettings } = this.#dependencies;
-    const planned = plan.kind === 'describe' ? null : plan;
-    const settings = {
-      ...requestSettings({
-        raw,
-        request,
-        plan: planned,
-        options,
-        requester: requester.settings,
-        roleSettings,
-      }),
-      ...this.#idSetting(),
-      ...(furtherSettings && (await furtherSettings(raw, requester))),
-    };
-    const scoped = scopedTo(this.#dependencies.database, settings);
+    const scoped = scopedTo(database, await this.#settings(raw, compiled, requester, roleSettings));
     if (plan.kind === 'describe') {
-      const { mountPath, version } = this.#dependencies;
-      const host = this.#request.headers.host ?? null;
-      const described = {
-        session: afterPreRequest(scoped, options),
-        cache,
-        options,
-        mountPath,
-        host,
-        version,
-      };
-      const reply = await describe(plan, request, described);
+      const reply = await this.#describe(plan, request, cache, scoped);
       stopwatch?.lap('transaction');
       return finished(reply, stopwatch, null);
     }
     const mode = transactionMode(plan, request, roleSettings, options);
-    if (statements === null) throw new Error(`a plan of kind ${plan.kind} has no statements`);
-    const { explainCount } = statements;
-    const main = { ...statements.main, maxBytes: budget?.answerBytes };
-    if (this.#dependencies.logStatements) this.#logStatement(main);
-    const before = preRequest(options);
-    const results = await scoped.batch([...before, main, ...(explainCount ? [explainCount] : [])], mode);
+    const outcome = await this.#transaction(scoped, compiled, mode, budget?.answerBytes);
     stopwatch?.lap('transaction');
 
-    const outcome = {
+    return finished(answer(plan, request, outcome, options), stopwatch, this.#warning(plan));
+  }
+
+  #schemaCache(): SchemaCache {
+    const cache = this.#dependencies.schemaCache();
+    if (cache) return cache;
+    throw new RestError('PGRST002', 'Could not query the database for the schema cache. Retrying.');
+  }
+
+  async #settings(
+    raw: RawRequest,
+    { request, plan }: PlannedRequest,
+    requester: Requester,
+    roleSettings: RoleSettings | undefined,
+  ): Promise<TransactionSettings> {
+    const { furtherSettings, requestIdSetting } = this.#dependencies;
+    return {
+      ...requestSettings({
+        raw,
+        request,
+        plan: plan.kind === 'describe' || plan.kind === 'options' ? null : plan,
+        options: this.#options,
+        requester: requester.settings,
+        roleSettings,
+      }),
+      ...(requestIdSetting !== null && { [requestIdSetting]: this.#requestId ?? '' }),
+      ...(furtherSettings && (await furtherSettings(raw, requester))),
+    };
+  }
+
+  #describe(
+    plan: DescribeAction,
+    request: ApiRequest,
+    cache: SchemaCache,
+    scoped: ScopedDatabase,
+  ): Promise<RestResponse> {
+    const options = this.#options;
+    const { mountPath, version } = this.#dependencies;
+    const host = this.#request.headers.host ?? null;
+    return describe(plan, request, {
+      session: afterPreRequest(scoped, options),
+      cache,
+      options,
+      mountPath,
+      host,
+      version,
+    });
+  }
+
+  /** Runs the statements in one round trip. `maxBytes`: of what the main one may return. */
+  async #transaction(
+    scoped: ScopedDatabase,
+    { plan, statements }: PlannedRequest,
+    mode: TransactionMode | undefined,
+    maxBytes: number | undefined,
+  ): Promise<Outcome> {
+    if (statements === null) throw new Error(`a plan of kind ${plan.kind} has no statements`);
+    const { explainCount } = statements;
+    const main = { ...statements.main, maxBytes };
+    if (this.#dependencies.logStatements) this.#logStatement(main);
+    const before = preRequest(this.#options);
+    const results = await scoped.batch([...before, main, ...(explainCount ? [explainCount] : [])], mode);
+    return {
       main: results[before.length]?.rows ?? [],
       explainCount: explainCount ? (results[before.length + 1]?.rows ?? null) : null,
     };
-    const reply = answer(plan, request, outcome, options);
-    return finished(reply, stopwatch, this.#warning(plan));
-  }
-
-  #idSetting(): Readonly<Record<string, string>> {
-    const { requestIdSetting } = this.#dependencies;
-    return requestIdSetting === null ? {} : { [requestIdSetting]: this.#requestId ?? '' };
   }
 
   #warning({ readPlan }: ReadAction | MutateAction | CallAction): string | null {

@@ -1,32 +1,21 @@
 import { randomBytes } from 'node:crypto';
 import type { Statement } from '../db/statement.ts';
 import type { SchemaCache } from '../schema-cache/schema-cache.ts';
+import { compile, compileParsed } from './compile.ts';
+import type { PlannedRequest } from './compile.ts';
 import type { RestOptions } from './options.ts';
-import { planRequest } from './plan/plan-request.ts';
-import type { Plan } from './plan/plan.ts';
 import { BoundedMap } from '../bounded-map.ts';
 import { canonicalQuery } from './request/canonical-query.ts';
 import { parseRequest } from './request/parse-request.ts';
 import { parsePayload } from './request/payload.ts';
 import type { ApiRequest, Placeholder } from './request/query.ts';
 import type { RawRequest } from './request/raw-request.ts';
-import { checkFields, leastFields, requestFields } from './request/request-fields.ts';
+import { checkFields, leastFields } from './request/request-fields.ts';
 import { requestShape } from './request/shape.ts';
 import type { RequestShape } from './request/shape.ts';
 import { isJsonObject } from './sql/payload.ts';
-import { requestStatements } from './sql/print-plan.ts';
 import type { RequestStatements } from './sql/request-statements.ts';
 import type { Stopwatch } from '../http/stopwatch.ts';
-
-/** A request with its plan and the statements to run. */
-export interface PlannedRequest {
-  readonly request: ApiRequest;
-  readonly plan: Plan;
-  /** Null: the plan has no statements. */
-  readonly statements: RequestStatements | null;
-  /** Counted as in `RequestBudget.fields`. */
-  readonly fields: number;
-}
 
 /** The most plans remembered of each kind. */
 const maxPlans = 1_000;
@@ -36,7 +25,7 @@ const maxKeyLength = 4_096;
 const bodyMark = randomBytes(12).toString('base64url');
 
 /**
- * Parses, plans and prints requests, and remembers the results. Reads share a plan if they differ only in the values
+ * Compiles requests (compile.ts), and remembers the results. Reads share a plan if they differ only in the values
  * of plain filters, and JSON POSTs if they differ only in the values of the same keys: a service sends the same few
  * requests all day. Everything remembered holds for one snapshot of the catalog and one set of options, which are
  * compared by identity.
@@ -67,9 +56,7 @@ export class PlanCache {
     if (shape && shape.key.length <= maxKeyLength) {
       return this.#planRead(shape, raw, cache, options, maxFields, stopwatch);
     }
-    const request = parseRequest(raw, options, { placeholders: false, maxKeys: maxFields });
-    stopwatch?.lap('parse');
-    const planned = compile(request, cache, options, maxFields);
+    const planned = compile(raw, cache, options, maxFields, () => stopwatch?.lap('parse'));
     stopwatch?.lap('plan');
     return planned;
   }
@@ -93,7 +80,7 @@ export class PlanCache {
     } else {
       const request = parseRequest(raw, options, { placeholders: true, maxKeys: maxFields });
       stopwatch?.lap('parse');
-      known = compile(request, cache, options, maxFields);
+      known = compileParsed(request, cache, options, maxFields);
       this.#reads.set(key, known);
     }
     checkFields(known.fields, maxFields);
@@ -138,16 +125,17 @@ export class PlanCache {
     maxFields: number,
   ): PlannedRequest {
     const { payload, columns } = request;
-    if (payload?.kind !== 'json' || payload.text === '') return compile(request, cache, options, maxFields);
+    if (payload?.kind !== 'json' || payload.text === '')
+      return compileParsed(request, cache, options, maxFields);
     // Starts with the bracket of the body, which is all that the printer looks at.
     const mark = `${isJsonObject(payload.text) ? '{' : '['}${bodyMark}`;
     const bodyKey = `${key}${mark[0]}${JSON.stringify(columns)}`;
     let known = this.#postPlans.get(bodyKey);
     if (!known) {
-      known = compile({ ...request, payload: { ...payload, text: mark } }, cache, options, maxFields);
+      known = compileParsed({ ...request, payload: { ...payload, text: mark } }, cache, options, maxFields);
       // A body sent as bytes could not be found among the values.
       if (known.statements?.main.values?.some((value) => value instanceof Buffer)) {
-        return compile(request, cache, options, maxFields);
+        return compileParsed(request, cache, options, maxFields);
       }
       if (bodyKey.length <= maxKeyLength) this.#postPlans.set(bodyKey, known);
     }
@@ -167,24 +155,6 @@ export class PlanCache {
     this.#cache = cache;
     this.#options = options;
   }
-}
-
-function compile(
-  request: ApiRequest,
-  cache: SchemaCache,
-  options: RestOptions,
-  maxFields: number,
-): PlannedRequest {
-  const fields = requestFields(request);
-  checkFields(fields, maxFields);
-  const plan = planRequest(request, cache, options);
-  const hasStatements = plan.kind !== 'describe' && plan.kind !== 'options';
-  return {
-    request,
-    plan,
-    statements: hasStatements ? requestStatements(plan, request, options) : null,
-    fields,
-  };
 }
 
 /**

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { PlanCache } from '../../src/rest/plan-cache.ts';
-import type { PlannedRequest } from '../../src/rest/plan-cache.ts';
+import type { PlannedRequest } from '../../src/rest/compile.ts';
 import { planRequest } from '../../src/rest/plan/plan-request.ts';
 import { parseRequest } from '../../src/rest/request/parse-request.ts';
 import { requestStatements } from '../../src/rest/sql/print-plan.ts';
