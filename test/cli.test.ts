@@ -206,10 +206,10 @@ describe('the command line', () => {
   it.each([
     [['strat'], /unknown command 'strat'.*Did you mean start/s],
     [['start', '--prot', '1'], /unknown option '--prot'/],
-    [['token', '--role', 'king'], /--role is "king"; allowed are anon, member, service, admin/],
-    [['token', '--expires', 'soon'], /--expires is "soon"; a duration such as 30m, 12h or 90d/],
+    [['token', '--role', 'king'], /--role is "king"; expected one of anon, member, service, admin/],
+    [['token', '--expires', 'soon'], /--expires is "soon"; expected a duration such as 30m, 12h or 90d/],
     [['setup'], /required option '--admin-url <url>' not specified/],
-    [['setup', '--admin-url', 'mysql://x'], /--admin-url is not of the form/],
+    [['setup', '--admin-url', 'mysql://x'], /--admin-url must have the form/],
     [['login', 'create', 'ann'], /required option '--tenant <id>' not specified/],
   ])('%j is refused with 2 and says what is wrong', async (args, message) => {
     const { status, stderr } = await lightning(args, { JWT_SECRET: secret });

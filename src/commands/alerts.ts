@@ -4,7 +4,7 @@ import { sql } from '../db/statement.ts';
 import type { CommandContext } from './command-context.ts';
 import { asReader } from './database-access.ts';
 
-/** An alert, as ops.alerts has it. */
+/** An alert, as ops.alerts shows it. */
 export interface Alert {
   readonly kind: string;
   readonly severity: 'warning' | 'error';
@@ -13,7 +13,7 @@ export interface Alert {
   readonly resolved_at: Date | null;
 }
 
-/** The open alerts, errors first; with `all` also those that were resolved in the last thirty days, newest first. */
+/** The open alerts, errors first. With `all`, also those resolved in the last thirty days, newest first. */
 export async function listAlerts(executor: Executor, all: boolean): Promise<Alert[]> {
   const { rows } = await executor.query<Alert>(sql`
     select kind, severity, message, raised_at, resolved_at
@@ -39,8 +39,8 @@ export function formatAlert({
 export function addAlerts(program: Command, context: CommandContext): void {
   program
     .command('alerts')
-    .description('what is wrong')
-    .option('--all', 'what was wrong in the last thirty days, too')
+    .description('show what is wrong')
+    .option('--all', 'also show what was wrong in the last thirty days')
     .action((flags: { all?: true }) =>
       asReader(context, async (executor) => {
         for (const alert of await listAlerts(executor, flags.all ?? false)) context.print(formatAlert(alert));

@@ -13,11 +13,14 @@ import { exitStatus } from './exit-status.ts';
 import { untilAborted } from './signals.ts';
 import { UsageError } from './usage-error.ts';
 
-/** What `lightning backups` prints: a line for each backup, oldest first, then to which moments a restore can go. */
+/**
+ * The output of `lightning backups`: a line for each backup, oldest first, then the moments that a restore can
+ * reach.
+ */
 async function listBackups(stored: StoredBackups): Promise<string> {
   const { store, backups, damaged } = await stored.list();
   const lines = [...backups.map(inWords), ...damaged.map((message) => `DAMAGED\t${message}`)];
-  if (backups.length === 0) lines.push(`no backup in ${store}`);
+  if (backups.length === 0) lines.push(`${store} holds no backups`);
   const reach = await stored.reach();
   if (reach !== null) lines.push('', reach);
   return lines.join('\n');
@@ -27,7 +30,7 @@ function inWords({ id, endedAt, storedBytes, position, parent }: ListedBackup): 
   return [id, endedAt, `${(storedBytes / 1_000_000).toFixed(1)} MB`, position, parent].join('\t').trimEnd();
 }
 
-/** Reads every stored byte. `ok` is false when something is wrong, or nothing was there to be checked. */
+/** Reads every stored byte. `ok` is false when anything is wrong, or when there was nothing to check. */
 async function verifyBackups(
   stored: StoredBackups,
   work: Work,
@@ -40,20 +43,20 @@ async function verifyBackups(
   return { ok: wrong.length === 0, text: [...lines, checked].join('\n') };
 }
 
-/** Flags of `lightning backup`, which exclude each other. */
+/** Flags of `lightning backup`; they exclude each other. */
 interface BackupFlags {
   readonly full?: true;
   readonly incremental?: true;
 }
 
-/** `lightning backup` with its commands, and `lightning backups` */
+/** `lightning backup` with its subcommands, and `lightning backups` */
 export function addBackup(program: Command, context: CommandContext): void {
   const { print, showProgress, setExitStatus } = context;
   const backup = program
     .command('backup')
-    .description('back the database up: what changed since the last backup, or all of it when that is due')
-    .option('--full', 'all of it')
-    .option('--incremental', 'what changed, however old the last full backup is')
+    .description('back the database up: the changes since the last backup, or all of it when that is due')
+    .option('--full', 'back up all of it')
+    .option('--incremental', 'back up the changes, however old the last full backup is')
     .action((flags: BackupFlags) => backUpNow(context, flags));
   backup
     .command('drill')
@@ -71,7 +74,7 @@ export function addBackup(program: Command, context: CommandContext): void {
     });
   program
     .command('backups')
-    .description('the backups that there are, and to which moments a restore can go')
+    .description('list the backups, and the moments that a restore can reach')
     .action(async () => print(await listBackups(openStoredBackups(configure(context)))));
 }
 
@@ -99,7 +102,7 @@ async function drillNow(context: CommandContext): Promise<void> {
   });
 }
 
-/** The run, whose progress is on the screen as well as in the record. */
+/** The run, with its progress on the screen as well as in the record. */
 function alsoShown(
   { signal, progress }: JobRun,
   { showProgress }: CommandContext,
@@ -113,7 +116,7 @@ function alsoShown(
   };
 }
 
-/** Throws UsageError where the configuration has no backups, which says what to do. */
+/** The configured backups. Throws UsageError when none are configured; its message says what to do. */
 function requireBackups(config: Config, { log }: CommandContext): Backups {
   const opened = openBackups(config, log, now);
   if (!opened.backups) throw new UsageError(opened.why);

@@ -3,7 +3,7 @@ import { parseConfig } from '../config/parse-config.ts';
 import { describeChoice, doubtChoice } from '../database-choice.ts';
 import type { CommandContext } from './command-context.ts';
 
-/** Parses the configuration, and warns when its database may not be the one that was meant. Throws ConfigError. */
+/** Parses the configuration, and warns when its database may not be the intended one. Throws ConfigError. */
 export function configure({ environment, log }: CommandContext): Config {
   const config = parseConfig(environment.variables);
   const doubt = doubtChoice(config, environment);
@@ -11,7 +11,7 @@ export function configure({ environment, log }: CommandContext): Config {
   return config;
 }
 
-/** Logs which database was chosen, and why. */
+/** Logs the chosen database, and the reason for the choice. */
 export function announceDatabase({ environment, log }: CommandContext, config: Config): void {
   const message = `the database is ${describeChoice(config, environment)}`;
   log({ level: 'info', event: 'database-chosen', message });

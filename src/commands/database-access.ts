@@ -13,44 +13,46 @@ import { migrateTo } from './migrate.ts';
 import { requireSchema } from './require-schema.ts';
 import { closing, withConnections } from './with-connections.ts';
 
-// As whom a command works on the database. No command opens or closes one by itself: what `work` is given is closed once `work` has
-// settled. All of these reject with ConfigError, with ConnectionsError where a login that is needed is not configured, and with
-// NoDatabase where there is no embedded database and the command does not make one.
+// The identities under which a command works on the database. A command never opens or closes a database
+// itself: what `work` is given is closed once `work` has settled. All of these reject with ConfigError, with
+// ConnectionsError when a login that is needed is not configured, and with NoDatabase when the embedded
+// database does not exist and the command does not make it.
 
 /**
- * What a command does to an embedded database. `make`: it makes one that is not there. `change`: it works on one that is there. Both
- * migrate it; on a server that is a step of its own. `look`: it leaves everything as it is.
+ * A command's use of an embedded database. `make` creates a missing one, `change` works on an existing one, and
+ * `look` leaves everything as it is. `make` and `change` migrate it; on a server, migrating is a step of its
+ * own.
  */
 export type Need = 'make' | 'change' | 'look';
 
-/** What `asOperator` gives. */
+/** The database for `asOperator`'s work. */
 export interface OperatorAccess {
   readonly config: Config;
-  /** Of the migrations' login. */
+  /** Connects as the migrations' login. */
   readonly database: Database;
 }
 
-/** What `asWorker` gives. */
+/** The database for `asWorker`'s work. */
 export interface WorkerAccess {
   readonly config: Config;
   readonly connections: Connections;
-  /** Of the worker's login, under its role. */
+  /** Connects as the worker's login, under its role. */
   readonly database: Database;
   readonly asKeeper: AsKeeper;
 }
 
-/** What `asApi` gives. */
+/** The database for `asApi`'s work. */
 export interface ApiAccess {
   readonly connections: Connections;
-  /** Of the API's login, without a requester. */
+  /** Connects as the API's login, without a requester. */
   readonly database: Database;
-  /** Reads the ops views; null, and `work` is not called, where no login that may is configured. */
+  /** Reads the ops views. Returns null without calling `work` when no login that may read them is configured. */
   asReader<T>(work: (executor: Executor) => Promise<T>): Promise<T | null>;
 }
 
 /**
- * Works as the login of migrations: on tenants, logins and imports. `session` is why a session of the server's own is needed; null: a
- * pooler may be in between.
+ * Works as the migrations' login: on tenants, logins and imports. `session` is the reason why the server's own
+ * session is needed; null: a pooler may be in between.
  */
 export function asOperator<T>(
   context: CommandContext,
@@ -82,7 +84,7 @@ export function asWorker<T>(
   });
 }
 
-/** Reads the ops views, and changes nothing. */
+/** Reads the ops views. Changes nothing. */
 export function asReader<T>(context: CommandContext, work: (executor: Executor) => Promise<T>): Promise<T> {
   return asLogin(context, 'look', 'worker', async ({ connections, config }) => {
     const reader = openReader(connections, config, context);
@@ -98,7 +100,7 @@ export function asReader<T>(context: CommandContext, work: (executor: Executor) 
   });
 }
 
-/** Looks at the database as the API sees it, whatever state it is in: the schema may be absent. */
+/** Looks at the database as the API sees it, in whatever state it is: the schema may be absent. */
 export function asApi<T>(
   context: CommandContext,
   config: Config,
@@ -133,7 +135,10 @@ function asLogin<T>(
   });
 }
 
-/** Who may read the ops views: the worker where its login is configured, else the owner through that of the migrations. */
+/**
+ * Reads the ops views: as the worker if its login is configured, else as the owner, through the migrations'
+ * login.
+ */
 interface Reader {
   readonly executor: Executor;
   close(): Promise<void>;

@@ -11,23 +11,26 @@ import { UsageError } from './usage-error.ts';
 
 /** `lightning import FOLDER` */
 export interface ImportCommand {
-  /** Of a login that may make temporary tables and switch to the tenant's service role; on a server the migrations'. */
+  /**
+   * Connects as a login that may make temporary tables and switch to the tenant's service role; on a server,
+   * the migrations' login.
+   */
   readonly database: Database;
   readonly rolePrefix: string;
   readonly folder: string;
   readonly tenantId: string;
   readonly createMissingAgents: boolean;
-  /** Where refused items go; written only when there are any, over what a former run left there. */
+  /** File for refused items. It is written only when there are any, and replaces an earlier run's file. */
   readonly quarantineFile: string;
-  /** Gets the report. */
+  /** Stream for the report. */
   readonly out: NodeJS.WritableStream;
-  /** Gets the progress. */
+  /** Stream for the progress. */
   readonly progress: ProgressStream;
 }
 
 /**
- * Imports a folder and prints what became of it. Gives back the exit status: 0 when every item is stored or in the
- * quarantine file; 1 when the counts do not add up or the database does not hold what the files say. Throws UsageError
+ * Imports a folder and prints the result. Returns the exit status: 0 when every item is stored or in the
+ * quarantine file; 1 when the counts do not add up or the database does not match the files. Throws UsageError
  * when the folder has nothing to import or the tenant does not exist.
  */
 export async function importCommand(command: ImportCommand): Promise<number> {
@@ -54,12 +57,13 @@ export async function importCommand(command: ImportCommand): Promise<number> {
   return report.stores.every(isComplete) ? 0 : 1;
 }
 
-/** The report as text; its last line says `read = stored + quarantined` of every store and of all together. */
+/** The report as text. Its last line states `read = stored + quarantined` for each store and for all together. */
 export function formatReport({ stores, ignored }: ImportReport, quarantineFile: string | null): string {
   const lines = stores.flatMap(formatStore);
-  if (ignored.length > 0) lines.push(`left out, as no store that is imported: ${ignored.join(', ')}`);
+  if (ignored.length > 0)
+    lines.push(`left out, because they are not stores to import: ${ignored.join(', ')}`);
   if (quarantineFile !== null)
-    lines.push(`what could not be stored is in ${quarantineFile}, with the reasons`);
+    lines.push(`items that could not be stored are in ${quarantineFile}, with the reasons`);
   const sum = (of: (report: StoreReport) => number): number =>
     stores.reduce((total, report) => total + of(report), 0);
   const total = {
@@ -80,21 +84,23 @@ const shownRows = 10;
 function formatStore(report: StoreReport): string[] {
   const { store, files, stored, inserted, differing, mismatches, createdAgents } = report;
   const lines = [
-    `${store}: ${files} ${files === 1 ? 'file' : 'files'}; ${inserted} rows are new, ${stored - inserted} were there already`,
+    `${store}: ${files} ${files === 1 ? 'file' : 'files'}; ${inserted} rows are new, ${stored - inserted} existed already`,
   ];
   if (createdAgents.length > 0) {
-    lines.push(`${store}: made the agents that have no definition: ${createdAgents.join(', ')}`);
+    lines.push(
+      `${store}: made agents for knowledge whose agent had no definition: ${createdAgents.join(', ')}`,
+    );
   }
   if (differing.length > 0) {
     const shown = differing.slice(0, shownRows).map(({ id, columns }) => `${id} (${columns.join(', ')})`);
     const more = differing.length > shown.length ? `, and ${differing.length - shown.length} more` : '';
     lines.push(
-      `${store}: ${differing.length} of those there already differ from the files and were left alone: ${shown.join(', ')}${more}`,
+      `${store}: ${differing.length} existing rows differ from the files and were left alone: ${shown.join(', ')}${more}`,
     );
   }
   if (mismatches.length > 0) {
     lines.push(
-      `${store}: ERROR: ${mismatches.length} stored rows do not hash as the files do: ${mismatches.join(', ')}`,
+      `${store}: ERROR: ${mismatches.length} stored rows have other hashes than the files: ${mismatches.join(', ')}`,
     );
   }
   return lines;
@@ -140,9 +146,12 @@ export function addImport(program: Command, context: CommandContext): void {
     );
   program
     .command('import <folder>')
-    .description('load the state of the legacy system')
-    .option('--tenant <id>', 'the tenant that it belongs to', 'default')
+    .description('import the state of the legacy system')
+    .option('--tenant <id>', 'the tenant that gets it', 'default')
     .option('--create-missing-agents', 'make an agent for knowledge whose agent has no definition')
-    .option('--quarantine <file>', 'where to write what cannot be stored (default: quarantine-<time>.jsonl)')
+    .option(
+      '--quarantine <file>',
+      'the file for items that cannot be stored (default: quarantine-<time>.jsonl)',
+    )
     .action(work);
 }

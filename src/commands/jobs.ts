@@ -9,7 +9,7 @@ import { asReader, asWorker } from './database-access.ts';
 import { exitStatus } from './exit-status.ts';
 import { UsageError } from './usage-error.ts';
 
-/** A job in the queue, as ops.jobs has it. */
+/** A job in the queue, as ops.jobs shows it. */
 export interface QueuedJob {
   readonly id: string;
   readonly task: string;
@@ -22,7 +22,7 @@ export interface QueuedJob {
   readonly note: string | null;
 }
 
-/** The queue: what runs, what waits (the next first), what failed. */
+/** The queue: running jobs, then waiting ones (the next first), then failed ones. */
 export async function listJobs(executor: Executor): Promise<QueuedJob[]> {
   const { rows } = await executor.query<QueuedJob>(sql`
     select id, task, state, due_at, attempts, max_attempts, last_error, progress, note
@@ -39,40 +39,41 @@ export function formatJob(job: QueuedJob): string {
 }
 
 export interface JobToStart {
-  /** As the worker. */
+  /** The database as the worker. */
   readonly executor: Executor;
   readonly task: string;
-  /** JSON; undefined: none. */
+  /** JSON; undefined: no payload. */
   readonly payload: string | undefined;
-  /** Gets what happens, line by line. */
+  /** Called with each line of output. */
   readonly print: (line: string) => void;
 }
 
-/** How a job can end for who waits for it. */
+/** The end of a job, as the caller who waits for it sees it. */
 export type JobEnd = 'succeeded' | 'failed';
 
-/** Between two looks at a job. */
+/** Pause between two looks at a job. */
 const pollMs = 300;
 
 /**
- * Has a worker run a task now, and follows it to its end. Tried once: who waits for it decides. Throws UsageError when there
- * is no such task, the payload is not its, or no worker lives that would run it.
+ * Has a worker run a job now, and follows it to its end. The job is tried once, because the caller can decide
+ * about another try. Throws UsageError when the job does not exist, its payload is not valid, or no live
+ * worker can run it.
  */
 export async function runTaskNow({ executor, task, payload, print }: JobToStart): Promise<JobEnd> {
   const members = checkedPayload(task, payload);
   if (!(await hasWorker(executor))) {
     throw new UsageError(
-      'no worker runs, so nobody would do it: start `lightning work` or `lightning start`',
+      'no worker is running, so the job would not start: run `lightning work` or `lightning start` first',
     );
   }
   const { rows } = await executor.query<{ id: string }>(sql`
     select id from graphile_worker.add_job(${task}, ${JSON.stringify(members)}::json, max_attempts => 1)`);
   const id = rows[0]!.id;
-  print(`job ${id} is in the queue; it goes on when this command is ended`);
+  print(`job ${id} is queued; it continues even if this command is ended`);
   return follow(executor, id, print);
 }
 
-/** What there is to see of a job: both null when it is gone. */
+/** The visible state of a job. `state` and `outcome` are both null once it is gone. */
 interface Seen {
   readonly state: QueuedJob['state'] | null;
   readonly outcome: 'running' | 'succeeded' | 'failed' | 'abandoned' | null;
@@ -96,16 +97,16 @@ async function follow(executor: Executor, id: string, print: (line: string) => v
     const seen = rows[0]!;
     if (seen.state === 'failed') {
       print(`failed: ${seen.error ?? seen.last_error ?? 'its worker was lost'}`);
-      // Who asked knows; it need not stay for others to find.
+      // The caller has seen the failure, so the job need not stay in the queue.
       await executor.query(sql`select graphile_worker.complete_jobs(array[${id}::bigint])`);
       return 'failed';
     }
     if (seen.state === null) {
       if (seen.outcome === null) {
-        print('another run holds its lock: it waits for that, and comes again in a minute');
+        print('another run holds its lock: the job waits, and is tried again in a minute');
         return 'failed';
       }
-      print(seen.idle ? 'done: there was nothing to do' : `done: ${seen.note ?? 'it said nothing'}`);
+      print(seen.idle ? 'done: there was nothing to do' : `done: ${seen.note ?? 'without a note'}`);
       return 'succeeded';
     }
     const now = seen.outcome === 'running' ? progressOf(seen) || 'running' : 'waiting';
@@ -119,7 +120,7 @@ function checkedPayload(task: string, payload: string | undefined): unknown {
   const job = jobs.find((known) => known.task === task);
   if (!job) {
     throw new UsageError(
-      `there is no task ${JSON.stringify(task)}; known are ${jobs.map((known) => known.task).join(', ')}`,
+      `job ${JSON.stringify(task)} does not exist; expected one of ${jobs.map((known) => known.task).join(', ')}`,
     );
   }
   try {
@@ -150,18 +151,18 @@ export function addJobs(program: Command, context: CommandContext): void {
   const { print, setExitStatus } = context;
   const command = program
     .command('jobs')
-    .description('the queue of jobs: what runs and how far it is, what waits, what failed')
+    .description('show the queue of jobs: running with their progress, waiting, failed')
     .action(() =>
       asReader(context, async (executor) => {
         for (const job of await listJobs(executor)) print(formatJob(job));
       }),
     );
   command
-    .command('run <task>')
-    .description('have a worker run a task now, and follow it to its end')
-    .option('--payload <json>', 'what the task takes')
+    .command('run <job>')
+    .description('have a worker run a job now, and follow it to its end')
+    .option('--payload <json>', 'the payload of the job')
     .action((task: string, { payload }: { payload?: string }) =>
-      // Whoever runs the worker has migrated.
+      // The process that runs the worker has migrated already.
       asWorker(context, 'look', async ({ database: executor }) => {
         const end = await runTaskNow({ executor, task, payload, print });
         if (end === 'failed') setExitStatus(exitStatus.failed);

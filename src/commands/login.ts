@@ -8,8 +8,8 @@ import { asOperator } from './database-access.ts';
 import { UsageError } from './usage-error.ts';
 
 /**
- * Makes an analyst's login that sees one tenant and returns its password, which is stored nowhere else. Role and binding
- * are made in one transaction: a login without a tenant never exists.
+ * Makes an analyst's login that sees one tenant. Returns its password, which is stored nowhere else. The role
+ * and its binding are made in one transaction, so a login without a tenant never exists.
  */
 export async function createLogin(
   database: Database,
@@ -25,7 +25,7 @@ export async function createLogin(
     await transaction.query({
       text: `create role ${quoteIdentifier(name)} login inherit password ${quoteLiteral(password)}`,
     });
-    // It has the group's rights and cannot become the group.
+    // The login has the group's rights, but cannot become the group.
     await transaction.query({
       text: `grant ${quoteIdentifier(roleName(rolePrefix, 'analyst'))} to ${quoteIdentifier(name)} with inherit true, set false`,
     });
@@ -35,7 +35,7 @@ export async function createLogin(
   return password;
 }
 
-/** Gives a login a new password and returns it. Connections that are open stay open. */
+/** Gives a login a new password and returns it. Open connections stay open. */
 export async function rotateLogin(database: Database, rolePrefix: string, name: string): Promise<string> {
   refuseEmbedded(database);
   await refuseForeignLogin(database, rolePrefix, name);
@@ -44,7 +44,7 @@ export async function rotateLogin(database: Database, rolePrefix: string, name: 
   return password;
 }
 
-/** Takes a login's tenant away and removes it. */
+/** Unbinds a login from its tenant and removes it. */
 export async function dropLogin(database: Database, rolePrefix: string, name: string): Promise<void> {
   refuseEmbedded(database);
   await refuseForeignLogin(database, rolePrefix, name);
@@ -63,28 +63,28 @@ function newPassword(): string {
 function refuseEmbedded(database: Database): void {
   if (database.kind === 'embedded') {
     throw new UsageError(
-      'the embedded database has no logins: whoever can open its socket is its superuser. Use a server for logins of their own',
+      'the embedded database has no logins: anyone who can open its socket is its superuser. Use a server to have logins',
     );
   }
 }
 
-/** Postgres would take any name; a shell, a URL and a person would not. */
+/** Postgres would accept any name; a shell, a URL and a person would not. */
 function refuseOddName(name: string): void {
   if (!/^[a-z][a-z0-9_]{0,62}$/.test(name)) {
     throw new UsageError(
-      `login ${JSON.stringify(name)}: lower case letters, digits and _ are allowed, 63 at most`,
+      `login ${JSON.stringify(name)}: expected lower case letters, digits and _, beginning with a letter, 63 at most`,
     );
   }
 }
 
-/** The API's login and its like are not ours to change here. */
+/** Refuses to change the API's login and others that do not belong to a tenant. */
 async function refuseForeignLogin(database: Database, rolePrefix: string, name: string): Promise<void> {
   const { rows } = await database.transaction({ role: roleName(rolePrefix, 'owner') }, (owner) =>
     owner.query(sql`select from ops.tenants where ${name} = any (logins)`),
   );
   if (rows.length === 0) {
     throw new UsageError(
-      `there is no login ${name} that belongs to a tenant; list them: lightning tenant list`,
+      `login ${name} does not belong to a tenant; to list those that do: lightning tenant list`,
     );
   }
 }
@@ -92,10 +92,10 @@ async function refuseForeignLogin(database: Database, rolePrefix: string, name: 
 /** `lightning login` */
 export function addLogin(program: Command, context: CommandContext): void {
   const { print } = context;
-  const login = program.command('login').description("analysts' own logins to the database");
+  const login = program.command('login').description("manage analysts' own logins to the database");
   login
     .command('create <name>')
-    .description('make a login that sees one tenant; prints its password, once')
+    .description('make a login that sees one tenant, and print its password once')
     .requiredOption('--tenant <id>', 'the tenant that it sees')
     .action((name: string, { tenant }: { tenant: string }) =>
       asOperator(context, 'change', async ({ database, config }) =>
@@ -104,7 +104,7 @@ export function addLogin(program: Command, context: CommandContext): void {
     );
   login
     .command('rotate <name>')
-    .description('give a login a new password; prints it, once')
+    .description('give a login a new password, and print it once')
     .action((name: string) =>
       asOperator(context, 'change', async ({ database, config }) =>
         print(await rotateLogin(database, config.rolePrefix, name)),
@@ -116,7 +116,7 @@ export function addLogin(program: Command, context: CommandContext): void {
     .action((name: string) =>
       asOperator(context, 'change', async ({ database, config }) => {
         await dropLogin(database, config.rolePrefix, name);
-        print(`login ${name} is gone`);
+        print(`login ${name} was removed`);
       }),
     );
 }

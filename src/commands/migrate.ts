@@ -9,11 +9,11 @@ import type { CommandContext } from './command-context.ts';
 import { announceDatabase, configure } from './configure.ts';
 import { withConnections } from './with-connections.ts';
 
-/** Migrates as the migrations' login, and says what it did. */
+/** Migrates as the migrations' login, and logs the result. */
 export async function migrateTo(connections: Connections, config: Config, log: Log): Promise<void> {
   if (connections.migrate === null) {
     throw new ConnectionsError(
-      'MIGRATE_DATABASE_URL is missing: `start` migrates first. Set it, or run `lightning migrate` elsewhere and `lightning serve` here',
+      'MIGRATE_DATABASE_URL is missing, and `start` migrates first. Set it, or run `lightning migrate` elsewhere and `lightning serve` here',
     );
   }
   await requireOwnSession(connections, 'migrations');

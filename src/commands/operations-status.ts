@@ -18,8 +18,9 @@ interface Alert {
 }
 
 /**
- * What the worker is at: workers that live, what runs and how far it is, the queue, and what is wrong. A line for each run
- * and each open alert. Only alerts of severity error, and jobs that nobody works on, are to be mended.
+ * The worker's state: live workers, running jobs with their progress, the queue, and what is wrong. There is a
+ * line for each run and for each open alert. Only alerts of severity error, and overdue jobs without a worker,
+ * ask for a fix.
  */
 export async function operationsStatus(executor: Executor): Promise<StatusLine[]> {
   try {
@@ -50,11 +51,11 @@ async function readOperations(executor: Executor): Promise<StatusLine[]> {
   const alive = workers.map(({ process, since }) => `${process} since ${since}`).join(', ');
   const isOverdue = states.some(({ overdue }) => overdue);
   return [
-    line('workers', workers.length > 0 || !isOverdue, alive || 'none runs now', 'lightning work'),
+    line('workers', workers.length > 0 || !isOverdue, alive || 'none is running', 'lightning work'),
     line(
       'jobs',
       true,
-      `${count('waiting')} wait, ${count('running')} run, ${count('failed')} failed for good`,
+      `${count('waiting')} waiting, ${count('running')} running, ${count('failed')} failed for good`,
     ),
     ...runs.map((run) => line('running', true, inWords(run))),
     ...alerts.map(({ kind, severity, message }) =>

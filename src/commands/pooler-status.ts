@@ -5,7 +5,10 @@ import type { SessionNeed } from '../own-session.ts';
 import { line } from '../status-line.ts';
 import type { StatusLine } from '../status-line.ts';
 
-/** Where the URLs of a server lead to, one connection each; none for URLs that are not set or where nobody answers. */
+/**
+ * Where the URLs of a server lead, found with one connection each. Empty for URLs that are not set or do not
+ * answer.
+ */
 export async function poolerLines(connections: Connections): Promise<StatusLine[]> {
   const { kind, api, listen, migrate, worker, pooler, tls } = connections;
   if (kind === 'embedded' || pooler === 'off') return [];

@@ -1,6 +1,6 @@
 import type { OnProgress } from '../on-progress.ts';
 
-/** Shows how far something long is: once a second at most, and nothing of what is over sooner. */
+/** Shows the progress of long work: once a second at most, and not at all for work that ends sooner. */
 export function progressLine(stream: NodeJS.WritableStream): OnProgress {
   let shownAt = performance.now();
   return (fraction, note) => {

@@ -20,12 +20,12 @@ export interface RecoverFlags {
   readonly socketDirectory: string;
 }
 
-/** Lines of a log that are shown. */
+/** Number of lines of a log that are shown. */
 const shownLines = 20;
 
 /**
- * Starts a server on a restored directory, as the directory's owner, and waits until it takes writes. It then goes on by itself. Gives
- * what there is to know about it, in words.
+ * Starts a server on a restored directory, as the directory's owner, and waits until it accepts writes. The
+ * server then runs on by itself. Returns a description of it for the operator.
  */
 export async function recover(
   config: Config,
@@ -35,7 +35,7 @@ export async function recover(
   signal: AbortSignal,
 ): Promise<string> {
   if (!/^\d+$/.test(port) || Number(port) < 1 || Number(port) > 65_535) {
-    throw new UsageError(`--port is ${JSON.stringify(port)}; a whole number from 1 to 65535 is needed`);
+    throw new UsageError(`--port is ${JSON.stringify(port)}; expected a whole number from 1 to 65535`);
   }
   const dataDirectory = resolve(directory);
   const programs = await configuredPrograms(config)(await majorOf(dataDirectory));
@@ -51,8 +51,8 @@ export async function recover(
     signal,
   });
   return [
-    `the server takes writes on port ${port}, after ${Math.ceil((performance.now() - startedAt) / 1000)} s; its log is ${logFile}`,
-    'It runs until it is stopped, as the owner of the directory:',
+    `the server accepts writes on port ${port}, after ${Math.ceil((performance.now() - startedAt) / 1000)} s; its log is ${logFile}`,
+    'It runs until it is stopped, by the owner of the directory:',
     `  ${programs.binDirectory}/pg_ctl --pgdata=${dataDirectory} stop`,
   ].join('\n');
 }
@@ -68,7 +68,10 @@ async function majorOf(dataDirectory: string): Promise<number> {
   }
 }
 
-/** Who the server runs as: Postgres wants the directory to be its own, and does not run as root. Undefined: as ourselves. */
+/**
+ * The user that the server runs as: Postgres must own the directory, and does not run as root. Undefined: this
+ * process's user.
+ */
 async function ownerOf(dataDirectory: string): Promise<CommandUser | undefined> {
   const { uid, gid } = await stat(dataDirectory);
   const ours = process.getuid?.();
@@ -79,7 +82,9 @@ async function ownerOf(dataDirectory: string): Promise<CommandUser | undefined> 
     );
   }
   if (ours !== 0)
-    throw new UsageError(`${dataDirectory} belongs to another user: run this as that user, or as root`);
+    throw new UsageError(
+      `${dataDirectory} belongs to another user: run this command as that user, or as root`,
+    );
   return { uid, gid };
 }
 
@@ -110,7 +115,7 @@ async function startDetached(
         if (hasEnded()) return;
         const ended = once(child, 'exit');
         child.ref();
-        // A fast shutdown.
+        // SIGINT asks Postgres for a fast shutdown.
         child.kill('SIGINT');
         await ended;
       },
@@ -124,9 +129,11 @@ async function startDetached(
 export function addRecover(program: Command, { environment, print, showProgress }: CommandContext): void {
   program
     .command('recover <directory>')
-    .description('start a server on a restored directory, and wait until it has replayed and takes writes')
-    .requiredOption('--port <port>', 'where it listens')
-    .option('--socket-directory <directory>', 'where its Unix socket is', '/tmp')
+    .description(
+      'start a server on a restored directory, and wait until it has replayed its WAL and accepts writes',
+    )
+    .requiredOption('--port <port>', 'the port that it listens on')
+    .option('--socket-directory <directory>', 'the directory of its Unix socket', '/tmp')
     .action(async (directory: string, flags: RecoverFlags) => {
       const config = parseConfig(environment.variables);
       print(await recover(config, directory, flags, showProgress, untilAborted()));

@@ -2,7 +2,10 @@ import type { Executor } from '../db/database.ts';
 import { migrationState } from '../db/migrations.ts';
 import { ConnectionsError } from '../open-database.ts';
 
-/** For commands that only look, and so do not migrate either. Throws ConnectionsError when the schema is not of this version. */
+/**
+ * Checks the schema for commands that only look, and therefore do not migrate. Throws ConnectionsError unless
+ * the schema is at least this version's.
+ */
 export async function requireSchema(executor: Executor): Promise<void> {
   const missing = await missingMigrations(executor);
   if (missing === null)
@@ -14,13 +17,13 @@ export async function requireSchema(executor: Executor): Promise<void> {
   }
 }
 
-/** Null: it was never migrated. */
+/** Null: the database was never migrated. */
 async function missingMigrations(executor: Executor): Promise<readonly string[] | null> {
   try {
     const state = await migrationState(executor);
     return state.kind === 'behind' ? state.missing : [];
   } catch (error) {
-    // No schema ops, or nothing in it to ask.
+    // The schema ops is missing, or has no function to ask.
     if (error instanceof Error && 'code' in error && ['3F000', '42883'].includes(String(error.code)))
       return null;
     throw error;

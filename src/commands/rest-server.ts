@@ -26,35 +26,38 @@ import type { Answered, RestHandler } from '../rest/handler.ts';
 import { unreadableAnswer } from '../rest/response/unreadable-answer.ts';
 import { version } from '../version.ts';
 
-/** What `lightning rest` is started with. */
+/** The start parameters of `lightning rest`. */
 export interface RestCommand {
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** A configuration file of PostgREST's; undefined: none. */
+  /** Path of a PostgREST configuration file; undefined: there is none. */
   readonly file: string | undefined;
   readonly log: Log;
-  /** Takes the lines of the access log. */
+  /** Called with each line of the access log. */
   readonly writeAccess: (line: string) => void;
 }
 
-/** A `lightning rest` at work. */
+/** A running `lightning rest`. */
 export interface RunningRest {
   /** Resolves with the API's address once it listens. */
   readonly listening: Promise<string>;
   /** Rejects when the process cannot go on. Never resolves. */
   readonly failed: Promise<never>;
-  /** Reads configuration and catalog again. */
+  /** Reads the configuration and the catalog again. */
   reload(): void;
-  /** Drains requests, closes the database, within 25 s. Gives back what did not end in time, as sentences. */
+  /**
+   * Drains requests and closes the database, within 25 s. Returns a sentence for each part that did not end in
+   * time.
+   */
   stop(): Promise<readonly string[]>;
 }
 
-/** How long all of it may take to end. */
+/** Time for the whole process to end. */
 const shutdownMs = 25_000;
 
 /**
- * Serves a database over REST as the `postgrest` program does, and nothing else: no migration, no worker, nothing of ours
- * in the database. The API listens once the database was tried for the first time, whatever came of it. Throws
- * ConfigError.
+ * Serves a database over REST as the `postgrest` program does, and nothing else: it runs no migrations and no
+ * worker, and keeps nothing of ours in the database. The API listens once the database was tried for the first
+ * time, whatever the outcome. Throws ConfigError.
  */
 export function startRest(command: RestCommand): RunningRest {
   const { log } = command;
@@ -65,7 +68,7 @@ export function startRest(command: RestCommand): RunningRest {
   const failed = new Promise<never>((_resolve, reject) => {
     fail = reject;
   });
-  // Whoever awaits it hears of it; nobody has to.
+  // The caller may await it, but does not have to.
   failed.catch(() => {});
 
   const service = new PostgrestService({
@@ -89,7 +92,7 @@ export function startRest(command: RestCommand): RunningRest {
     cutOffUnread(server, defaultHttpLimits, (address) => logUnread(address, log));
   }
 
-  /** A server that begins to listen while the others end would keep the process alive for ever. */
+  /** A server that began to listen while the others end would keep the process alive for ever. */
   const open = async (server: Server, address: ListenAddress): Promise<string> => {
     const at = await listenAt(server, address);
     if (stopping === undefined) return at;
@@ -129,7 +132,7 @@ export function startRest(command: RestCommand): RunningRest {
         shutdownMs,
         [{ name: 'the API', end: (withinMs) => endServer(api, withinMs) }],
         [
-          // Last, so that it can be asked until the end.
+          // The admin server ends last, so that it answers until the end.
           { name: 'the admin server', end: () => endServer(admin, 0) },
           { name: 'the database', end: (withinMs) => service.close(withinMs / 2) },
         ],
@@ -137,7 +140,10 @@ export function startRest(command: RestCommand): RunningRest {
   };
 }
 
-/** The configuration of environment and file, and where its database is. Throws one ConfigError with every problem. */
+/**
+ * The configuration from environment and file, and the address of its database. Throws one ConfigError with
+ * every problem.
+ */
 export function readRestConfig(command: Pick<RestCommand, 'env' | 'file'>): {
   config: PostgrestConfig;
   target: ConnectionTarget;
@@ -146,7 +152,7 @@ export function readRestConfig(command: Pick<RestCommand, 'env' | 'file'>): {
   try {
     const parameters = parseConnectionString(config.database.uri.reveal(), command.env);
     const target = connectionTarget(parameters, machineDefaults);
-    const warnings = target.ignored.map((name) => `the connection parameter ${name} does nothing here`);
+    const warnings = target.ignored.map((name) => `the connection parameter ${name} has no effect here`);
     return { config: { ...config, warnings: [...config.warnings, ...warnings] }, target };
   } catch (error) {
     if (!(error instanceof ConnectionStringError)) throw error;
@@ -154,7 +160,7 @@ export function readRestConfig(command: Pick<RestCommand, 'env' | 'file'>): {
   }
 }
 
-/** The configuration with the settings of the database in it. Throws ConfigError. */
+/** The configuration, including the settings in the database. Throws ConfigError. */
 export function reloadRestConfig(
   { env, file }: Pick<RestCommand, 'env' | 'file'>,
   database: ReadonlyMap<string, string>,
@@ -168,7 +174,7 @@ export function reloadRestConfig(
   }
 }
 
-/** A handler is for one database; the service may come to use another one when it first reaches the server. */
+/** A handler is made for one database. The service may switch to another one when it first reaches the server. */
 function serviceHandler(
   { log }: RestCommand,
   service: PostgrestService,
@@ -204,7 +210,10 @@ function readText(file: string): string {
   return readFileSync(file, 'utf8');
 }
 
-/** What was read from pipes, standard input among them: they give it once, and the configuration is read again. */
+/**
+ * Contents read from pipes, including standard input: a pipe can be read only once, but the configuration is
+ * read again.
+ */
 const fromPipes = new Map<string, Buffer>();
 
 function readFile(file: string): Buffer {
@@ -219,7 +228,7 @@ const machineDefaults: MachineDefaults = {
   get user() {
     return userInfo().username;
   },
-  // Debian's place, and that of Postgres as it comes.
+  // The directories of Debian and of Postgres' own default.
   socketDirectory: (port) =>
     ['/run/postgresql', '/var/run/postgresql', '/tmp'].find((directory) =>
       existsSync(path.join(directory, `.s.PGSQL.${port}`)),

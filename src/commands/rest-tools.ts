@@ -10,23 +10,23 @@ import { UsageError } from './usage-error.ts';
 
 export { exampleConfig };
 
-/** How long `--ready` waits for the admin server, which itself waits for a second. */
+/** Longest wait of `--ready` for the admin server, which itself waits for a second. */
 const readyWithinMs = 5_000;
 
-/** Where a configuration comes from. */
+/** The sources of a configuration. */
 export interface RestSource {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly file: string | undefined;
 }
 
-/** The configuration as it takes effect, that in the database included where the database can be reached. */
+/** The configuration in effect, including the settings in the database if it can be reached. */
 export async function dumpRestConfig(source: RestSource & { readonly log: Log }): Promise<string> {
   const { config } = readRestConfig(source);
   if (!config.database.configInDatabase) return dumpConfig(config);
   return withService(source, async (service) => dumpConfig(service.config));
 }
 
-/** The snapshot of the catalog as JSON. Rejects when it cannot be read. */
+/** The snapshot of the catalog as JSON. Rejects when the catalog cannot be read. */
 export async function dumpRestSchema(source: RestSource & { readonly log: Log }): Promise<string> {
   return withService(source, async (service) => {
     if (service.schemaCache === null) throw new UsageError('the catalog could not be read; the log says why');
@@ -34,15 +34,17 @@ export async function dumpRestSchema(source: RestSource & { readonly log: Log })
   });
 }
 
-/** Asks the admin server of a running `lightning rest` of the same configuration. Rejects unless it is ready. */
+/** Asks the admin server of a running `lightning rest` with the same configuration. Rejects unless it is ready. */
 export async function askReady(source: RestSource): Promise<string> {
   const { host, port } = readRestConfig(source).config.admin;
   if (port === null) {
-    throw new ConfigError(['PGRST_ADMIN_SERVER_PORT is not set: there is no admin server to ask']);
+    throw new ConfigError([
+      'PGRST_ADMIN_SERVER_PORT is not set: `lightning rest` runs its admin server only with it',
+    ]);
   }
   if (['*', '*4', '!4', '*6', '!6'].includes(host)) {
     throw new ConfigError([
-      `PGRST_ADMIN_SERVER_HOST or PGRST_SERVER_HOST is ${host}, any address; --ready needs to know one, such as 127.0.0.1`,
+      `PGRST_ADMIN_SERVER_HOST or PGRST_SERVER_HOST is ${host}, which means any address; --ready needs a single one, such as 127.0.0.1`,
     ]);
   }
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}/ready`;
@@ -56,7 +58,7 @@ export async function askReady(source: RestSource): Promise<string> {
   return `OK: ${url}`;
 }
 
-/** A `lightning rest` that does not run, or cannot answer requests. */
+/** A `lightning rest` is not running, or cannot answer requests. */
 export class NotReady extends OperationalError {
   override name = 'NotReady';
 }

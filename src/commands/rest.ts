@@ -3,7 +3,7 @@ import type { CommandContext } from './command-context.ts';
 import { exitStatus } from './exit-status.ts';
 import { logSignal, logStop, untilSignal } from './signals.ts';
 
-/** Flags of `lightning rest`, at most one of which counts. */
+/** Flags of `lightning rest`. At most one of them counts. */
 interface RestFlags {
   readonly example?: true;
   readonly dumpConfig?: true;
@@ -16,17 +16,18 @@ export function addRest(program: Command, context: CommandContext): void {
   program
     .command('rest [file]')
     .description(
-      'serve any database over REST, configured as the postgrest program is; touches nothing of it',
+      'serve any database over REST, configured like the postgrest program; changes nothing in the database',
     )
     .option('-e, --example', 'show a configuration file')
-    .option('--dump-config', 'show the configuration as it takes effect, secrets included')
+    .option('--dump-config', 'show the configuration in effect, secrets included')
     .option('--dump-schema', 'show the catalog as it was read, as JSON')
-    .option('--ready', 'ask a running one, at its admin server, whether it can answer requests')
+    .option('--ready', 'ask the admin server of a running one whether it can answer requests')
     .action(async (file: string | undefined, flags: RestFlags) => {
       const { environment, log, print } = context;
-      // Loaded when it is needed, as the API is.
+      // Loaded only when needed, like the API.
       const { askReady, dumpRestConfig, dumpRestSchema, exampleConfig } = await import('./rest-tools.ts');
-      // As the postgrest program: nothing of `.env`, and libpq's variables as libpq has them.
+      // The same as for the postgrest program: `.env` does not count, and libpq's variables mean what they mean
+      // to libpq.
       const env = environment.exported;
       if (flags.example) return print(exampleConfig());
       if (flags.dumpConfig) return print(await dumpRestConfig({ env, file, log }));
@@ -43,7 +44,7 @@ async function serveUntilSignal(
   const { startRest } = await import('./rest-server.ts');
   const stopped = untilSignal();
   const rest = startRest({ env: environment.exported, file, log, writeAccess: print });
-  // On Windows there are no such signals; a NOTIFY does the same.
+  // Windows has no such signals; a NOTIFY has the same effect.
   if (process.platform !== 'win32') {
     for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) process.on(signal, () => rest.reload());
   }

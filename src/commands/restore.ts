@@ -13,12 +13,12 @@ interface RestoreFlags {
   readonly from?: string;
 }
 
-/** What `--to` says. Throws UsageError. */
+/** The moment that `--to` names. Throws UsageError. */
 function targetOf(to: string): RestoreTarget {
   const target = parseTarget(to);
   if (target) return target;
   throw new UsageError(
-    `--to is ${JSON.stringify(to)}; it is latest, a time with its zone (2026-11-27T13:30:00Z), or a position (0/16B3748)`,
+    `--to is ${JSON.stringify(to)}; expected latest, a time with its zone (2026-11-27T13:30:00Z), or a position (0/16B3748)`,
   );
 }
 
@@ -26,9 +26,11 @@ function targetOf(to: string): RestoreTarget {
 export function addRestore(program: Command, context: CommandContext): void {
   program
     .command('restore')
-    .description('make a data directory of a moment, from the store alone; nothing that runs is touched')
+    .description(
+      'make a data directory as of a moment, from the store alone; running servers are not touched',
+    )
     .requiredOption('--to <moment>', 'latest, a time with its zone, or a position in the WAL')
-    .requiredOption('--into <directory>', 'the data directory to make; not there yet, or empty')
+    .requiredOption('--into <directory>', 'the data directory to make; it must be missing or empty')
     .option('--from <backup>', 'the backup to begin with; by default the newest that is early enough')
     .action(async ({ to, into, from }: RestoreFlags) => {
       const stored = openStoredBackups(configure(context));

@@ -6,10 +6,13 @@ import { planRetention } from '../retention/plan-retention.ts';
 import type { CommandContext } from './command-context.ts';
 import { asWorker } from './database-access.ts';
 
-/** What retention would remove at a time, as lines for people; `executor` is the worker's. */
+/**
+ * The rows and partitions that retention would remove at `now`, as lines for people. `executor` is the
+ * worker's.
+ */
 export async function dryRun(executor: Executor, now: Date): Promise<string[]> {
   const planned = await planRetention(executor, now);
-  if (planned.length === 0) return ['nothing would go'];
+  if (planned.length === 0) return ['nothing would be removed'];
   const lines = planned.map(({ policy, tenant, olderThan, partition, rows, bytes }) =>
     [
       policy.padEnd(16),
@@ -23,7 +26,7 @@ export async function dryRun(executor: Executor, now: Date): Promise<string[]> {
   );
   const total = planned.reduce((sum, { rows }) => sum + rows, 0);
   const partitions = new Set(planned.flatMap(({ partition }) => partition ?? [])).size;
-  return [...lines, `${total} rows would go, some with ${partitions} partitions`];
+  return [...lines, `${total} rows would be removed, some of them with ${partitions} partitions`];
 }
 
 /** `lightning retention` */
@@ -31,8 +34,8 @@ export function addRetention(program: Command, context: CommandContext): void {
   const { log, print } = context;
   program
     .command('retention')
-    .description('remove what the policies do not keep: ops.retention_policies')
-    .option('--dry-run', 'say what would go, and how much, of whom')
+    .description('remove the rows that the policies no longer keep (ops.retention_policies)')
+    .option('--dry-run', 'only show what would be removed: how much, and whose')
     .action(({ dryRun: dry }: { dryRun?: true }) =>
       asWorker(context, dry ? 'look' : 'change', async ({ database, asKeeper }) => {
         const now = new Date();
@@ -47,7 +50,7 @@ export function addRetention(program: Command, context: CommandContext): void {
                 },
               }),
             );
-        for (const line of lines.length > 0 ? lines : ['nothing had to go']) print(line);
+        for (const line of lines.length > 0 ? lines : ['nothing had to be removed']) print(line);
       }),
     );
 }

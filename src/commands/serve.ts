@@ -28,36 +28,36 @@ import { migrateTo } from './migrate.ts';
 import { logSignal, logStop, untilSignal } from './signals.ts';
 import { jwtSecret } from './token.ts';
 
-/** What a process does. `start` is all of it. */
+/** The duties of a process. `start` has all of them. */
 export interface Duties {
   readonly migrate: boolean;
   readonly api: boolean;
   readonly worker: boolean;
 }
 
-/** A process at work. */
+/** A process that performs its duties. */
 export interface Running {
-  /** Where the API listens; null when it does not. */
+  /** Address of the API; null when the process does not serve it. */
   readonly url: string | null;
   /** A token that works, for an embedded database's first user; null on a server. */
   readonly token: string | null;
   /**
-   * Drains requests, lets jobs end, closes the database: all of it within SHUTDOWN_MS. Gives back what did not end in time, as
-   * sentences; it ends with the process.
+   * Drains requests, lets jobs end and closes the database, all within SHUTDOWN_MS. Returns a sentence for each
+   * part that did not end in time; such a part ends with the process.
    */
   stop(): Promise<readonly string[]>;
 }
 
-/** What was begun, and has to be ended. */
+/** The parts that were started and have to be ended. */
 interface Begun {
   readonly atWork: Part[];
   readonly ground: Part[];
 }
 
-/** A day: long enough to try things out, short enough to be found out of date rather than kept. */
+/** A day: long enough to try things out, too short to come to depend on. */
 const firstTokenSeconds = 86_400;
 
-/** Does the duties on the configured database until `stop`. What was begun is undone when a later step fails. */
+/** Performs the duties on the configured database until `stop`. If a step fails, the earlier ones are undone. */
 export async function run(config: Config, duties: Duties, log: Log, now: () => Date): Promise<Running> {
   const begun: Begun = { atWork: [], ground: [] };
   const stop = (): Promise<readonly string[]> =>
@@ -89,7 +89,7 @@ async function beginApi(connections: Connections, config: Config, log: Log, begu
   if (connections.kind === 'server') await refuseUnsafeLogin(database, config.rolePrefix);
   const session = asRequester(database, anonymous, { rolePrefix: config.rolePrefix });
   const secret = await jwtSecret(config);
-  // Loaded when it is needed: PostGraphile takes a second, and `token` should not.
+  // Loaded only when needed: PostGraphile takes a second, which `token` should not pay.
   const { makeApp } = await import('../api/app.ts');
   const app = await makeApp({
     database,
@@ -148,7 +148,7 @@ function deafness({ deafSince }: Database): Readiness | null {
   const seconds = Math.round((Date.now() - deafSince) / 1000);
   return {
     ready: false,
-    reason: `the connection that listens for notifications was lost ${seconds} s ago and is being made anew`,
+    reason: `the connection that listens for notifications was lost ${seconds} s ago and is being restored`,
   };
 }
 
@@ -189,7 +189,8 @@ async function runUntilSignal(context: CommandContext, duties: Duties): Promise<
   const config = configure(context);
   announceDatabase(context, config);
   const running = await run(config, duties, log, () => new Date());
-  // Before it says that it is there: who waits for that may send a signal at once.
+  // Listens for signals before it reports its start: a program that waits for the report may send a signal at
+  // once.
   const stopped = untilSignal();
   if (running.url) {
     print(`REST      ${running.url}/rest/v1`);

@@ -8,7 +8,7 @@ import type { LoginNames, LoginUrls } from '../setup/setup-server.ts';
 import type { CommandContext } from './command-context.ts';
 import { UsageError } from './usage-error.ts';
 
-/** What `lightning setup` was asked for, as it was typed. */
+/** The flags of `lightning setup`, as they were typed. */
 export interface SetupFlags {
   readonly adminUrl: string;
   readonly database: string;
@@ -16,7 +16,10 @@ export interface SetupFlags {
   readonly migrateLogin: string;
   readonly workerLogin: string;
   readonly backupLogin: string;
-  /** The file to write the variables to; true: `.env` of the working directory. Left out: they are printed. */
+  /**
+   * The file to write the variables to; true: `.env` of the working directory. Left out: the variables are
+   * printed.
+   */
   readonly writeEnv?: string | true;
 }
 
@@ -30,15 +33,18 @@ const kinds = Object.keys(variableNames) as (keyof LoginNames)[];
 
 const defaultRolePrefix = 'lightning';
 
-/** Prepares a server, and prints the URLs of its logins or writes them to a file, with all else that the next commands need. */
+/**
+ * Prepares a server, and prints the URLs of its logins, or writes them to a file with everything else that the
+ * next commands need.
+ */
 export async function setup(
   flags: SetupFlags,
   { environment, print, log }: Pick<CommandContext, 'environment' | 'print' | 'log'>,
 ): Promise<void> {
   if (!/^postgres(ql)?:\/\//.test(flags.adminUrl)) {
-    throw new UsageError('--admin-url is not of the form postgres://user:password@host:5432/postgres');
+    throw new UsageError('--admin-url must have the form postgres://user:password@host:5432/postgres');
   }
-  // Before anything is made: a password that could not be written down would be lost.
+  // The file is checked before anything is made: a password that could not be written down would be lost.
   const file = flags.writeEnv === undefined ? null : await readEnvFile(fileName(flags.writeEnv));
   const rolePrefix = environment.variables['DB_ROLE_PREFIX'] || defaultRolePrefix;
   const urls = await setupServer({
@@ -80,7 +86,10 @@ function fileName(flag: string | true): string {
   return flag === true ? '.env' : flag;
 }
 
-/** As libpq would: what the URL does not say. So the password need not be on the command line, where others see it. */
+/**
+ * Adds a password that the URL lacks, like libpq. That keeps the password off the command line, where others
+ * could see it.
+ */
 function withPassword(adminUrl: string, password: string | undefined): string {
   const url = new URL(adminUrl);
   if (url.password === '' && password) url.password = encodeURIComponent(password);
@@ -99,21 +108,21 @@ function known(urls: LoginUrls): Record<string, string> {
 function linesOf(urls: LoginUrls): string[] {
   return kinds.map((kind) =>
     urls[kind] === null
-      ? `# ${variableNames[kind]}: the login was there already, its password is unchanged`
+      ? `# ${variableNames[kind]}: the login already exists, and its password is unchanged`
       : `${variableNames[kind]}=${urls[kind]}`,
   );
 }
 
-/** What still stands between the file and the next command. */
+/** The steps that remain between the file and the next command. */
 function remarks(urls: LoginUrls, file: EnvFile, { exported }: Environment): string[] {
   const absent = kinds.filter((kind) => urls[kind] === null && !file.variables[variableNames[kind]]);
   const hidden = Object.keys(known(urls)).filter((name) => exported[name] !== undefined);
   return [
     ...absent.map(
       (kind) =>
-        `${file.path} has no ${variableNames[kind]}: the login was there already, and its password is not known here; add the line yourself`,
+        `${file.path} lacks ${variableNames[kind]}: the login already exists, and its password is not known here; add the line yourself`,
     ),
-    ...hidden.map((name) => `${name} is exported, which wins over ${file.path}: unset ${name}`),
+    ...hidden.map((name) => `${name} is exported and overrides ${file.path}: unset ${name}`),
   ];
 }
 
@@ -139,7 +148,7 @@ export function addSetup(program: Command, { environment, print, log }: CommandC
     .option('--backup-login <name>', 'the login of backups', 'agent_backup')
     .option(
       '--write-env [file]',
-      'write the URLs and a JWT_SECRET to this file (.env), its other lines as they are, readable by you only',
+      'write the URLs and a JWT_SECRET to this file (.env), readable by you only; its other lines stay as they are',
     )
     .action((flags: SetupFlags) => setup(flags, { environment, print, log }));
 }

@@ -24,8 +24,9 @@ import { line } from '../status-line.ts';
 import type { StatusLine } from '../status-line.ts';
 
 /**
- * Looks at the database of the configuration: version, schema, and on a server the settings that backups and the pool
- * need. Asks as an anonymous request would, so it works with the API's login alone; operations-status.ts has what needs more.
+ * Checks the database of the configuration: version, schema, and on a server the settings that backups and the
+ * pool need. Asks as an anonymous request would, so the API's login alone is enough. operations-status.ts has
+ * the checks that need more.
  */
 async function databaseStatus(
   database: Database,
@@ -64,7 +65,7 @@ function formatStatus(lines: readonly StatusLine[]): string {
     .join('\n');
 }
 
-/** The configuration as it took effect, secrets hidden; what `.env` added is marked. */
+/** The configuration in effect, with secrets hidden and values from `.env` marked. */
 function formatConfig({ variables, exported, dotEnv }: Environment): string {
   const secret = /SECRET|PASSWORD|URL|KEY|TOKEN/;
   return configOptions
@@ -115,7 +116,7 @@ async function serverLines(
     select name, setting from pg_catalog.pg_settings
     where name in ('wal_level', 'summarize_wal', 'max_wal_senders', 'max_connections', 'data_checksums', 'ssl')`);
   const setting = (name: string) => rows.find((row) => row.name === name)?.setting ?? '(unknown)';
-  // A pooler's connections to the server are its own affair: those of worker, migrations and backups remain.
+  // A pooler makes its own connections to the server. Those of worker, migrations and backups remain.
   const needed = (behindPooler ? 0 : pool.size + pool.overflow) + 20;
   const alter = (name: string, value: string, effect: string) =>
     `alter system set ${name} = ${value}; then ${effect}`;
@@ -153,7 +154,7 @@ async function serverLines(
   ];
 }
 
-/** All of what can be found out, in the order in which it is shown. */
+/** All findings, in the order in which they are shown. */
 async function statusLines(context: CommandContext, config: Config): Promise<StatusLine[]> {
   const chosen = line('configured', true, describeChoice(config, context.environment));
   try {
@@ -172,11 +173,11 @@ async function look(
   const pooler = await poolerLines(connections);
   const behindPooler = pooler.some(({ name }) => name === 'pooler');
   const lines = [...(await databaseStatus(database, config, { behindPooler, log })), ...pooler];
-  // A schema that is not there has no views to ask.
+  // Without a schema there are no views to ask.
   if (lines.some(({ name, ok }) => name === 'schema' && !ok)) return lines;
   const operations = await asReader(async (executor) => {
     const found = await operationsStatus(executor);
-    // One line says already that nobody can be asked.
+    // The line `operations` already says that the views cannot be read.
     if (found.some(({ name }) => name === 'operations')) return found;
     return [...found, ...(await partitionsStatus(executor))];
   });
@@ -188,9 +189,9 @@ export function addStatus(program: Command, context: CommandContext): void {
   const { environment, print, setExitStatus } = context;
   program
     .command('status')
-    .description('what the database is, and whether it is fit')
-    .option('--check', `exit with ${exitStatus.notReady} unless everything is fit`)
-    .option('--config', 'show the configuration instead, secrets hidden')
+    .description('show the state of the database, and what has to be fixed')
+    .option('--check', `exit with ${exitStatus.notReady} if anything has to be fixed`)
+    .option('--config', 'show the configuration instead, with secrets hidden')
     .action(async (flags: { check?: true; config?: true }) => {
       if (flags.config) {
         parseConfig(environment.variables);

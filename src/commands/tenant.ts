@@ -11,11 +11,11 @@ export interface Tenant {
   readonly name: string;
   readonly suspended_at: Date | null;
   readonly created_at: Date;
-  /** Logins of its own, in order of name. */
+  /** The tenant's own logins, ordered by name. */
   readonly logins: readonly string[];
 }
 
-/** Makes a tenant; the same id and name again is no error. */
+/** Makes a tenant. Repeating the same id and name is not an error. */
 export async function createTenant(
   database: Database,
   rolePrefix: string,
@@ -25,7 +25,7 @@ export async function createTenant(
   await asOwner(database, rolePrefix, (owner) => owner.query(sql`select ops.create_tenant(${id}, ${name})`));
 }
 
-/** All tenants in order of id. */
+/** All tenants, ordered by id. */
 export async function listTenants(database: Database, rolePrefix: string): Promise<Tenant[]> {
   const { rows } = await asOwner(database, rolePrefix, (owner) =>
     owner.query<Tenant>(sql`select * from ops.tenants order by id`),
@@ -33,7 +33,7 @@ export async function listTenants(database: Database, rolePrefix: string): Promi
   return rows;
 }
 
-/** Locks a tenant out, or lets it in again. */
+/** Suspends a tenant, or lets it in again. */
 export async function setTenantSuspended(
   database: Database,
   rolePrefix: string,
@@ -56,7 +56,7 @@ function asOwner<T>(
 /** `lightning tenant` */
 export function addTenant(program: Command, context: CommandContext): void {
   const { print } = context;
-  const tenant = program.command('tenant').description('tenants');
+  const tenant = program.command('tenant').description('manage tenants');
   tenant
     .command('create <id>')
     .description('make a tenant')
@@ -64,12 +64,12 @@ export function addTenant(program: Command, context: CommandContext): void {
     .action((id: string, flags: { name?: string }) =>
       asOperator(context, 'make', async ({ database, config }) => {
         await createTenant(database, config.rolePrefix, id, flags.name ?? id);
-        print(`tenant ${id} is there`);
+        print(`tenant ${id} exists`);
       }),
     );
   tenant
     .command('list')
-    .description('all tenants with their logins')
+    .description('list all tenants with their logins')
     .action(() =>
       asOperator(context, 'look', async ({ database, config }) => {
         for (const found of await listTenants(database, config.rolePrefix)) print(formatTenant(found));
@@ -81,7 +81,7 @@ export function addTenant(program: Command, context: CommandContext): void {
   ] as const) {
     tenant
       .command(`${verb} <id>`)
-      .description(suspended ? 'lock a tenant out; its data stays' : 'let a tenant in again')
+      .description(suspended ? 'lock a tenant out and keep its data' : 'let a tenant in again')
       .action((id: string) =>
         asOperator(context, 'change', async ({ database, config }) => {
           await setTenantSuspended(database, config.rolePrefix, id, suspended);

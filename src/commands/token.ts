@@ -9,16 +9,19 @@ import type { CommandContext } from './command-context.ts';
 import { configure } from './configure.ts';
 import { UsageError } from './usage-error.ts';
 
-/** What `lightning token` was asked for, as it was typed. */
+/** The flags of `lightning token`, as they were typed. */
 export interface TokenFlags {
   readonly tenant: string;
   readonly role: string;
   readonly subject: string;
-  /** Such as `30m`, `12h`, `90d`, or `never`. */
+  /** A duration such as `30m`, `12h`, `90d`, or `never`. */
   readonly expires: string;
 }
 
-/** Signs a token with the secret of the configuration, or of the embedded database. Rejects with NoDatabase when there is neither. */
+/**
+ * Signs a token with the secret of the configuration, or of the embedded database. Rejects with NoDatabase when
+ * there is neither.
+ */
 export async function token(config: Config, flags: TokenFlags, now: Date): Promise<string> {
   if (!config.jwtSecret && !hasSecret(config.dataDirectory)) refuseToMake(config);
   return signToken(
@@ -41,7 +44,7 @@ export async function jwtSecret(config: Config): Promise<string> {
 function parseRole(role: string): RequestRole {
   const known = requestRoles.find((name) => name === role);
   if (!known)
-    throw new UsageError(`--role is ${JSON.stringify(role)}; allowed are ${requestRoles.join(', ')}`);
+    throw new UsageError(`--role is ${JSON.stringify(role)}; expected one of ${requestRoles.join(', ')}`);
   return known;
 }
 
@@ -53,7 +56,7 @@ export function parseLifetime(text: string): number | null {
   const [, amount, unit] = /^(\d+)([smhd])$/.exec(text) ?? [];
   if (!amount || Number(amount) === 0) {
     throw new UsageError(
-      `--expires is ${JSON.stringify(text)}; a duration such as 30m, 12h or 90d is needed, or never`,
+      `--expires is ${JSON.stringify(text)}; expected a duration such as 30m, 12h or 90d, or never`,
     );
   }
   return Number(amount) * secondsPer[unit as keyof typeof secondsPer];
@@ -66,8 +69,8 @@ export function addToken(program: Command, context: CommandContext): void {
     .description('print a token for the API')
     .option('--tenant <id>', 'the tenant', 'default')
     .option('--role <role>', 'member, service or admin', 'service')
-    .option('--subject <name>', 'who it is for; ends up in the audit log', 'cli')
-    .option('--expires <duration>', 'such as 30m, 12h or 90d, or never', '12h')
+    .option('--subject <name>', 'the holder, as recorded in the audit log', 'cli')
+    .option('--expires <duration>', 'a duration such as 30m, 12h or 90d, or never', '12h')
     .action(async (flags: TokenFlags) => {
       context.print(await token(configure(context), flags, new Date()));
     });

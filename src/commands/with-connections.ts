@@ -4,8 +4,9 @@ import type { Connections } from '../open-database.ts';
 import type { CommandContext } from './command-context.ts';
 
 /**
- * Finds the database of the configuration, and gives `work` where it is reached. An embedded one that this process had to start is
- * closed afterwards; with `make` one that is not there is made, without it that rejects with NoDatabase.
+ * Finds the database of the configuration and passes the way to it to `work`. An embedded database that this
+ * process had to start is closed afterwards. With `make`, a missing one is made; without it, a missing one
+ * rejects with NoDatabase.
  */
 export async function withConnections<T>(
   { log }: CommandContext,
@@ -17,7 +18,7 @@ export async function withConnections<T>(
   return closing(connections, () => work(connections));
 }
 
-/** Does the work, and closes what was opened for it, whatever came of the work. */
+/** Does the work and then closes what was opened for it, whether the work succeeded or not. */
 export async function closing<T>(opened: { close(): Promise<void> }, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

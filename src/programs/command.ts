@@ -7,24 +7,27 @@ export interface CommandUser {
   readonly gid: number;
 }
 
-/** How to run a command other than as ourselves, here and with our environment. */
+/** Options of a command. By default it runs here, as this process's user and with our environment. */
 export interface CommandOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** Run as this user; only root can. */
   readonly user?: CommandUser | undefined;
-  /** The command is ended after this; default one minute. */
+  /** Time after which the command is ended; default: one minute. */
   readonly timeoutMs?: number;
-  /** Ends the command. */
+  /** Ends the command when it aborts. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A command that could not be started, failed, or took too long. The message ends with the last lines it printed. */
+/**
+ * A command could not be started, failed, or took too long. The message ends with the last lines that it
+ * printed.
+ */
 export class CommandError extends OperationalError {
   override readonly name = 'CommandError';
-  /** What the command wrote until then; empty when it did not start. */
+  /** The command's output until then; empty if it did not start. */
   readonly stdout: string;
   readonly stderr: string;
-  /** Whether no program of that name is installed. */
+  /** Whether the program is not installed. */
   readonly notFound: boolean;
 
   constructor(message: string, stdout: string, stderr: string, notFound: boolean) {
@@ -62,7 +65,7 @@ export function runCommand(
         if (!error) return resolve(stdout);
         const notFound = error.code === 'ENOENT';
         const what = notFound
-          ? `no program ${program} found`
+          ? `program ${program} not found`
           : error.killed
             ? `${program} took longer than ${timeout / 1000} s`
             : `${program} failed (${error.signal ?? error.code})`;

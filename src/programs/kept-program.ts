@@ -1,18 +1,19 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 
-/** A program under our eyes. */
+/** A program that this process watches. */
 export interface KeptProgram {
   readonly pid: number | undefined;
-  /** Why it ended, in words: its exit and the last lines of what it said. Never rejects. */
+  /** The reason for its end, in words: its exit and the last lines of its output. Never rejects. */
   readonly ended: Promise<string>;
-  /** Asks it to end in order (SIGINT), and ends it five seconds later. */
+  /** Asks the program to end in order (SIGINT), and kills it five seconds later. */
   stop(): void;
 }
 
 /**
- * Runs a program that lives no longer than this process, however this process ends: a shell between them holds the other end of a
- * pipe, which the kernel closes even after `kill -9`. On Windows, which has no such shell, it may outlive us.
+ * Runs a program that lives no longer than this process, however this process ends: a shell in between holds
+ * the other end of a pipe, which the kernel closes even after `kill -9`. Windows has no such shell, so there
+ * the program may outlive us.
  */
 export function keepProgram(program: string, args: readonly string[], env: NodeJS.ProcessEnv): KeptProgram {
   const direct = process.platform === 'win32';
@@ -21,12 +22,12 @@ export function keepProgram(program: string, args: readonly string[], env: NodeJ
     : spawn('sh', ['-c', script, 'keeper', program, ...args], {
         env,
         stdio: ['pipe', 'ignore', 'pipe'],
-        // Not the terminal's business: Ctrl-C reaches this process, which then ends the program in order.
+        // Detached: Ctrl-C reaches only this process, which then ends the program in order.
         detached: true,
       });
   let said = '';
   child.stderr?.on('data', (chunk) => (said = `${said}${String(chunk)}`.slice(-4_000)));
-  child.stdin?.on('error', () => {}); // It is gone already; `ended` tells.
+  child.stdin?.on('error', () => {}); // The program has already ended; `ended` reports it.
   const ended = new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(error.message));
     child.once('close', (code, signal) => {
@@ -45,14 +46,14 @@ export function keepProgram(program: string, args: readonly string[], env: NodeJ
 }
 
 const script = `
-# What runs in the background has its standard input replaced, so the pipe gets a number of its own.
+# A background program gets a new standard input, so the pipe is kept under a number of its own.
 exec 3<&0 </dev/null
 "$@" 3<&- &
 program=$!
 (
   while read -r _; do :; done <&3
   kill -INT "$program"
-  # It says goodbye to the server, which may not answer.
+  # The program says goodbye to the server, which may not answer.
   for _ in 1 2 3 4 5; do sleep 1; done
   kill -KILL "$program"
 ) 2>/dev/null &

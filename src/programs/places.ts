@@ -3,8 +3,9 @@ import { delimiter, join } from 'node:path';
 import { runCommand } from './command.ts';
 
 /**
- * Directories that may hold Postgres's programs: what `pg_config` says, `PATH`, and where Debian, Red Hat and Homebrew put
- * them, the newest first within each place. Most of them do not exist.
+ * Directories that may hold Postgres's programs: the one that `pg_config` names, those in `PATH`, and the
+ * places that Debian, Red Hat and Homebrew use, with the newest version first within each place. Most of them
+ * do not exist.
  */
 export async function programPlaces(env: NodeJS.ProcessEnv): Promise<Set<string>> {
   const configured = await runCommand('pg_config', ['--bindir'], { env }).catch(() => '');
@@ -19,7 +20,7 @@ export async function programPlaces(env: NodeJS.ProcessEnv): Promise<Set<string>
   ]);
 }
 
-/** Whether there is a file or directory of this path. */
+/** Whether a file or directory has this path. */
 export function exists(path: string): Promise<boolean> {
   return access(path).then(
     () => true,

@@ -5,8 +5,8 @@ import { CommandError, runCommand } from './command.ts';
 import type { CommandUser } from './command.ts';
 
 /**
- * Postgres refuses to run as root, so for root this is `nobody`; for anyone else it is undefined: run it as yourself.
- * Throws when we are root and there is no `nobody`.
+ * The user to run Postgres's server as. Postgres refuses to run as root, so for root this is `nobody`.
+ * Undefined for any other user, who runs it as themselves. Throws when we are root and the user `nobody` does not exist.
  */
 export async function serverUser(): Promise<CommandUser | undefined> {
   if (process.getuid?.() !== 0) return undefined;
@@ -17,7 +17,7 @@ export async function serverUser(): Promise<CommandUser | undefined> {
   return { uid: Number(uid), gid: Number(gid) };
 }
 
-/** Whether the server's user can get into this directory, which needs every directory above it to let it pass. */
+/** Whether the server's user can enter this directory. That takes permission on every directory above it. */
 export async function canEnter(directory: string, user: CommandUser | undefined): Promise<boolean> {
   if (!user) {
     return access(directory, constants.X_OK).then(
@@ -35,13 +35,14 @@ export async function canEnter(directory: string, user: CommandUser | undefined)
 }
 
 /**
- * The first directory for temporary files that the server's user can enter (root's `TMPDIR` may be closed to others).
- * `onDisk` asks for one that is not kept in memory, as `/tmp` often is. Throws when there is none.
+ * The first directory for temporary files that the server's user can enter (root's `TMPDIR` may be closed to
+ * others). `onDisk` asks for a directory that is not kept in memory, as `/tmp` often is. Throws when there is
+ * none.
  */
 export async function temporaryDirectory(user: CommandUser | undefined, onDisk: boolean): Promise<string> {
   const candidates = onDisk ? ['/var/tmp', tmpdir(), '/tmp'] : [tmpdir(), '/tmp', '/var/tmp'];
   for (const candidate of candidates) if (await canEnter(candidate, user)) return candidate;
   throw new OperationalError(
-    `no directory for temporary files that the server's user can enter: tried ${candidates.join(', ')}. Set TMPDIR.`,
+    `the server's user can enter none of the directories for temporary files: tried ${candidates.join(', ')}. Set TMPDIR.`,
   );
 }

@@ -189,7 +189,7 @@ async function follow(
   const [looked = '', restored = '', started = '', examined = '', wentOn = ''] = said.split('===\n');
   assert.match(looked, /restore --to reaches from /);
   assert.doesNotMatch(looked, /WRONG|DAMAGED|BROKEN/);
-  assert.match(started, /the server takes writes on port/);
+  assert.match(started, /the server accepts writes on port/);
   assert.match(examined, /can_restore +\| t/);
   assert.match(wentOn, /-full-/);
 

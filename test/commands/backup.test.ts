@@ -49,7 +49,7 @@ describe('the commands of backups, on an embedded database', () => {
       await run('backup', 'verify'),
       await run('restore', '--to', 'latest', '--into', join(folder, 'new')),
     ];
-    expect(listed.stdout).toBe(`no backup in ${env['BACKUP_STORE']}\n`);
+    expect(listed.stdout).toBe(`${env['BACKUP_STORE']} holds no backups\n`);
     expect(verified.status).toBe(1);
     expect(verified.stdout).toMatch(/WRONG\t\S+\tthere is nothing to check/);
     expect(restored.status).toBe(1);

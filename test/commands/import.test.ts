@@ -164,7 +164,7 @@ for (const { on, make, without } of targets) {
       expect(before).toHaveLength(3);
       expect(logged).toBeGreaterThan(0);
       const again = await run(folder);
-      expect(again.text).toContain('knowledge: 1 file; 0 rows are new, 3 were there already');
+      expect(again.text).toContain('knowledge: 1 file; 0 rows are new, 3 existed already');
       expect(await knowledge()).toEqual(before);
       expect(await audit()).toBe(logged);
     });
@@ -219,7 +219,7 @@ for (const { on, make, without } of targets) {
       const again = await run(folder);
       expect(again.status).toBe(0);
       expect(again.text).toContain(
-        '2 of those there already differ from the files and were left alone: x (content), y (metadata)',
+        '2 existing rows differ from the files and were left alone: x (content), y (metadata)',
       );
       expect(await knowledge()).toEqual(before);
       expect(await audit()).toBe(logged);
@@ -260,7 +260,7 @@ for (const { on, make, without } of targets) {
       expect(last).toContain(
         'agents: read 2 = stored 1 + quarantined 1; knowledge: read 10 = stored 2 + quarantined 8;',
       );
-      expect(report).toContain('left out, as no store that is imported: .agent-configs/notes.txt');
+      expect(report).toContain('left out, because they are not stores to import: .agent-configs/notes.txt');
       expect((await knowledge()).map((row) => row.id)).toEqual(['good', 'last']);
       const lines = await quarantine();
       expect(lines.map(({ file, index }) => `${String(file)} ${String(index)}`)).toEqual([
@@ -342,7 +342,7 @@ for (const { on, make, without } of targets) {
           const { run, knowledge } = await tenant();
           const { status, text } = await run(folder);
           expect((await knowledge())[0].content).toBe('bent');
-          expect(text).toContain('ERROR: 1 stored rows do not hash as the files do: x');
+          expect(text).toContain('ERROR: 1 stored rows have other hashes than the files: x');
           expect(status).toBe(1);
         },
       );
@@ -359,7 +359,7 @@ for (const { on, make, without } of targets) {
       const folder = await legacy({ ...agent('a'), '.agent-knowledge/a.json': [item('x'), item('y')] });
       const { run, knowledge, quarantine } = await tenant();
       await withTrigger(before, `new.content := 'bent'; return new;`, async () => {
-        await expect(run(folder)).rejects.toThrow('x was stored, but is not what the file says in content');
+        await expect(run(folder)).rejects.toThrow('x was stored, but differs from the file in content');
         expect(await knowledge()).toEqual([]);
       });
       await withTrigger(before, `if new.id like 'x%' then return null; end if; return new;`, async () => {
@@ -382,7 +382,7 @@ for (const { on, make, without } of targets) {
       await rm(quarantineFile);
       const { last, text } = await run(folder, true);
       expect(last).toContain('knowledge: read 3 = stored 3 + quarantined 0');
-      expect(text).toContain('made the agents that have no definition: ghost');
+      expect(text).toContain('made agents for knowledge whose agent had no definition: ghost');
       expect(existsSync(quarantineFile)).toBe(false);
       expect((await knowledge()).map((row) => row.metadata.legacy.id).sort()).toEqual(['g', 'x', 'x']);
       expect(
@@ -422,14 +422,14 @@ for (const { on, make, without } of targets) {
       const { run } = await tenant();
       const wanted = '.agent-configs/*.json and .agent-knowledge/*.json';
       await expect(run(path.join(scratch, 'nowhere'))).rejects.toThrow(
-        `nowhere; a folder with ${wanted} is needed`,
+        `nowhere does not exist; expected a folder with ${wanted}`,
       );
       const file = path.join(await legacy({ file: 'x' }), 'file');
-      await expect(run(file)).rejects.toThrow('is no folder');
+      await expect(run(file)).rejects.toThrow('is not a folder');
       await expect(run(await legacy({}))).rejects.toThrow(`looked for ${wanted}; it is empty`);
       await expect(run(await legacy({ 'other.txt': 'x' }))).rejects.toThrow('it has other.txt');
       await expect(run(await legacy(agent('a')), false, 'nobody')).rejects.toThrow(
-        'there is no tenant "nobody"',
+        'tenant "nobody" does not exist',
       );
     });
 
@@ -451,7 +451,7 @@ for (const { on, make, without } of targets) {
         const [stored, logged] = [await knowledge(), await audit()];
         expect([await agents(), stored.length]).toEqual([12, 724]);
         expect((await run(sample, true)).text).toContain(
-          'knowledge: 4 files; 0 rows are new, 724 were there already',
+          'knowledge: 4 files; 0 rows are new, 724 existed already',
         );
         expect(await knowledge()).toEqual(stored);
         expect(await audit()).toBe(logged);

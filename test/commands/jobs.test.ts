@@ -72,15 +72,17 @@ describe.skipIf(noServer)('jobs and status, on a server', () => {
 
   test('before the first worker the queue is missing, and nothing runs a job', async () => {
     expect(await statusLines()).toEqual([
-      'ok workers: none runs now',
-      'ok jobs: 0 wait, 0 run, 0 failed for good',
+      'ok workers: none is running',
+      'ok jobs: 0 waiting, 0 running, 0 failed for good',
     ]);
     expect(await listJobs(executor)).toEqual([]);
-    await expect(run('trim_events').end).rejects.toThrow(/^no worker runs/);
+    await expect(run('trim_events').end).rejects.toThrow(/^no worker is running/);
   });
 
   test('an unknown job, or a payload that does not fit the job, is refused before it enters the queue', async () => {
-    await expect(run('tidy_up').end).rejects.toThrow(/^there is no task "tidy_up"; known are .*trim_events/);
+    await expect(run('tidy_up').end).rejects.toThrow(
+      /^job "tidy_up" does not exist; expected one of .*trim_events/,
+    );
     await expect(run('trim_events', '{"all": true}').end).rejects.toThrow(
       'the payload has a member "all"; it takes none',
     );
@@ -104,7 +106,7 @@ describe.skipIf(noServer)('jobs and status, on a server', () => {
     await expect.poll(() => lines.at(-1)).toBe('64 items so far');
     expect(await statusLines()).toEqual([
       expect.stringMatching(/^ok workers: /),
-      expect.stringMatching(/^ok jobs: \d+ wait, 1 run, 0 failed for good$/),
+      expect.stringMatching(/^ok jobs: \d+ waiting, 1 running, 0 failed for good$/),
       expect.stringMatching(/^ok running: embed_knowledge for 00:00:\d\d on \S+: 64 items so far$/),
     ]);
     const listed = (await listJobs(executor)).map(formatJob);
@@ -202,7 +204,7 @@ describe('lightning jobs, status and alerts, beside the process that runs an emb
     goOn();
     const { status: ended, stdout } = await running.ended;
     expect(stdout).toMatch(
-      /^job \d+ is in the queue.*\n(waiting\n|running\n)*sends fire drill\ndone: sent fire drill$/m,
+      /^job \d+ is queued.*\n(waiting\n|running\n)*sends fire drill\ndone: sent fire drill$/m,
     );
     expect(ended).toBe(0);
 

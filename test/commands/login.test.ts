@@ -85,7 +85,7 @@ describe.skipIf(noServer)("tenants and analysts' logins", () => {
     'the login %s is not dropped, because it is not ours',
     async (name) => {
       await expect(dropLogin(operator, prefix, name)).rejects.toThrow(
-        `there is no login ${name} that belongs to a tenant`,
+        `login ${name} does not belong to a tenant`,
       );
     },
   );

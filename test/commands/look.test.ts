@@ -51,7 +51,7 @@ describe('without an embedded database', () => {
   it('backups lists none, and verify finds none to check', async () => {
     expect(await run(['backups'])).toMatchObject({
       status: 0,
-      stdout: expect.stringContaining('no backup in'),
+      stdout: expect.stringContaining('holds no backups'),
     });
     expect((await run(['backup', 'verify'])).status).toBe(1);
     expect(readdirSync(home)).toEqual([]);

@@ -124,7 +124,7 @@ describe.skipIf(server.kind === 'unavailable' || !server.binDirectory)(
 
 test('the reason names a folder without Postgres', async () => {
   expect(await inspectBinaries('/nowhere', undefined)).toEqual({
-    lacking: 'no program /nowhere/postgres found',
+    lacking: 'program /nowhere/postgres not found',
   });
 });
 

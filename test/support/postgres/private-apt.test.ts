@@ -26,7 +26,7 @@ test('the error on a host without a Debian archive says so', async () => {
 });
 
 test('the error on a machine without apt names the missing program', async () => {
-  await expect(download(['file:/nowhere'], { PATH: '' })).rejects.toThrow('no program dpkg found');
+  await expect(download(['file:/nowhere'], { PATH: '' })).rejects.toThrow('program dpkg not found');
 });
 
 // These refusals are apt's own: a machine without it has nothing to test.
