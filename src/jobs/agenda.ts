@@ -1,9 +1,9 @@
 import type { Backups } from '../backup/backups.ts';
 
-/** A job that is due once in a day or a week, from a time of the day (UTC) on. */
+/** A job that is due once a day or once a week, from a time of day (UTC) on. */
 export interface AgendaItem {
   readonly task: 'back_up' | 'drill';
-  /** As a crontab has it; the hourly look is at the same minute. */
+  /** The schedule in crontab form. The hourly look comes at the same minute. */
   readonly match: string;
   readonly hour: number;
   /** 0 is Sunday. Null: every day. */
@@ -11,40 +11,41 @@ export interface AgendaItem {
   readonly everyMinutes: number;
 }
 
-/** Minute of each hour at which is looked what is due. */
+/** Minute of each hour at which due jobs are looked for. */
 export const agendaMinute = 13;
 
 /**
- * What goes by age rather than by the clock: a machine that is on in the evenings only is never on at two in the night. Each is due
- * when the newest of its kind began before the last time it should have; so whoever is always on does it at that time, and whoever
- * was off does it when it is on again, once.
+ * Jobs that are due by age and not by the clock, because a machine that is on only in the evenings is never on
+ * at two in the night. A job is due when the newest of its kind began before the last time that it should have
+ * begun. So a machine that is always on runs the job at that time, and a machine that was off runs it once when
+ * it is on again.
  */
 export const agenda: readonly AgendaItem[] = [
   { task: 'back_up', match: '13 2 * * *', hour: 2, weekday: null, everyMinutes: 1_440 },
-  // After the full backup of the week.
+  // The drill comes after the full backup of the week.
   { task: 'drill', match: '13 6 * * 0', hour: 6, weekday: 0, everyMinutes: 7 * 1_440 },
 ];
 
-/** Day of the week of the full backup, where others build on it. */
+/** Day of the week of the full backup, if later backups build on it. */
 const fullWeekday = 0;
 
-/** When the newest of each kind began; null: there never was one, or none is left. */
+/** The moments when the newest of each kind began. Null: there never was one, or none is left. */
 export interface NewestBackups {
   readonly backup: Date | null;
-  /** Of the kind that others build on; a snapshot is not one of them. */
+  /** The newest full backup that others build on. A snapshot does not count. */
   readonly full: Date | null;
   readonly drill: Date | null;
 }
 
-/** A job that is to be begun now. */
+/** A job that has to begin now. */
 export interface DueJob {
   readonly task: AgendaItem['task'];
   readonly payload: { readonly kind?: 'full' };
 }
 
 /**
- * What is due at `now`. `buildsOnEarlier`: a backup may build on an earlier one, so that a full one is due each week. A drill without a
- * backup has nothing to prove.
+ * The jobs that are due at `now`. `buildsOnEarlier`: a backup may build on an earlier one, so a full one is due
+ * each week. A drill without a backup has nothing to prove, so it is never due.
  */
 export function dueJobs(
   newest: NewestBackups,
@@ -67,7 +68,7 @@ function isOlder(at: Date | null, than: Date): boolean {
   return at === null || at < than;
 }
 
-/** The last time at or before `now` that it was this hour, of this day of the week, at the minute of the look. */
+/** The last time at or before `now` with this hour and day of the week, at the minute of the look. */
 function lastTime(hour: number, weekday: number | null, now: Date): Date {
   const at = new Date(now);
   at.setUTCHours(hour, agendaMinute, 0, 0);

@@ -16,31 +16,33 @@ import type { Run } from './keep-runner.ts';
 import { keepPresence } from './worker-presence.ts';
 
 export interface RunOptions {
-  /** Connections of the worker's own login; closed by whoever made it, after `stop`. */
+  /** Connections of the worker's own login. Their owner closes them after `stop`. */
   readonly pool: Pool;
-  /** The same database, for the presence. */
+  /** The same database, used for the worker's presence. */
   readonly executor: Executor;
   readonly jobs: readonly Job[];
-  /** The jobs as graphile-worker takes them. */
+  /** The jobs in graphile-worker's form. */
   readonly taskList: TaskList;
-  /** What goes by age and is configured. */
+  /** The configured jobs that are due by age. */
   readonly agenda: readonly AgendaItem[];
-  /** Jobs at a time. */
+  /** Number of jobs at a time. */
   readonly concurrency: number;
   /** Pause between two signs of life. */
   readonly presenceEveryMs: number;
-  /** Pause between two questions to the connection on which graphile-worker listens. */
+  /** Pause between two pings of the connection on which graphile-worker listens. */
   readonly listenerPingMs: number;
   readonly log: Log;
 }
 
-/** After its last job a run has this long to write what came of it and to give its connections back. */
+/** Time that a run has after its last job to record the job's outcome and to return its connections. */
 const windDownMs = 5_000;
 
 /**
- * Begins one run of graphile-worker, with its crontab and its presence in ops.workers. Makes graphile-worker's schema if need be.
+ * Begins one run of graphile-worker, with its crontab and its presence in ops.workers. Makes graphile-worker's
+ * schema if it is missing.
  *
- * A run ends when graphile-worker takes no more jobs; its own promise settles long after that, or never.
+ * A run ends when graphile-worker takes no more jobs. graphile-worker's own promise settles long after that, or
+ * never.
  */
 export async function beginRun({
   pool,
@@ -63,14 +65,14 @@ export async function beginRun({
   const held = new HeldJobs(events);
   const runner = await run({
     pgPool: forgiving(pool),
-    // Written at once all the same. Without it nobody takes the rejection of what cannot be written, which ends the process;
-    // with it the runner ends, and is begun again.
+    // A delay of 0 still writes at once. Without the option, a write that fails rejects a promise that nobody
+    // handles, which ends the process. With it the runner ends, and is begun again.
     preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
     events,
     concurrency,
-    // Named, because GRAPHILE_WORKER_SCHEMA of the environment would decide otherwise.
+    // Named here, because GRAPHILE_WORKER_SCHEMA from the environment would win otherwise.
     schema: 'graphile_worker',
-    // The command that started us handles signals: requests end first, then the worker.
+    // The command that started the worker handles signals: requests end first, then the worker.
     noHandleSignals: true,
     taskList,
     parsedCronItems: parseCronItems([...crontab]),
@@ -80,13 +82,13 @@ export async function beginRun({
   });
   const finished = runner.promise.catch(() => {});
   const ended = Promise.race([runner.promise, takesNoMore]);
-  // Whoever keeps it hears how it ended; so does nobody at first.
+  // keepRunner awaits `ended`, but not from the first moment.
   ended.catch(() => {});
   const presence = keepPresence({ executor, id: poolId, held, jobs, agenda, log, everyMs: presenceEveryMs });
   return {
     ended,
     stop: async () => {
-      // Rejects when it has stopped by itself.
+      // Rejects when the runner has already stopped by itself.
       runner.stop().catch(() => {});
       await Promise.race([finished, held.allEnded().then(() => isWithin(windDownMs, finished))]);
       await presence.stop();
@@ -95,8 +97,9 @@ export async function beginRun({
 }
 
 /**
- * The pool for graphile-worker 0.18.0, which releases the connection on which it listens once more when that ends while it is
- * being released (`listenForChanges`). node-postgres throws then, where nobody catches it: the process would end.
+ * The pool for graphile-worker 0.18.0, which releases its listening connection a second time when that
+ * connection ends during its release (`listenForChanges`). node-postgres then throws where nothing catches it,
+ * and the process would end.
  */
 function forgiving(pool: Pool): Pool {
   type OnConnection = Parameters<Pool['connect']>[0];
@@ -121,12 +124,12 @@ function forgiving(pool: Pool): Pool {
 }
 
 /**
- * Rejects when graphile-worker 0.18.0 takes no more jobs:
+ * Rejects when graphile-worker 0.18.0 takes no more jobs, for one of two reasons:
  *
- * - It could not write that a job has ended. It shuts down, waits for the jobs under way, and then for the batches of what is to
- *   be written, which it miscounts after the second that failed (`batch`: `backpressure` stays set).
- * - Its first look for a job failed. It keeps that failure as the names of its tasks (`getTaskDetails`), and every later look
- *   fails at once.
+ * - It could not record that a job has ended. It shuts down and waits for the running jobs and then for its
+ * batches of writes, which it miscounts after the second failed one (`batch`: `backpressure` stays set).
+ * - Its first look for a job failed. It keeps that failure in place of the names of its tasks
+ * (`getTaskDetails`), and every later look fails at once.
  */
 function endOfTaking(events: WorkerEvents): Promise<never> {
   return new Promise((_resolve, reject) => {
@@ -141,15 +144,16 @@ function endOfTaking(events: WorkerEvents): Promise<never> {
     events.on('worker:getJob:error', ({ error }) => {
       if (!hasLooked) fail('the first look for a job failed', error);
     });
-    // Before the shutdown that follows, which does not say why.
+    // This event comes before the shutdown, which does not give the reason.
     events.on('pool:fatalError', ({ action, error }) => fail(`${action} failed`, error));
     events.on('pool:gracefulShutdown', ({ message }) => reject(new OperationalError(message)));
   });
 }
 
 /**
- * Has the connection on which graphile-worker listens answer every few seconds: nothing else is due on it, so nobody would find
- * out that it was lost without a word. One that does not answer ends with an error, and graphile-worker makes another.
+ * Pings the connection on which graphile-worker listens every few seconds. Nothing else is expected on that
+ * connection, so a silent loss would go unnoticed. A connection that does not answer ends with an error, and
+ * graphile-worker makes another.
  */
 function askListener(events: WorkerEvents, everyMs: number): void {
   let asking: Repeating | null = null;

@@ -4,10 +4,10 @@ import type { Log } from '../log.ts';
 import { defineJob } from './job.ts';
 import { noPayload } from './payload.ts';
 
-/** What happened to an alert, as ops.alert_event has it. */
+/** A change of an alert, as ops.alert_event describes it. */
 export interface AlertEvent {
   readonly event: 'raised' | 'changed' | 'resolved';
-  /** For people, one line. */
+  /** One line for people. */
   readonly text: string;
   readonly alert: {
     readonly id: number;
@@ -23,9 +23,9 @@ export interface AlertEvent {
 }
 
 /**
- * Looks whether something is wrong (ops.check_alerts), and says in the log which alerts were raised, changed or resolved.
- * With `announce` a job of task `send_alert` is made for each, in the same transaction: none is forgotten, whatever happens
- * to this process. Needs graphile-worker's schema, as the worker.
+ * Checks whether anything is wrong (ops.check_alerts), and logs the alerts that were raised, changed or
+ * resolved. With `announce`, a `send_alert` job is made for each of them in the same transaction, so none is
+ * forgotten, whatever happens to this process. Needs graphile-worker's schema and the worker's role.
  */
 export async function checkAlerts(executor: Executor, announce: boolean, log: Log): Promise<AlertEvent[]> {
   const { rows } = await executor.query<{ event: AlertEvent }>(sql`
@@ -47,10 +47,10 @@ export async function checkAlerts(executor: Executor, announce: boolean, log: Lo
   return rows.map(({ event }) => event);
 }
 
-// Before all others: it is what notices that they come late.
+// Its priority is the highest, because it is the job that notices when jobs come late.
 export const checkAlertsJob = defineJob({
   task: 'check_alerts',
-  does: 'looks whether something is wrong, and raises and resolves alerts',
+  does: 'checks whether anything is wrong, and raises and resolves alerts',
   schedule: {
     match: '* * * * *',
     everyMinutes: 1,

@@ -6,17 +6,23 @@ import { quarantine, withQuarantine } from '../quarantine.ts';
 import { defineJob } from './job.ts';
 import { noPayload } from './payload.ts';
 
-/** Texts in one request to the endpoint; most take more, and refuse the whole for the sake of one. */
+/**
+ * Number of texts in a request to the endpoint. Most endpoints take more, but refuse a whole request for one
+ * bad text.
+ */
 const batchSize = 64;
-/** Their length together, but for a text that is longer by itself. */
+/** Bytes of a request's texts together, unless a single text is longer. */
 const batchBytes = 1_000_000;
 
-/** To find out that a text is to blame takes minutes where the endpoint does not answer, so of a tenant so many are in a run. */
+/**
+ * How many texts of a tenant may be found at fault in one run. Finding one takes minutes when the endpoint does
+ * not answer.
+ */
 const mostBlamed = 5;
 
 const task = 'embed_knowledge';
 
-/** What a run did. */
+/** The result of a run. */
 export interface EmbeddedKnowledge {
   readonly embedded: number;
   /** Rows whose content the endpoint refuses; `embedding_error` says why. */
@@ -30,21 +36,21 @@ interface Row {
   readonly digest: string;
 }
 
-/** What a run works with. */
+/** The state that the functions of one run share. */
 interface Run {
   readonly executor: Executor;
   readonly embed: Embed;
   readonly signal: AbortSignal;
-  /** How many items of a tenant were set aside in it. */
+  /** Number of items set aside in this run, by tenant. */
   readonly blamed: Map<string, number>;
 }
 
 /**
- * Embeds the knowledge that has no embedding, of all tenants, oldest first and of each tenant in turn, until none is left or the
- * signal ends it between two requests. Content that changes meanwhile is left to the next run. What the endpoint gives no
- * usable embedding of, while it embeds other texts, is set aside. Rejects with EmbeddingError when the endpoint gives none of
- * anything; what was embedded until then is stored. Calls `onProgress` with the number of items that are done. Needs the
- * worker's policies.
+ * Embeds the knowledge that has no embedding, of all tenants in turn and oldest first, until none is left or
+ * the signal ends it between two requests. Content that changes in the meantime is left to the next run. An
+ * item is set aside if the endpoint embeds other texts but returns no usable embedding for this one. Rejects
+ * with EmbeddingError when the endpoint embeds nothing at all; embeddings made until then are stored. Calls
+ * `onProgress` with the number of finished items. Needs the worker's policies.
  */
 export async function embedKnowledge(
   executor: Executor,
@@ -62,14 +68,14 @@ export async function embedKnowledge(
       embedded += done.embedded;
       refused += done.refused;
       onProgress(embedded + refused);
-      // Every one of them changed under our hands, or is set aside: not now, then.
+      // Every row of the batch changed in the meantime or was set aside, so the run ends here.
       if (done.embedded + done.refused === 0) break;
     }
   });
   return { embedded, refused };
 }
 
-/** A batch of which each tenant has its share, so that nobody waits for another one's thousands. */
+/** A batch in which each tenant has its share, so that no tenant waits for the thousands of another. */
 async function nextRows({ executor, blamed }: Run): Promise<readonly Row[]> {
   const passedOver = [...blamed].filter(([, count]) => count >= mostBlamed).map(([tenant]) => tenant);
   const { rows } = await executor.query<Row>(sql`
@@ -112,7 +118,7 @@ async function nextRows({ executor, blamed }: Run): Promise<readonly Row[]> {
   return rows;
 }
 
-/** Of rows that fail together, halves are tried, so that one text does not keep the others. */
+/** Embeds rows. If they fail together, each half is tried, so that one bad text does not hold up the others. */
 async function embedRows(
   run: Run,
   rows: readonly Row[],
@@ -125,7 +131,7 @@ async function embedRows(
     vectors = await embed(texts, signal, patience);
   } catch (error) {
     if (!(error instanceof EmbeddingError)) throw error;
-    // Some endpoints answer a text that they cannot take with 500, or not at all.
+    // Some endpoints answer 500 to a text that they cannot take, or do not answer at all.
     if (error.reason !== 'refused' && !(await embedsAnything(run))) throw error;
     const [only] = rows;
     if (rows.length === 1 && only) return blame(run, only, error);
@@ -145,7 +151,7 @@ function isTried({ blamed }: Run): (row: Row) => boolean {
   return ({ tenant_id: tenant }) => (blamed.get(tenant) ?? 0) < mostBlamed;
 }
 
-/** Notes why a text is refused, for good; sets aside one that may be embedded later. */
+/** Records why a text is refused for good, or sets aside one that may be embedded later. */
 async function blame(run: Run, row: Row, error: EmbeddingError): Promise<EmbeddedKnowledge> {
   const { executor, blamed } = run;
   if (error.reason === 'refused')
@@ -155,7 +161,7 @@ async function blame(run: Run, row: Row, error: EmbeddingError): Promise<Embedde
   return { embedded: 0, refused: 0 };
 }
 
-/** Whether the endpoint embeds a text that nobody can have anything against. */
+/** Whether the endpoint embeds a harmless text. */
 async function embedsAnything({ embed, signal }: Run): Promise<boolean> {
   try {
     await embed(['text'], signal, impatient);
@@ -166,7 +172,10 @@ async function embedsAnything({ embed, signal }: Run): Promise<boolean> {
   }
 }
 
-/** Stores all together; when that fails one by one, and sets aside what cannot be stored. Gives the number of those stored. */
+/**
+ * Stores all vectors together. If that fails, stores them one by one and sets aside those that cannot be
+ * stored. Returns the number of stored ones.
+ */
 async function storeRows(
   executor: Executor,
   rows: readonly Row[],
@@ -202,7 +211,8 @@ async function storeError(executor: Executor, row: Row, message: string): Promis
   return rowCount ?? 0;
 }
 
-// One at a time, by its lock and its key: two would pay for the same embeddings. The next run does what this one did not get to.
+// Its lock and its key let one run at a time: two would pay for the same embeddings. The next run continues
+// where this one ended.
 export const embedKnowledgeJob = defineJob({
   task,
   does: 'embeds the knowledge that has no embedding',

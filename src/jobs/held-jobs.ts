@@ -3,16 +3,16 @@ import type { Executor } from '../db/database.ts';
 import { sql } from '../db/statement.ts';
 import type { Log } from '../log.ts';
 
-/** So long the database may not know yet that a job has ended, and a runner that it was given one. */
+/** How long the database may not know yet that a job has ended, or the runner that it was given one. */
 const onItsWayMs = 60_000;
 
-/** The jobs that a runner is at, or has ended a moment ago. */
+/** The jobs that a runner works on, or finished a moment ago. */
 export class HeldJobs {
-  /** By id: when it ended, as performance.now(); null: it runs. */
+  /** The end of each job as performance.now(), by id; null: the job runs. */
   readonly #endedAt = new Map<string, number | null>();
   readonly #waiting: (() => void)[] = [];
 
-  /** @param events of the runner, from before it takes its first job */
+  /** @param events the runner's, from before it takes its first job */
   constructor(events: WorkerEvents) {
     events.on('job:start', ({ job }) => this.#endedAt.set(job.id, null));
     events.on('job:complete', ({ job }) => {
@@ -21,7 +21,7 @@ export class HeldJobs {
     });
   }
 
-  /** Resolves when none runs. */
+  /** Resolves when no job runs. */
   allEnded(): Promise<void> {
     return this.#running === 0 ? Promise.resolve() : new Promise((resolve) => this.#waiting.push(resolve));
   }
@@ -40,11 +40,13 @@ export class HeldJobs {
 }
 
 /**
- * Unlocks the jobs that a worker was given a minute ago and never heard of, because the connection ended between the database's
- * commit and its answer: graphile-worker leaves them locked for four hours, and for a worker that lives nobody else looks. They
- * have their attempt back, as nothing was tried.
+ * Unlocks the jobs that a worker was given a minute ago but never learned of, because the connection ended
+ * between the database's commit and its answer. graphile-worker would leave them locked for four hours, since
+ * other workers do not look at a live worker's jobs. The jobs get their attempt back, because nothing was
+ * tried.
  *
- * graphile-worker can unlock all of a worker's jobs only (force_unlock_workers), those that run, too; hence its tables.
+ * graphile-worker can only unlock all of a worker's jobs, including the running ones (force_unlock_workers).
+ * Therefore this changes its tables.
  */
 export async function giveBackUnheard(
   executor: Executor,
@@ -68,7 +70,7 @@ export async function giveBackUnheard(
     )
     select u.id::text from unheard u`);
   for (const { id: job } of rows) {
-    const message = `job ${job} was given to worker ${worker}, which did not hear of it: it runs again`;
+    const message = `job ${job} was given to worker ${worker}, which never received it: it runs again`;
     log({ level: 'warning', event: 'job-unheard', message, worker, job });
   }
 }

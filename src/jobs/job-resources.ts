@@ -5,20 +5,20 @@ import type { Embed } from '../embeddings/embedding-client.ts';
 import type { Log } from '../log.ts';
 import type { AsKeeper } from '../retention/keeper.ts';
 
-/** What jobs work with. */
+/** The resources that jobs use. */
 export interface JobResources {
-  /** As the worker. */
+  /** The database as the worker. */
   readonly executor: Executor;
   readonly kind: 'embedded' | 'server';
   /** Null: knowledge without an embedding stays without one. */
   readonly embed: Embed | null;
-  /** Null: alerts are sent nowhere. */
+  /** Null: alerts are not sent. */
   readonly alertWebhook: Secret | null;
-  /** Null: the configuration does not say where to. */
+  /** Null: no store is configured. */
   readonly backups: Backups | null;
-  /** Null: nothing is removed. */
+  /** Null: retention removes nothing. */
   readonly asKeeper: AsKeeper | null;
   readonly log: Log;
-  /** The clock that says what is due. */
+  /** The clock that decides which jobs are due. */
   readonly now: () => Date;
 }

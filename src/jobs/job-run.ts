@@ -5,50 +5,62 @@ import { sql } from '../db/statement.ts';
 import { OperationalError } from '../operational-error.ts';
 import { keepLease } from './run-lease.ts';
 
-/** What is about to run. */
+/** A job that is about to run. */
 export interface JobToRun {
   readonly task: string;
-  /** Only one run of this name lives at a time, in all processes. */
+  /** At most one run with this name lives at a time, across all processes. */
   readonly lock?: string;
-  /** What about; shown to operators, so no secrets. */
+  /** The subject of the run. Operators can see it, so it must not contain secrets. */
   readonly details?: object;
-  /** Who runs it; by default `host:pid`. */
+  /** Name of the process that runs it. Default: `host:pid`. */
   readonly worker?: string;
-  /** Of graphile-worker. */
+  /** Id of the job in graphile-worker. */
   readonly jobId?: string;
-  /** Ends it from outside; the work sees it in `run.signal`. */
+  /** Ends the run from outside. The work sees it in `run.signal`. */
   readonly signal?: AbortSignal;
-  /** How long after its last sign of life it is taken for dead. Default a minute; it is renewed three times in it. */
+  /**
+   * Time after its last sign of life at which the run counts as dead. Default: one minute. The lease is renewed
+   * three times in it.
+   */
   readonly leaseMs?: number;
 }
 
-/** A run, as its work sees it. */
+/** A run, seen from its work. */
 export interface JobRun {
-  /** The work has to end: it was asked to, or its lease was lost (RunLost) and somebody else may be at the same. */
+  /**
+   * Aborted when the work has to end: on request, or because its lease was lost (RunLost) and another run may
+   * be doing the same.
+   */
   readonly signal: AbortSignal;
-  /** How much is done, from 0 to 1 (null: unknown), and what it is at. Can be called often: it is written once a second. */
+  /**
+   * Reports the finished fraction, from 0 to 1 (null: unknown), and the current step. Can be called often: it
+   * is written once a second.
+   */
   progress(fraction: number | null, note: string): void;
-  /** There was nothing to do: of such runs only the newest is kept. */
+  /** Marks a run that had nothing to do. Only the newest such run is kept. */
   idle(): void;
 }
 
-/** Another run holds the lock; the message says which, whose, and since when. */
+/** Another run holds the lock. The message names the lock, its holder, and since when it has been held. */
 export class JobBusy extends OperationalError {
   override name = 'JobBusy';
 }
 
-/** The run was taken for dead, or could not renew its lease in time. What it did may have been done by another one too. */
+/**
+ * The run was taken for dead, or could not renew its lease in time. Another run may have done the same work as
+ * well.
+ */
 export class RunLost extends OperationalError {
   override name = 'RunLost';
 }
 
 /**
- * Runs `work` and records it in ops.job_runs: when, how far, and what came of it. With `lock` it is the only one of that
- * name. The executor commits each statement by itself (never a transaction: nobody would see the progress), as a role that
- * may call ops.begin_run: the worker, or the owner.
+ * Runs `work` and records it in ops.job_runs: start, progress and outcome. With `lock` it is the only live run
+ * of that name. The executor must commit each statement by itself (a transaction would hide the progress), as a
+ * role that may call ops.begin_run: the worker or the owner.
  *
- * Rejects with what `work` rejects with; with JobBusy before it began; with RunLost when it was taken for dead meanwhile,
- * whatever `work` gave.
+ * Rejects with the error of `work`; with JobBusy before it begins; and with RunLost when the run was taken for
+ * dead in the meantime, whatever `work` returned.
  */
 export async function recordRun<T>(
   database: Executor,
@@ -75,7 +87,8 @@ export async function recordRun<T>(
     });
   } catch (error) {
     const news = await lease.stop();
-    // That it cannot be written down is not the news; the run is taken for dead then.
+    // If the end cannot be recorded, the run is taken for dead later. The caller gets the original error, not
+    // this one.
     await lease
       .insist(() => endRun(database, id, messageOf(error), news?.note ?? null, false))
       .catch(() => {});

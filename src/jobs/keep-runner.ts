@@ -4,7 +4,7 @@ import { stackOfBug } from '../operational-error.ts';
 
 /** One run of graphile-worker. */
 export interface Run {
-  /** Settles when it takes no more jobs, by itself or by `stop`; those under way go on. May reject. */
+  /** Settles when the run takes no more jobs, by itself or by `stop`; running jobs continue. May reject. */
   readonly ended: Promise<void>;
   /** Lets the running jobs end, then stops. */
   stop(): Promise<void>;
@@ -14,8 +14,8 @@ const firstPauseMs = 1_000;
 const longestPauseMs = 30_000;
 
 /**
- * Keeps graphile-worker running: it ends by itself when connections are lost at the wrong moment. Begins it again, with pauses
- * that grow while it cannot be begun, and without waiting for the jobs that the run before is still at.
+ * Keeps graphile-worker running, which ends by itself when connections are lost at the wrong moment. A new run
+ * is begun with pauses that grow while beginning fails, and without waiting for the jobs of the earlier run.
  * Rejects when the first run cannot be begun.
  */
 export async function keepRunner(
@@ -39,11 +39,11 @@ export async function keepRunner(
       try {
         const begun = await begin();
         if (!signal.aborted) return begun;
-        // It was told to stop meanwhile.
+        // The worker was told to stop in the meantime.
         await begun.stop();
         return null;
       } catch (error) {
-        report('the worker cannot be started again', error);
+        report('the worker cannot be restarted', error);
       }
     }
   };
@@ -53,7 +53,7 @@ export async function keepRunner(
   const leave = (left: Run): void => {
     const gone = left
       .stop()
-      .catch((error: unknown) => report('the worker that ended did not stop in order', error))
+      .catch((error: unknown) => report('the worker that ended did not stop cleanly', error))
       .finally(() => leaving.delete(gone));
     leaving.add(gone);
   };
@@ -64,7 +64,7 @@ export async function keepRunner(
         (error: unknown) => error,
       );
       if (signal.aborted) return;
-      report('the worker ended by itself, and is started again', ended ?? 'it does not say why');
+      report('the worker ended by itself and is being restarted', ended ?? 'it gave no reason');
       leave(run);
       run = null;
       run = await beginAgain();

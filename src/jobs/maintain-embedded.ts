@@ -2,7 +2,7 @@ import type { Executor } from '../db/database.ts';
 import { defineJob } from './job.ts';
 import { noPayload } from './payload.ts';
 
-/** What autovacuum does on a server: removes dead rows and brings the planner's statistics up to date. */
+/** Does the work of a server's autovacuum: removes dead rows and updates the planner's statistics. */
 export async function maintainEmbedded(executor: Executor): Promise<void> {
   await executor.query({ text: 'vacuum (analyze)' });
 }
@@ -13,7 +13,7 @@ export const maintainEmbeddedJob = defineJob({
   schedule: {
     match: '23 * * * *',
     everyMinutes: 60,
-    // A machine that is never on at that minute makes up for the last hour when it starts.
+    // A machine that is never on at that minute catches up on the last hour when it starts.
     options: { backfillPeriod: 3_600_000, maxAttempts: 1 },
   },
   parse: noPayload,

@@ -1,6 +1,6 @@
 import { OperationalError } from '../operational-error.ts';
 
-/** A payload that a job cannot run with. The message says what is wrong with it. */
+/** A job cannot run with this payload. The message says what is wrong with it. */
 export class PayloadError extends OperationalError {
   override name = 'PayloadError';
 }
@@ -8,27 +8,30 @@ export class PayloadError extends OperationalError {
 /** Reads the payload of a job. Throws PayloadError. */
 export type ParsePayload<Payload> = (payload: unknown) => Payload;
 
-/** For jobs that take none. */
+/** Parses the payload of a job that takes none. */
 export const noPayload: ParsePayload<null> = (payload) => {
   payloadMembers(payload, []);
   return null;
 };
 
-/** The members of a payload: an object of these names and no others, or nothing at all. What the crontab adds is left out. */
+/**
+ * The members of a payload: an object with only these names, or nothing at all. The member that the crontab
+ * adds is left out.
+ */
 export function payloadMembers<Name extends string>(
   payload: unknown,
   names: readonly Name[],
 ): Readonly<Partial<Record<Name, unknown>>> {
   const given = payload ?? {};
   if (typeof given !== 'object' || Array.isArray(given)) {
-    throw new PayloadError(`the payload is ${JSON.stringify(payload)}; an object is needed`);
+    throw new PayloadError(`the payload is ${JSON.stringify(payload)}; expected an object`);
   }
   const members: Partial<Record<Name, unknown>> = {};
   for (const [key, value] of Object.entries(given)) {
     const name = names.find((known) => known === key);
     if (name !== undefined) members[name] = value;
     else if (key !== '_cron') {
-      const known = names.length === 0 ? 'it takes none' : `known are ${names.join(', ')}`;
+      const known = names.length === 0 ? 'expected none' : `expected one of ${names.join(', ')}`;
       throw new PayloadError(`the payload has a member ${JSON.stringify(key)}; ${known}`);
     }
   }

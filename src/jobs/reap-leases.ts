@@ -2,13 +2,13 @@ import type { Executor } from '../db/database.ts';
 import { sql } from '../db/statement.ts';
 import { withQuarantine } from '../quarantine.ts';
 
-/** How many leases one statement takes at most. */
+/** Most leases that one statement ends. */
 const batch = 1_000;
 
 /**
- * Takes back the tasks, of all tenants, whose holders were not heard of in time; those that a holder or another reaper is at
- * are left to them, and what cannot be taken back is set aside. Gives the number of tasks. Can be run at any time, by several at
- * once. Needs the worker's policies.
+ * Takes back tasks of all tenants whose agents were not heard of in time. Tasks that their agent or another
+ * reaper is working on are left to them, and tasks that cannot be taken back are set aside. Returns the number
+ * of tasks taken back. Can run at any time, several runs at once. Needs the worker's policies.
  */
 export async function reapLeases(executor: Executor, signal: AbortSignal): Promise<number> {
   let total = 0;

@@ -12,7 +12,7 @@ import { sendAlertJob } from './send-alert.ts';
 import { tendWorkflowsJob } from './tend-workflows.ts';
 import { trimEventsJob } from './trim-events.ts';
 
-/** Every kind of job. Any of them can be run by `lightning jobs run`, those with a schedule come by themselves. */
+/** Every kind of job. `lightning jobs run` can run any of them; those with a schedule come by themselves. */
 export const jobs: readonly Job[] = [
   ensurePartitionsJob,
   embedKnowledgeJob,

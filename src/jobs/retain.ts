@@ -5,16 +5,19 @@ import type { JobRun } from './job-run.ts';
 import { defineJob } from './job.ts';
 import { noPayload } from './payload.ts';
 
-/** Only one run of retention lives at a time, whether the worker's or an operator's. */
+/** At most one run of retention lives at a time, whether the worker or an operator began it. */
 export const retentionLock = 'retention';
 
-/** What retention works with; the executor is the worker's, and commits each statement by itself. */
+/** The resources that retention uses. The executor is the worker's, and commits each statement by itself. */
 export interface RetentionResources {
   readonly executor: Executor;
   readonly asKeeper: AsKeeper;
 }
 
-/** Removes what the policies do not keep, under retentionLock, and gives what it did as lines for people; none: nothing. */
+/**
+ * Removes what the policies no longer keep, under retentionLock. Returns lines for people about it; empty:
+ * nothing was removed.
+ */
 export async function retain(
   { executor, asKeeper }: RetentionResources,
   now: Date,
@@ -31,21 +34,22 @@ export async function retain(
     ...partitions.map((outcome) =>
       outcome.kind === 'removed'
         ? `${outcome.partition} removed`
-        : `${outcome.partition} waits: ${outcome.problem}; ops.removal_waits says for whom`,
+        : `${outcome.partition} waits: ${outcome.problem}; see ops.removal_waits for the sessions in the way`,
     ),
     ...rows.map(
-      ({ policy, tenant, rows: count }) => `${policy} of ${tenant ?? 'nobody'}: ${count} rows deleted`,
+      ({ policy, tenant, rows: count }) => `${policy} of ${tenant ?? 'no tenant'}: ${count} rows deleted`,
     ),
   ];
   if (openFloors > 0)
-    lines.push(`points that are due wait for a writer, or to be rolled up: ${openFloors} stretches`);
+    lines.push(`expired points wait for a writer, or to be rolled up: ${openFloors} stretches`);
   return lines;
 }
 
-// Days expire at midnight; every hour, because whoever is in the way then may be gone later.
+// Days expire at midnight, but the job comes every hour, because a session that is in the way may be gone
+// later.
 export const retentionJob = defineJob({
   task: 'retention',
-  does: 'removes what the policies of retention do not keep',
+  does: 'removes what the retention policies no longer keep',
   schedule: {
     match: '37 * * * *',
     everyMinutes: 60,

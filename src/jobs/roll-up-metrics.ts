@@ -3,7 +3,7 @@ import type { RolledUp } from '../retention/roll-up-metrics.ts';
 import { defineJob } from './job.ts';
 import { noPayload } from './payload.ts';
 
-// The points of the last minute, and those that came late. The next run does what this one did not get to.
+// Covers the points of the last minute, and those that came late. The next run continues where this one ended.
 export const rollUpMetricsJob = defineJob({
   task: 'roll_up_metrics',
   does: 'rolls up the metrics that came in or changed',

@@ -7,16 +7,16 @@ import { PayloadError } from './payload.ts';
 export interface RunJobsOptions {
   /** The executor commits each statement by itself. */
   readonly resources: JobResources;
-  /** Ends the runs: the worker stops. */
+  /** Aborted when the worker stops; ends the runs. */
   readonly signal: AbortSignal;
-  /** As of recordRun. */
+  /** See recordRun. */
   readonly leaseMs?: number;
 }
 
-/** Who finds its lock taken comes again after this. */
+/** Pause before a job that found its lock taken is tried again. */
 const busyPauseMs = 60_000;
 
-/** The jobs as graphile-worker takes them: each run is recorded, has its lock, and says in the log what it did. */
+/** The jobs in graphile-worker's form. Each run is recorded, holds its lock, and logs what it did. */
 export function taskListOf(jobs: readonly Job[], options: RunJobsOptions): TaskList {
   return Object.fromEntries(
     jobs.map((job) => [
@@ -35,7 +35,7 @@ async function runJob(
   const { executor, log } = resources;
   const { task } = job;
   const { id, locked_by: worker } = helpers.job;
-  // A payload that cannot be read is a run that fails: operators look for it there.
+  // An unreadable payload is recorded as a run that failed, because operators look for it there.
   const work = prepare(job, payload);
   try {
     const did = await recordRun(
@@ -73,7 +73,10 @@ function prepare(job: Job, payload: unknown): ReturnType<Job['prepare']> | Paylo
   }
 }
 
-/** To wait is no failure, so no attempt is lost over it. However many find the lock taken, one of a task comes again. */
+/**
+ * Queues the job again. Waiting is not a failure, so it costs no attempt. However many jobs of a kind find the
+ * lock taken, one comes again.
+ */
 async function comeAgain({ task, lock }: Job, payload: unknown, helpers: JobHelpers): Promise<void> {
   const { max_attempts: maxAttempts, priority } = helpers.job;
   const queueName = await helpers.getQueueName();

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { DatabaseError } from 'pg';
 import { endsConnection } from '../db/pool.ts';
 
-/** What a run says of itself. */
+/** A run's report on itself. */
 export interface RunNews {
   readonly fraction: number | null;
   readonly note: string;
@@ -10,7 +10,7 @@ export interface RunNews {
 
 export interface LeaseOptions {
   readonly leaseMs: number;
-  /** Extends the lease, with what is new. False: it was taken away. */
+  /** Extends the lease, and writes the news. False: the lease was taken away. */
   readonly renew: (news: RunNews | null) => Promise<boolean>;
   /** Called once, when the lease was taken away or could not be renewed in time. */
   readonly onLost: (reason: string) => void;
@@ -18,21 +18,24 @@ export interface LeaseOptions {
 
 /** A lease that is renewed until `stop`. */
 export interface KeptLease {
-  /** Written with the next renewal, a second later at most; a newer one replaces it. */
+  /** Queues news for the next renewal, a second later at most. Newer news replaces it. */
   report(news: RunNews): void;
-  /** Renews no more; gives back what was not written. */
+  /** Ends the renewals. Returns news that was not written. */
   stop(): Promise<RunNews | null>;
-  /** Does it again while the lease holds: a connection that is lost for a moment must not cost a run its end. */
+  /**
+   * Repeats the work while the lease holds, so that a connection that is lost for a moment does not cost a run
+   * its end.
+   */
   insist<T>(work: () => Promise<T>): Promise<T>;
 }
 
-/** Longest time between two looks at what there is to do. */
+/** Longest time between two checks whether a renewal is due. */
 const tickMs = 1_000;
 
 /**
- * Keeps a lease that was just taken: renews it every third of its time, and once a second while there is news. Its time
- * counts from when a renewal was sent, so it is over here before it is over in the database; also for a process that was
- * suspended, with the first thing that it does.
+ * Keeps a lease that was just taken: renews it every third of its time, and once a second while there is news.
+ * Its time counts from the moment when a renewal was sent, so the lease ends here before it ends in the
+ * database. That also holds for a process that was suspended, which notices with its first action.
  */
 export function keepLease({ leaseMs, renew, onLost }: LeaseOptions): KeptLease {
   const intervalMs = Math.min(tickMs, leaseMs / 6);

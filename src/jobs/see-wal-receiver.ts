@@ -2,7 +2,7 @@ import type { ReceiverStatus } from '../backup/server/wal/receive-wal.ts';
 import type { Executor } from '../db/database.ts';
 import { sql } from '../db/statement.ts';
 
-/** Writes down how receiving WAL stands, for operators and alerts: ops.wal_receivers, ops.check_wal_receivers. */
+/** Records how receiving WAL is going, for operators and alerts: ops.wal_receivers, ops.check_wal_receivers. */
 export async function seeWalReceiver(
   executor: Executor,
   slot: string,

@@ -3,13 +3,14 @@ import { OperationalError } from '../operational-error.ts';
 import { defineJob } from './job.ts';
 import { payloadMembers } from './payload.ts';
 
-/** The webhook did not take an alert. The message never holds its address, which may be a secret. */
+/** The webhook did not accept an alert. The message never contains its address, which may be a secret. */
 export class AlertNotSent extends OperationalError {
   override name = 'AlertNotSent';
 }
 
 /**
- * Sends what happened to an alert to the webhook, as JSON by POST. Throws AlertNotSent unless it answers with success in time.
+ * Posts an alert's event to the webhook as JSON. Throws AlertNotSent unless the webhook answers with success in
+ * time.
  */
 export async function sendAlert(
   url: Secret,
@@ -23,7 +24,7 @@ export async function sendAlert(
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(event),
-      // An alert goes where it was meant to go.
+      // Redirects are refused, so that an alert goes only to the configured address.
       redirect: 'error',
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
     });
@@ -40,7 +41,7 @@ export async function sendAlert(
 
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  // What fetch throws says nothing; its cause does.
+  // fetch's own error says nothing useful; its cause does.
   return error.cause instanceof Error ? error.cause.message || error.cause.name : error.message;
 }
 
@@ -49,7 +50,7 @@ export const sendAlertJob = defineJob({
   does: 'sends an alert to the webhook',
   parse: (payload) => payloadMembers(payload, ['event', 'text', 'alert']),
   run: async (event, run, { alertWebhook }) => {
-    if (alertWebhook === null) return 'sent nothing: ALERT_WEBHOOK_URL is not set any more';
+    if (alertWebhook === null) return 'sent nothing: ALERT_WEBHOOK_URL is no longer set';
     run.progress(null, `sends ${String(event.text)}`);
     await sendAlert(alertWebhook, event, run.signal);
     return `sent ${String(event.text)}`;

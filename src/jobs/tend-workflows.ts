@@ -4,15 +4,15 @@ import { withQuarantine } from '../quarantine.ts';
 import { defineJob } from './job.ts';
 import { noPayload } from './payload.ts';
 
-/** How many workflows one statement locks at most. */
+/** Most workflows that one statement locks. */
 const batch = 100;
-/** The next run goes on: it comes within a minute. */
+/** Most statements of a run. The next run continues within a minute. */
 const rounds = 100;
 
 /**
- * Ends the steps of workflows that took too long, and goes on with their workflows. Returns how many workflows it was at;
- * those that somebody else holds are left for the next run, those that fail are set aside. Can be run at any time, by several
- * at once.
+ * Ends workflow steps that took too long, and continues their workflows. Returns the number of workflows that
+ * it worked on. Workflows that another session holds are left to the next run, and those that fail are set
+ * aside. Can run at any time, several runs at once.
  */
 export async function tendWorkflows(executor: Executor, signal: AbortSignal): Promise<number> {
   let total = 0;
@@ -29,7 +29,7 @@ export async function tendWorkflows(executor: Executor, signal: AbortSignal): Pr
   return total;
 }
 
-// Missed minutes need no making up: a run ends every step that is due.
+// Missed runs need not be made up for: a run ends every step that is due.
 export const tendWorkflowsJob = defineJob({
   task: 'tend_workflows',
   does: 'ends the steps of workflows that took too long',

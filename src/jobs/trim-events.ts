@@ -4,12 +4,13 @@ import { defineJob } from './job.ts';
 import { noPayload } from './payload.ts';
 
 /**
- * How long a live client may be away and still get what it missed (docs/live.md). Removing is by the marks that earlier
- * runs left, so what runs every five minutes keeps up to five minutes more.
+ * How long a live client may be away and still get the events that it missed (docs/live.md). Events are removed
+ * by marks that earlier runs left, so a job that runs every five minutes keeps them for up to five minutes
+ * more.
  */
 const keep = '1 hour';
 
-/** Removes what has been in the outbox of live updates for long enough. Gives the number of rows. */
+/** Removes events that have been in the outbox of live updates for long enough. Returns the number of rows. */
 export async function trimEvents(executor: Executor): Promise<number> {
   const { rows } = await executor.query<{ count: string }>(
     sql`select ops.trim_events(${keep}::interval) as count`,
@@ -19,7 +20,7 @@ export async function trimEvents(executor: Executor): Promise<number> {
 
 export const trimEventsJob = defineJob({
   task: 'trim_events',
-  does: 'removes from the outbox of live updates what everybody had time to read',
+  does: 'removes events from the outbox of live updates once every client had time to read them',
   schedule: {
     match: '*/5 * * * *',
     everyMinutes: 5,

@@ -12,23 +12,24 @@ import { repeat } from '../repeat.ts';
 import type { Repeating } from '../repeat.ts';
 
 export interface PresenceOptions {
-  /** As the worker. */
+  /** The database as the worker. */
   readonly executor: Executor;
   /** The id of the pool, under which graphile-worker locks jobs. */
   readonly id: string;
-  /** The jobs that it is at. Left out: it takes none. */
+  /** The jobs that the worker is running. Left out: it takes none. */
   readonly held?: HeldJobs;
-  /** What it knows to do. */
+  /** The kinds of jobs that the worker can run. */
   readonly jobs: readonly Job[];
-  /** What goes by age and is configured. Left out: nothing. */
+  /** The configured jobs that are due by age. Left out: none. */
   readonly agenda?: readonly AgendaItem[];
   readonly log: Log;
   readonly everyMs: number;
 }
 
 /**
- * Says in ops.workers that a worker lives until `stop`, and each time takes over the jobs of those that were not seen for a
- * minute, and gives back its own that it never heard of. Errors are logged, and the next time comes as ever.
+ * Reports in ops.workers that a worker lives, until `stop`. Each report also takes over the jobs of workers
+ * that were not seen for a minute, and gives back the worker's own jobs that it never learned of. Errors are
+ * logged, and the next report comes as usual.
  */
 export function keepPresence({
   executor,
@@ -45,7 +46,7 @@ export function keepPresence({
       if (!announced) await announce(executor, jobs, agenda);
       announced = true;
       if (!(await seeWorker(executor, id))) {
-        const message = `worker ${id} was taken for dead while it could not be heard: others have its jobs`;
+        const message = `worker ${id} was taken for dead while it could not report: other workers have its jobs`;
         log({ level: 'warning', event: 'worker-was-lost', message, worker: id });
       }
       await sweepWorkers(executor, null, log);
@@ -63,7 +64,7 @@ export function keepPresence({
   };
 }
 
-/** Takes workers for dead that were not seen for a minute (or for `unseenFor`), and unlocks their jobs. */
+/** Marks workers as dead that were not seen for a minute (or for `unseenFor`), and unlocks their jobs. */
 export async function sweepWorkers(executor: Executor, unseenFor: string | null, log: Log): Promise<void> {
   const { rows } = await executor.query<{
     job_id: string;
@@ -72,11 +73,11 @@ export async function sweepWorkers(executor: Executor, unseenFor: string | null,
     runs_again: boolean;
   }>(sql`select * from ops.sweep_workers(coalesce(${unseenFor}::interval, '1 minute'))`);
   for (const { job_id: job, task, worker, runs_again: runsAgain } of rows) {
-    const fate = runsAgain ? 'it runs again' : 'it took too many workers with it and does not run again';
+    const fate = runsAgain ? 'it runs again' : 'it took too many workers down with it and does not run again';
     log({
       level: runsAgain ? 'warning' : 'error',
       event: 'job-taken-over',
-      message: `${task}, job ${job}, of worker ${worker}, which was not seen any more: ${fate}`,
+      message: `${task}, job ${job}, was taken from worker ${worker}, which is no longer seen: ${fate}`,
       task,
       job,
       worker,
@@ -84,7 +85,7 @@ export async function sweepWorkers(executor: Executor, unseenFor: string | null,
   }
 }
 
-/** Tells the database what tasks there are, and lets operators see the queue. */
+/** Tells the database which kinds of jobs there are, and lets operators see the queue. */
 async function announce(
   executor: Executor,
   jobs: readonly Job[],

@@ -19,28 +19,28 @@ import { taskListOf } from './run-jobs.ts';
 import { lookAfterStart } from './schedule-backups.ts';
 import { sweepWorkers } from './worker-presence.ts';
 
-/** What the worker needs. */
+/** Options of the worker. */
 export interface WorkerOptions {
-  /** Connections of the worker's own login; closed by whoever made it, after `stop`. */
+  /** Connections of the worker's own login. Their owner closes them after `stop`. */
   readonly pool: Pool;
-  /** The same database, for the jobs. */
+  /** The same database, used by the jobs. */
   readonly executor: Executor;
   readonly kind: 'embedded' | 'server';
   /** Null: knowledge without an embedding stays without one. */
   readonly embed: Embed | null;
-  /** Where alerts are sent; null: nowhere, they are in ops.alerts and in the log. */
+  /** Address for alerts. Null: alerts are only in ops.alerts and in the log. */
   readonly alertWebhook: Secret | null;
-  /** Left out or null: the configuration does not say where to. */
+  /** Left out or null: no store is configured. */
   readonly backups?: Backups | null;
-  /** Without it nothing is removed. */
+  /** Left out or null: retention removes nothing. */
   readonly asKeeper?: AsKeeper | null;
   readonly log: Log;
   readonly concurrency?: number;
   /** Pause between two looks for expired leases. */
   readonly reapEveryMs?: number;
-  /** Pause between two signs of life, and between two looks for those that give none. */
+  /** Pause between two signs of life, and between two looks for workers that give none. */
   readonly presenceEveryMs?: number;
-  /** Pause between two questions to the connection on which graphile-worker listens. */
+  /** Pause between two pings of the connection on which graphile-worker listens. */
   readonly listenerPingMs?: number;
 }
 
@@ -50,7 +50,10 @@ export interface RunningWorker {
   stop(): Promise<void>;
 }
 
-/** Starts graphile-worker with every task of the project and the crontab. Makes graphile-worker's schema if need be. */
+/**
+ * Starts graphile-worker with every job of the project and the crontab. Makes graphile-worker's schema if it is
+ * missing.
+ */
 export async function startWorker({
   pool,
   executor,
@@ -76,12 +79,13 @@ export async function startWorker({
     log,
     now: () => new Date(),
   };
-  // Whoever worked on an embedded database died with it: nobody has to wait until that is certain.
+  // Earlier workers of an embedded database died with it, so their jobs are taken over without the usual wait.
   if (kind === 'embedded') await sweepWorkers(executor, '0 seconds', log);
   const tasks = taskListOf(jobs, {
     resources,
     signal: stopping.signal,
-    // On an embedded database one long statement, such as vacuum, keeps all others waiting, renewals too.
+    // On an embedded database one long statement, such as vacuum, keeps all others waiting, lease renewals
+    // included.
     leaseMs: kind === 'embedded' ? 600_000 : 60_000,
   });
   const begin = (): Promise<Run> =>

@@ -2,22 +2,23 @@ import type { Pool } from 'pg';
 import { quoteIdentifier } from '../db/statement.ts';
 
 /**
- * How long a statement of the keeper waits for somebody. It holds nothing that others need while it waits for readers, and
- * what it may hold for an instant nobody queues behind for longer than this.
+ * How long a statement of the keeper waits for a lock. While it waits for readers it holds nothing that others
+ * need. While it waits for a lock that others would queue behind, they wait no longer than this.
  */
 const lockTimeoutMs = 900;
 
-/** One statement, outside of any transaction, as the owner of the partitioned tables. */
+/** Runs one statement, outside of any transaction, as the owner of the partitioned tables. */
 export type RunAsKeeper = (text: string) => Promise<void>;
 
-/** Gives the work a connection on which statements run as the keeper. */
+/** Passes the work a connection on which statements run as the keeper. */
 export type AsKeeper = <T>(work: (run: RunAsKeeper) => Promise<T>) => Promise<T>;
 
 /**
- * A connection on which statements run as the keeper. `detach partition ... concurrently` runs in no function and no
- * transaction, and takes the owner of the parent; the keeper owns the tables of metrics that have partitions to lose, and
- * nothing else, so the worker that may become it gets at nothing more than the metrics, all of which it reads anyway. It is
- * the keeper for these statements only. `role` is null where the login may do everything: on the embedded database.
+ * A connection on which statements run as the keeper. `detach partition ... concurrently` cannot run in a
+ * function or a transaction, and needs the owner of the parent. The keeper owns only the tables of metrics that
+ * have partitions to lose. So a worker that may become the keeper gains access to nothing but the metrics, all
+ * of which it can read anyway. The connection acts as the keeper for these statements only. `role` is null
+ * where the login may do everything: on the embedded database.
  */
 export async function withKeeper<T>(
   pool: Pool,
@@ -33,7 +34,7 @@ export async function withKeeper<T>(
       await client.query(text);
     });
     await client.query('reset lock_timeout');
-    // To the role that the connection came with.
+    // Returns to the role that the connection came with.
     await client.query('reset role');
     clean = true;
     return result;

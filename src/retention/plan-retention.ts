@@ -3,20 +3,20 @@ import { sql } from '../db/statement.ts';
 import { removablePartitions } from './remove-partitions.ts';
 import { readCutoffs } from './run-retention.ts';
 
-/** Something that would go. */
+/** Rows or a partition that retention would remove. */
 export interface PlannedRemoval {
   readonly policy: string;
-  /** Null: no tenant's, or a partition with nothing in it. */
+  /** Null: rows without a tenant, or an empty partition. */
   readonly tenant: string | null;
   readonly olderThan: Date;
-  /** The partition that goes as a whole; null: rows are deleted. */
+  /** The partition that is removed as a whole; null: rows are deleted. */
   readonly partition: string | null;
   readonly rows: number;
-  /** Of the whole partition, on disk. */
+  /** Size on disk of the whole partition. */
   readonly bytes: number | null;
 }
 
-/** What `runRetention` would remove now, were all metrics rolled up. Counts it, and changes nothing. */
+/** The removals that `runRetention` would make now if all metrics were rolled up. Only counts. */
 export async function planRetention(executor: Executor, now: Date): Promise<PlannedRemoval[]> {
   const planned: PlannedRemoval[] = [];
   for (const { policy, parent, partition, range_start, range_end } of await removablePartitions(

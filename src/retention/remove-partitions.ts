@@ -4,18 +4,18 @@ import type { Executor } from '../db/database.ts';
 import { sql } from '../db/statement.ts';
 import type { RunAsKeeper } from './keeper.ts';
 
-/** A partition that nobody keeps, as ops.removable_partitions gives it. */
+/** A partition that no tenant keeps, as ops.removable_partitions returns it. */
 export interface RemovablePartition {
   readonly policy: string;
   readonly parent: string;
   readonly partition: string;
   readonly range_start: Date;
   readonly range_end: Date;
-  /** `attached`: to be detached; `pending`: that was interrupted; `detached`: to be dropped. */
+  /** `attached`: has to be detached. `pending`: its detach was interrupted. `detached`: has to be dropped. */
   readonly state: 'attached' | 'pending' | 'detached';
 }
 
-/** What became of one. `waits` says for what, and it is taken up by the next run. */
+/** The outcome for one partition. With `waits`, `problem` gives the reason, and the next run tries again. */
 export type PartitionOutcome = { readonly partition: string } & (
   { readonly kind: 'removed' } | { readonly kind: 'waits'; readonly problem: string }
 );
@@ -23,7 +23,7 @@ export type PartitionOutcome = { readonly partition: string } & (
 const dropAttempts = 5;
 const betweenDropsMs = 250;
 
-/** The partitions that can go. With `planned` as if all metrics were rolled up. */
+/** The partitions that can be removed. With `planned`, as if all metrics were rolled up. */
 export async function removablePartitions(
   executor: Executor,
   now: Date,
@@ -36,10 +36,11 @@ export async function removablePartitions(
 }
 
 /**
- * Removes the partitions that can go, oldest first: detach concurrently, finalize where that was interrupted, drop, each a
- * statement by itself. Whoever reads or writes the table delays the removal and is never kept waiting by it for longer than
- * the lock timeout: what cannot be had in time is left to the next run, and written down in ops.partition_removals. The
- * executor commits each statement by itself, as the worker.
+ * Removes the partitions that can go, oldest first: detach concurrently, finalize where a detach was
+ * interrupted, drop, each as a statement of its own. A session that reads or writes the table delays the
+ * removal, and is itself kept waiting no longer than the lock timeout: a lock that cannot be had in time is
+ * left to the next run, and recorded in ops.partition_removals. The executor commits each statement by itself,
+ * as the worker.
  */
 export async function removePartitions(
   executor: Executor,
@@ -51,7 +52,7 @@ export async function removePartitions(
   }: { now: Date; signal: AbortSignal; onOutcome: (outcome: PartitionOutcome) => void },
 ): Promise<PartitionOutcome[]> {
   const outcomes: PartitionOutcome[] = [];
-  // Postgres lets one partition of a table at a time be between attached and detached.
+  // Postgres lets only one partition of a table at a time be between attached and detached.
   const busy = new Set<string>();
   const partitions = await removablePartitions(executor, now, false);
   const pendingFirst = partitions.toSorted(
@@ -76,12 +77,12 @@ async function removePartition(
   await executor.query(
     sql`select ops.begin_partition_removal(${policy}, ${parent}, ${partition}, ${range_start}, ${range_end})`,
   );
-  // Whoever is older than this is waited for: ops.removal_waits.
+  // The removal waits for transactions older than this; see ops.removal_waits.
   await executor.query(
     sql`update ops.partition_removals set tried_at = now(), problem = null where partition = ${partition}`,
   );
   try {
-    // Names as ops.removable_partitions quotes them.
+    // ops.removable_partitions has already quoted these names.
     if (state === 'attached')
       await asKeeper(`alter table ${parent} detach partition ${partition} concurrently`);
     if (state === 'pending') await asKeeper(`alter table ${parent} detach partition ${partition} finalize`);
@@ -96,7 +97,10 @@ async function removePartition(
   }
 }
 
-/** It takes the table of tenants for an instant, so it waits briefly, and tries again after others have had their turn. */
+/**
+ * Drops a partition. The drop locks the table of tenants for an instant, so it waits briefly, and tries again
+ * after others have had their turn.
+ */
 async function drop(executor: Executor, partition: string): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -109,7 +113,10 @@ async function drop(executor: Executor, partition: string): Promise<void> {
   }
 }
 
-/** Somebody holds what it needs: lock_not_available, deadlock_detected, or another removal of the same table. */
+/**
+ * Another session holds a needed lock: lock_not_available, deadlock_detected, or another removal in the same
+ * table.
+ */
 function isInTheWay(error: unknown): error is DatabaseError {
   return error instanceof DatabaseError && ['55P03', '40P01', '55000', '55006'].includes(error.code ?? '');
 }

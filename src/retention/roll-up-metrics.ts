@@ -2,37 +2,42 @@ import type { Executor } from '../db/database.ts';
 import { sql } from '../db/statement.ts';
 import { withQuarantine } from '../quarantine.ts';
 
-/** How many buckets were rolled up, of all tenants together. */
+/** Numbers of buckets that were rolled up, for all tenants together. */
 export interface RolledUp {
   readonly minutes: number;
   readonly hours: number;
   readonly days: number;
 }
 
-/** What one statement did: null buckets, another process is at it; `next`, from where to go on. */
+/** The result of one statement. `buckets` null: another process is doing this step. `next`: where to continue. */
 interface Stretch {
   readonly buckets: number | null;
   readonly next: Date | null;
 }
 
-/** Each step, the finer before what is made of it, and how many buckets one statement takes. */
+/**
+ * The steps, with finer ones before those that build on them, and the number of buckets that one statement
+ * takes.
+ */
 const steps = [
   { step: 'minutes', resolution: 'minute', stretch: 240 },
   { step: 'hours', resolution: 'hour', stretch: 48 },
   { step: 'days', resolution: 'day', stretch: 31 },
 ] as const satisfies readonly { step: keyof RolledUp; resolution: string; stretch: number }[];
 
-/** Newer buckets come first in each step. */
+/** Buckets newer than this come first in each step. */
 const freshMs = 4 * 3_600_000;
 
 /**
- * Rolls up the metrics that have changed and are over by `until`, of all tenants, once from the oldest to the newest, or
- * until the signal ends it between two statements. What changes behind it is left to the next run: points that come late
- * without a pause would hold it for ever. Each statement stands by itself: a run that is killed is taken up by the next. One
- * at a time: a step that another process is at is left to it. `onProgress` is called after each statement.
+ * Rolls up the changed metrics of all tenants that are complete by `until`, once from the oldest to the newest,
+ * or until the signal ends it between two statements. Changes to buckets that were already passed are left to
+ * the next run, because a steady stream of late points would hold this one for ever. Each statement stands by
+ * itself, so the next run continues a run that was killed. One process at a time does a step; the others leave
+ * it alone. `onProgress` is called after each statement.
  *
- * The last hours come first, and what is older gets `backlogMs` in each step: a tenant that brings in months of points
- * delays nobody else's for longer. What cannot be rolled up is set aside (ops.make_metrics). Needs the worker's policies.
+ * The last hours come first, and older buckets get `backlogMs` in each step, so a tenant that imports months of
+ * points delays the others for no longer than that. Metrics that cannot be rolled up are set aside
+ * (ops.make_metrics). Needs the worker's policies.
  */
 export async function rollUpMetrics(
   executor: Executor,

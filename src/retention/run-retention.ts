@@ -8,35 +8,35 @@ import { removePartitions } from './remove-partitions.ts';
 import type { PartitionOutcome } from './remove-partitions.ts';
 import type { OnProgress } from '../on-progress.ts';
 
-/** Rows of one statement: some tens of milliseconds of locks on them. */
+/** Rows that one statement deletes: it holds their locks for some tens of milliseconds. */
 const batch = 5_000;
 
 const closeAttempts = 20;
 const betweenClosesMs = 100;
 
-/** Rows that were deleted under a policy, of a tenant (null: of none). */
+/** Rows that were deleted under a policy, for one tenant (null: rows without a tenant). */
 export interface ExpiredRows {
   readonly policy: string;
   readonly tenant: string | null;
   readonly rows: number;
 }
 
-/** What a run did. */
+/** The result of a run. */
 export interface Retained {
   readonly partitions: readonly PartitionOutcome[];
   readonly rows: readonly ExpiredRows[];
-  /** Stretches of points that are due and wait for a writer, or to be rolled up. */
+  /** Stretches of expired points that wait for a writer, or to be rolled up. */
   readonly openFloors: number;
 }
 
-/** How a run is given its time and its end, and says what it is at. */
+/** The clock, the end and the progress of a run. */
 export interface RetentionRun {
   readonly now: Date;
   readonly signal: AbortSignal;
   readonly onProgress?: OnProgress;
 }
 
-/** What a tenant keeps no longer, as ops.retention_cutoffs gives it. */
+/** The moment before which a tenant's rows expire, as ops.retention_cutoffs returns it. */
 export interface Cutoff {
   readonly policy: string;
   readonly tenant_id: string | null;
@@ -45,16 +45,18 @@ export interface Cutoff {
 }
 
 /**
- * Removes what the policies do not keep: partitions as a whole where no tenant keeps them, rows where one keeps less than
- * others, in batches, a batch of each tenant in turn; a tenant's rows that cannot be deleted are set aside. Metrics are rolled up
- * first, and what is not stays. Can be ended anywhere and run again; one at a time (the caller holds the lock). The executor commits each statement by itself, as the worker.
+ * Removes what the policies no longer keep: whole partitions that no tenant keeps, and rows where one tenant
+ * keeps less than others. Rows are deleted in batches, one batch of each tenant in turn; rows of a tenant that
+ * cannot be deleted are set aside. Metrics are rolled up first, and those that are not stay. Can be ended
+ * anywhere and run again, but only one run at a time (the caller holds the lock). The executor commits each
+ * statement by itself, as the worker.
  */
 export async function runRetention(
   executor: Executor,
   asKeeper: RunAsKeeper,
   { now, signal, onProgress = () => {} }: RetentionRun,
 ): Promise<Retained> {
-  onProgress(null, 'rolling up what is due');
+  onProgress(null, 'rolling up the metrics that are due');
   await executor.query(sql`select ops.move_metric_floors(${now})`);
   await rollUpMetrics(executor, {
     until: now,
@@ -113,8 +115,9 @@ async function expireRows(
 }
 
 /**
- * Closes what is refused from now on, for removal. Whoever writes at this moment may not know of it yet, in whichever
- * database of the server: that is over in an instant, or left to the next run. Gives how many are left.
+ * Closes the stretches that no longer take points, so that they can be removed. A session that is writing right
+ * now may not know of it yet, in any database of the server. That passes in an instant, or is left to the next
+ * run. Returns how many stretches stay open.
  */
 async function closeFloors(executor: Executor, signal: AbortSignal): Promise<number> {
   for (let attempt = 1; ; attempt += 1) {
@@ -125,7 +128,7 @@ async function closeFloors(executor: Executor, signal: AbortSignal): Promise<num
   }
 }
 
-/** Before when what goes. With `planned` as if all metrics were rolled up. */
+/** The moments before which rows expire. With `planned`, as if all metrics were rolled up. */
 export async function readCutoffs(executor: Executor, now: Date, planned: boolean): Promise<Cutoff[]> {
   const { rows } = await executor.query<Cutoff>(
     sql`select * from ops.retention_cutoffs(${now}, ${planned}) order by policy, tenant_id`,

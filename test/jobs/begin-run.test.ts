@@ -77,7 +77,7 @@ describe.each(workerTargets)('a worker that graphile-worker leaves without jobs 
     await add('after the first');
     await expect.poll(() => received('after the first'), { timeout: 20_000 }).toBe(true);
     expect(received('under way')).toBe(false);
-    expect(ends()).toContainEqual(expect.stringMatching(/is started again: completeJob failed: .*as if/));
+    expect(ends()).toContainEqual(expect.stringMatching(/is being restarted: completeJob failed: .*as if/));
 
     answer();
     await expect.poll(() => received('under way')).toBe(true);

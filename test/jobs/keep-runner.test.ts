@@ -26,8 +26,8 @@ test('a run that ends by itself is started again, as often as it takes, and its 
   runs[0]!.fail(new Error('the connection was lost'));
   await vi.waitFor(() => expect(begin).toHaveBeenCalledTimes(3), 10_000);
   expect(logged.map(({ message }) => message)).toEqual([
-    'the worker ended by itself, and is started again: the connection was lost',
-    'the worker cannot be started again: the database is away',
+    'the worker ended by itself and is being restarted: the connection was lost',
+    'the worker cannot be restarted: the database is away',
   ]);
   await keeping.stop();
   expect(runs[1]!.stop).toHaveBeenCalledOnce();

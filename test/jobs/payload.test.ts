@@ -9,9 +9,9 @@ test.each([[undefined], [null], [{}], [{ _cron: { ts: '2026-01-01' } }]])(
 );
 
 test.each([
-  ['full', 'the payload is "full"; an object is needed'],
-  [[1], 'the payload is [1]; an object is needed'],
-  [{ kind: 'full' }, 'the payload has a member "kind"; it takes none'],
+  ['full', 'the payload is "full"; expected an object'],
+  [[1], 'the payload is [1]; expected an object'],
+  [{ kind: 'full' }, 'the payload has a member "kind"; expected none'],
 ])('%j is refused with a sentence', (payload, message) => {
   expect(() => noPayload(payload)).toThrow(new PayloadError(message));
 });
@@ -19,6 +19,6 @@ test.each([
 test('known members are returned, and unknown ones are refused with the list of known ones', () => {
   expect(payloadMembers({ kind: 'full', _cron: {} }, ['kind', 'keep'])).toEqual({ kind: 'full' });
   expect(() => payloadMembers({ kin: 'full' }, ['kind', 'keep'])).toThrow(
-    'the payload has a member "kin"; known are kind, keep',
+    'the payload has a member "kin"; expected one of kind, keep',
   );
 });

@@ -87,8 +87,8 @@ describe.each(workerTargets)('jobs of the worker (%s)', (_kind, open) => {
     await runner.addJob('greet', { nam: 'Ada' }, { maxAttempts: 1 });
     await expect
       .poll(async () => (await runsOf('greet')).at(-1))
-      .toMatchObject({ outcome: 'failed', error: 'the payload has a member "nam"; known are name' });
-    await expect.poll(() => errors.join()).toContain('the payload has a member "nam"; known are name');
+      .toMatchObject({ outcome: 'failed', error: 'the payload has a member "nam"; expected one of name' });
+    await expect.poll(() => errors.join()).toContain('the payload has a member "nam"; expected one of name');
     expect(await jobsOf('greet')).toMatchObject([{ attempts: 1, max_attempts: 1 }]);
   });
 

@@ -51,7 +51,7 @@ describe.each(workerTargets)('retention, %s', (_kind, open) => {
     rows('select ops.set_retention($1, $2, $3)', policy, keep, tenant);
 
   test('has nothing to do at first, and says so', async () => {
-    expect(await dryRun(target.database, new Date())).toEqual(['nothing would go']);
+    expect(await dryRun(target.database, new Date())).toEqual(['nothing would be removed']);
     expect(await run()).toEqual([]);
   });
 
@@ -63,7 +63,7 @@ describe.each(workerTargets)('retention, %s', (_kind, open) => {
     const planned = await dryRun(target.database, new Date());
     expect(planned).toEqual([
       expect.stringMatching(/^sessions +acme +before \S+Z +1 rows$/),
-      '1 rows would go, some with 0 partitions',
+      '1 rows would be removed, some of them with 0 partitions',
     ]);
     expect([await count('app_public.sessions', 'acme'), await count('app_public.sessions', 'rival')]).toEqual(
       [2, 1],
@@ -239,12 +239,12 @@ describe.each(workerTargets)('retention, %s', (_kind, open) => {
       'alerts 1 rows',
       'backups 1 rows',
       'drills 3 rows',
-      '5 rows would go, some with 0 partitions',
+      '5 rows would be removed, some of them with 0 partitions',
     ]);
     expect(done).toEqual([
-      'alerts of nobody: 1 rows deleted',
-      'backups of nobody: 1 rows deleted',
-      'drills of nobody: 3 rows deleted',
+      'alerts of no tenant: 1 rows deleted',
+      'backups of no tenant: 1 rows deleted',
+      'drills of no tenant: 3 rows deleted',
     ]);
     expect((await rows('select subject from ops.alerts order by id')).map(({ subject }) => subject)).toEqual([
       'young',
@@ -288,7 +288,7 @@ describe.each(workerTargets)('retention, %s', (_kind, open) => {
     const dry = await lightning(['retention', '--dry-run'], target.env);
     expect([dry.status, dry.stdout]).toEqual([
       0,
-      expect.stringMatching(/^sessions +acme .* 1 rows\n1 rows would go/),
+      expect.stringMatching(/^sessions +acme .* 1 rows\n1 rows would be removed/),
     ]);
     expect(await count('app_public.sessions', 'acme')).toBe(1);
     const done = await lightning(['retention'], target.env);
