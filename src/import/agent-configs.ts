@@ -9,17 +9,17 @@ import type { FileContent, ImportRow, SourceFile, Store } from './store.ts';
 
 const folder = '.agent-configs';
 
-/** A row of `agents`, before it is loaded. */
+/** A row of `agents` before it is loaded. */
 export interface AgentRow {
   readonly id: string;
   readonly name: string;
   readonly model: string;
   readonly specialization: string | null;
-  /** Everything of the definition but its name and model. */
+  /** The whole definition without its name and model. */
   readonly config: { readonly [key: string]: JsonValue };
 }
 
-/** Agents: one definition per file, whose stem is the agent's id. */
+/** Agents: one definition per file, and the stem of the file's name is the agent's id. */
 export const agentConfigs: Store = {
   name: 'agents',
   looksFor: `${folder}/*.json`,
@@ -35,7 +35,7 @@ export const agentConfigs: Store = {
       from pg_temp.import_rows r
       where r.ordinal::integer between $1 and $2
       on conflict (tenant_id, id) do nothing`,
-    // Not the status: agents live on after the import.
+    // The status is not compared, because agents live on after the import.
     compare: `
       select r.ordinal::integer as ordinal, a.id as stored_id,
         case when a.id is null then '{}' else array_remove(array[
@@ -51,13 +51,13 @@ export const agentConfigs: Store = {
   },
 };
 
-/** What a definition becomes, or why it cannot be stored. */
+/** Returns a definition's row, or the reason why it cannot be stored. */
 export function mapAgent(id: string, value: JsonValue): AgentRow | string {
   if (!isJsonObject(value)) return 'the definition is not a JSON object';
   const { name = id, model, ...config } = value;
-  if (id === '') return 'the file name gives no id';
-  if (typeof name !== 'string') return 'name is not a text';
-  if (typeof model !== 'string') return model === undefined ? 'model is missing' : 'model is not a text';
+  if (id === '') return 'the file name has no stem to be the id';
+  if (typeof name !== 'string') return 'name is not a string';
+  if (typeof model !== 'string') return model === undefined ? 'model is missing' : 'model is not a string';
   return (
     textProblem('the id (the file name)', id, 50) ??
     textProblem('name', name, 100) ??
@@ -67,8 +67,9 @@ export function mapAgent(id: string, value: JsonValue): AgentRow | string {
 }
 
 /**
- * What an agent is for, in a word: its role; for `custom`, which says nothing, the first domain of its knowledge. Null
- * when that is no text or longer than the column: it is a help for lists, the whole is in `config`.
+ * One word for an agent's purpose: its role, or for `custom`, which says nothing, the first domain of its
+ * knowledge. Null when that word is not a string or is longer than the column. It only helps in lists; `config`
+ * has the whole definition.
  */
 function specialization({ role, knowledge_base: base }: AgentRow['config']): string | null {
   const domains = isJsonObject(base) ? base['domains'] : undefined;
@@ -100,7 +101,10 @@ function importRow({ id, name, model, specialization: word, config }: AgentRow, 
   };
 }
 
-/** Of texts only: how Postgres writes another value as text is its own affair, and `compare` compares those. */
+/**
+ * Hashes strings only. How Postgres writes another value as text is its own choice, so `compare` compares
+ * those.
+ */
 function hashOf(value: JsonValue | undefined): string | null {
   return typeof value === 'string' ? sha256(value) : null;
 }

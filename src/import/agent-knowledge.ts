@@ -12,16 +12,16 @@ import type { FileContent, ImportRow, SourceFile, Store } from './store.ts';
 
 const folder = '.agent-knowledge';
 
-/** A row of `knowledge`, before it has an id of its own. Numbers are as written. */
+/** A row of `knowledge` before it has an id of its own. Numbers are as written. */
 export interface KnowledgeRow {
   readonly agentId: string;
-  /** The id in the file: not always unique. */
+  /** The id in the file, which is not always unique. */
   readonly id: string;
   readonly category: string | null;
   readonly content: string;
   readonly source: string | null;
   readonly metadata: { readonly [key: string]: JsonValue };
-  /** What has no column; becomes part of `metadata.legacy`. */
+  /** Members without a column. They become part of `metadata.legacy`. */
   readonly legacy: { readonly [key: string]: JsonValue };
   readonly usageCount: string;
   readonly relevanceScore: string;
@@ -29,9 +29,10 @@ export interface KnowledgeRow {
 }
 
 /**
- * Each row with the id of the stored row that it is, if it is stored. The derived id has the item's hash in it and is
- * nobody else's, unless its metadata says so. A row under the plain id is the item if its metadata says so; or, when
- * somebody has taken the identity out of them, if it is the same in everything that they cannot have written by chance.
+ * Each row with the id of its stored row, if it is stored. The derived id contains the item's hash, so the row
+ * under it is the item, unless its metadata contradicts. The row under the plain id is the item if its metadata
+ * says so. If the identity has been removed from the metadata, that row is the item if it agrees in everything
+ * that could not agree by chance.
  */
 const resolved = `
   select r.*, r.ordinal::integer as number, plain.id as plain_taken, derived.id as derived_taken,
@@ -47,7 +48,7 @@ const resolved = `
   left join app_public.knowledge plain on plain.id = r.plain_id
   left join app_public.knowledge derived on derived.id = r.derived_id`;
 
-/** Knowledge: an array of items per file, whose stem is the agent that they belong to. */
+/** Knowledge: an array of items per file, and the stem of the file's name is the agent that they belong to. */
 export const agentKnowledge: Store = {
   name: 'knowledge',
   looksFor: `${folder}/*.json`,
@@ -98,7 +99,7 @@ export const agentKnowledge: Store = {
   },
 };
 
-/** What an item becomes, or why it cannot be stored. */
+/** Returns an item's row, or the reason why it cannot be stored. */
 export function mapKnowledge(agentId: string, value: JsonValue): KnowledgeRow | string {
   if (!isJsonObject(value)) return 'the item is not a JSON object';
   const {
@@ -112,23 +113,25 @@ export function mapKnowledge(agentId: string, value: JsonValue): KnowledgeRow | 
     relevance_score: relevance,
     ...others
   } = value;
-  if (typeof id !== 'string' || id === '') return id === undefined ? 'id is missing' : 'id is not a text';
+  if (typeof id !== 'string' || id === '')
+    return id === undefined ? 'id is missing' : 'id is not a non-empty string';
   if (typeof content !== 'string')
-    return content === undefined ? 'content is missing' : 'content is not a text';
-  if (category !== null && typeof category !== 'string') return 'category is not a text';
-  if (source !== null && typeof source !== 'string') return 'source is not a text';
+    return content === undefined ? 'content is missing' : 'content is not a string';
+  if (category !== null && typeof category !== 'string') return 'category is not a string';
+  if (source !== null && typeof source !== 'string') return 'source is not a string';
   if (typeof timestamp !== 'string')
-    return timestamp === undefined ? 'timestamp is missing' : 'timestamp is not a text';
+    return timestamp === undefined ? 'timestamp is missing' : 'timestamp is not a string';
   const created = legacyInstant(timestamp);
   if (!created)
-    return `timestamp is ${JSON.stringify(timestamp.slice(0, 60))}, which is no ISO 8601 date and time`;
+    return `timestamp is ${JSON.stringify(timestamp.slice(0, 60))}; expected an ISO 8601 date and time`;
 
   const usageCount = usage ?? 0;
   const relevanceScore = relevance ?? 1;
   if (!isCount(usageCount)) return 'usage_count is not a whole number from 0 to 2147483647';
   if (!isJsonNumber(relevanceScore)) return 'relevance_score is not a number';
 
-  // `legacy` is ours; metadata that have it already, or that are no object, are kept whole below it.
+  // `legacy` belongs to the import. Metadata that already have that member, or that are not an object, are kept
+  // whole below it.
   const plain = isJsonObject(givenMetadata) && !Object.hasOwn(givenMetadata, 'legacy');
   const metadata = plain ? givenMetadata : {};
   const legacy = {
@@ -180,7 +183,7 @@ function read(files: readonly SourceFile[]): FileContent[] {
     }
     return { path, refusals, mapped };
   });
-  // Over all files at once: items of several agents may have one id.
+  // All files are read at once, because items of several agents may share an id.
   const ids = knowledgeIds(
     contents.flatMap(({ mapped }) =>
       mapped.map(({ row, item }) => ({ agentId: row.agentId, id: row.id, value: item.value })),

@@ -1,6 +1,6 @@
 const bytesPerChunk = 64 * 1024;
 
-/** Rows in COPY's text format, as chunks of UTF-8. Null is `\N`; the texts must not have NUL characters. */
+/** Rows in COPY's text format, as chunks of UTF-8. Null is `\N`. The texts must not contain NUL characters. */
 export function* copyLines(rows: Iterable<readonly (string | null)[]>): Generator<Buffer> {
   let lines: string[] = [];
   let length = 0;

@@ -14,17 +14,17 @@ import type { FileContent, FoundFiles, SourceFile, Store } from './store.ts';
 import { stores } from './stores.ts';
 import { verify } from './verify.ts';
 
-/** What to import, and as whom. */
+/** The folder to import, and the tenant to import it for. */
 export interface ImportOptions {
   readonly database: Database;
   readonly rolePrefix: string;
   readonly tenantId: string;
   readonly folder: string;
-  /** Makes an agent for knowledge whose agent has no definition, instead of refusing it. */
+  /** True: knowledge whose agent has no definition gets a new agent. False: such knowledge is refused. */
   readonly createMissingAgents: boolean;
-  /** Told of what is refused, after each file; awaited. */
+  /** Called after each file with the refused items, and awaited. */
   readonly onRefused: (refusals: readonly Refusal[]) => Promise<void>;
-  /** Told how many items are done with, of how many. */
+  /** Called with the numbers of finished items and of all items. */
   readonly onProgress: (progress: ImportProgress) => void;
 }
 
@@ -35,38 +35,38 @@ export interface ImportProgress {
   readonly file: string;
 }
 
-/** What became of one store's items. */
+/** The result for one store's items. */
 export interface StoreReport {
   readonly store: string;
   readonly files: number;
-  /** Items in the files; a file that cannot be read at all is one. */
+  /** Number of items in the files. A file that cannot be read at all counts as one. */
   readonly read: number;
-  /** As counted in the database after loading: stored now, or there already. */
+  /** Number of rows that the database counts after loading: new ones, and ones that existed already. */
   readonly stored: number;
   readonly quarantined: number;
   readonly inserted: number;
-  /** Rows that were there already and are not what the file says, with the columns. They were left alone. */
+  /** Existing rows that differ from the file, with the differing columns. They were left alone. */
   readonly differing: readonly { readonly id: string; readonly columns: readonly string[] }[];
-  /** Ids of rows whose hash in the database is not that of the file. */
+  /** Ids of rows whose hash in the database differs from the file's. */
   readonly mismatches: readonly string[];
   readonly createdAgents: readonly string[];
 }
 
 export interface ImportReport {
   readonly stores: readonly StoreReport[];
-  /** Entries of the folder that no store is made of, or that are not of their store's kind. Nothing of them was read. */
+  /** Entries of the folder that do not belong to a store, or are not of their store's kind. They were not read. */
   readonly ignored: readonly string[];
 }
 
-/** The folder is none that could be imported, or the tenant none that could take it. Nothing was changed. */
+/** The folder cannot be imported, or the tenant does not exist. Nothing was changed. */
 export class ImportError extends OperationalError {
   override name = 'ImportError';
 }
 
 /**
- * Imports a folder of the legacy system: every store that it has, one transaction per file. What is stored already is
- * left as it is, so it can be run again, also after it was broken off. A store's files are held in memory together.
- * Throws ImportError before anything is changed.
+ * Imports every store in a folder of the legacy system, with one transaction per file. Rows that exist already
+ * stay as they are, so an import can be run again, even after it broke off. A store's files are held in memory
+ * together. Throws ImportError before anything is changed.
  */
 export async function importFolder(options: ImportOptions): Promise<ImportReport> {
   const { database, rolePrefix, tenantId, folder } = options;
@@ -160,15 +160,16 @@ async function agentExists(session: ScopedDatabase, id: string): Promise<boolean
   return (await session.query(sql`select from app_public.agents where id = ${id}`)).rowCount === 1;
 }
 
-/** The stores of a folder, and what else is in it. */
+/** The stores in a folder, and its other entries. */
 async function survey(
   folder: string,
 ): Promise<{ found: { store: Store; files: readonly string[] }[]; ignored: string[] }> {
   const wanted = stores.map(({ looksFor }) => looksFor).join(' and ');
   const shown = path.resolve(folder);
   const entry = await stat(folder).catch(() => null);
-  if (!entry) throw new ImportError(`there is no folder ${shown}; a folder with ${wanted} is needed`);
-  if (!entry.isDirectory()) throw new ImportError(`${shown} is no folder; a folder with ${wanted} is needed`);
+  if (!entry) throw new ImportError(`folder ${shown} does not exist; expected a folder with ${wanted}`);
+  if (!entry.isDirectory())
+    throw new ImportError(`${shown} is not a folder; expected a folder with ${wanted}`);
 
   const found: { store: Store; files: readonly string[] }[] = [];
   const ignored: string[] = [];
@@ -191,12 +192,12 @@ async function checkTenant(session: ScopedDatabase, tenantId: string): Promise<v
   const { rowCount } = await session.query(sql`select from app_public.tenants where id = ${tenantId}`);
   if (rowCount !== 1) {
     throw new ImportError(
-      `there is no tenant ${JSON.stringify(tenantId)}; lightning tenant list shows those that there are`,
+      `tenant ${JSON.stringify(tenantId)} does not exist; to list the tenants: lightning tenant list`,
     );
   }
 }
 
-/** Reads a store's files. One that cannot be opened is a refusal, like one that cannot be understood. */
+/** Reads a store's files. A file that cannot be opened becomes a refusal, like one that cannot be parsed. */
 async function readAll(store: Store, folder: string, paths: readonly string[]): Promise<FileContent[]> {
   const sources: SourceFile[] = [];
   const unopened: FileContent[] = [];

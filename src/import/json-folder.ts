@@ -2,7 +2,10 @@ import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { FoundFiles } from './store.ts';
 
-/** The `.json` files of a folder within the imported one; null when it is not there. The order is that of code units. */
+/**
+ * The `.json` files in a subfolder of the imported folder, ordered by code units. Null when the subfolder does
+ * not exist.
+ */
 export async function jsonFilesIn(folder: string, name: string): Promise<FoundFiles | null> {
   let entries: string[];
   try {
@@ -18,7 +21,7 @@ export async function jsonFilesIn(folder: string, name: string): Promise<FoundFi
   };
 }
 
-/** A path's file name without `.json`: in the legacy stores the id of an agent. */
+/** The file name of a path without `.json`. In the legacy stores this is an agent's id. */
 export function stem(file: string): string {
   return path.posix.basename(file, '.json');
 }

@@ -8,12 +8,15 @@ export type JsonValue =
   | readonly JsonValue[]
   | { readonly [key: string]: JsonValue };
 
-/** A number as it was written, where a JavaScript number would not write it the same: `1.0`, `12345678901234567890`. */
+/** A number kept as it was written, when JavaScript would write it differently: `1.0`, `12345678901234567890`. */
 export interface ExactNumber {
   readonly rawJSON: string;
 }
 
-/** One item of a file. `text` is its JSON as it was in the file; `index` its place in the array, null for a file of one. */
+/**
+ * One item of a file. `text` is its JSON as in the file. `index` is its place in the array; null if the file is
+ * a single item.
+ */
 export interface JsonItem {
   readonly index: number | null;
   readonly text: string;
@@ -27,20 +30,21 @@ export interface Unreadable {
   readonly reason: string;
 }
 
-/** What a file holds, in order. */
+/** The contents of a file, in order. */
 export interface JsonFile {
   readonly items: readonly JsonItem[];
   readonly unreadable: readonly Unreadable[];
 }
 
-/** Reads a file that is one JSON value. */
+/** Reads a file that holds one JSON value. */
 export function readJson(bytes: Buffer): JsonFile {
   return gather([{ index: null, bytes: withoutByteOrderMark(bytes) }]);
 }
 
 /**
- * Reads a file that is a JSON array, item by item: one that is no JSON (Python writes `NaN`), or not UTF-8, costs no
- * other. A file that breaks off gives what it has, and the rest as one unreadable part.
+ * Reads a file that holds a JSON array, item by item. An item that is not JSON (Python writes `NaN`) or not
+ * UTF-8 does not affect the others. A file that breaks off yields its complete items, and the rest as one
+ * unreadable part.
  */
 export function readJsonArray(bytes: Buffer): JsonFile {
   const body = withoutByteOrderMark(bytes);
@@ -56,7 +60,7 @@ export function readJsonArray(bytes: Buffer): JsonFile {
   };
 }
 
-/** Whether a value is a number, of either kind. */
+/** Whether a value is a number, as a JavaScript number or as an ExactNumber. */
 export function isJsonNumber(value: JsonValue | undefined): value is number | ExactNumber {
   return typeof value === 'number' || isExactNumber(value);
 }
@@ -76,14 +80,14 @@ export function numberText(value: number | ExactNumber): string {
   return typeof value === 'number' ? String(value) : value.rawJSON;
 }
 
-/** A part of a file before it is read. `fault` says what is wrong with it already. */
+/** A part of a file before it is parsed. `fault` describes what is already known to be wrong with it. */
 interface Piece {
   readonly index: number | null;
   readonly bytes: Buffer;
   readonly fault?: string;
 }
 
-/** What Node has and the types of its JSON do not (yet). */
+/** JSON functions that Node has and TypeScript's types do not declare yet. */
 interface ExactJson {
   rawJSON(text: string): ExactNumber;
   isRawJSON(value: unknown): value is ExactNumber;
@@ -127,7 +131,7 @@ function parse(text: string): JsonValue {
         : value,
     );
   } catch (error) {
-    // The parser goes as deep as the stack.
+    // The depth that the parser can reach is limited by the stack.
     if (error instanceof RangeError) throw new Error('the JSON is nested too deeply', { cause: error });
     throw new Error(`the JSON is not valid: ${error instanceof Error ? error.message : String(error)}`, {
       cause: error,
@@ -145,7 +149,10 @@ const code = {
   closeBrace: 0x7d,
 } as const;
 
-/** Cuts an array at the commas between its items. Undefined when it is no array. Bytes of UTF-8 never look like ASCII. */
+/**
+ * Cuts an array at the commas between its items. Undefined when the bytes are not an array. Non-ASCII bytes of
+ * UTF-8 never look like ASCII.
+ */
 function splitArray(bytes: Buffer): Piece[] | undefined {
   const pieces: Piece[] = [];
   let start = skipSpace(bytes, 0);
@@ -155,7 +162,7 @@ function splitArray(bytes: Buffer): Piece[] | undefined {
   let inString = false;
   const cut = (end: number, fault?: string): void => {
     const piece = trimmed(bytes, start, end);
-    // Between `[` and `]` there may be nothing, and after a last comma there is nothing to lose.
+    // The array may be empty, and a last comma has no item behind it.
     if (piece.length === 0 && (fault !== undefined || bytes[end] === code.closeBracket)) return;
     pieces.push({ index: pieces.length, bytes: piece, ...(fault === undefined ? {} : { fault }) });
   };
@@ -182,7 +189,7 @@ function splitArray(bytes: Buffer): Piece[] | undefined {
   }
   const open = pieces.length;
   cut(bytes.length, 'the file breaks off before its array ends');
-  // It breaks off right behind a comma: no item is lost, but the file is not what was written.
+  // The file breaks off right after a comma: no item is lost, but the file is not complete.
   if (pieces.length === open) {
     pieces.push({ index: null, bytes: Buffer.alloc(0), fault: 'the file breaks off before its array ends' });
   }

@@ -2,35 +2,39 @@ import { isExactNumber, isJsonObject } from './json-items.ts';
 import type { JsonValue } from './json-items.ts';
 import { sha256 } from './sha256.ts';
 
-/** Where one item of knowledge is stored. */
+/** The ids under which one item of knowledge may be stored. */
 export interface KnowledgeIds {
-  /** SHA-256 of what the item is; unlike that of every other item, and the same in every import. Kept in its metadata. */
+  /**
+   * SHA-256 of the item. It differs from that of every other item, and is the same in every import. Kept in the
+   * metadata.
+   */
   readonly identity: string;
   /** The id in the file. */
   readonly plainId: string;
-  /** An id made of the item itself, for when another item has the plain one. */
+  /** An id derived from the item itself, used when another item has the plain one. */
   readonly derivedId: string;
-  /** Of the folder's items under its plain id this one is first in line for it. */
+  /** Whether this item is first in line for its plain id, among the folder's items with that id. */
   readonly first: boolean;
 }
 
-/** An item as far as its identity goes. */
+/** The parts of an item that its identity depends on. */
 export interface IdentifiedItem {
   readonly agentId: string;
   readonly id: string;
   readonly value: { readonly [key: string]: JsonValue };
 }
 
-/** Counters that the legacy system goes on counting: an item is the same whatever they say. */
+/** Counters that the legacy system keeps changing. They do not affect an item's identity. */
 const counters: ReadonlySet<string> = new Set(['usage_count', 'relevance_score']);
 const longestId = 100;
 const suffixLength = 16;
 
 /**
- * The ids of a folder's items, in their order. An identity is a hash of the agent and all of the item but its counters;
- * where several items of an agent have one, the second and further are told apart by their number, counted in the order
- * of their counters. The first in line for an id is the one with the smallest hash. So nothing depends on the order of
- * items or files. What the database has already comes on top of it, in the SQL of the store: an item is left where it is.
+ * The ids of a folder's items, in their order. An identity is a hash of the agent and the whole item without
+ * its counters. If several items of an agent share it, the second and later ones are distinguished by a number,
+ * in the order of their counters. The item with the smallest hash is first in line for an id. So nothing
+ * depends on the order of items or files. The store's SQL then takes account of rows in the database: an item
+ * that is stored stays where it is.
  */
 export function knowledgeIds(items: readonly IdentifiedItem[]): KnowledgeIds[] {
   const bases = items.map(({ agentId, value }) => ({
@@ -48,7 +52,8 @@ export function knowledgeIds(items: readonly IdentifiedItem[]): KnowledgeIds[] {
     const identity = number === 0 ? base : sha256(`${base}\n${number}`);
     identities[i] = identity;
     const id = items[i]?.id ?? '';
-    // Of equal items the one without a number comes first, whatever the hashes say: an import of fewer finds it there.
+    // Among equal items the one without a number comes first, whatever the hashes say, so that a later import of
+    // fewer items finds it there.
     const rank = `${number === 0 ? 0 : 1}${identity}`;
     const best = smallest.get(id);
     if (best === undefined || rank < best) smallest.set(id, rank);
@@ -64,7 +69,10 @@ export function knowledgeIds(items: readonly IdentifiedItem[]): KnowledgeIds[] {
   });
 }
 
-/** A value's one text: keys in order, and `1.0` as `1`, which other writers of JSON make of it. */
+/**
+ * The canonical text of a value: keys in order, and `1.0` as `1`, because other writers of JSON turn it into
+ * that.
+ */
 export function canonical(value: JsonValue): string {
   if (isExactNumber(value)) return value.rawJSON.replace(/^(-?\d+)\.0+$/, '$1');
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;

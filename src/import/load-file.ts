@@ -11,44 +11,47 @@ import { refuseItem } from './quarantine.ts';
 import type { Refusal } from './quarantine.ts';
 import type { FileContent, ImportRow, Target } from './store.ts';
 
-/** Under whose name rows are stored. */
+/** The identity under which rows are stored. */
 export interface Importer {
   readonly claims: Claims;
   readonly context: RequestContext;
 }
 
-/** A row that is in the table now. */
+/** A row that is now in the table. */
 export interface StoredRow {
   readonly row: ImportRow;
   readonly id: string;
-  /** False: it was there before. */
+  /** False: the row existed before. */
   readonly inserted: boolean;
-  /** Columns in which a row that was there before is not what the file says. It was left alone. */
+  /** Columns in which a row that existed before differs from the file. The row was left alone. */
   readonly differs: readonly string[];
 }
 
-/** What became of a file's rows: each is in one of the two. */
+/** The result for a file's rows. Each row is in one of the two lists. */
 export interface LoadedFile {
   readonly stored: readonly StoredRow[];
   readonly refusals: readonly Refusal[];
-  /** The owner was made, because it was asked for and had no definition. */
+  /** Whether the owner was made, because it had no definition and the caller asked for it. */
   readonly agentCreated: boolean;
 }
 
-/** Rows per statement: enough that the statement's own cost does not count, few enough to show progress. */
+/** Rows per statement: enough to make the statement's own cost negligible, few enough to show progress. */
 const rowsPerInsert = 1_000;
-/** Others may take an id between our look and our insert; a second look then gives the item its derived id. */
+/**
+ * Another session may take an id between the comparison and the insert. A second comparison then gives the item
+ * its derived id.
+ */
 const attempts = 3;
 
 /**
- * Loads a file's rows in one transaction: COPY into a temporary table, and from there into the store's table as the
- * tenant's role, under row-level security. A row that Postgres refuses costs no other. `onRows` is told how many rows
- * are done with.
+ * Loads a file's rows in one transaction: COPY into a temporary table, and from there into the store's table as
+ * the tenant's role, under row-level security. A row that Postgres refuses does not affect the others. `onRows`
+ * is called with the number of rows that are finished.
  *
- * The role is set after the COPY, and not by the session that everything else goes through, because COPY is what a
- * tenant's role cannot do everywhere: into a table under row-level security it is refused, making the temporary table
- * takes a right that a role need not have, and the embedded database turns COPY into reading a file, which takes a
- * superuser. So the login stages the file, and from then on the transaction is the tenant's.
+ * The role is set after the COPY, and not by the usual door, because a tenant's role cannot COPY everywhere.
+ * COPY into a table under row-level security is refused. Making the temporary table takes a right that a role
+ * may lack. And the embedded database turns COPY into reading a file, which takes a superuser. So the login
+ * stages the file, and from then on the transaction is the tenant's.
  */
 export async function loadFile(
   database: Database,
@@ -80,16 +83,16 @@ export async function loadFile(
     const refusals: Refusal[] = [];
     for (const { ordinal, stored_id: id, differs } of now) {
       const row = rows[ordinal];
-      if (!row) throw new Error(`${path}: the database gives back a row ${ordinal} that it was not given`);
+      if (!row) throw new Error(`${path}: the database returned row ${ordinal}, which it was not sent`);
       const inserted = before[ordinal]?.stored_id === null;
       if (id === null) {
         const reason =
           reasons.get(ordinal) ??
-          'Postgres took it without an error and has not stored it: its id, and the one derived from it, belong to other rows, or a trigger drops it';
+          'Postgres reported no error but did not store it: its id and the derived id belong to other rows, or a trigger drops it';
         refusals.push(refuseItem(path, row, reason));
       } else if (inserted && differs.length > 0) {
         throw new OperationalError(
-          `${path}: ${id} was stored, but is not what the file says in ${differs.join(', ')}`,
+          `${path}: ${id} was stored, but differs from the file in ${differs.join(', ')}`,
         );
       } else {
         stored.push({ row, id, inserted, differs });
@@ -115,12 +118,13 @@ async function stage(
     `copy pg_temp.import_rows (ordinal, ${names.join(', ')}) from stdin`,
     Readable.from(copyLines(rows.map(({ values }, ordinal) => [String(ordinal), ...values]))),
   );
-  if (sent !== rows.length) throw new Error(`COPY took ${sent} rows of ${rows.length}`);
+  if (sent !== rows.length)
+    throw new Error(`expected COPY to store ${rows.length} rows, and it stored ${sent}`);
   await transaction.query({ text: 'analyze pg_temp.import_rows' });
   await transaction.query({ text: `grant select on pg_temp.import_rows to ${role}` });
 }
 
-/** From here on the transaction is a tenant's; statements of a load may take longer than a request's. */
+/** Turns the transaction into the tenant's. A load's statements may take longer than a request's. */
 async function becomeTenant(transaction: Transaction, { claims, context }: Importer): Promise<void> {
   const settings = Object.entries({ statement_timeout: '0', ...requesterSettings(claims, context) });
   await transaction.query({
@@ -148,7 +152,10 @@ async function compare(transaction: Transaction, { compare: text }: Target): Pro
   return (await transaction.query<Compared>({ text })).rows;
 }
 
-/** Stores what it can of the rows numbered `first` to `last`, and puts the reasons for the others into `reasons`. */
+/**
+ * Stores as many of the rows numbered `first` to `last` as possible, and adds the reasons for the others to
+ * `reasons`.
+ */
 async function insertRange(
   transaction: Transaction,
   target: Target,
@@ -161,7 +168,7 @@ async function insertRange(
   } catch (error) {
     if (!(error instanceof DatabaseError) || !isAboutARow(error)) throw error;
     if (first === last) {
-      reasons.set(first, `Postgres refuses it: ${error.message} (${error.code ?? ''})`);
+      reasons.set(first, `Postgres refused it: ${error.message} (${error.code ?? ''})`);
       return;
     }
     const middle = Math.floor((first + last) / 2);
@@ -170,12 +177,15 @@ async function insertRange(
   }
 }
 
-/** Data, constraint, limit, or a trigger's refusal. Anything else (rights, disk, connection) would befall every row. */
+/**
+ * Whether an error concerns one row: data, constraint, limit, or a trigger's refusal. Others (rights, disk,
+ * connection) would hit every row.
+ */
 function isAboutARow({ code = '' }: DatabaseError): boolean {
   return ['22', '23', '44', '54', 'P0'].includes(code.slice(0, 2));
 }
 
-/** Runs of ordinals from ascending ones, none longer than a statement's rows; a run may span rows that need nothing. */
+/** Splits ascending ordinals into ranges of at most `rowsPerInsert`. A range may include rows that need nothing. */
 function* ranges(ordinals: readonly number[]): Generator<[number, number]> {
   for (let i = 0; i < ordinals.length; i += rowsPerInsert) {
     const run = ordinals.slice(i, i + rowsPerInsert);

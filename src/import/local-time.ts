@@ -1,17 +1,20 @@
-/** The legacy host's clock: its JSON files say no zone. */
+/** Zone of the legacy host's clock, because its JSON files do not name one. */
 const legacyZone = '+02:00';
 
 const form = /^(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?\s*(Z|[+-]\d\d(?::?\d\d)?)?$/;
 
-/** An instant as Postgres reads it. `exact` is false where Postgres would round it: it keeps microseconds. */
+/**
+ * An instant as Postgres reads it. `exact` is false where Postgres would round it, because it keeps
+ * microseconds.
+ */
 export interface Instant {
   readonly text: string;
   readonly exact: boolean;
 }
 
 /**
- * An ISO 8601 time of the legacy system's JSON files: one without a zone was written at UTC+02:00, all year round. Null
- * for what is no time (`2025-02-30T00:00:00`).
+ * Reads an ISO 8601 time from the legacy system's JSON files. A time without a zone was written at UTC+02:00,
+ * all year round. Null for a text that is not a time (`2025-02-30T00:00:00`).
  */
 export function legacyInstant(text: string): Instant | null {
   const match = form.exec(text);
@@ -33,7 +36,7 @@ export function legacyInstant(text: string): Instant | null {
       read.getUTCSeconds(),
     ].every((part, i) => part === numbers[i]);
   const offset = zone ?? legacyZone;
-  // Postgres takes offsets up to 15:59.
+  // Postgres accepts offsets up to 15:59.
   if (!same || (offset !== 'Z' && !/^[+-](0\d|1[0-5])(:?[0-5]\d)?$/.test(offset))) return null;
   return {
     text: `${year}-${month}-${day}T${hour}:${minute}:${second}${fraction === '' ? '' : `.${fraction}`}${offset}`,

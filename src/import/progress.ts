@@ -1,14 +1,14 @@
 import { SingleBar } from 'cli-progress';
 import type { ImportProgress } from './import-folder.ts';
 
-/** Where progress is shown: a terminal gets a bar, anything else lines. */
+/** The stream for progress. A terminal gets a bar, other streams get lines. */
 export type ProgressStream = NodeJS.WritableStream & { readonly isTTY?: boolean };
 
-/** What takes less needs no bar. */
+/** An import that takes less time than this shows no progress. */
 const quietMs = 2_000;
 const lineEveryMs = 5_000;
 
-/** Shows how far an import is, once it has taken two seconds. */
+/** Shows the progress of an import, once it has taken two seconds. */
 export class ProgressDisplay {
   readonly #stream: ProgressStream;
   readonly #now: () => number;
@@ -35,7 +35,7 @@ export class ProgressDisplay {
         format: '{bar} {value} of {total} items, {eta_formatted} left ({file})',
         clearOnComplete: true,
         hideCursor: true,
-        // The statements of a load are what matters; a bar is drawn when there is something new.
+        // The load's statements matter more, so the bar is not redrawn more often than this.
         fps: 10,
       });
       this.#bar.start(total, done, { file });
@@ -43,7 +43,7 @@ export class ProgressDisplay {
     this.#bar.update(done, { file });
   }
 
-  /** Takes the bar away. Must be called, also after an error: the bar keeps a timer. */
+  /** Removes the bar. Must be called even after an error, because the bar keeps a timer. */
   end(): void {
     this.#bar?.stop();
     this.#bar = undefined;

@@ -2,18 +2,18 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { JsonItem, Unreadable } from './json-items.ts';
 
-/** An item that was not stored, and why. */
+/** An item that was not stored, and the reason. */
 export interface Refusal {
-  /** Relative to the imported folder. */
+  /** Path relative to the imported folder. */
   readonly file: string;
   /** Place in the file's array; null for a file of one item, and for a file that could not be read. */
   readonly index: number | null;
   readonly reason: string;
-  /** As it was in the file. */
+  /** The item as it was in the file. */
   readonly original: Original;
 }
 
-/** An item as it was: its JSON, or what it was instead of JSON. */
+/** An item in its original form: its JSON, or the bytes found in its place. */
 export type Original =
   | { readonly item: string }
   | { readonly text: string }
@@ -25,7 +25,7 @@ export function refuseItem(file: string, item: Pick<JsonItem, 'index' | 'text'>,
   return { file, index: item.index, reason, original: { item: item.text } };
 }
 
-/** The refusal of what is no JSON. */
+/** The refusal of a part that is not JSON. */
 export function refuseUnreadable(file: string, { index, bytes, reason }: Unreadable): Refusal {
   const text = bytes.toString('utf8');
   const original = Buffer.from(text, 'utf8').equals(bytes) ? { text } : { base64: bytes.toString('base64') };
@@ -33,19 +33,19 @@ export function refuseUnreadable(file: string, { index, bytes, reason }: Unreada
 }
 
 /**
- * A refusal as a line of the quarantine file: `file`, `index`, `reason`, and the item as it was, digit by digit, in
- * `item`; or in `text` when it is no JSON, or in `base64` when it is no UTF-8 either.
+ * A refusal as a line of the quarantine file: `file`, `index`, `reason`, and the original. The original is in
+ * `item`, digit by digit; in `text` if it is not JSON; or in `base64` if it is not UTF-8 either.
  */
 export function quarantineLine({ file, index, reason, original }: Refusal): string {
   const head = JSON.stringify({ file, index, reason, ...('item' in original ? {} : original) });
   if (!('item' in original)) return head;
-  // Line ends of JSON stand between its tokens only: as spaces they mean the same.
+  // In JSON, line ends occur only between tokens, where a space means the same.
   return `${head.slice(0, -1)},"item":${original.item.replaceAll(/[\r\n]+/g, ' ').trim()}}`;
 }
 
 /**
- * Where one run's refused items go: JSON Lines, readable by the user alone. Nothing is written while nothing is refused;
- * the first line replaces what a former run left under the name.
+ * The file for one run's refused items: JSON Lines, readable by its owner only. The file is not touched unless
+ * an item is refused. The first line replaces an earlier run's file of the same name.
  */
 export class QuarantineFile {
   readonly path: string;
@@ -55,7 +55,7 @@ export class QuarantineFile {
     this.path = path.resolve(file);
   }
 
-  /** Lines written by this process. */
+  /** Number of lines that this process has written. */
   get lines(): number {
     return this.#lines;
   }

@@ -1,23 +1,26 @@
 import { isExactNumber, isJsonObject, numberText } from './json-items.ts';
 import type { JsonValue } from './json-items.ts';
 
-/** Deeper than any legacy value, and far from where the recursion of JavaScript or Postgres ends. */
+/** Deeper than any legacy value, and far less than the recursion of JavaScript or Postgres can take. */
 const deepest = 500;
-/** Digits of `numeric`, and so of a number in jsonb, before and after the point. */
+/** Most digits of a `numeric`, and so of a number in jsonb, before and after the point. */
 const digitsBefore = 131_072;
 const digitsAfter = 16_383;
 
-/** Why Postgres would not store a text in a column of at most `longest` characters (code points), or null. */
+/**
+ * The reason why Postgres would not store a text in a column of at most `longest` characters (code points), or
+ * null.
+ */
 export function textProblem(what: string, text: string, longest?: number): string | null {
   if (text.includes('\0')) return `${what} has a NUL character (U+0000), which Postgres cannot store`;
   if (!text.isWellFormed()) return `${what} has half of a surrogate pair, which is not Unicode text`;
   const length = longest === undefined || text.length <= longest ? 0 : [...text].length;
   return longest !== undefined && length > longest
-    ? `${what} has ${length} characters; at most ${longest} are possible`
+    ? `${what} has ${length} characters; expected at most ${longest}`
     : null;
 }
 
-/** Why Postgres would not store a value as jsonb, naming the place in it, or null. */
+/** The reason why Postgres would not store a value as jsonb, with the place in the value, or null. */
 export function jsonProblem(what: string, value: JsonValue, depth = 0): string | null {
   if (depth > deepest) return `${what.split('[')[0]?.split('.')[0]} is nested deeper than ${deepest}`;
   if (typeof value === 'string') return textProblem(what, value);
@@ -37,7 +40,7 @@ export function jsonProblem(what: string, value: JsonValue, depth = 0): string |
   return null;
 }
 
-/** Why a number is no finite `double precision` that is the number written, or null. */
+/** The reason why a written number has no finite `double precision`, or null. */
 export function doubleProblem(what: string, text: string): string | null {
   const value = Number(text);
   const vanishes = value === 0 && /[1-9]/.test(text.split(/e/i)[0] ?? '');
@@ -52,7 +55,7 @@ function numberProblem(what: string, text: string): string | null {
   const before = whole.length + Number(exponent);
   const after = fraction.length - Number(exponent);
   return before > digitsBefore || after > digitsAfter
-    ? `${what} is ${shown(text)}, more digits than a number of jsonb has`
+    ? `${what} is ${shown(text)}, which has more digits than a number in jsonb can have`
     : null;
 }
 

@@ -1,37 +1,43 @@
 import type { Refusal } from './quarantine.ts';
 
-/** A legacy store: where its files are, what they mean, and the table that they go into. stores.ts lists them all. */
+/**
+ * A legacy store: the place of its files, their meaning, and the table that they go into. stores.ts lists all
+ * stores.
+ */
 export interface Store {
-  /** As the report calls it: `knowledge`. */
+  /** Name in the report, such as `knowledge`. */
   readonly name: string;
-  /** What it looks for in the imported folder, for messages: `.agent-knowledge/*.json`. */
+  /** The files that it looks for in the imported folder, for messages: `.agent-knowledge/*.json`. */
   readonly looksFor: string;
-  /** First entry of the path, by which a folder's other entries are told apart. */
+  /** First entry of the path. Entries of the folder that are not among these are reported as ignored. */
   readonly entry: string;
   /** The store's files in the folder; null when the folder has no such store. */
   find(folder: string): Promise<FoundFiles | null>;
-  /** What the files hold. Pure. All at once: items of different files may compete for an id. */
+  /**
+   * The contents of the files. Pure. Reads all files at once, because items of different files may compete for
+   * an id.
+   */
   read(files: readonly SourceFile[]): readonly FileContent[];
   readonly target: Target;
 }
 
-/** Paths relative to the imported folder, in order of name, with `/` between. */
+/** Paths relative to the imported folder, ordered by name, with `/` as separator. */
 export interface FoundFiles {
   readonly files: readonly string[];
-  /** Entries beside them that are none of the store's. */
+  /** Other entries beside the files, which do not belong to the store. */
   readonly strangers: readonly string[];
 }
 
-/** A file, read. */
+/** A file and its contents. */
 export interface SourceFile {
   readonly path: string;
   readonly bytes: Buffer;
 }
 
-/** What a file holds: rows for the table, and what cannot be stored. One item is in one of the two. */
+/** A file's rows for the table, and its items that cannot be stored. Each item is in one of the two lists. */
 export interface FileContent {
   readonly path: string;
-  /** The agent that all rows belong to and that must exist; null when they need none. */
+  /** The agent that all rows belong to, which must exist. Null when the rows need none. */
   readonly owner: string | null;
   readonly rows: readonly ImportRow[];
   readonly refusals: readonly Refusal[];
@@ -39,31 +45,31 @@ export interface FileContent {
 
 /** One item on its way into the table. */
 export interface ImportRow {
-  /** As in JsonItem. */
+  /** See JsonItem. */
   readonly index: number | null;
   /** The item's JSON, for the quarantine. */
   readonly text: string;
-  /** In the order of `Target.columns`, as Postgres reads them. */
+  /** Texts that Postgres can read, in the order of `Target.columns`. */
   readonly values: readonly (string | null)[];
-  /** SHA-256 in hex of what `Target.hashed` names, in its order; null for what is null. */
+  /** SHA-256 in hex of each expression of `Target.hashed`, in its order; null for a null value. */
   readonly hashes: readonly (string | null)[];
 }
 
 /**
- * How rows get from `pg_temp.import_rows` into their table. That table has a text column for each of `columns` and
- * `ordinal`, the row's number within its file.
+ * The SQL that moves rows from `pg_temp.import_rows` into their table. That temporary table has a text column
+ * for each of `columns`, and `ordinal`, the row's number within its file.
  */
 export interface Target {
-  /** In its schema: `app_public.knowledge`. */
+  /** Name with its schema: `app_public.knowledge`. */
   readonly table: string;
   readonly columns: readonly string[];
-  /** Stores the rows numbered $1 to $2 that are not stored yet, each under an id that nobody has. */
+  /** Stores those of the rows numbered $1 to $2 that are not stored yet, each under a free id. */
   readonly insert: string;
   /**
-   * For each row: `ordinal`, `stored_id` (null: not stored), and `differs`, the columns in which the stored row is not
-   * what the file says.
+   * Returns for each row: `ordinal`, `stored_id` (null: not stored), and `differs`, the columns in which the
+   * stored row differs from the file.
    */
   readonly compare: string;
-  /** Expressions over a row `t` of the table whose text is hashed on both sides. */
+  /** Expressions over a row `t` of the table. Their text is hashed on both sides. */
   readonly hashed: readonly string[];
 }

@@ -3,7 +3,7 @@ import { agentKnowledge } from './agent-knowledge.ts';
 import type { Store } from './store.ts';
 
 /**
- * The legacy stores that are imported, in the order of loading: what others refer to comes first. A further store is a
- * module that exports a Store, and a line here.
+ * The legacy stores that are imported. They are loaded in this order, so a store comes before those that refer
+ * to it. To add a store, write a module that exports a Store, and add a line here.
  */
 export const stores: readonly Store[] = [agentConfigs, agentKnowledge];

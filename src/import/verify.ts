@@ -2,19 +2,19 @@ import type { Executor } from '../db/database.ts';
 import type { StoredRow } from './load-file.ts';
 import type { Target } from './store.ts';
 
-/** What the database says about rows, after they were committed. */
+/** The database's answer about rows after they were committed. */
 export interface Verdict {
-  /** As counted by the database. */
+  /** Number of rows that the database counted. */
   readonly stored: number;
-  /** Ids of rows that hash to something else than the file. */
+  /** Ids of rows whose hash differs from the file's. */
   readonly mismatches: readonly string[];
 }
 
 const idsPerQuery = 5_000;
 
 /**
- * Counts the rows in the database and compares the hashes that Postgres computes of them with those of the file. A row
- * that was there before and differs is counted, and not compared: it was left alone.
+ * Counts the rows in the database, and compares the hashes that Postgres computes with those of the file. A row
+ * that existed before and differs is counted but not compared, because it was left alone.
  */
 export async function verify(
   session: Executor,
@@ -39,7 +39,7 @@ export async function verify(
     const inDatabase = new Map(found.rows.map((row) => [row.id, row.hashes]));
     for (const { id, row, differs } of part) {
       const actual = inDatabase.get(id);
-      // Not there: the count says so.
+      // A missing row shows in the count.
       if (!actual || differs.length > 0) continue;
       if (row.hashes.some((hash, i) => hash !== null && hash !== actual[i])) mismatches.push(id);
     }

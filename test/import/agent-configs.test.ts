@@ -32,9 +32,9 @@ describe('an agent definition', () => {
   it.each([
     ['a', [], 'not a JSON object'],
     ['a', { name: 'a' }, 'model is missing'],
-    ['a', { model: 1 }, 'model is not a text'],
-    ['a', { name: 5, model: 'm' }, 'name is not a text'],
-    ['', { model: 'm' }, 'no id'],
+    ['a', { model: 1 }, 'model is not a string'],
+    ['a', { name: 5, model: 'm' }, 'name is not a string'],
+    ['', { model: 'm' }, 'no stem to be the id'],
     ['a'.repeat(51), { model: 'm' }, 'the id (the file name) has 51 characters'],
     ['a', { model: 'm'.repeat(51) }, 'model has 51 characters'],
     ['a', { model: 'm', system_prompt: 'x\0' }, 'config.system_prompt has a NUL'],

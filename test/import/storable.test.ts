@@ -10,15 +10,15 @@ const problemOf = (text: string) => {
 
 it('a text is measured in characters, as Postgres measures it', () => {
   expect(textProblem('id', '😀'.repeat(50), 50)).toBeNull();
-  expect(textProblem('id', '😀'.repeat(51), 50)).toBe('id has 51 characters; at most 50 are possible');
+  expect(textProblem('id', '😀'.repeat(51), 50)).toBe('id has 51 characters; expected at most 50');
 });
 
 it.each([
   ['metadata has a NUL character', '"a\\u0000b"'],
   ['metadata.a[1] has half of a surrogate pair', '{"a":["x","\\ud800"]}'],
   ['a key of metadata has a NUL character', '{"a\\u0000":1}'],
-  ['metadata.a is 1e200000, more digits', '{"a":1e200000}'],
-  ['metadata.a is 1e-20000, more digits', '{"a":1e-20000}'],
+  ['metadata.a is 1e200000, which has more digits', '{"a":1e200000}'],
+  ['metadata.a is 1e-20000, which has more digits', '{"a":1e-20000}'],
   ['metadata is nested deeper than 500', `${'['.repeat(502)}${']'.repeat(502)}`],
 ])('not for jsonb: %s', (reason, text) => {
   expect(problemOf(text)).toContain(reason);
