@@ -27,7 +27,7 @@ export function backupConfig(
   };
 }
 
-/** `fallback` is the default directory; null: there is no default. */
+/** `fallback` is the default directory; null: the store has no default. */
 function backupLocation(values: OptionValues, fallback: string | null): BackupLocation | null {
   const value = values.text('BACKUP_STORE');
   const endpoint = values.httpUrl('BACKUP_S3_ENDPOINT');

@@ -85,7 +85,7 @@ export interface Database extends Executor {
   ): Promise<() => Promise<void>>;
   /**
    * The moment (as `Date.now()`) since when notifications go unheard because the listening connection was lost.
-   * Null: they are heard, or there is no listener.
+   * Null: they are heard, or nothing listens.
    */
   readonly deafSince: number | null;
   /** Makes new statements run on new connections. Connections in use finish their work first. */

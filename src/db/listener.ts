@@ -40,7 +40,7 @@ class CannotListen extends Error {
 /**
  * One connection that listens for all subscribers of the process. It is made at the first `listen`, and closed
  * by `close`. When it is lost it is made anew with growing pauses, and then every subscriber's `onGap` is
- * called. Where it would lead to a pooler, there is no listening connection, and `onGap` is called every
+ * called. Where it would lead to a pooler, it is not made, and `onGap` is called every
  * second: later than a notification, but nothing is missed.
  *
  * A listening connection expects no answer, so one that the network forgot looks like one on which nothing
@@ -74,7 +74,7 @@ export class NotificationListener {
 
   /**
    * The moment (as Date.now()) since when subscribers hear nothing, because the connection was lost. Null: they
-   * hear, or look for themselves, or there are no subscribers.
+   * hear, or look for themselves, or do not exist.
    */
   get deafSince(): number | null {
     return this.#lostAt;
@@ -119,7 +119,7 @@ export class NotificationListener {
   async #unlisten(subscriber: Subscriber): Promise<void> {
     if (!this.#subscribers.delete(subscriber) || this.#closed || !this.#client) return;
     const stillWanted = [...this.#subscribers].some((s) => s.channel === subscriber.channel);
-    // If the connection just died, there is no LISTEN left to end.
+    // If the connection just died, its LISTEN ended with it.
     if (!stillWanted)
       await this.#client.query(`unlisten ${quoteIdentifier(subscriber.channel)}`).catch(() => {});
   }

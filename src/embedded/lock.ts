@@ -107,7 +107,7 @@ function tryLock(path: string): Sqlite.DatabaseSync | null {
   let database: Sqlite.DatabaseSync | undefined;
   try {
     database = new (sqlite().DatabaseSync)(path, { timeout: 0 });
-    // Of two processes that begin at once, `immediate` lets one pass, while `exclusive` may refuse both. The
+    // When two processes begin at once, `immediate` lets one pass, while `exclusive` may refuse both. The
     // write makes sure that the transaction is a write: on a file that it cannot write, SQLite would begin a
     // mere read. The write stays in memory.
     database.exec('pragma journal_mode = memory; begin immediate; pragma user_version = 1');
