@@ -1,4 +1,4 @@
-/** What was asked of a map since it was made. */
+/** Counters of a map's look-ups since it was made. */
 export interface LookupCounts {
   readonly requests: number;
   readonly hits: number;
@@ -6,9 +6,10 @@ export interface LookupCounts {
 }
 
 /**
- * A map of bounded size that keeps what is asked for: when it is full the oldest entry goes, unless it was used since it was
- * looked at last (CLOCK, of which PostgREST's SIEVE is a variant: one flag for each entry instead of moving it at each use).
- * Our own, because it is a page: a library adds times to live, sizes and callbacks that nothing here needs.
+ * A map of bounded size that keeps the entries in use. When it is full, the oldest entry goes, unless it was
+ * used since it was last considered (CLOCK, of which PostgREST's SIEVE is a variant: one flag for each entry,
+ * where LRU moves the entry at each use). Our own, because it takes one page, and a library adds times to live,
+ * sizes and callbacks that nothing here needs.
  */
 export class BoundedMap<Key, Value> {
   readonly #maxEntries: number;
@@ -17,7 +18,7 @@ export class BoundedMap<Key, Value> {
   #hits = 0;
   #evictions = 0;
 
-  /** @param maxEntries 0: nothing is kept */
+  /** @param maxEntries 0: the map keeps nothing */
   constructor(maxEntries: number) {
     this.#maxEntries = maxEntries;
   }
@@ -30,7 +31,7 @@ export class BoundedMap<Key, Value> {
     return { requests: this.#requests, hits: this.#hits, evictions: this.#evictions };
   }
 
-  /** Undefined: not known. An entry that is found counts as used. */
+  /** Undefined: the key is not in the map. An entry that is found counts as used. */
   get(key: Key): Value | undefined {
     if (this.#maxEntries === 0) return undefined;
     this.#requests += 1;

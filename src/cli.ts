@@ -45,8 +45,9 @@ const commands: readonly ((program: Command, context: CommandContext) => void)[]
 ];
 
 /**
- * Runs one command line and gives back its exit status. `processVariables` are the process's own; see takeEnvironment. The only
- * catch-all: every error becomes a line that says what was wrong, and a bug shows its stack.
+ * Runs one command line and returns its exit status. `processVariables` are the process's own; see
+ * takeEnvironment. This is the only catch-all: every error becomes a line that says what was wrong, and a bug
+ * shows its stack.
  */
 export async function main(
   argv: readonly string[],
@@ -86,10 +87,10 @@ function makeProgram(context: CommandContext): Command {
   return program;
 }
 
-/** Says on stderr what was wrong; gives the exit status. */
+/** Reports an error on stderr, and returns the exit status. */
 function report(error: unknown): number {
   if (error instanceof CommanderError) {
-    // Commander has printed what was wrong; --help and --version arrive here too, with exit code 0.
+    // Commander has already printed the message. --help and --version also arrive here, with exit code 0.
     return error.exitCode === 0 ? exitStatus.ok : exitStatus.usage;
   }
   process.stderr.write(`lightning: ${inWords(error)}\n`);
@@ -100,7 +101,7 @@ function report(error: unknown): number {
     : exitStatus.failed;
 }
 
-/** A sentence; for a bug the stack, which begins with it. */
+/** The message of an error; for a bug the stack, which begins with the message. */
 function inWords(error: unknown): string {
   return stackOfBug(error) ?? (error instanceof Error ? error.message : String(error));
 }

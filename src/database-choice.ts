@@ -3,7 +3,10 @@ import type { Config } from './config/config.ts';
 import { readDotEnv } from './environment.ts';
 import type { DotEnv, Environment } from './environment.ts';
 
-/** Which database was chosen and why, in words, such as `embedded in /srv/data, because ...`. Without secrets. */
+/**
+ * The chosen database and the reason for the choice, in words, such as `embedded in /srv/data, because ...`.
+ * Never contains secrets.
+ */
 export function describeChoice(config: Config, environment: Environment): string {
   const { dotEnv } = environment;
   if (!config.useDatabase)
@@ -15,7 +18,7 @@ export function describeChoice(config: Config, environment: Environment): string
   return `embedded in ${config.dataDirectory}, because neither DATABASE_URL nor DB_HOST is set ${whereNot(dotEnv)}`;
 }
 
-/** Why an embedded database may not be the one that was meant; null: nothing speaks against it. */
+/** The reason why an embedded database may not be the intended one. Null: nothing suggests otherwise. */
 export function doubtChoice(config: Config, { exported, dotEnv }: Environment): string | null {
   if (config.server || !config.useDatabase) return null;
   if (dotEnv.kind === 'unreadable') {
@@ -24,12 +27,12 @@ export function doubtChoice(config: Config, { exported, dotEnv }: Environment): 
   const hidden = ['DATABASE_URL', 'DB_HOST'].find((name) => exported[name] === '');
   if (namesServer(dotEnv)) {
     return hidden === undefined
-      ? `${dotEnv.path} names a server in a line that is not of the form NAME=value: this is another database`
-      : `${dotEnv.path} names a server, and ${hidden} is exported as empty, which wins: this is another database`;
+      ? `${dotEnv.path} names a server, but not in a line of the form NAME=value: this is another database`
+      : `${dotEnv.path} names a server, but ${hidden} is exported as empty, which overrides it: this is another database`;
   }
   const beside = readDotEnv(path.dirname(config.dataDirectory));
   return beside.path !== dotEnv.path && namesServer(beside)
-    ? `${beside.path} names a server, and is not read, because only ${dotEnv.path} would be: this is another database`
+    ? `${beside.path} names a server, but is not read, because only ${dotEnv.path} would be: this is another database`
     : null;
 }
 
@@ -40,7 +43,7 @@ function originOf(name: string, { exported, dotEnv }: Environment): string {
 function whereNot(dotEnv: DotEnv): string {
   switch (dotEnv.kind) {
     case 'absent':
-      return `and there is no ${dotEnv.path}`;
+      return `and ${dotEnv.path} does not exist`;
     case 'unreadable':
       return `and ${dotEnv.path} cannot be read`;
     case 'read':
@@ -50,7 +53,7 @@ function whereNot(dotEnv: DotEnv): string {
   }
 }
 
-/** Whoever wrote the file meant a server, whether or not the line is one that the loader understands. */
+/** Whether the author of the file meant a server, even in a line that the loader does not understand. */
 function namesServer(dotEnv: DotEnv): boolean {
   return (
     dotEnv.kind === 'read' &&
@@ -58,7 +61,7 @@ function namesServer(dotEnv: DotEnv): boolean {
   );
 }
 
-/** Host, port and database. */
+/** Host, port and database of a URL. */
 function addressOf(connectionString: string): string {
   const url = new URL(connectionString);
   const host = url.searchParams.get('host') ?? url.hostname;

@@ -2,24 +2,25 @@ import { isWithin } from './within.ts';
 
 /** A part of a process that has to be ended. */
 export interface Part {
-  /** For the log, when it does not end. */
+  /** Name for the log, in case the part does not end. */
   readonly name: string;
-  /** Ends it; what it cannot do within the time, in milliseconds, it gives up. */
+  /** Ends the part, and gives up what cannot be done within that many milliseconds. */
   end(withinMs: number): Promise<void>;
 }
 
-/** Of the whole time, what is kept for the ground: a fifth, and not more than five seconds. */
+/** Share of the whole time that is reserved for the ground: a fifth, but at most five seconds. */
 const groundShare = 0.2;
 const longestGroundMs = 5_000;
 
-/** How long what is at work may take when all may take `withinMs`. */
+/** Time for the parts at work when all parts together have `withinMs`. */
 export function workMs(withinMs: number): number {
   return withinMs - Math.min(withinMs * groundShare, longestGroundMs);
 }
 
 /**
- * Ends a process within one limit: what is `atWork` all at the same time, then the `ground` that it stands on, the last one first.
- * Gives back what did not end in time, or not in order, as sentences; nobody waits for it any more.
+ * Ends a process within one limit: first the parts `atWork`, all at the same time, then the `ground` that they
+ * stand on, the last part first. Returns a sentence for each part that did not end in time or without an error.
+ * Such a part is not waited for any longer.
  */
 export async function endAll(
   withinMs: number,

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseEnv } from 'node:util';
 
-/** Variables by name, as a process has them. */
+/** Variables by name, as in a process's environment. */
 export type Variables = Readonly<Record<string, string | undefined>>;
 
 /** The file `.env` of a directory. */
@@ -13,23 +13,24 @@ export type DotEnv =
       readonly kind: 'read';
       readonly path: string;
       readonly text: string;
-      /** As Node's own loader reads them. */
+      /** The variables as Node's own loader reads them. */
       readonly variables: Variables;
     };
 
-/** What a process was started with. */
+/** The environment that a process was started with. */
 export interface Environment {
-  /** What counts: the exported ones, and what only `.env` has. */
+  /** The variables that count: the exported ones, and those that only `.env` has. */
   readonly variables: Variables;
   readonly exported: Variables;
-  /** Of the working directory. */
+  /** `.env` of the working directory. */
   readonly dotEnv: DotEnv;
 }
 
 /**
- * Reads the environment of this process, and `.env` of its working directory; what is exported wins, also when it is empty.
- * `processVariables` are the process's own and are changed, because libraries read them: `.env` is added, and libpq's variables,
- * which node-postgres and the programs that we start would follow, are taken out.
+ * Reads the environment of this process, and `.env` of its working directory. An exported variable wins, even
+ * an empty one. `processVariables` are the process's own and are changed, because libraries read them: `.env`
+ * is added, and libpq's variables are removed, which node-postgres and the programs that we start would
+ * otherwise follow.
  */
 export function takeEnvironment(
   processVariables: Record<string, string | undefined>,
@@ -45,7 +46,10 @@ export function takeEnvironment(
   return { variables, exported, dotEnv };
 }
 
-/** Reads `.env` of a directory. A directory of that name (Python's virtual environments) is not one. */
+/**
+ * Reads `.env` of a directory. A directory with that name (Python's virtual environments have one) does not
+ * count.
+ */
 export function readDotEnv(directory: string): DotEnv {
   const file = path.join(directory, '.env');
   try {
@@ -58,12 +62,15 @@ export function readDotEnv(directory: string): DotEnv {
   }
 }
 
-/** `PGHOST`, `PGPORT` and so on: they describe somebody else's database. PostgREST's `PGRST_...` are not libpq's. */
+/**
+ * Whether a variable is one of libpq's: `PGHOST`, `PGPORT` and so on describe some other database. PostgREST's
+ * `PGRST_...` are not libpq's.
+ */
 function isOfLibpq(name: string): boolean {
   return /^PG[A-Z]/.test(name) && !name.startsWith('PGRST_');
 }
 
-/** UTF-8, or UTF-16 with its mark, which is what `>` writes in PowerShell. */
+/** Decodes UTF-8, or UTF-16 with a byte order mark, which `>` writes in PowerShell. */
 function decode(bytes: Buffer): string {
   const [first, second] = bytes;
   if (first === 0xff && second === 0xfe) return new TextDecoder('utf-16le').decode(bytes);

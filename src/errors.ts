@@ -1,113 +1,120 @@
 import { OperationalError } from './operational-error.ts';
 
 /**
- * Every code that a client may find in `errors[].extensions.code`, with the HTTP status that goes with it when a whole
- * request fails. Codes are stable: they are never renamed, and a retired one stays listed.
+ * Every code that a client may find in `errors[].extensions.code`, with the HTTP status for the case that the
+ * whole request fails. Codes are stable: they are never renamed, and a retired one stays listed.
  */
 export const errorCodes = {
   // The request itself
-  MALFORMED_REQUEST: { status: 400, meaning: 'The request is HTTP, and not as HTTP/1.1 has it.' },
-  MALFORMED_BODY: { status: 400, meaning: 'The body is not the JSON object that is expected.' },
+  MALFORMED_REQUEST: { status: 400, meaning: 'The request is HTTP, but does not follow HTTP/1.1.' },
+  MALFORMED_BODY: { status: 400, meaning: 'The body is not the expected JSON object.' },
   BODY_TOO_LARGE: { status: 413, meaning: 'The body is larger than MAX_BODY_BYTES.' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, meaning: 'The Content-Type is not application/json.' },
-  METHOD_NOT_ALLOWED: { status: 405, meaning: 'The path exists and does not answer this method.' },
-  NOT_FOUND: { status: 404, meaning: 'There is nothing under this path.' },
+  METHOD_NOT_ALLOWED: { status: 405, meaning: 'The path exists, but does not support this method.' },
+  NOT_FOUND: { status: 404, meaning: 'Nothing has this path.' },
   ORIGIN_NOT_ALLOWED: {
     status: 403,
-    meaning: 'The page that opens a WebSocket is not of CORS_ORIGINS.',
+    meaning: 'The page that opens a WebSocket is not from an origin in CORS_ORIGINS.',
   },
-  UPGRADE_REFUSED: { status: 400, meaning: 'The connection cannot become what the handshake asks for.' },
+  UPGRADE_REFUSED: { status: 400, meaning: 'The connection cannot be upgraded as the handshake asks.' },
 
-  // Who is asking
+  // The requester
   TOKEN_MALFORMED: {
     status: 401,
     meaning: 'The Authorization header is not `Bearer` and a JWT or a session token.',
   },
   TOKEN_FORGED: { status: 401, meaning: 'The token was not signed by this service.' },
-  TOKEN_EXPIRED: { status: 401, meaning: 'The token is past its time.' },
-  TOKEN_CLAIMS: { status: 401, meaning: 'The token is signed and says something that is not allowed.' },
-  SESSION_ENDED: { status: 401, meaning: 'The session of the token is over, was revoked, or never was.' },
-  AUTHENTICATION_REQUIRED: { status: 401, meaning: 'Nobody may do this without a token.' },
-  TENANT_SUSPENDED: { status: 403, meaning: "The token's tenant is locked out." },
+  TOKEN_EXPIRED: { status: 401, meaning: 'The token has expired.' },
+  TOKEN_CLAIMS: { status: 401, meaning: 'The token is signed, but a claim in it is not allowed.' },
+  SESSION_ENDED: { status: 401, meaning: "The token's session has ended, was revoked, or never existed." },
+  AUTHENTICATION_REQUIRED: { status: 401, meaning: 'This requires a token.' },
+  TENANT_SUSPENDED: { status: 403, meaning: "The token's tenant is suspended." },
 
   // GraphQL, before anything runs
   PERSISTED_QUERY_NOT_SUPPORTED: {
     status: 400,
-    meaning: 'The hash of a query came in place of its text; texts are not kept.',
+    meaning: 'The request has the hash of a query in place of its text; texts are not kept.',
   },
   GRAPHQL_PARSE_FAILED: { status: 400, meaning: 'The query is not GraphQL.' },
   GRAPHQL_VALIDATION_FAILED: { status: 400, meaning: 'The query does not fit the schema.' },
   QUERY_TOO_DEEP: { status: 400, meaning: 'The query nests deeper than allowed.' },
   QUERY_TOO_COMPLEX: {
     status: 400,
-    meaning: 'The query asks for more than one request may; the message says of what.',
+    meaning: 'The query asks for more than one request may; the message names the limit.',
   },
-  PAGE_TOO_LARGE: { status: 400, meaning: 'A list is asked for with more than GRAPHQL_MAX_FIRST rows.' },
-  BAD_USER_INPUT: { status: 400, meaning: 'A variable, argument or operation name cannot be used.' },
+  PAGE_TOO_LARGE: { status: 400, meaning: 'The query asks for a list of more than GRAPHQL_MAX_FIRST rows.' },
+  BAD_USER_INPUT: { status: 400, meaning: 'A variable, argument or operation name is not valid.' },
 
   // While it runs
   ANSWER_TOO_LARGE: { status: 400, meaning: 'The answer would have more than MAX_ANSWER_BYTES.' },
 
-  // What the database refused
+  // Refusals of the database
   TOO_COMPLEX: {
     status: 400,
-    meaning: 'A value or a condition nests deeper, or has more parts, than Postgres can work on.',
+    meaning: 'A value or a condition nests deeper, or has more parts, than Postgres can handle.',
   },
-  INVALID_VALUE: { status: 400, meaning: 'A value is not of its type, or out of range (SQLSTATE class 22).' },
-  NOT_NULL_VIOLATION: { status: 400, meaning: 'A value that is needed is missing.' },
+  INVALID_VALUE: {
+    status: 400,
+    meaning: 'A value does not fit its type, or is out of range (SQLSTATE class 22).',
+  },
+  NOT_NULL_VIOLATION: { status: 400, meaning: 'A required value is missing.' },
   CHECK_VIOLATION: { status: 400, meaning: "A value breaks one of the table's rules." },
-  UNIQUE_VIOLATION: { status: 409, meaning: 'There is one already.' },
+  UNIQUE_VIOLATION: { status: 409, meaning: 'A row with this key already exists.' },
   FOREIGN_KEY_VIOLATION: {
     status: 409,
-    meaning: 'What it refers to is not there, or it is still referred to.',
+    meaning: 'A row that this one refers to does not exist, or other rows still refer to this one.',
   },
   PERMISSION_DENIED: { status: 403, meaning: 'This role may not do this, or not to this row.' },
-  ROW_NOT_FOUND: { status: 404, meaning: 'The row to change is not there, or out of reach for this role.' },
+  ROW_NOT_FOUND: {
+    status: 404,
+    meaning: 'The row to change does not exist, or is out of reach for this role.',
+  },
   REFUSED: {
     status: 400,
-    meaning: 'A rule in the database refused it; `sqlState` and the message say which.',
+    meaning: 'A rule in the database refused the request; `sqlState` and the message say which.',
   },
   REFUSED_NOT_FOUND: {
     status: 404,
-    meaning: 'A function did not find what it was called for; see `sqlState`.',
+    meaning: 'A function did not find what it was asked for; see `sqlState`.',
   },
   REFUSED_CONFLICT: {
     status: 409,
-    meaning: 'A function cannot do it in the state that things are in; see `sqlState`.',
+    meaning: 'A function cannot do this in the current state; see `sqlState`.',
   },
-  TRY_AGAIN: { status: 409, meaning: 'It collided with another request: send it once more.' },
+  TRY_AGAIN: { status: 409, meaning: 'The request collided with another one: send it again.' },
   STATEMENT_TIMEOUT: { status: 504, meaning: 'The statement ran longer than DB_STATEMENT_TIMEOUT_MS.' },
-  EMBEDDINGS_UNAVAILABLE: { status: 503, meaning: 'The endpoint of embeddings gives none.' },
+  EMBEDDINGS_UNAVAILABLE: { status: 503, meaning: 'The embeddings endpoint returned no embedding.' },
   DATABASE_UNAVAILABLE: {
     status: 503,
     meaning: 'No connection to the database could be had, or it was lost before the answer.',
   },
   DATABASE_SILENT: {
     status: 504,
-    meaning: 'The database did not answer in time (docs/waits.md): what was asked for may have been done.',
+    meaning: 'The database did not answer in time (docs/waits.md): the request may have taken effect.',
   },
 
   VALUE_NOT_REPRESENTABLE: {
     status: 422,
-    meaning: 'A value that is stored has no form in GraphQL, such as NaN in a Float. REST has it.',
+    meaning: 'A stored value has no form in GraphQL, such as NaN in a Float. REST can return it.',
   },
 
   // Subscriptions
   SUBSCRIBER_TOO_SLOW: { status: 429, meaning: 'Events came faster than the subscriber read them.' },
   SUBSCRIPTIONS_OVER_WEBSOCKET: { status: 400, meaning: 'Subscriptions need a WebSocket, not a POST.' },
-  SHUTTING_DOWN: { status: 503, meaning: 'The server is about to stop: connect again.' },
+  SHUTTING_DOWN: { status: 503, meaning: 'The server is shutting down: connect again.' },
 
   INTERNAL_ERROR: {
     status: 500,
-    meaning: 'A bug or a broken database; the log has it under the request id.',
+    meaning: 'A bug, or a broken database; the log has it under the request id.',
   },
 } as const satisfies Record<string, { readonly status: number; readonly meaning: string }>;
 
 export type ErrorCode = keyof typeof errorCodes;
 
 /**
- * The HTTP status of rules of our own, by the SQLSTATE that sql/ raises for them (sql/README.md says what each stands for);
- * 400 for those that are not here. REST answers with it; GraphQL shows the SQLSTATE and the code above of the same status.
+ * The HTTP statuses of our own rules, by the SQLSTATE that sql/ raises for them (sql/README.md explains each);
+ * 400 for SQLSTATEs that are not listed. REST answers with that status; GraphQL shows the SQLSTATE, and the
+ * code above that has the same status.
  */
 export const refusalStatuses: Readonly<Record<string, 403 | 404 | 409 | 503>> = {
   LTJ01: 409,
@@ -133,13 +140,13 @@ export const refusalStatuses: Readonly<Record<string, 403 | 404 | 409 | 503>> = 
   LTW09: 409,
 };
 
-/** A refusal that may be shown to whoever asked. */
+/** A refusal that may be shown to the requester. */
 export class AppError extends OperationalError {
   override name = 'AppError';
   readonly code: ErrorCode;
   readonly details: string | null;
   readonly hint: string | null;
-  /** Of a rule of our own in the database, such as `LTQ02`; null for everything else. */
+  /** SQLSTATE of our own rule in the database, such as `LTQ02`; null for other refusals. */
   readonly sqlState: string | null;
 
   constructor(

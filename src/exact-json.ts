@@ -1,7 +1,8 @@
-/** A value of JSON whose numbers keep the digits that they were written with; for `stringifySorted`. */
+/** A JSON value whose numbers keep their digits as written; for `stringifySorted`. */
 export type ExactJson = unknown;
 
-// In Node since 21 (V8's "JSON.parse source text access") and not yet in TypeScript's declarations.
+// Node has these functions since version 21 (V8's "JSON.parse source text access"); TypeScript does not declare
+// them yet.
 const json = JSON as unknown as {
   parse(
     text: string,
@@ -11,14 +12,14 @@ const json = JSON as unknown as {
   isRawJSON(value: unknown): boolean;
 };
 
-/** Parses JSON without rounding: a 20-digit id stays one. Throws SyntaxError. */
+/** Parses JSON without rounding, so that a 20-digit id stays as it is. Throws SyntaxError. */
 export function parseExact(text: string): ExactJson {
   return json.parse(text, (_key, value, { source }) =>
     typeof value === 'number' && source !== undefined ? json.rawJSON(source) : value,
   );
 }
 
-/** Writes JSON without spaces, the keys of every object in order: the same values give the same text. */
+/** Writes JSON without spaces and with the keys of every object in order, so that equal values give equal texts. */
 export function stringifySorted(value: ExactJson): string {
   if (typeof value !== 'object' || value === null || json.isRawJSON(value)) return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(stringifySorted).join(',')}]`;

@@ -22,17 +22,17 @@ import { withKeeper } from './retention/keeper.ts';
 import type { AsKeeper } from './retention/keeper.ts';
 import { prepareDatabase } from './setup/prepare-database.ts';
 
-/** Where a database is reached, by identity. On an embedded database all are the same. Null: not configured. */
+/** The way to a database, for each identity. On an embedded database all are the same. Null: not configured. */
 export interface Connections {
   readonly kind: 'embedded' | 'server';
   readonly api: string;
   readonly migrate: string | null;
   readonly worker: string | null;
-  /** Where the API listens; null: where it asks. */
+  /** The API's way for LISTEN; null: the same as `api`. */
   readonly listen: string | null;
-  /** What the API's connections lead to. */
+  /** The kind of pooler that the API's connections lead to. */
   readonly pooler: PoolerMode;
-  /** TLS of a connection to one of these. */
+  /** TLS options for a connection to one of these URLs. */
   tls(url: string): ClientConfig['ssl'];
   /** Ends the embedded database if this process started it. */
   close(): Promise<void>;
@@ -43,15 +43,15 @@ export class ConnectionsError extends OperationalError {
   override name = 'ConnectionsError';
 }
 
-/** There is no embedded database, and the command is not one that makes any. */
+/** There is no embedded database, and the command does not make one. */
 export class NoDatabase extends ConnectionsError {
   override name = 'NoDatabase';
 }
 
 /**
- * Finds the database of the configuration. An embedded one is started (and prepared) by this process; when another
- * process runs it already, `attach` decides: true, its socket is used, false, the start is refused. With `make: false` an
- * embedded database that is not there is not made: rejects with NoDatabase.
+ * Finds the database of the configuration. An embedded database is started (and prepared) by this process. If
+ * another process already runs it, `attach` decides: true uses that process's socket, and false refuses the
+ * start. With `make: false`, a missing embedded database is not made: rejects with NoDatabase.
  */
 export async function openConnections(
   config: Config,
@@ -76,11 +76,11 @@ export async function openConnections(
   return attach ? attachOrStart(config, log) : startOnDisk(config, log);
 }
 
-/** Throws NoDatabase unless the embedded database is there. */
+/** Throws NoDatabase unless the embedded database exists. */
 export function refuseToMake({ useDatabase, dataDirectory }: Config): void {
   if (!useDatabase) {
     throw new NoDatabase(
-      'USE_DATABASE=false keeps nothing, so there is no database outside of the process that serves it',
+      'USE_DATABASE=false keeps nothing, so only the process that serves it has a database',
     );
   }
   if (!existsSync(path.join(dataDirectory, 'postgres', 'PG_VERSION'))) {
@@ -91,10 +91,13 @@ export function refuseToMake({ useDatabase, dataDirectory }: Config): void {
   }
 }
 
-/** How long a process that has the directory may take until it listens: the first start takes seconds, so may a recovery. */
+/**
+ * How long to wait until a process that has the directory listens: a first start takes seconds, and so may a
+ * recovery.
+ */
 const attachWaitMs = 30_000;
 
-/** Through the socket of the process that runs the database, or as that process. */
+/** Connects through the socket of the process that runs the database, or becomes that process. */
 async function attachOrStart(config: Config, log: Log): Promise<Connections> {
   const until = performance.now() + attachWaitMs;
   for (;;) {
@@ -104,7 +107,7 @@ async function attachOrStart(config: Config, log: Log): Promise<Connections> {
     try {
       return await startOnDisk(config, log);
     } catch (error) {
-      // Another process has it and does not listen: it is at its start, or at its end.
+      // Another process has the directory but does not listen: it is starting or ending.
       if (!(error instanceof DatabaseOpen) || performance.now() >= until) throw error;
     }
   }
@@ -121,14 +124,14 @@ export function apiDatabase(connections: Connections, config: Config, log: Log):
   return new PostgresDatabase(connections.kind, options, (event) => logConnectionEvent(event, log));
 }
 
-/** A small pool of the migrations' login: tenants, logins, imports. The caller closes it. */
+/** A small pool for tenants, logins and imports, as the migrations' login. The caller closes it. */
 export function operatorDatabase(connections: Connections, config: Config, log: Log): Database {
   if (connections.migrate === null) {
     throw new ConnectionsError(
       'MIGRATE_DATABASE_URL is missing; `lightning setup` prints it when it makes the login',
     );
   }
-  // Imports and index builds take their time: no statement timeout of a request.
+  // Imports and index builds take long, so the statement timeout of requests does not apply.
   const options = poolOptions(connections.migrate, connections, config);
   const pooler = connections.pooler === 'off' ? 'off' : 'auto';
   return new PostgresDatabase(
@@ -139,7 +142,8 @@ export function operatorDatabase(connections: Connections, config: Config, log: 
 }
 
 /**
- * The worker's pool and its Database, as `<prefix>_worker`, and how it becomes the keeper of partitions. `close` ends both.
+ * The worker's pool and its Database, as `<prefix>_worker`, and its way to become the keeper of partitions.
+ * `close` ends both.
  */
 export function workerDatabase(
   connections: Connections,
@@ -151,7 +155,8 @@ export function workerDatabase(
       'WORKER_DATABASE_URL is missing; `lightning setup` prints it when it makes the login',
     );
   }
-  // The embedded worker vacuums, which takes the owner of the tables or the superuser that everybody is there.
+  // The embedded worker vacuums. That takes the owner of the tables or a superuser, and on an embedded database
+  // every connection is one.
   const url =
     connections.kind === 'embedded'
       ? connections.worker
@@ -165,7 +170,7 @@ export function workerDatabase(
     logConnectionEvent({ kind: 'idle-connection-lost', error }, log),
   );
   const pool = ownPool.raw;
-  // As many as jobs, and some for what has to get through beside them: leases, signs of life.
+  // Enough connections for the jobs, and some for leases and signs of life, which must get through beside them.
   const database = new PostgresDatabase(connections.kind, { ...options, size: 1, overflow: 6 }, (event) =>
     logConnectionEvent(event, log),
   );

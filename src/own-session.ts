@@ -4,7 +4,7 @@ import { boundedClient, connectionLimits, linkOf } from './db/pool.ts';
 import type { Link } from './db/pooler.ts';
 import type { Connections } from './open-database.ts';
 
-/** What needs a session of the server for as long as it works, and why. */
+/** The parts that need a session of the server for as long as they work, with the reasons. */
 const needs = {
   migrations: {
     variable: 'MIGRATE_DATABASE_URL',
@@ -22,7 +22,7 @@ const needs = {
 
 export type SessionNeed = keyof typeof needs;
 
-/** Throws ConfigError when the URL of what is about to work leads to a pooler. Says nothing of a server that is away. */
+/** Throws ConfigError when the URL for this need leads to a pooler. Accepts a server that does not answer. */
 export async function requireOwnSession(
   { migrate, worker, pooler, tls }: Connections,
   need: SessionNeed,
@@ -33,13 +33,13 @@ export async function requireOwnSession(
   if (link !== null && link !== 'session') throw new ConfigError([poolerSentence(need)]);
 }
 
-/** What is to be said of a URL that leads to a pooler and must not. */
+/** The message about a URL that leads to a pooler and must not. */
 export function poolerSentence(need: SessionNeed): string {
   const { variable, reason } = needs[need];
   return `${variable} leads to a connection pooler, and ${reason}: set it to the address of the server itself (docs/poolers.md)`;
 }
 
-/** Makes a connection and asks it where it leads; null: none could be made, or nobody answers. */
+/** Makes a connection and asks it where it leads. Null: no connection could be made, or it does not answer. */
 export async function whereItLeads(connectionString: string, ssl: ClientConfig['ssl']): Promise<Link | null> {
   const config = {
     connectionString,
@@ -52,7 +52,7 @@ export async function whereItLeads(connectionString: string, ssl: ClientConfig['
     statementTimeoutMs: 1_000,
   });
   const client = boundedClient(config, limits);
-  // Once it is connected an error fails the question, too.
+  // An error after the connection was made fails the question as well.
   client.on('error', () => {});
   try {
     await client.connect();

@@ -3,18 +3,19 @@ import type { Executor } from './db/database.ts';
 import { sql } from './db/statement.ts';
 import { EmbeddingError } from './embeddings/embedding-client.ts';
 
-/** Something of one tenant that a task cannot do. */
+/** An item of one tenant that a job cannot handle. */
 export interface QuarantinedItem {
-  /** As in ops.quarantined_items. */
+  /** The job's name, as in ops.quarantined_items. */
   readonly task: string;
   readonly tenant: string;
-  /** What it is, in the task's terms. */
+  /** The item, in the job's terms. */
   readonly item: string;
 }
 
 /**
- * Sets an item aside, so that the task goes on with everybody else's: ops.quarantine_item, which says when it is tried again.
- * Rejects with the error itself when that is not the item's: a lost connection, a server that shuts down, a fault of ours.
+ * Sets an item aside, so that the job can go on with the others: ops.quarantine_item, which decides when it is
+ * tried again. Rejects with the error itself if the item is not to blame: for a lost connection, a server that
+ * shuts down, or a fault of ours.
  */
 export async function quarantine(
   executor: Executor,
@@ -30,8 +31,9 @@ export async function quarantine(
 }
 
 /**
- * Does the work of a task that leaves out what is set aside for now, and forgets afterwards the items that were due again and
- * did not fail. Those stay that the work did not get to before the signal ended it.
+ * Runs the work of a job that skips items that are set aside for now. Afterwards, items that were due again and
+ * did not fail are released. When the signal ends the work early, the items stay set aside, because the work
+ * may not have reached them.
  */
 export async function withQuarantine<T>(
   executor: Executor,
@@ -46,7 +48,10 @@ export async function withQuarantine<T>(
   return result;
 }
 
-/** The SQLSTATE of an error of the database, or why an endpoint gave no embedding; null: it says nothing about an item. */
+/**
+ * The SQLSTATE of a database error, or the reason why an endpoint gave no embedding. Null: the error says
+ * nothing about an item.
+ */
 function codeOf(error: unknown): string | null {
   if (error instanceof DatabaseError) return error.code ?? null;
   return error instanceof EmbeddingError ? error.reason : null;

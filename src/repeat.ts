@@ -1,12 +1,13 @@
 /** Work that runs again and again. */
 export interface Repeating {
-  /** Begins no further run; resolves when the one under way has ended. */
+  /** Begins no further run. Resolves when the current run has ended. */
   stop(): Promise<void>;
 }
 
 /**
- * Runs `work` at once and then again, `pauseMs` after the run before has ended, so never twice at a time. A run that
- * rejects goes to `onError`, and the next one comes as ever. For what a crontab, which counts minutes, is too slow for.
+ * Runs `work` at once and then again and again, `pauseMs` after the previous run has ended, so never twice at a
+ * time. When a run rejects, `onError` gets the error, and the next run comes as usual. For work that a crontab,
+ * which counts minutes, would do too rarely.
  */
 export function repeat(
   work: () => Promise<void>,

@@ -1,4 +1,7 @@
-/** One thing that was looked at. `mend` is a command or setting, present exactly when it is not `ok`. */
+/**
+ * One thing that was checked. `mend` is a command or setting that fixes it, present exactly when it is not
+ * `ok`.
+ */
 export interface StatusLine {
   readonly name: string;
   readonly ok: boolean;
@@ -6,7 +9,7 @@ export interface StatusLine {
   readonly mend?: string;
 }
 
-/** `mend` is left out of a line that is fine. */
+/** Leaves `mend` out of a line that is ok. */
 export function line(name: string, ok: boolean, found: string, mend?: string): StatusLine {
   return ok || mend === undefined ? { name, ok, found } : { name, ok, found, mend };
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** Of this project, as package.json says it. */
+/** Version of this project, from package.json. */
 export const version = (
   JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
     readonly version: string;

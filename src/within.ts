@@ -1,4 +1,7 @@
-/** Whether the promise resolves within the time, in milliseconds. Rejects as it does; after the time nobody hears of it. */
+/**
+ * Whether the promise resolves within that many milliseconds. Rejects if the promise rejects in time; a later
+ * rejection is ignored.
+ */
 export async function isWithin(ms: number, promise: Promise<unknown>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const tooLate = new Promise<false>((resolve) => {

@@ -81,7 +81,7 @@ describe('which database was chosen, and why', () => {
       'none, without .env',
       {},
       undefined,
-      'embedded in HOME/data, because neither DATABASE_URL nor DB_HOST is set and there is no HOME/.env',
+      'embedded in HOME/data, because neither DATABASE_URL nor DB_HOST is set and HOME/.env does not exist',
     ],
     [
       'none, with .env',
@@ -101,13 +101,13 @@ describe('which database was chosen, and why', () => {
       'an empty variable hides the server',
       { DATABASE_URL: '' },
       `DATABASE_URL=${url}\n`,
-      /\.env names a server, and DATABASE_URL is exported as empty/,
+      /\.env names a server, but DATABASE_URL is exported as empty/,
     ],
     [
       'the line is not one that the loader takes',
       {},
       `DATABASE_URL: ${url}\n`,
-      /\.env names a server in a line that is not of the form/,
+      /\.env names a server, but not in a line of the form/,
     ],
   ])('is doubted when %s', (_, exported, dotEnv, doubt) => {
     expect(choice(exported, dotEnv).doubt).toMatch(doubt);
@@ -120,7 +120,7 @@ describe('which database was chosen, and why', () => {
     mkdirSync(join(home, 'app'));
     writeFileSync(join(home, 'app', '.env'), `DB_HOST=db\n`);
     expect(choice({ DATA_DIR: join(home, 'app', 'data') }).doubt).toMatch(
-      /app\/\.env names a server, and is not read/,
+      /app\/\.env names a server, but is not read/,
     );
   });
 
