@@ -1,4 +1,4 @@
-import { listManifests, readManifest } from '../manifest.ts';
+import { listManifests, originOf, readManifest } from '../manifest.ts';
 import { removeAll } from '../store/remove-all.ts';
 import type { Vault } from '../vault.ts';
 import { chunkFolder } from './chunk-store.ts';
@@ -23,7 +23,7 @@ export async function collectGarbage(vault: Vault, now: () => Date): Promise<Col
     const ids = new Set<string>();
     for (const listed of await listManifests(vault)) {
       ids.add(listed.id);
-      if (!listed.id.includes('-snapshot-')) continue;
+      if (originOf(listed) !== 'embedded') continue;
       const { manifest } = await readManifest(vault, listed);
       for (const { chunks } of (await readIndex(vault, manifest)).files) {
         for (const { key } of chunks) named.add(key);
