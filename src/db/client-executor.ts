@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import type { Executor } from './database.ts';
 
-/** Runs statements on a connection that the caller opened, and ends. Rejects as the client does. */
+/** An executor on a connection that the caller opened and will end. Rejects with the client's errors. */
 export function clientExecutor(client: Client): Executor {
   return {
     query: async <Row>({ text, values }: Parameters<Executor['query']>[0]) => {

@@ -1,7 +1,7 @@
 import type { Log } from '../log.ts';
 import type { ConnectionEvent } from './connection-event.ts';
 
-/** Writes into the log what became of a connection, and what to do about it. */
+/** Logs an event of a connection, with what to do about it. */
 export function logConnectionEvent(event: ConnectionEvent, log: Log): void {
   switch (event.kind) {
     case 'idle-connection-lost':

@@ -84,7 +84,7 @@ describe.skipIf(noServer)('jobs and status, on a server', () => {
       /^job "tidy_up" does not exist; expected one of .*trim_events/,
     );
     await expect(run('trim_events', '{"all": true}').end).rejects.toThrow(
-      'the payload has a member "all"; it takes none',
+      'the payload has a member "all"; expected none',
     );
     await expect(run('trim_events', '{').end).rejects.toThrow(UsageError);
   });
