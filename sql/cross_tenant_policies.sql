@@ -21,7 +21,7 @@ create policy manage_owner on app_private.tenant_logins for all to :OWNER
 -- It has to be `true`. The rows of the caller's tenant are none before the look-up; a setting with the digest that is looked
 -- for would hold off nobody who can run a statement as the owner, for they can say any setting; and a role of its own, as
 -- :SEARCH, would have these same two policies. So nothing runs as the owner but migrations and the functions named here,
--- and test/db/app_public/functions/sessions.test.ts shows of each that other tenants' sessions are as good as none.
+-- and test/db/sessions/sessions.test.ts shows of each that other tenants' sessions are as good as none.
 drop policy if exists select_owner on app_public.sessions;
 create policy select_owner on app_public.sessions for select to :OWNER
   using (true);

@@ -3,7 +3,7 @@ import { alignTable } from './access-matrix.ts';
 /**
  * The rows that each actor reaches, in the terms of `accessMatrix`. An actor that is not listed for a table reaches
  * nothing of it with any command: anon, the API's login before it takes a role, the login of migrations, and so on. The
- * login of backups, which reads everything and writes nothing, is left out (test/db/tenancy.test.ts checks it on its
+ * login of backups, which reads everything and writes nothing, is left out (test/db/tenancy/tenancy.test.ts checks it on its
  * own). The owner is listed to prove that row-level security is forced; nobody logs in as it. The definer is the owner
  * with a tenant, as in a definer function that a request calls.
  */

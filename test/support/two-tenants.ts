@@ -24,7 +24,7 @@ export interface Actor {
   readonly settings: TransactionSettings;
 }
 
-// The login of backups is not listed: it reads every row (test/db/tenancy.test.ts checks it on its own).
+// The login of backups is not listed: it reads every row (test/db/tenancy/tenancy.test.ts checks it on its own).
 const actorNames = [
   'anon',
   'member',

@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { apiTargets } from '../support/api-targets.ts';
-import type { ApiTarget } from '../support/api-targets.ts';
+import { apiTargets } from '../../support/api-targets.ts';
+import type { ApiTarget } from '../../support/api-targets.ts';
 
 interface Logged {
   readonly table: string;

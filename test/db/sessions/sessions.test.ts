@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { anonymous, claimsOf } from '../../../../src/auth/claims.ts';
-import type { RequestRole } from '../../../../src/auth/claims.ts';
-import { requesterSettings } from '../../../../src/auth/requester.ts';
-import { sql } from '../../../../src/db/statement.ts';
-import type { Statement } from '../../../../src/db/statement.ts';
-import { apiTargets } from '../../../support/api-targets.ts';
-import type { ApiTarget } from '../../../support/api-targets.ts';
-import { testRolePrefix } from '../../../support/logins.ts';
-import { other, own, suspended } from '../../../support/two-tenants.ts';
+import { anonymous, claimsOf } from '../../../src/auth/claims.ts';
+import type { RequestRole } from '../../../src/auth/claims.ts';
+import { requesterSettings } from '../../../src/auth/requester.ts';
+import { sql } from '../../../src/db/statement.ts';
+import type { Statement } from '../../../src/db/statement.ts';
+import { apiTargets } from '../../support/api-targets.ts';
+import type { ApiTarget } from '../../support/api-targets.ts';
+import { testRolePrefix } from '../../support/logins.ts';
+import { other, own, suspended } from '../../support/two-tenants.ts';
 
 interface Opened {
   readonly session_id: string;

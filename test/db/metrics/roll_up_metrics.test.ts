@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { roleName } from '../../../../src/db/roles.ts';
-import { sql } from '../../../../src/db/statement.ts';
-import { apiTargets } from '../../../support/api-targets.ts';
-import type { ApiTarget } from '../../../support/api-targets.ts';
-import { testRolePrefix } from '../../../support/logins.ts';
-import { at, metricTenants } from '../../../support/metric-tenants.ts';
-import type { Bucket, MetricTenants } from '../../../support/metric-tenants.ts';
-import { other, own } from '../../../support/two-tenants.ts';
+import { roleName } from '../../../src/db/roles.ts';
+import { sql } from '../../../src/db/statement.ts';
+import { apiTargets } from '../../support/api-targets.ts';
+import type { ApiTarget } from '../../support/api-targets.ts';
+import { testRolePrefix } from '../../support/logins.ts';
+import { at, metricTenants } from '../../support/metric-tenants.ts';
+import type { Bucket, MetricTenants } from '../../support/metric-tenants.ts';
+import { other, own } from '../../support/two-tenants.ts';
 
 describe.each(apiTargets)('rollups of metrics, %s', (_, open) => {
   const hours = 20;

@@ -1,9 +1,9 @@
 import type { DatabaseError } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { apiTargets } from '../../../support/api-targets.ts';
-import type { ApiTarget } from '../../../support/api-targets.ts';
-import { callOf, taskTenant } from '../../../support/task-target.ts';
-import type { Row, TaskTenant } from '../../../support/task-target.ts';
+import { apiTargets } from '../../support/api-targets.ts';
+import type { ApiTarget } from '../../support/api-targets.ts';
+import { callOf, taskTenant } from '../../support/task-target.ts';
+import type { Row, TaskTenant } from '../../support/task-target.ts';
 
 const nowhere = '00000000-0000-4000-8000-000000000000';
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { apiTargets } from '../../../support/api-targets.ts';
-import type { ApiTarget } from '../../../support/api-targets.ts';
-import { taskTenant } from '../../../support/task-target.ts';
-import type { Row, TaskTenant } from '../../../support/task-target.ts';
+import { apiTargets } from '../../support/api-targets.ts';
+import type { ApiTarget } from '../../support/api-targets.ts';
+import { taskTenant } from '../../support/task-target.ts';
+import type { Row, TaskTenant } from '../../support/task-target.ts';
 
 describe.each(apiTargets)('adding tasks to the queue (%s)', (_, open) => {
   let target: ApiTarget;

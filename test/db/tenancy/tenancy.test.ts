@@ -1,12 +1,12 @@
 import { Client } from 'pg';
 import { to as copyToStdout } from 'pg-copy-streams';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { roleName } from '../../src/db/roles.ts';
-import { sql } from '../../src/db/statement.ts';
-import { accessMatrix } from '../support/access-matrix.ts';
-import { expectedAccess } from '../support/expected-access.ts';
-import { testRolePrefix } from '../support/logins.ts';
-import { noServer } from '../support/server.ts';
+import { roleName } from '../../../src/db/roles.ts';
+import { sql } from '../../../src/db/statement.ts';
+import { accessMatrix } from '../../support/access-matrix.ts';
+import { expectedAccess } from '../../support/expected-access.ts';
+import { testRolePrefix } from '../../support/logins.ts';
+import { noServer } from '../../support/server.ts';
 import {
   isOwner,
   other,
@@ -16,8 +16,8 @@ import {
   suspended,
   tryAs,
   twoTenants,
-} from '../support/two-tenants.ts';
-import type { ActorName, TwoTenants } from '../support/two-tenants.ts';
+} from '../../support/two-tenants.ts';
+import type { ActorName, TwoTenants } from '../../support/two-tenants.ts';
 
 const tables = ['agents', 'tasks', 'knowledge', 'workflows', 'sessions', 'metrics'] as const;
 const writers = ['member', 'service', 'admin'] as const;

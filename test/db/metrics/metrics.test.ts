@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { sql } from '../../../../src/db/statement.ts';
-import { startApp, testToken } from '../../../support/app.ts';
-import type { RunningApp } from '../../../support/app.ts';
-import { apiTargets } from '../../../support/api-targets.ts';
-import type { ApiTarget } from '../../../support/api-targets.ts';
-import { at, metricTenants } from '../../../support/metric-tenants.ts';
-import type { MetricTenants, Recorded } from '../../../support/metric-tenants.ts';
-import { own, other, settingsOf } from '../../../support/two-tenants.ts';
+import { sql } from '../../../src/db/statement.ts';
+import { startApp, testToken } from '../../support/app.ts';
+import type { RunningApp } from '../../support/app.ts';
+import { apiTargets } from '../../support/api-targets.ts';
+import type { ApiTarget } from '../../support/api-targets.ts';
+import { at, metricTenants } from '../../support/metric-tenants.ts';
+import type { MetricTenants, Recorded } from '../../support/metric-tenants.ts';
+import { own, other, settingsOf } from '../../support/two-tenants.ts';
 
 describe.each(apiTargets)('metrics, %s', (_, open) => {
   let target: ApiTarget;
