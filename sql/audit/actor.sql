@@ -15,3 +15,5 @@ begin atomic
     case when a.is_api then nullif(pg_catalog.current_setting('app.request_id', true), '') end
   from (select pg_catalog.pg_has_role(session_user, ':ANON', 'member') as is_api) a;
 end;
+
+comment on function audit.actor() is 'Who is acting: verified subject, role, request id.';

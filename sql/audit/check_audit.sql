@@ -51,6 +51,6 @@ comment on column ops.check_audit.subject is 'What it is about.';
 comment on column ops.check_audit.severity is 'warning or error.';
 comment on column ops.check_audit.message is 'What is wrong, in a sentence.';
 comment on column ops.check_audit.details is 'The same for programs.';
+
 revoke all on ops.check_audit from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.check_audit to :OPERATOR, :WORKER;
-grant execute on function audit.table_columns(regclass) to :OPERATOR, :WORKER;

@@ -21,3 +21,5 @@ begin
   end loop;
 end
 $$;
+
+comment on function audit.copy_tracking(regclass, regclass) is 'Gives a partition the audit triggers of its parent.';

@@ -195,3 +195,5 @@ $template$,
   return format('audit.%I', v_name)::regproc;
 end
 $$;
+
+comment on function audit.create_row_logger(regclass, text[], text[]) is 'Writes the trigger function that logs the rows of a table.';

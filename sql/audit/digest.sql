@@ -10,3 +10,5 @@ return case
     where doc ->> c is not null
   )
 end;
+
+comment on function audit.digest(jsonb, text[]) is 'The object with the named members replaced by their SHA-256.';

@@ -37,3 +37,5 @@ begin
   return v_doc;
 end
 $$;
+
+comment on function audit.document(regclass, record) is 'A row as JSON; of one that jsonb cannot hold, the texts of its values.';

@@ -101,3 +101,5 @@ begin
   perform audit.copy_tracking(target, p.relid) from pg_partition_tree(target) p where p.relid <> target;
 end
 $$;
+
+comment on function audit.enable_tracking(regclass, text[], boolean, name, text[]) is 'Puts a table under audit. Can be called again. LTA01 when it has no primary key, LTA02 when the log could not say whose its rows are or what was asked for.';

@@ -9,3 +9,5 @@ begin atomic
   join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
   where i.indrelid = source and i.indisprimary and k.position <= i.indnkeyatts;
 end;
+
+comment on function audit.key_columns(regclass) is 'The columns of a table''s primary key, in its order.';

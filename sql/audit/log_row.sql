@@ -69,3 +69,5 @@ begin
   from audit.actor() a;
 end
 $$;
+
+comment on function audit.log_row(regclass, text, record, record, text[], text[], text[]) is 'Logs a change of a row of a table as the table is at this moment.';

@@ -7,3 +7,7 @@ begin atomic
   from pg_catalog.pg_attribute a
   where a.attrelid = source and a.attnum > 0;
 end;
+
+comment on function audit.table_columns(regclass) is 'The columns of a table by their numbers; null for one that was dropped.';
+-- The view ops.check_audit.
+grant execute on function audit.table_columns(regclass) to :OPERATOR, :WORKER;

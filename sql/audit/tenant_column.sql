@@ -12,3 +12,5 @@ begin atomic
     when source = 'app_public.tenants'::pg_catalog.regclass then 'id'
   end;
 end;
+
+comment on function audit.tenant_column(regclass) is 'The column that says whose a row is; null: none does.';

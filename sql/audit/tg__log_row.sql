@@ -9,3 +9,5 @@ begin
   return null;
 end
 $$;
+
+comment on function audit.tg__log_row() is 'Trigger: a log row per changed row of a partitioned table.';

@@ -25,3 +25,5 @@ begin
   return null;
 end
 $$;
+
+comment on function audit.tg__log_summary() is 'Trigger: a log row per statement and tenant.';

@@ -11,3 +11,5 @@ begin
   return null;
 end
 $$;
+
+comment on function audit.tg__log_truncate() is 'Trigger: a log row per truncate.';

@@ -1,6 +1,33 @@
+comment on table ops.backups is 'What backups the store holds, or held: a mirror of its manifests for who asks in SQL. The store is the truth.';
+comment on column ops.backups.id is 'Its name; in the order of time.';
+comment on column ops.backups.kind is 'full, incremental or snapshot.';
+comment on column ops.backups.parent_id is 'What it builds on; null: nothing.';
+comment on column ops.backups.started_at is 'When it began, by the server''s clock.';
+comment on column ops.backups.ended_at is 'When it ended: the first moment that it can be restored to.';
+comment on column ops.backups.objects is 'How many objects it has in the store.';
+comment on column ops.backups.bytes is 'Of their content.';
+comment on column ops.backups.stored_bytes is 'As they are stored.';
+comment on column ops.backups.manifest_sha256 is 'Of its manifest, as it was first recorded: a store that says otherwise was changed.';
+comment on column ops.backups.server is 'Where in the server''s WAL it is; null: of an embedded database.';
+comment on column ops.backups.recorded_at is 'When it was first seen in the store.';
+comment on column ops.backups.removed_at is 'When it was found not to be in the store any more; null: it is there.';
+
 alter table ops.backups enable row level security, force row level security;
 
--- manage_owner, select_operator and select_worker stand in cross_tenant_policies.sql.
+-- Across tenants
+
+-- ops.record_backups keeps it as the owner; operators' views and the worker's checks read it. It holds nothing of a
+-- tenant.
+drop policy if exists manage_owner on ops.backups;
+create policy manage_owner on ops.backups for all to :OWNER
+  using (true)
+  with check (true);
+drop policy if exists select_operator on ops.backups;
+create policy select_operator on ops.backups for select to :OPERATOR
+  using (true);
+drop policy if exists select_worker on ops.backups;
+create policy select_worker on ops.backups for select to :WORKER
+  using (true);
 
 revoke all on ops.backups from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.backups to :OPERATOR, :WORKER;

@@ -27,5 +27,11 @@ where t.task = 'back_up' and t.every is not null
   and clock_timestamp() > coalesce(w.working_since, '-infinity') + interval '30 seconds'
   and not exists (select from ops.job_runs r where r.task = 'back_up' and r.outcome = 'running');
 
+comment on view ops.check_backups is 'A check of ops.check_alerts. A backup that should be there and is not.';
+comment on column ops.check_backups.subject is 'What it is about.';
+comment on column ops.check_backups.severity is 'warning or error.';
+comment on column ops.check_backups.message is 'What is wrong, in a sentence.';
+comment on column ops.check_backups.details is 'The same for programs.';
+
 revoke all on ops.check_backups from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.check_backups to :OPERATOR, :WORKER;

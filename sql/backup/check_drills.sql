@@ -12,5 +12,10 @@ from (select * from ops.drills order by id desc limit 1) d
 where not d.passed;
 
 comment on view ops.check_drills is 'A check of ops.check_alerts. Backups that the newest drill could not restore.';
+comment on column ops.check_drills.subject is 'What it is about.';
+comment on column ops.check_drills.severity is 'warning or error.';
+comment on column ops.check_drills.message is 'What is wrong, in a sentence.';
+comment on column ops.check_drills.details is 'The same for programs.';
+
 revoke all on ops.check_drills from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.check_drills to :OPERATOR, :WORKER;

@@ -18,5 +18,11 @@ from ops.wal_receivers r
 where r.wal_status = 'lost' or r.seen_at < clock_timestamp() - interval '2 minutes' or r.problem is not null
   or r.kept_bytes > 1073741824 or r.safe_bytes < 1073741824;
 
+comment on view ops.check_wal_receivers is 'A check of ops.check_alerts. WAL that is not received.';
+comment on column ops.check_wal_receivers.subject is 'What it is about.';
+comment on column ops.check_wal_receivers.severity is 'warning or error.';
+comment on column ops.check_wal_receivers.message is 'What is wrong, in a sentence.';
+comment on column ops.check_wal_receivers.details is 'The same for programs.';
+
 revoke all on ops.check_wal_receivers from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.check_wal_receivers to :OPERATOR, :WORKER;

@@ -30,5 +30,19 @@ left join lateral (
   select p.* from ops.drills p where p.passed order by p.id desc limit 1
 ) d on true;
 
+comment on view ops.recovery is 'Can we restore, and to when. One row.';
+comment on column ops.recovery.can_restore is 'Whether there is a backup.';
+comment on column ops.recovery.reachable_from is 'The oldest moment that a restore can go to.';
+comment on column ops.recovery.newest_backup_at is 'When the newest backup ended.';
+comment on column ops.recovery.newest_full_at is 'When the newest full backup ended.';
+comment on column ops.recovery.newest_incremental_at is 'When the newest incremental backup ended.';
+comment on column ops.recovery.wal_received_lsn is 'Up to where WAL was received: the newest position that a restore can go to.';
+comment on column ops.recovery.wal_received_at is 'When that was.';
+comment on column ops.recovery.wal_waiting_bytes is 'WAL that the server keeps because it was not received.';
+comment on column ops.recovery.wal_problem is 'What went wrong with receiving last; null: all is well.';
+comment on column ops.recovery.proven_at is 'When a drill last passed; null: never.';
+comment on column ops.recovery.proven_restore_time is 'How long that restore took.';
+comment on column ops.recovery.newest_drill_passed is 'Whether the newest drill passed; null: there was none.';
+
 revoke all on ops.recovery from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.recovery to :OPERATOR, :WORKER;

@@ -19,5 +19,11 @@ where j.locked_at is null and j.attempts >= j.max_attempts
   )
 group by j.task;
 
+comment on view ops.check_dead_jobs is 'A check of ops.check_alerts. Jobs that failed for good.';
+comment on column ops.check_dead_jobs.subject is 'What it is about.';
+comment on column ops.check_dead_jobs.severity is 'warning or error.';
+comment on column ops.check_dead_jobs.message is 'What is wrong, in a sentence.';
+comment on column ops.check_dead_jobs.details is 'The same for programs.';
+
 revoke all on ops.check_dead_jobs from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.check_dead_jobs to :OPERATOR, :WORKER;

@@ -29,5 +29,11 @@ where clock_timestamp() > greatest(
   w.working_since + least(t.every, interval '1 day')
 ) + interval '10 minutes';
 
+comment on view ops.check_late_jobs is 'A check of ops.check_alerts. Scheduled jobs that have not succeeded in time.';
+comment on column ops.check_late_jobs.subject is 'What it is about.';
+comment on column ops.check_late_jobs.severity is 'warning or error.';
+comment on column ops.check_late_jobs.message is 'What is wrong, in a sentence.';
+comment on column ops.check_late_jobs.details is 'The same for programs.';
+
 revoke all on ops.check_late_jobs from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.check_late_jobs to :OPERATOR, :WORKER;

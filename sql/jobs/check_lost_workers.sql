@@ -11,5 +11,11 @@ select
 from ops.workers w
 where w.lost_at > clock_timestamp() - interval '1 hour';
 
+comment on view ops.check_lost_workers is 'A check of ops.check_alerts. Workers that were taken for dead in the last hour.';
+comment on column ops.check_lost_workers.subject is 'What it is about.';
+comment on column ops.check_lost_workers.severity is 'warning or error.';
+comment on column ops.check_lost_workers.message is 'What is wrong, in a sentence.';
+comment on column ops.check_lost_workers.details is 'The same for programs.';
+
 revoke all on ops.check_lost_workers from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.check_lost_workers to :OPERATOR, :WORKER;

@@ -18,5 +18,10 @@ from ops.quarantined_items q
 group by q.task, q.tenant_id;
 
 comment on view ops.check_quarantined_items is 'A check of ops.check_alerts. What jobs set aside, by task and tenant.';
+comment on column ops.check_quarantined_items.subject is 'What it is about.';
+comment on column ops.check_quarantined_items.severity is 'warning or error.';
+comment on column ops.check_quarantined_items.message is 'What is wrong, in a sentence.';
+comment on column ops.check_quarantined_items.details is 'The same for programs.';
+
 revoke all on ops.check_quarantined_items from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.check_quarantined_items to :OPERATOR, :WORKER;

@@ -19,5 +19,11 @@ from (
 left join ops.job_tasks t on t.task = r.task
 where r.started_at + coalesce(t.expected, interval '1 hour') < clock_timestamp();
 
+comment on view ops.check_stuck_runs is 'A check of ops.check_alerts. Runs that take longer than they should.';
+comment on column ops.check_stuck_runs.subject is 'What it is about.';
+comment on column ops.check_stuck_runs.severity is 'warning or error.';
+comment on column ops.check_stuck_runs.message is 'What is wrong, in a sentence.';
+comment on column ops.check_stuck_runs.details is 'The same for programs.';
+
 revoke all on ops.check_stuck_runs from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.check_stuck_runs to :OPERATOR, :WORKER;

@@ -1,6 +1,26 @@
+comment on table ops.job_tasks is 'The tasks that the workers know, and when they run by themselves (UTC).';
+comment on column ops.job_tasks.task is 'Its name.';
+comment on column ops.job_tasks.does is 'What it is for.';
+comment on column ops.job_tasks.schedule is 'The pattern of its crontab; null: nothing schedules it.';
+comment on column ops.job_tasks.every is 'The longest time between two of its runs; null: nothing schedules it.';
+comment on column ops.job_tasks.expected is 'How long a run takes at most; a longer one raises an alert.';
+comment on column ops.job_tasks.known_since is 'When a worker first said that it knows it.';
+
 alter table ops.job_tasks enable row level security, force row level security;
 
--- manage_owner, select_operator and select_worker stand in cross_tenant_policies.sql.
+-- Across tenants
+
+-- ops.set_job_tasks keeps it as the owner; operators and the worker read it. It holds nothing of a tenant.
+drop policy if exists manage_owner on ops.job_tasks;
+create policy manage_owner on ops.job_tasks for all to :OWNER
+  using (true)
+  with check (true);
+drop policy if exists select_operator on ops.job_tasks;
+create policy select_operator on ops.job_tasks for select to :OPERATOR
+  using (true);
+drop policy if exists select_worker on ops.job_tasks;
+create policy select_worker on ops.job_tasks for select to :WORKER
+  using (true);
 
 revoke all on ops.job_tasks from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.job_tasks to :OPERATOR, :WORKER;

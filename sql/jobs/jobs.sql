@@ -21,5 +21,19 @@ select
 from ops.queued_jobs() j
 left join ops.job_runs r on r.job_id = j.id and r.outcome = 'running';
 
+comment on view ops.jobs is 'The queue of jobs, without their payloads. Those that are done are not in it.';
+comment on column ops.jobs.id is 'Of graphile-worker.';
+comment on column ops.jobs.task is 'What is to be done.';
+comment on column ops.jobs.state is 'waiting, running, or failed: it was tried as often as it may.';
+comment on column ops.jobs.due_at is 'When it may run, or run again.';
+comment on column ops.jobs.attempts is 'How often it was begun.';
+comment on column ops.jobs.max_attempts is 'How often it may be.';
+comment on column ops.jobs.last_error is 'Why the last attempt failed.';
+comment on column ops.jobs.created_at is 'When it came into the queue.';
+comment on column ops.jobs.running_since is 'When the attempt under way began.';
+comment on column ops.jobs.worker is 'Who runs it; ops.workers has where.';
+comment on column ops.jobs.progress is 'Of the attempt under way, from 0 to 1.';
+comment on column ops.jobs.note is 'What it is at.';
+
 revoke all on ops.jobs from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.jobs to :OPERATOR, :WORKER;

@@ -34,3 +34,13 @@ begin
   return v_knowledge;
 end
 $$;
+
+comment on function app_public.add_knowledge(text, text, text, text, text, jsonb, public.vector) is $$Adds an item of knowledge.
+
+content: the text. id: a random one where none is given. agent_id, category, source, metadata: as in the table. embedding: 1536 dimensions; without one the worker makes it, where EMBEDDINGS_URL is set.
+
+Gives the item.
+
+Errors: LTS15 content is missing; LTS01 or LTS02 an embedding of another dimension or of zeros; 23505 there is one of this id; 23503 there is no such agent.$$;
+grant execute on function app_public.add_knowledge(text, text, text, text, text, jsonb, public.vector)
+  to :MEMBER, :SERVICE, :ADMIN;

@@ -59,3 +59,12 @@ begin
     returning *;
 end
 $$;
+
+comment on function app_public.add_knowledge_items(jsonb) is $$Adds many items of knowledge, all or none.
+
+items: an array of 1 to 10000 objects with content and, where there is one, id, agent_id, category, source, metadata, embedding.
+
+Gives the items.
+
+Errors: LTS16 no array, or too long a one; LTS17 what is wrong with which item, counted from 0; 23505 there is one of an id; 23503 there is no such agent.$$;
+grant execute on function app_public.add_knowledge_items(jsonb) to :MEMBER, :SERVICE, :ADMIN;

@@ -1,3 +1,22 @@
+comment on table app_public.knowledge is E'@unique id|@fieldName knowledge|@updateFieldName updateKnowledge|@deleteFieldName deleteKnowledge\nAn item of knowledge that agents look up, with an embedding to find it by meaning.';
+comment on column app_public.knowledge.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
+comment on column app_public.knowledge.id is 'The item''s id; a random one where none is given.';
+comment on column app_public.knowledge.agent_id is 'Whose knowledge it is; null: everybody''s, or the agent was removed.';
+comment on column app_public.knowledge.category is 'A word to group by.';
+comment on column app_public.knowledge.content is 'The text itself.';
+comment on column app_public.knowledge.source is 'Where it comes from: a file, an address, a whole quotation.';
+comment on column app_public.knowledge.metadata is 'Anything else about it.';
+comment on column app_public.knowledge.embedding is 'The content''s embedding, 1536 dimensions; null until it is computed.';
+comment on column app_public.knowledge.embedding_error is 'Why the content could not be embedded; null: it was, or it has not been tried. Content that changes is tried again.';
+comment on column app_public.knowledge.usage_count is 'How often it was used.';
+comment on column app_public.knowledge.relevance_score is 'How useful it proved; 1 is neutral.';
+comment on column app_public.knowledge.created_at is 'When it was added.';
+comment on column app_public.knowledge.last_used_at is 'When it was last used.';
+
+comment on constraint knowledge_pkey on app_public.knowledge is E'@behavior -single -update -delete\nA row is known by its tenant and its id.';
+comment on constraint knowledge_tenant_id_fkey on app_public.knowledge is E'@behavior -*\nA row belongs to a tenant.';
+comment on constraint knowledge_agent_id_fkey on app_public.knowledge is E'@fieldName agent\n@foreignFieldName knowledge\nWhose knowledge it is.';
+
 alter table app_public.knowledge enable row level security, force row level security;
 
 -- Everybody of a tenant reads all of its knowledge.
@@ -21,6 +40,28 @@ drop policy if exists delete_tenant on app_public.knowledge;
 create policy delete_tenant on app_public.knowledge for delete to :MEMBER, :SERVICE, :ADMIN
   using (tenant_id = (select app_private.current_tenant_id()));
 
+-- Across tenants
+
+-- The search functions, which compare the tenant themselves; below any other policy `@@` and `@>` use no index.
+drop policy if exists select_search on app_public.knowledge;
+create policy select_search on app_public.knowledge for select to :SEARCH
+  using (true);
+
+-- app_public.touch_knowledge.
+drop policy if exists update_search on app_public.knowledge;
+create policy update_search on app_public.knowledge for update to :SEARCH
+  using (true)
+  with check (true);
+
+-- The embedding job: what has no embedding, of all tenants.
+drop policy if exists select_worker on app_public.knowledge;
+create policy select_worker on app_public.knowledge for select to :WORKER
+  using (true);
+drop policy if exists update_worker on app_public.knowledge;
+create policy update_worker on app_public.knowledge for update to :WORKER
+  using (true)
+  with check (true);
+
 revoke all on app_public.knowledge from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on app_public.knowledge to :MEMBER, :SERVICE, :ADMIN, :ANALYST;
 grant insert (tenant_id, id, agent_id, category, content, source, metadata, embedding) on app_public.knowledge
@@ -39,3 +80,24 @@ grant update (usage_count, last_used_at) on app_public.knowledge to :SEARCH;
 grant select (tenant_id, id, content, embedding, embedding_error, created_at) on app_public.knowledge to :WORKER;
 grant update (embedding, embedding_error) on app_public.knowledge to :WORKER;
 -- No truncate for anybody: it knows no tenants.
+
+create or replace trigger _200_keys
+  before update of tenant_id, id on app_public.knowledge
+  for each row
+  when (old.tenant_id is distinct from new.tenant_id or old.id is distinct from new.id)
+  execute function app_private.tg__refuse_key_change();
+
+create or replace trigger _200_long_numbers
+  before insert or update of metadata on app_public.knowledge
+  for each row
+  when (app_private.may_print_long(new.metadata))
+  execute function app_private.tg__refuse_long_numbers('metadata');
+
+create or replace trigger _500_clear_embedding
+  before update of content on app_public.knowledge
+  for each row
+  when (old.content is distinct from new.content)
+  execute function app_private.tg_knowledge__clear_embedding();
+
+-- Uses are counted without a trace, by app_public.touch_knowledge: :SEARCH may update the counters and nothing else.
+select audit.enable_tracking('app_public.knowledge', digested => '{embedding}', counter => ':SEARCH');

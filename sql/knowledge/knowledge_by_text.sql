@@ -47,3 +47,6 @@ begin
     limit row_limit;
 end
 $$;
+
+comment on function app_private.knowledge_by_text(text, text, text, text, jsonb, integer) is 'The knowledge of a tenant that holds the words of a text, the most relevant first; of more than 2,000 items the newest 2,000. For search_knowledge.';
+grant execute on function app_private.knowledge_by_text(text, text, text, text, jsonb, integer) to :SEARCH;

@@ -97,3 +97,7 @@ begin
     limit row_limit;
 end
 $$;
+
+comment on function app_private.nearest_knowledge(text, public.vector, text, text, jsonb, text, integer) is 'The knowledge of a tenant that is nearest to an embedding, with its cosine distance, nearest first. For the search functions.';
+grant execute on function app_private.nearest_knowledge(text, public.vector, text, text, jsonb, text, integer)
+  to :SEARCH;

@@ -14,3 +14,6 @@ begin
   end if;
 end
 $$;
+
+comment on function app_private.refuse_embedding(public.vector) is 'Raises LTS01 for an embedding of another dimension, LTS02 for one of zeros.';
+grant execute on function app_private.refuse_embedding(public.vector) to :SEARCH;

@@ -12,3 +12,5 @@ begin
   return NEW;
 end
 $$;
+
+comment on function app_private.tg_knowledge__clear_embedding() is 'Takes away the embedding of content that changed without a new one.';

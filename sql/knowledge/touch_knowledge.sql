@@ -1,4 +1,4 @@
--- Runs as :SEARCH, whose updates are not audited (audit/tracked_tables.sql): a search would leave a row of history for
+-- Runs as :SEARCH, whose updates are not audited (knowledge/knowledge.sql): a search would leave a row of history for
 -- each item that it used. It may update nothing but the two columns that are set here. The rows are locked in the order
 -- of their keys, so that two searches that used the same items do not deadlock.
 grant create on schema app_public to :SEARCH;

@@ -11,5 +11,11 @@ select
 from (select e.at from app_private.events e order by e.transaction_id, e.id limit 1) e
 where e.at < clock_timestamp() - interval '2 hours';
 
+comment on view ops.check_untrimmed_events is 'A check of ops.check_alerts. The outbox, when it is not trimmed.';
+comment on column ops.check_untrimmed_events.subject is 'What it is about.';
+comment on column ops.check_untrimmed_events.severity is 'warning or error.';
+comment on column ops.check_untrimmed_events.message is 'What is wrong, in a sentence.';
+comment on column ops.check_untrimmed_events.details is 'The same for programs.';
+
 revoke all on ops.check_untrimmed_events from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.check_untrimmed_events to :OPERATOR, :WORKER;

@@ -22,3 +22,5 @@ begin
   return null;
 end
 $$;
+
+comment on function app_private.tg__publish() is 'Trigger: writes the keys of what changed into app_private.events, and wakes up who listens on lightning:<table>, without payload.';

@@ -31,3 +31,6 @@ begin
   return v_count;
 end
 $$;
+
+comment on function ops.trim_events(interval) is 'Removes from the outbox what could be read for at least as long as `keep`; gives the number of rows.';
+grant execute on function ops.trim_events(interval) to :WORKER;

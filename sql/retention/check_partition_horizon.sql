@@ -26,6 +26,11 @@ from (
 ) p
 where p.until is null or p.until < clock_timestamp() + interval '7 days';
 
+comment on view ops.check_partition_horizon is 'A check of ops.check_alerts. Tables whose partitions end within a week.';
+comment on column ops.check_partition_horizon.subject is 'What it is about.';
+comment on column ops.check_partition_horizon.severity is 'warning or error.';
+comment on column ops.check_partition_horizon.message is 'What is wrong, in a sentence.';
+comment on column ops.check_partition_horizon.details is 'The same for programs.';
+
 revoke all on ops.check_partition_horizon from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.check_partition_horizon to :OPERATOR, :WORKER;
-grant execute on function app_private.partition_ranges(regclass) to :OPERATOR, :WORKER;

@@ -33,3 +33,5 @@ begin
   return true;
 end
 $$;
+
+comment on function app_private.create_partition(regclass, name, timestamptz, timestamptz) is 'Makes the partition [range_start, range_end) of a table, with row-level security and audit; false when it is there already.';

@@ -64,3 +64,6 @@ begin
   end loop;
 end
 $$;
+
+comment on function ops.ensure_partitions(integer, integer, timestamptz) is 'Makes the missing partitions of metrics and their rollups (days ahead) and of audit.log (months ahead), and returns their names.';
+grant execute on function ops.ensure_partitions(integer, integer, timestamptz) to :WORKER;

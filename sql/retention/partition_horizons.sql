@@ -20,5 +20,12 @@ left join lateral (
   where r.range @> now()
 ) h on true;
 
+comment on view ops.partition_horizons is 'How far partitions are made ahead. `short` is an alarm: rows beyond are refused.';
+comment on column ops.partition_horizons.parent is 'The table.';
+comment on column ops.partition_horizons.reaches_to is 'The end of the last of the partitions that follow each other from now on.';
+comment on column ops.partition_horizons.ahead is 'How far that is.';
+comment on column ops.partition_horizons.needed is 'How far it has to be.';
+comment on column ops.partition_horizons.short is 'Whether it is less.';
+
 revoke all on ops.partition_horizons from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.partition_horizons to :OPERATOR, :WORKER;

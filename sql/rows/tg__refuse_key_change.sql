@@ -9,3 +9,5 @@ begin
     using errcode = 'LTK01', hint = 'Insert a row under the new key and delete the old one.';
 end
 $$;
+
+comment on function app_private.tg__refuse_key_change() is 'Trigger: refuses to change a key, with LTK01.';

@@ -8,3 +8,5 @@ begin
   return NEW;
 end
 $$;
+
+comment on function app_private.tg__touch_updated_at() is 'Trigger: sets updated_at.';

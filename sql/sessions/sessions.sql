@@ -1,3 +1,19 @@
+comment on table app_public.sessions is E'@unique id|@fieldName session|@updateFieldName updateSession|@deleteFieldName deleteSession\nA user''s login session. The token itself is stored nowhere.';
+comment on column app_public.sessions.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
+comment on column app_public.sessions.id is 'The session''s id.';
+comment on column app_public.sessions.user_id is 'Whose session it is.';
+comment on column app_public.sessions.token is 'SHA-256 of the token, 64 hexadecimal digits. Can be written and never read.';
+comment on column app_public.sessions.data is 'What the service keeps in it.';
+comment on column app_public.sessions.expires_at is 'When it ends.';
+comment on column app_public.sessions.created_at is 'When it was opened.';
+comment on column app_public.sessions.role is 'What requests with its token run as: member, service or admin.';
+comment on column app_public.sessions.sliding_ttl is 'For how long use prolongs it; null: use does not.';
+comment on column app_public.sessions.ends_at is 'Until when use can prolong it.';
+
+comment on constraint sessions_pkey on app_public.sessions is E'@behavior -single -update -delete\nA row is known by its tenant and its id.';
+comment on constraint sessions_tenant_id_fkey on app_public.sessions is E'@behavior -*\nA row belongs to a tenant.';
+comment on constraint sessions_token_key on app_public.sessions is E'@behavior -*\nA token opens one session, in whichever tenant. Nobody looks up by what they cannot read.';
+
 alter table app_public.sessions enable row level security, force row level security;
 
 -- Services keep the sessions of their tenant's users; administrators look after them.
@@ -22,10 +38,6 @@ drop policy if exists delete_tenant on app_public.sessions;
 create policy delete_tenant on app_public.sessions for delete to :SERVICE, :ADMIN
   using (tenant_id = (select app_private.current_tenant_id()));
 
--- The view user_sessions and the functions that find a session by its token run as the owner, whose policies are in
--- cross_tenant_policies.sql: they confine themselves.
-drop policy if exists select_view on app_public.sessions;
-
 -- Everybody ends their own sessions: revoke_own_session, which compares the user.
 drop policy if exists delete_owner on app_public.sessions;
 create policy delete_owner on app_public.sessions for delete to :OWNER
@@ -40,6 +52,24 @@ drop policy if exists delete_worker on app_public.sessions;
 create policy delete_worker on app_public.sessions for delete to :WORKER
   using (tenant_id = (select app_private.retention_tenant_id()));
 
+-- Across tenants
+
+-- ops.session_claims and validate_session find a session by the digest of its token and prolong it: that tells whose tenant
+-- it is of, so no tenant can be asked for before. ops.live_sessions looks for those of all tenants at once; own_sessions
+-- compares tenant and user itself, the view user_sessions the tenant.
+--
+-- It has to be `true`. The rows of the caller's tenant are none before the look-up; a setting with the digest that is looked
+-- for would hold off nobody who can run a statement as the owner, for they can say any setting; and a role of its own, as
+-- :SEARCH, would have these same two policies. So nothing runs as the owner but migrations and the functions named here,
+-- and test/db/sessions/sessions.test.ts shows of each that other tenants' sessions are as good as none.
+drop policy if exists select_owner on app_public.sessions;
+create policy select_owner on app_public.sessions for select to :OWNER
+  using (true);
+drop policy if exists update_owner on app_public.sessions;
+create policy update_owner on app_public.sessions for update to :OWNER
+  using (true)
+  with check (true);
+
 revoke all on app_public.sessions from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 -- Never the token, not even its digest: who can read it can look for it.
 grant select (tenant_id, id, user_id, data, expires_at, created_at, role, sliding_ttl, ends_at)
@@ -49,8 +79,25 @@ grant insert (tenant_id, id, user_id, token, data, expires_at, role, sliding_ttl
 -- Not role: a session keeps what it was opened with.
 grant update (data, expires_at) on app_public.sessions to :SERVICE;
 grant delete on app_public.sessions to :SERVICE, :ADMIN;
-
-revoke all on app_public.user_sessions from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
-grant select on app_public.user_sessions to :SERVICE, :ADMIN, :ANALYST;
 -- Expired ones go: ops.expire_rows. Nothing that says whose they are or what is in them.
 grant select (tenant_id, id, expires_at), delete on app_public.sessions to :WORKER;
+
+create or replace trigger _200_keys
+  before update of tenant_id, id on app_public.sessions
+  for each row
+  when (old.tenant_id is distinct from new.tenant_id or old.id is distinct from new.id)
+  execute function app_private.tg__refuse_key_change();
+
+create or replace trigger _200_role
+  before insert or update of role on app_public.sessions
+  for each row
+  when (new.role = 'admin')
+  execute function app_private.tg_sessions__guard_role();
+
+create or replace trigger _200_long_numbers
+  before insert or update of data on app_public.sessions
+  for each row
+  when (app_private.may_print_long(new.data))
+  execute function app_private.tg__refuse_long_numbers('data');
+
+select audit.enable_tracking('app_public.sessions', digested => '{token}');

@@ -17,3 +17,5 @@ return case
   when how_many is null or how_many not between 1 and 1000
     then array['how_many', format('%s is not between 1 and 1000', coalesce(how_many::text, 'null'))]
 end;
+
+comment on function app_private.claim_problem(text, text[], jsonb, interval, integer) is 'What is wrong with the arguments of a claim; null when nothing is.';

@@ -58,3 +58,5 @@ end
 $$;
 
 comment on function app_public.claim_task(text, text[], jsonb, interval) is 'Claims one task: claim_tasks with `how_many` 1. No row when nothing waits. Errors: LTQ05 invalid argument.';
+-- Only programs work on tasks.
+grant execute on function app_public.claim_task(text, text[], jsonb, interval) to :SERVICE, :ADMIN;

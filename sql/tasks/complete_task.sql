@@ -39,3 +39,5 @@ end
 $$;
 
 comment on function app_public.complete_task(uuid, bigint, jsonb) is 'Completes a claimed task with its `result`. Returns the task. Errors: LTQ01 no such task, LTQ02 the lease is over, LTQ03 the task was cancelled, LTQ05 invalid argument.';
+-- Only programs work on tasks.
+grant execute on function app_public.complete_task(uuid, bigint, jsonb) to :SERVICE, :ADMIN;

@@ -58,3 +58,6 @@ end
 $$;
 
 comment on function app_public.enqueue_task(text, jsonb, text, text, timestamptz, integer, text[], text) is 'Adds a task to the queue. `priority`: low, normal, high or critical. `agent_id`: only this agent may claim it. `run_after`: not before. `max_attempts`: failed and expired attempts until it is dead. `required_capabilities`: only who has all of them may claim it. `idempotency_key`: when there is a task of this key, that one is returned as it is and nothing is added. Returns the task. Errors: LTQ05 invalid argument.';
+-- Everybody who writes may add, cancel and retry tasks.
+grant execute on function app_public.enqueue_task(text, jsonb, text, text, timestamptz, integer, text[], text)
+  to :MEMBER, :SERVICE, :ADMIN;

@@ -73,3 +73,5 @@ end
 $$;
 
 comment on function app_public.fail_task(uuid, bigint, text, boolean, interval) is 'Reports that a claimed task could not be done, and why (`error`). A `retryable` one waits again after 2 seconds, doubled with each failure up to an hour, of which between half and all is waited, or after `retry_in` (0 to 30 days); when that was its last attempt it is dead. One that is not retryable is failed. Returns the task. Errors: LTQ01 no such task, LTQ02 the lease is over, LTQ03 the task was cancelled, LTQ05 invalid argument.';
+-- Only programs work on tasks.
+grant execute on function app_public.fail_task(uuid, bigint, text, boolean, interval) to :SERVICE, :ADMIN;

@@ -15,3 +15,5 @@ return task.status = 'pending'
   and (task.agent_id is null or task.agent_id = agent)
   and task.required_capabilities <@ capabilities
   and task.context @> filter;
+
+comment on function app_private.is_claimable(app_public.tasks, text, text[], jsonb, timestamptz) is 'Whether an agent may have the task now.';

@@ -68,3 +68,6 @@ begin
   return v_count;
 end
 $$;
+
+comment on function ops.reap_expired_leases(integer) is 'Takes back up to how_many tasks whose leases expired: they wait again, or are dead when their attempts are used up. Those that fail are set aside. Returns how many were taken back.';
+grant execute on function ops.reap_expired_leases(integer) to :WORKER;

@@ -8,3 +8,5 @@ return case
     then ops.reap_expired_leases(how_many)
   else 0
 end;
+
+comment on function app_private.reap_for_claim(text, integer) is 'Takes back expired leases of the tenant unless another claim is at it; how many.';

@@ -38,3 +38,5 @@ begin
       hint = 'Nothing was changed. Stop working on it, and claim another.';
 end
 $$;
+
+comment on function app_private.refuse_ended_lease(uuid, bigint) is 'Raises why a fencing token is good for nothing: LTQ01 no such task, LTQ02 the lease is over, LTQ03 the task was cancelled, LTQ05 an argument is missing.';

@@ -45,3 +45,5 @@ end
 $$;
 
 comment on function app_public.release_task(uuid, bigint, interval) is 'Gives a claimed task back undone: it waits again, at once in its old place or after `delay` (0 to 30 days), and the attempt does not count against max_attempts. Returns the task. Errors: LTQ01 no such task, LTQ02 the lease is over, LTQ03 the task was cancelled, LTQ05 invalid argument.';
+-- Only programs work on tasks.
+grant execute on function app_public.release_task(uuid, bigint, interval) to :SERVICE, :ADMIN;

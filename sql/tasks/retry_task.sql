@@ -37,3 +37,5 @@ end
 $$;
 
 comment on function app_public.retry_task(uuid, timestamptz) is 'Puts a failed or dead task into the queue again, not before `run_after`, with all of max_attempts before it. Its earlier attempts stay in task_attempts. Returns the task. Errors: LTQ01 no such task, LTQ04 it is neither failed nor dead, LTQ05 invalid argument.';
+-- Everybody who writes may add, cancel and retry tasks.
+grant execute on function app_public.retry_task(uuid, timestamptz) to :MEMBER, :SERVICE, :ADMIN;

@@ -1,3 +1,31 @@
+comment on table app_public.tasks is E'@unique id|@fieldName task|@updateFieldName updateTask|@deleteFieldName deleteTask\nA piece of work for an agent.';
+comment on column app_public.tasks.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
+comment on column app_public.tasks.id is 'The task''s id.';
+comment on column app_public.tasks.agent_id is 'Which agent is to do it; null: whoever claims it, or the agent was removed.';
+comment on column app_public.tasks.description is 'What is to be done.';
+comment on column app_public.tasks.status is 'One of pending, assigned, running, completed, failed, cancelled, dead.';
+comment on column app_public.tasks.priority is 'One of low, normal, high, critical.';
+comment on column app_public.tasks.context is 'What the agent needs to know.';
+comment on column app_public.tasks.result is 'What came out; null until it is completed.';
+comment on column app_public.tasks.created_at is 'When the task was made.';
+comment on column app_public.tasks.started_at is 'When work began, at the latest attempt.';
+comment on column app_public.tasks.completed_at is 'When it ended, well or badly.';
+comment on column app_public.tasks.error_message is 'Why it failed, the latest time, or why it was cancelled.';
+comment on column app_public.tasks.required_capabilities is 'Only who has all of them may claim it.';
+comment on column app_public.tasks.run_after is 'It is not claimed before.';
+comment on column app_public.tasks.queue_at is 'Its place in the queue: run_after, put forward by 3 hours for critical, 1 hour for high, 20 minutes for normal. Kept by a trigger.';
+comment on column app_public.tasks.attempt is 'How often it was claimed: the number of the latest attempt.';
+comment on column app_public.tasks.failures is 'How many attempts failed or expired since it was made or retried.';
+comment on column app_public.tasks.max_attempts is 'As many failures make it dead.';
+comment on column app_public.tasks.workflow_id is 'The workflow of whose step it is the task; null: none, or the workflow was deleted.';
+comment on column app_public.tasks.step_key is 'The step''s key in the workflow.';
+comment on column app_public.tasks.idempotency_key is 'Enqueued again under the same key it stays one task. Unique in the tenant.';
+
+comment on constraint tasks_pkey on app_public.tasks is E'@behavior -single -update -delete\nA row is known by its tenant and its id.';
+comment on constraint tasks_tenant_id_fkey on app_public.tasks is E'@behavior -*\nA row belongs to a tenant.';
+comment on constraint tasks_agent_id_fkey on app_public.tasks is E'@fieldName agent\n@foreignFieldName tasks\nWho does the task.';
+comment on constraint tasks_workflow_id_fkey on app_public.tasks is E'@fieldName workflow\n@foreignFieldName tasks\nThe workflow of whose step it is the task.';
+
 alter table app_public.tasks enable row level security, force row level security;
 
 -- Everybody of a tenant reads all of its tasks.
@@ -38,6 +66,22 @@ drop policy if exists delete_worker on app_public.tasks;
 create policy delete_worker on app_public.tasks for delete to :WORKER
   using (tenant_id = (select app_private.retention_tenant_id()));
 
+-- Across tenants
+
+-- ops.reap_expired_leases and the functions of workflows, as the worker: they take back and end tasks of every tenant.
+drop policy if exists select_worker on app_public.tasks;
+create policy select_worker on app_public.tasks for select to :WORKER
+  using (true);
+drop policy if exists update_worker on app_public.tasks;
+create policy update_worker on app_public.tasks for update to :WORKER
+  using (true)
+  with check (true);
+
+-- ops.advance_workflow and ops.tend_workflows make the tasks of the next steps.
+drop policy if exists insert_worker on app_public.tasks;
+create policy insert_worker on app_public.tasks for insert to :WORKER
+  with check (true);
+
 revoke all on app_public.tasks from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on app_public.tasks to :MEMBER, :SERVICE, :ADMIN, :ANALYST, :WORKER;
 grant insert (tenant_id, id, agent_id, description, status, priority, context, result, started_at, completed_at,
@@ -58,3 +102,69 @@ grant delete on app_public.tasks to :MEMBER, :SERVICE, :ADMIN;
 -- No truncate for anybody: it knows no tenants.
 -- What is not kept any longer: ops.expire_rows.
 grant delete on app_public.tasks to :WORKER;
+
+create or replace trigger _100_queue_insert
+  before insert on app_public.tasks
+  for each row
+  execute function app_private.tg_tasks__place_in_queue();
+
+create or replace trigger _100_queue_update
+  before update of priority, run_after on app_public.tasks
+  for each row
+  execute function app_private.tg_tasks__place_in_queue();
+
+create or replace trigger _200_keys
+  before update of tenant_id, id on app_public.tasks
+  for each row
+  when (old.tenant_id is distinct from new.tenant_id or old.id is distinct from new.id)
+  execute function app_private.tg__refuse_key_change();
+
+create or replace trigger _200_states
+  before update on app_public.tasks
+  for each row
+  execute function app_private.tg_tasks__check_update();
+
+create or replace trigger _200_steps
+  before delete on app_public.tasks
+  for each row
+  when (old.workflow_id is not null)
+  execute function app_private.tg_tasks__check_delete();
+
+create or replace trigger _200_long_numbers_context
+  before insert or update of context on app_public.tasks
+  for each row
+  when (app_private.may_print_long(new.context))
+  execute function app_private.tg__refuse_long_numbers('context');
+
+create or replace trigger _200_long_numbers_result
+  before insert or update of result on app_public.tasks
+  for each row
+  when (app_private.may_print_long(new.result))
+  execute function app_private.tg__refuse_long_numbers('result');
+
+-- One trigger per event: a trigger with transition tables can have only one.
+create or replace trigger _500_publish_insert
+  after insert on app_public.tasks
+  referencing new table as changed_rows
+  for each statement
+  execute function app_private.tg__publish();
+
+create or replace trigger _500_publish_update
+  after update on app_public.tasks
+  referencing new table as changed_rows
+  for each statement
+  execute function app_private.tg__publish();
+
+create or replace trigger _500_publish_delete
+  after delete on app_public.tasks
+  referencing old table as changed_rows
+  for each statement
+  execute function app_private.tg__publish();
+
+create or replace trigger _500_workflows
+  after update on app_public.tasks
+  referencing new table as changed_rows
+  for each statement
+  execute function app_private.tg_tasks__advance_workflows();
+
+select audit.enable_tracking('app_public.tasks');

@@ -42,3 +42,5 @@ begin
   return NEW;
 end
 $$;
+
+comment on function app_private.tg_tasks__check_update() is 'Trigger: refuses an illegal change of state, with LTQ04, and a change of a claimed task but for its agent, with LTQ06.';

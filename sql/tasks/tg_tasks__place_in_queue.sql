@@ -19,3 +19,5 @@ begin
   return NEW;
 end
 $$;
+
+comment on function app_private.tg_tasks__place_in_queue() is 'Trigger: sets queue_at from run_after and priority.';

@@ -29,3 +29,6 @@ begin
   end if;
 end
 $$;
+
+comment on function ops.bind_login(name, text) is 'Binds a login to the tenant it will see. LTT02 no such tenant, LTT03 the login is more than a plain one, LTT04 it belongs to another tenant.';
+-- No grant: it is the owner's only. It goes with creating the login, which operators cannot.

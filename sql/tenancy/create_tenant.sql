@@ -21,3 +21,6 @@ begin
   return v_tenant;
 end
 $$;
+
+comment on function ops.create_tenant(text, text) is 'Makes a tenant, or gives back the one of that id and name. LTT01 when the id is taken under another name.';
+grant execute on function ops.create_tenant(text, text) to :OPERATOR;

@@ -10,3 +10,7 @@ return case
     then nullif(pg_catalog.current_setting('app.tenant_id', true), '')
   else app_private.login_tenant_id()
 end;
+
+comment on function app_private.current_tenant_id() is 'The tenant of whoever asks: from the setting app.tenant_id for the API''s login, from app_private.tenant_logins for any other, null for nobody''s.';
+-- Defaults and policies name it by identity, which needs no usage of the schema.
+grant execute on function app_private.current_tenant_id() to :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :SEARCH;

@@ -10,3 +10,7 @@ as $$
   where l.login = session_user
     and t.suspended_at is null
 $$;
+
+comment on function app_private.login_tenant_id() is 'The tenant that the session''s login is bound to; null when it is bound to none or its tenant is suspended.';
+-- current_tenant_id names it by identity, which needs no usage of the schema.
+grant execute on function app_private.login_tenant_id() to :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :SEARCH;

@@ -7,3 +7,13 @@ select
   t.created_at,
   array(select l.login::text from app_private.tenant_logins l where l.tenant_id = t.id order by l.login) as logins
 from app_public.tenants t;
+
+comment on view ops.tenants is 'All tenants with their logins.';
+comment on column ops.tenants.id is 'The tenant''s id.';
+comment on column ops.tenants.name is 'The name to show.';
+comment on column ops.tenants.suspended_at is 'Since when it is locked out; null: it is not.';
+comment on column ops.tenants.created_at is 'When it was made.';
+comment on column ops.tenants.logins is 'Names of the logins that see it, in order.';
+
+revoke all on ops.tenants from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :WORKER, :SEARCH;
+grant select on ops.tenants to :OPERATOR;

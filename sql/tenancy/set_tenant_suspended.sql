@@ -18,3 +18,6 @@ begin
   return v_tenant;
 end
 $$;
+
+comment on function ops.set_tenant_suspended(text, boolean) is 'Locks a tenant out, or lets it in again. LTT02 when there is none.';
+grant execute on function ops.set_tenant_suspended(text, boolean) to :OPERATOR;

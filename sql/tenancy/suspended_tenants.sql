@@ -7,3 +7,7 @@ set search_path to pg_catalog, pg_temp
 as $$
   select t.id from app_public.tenants t where t.suspended_at is not null
 $$;
+
+comment on function ops.suspended_tenants() is 'Ids of the tenants that are locked out.';
+-- Which tokens to refuse is asked by each process of the API, as an anonymous request.
+grant execute on function ops.suspended_tenants() to :ANON, :OPERATOR;

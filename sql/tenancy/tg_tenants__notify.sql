@@ -8,3 +8,5 @@ begin
   return null;
 end
 $$;
+
+comment on function app_private.tg_tenants__notify() is 'Trigger: NOTIFY lightning:tenants without payload when a tenant was suspended or resumed.';

@@ -117,3 +117,6 @@ begin
     );
 end
 $$;
+
+comment on function ops.advance_workflow(text, uuid) is 'Takes in what became of a workflow''s tasks, starts the steps that may start, and ends the workflow when nothing is left.';
+grant execute on function ops.advance_workflow(text, uuid) to :WORKER;

@@ -112,3 +112,6 @@ begin
   return v_status;
 end
 $$;
+
+comment on function ops.begin_workflow_step(app_public.workflows, app_public.workflow_steps) is 'Makes the task of a step whose dependencies have ended, or skips it. Returns its status.';
+grant execute on function ops.begin_workflow_step(app_public.workflows, app_public.workflow_steps) to :WORKER;

@@ -25,3 +25,6 @@ begin
   where t.tenant_id = tenant and t.id = any (tasks) and t.status in ('pending', 'assigned', 'running');
 end
 $$;
+
+comment on function ops.cancel_workflow_tasks(text, uuid[], text) is 'Cancels tasks, with the leases that they are under.';
+grant execute on function ops.cancel_workflow_tasks(text, uuid[], text) to :WORKER;

@@ -18,3 +18,5 @@ begin
   return v_workflow;
 end
 $$;
+
+comment on function app_private.lock_callers_workflow(uuid) is 'The workflow, locked with its tasks. LTW01 no such workflow, LTW05 the id is missing.';

@@ -11,3 +11,6 @@ begin atomic
     for no key update of t skip locked
   );
 end;
+
+comment on function ops.lock_waiting_workflow_tasks(text, uuid) is 'Locks the tasks of a workflow''s steps that wait, passing over those that somebody is claiming, and gives their ids.';
+grant execute on function ops.lock_waiting_workflow_tasks(text, uuid) to :WORKER;

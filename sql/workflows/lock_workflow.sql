@@ -60,3 +60,6 @@ begin
   end loop;
 end
 $$;
+
+comment on function ops.lock_workflow(text, uuid) is 'Locks a workflow, its tasks that are not over and their leases, in the one order of locks: leases, tasks, workflows, steps. Null when there is none.';
+grant execute on function ops.lock_workflow(text, uuid) to :WORKER;

@@ -43,3 +43,5 @@ end
 $$;
 
 comment on function app_public.resume_workflow(uuid) is 'Goes on with a paused workflow: its waiting tasks can be claimed again, and steps start whose dependencies were done meanwhile. A running one is returned as it is. Returns the workflow. Errors: LTW01 no such workflow, LTW04 it is not paused, LTW05 invalid argument.';
+-- Everybody who writes may run workflows.
+grant execute on function app_public.resume_workflow(uuid) to :MEMBER, :SERVICE, :ADMIN;

@@ -65,3 +65,5 @@ end
 $$;
 
 comment on function app_public.retry_workflow(uuid, text) is 'Runs a workflow that has ended again, in part: what failed, was cancelled, or was skipped for a failure, steps that were changed since, the step `from_step`, and everything that depends on one of these. The others keep their results. Each step that runs again gets a new task. Returns the workflow. Errors: LTW01 no such workflow, LTW02 its steps are not valid, LTW04 it has not ended, LTW05 invalid argument, or nothing to run again.';
+-- Everybody who writes may run workflows.
+grant execute on function app_public.retry_workflow(uuid, text) to :MEMBER, :SERVICE, :ADMIN;

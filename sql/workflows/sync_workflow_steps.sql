@@ -40,3 +40,5 @@ begin
   return v_changed;
 end
 $$;
+
+comment on function app_private.sync_workflow_steps(app_public.workflows) is 'Brings the rows of a workflow''s steps in line with what is written in it; gives the keys of new and changed ones.';

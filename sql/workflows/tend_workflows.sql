@@ -65,3 +65,6 @@ begin
   return v_count;
 end
 $$;
+
+comment on function ops.tend_workflows(integer) is 'Ends the steps that took too long, in up to how_many workflows, and goes on with them. Returns how many it was at; those that somebody else holds are left for the next time, those that fail are set aside.';
+grant execute on function ops.tend_workflows(integer) to :WORKER;

@@ -42,3 +42,5 @@ begin
   return null;
 end
 $$;
+
+comment on function app_private.tg_tasks__advance_workflows() is 'Trigger: goes on with the workflows of tasks that ended; refuses to try a step''s task again by itself, with LTW08.';

@@ -15,3 +15,5 @@ begin
   return OLD;
 end
 $$;
+
+comment on function app_private.tg_tasks__check_delete() is 'Trigger: refuses to delete the task of a running step, with LTW09.';

@@ -8,3 +8,5 @@ begin
     using errcode = 'LTW07', hint = 'Cancel it first: cancel_workflow.';
 end
 $$;
+
+comment on function app_private.tg_workflows__check_delete() is 'Trigger: refuses to delete a workflow that runs, with LTW07.';

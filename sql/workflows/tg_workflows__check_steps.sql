@@ -21,3 +21,5 @@ begin
   return NEW;
 end
 $$;
+
+comment on function app_private.tg_workflows__check_steps() is 'Trigger: refuses steps that could not run, with LTW02.';

@@ -35,3 +35,5 @@ begin
   return NEW;
 end
 $$;
+
+comment on function app_private.tg_workflows__check_update() is 'Trigger: refuses an illegal change of state with LTW04, other steps for a running workflow with LTW03, and a direct write of what the steps keep with LTW06.';

@@ -65,3 +65,6 @@ begin
   end;
 end
 $$;
+
+comment on function ops.workflow_condition_holds(jsonb, jsonb) is 'Whether a valid condition holds, given {key: {status, result}} of earlier steps.';
+grant execute on function ops.workflow_condition_holds(jsonb, jsonb) to :WORKER;

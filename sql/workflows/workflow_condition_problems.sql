@@ -77,3 +77,5 @@ begin
   end if;
 end
 $$;
+
+comment on function app_private.workflow_condition_problems(text, jsonb, text[], integer) is 'What is wrong with a condition that may ask about the steps `known`.';

@@ -49,3 +49,5 @@ end
 $$;
 
 comment on function app_public.workflow_progress(uuid) is 'How far a workflow is: overall, from 0 to 1 as the mean of its steps, how many steps are in which state, and `steps`, an array with key, status, progress (of a running step what its holder reported last), task_id, task_status, attempt, max_attempts, agent, note, error, started_at, completed_at, timeout_at of each. Errors: LTW01 no such workflow, LTW05 invalid argument.';
+-- Everybody who runs workflows may look, and analysts.
+grant execute on function app_public.workflow_progress(uuid) to :MEMBER, :SERVICE, :ADMIN, :ANALYST;

@@ -81,3 +81,5 @@ begin
   end if;
 end
 $$;
+
+comment on function app_private.workflow_step_problems(text, jsonb) is 'What is wrong with one step by itself.';

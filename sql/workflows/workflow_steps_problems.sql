@@ -80,3 +80,5 @@ begin
   order by l.position, p.part, p.nth;
 end
 $$;
+
+comment on function app_private.workflow_steps_problems(jsonb) is 'What is wrong with the steps of a workflow, by path; no rows: they can run.';

@@ -1,3 +1,23 @@
+comment on table app_public.workflows is E'@unique id|@fieldName workflow|@updateFieldName updateWorkflow|@deleteFieldName deleteWorkflow\nSeveral steps of work that belong together.';
+comment on column app_public.workflows.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
+comment on column app_public.workflows.id is 'The workflow''s id.';
+comment on column app_public.workflows.name is 'The name to show.';
+comment on column app_public.workflows.description is 'What it is for.';
+comment on column app_public.workflows.steps is 'The steps, a JSON array of objects: key, task (description, priority, agent_id, capabilities, context), depends_on, on_failure, max_attempts, timeout, condition. Checked when it is written.';
+comment on column app_public.workflows.status is 'One of draft, pending, running, paused, completed, failed, cancelled.';
+comment on column app_public.workflows.created_by is 'Who made it.';
+comment on column app_public.workflows.assigned_to is 'Who looks after it.';
+comment on column app_public.workflows.context is 'What all steps need to know.';
+comment on column app_public.workflows.created_at is 'When the workflow was made.';
+comment on column app_public.workflows.updated_at is 'When the row last changed; kept by a trigger.';
+comment on column app_public.workflows.started_at is 'When start_workflow started it; null: not yet, or its status is kept by somebody else.';
+comment on column app_public.workflows.paused_at is 'Since when it is paused; null: it is not.';
+comment on column app_public.workflows.completed_at is 'When it ended, well or badly.';
+comment on column app_public.workflows.error_message is 'Why it failed or was cancelled.';
+
+comment on constraint workflows_pkey on app_public.workflows is E'@behavior -single -update -delete\nA row is known by its tenant and its id.';
+comment on constraint workflows_tenant_id_fkey on app_public.workflows is E'@behavior -*\nA row belongs to a tenant.';
+
 alter table app_public.workflows enable row level security, force row level security;
 
 -- Everybody of a tenant reads all of its workflows.
@@ -30,6 +50,17 @@ create policy update_definer on app_public.workflows for update to :OWNER
   using (tenant_id = (select app_private.current_tenant_id()))
   with check (tenant_id = (select app_private.current_tenant_id()));
 
+-- Across tenants
+
+-- ops.advance_workflow and ops.tend_workflows, as the worker: it ends tasks of every tenant, and their workflows go on.
+drop policy if exists select_worker on app_public.workflows;
+create policy select_worker on app_public.workflows for select to :WORKER
+  using (true);
+drop policy if exists update_worker on app_public.workflows;
+create policy update_worker on app_public.workflows for update to :WORKER
+  using (true)
+  with check (true);
+
 revoke all on app_public.workflows from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on app_public.workflows to :MEMBER, :SERVICE, :ADMIN, :ANALYST, :WORKER;
 grant insert (tenant_id, id, name, description, steps, status, created_by, assigned_to, context) on
@@ -44,3 +75,63 @@ grant update (name, description, steps, status, created_by, assigned_to, context
 grant update (status, error_message, completed_at) on app_public.workflows to :WORKER;
 grant delete on app_public.workflows to :MEMBER, :SERVICE, :ADMIN;
 -- No truncate for anybody: it knows no tenants.
+
+create or replace trigger _100_timestamps
+  before update on app_public.workflows
+  for each row
+  execute function app_private.tg__touch_updated_at();
+
+create or replace trigger _200_keys
+  before update of tenant_id, id on app_public.workflows
+  for each row
+  when (old.tenant_id is distinct from new.tenant_id or old.id is distinct from new.id)
+  execute function app_private.tg__refuse_key_change();
+
+create or replace trigger _200_states
+  before update on app_public.workflows
+  for each row
+  execute function app_private.tg_workflows__check_update();
+
+create or replace trigger _200_steps
+  before insert or update of steps on app_public.workflows
+  for each row
+  execute function app_private.tg_workflows__check_steps();
+
+create or replace trigger _200_started
+  before delete on app_public.workflows
+  for each row
+  when (old.started_at is not null and old.status in ('running', 'paused'))
+  execute function app_private.tg_workflows__check_delete();
+
+create or replace trigger _200_long_numbers_steps
+  before insert or update of steps on app_public.workflows
+  for each row
+  when (app_private.may_print_long(new.steps))
+  execute function app_private.tg__refuse_long_numbers('steps');
+
+create or replace trigger _200_long_numbers_context
+  before insert or update of context on app_public.workflows
+  for each row
+  when (app_private.may_print_long(new.context))
+  execute function app_private.tg__refuse_long_numbers('context');
+
+-- One trigger per event: a trigger with transition tables can have only one.
+create or replace trigger _500_publish_insert
+  after insert on app_public.workflows
+  referencing new table as changed_rows
+  for each statement
+  execute function app_private.tg__publish();
+
+create or replace trigger _500_publish_update
+  after update on app_public.workflows
+  referencing new table as changed_rows
+  for each statement
+  execute function app_private.tg__publish();
+
+create or replace trigger _500_publish_delete
+  after delete on app_public.workflows
+  referencing old table as changed_rows
+  for each statement
+  execute function app_private.tg__publish();
+
+select audit.enable_tracking('app_public.workflows');

@@ -3,7 +3,7 @@ import { openBackups } from '../backup/open-backups.ts';
 import { anonymous } from '../auth/claims.ts';
 import { makeVerifyToken, signToken } from '../auth/jwt.ts';
 import type { Config } from '../config/config.ts';
-import { migrationState } from '../db/migrations.ts';
+import { MigrationsReplaced, migrationState } from '../db/migrations.ts';
 import type { MigrationState } from '../db/migrations.ts';
 import { refuseUnsafeLogin } from '../db/login-check.ts';
 import { asRequester } from '../auth/requester.ts';
@@ -163,6 +163,8 @@ function readiness(state: MigrationState): Readiness {
         ready: false,
         reason: `the schema has ${state.unknown.join(', ')}, which this version does not know`,
       };
+    case 'replaced':
+      return { ready: false, reason: new MigrationsReplaced().message };
     default:
       return state satisfies never;
   }

@@ -7,7 +7,7 @@ import { configOptions } from '../config/options.ts';
 import { parseConfig } from '../config/parse-config.ts';
 import { describeChoice } from '../database-choice.ts';
 import type { Database } from '../db/database.ts';
-import { migrationState } from '../db/migrations.ts';
+import { databaseIsReplaced, migrationState } from '../db/migrations.ts';
 import { sql } from '../db/statement.ts';
 import type { Environment } from '../environment.ts';
 import type { Log } from '../log.ts';
@@ -93,6 +93,8 @@ async function schemaLine(database: Database, { rolePrefix }: Config): Promise<S
           `has ${state.unknown.join(', ')}, unknown here`,
           'install the newer version',
         );
+      case 'replaced':
+        return line('schema', false, databaseIsReplaced, 'lightning setup --database <another name>');
       default:
         return state satisfies never;
     }

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readFile, readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { Logger, migrate as runMigrations } from 'graphile-migrate';
 import { clearAllPools } from 'graphile-migrate/dist/pgReal.js';
@@ -35,6 +35,30 @@ export class MigrationBusy extends OperationalError {
   override name = 'MigrationBusy';
 }
 
+/**
+ * The database has migrations that were replaced: same numbers, other hashes. No upgrade leads from them to this version.
+ * Thrown before anything of the database is changed.
+ */
+export class MigrationsReplaced extends OperationalError {
+  override name = 'MigrationsReplaced';
+
+  constructor() {
+    super(
+      `${databaseIsReplaced}; nothing of it was changed. Make a new database: \`lightning setup --database\` with another name, or another DATA_DIR for the embedded one`,
+    );
+  }
+}
+
+/** How a database is described whose migrations were replaced. */
+export const databaseIsReplaced =
+  'the database was made by migrations that were replaced since, and no upgrade leads from them to this version';
+
+/** A migration by its number as graphile-migrate's ledger names it (`000001.sql`), and the hash of its text. */
+interface Migration {
+  readonly filename: string;
+  readonly hash: string;
+}
+
 /** No limit on statements: a migration takes as long as the server works on it. */
 const limits: ConnectionLimits = {
   kind: 'server',
@@ -55,7 +79,7 @@ const silentLooks = 3;
 /**
  * Brings the database to the newest committed migration and makes the partitions of the coming weeks. Any
  * number of processes may call it at once: one works, and the others wait for it. Returns the names of the
- * migrations that it ran.
+ * migrations that it ran. Throws MigrationBusy, and MigrationsReplaced for a database that no migration leads on from.
  */
 export async function migrate(options: MigrateOptions): Promise<string[]> {
   const client = boundedClient(
@@ -78,6 +102,7 @@ export async function migrate(options: MigrateOptions): Promise<string[]> {
       await waitForLock(client, options.lockWaitMs ?? defaultLockWaitMs);
     }
     const before = await appliedMigrations(client);
+    if (areReplaced(before, await committedMigrations())) throw new MigrationsReplaced();
     // As the owner role this session could not see the login's other sessions.
     await client.query('set role none');
     const running = runMigrations({
@@ -95,7 +120,10 @@ export async function migrate(options: MigrateOptions): Promise<string[]> {
     clearAllPools();
     await client.query(`set role ${quoteIdentifier(roleName(options.rolePrefix, 'owner'))}`);
     await client.query('select ops.ensure_partitions()');
-    return (await appliedMigrations(client)).filter((name) => !before.includes(name));
+    const known = new Set(before.map(({ filename }) => filename));
+    return (await appliedMigrations(client))
+      .map(({ filename }) => filename)
+      .filter((filename) => !known.has(filename));
   } finally {
     await client.end();
   }
@@ -167,30 +195,67 @@ async function whileWorkedOn(client: BoundedClient, running: Promise<void>): Pro
 export type MigrationState =
   | { readonly kind: 'current' }
   | { readonly kind: 'behind'; readonly missing: readonly string[] }
-  | { readonly kind: 'ahead'; readonly unknown: readonly string[] };
+  | { readonly kind: 'ahead'; readonly unknown: readonly string[] }
+  /** `migrate` would throw MigrationsReplaced. */
+  | { readonly kind: 'replaced' };
 
 /** Compares the database with the committed migrations of this version. Every request role may ask. */
 export async function migrationState(executor: Executor): Promise<MigrationState> {
-  const { rows } = await executor.query<{ filename: string }>(
-    sql`select filename from ops.applied_migrations() as filename`,
-  );
-  const applied = rows.map((row) => row.filename);
+  const applied = await askForMigrations(executor);
   const committed = await committedMigrations();
-  const missing = committed.filter((name) => !applied.includes(name));
+  if (applied === null || areReplaced(applied, committed)) return { kind: 'replaced' };
+  const missing = namesWithout(committed, applied);
   if (missing.length > 0) return { kind: 'behind', missing };
-  const unknown = applied.filter((name) => !committed.includes(name));
+  const unknown = namesWithout(applied, committed);
   return unknown.length > 0 ? { kind: 'ahead', unknown } : { kind: 'current' };
 }
 
-/** Numbers of the committed migrations as graphile-migrate's ledger names them (`000001.sql`), oldest first. */
-async function committedMigrations(): Promise<string[]> {
-  const files = await readdir(`${migrationsFolder}/committed`);
-  return files.flatMap((file) => /^(\d{6})(?:-.*)?\.sql$/.exec(file)?.[1]?.concat('.sql') ?? []).toSorted();
+/** Null: the database was made when `ops.applied_migrations` gave no hashes, which no committed migration does. */
+async function askForMigrations(executor: Executor): Promise<readonly Migration[] | null> {
+  try {
+    const { rows } = await executor.query<{ filename: string; hash: string }>(
+      sql`select filename, hash from ops.applied_migrations()`,
+    );
+    return rows;
+  } catch (error) {
+    if (error instanceof DatabaseError && error.code === '42703') return null;
+    throw error;
+  }
 }
 
-async function appliedMigrations(client: Client): Promise<string[]> {
+/** Whether a migration of the database has the number of a committed one, and another text. */
+function areReplaced(applied: readonly Migration[], committed: readonly Migration[]): boolean {
+  const hashes = new Map(committed.map(({ filename, hash }) => [filename, hash]));
+  return applied.some(({ filename, hash }) => (hashes.get(filename) ?? hash) !== hash);
+}
+
+function namesWithout(migrations: readonly Migration[], others: readonly Migration[]): string[] {
+  const names = new Set(others.map(({ filename }) => filename));
+  return migrations.map(({ filename }) => filename).filter((filename) => !names.has(filename));
+}
+
+/** The committed migrations, oldest first. */
+async function committedMigrations(): Promise<readonly Migration[]> {
+  const files = (await readdir(`${migrationsFolder}/committed`)).toSorted();
+  const found = files.flatMap((file) => {
+    const number = /^(\d{6})(?:-.*)?\.sql$/.exec(file)?.[1];
+    return number === undefined ? [] : [{ file, filename: `${number}.sql` }];
+  });
+  return Promise.all(
+    found.map(async ({ file, filename }) => {
+      const text = await readFile(`${migrationsFolder}/committed/${file}`, 'utf8');
+      const hash = /^--! Hash: (\S+)$/m.exec(text)?.[1];
+      if (hash === undefined) throw new Error(`migrations/committed/${file} has no line "--! Hash:"`);
+      return { filename, hash };
+    }),
+  );
+}
+
+async function appliedMigrations(client: Client): Promise<readonly Migration[]> {
   const { rows: found } = await client.query("select to_regclass('graphile_migrate.migrations') as ledger");
   if (found[0].ledger === null) return [];
-  const { rows } = await client.query('select filename from graphile_migrate.migrations order by filename');
-  return rows.map((row: { filename: string }) => row.filename);
+  const { rows } = await client.query<Migration>(
+    'select filename, hash from graphile_migrate.migrations order by filename',
+  );
+  return rows;
 }

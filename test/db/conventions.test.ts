@@ -11,22 +11,25 @@ import { noServer } from '../support/server.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const placeholders = rolePlaceholders(testRolePrefix);
-const schemas = "('app_public', 'app_private', 'audit', 'ops')";
+const schemaNames = ['app_public', 'app_private', 'audit', 'ops'];
+const schemas = `(${schemaNames.map((name) => `'${name}'`).join(', ')})`;
 const searchFunctions =
   "select p.oid::regprocedure::text from pg_proc p where p.proowner = 'lightning_search'::regrole";
 
-/** Tables of tenants whose changes are not logged: those that sql/audit/tracked_tables.sql says are exempt. */
+/** Tables of tenants whose changes are not logged: those whose files say that they are exempt. */
 const unlogged = "'app_public.task_leases'";
 
-/** What the catalog says of the product's objects; each check gives the name of an object and whether it keeps the rule. */
-const checks: readonly (readonly [rule: string, query: string])[] = [
+/** What the catalog says of the product's objects; each check gives the name of an object and whether it keeps the rule, and says what to do where it does not. */
+const checks: readonly (readonly [rule: string, mend: string, query: string])[] = [
   [
     'every table has row-level security, enabled and forced, partitions too',
+    'alter table ... enable row level security, force row level security, in the file of the table',
     `select c.oid::regclass::text as name, c.relrowsecurity and c.relforcerowsecurity as kept
      from pg_class c where c.relnamespace::regnamespace::text in ${schemas} and c.relkind in ('r', 'p')`,
   ],
   [
     'every object belongs to the owner; to the keeper what loses partitions, with its indexes and its sequence',
+    'set local role :OWNER where it is made',
     `select c.oid::regclass::text as name, c.relowner::regrole::text = case
          when coalesce(i.indrelid, d.refobjid, c.oid)
            in ('app_public.metrics'::regclass, 'app_public.metrics_minute'::regclass, 'app_public.metrics_hour'::regclass)
@@ -48,6 +51,7 @@ const checks: readonly (readonly [rule: string, query: string])[] = [
   ],
   [
     'no function can be executed by everybody',
+    'revoke execute on function ... from public, in its file',
     `select p.oid::regprocedure::text as name, not exists (
        select from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
        where a.grantee = 0 and a.privilege_type = 'EXECUTE'
@@ -56,6 +60,7 @@ const checks: readonly (readonly [rule: string, query: string])[] = [
   ],
   [
     'nothing else is granted to everybody either',
+    'revoke all on ... from public, in its file',
     `select c.oid::regclass::text as name, not exists (
        select from aclexplode(c.relacl) a where a.grantee = 0
        union all
@@ -68,6 +73,7 @@ const checks: readonly (readonly [rule: string, query: string])[] = [
   ],
   [
     'every definer function pins its search_path and belongs to the owner, or to the role of searches',
+    'set search_path to pg_catalog, pg_temp',
     `select p.oid::regprocedure::text as name,
        'search_path=pg_catalog, pg_temp' = any (p.proconfig)
          and p.proowner::regrole::text in ('lightning_owner', 'lightning_search') as kept
@@ -75,6 +81,7 @@ const checks: readonly (readonly [rule: string, query: string])[] = [
   ],
   [
     'what belongs to the role of searches is definer functions of app_public that take no tenant, and nothing else',
+    'make it as :OWNER, or as a definer without tenant_id',
     `select s.name, p.prosecdef and p.pronamespace::regnamespace::text = 'app_public'
        and not 'tenant_id' = any (coalesce(p.proargnames, '{}')) as kept
      from (${searchFunctions}) s(name) join pg_proc p on p.oid::regprocedure::text = s.name
@@ -89,11 +96,13 @@ const checks: readonly (readonly [rule: string, query: string])[] = [
   ],
   [
     'every function that is not parsed ahead pins its search_path',
+    'set search_path to pg_catalog, pg_temp, or write it as begin atomic',
     `select p.oid::regprocedure::text as name, 'search_path=pg_catalog, pg_temp' = any (p.proconfig) as kept
      from pg_proc p where p.prosqlbody is null and p.pronamespace::regnamespace::text in ${schemas}`,
   ],
   [
     'every schema, table, view and function says what it is',
+    'comment on ... is, in its file',
     `select n.nspname as name, obj_description(n.oid, 'pg_namespace') is not null as kept
      from pg_namespace n where n.nspname in ${schemas}
      union all
@@ -106,12 +115,14 @@ const checks: readonly (readonly [rule: string, query: string])[] = [
   ],
   [
     'every column says what it is',
+    'comment on column ... is, in the file of the table',
     `select c.oid::regclass || '.' || a.attname as name, col_description(c.oid, a.attnum) is not null as kept
      from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
      where c.relnamespace::regnamespace::text in ${schemas} and c.relkind in ('r', 'p', 'v', 'm') and not c.relispartition`,
   ],
   [
     'insert and update are granted by column, never for a whole table',
+    'grant insert (column, ...)',
     `select c.oid::regclass || ' to ' || a.grantee::regrole as name, a.privilege_type not in ('INSERT', 'UPDATE') as kept
      from pg_class c, aclexplode(c.relacl) a
      where c.relnamespace::regnamespace::text in ${schemas} and c.relkind in ('r', 'p', 'v', 'm')
@@ -119,6 +130,7 @@ const checks: readonly (readonly [rule: string, query: string])[] = [
   ],
   [
     'no update of a key or of created_at is granted',
+    'leave it out of grant update (...)',
     `select c.oid::regclass || '.' || t.attname || ' to ' || a.grantee::regrole as name,
        t.attname not in ('tenant_id', 'id', 'created_at', 'updated_at') as kept
      from pg_class c join pg_attribute t on t.attrelid = c.oid, aclexplode(t.attacl) a
@@ -126,6 +138,7 @@ const checks: readonly (readonly [rule: string, query: string])[] = [
   ],
   [
     'no right is granted that outlives or exceeds reading and writing rows (truncate, references, trigger, maintain), or may be handed on',
+    'grant select, insert, update or delete only',
     `select c.oid::regclass || ' ' || a.privilege_type || ' to ' || a.grantee::regrole as name,
        a.privilege_type in ('SELECT', 'DELETE') and not a.is_grantable as kept
      from pg_class c, aclexplode(c.relacl) a
@@ -134,6 +147,7 @@ const checks: readonly (readonly [rule: string, query: string])[] = [
   ],
   [
     'nobody but the owner has any right on a partition',
+    'revoke all on it, and grant on the parent',
     `select c.oid::regclass::text as name, not exists (
        select from aclexplode(c.relacl) a where a.grantee <> c.relowner
        union all
@@ -144,17 +158,20 @@ const checks: readonly (readonly [rule: string, query: string])[] = [
   ],
   [
     'a partition has no policies: its parent decides',
+    'drop the policy, and make it on the parent',
     `select c.oid::regclass::text as name, not exists (select from pg_policy p where p.polrelid = c.oid) as kept
      from pg_class c where c.relispartition and c.relkind in ('r', 'p')
        and c.relnamespace::regnamespace::text in ${schemas}`,
   ],
   [
     'every foreign key says what a delete does',
+    'on delete restrict, cascade or set null (column)',
     `select k.conrelid::regclass || ' ' || k.conname as name, k.confdeltype <> 'a' as kept
      from pg_constraint k where k.contype = 'f' and k.connamespace::regnamespace::text in ${schemas}`,
   ],
   [
     'every foreign key has an index that starts with its columns',
+    'create index ... in the migration',
     `select k.conrelid::regclass || ' ' || k.conname as name, exists (
        select from pg_index i
        where i.indrelid = k.conrelid and i.indisvalid
@@ -169,6 +186,7 @@ const checks: readonly (readonly [rule: string, query: string])[] = [
   ],
   [
     "every foreign key between a tenant's tables stays in the tenant",
+    'foreign key (tenant_id, ...)',
     `select k.conrelid::regclass || ' ' || k.conname as name, (
        select a.attnum = any (k.conkey) from pg_attribute a where a.attrelid = k.conrelid and a.attname = 'tenant_id'
      ) as kept
@@ -176,6 +194,7 @@ const checks: readonly (readonly [rule: string, query: string])[] = [
   ],
   [
     "every primary key of a tenant's table starts with the tenant",
+    'primary key (tenant_id, ...)',
     `select i.indrelid::regclass::text as name, a.attname = 'tenant_id' as kept
      from pg_index i
      join pg_class c on c.oid = i.indrelid and c.relnamespace::regnamespace::text = 'app_public'
@@ -184,18 +203,21 @@ const checks: readonly (readonly [rule: string, query: string])[] = [
   ],
   [
     'triggers are called _NNN_purpose',
+    'rename it: _100 timestamps, _200 guards, _500 effects, _800 audit',
     `select t.tgrelid::regclass || ' ' || t.tgname as name, t.tgname ~ '^_[1-9]00_[a-z_]+$' as kept
      from pg_trigger t join pg_class c on c.oid = t.tgrelid
      where not t.tgisinternal and c.relnamespace::regnamespace::text in ${schemas}`,
   ],
   [
     'trigger functions are called tg__purpose or tg_<table>__purpose, and nothing else is',
+    'rename it',
     `select p.oid::regprocedure::text as name,
        (p.prorettype = 'trigger'::regtype) = (p.proname ~ '^tg_([a-z]+)?_[a-z_]+$') as kept
      from pg_proc p where p.pronamespace::regnamespace::text in ${schemas}`,
   ],
   [
     "every JSON column of a tenant's table refuses numbers that print without end",
+    'add the trigger _200_long_numbers, as sql/agents/agents.sql has it',
     `select c.oid::regclass || '.' || a.attname as name, exists (
        select from pg_trigger t
        where t.tgrelid = c.oid and t.tgfoid = 'app_private.tg__refuse_long_numbers'::regproc
@@ -208,18 +230,44 @@ const checks: readonly (readonly [rule: string, query: string])[] = [
        and c.relname !~ '^(metrics_(minute|hour|day)|workflow_steps)$'`,
   ],
   [
+    "every tenant's table with updated_at keeps it",
+    'add the trigger _100_timestamps, as sql/agents/agents.sql has it',
+    `select c.oid::regclass::text as name, exists (
+       select from pg_trigger t
+       where t.tgrelid = c.oid and t.tgfoid = 'app_private.tg__touch_updated_at'::regproc and t.tgtype & 19 = 19
+     ) as kept
+     from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attname = 'updated_at'
+     where c.relnamespace::regnamespace::text = 'app_public' and c.relkind in ('r', 'p') and not c.relispartition`,
+  ],
+  [
+    'every table that requests may update guards its key',
+    'add the trigger _200_keys, as sql/agents/agents.sql has it',
+    `select distinct c.oid::regclass::text as name, exists (
+       select from pg_trigger t
+       where t.tgrelid = c.oid and t.tgfoid = 'app_private.tg__refuse_key_change'::regproc and t.tgtype & 19 = 19
+         and t.tgattr::int2[] @> (select i.indkey::int2[] from pg_index i where i.indrelid = c.oid and i.indisprimary)
+     ) as kept
+     from pg_class c join pg_attribute u on u.attrelid = c.oid, aclexplode(u.attacl) a
+     where c.relnamespace::regnamespace::text = 'app_public' and c.relkind in ('r', 'p') and not c.relispartition
+       and a.privilege_type = 'UPDATE'
+       and a.grantee in ('lightning_member'::regrole, 'lightning_service'::regrole, 'lightning_admin'::regrole)`,
+  ],
+  [
     'policies are called <command>_<who>',
+    'rename it',
     `select p.tablename || ' ' || p.policyname as name,
        p.policyname ~ ('^' || case p.cmd when 'ALL' then 'manage' else lower(p.cmd) end || '_[a-z]+$') as kept
      from pg_policies p where p.schemaname in ${schemas}`,
   ],
   [
     'no policy is for everybody',
+    'create policy ... to :MEMBER, ...',
     `select p.tablename || ' ' || p.policyname as name, not 'public' = any (p.roles) as kept
      from pg_policies p where p.schemaname in ${schemas}`,
   ],
   [
     'constraints are called as Postgres would call them',
+    'rename it: the tenant is left out of names',
     // The tenant is in nearly every key, so it is left out of names but for the foreign key that is the tenant's alone.
     `select k.conrelid::regclass || ' ' || k.conname as name,
        case k.contype
@@ -241,6 +289,7 @@ const checks: readonly (readonly [rule: string, query: string])[] = [
   ],
   [
     'indexes are called as Postgres would call them',
+    'rename it: the tenant is left out of names',
     `select i.indexrelid::regclass::text as name, x.relname = c.relname || '_' || i.columns || '_idx' as kept
      from (
        select i.*, (
@@ -266,6 +315,7 @@ const checks: readonly (readonly [rule: string, query: string])[] = [
   ],
   [
     'every time has a time zone',
+    'timestamptz',
     `select c.oid::regclass || '.' || a.attname as name, a.atttypid <> 'timestamp'::regtype as kept
      from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
      where c.relnamespace::regnamespace::text in ${schemas} and c.relkind in ('r', 'p', 'v')
@@ -273,6 +323,7 @@ const checks: readonly (readonly [rule: string, query: string])[] = [
   ],
   [
     "every tenant's table is audited, every event; of what is exempt, truncates",
+    'select audit.enable_tracking(...) at the end of its file, or -- Exempt from audit with the reason',
     `select c.oid::regclass || ' ' || e.event as name, exists (
        select from pg_trigger t
        where t.tgrelid = c.oid and t.tgname = '_800_audit_' || e.event and t.tgenabled = 'O' and t.tgtype & e.bit > 0
@@ -283,6 +334,7 @@ const checks: readonly (readonly [rule: string, query: string])[] = [
   ],
   [
     'what is logged of an updated row is every column that changed',
+    'include the file of the table again: its audit line writes the logger anew',
     `select t.tgrelid::regclass || '.' || a.attname as name, p.prosrc like format(
        '%%NEW.%1$I%%OLD.%1$I%% then%%jsonb_build_object(%1$L, OLD.%1$I)%%jsonb_build_object(%1$L, NEW.%1$I)%%',
        a.attname
@@ -308,51 +360,32 @@ describe.skipIf(noServer)('the schema keeps its conventions', () => {
     await database?.drop();
   });
 
-  test.each(checks)('%s', async (_, query) => {
+  test.each(checks)('%s', async (rule, mend, query) => {
     const { rows } = await admin.query<{ name: string; kept: boolean | null }>(query);
     expect(rows.length).toBeGreaterThan(0);
-    expect(rows.filter((row) => row.kept !== true).map((row) => row.name)).toEqual([]);
+    const files = await filesOfObjects();
+    const faults = rows.filter((row) => row.kept !== true).map(({ name }) => inFile(name, files));
+    expect(faults, `${rule}. To mend: ${mend}`).toEqual([]);
   });
 
-  test('the one file of policies across tenants names all of them, and no other', async () => {
-    const text = await sqlFile('cross_tenant_policies.sql');
-    const listed = [...text.matchAll(/create policy (\w+) on ([\w.]+) for (\w+) to (:\w+)/g)].map(
-      ([, policy, table, command, role]) => `${policy} on ${table} for ${command} to ${placeholders[role!]}`,
-    );
-    const { rows } = await admin.query<{ policy: string }>(
-      `select format('%s on %I.%I for %s to %s', policyname, schemaname, tablename, lower(cmd), array_to_string(roles, ', '))
-         as policy
-       from pg_policies where coalesce(qual, with_check) = 'true' or coalesce(with_check, qual) = 'true'`,
-    );
-    expect(listed.length).toBeGreaterThan(0);
-    expect(rows.map((row) => row.policy).toSorted()).toEqual(listed.toSorted());
-  });
-
-  test("every other policy compares the tenant with the caller's or the one being tidied up, but for the operators' on truncations", async () => {
-    const { rows } = await admin.query<{ name: string; expression: string }>(
-      `select p.tablename || ' ' || p.policyname as name, e.expression
-       from pg_policies p, unnest(array[p.qual, p.with_check]) e(expression)
-       where e.expression is not null and e.expression <> 'true' order by 1`,
-    );
-    const confined =
-      /^\((?:tenant_id|id) = \( SELECT app_private\.((?:current|retention)_tenant_id)\(\) AS \1\)\)$/;
-    expect(rows.length).toBeGreaterThan(20);
-    expect(rows.filter((row) => !confined.test(row.expression))).toEqual([
-      { name: 'log select_truncations', expression: "(operation = 'truncate'::text)" },
-    ]);
-  });
-
-  test('the list of audited tables is what is audited, with its exemptions, partitions included', async () => {
-    const listed = new Map(
-      [
-        ...(await sqlFile('audit/tracked_tables.sql')).matchAll(
-          /enable_tracking\('([\w.]+)'(?:, digested => '\{(\w+)\}')?(, detail => false)?(?:, counter => '(:\w+)')?\)/g,
-        ),
-      ].map(([, table, digested = '', summary, counter]) => [
-        table!,
-        { digested, detail: summary === undefined, counter: counter && placeholders[counter] },
-      ]),
-    );
+  test('the files of tables say what is audited, with its exemptions, partitions included', async () => {
+    const listed = new Map<string, { digested: string; detail: boolean; counter: string | undefined }>();
+    const exemptTables: string[] = [];
+    for (const file of await allSqlFiles()) {
+      const text = await sqlFile(file);
+      for (const [, table = '', digested = '', summary, counter] of text.matchAll(
+        /^select audit\.enable_tracking\('([\w.]+)'(?:, digested => '\{(\w+)\}')?(, detail => false)?(?:, counter => '(:\w+)')?\);$/gm,
+      )) {
+        listed.set(table, {
+          digested,
+          detail: summary === undefined,
+          counter: counter && placeholders[counter],
+        });
+      }
+      for (const [, table = ''] of text.matchAll(/^-- Exempt from audit[^:]*: (\w+\.\w+)/gm))
+        exemptTables.push(table);
+    }
+    expect(exemptTables.map((table) => `'${table}'`).join()).toBe(unlogged);
     const { rows } = await admin.query<{
       name: string;
       parent: string | null;
@@ -367,10 +400,6 @@ describe.skipIf(noServer)('the schema keeps its conventions', () => {
     const qualified = (name: string) => (name.includes('.') ? name : `app_public.${name}`);
     expect(new Set(rows.map((row) => qualified(row.parent ?? row.name)))).toEqual(new Set(listed.keys()));
     expect(rows.some((row) => row.parent !== null)).toBe(true);
-    const unlisted = [
-      ...(await sqlFile('audit/tracked_tables.sql')).matchAll(/^-- Exempt[^:]*: (\w+\.\w+)/gm),
-    ];
-    expect(unlisted.map(([, table]) => `'${table}'`).join()).toBe(unlogged);
     for (const row of rows) {
       const expected = listed.get(qualified(row.parent ?? row.name));
       expect(row.definition).toMatch(
@@ -430,6 +459,30 @@ describe.skipIf(noServer)('the schema keeps its conventions', () => {
     expect(listed.map(([, code, status]) => [code, Number(status)])).toEqual(statuses);
   });
 
+  test('a file of sql/ holds one object, under its name, and names it with its schema', async () => {
+    const faults: string[] = [];
+    const owners = new Map<string, string>();
+    for (const file of await allSqlFiles()) {
+      // Schemas, and what `lightning setup` runs.
+      if (!file.includes('/') || file === 'tenancy/schemas.sql') continue;
+      const objects = new Set(objectsOf(await sqlFile(file)));
+      const name = file.replace(/^\w+\/|\.sql$/g, '');
+      for (const object of objects) {
+        // Two of one name in one folder: the second has its schema before it (tenancy/ops_tenants.sql).
+        const fits = [object.replace('.', '_'), object.replace(/^\w+\./, '')].includes(name);
+        if (!/^(app_public|app_private|audit|ops)\.\w+$/.test(object))
+          faults.push(`sql/${file}: ${object} is not named with its schema`);
+        else if (!fits) faults.push(`sql/${file}: ${object} belongs into a file of its own name`);
+        else if (owners.has(object))
+          faults.push(`sql/${file}: ${object} stands in ${owners.get(object)}, too`);
+        owners.set(object, `sql/${file}`);
+      }
+      if (objects.size === 0) faults.push(`sql/${file}: there is no object in it`);
+    }
+    expect(owners.size).toBeGreaterThan(200);
+    expect(faults).toEqual([]);
+  });
+
   test('no file of sql/ needs cascade or names a role of its own', async () => {
     const files = await allSqlFiles();
     expect(files.length).toBeGreaterThan(20);
@@ -441,12 +494,51 @@ describe.skipIf(noServer)('the schema keeps its conventions', () => {
   });
 });
 
+/** The tables, views, types and functions that the statements of a file are about, as the file names them. */
+function objectsOf(text: string): string[] {
+  const code = text.replaceAll(/^ *--.*$/gm, '').replaceAll(/\$\$[\s\S]*?\$\$/g, '$$$$');
+  return [
+    /^create or replace (?:function|view) ([\w.]+)/gm,
+    /^alter (?:table|function|view) ([\w.]+)/gm,
+    /^comment on (?:table|view|type|function) ([\w.]+)/gm,
+    /^comment on column ([\w.]+)\.(?:\w+|"\w+") is/gm,
+    /^comment on (?:constraint|trigger|policy) \w+ on ([\w.]+)/gm,
+    /^(?:create|drop) policy (?:if exists )?\w+ on ([\w.]+)/gm,
+    /^create or replace trigger \w+\s+(?:before|after) [\w ,"]+? on ([\w.]+)/gm,
+    /^(?:grant|revoke) (?:[^;]*\s)?on (?:function )?(?!schema)([\w.]+)/gm,
+    /^select audit\.enable_tracking\('([^']*)'/gm,
+  ].flatMap((pattern) => [...code.matchAll(pattern)].map(([, name = '']) => name));
+}
+
+/** By an object's name with its schema: the file of sql/ that holds it. */
+async function filesOfObjects(): Promise<ReadonlyMap<string, string>> {
+  const files = new Map<string, string>();
+  for (const file of await allSqlFiles())
+    for (const object of objectsOf(await sqlFile(file))) files.set(object, `sql/${file}`);
+  return files;
+}
+
+/** The name, and the file in which its object stands where there is one: of `agents.name` and `agents select_tenant`, too. */
+function inFile(name: string, files: ReadonlyMap<string, string>): string {
+  const [object = ''] = /^[\w.]+/.exec(name) ?? [];
+  const parts = object.split('.');
+  const tries = [
+    object,
+    parts.slice(0, 2).join('.'),
+    ...schemaNames.map((schema) => `${schema}.${parts[0]}`),
+  ];
+  const file = tries.map((each) => files.get(each)).find((each) => each !== undefined);
+  return file === undefined ? name : `${name} (${file})`;
+}
+
 function sqlFile(file: string): Promise<string> {
   return readFile(`${root}sql/${file}`, 'utf8');
 }
 
 async function allSqlFiles(): Promise<string[]> {
   const files: string[] = [];
-  for await (const file of glob('**/*.sql', { cwd: `${root}sql` })) files.push(file);
+  // What is written by npm run db:schema is nobody's to keep.
+  for await (const file of glob('**/*.sql', { cwd: `${root}sql` }))
+    if (file !== 'schema.sql') files.push(file);
   return files.toSorted();
 }

@@ -1,12 +1,20 @@
-import { fork } from 'node:child_process';
+import { execFile, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Client, escapeIdentifier } from 'pg';
+import { promisify } from 'node:util';
+import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { migrate, migrationState } from '../../src/db/migrations.ts';
+import { requireSchema } from '../../src/commands/require-schema.ts';
+import type { Executor } from '../../src/db/database.ts';
+import { MigrationsReplaced, migrate, migrationState } from '../../src/db/migrations.ts';
+import { startEmbedded } from '../../src/embedded/embedded.ts';
 import { setupServer } from '../../src/setup/setup-server.ts';
 import { freshDatabase, migratedDatabase } from '../support/db.ts';
+import type { MigratedDatabase } from '../support/db.ts';
+import { migratedDataDirectory } from '../support/embedded-template.ts';
+import { lightning } from '../support/lightning.ts';
 import { testLogins, testRolePrefix } from '../support/logins.ts';
 import { serverDatabase } from '../support/server-database.ts';
 import { noServer, readyServer } from '../support/server.ts';
@@ -26,8 +34,6 @@ describe.skipIf(noServer)('migrating', () => {
       logins: testLogins,
       log: () => {},
     });
-    // As setups before migration 24 left it.
-    await alone(fresh.url, `alter database ${escapeIdentifier(databaseName)} reset jit`);
     url = Object.assign(new URL(template.urls.migrate), { pathname: `/${databaseName}` }).href;
   });
   afterAll(() => fresh?.drop());
@@ -49,7 +55,7 @@ describe.skipIf(noServer)('migrating', () => {
     expect(ran.map((names) => names.length).toSorted()).toEqual([0, 0, committed.length]);
   }, 60_000);
 
-  test('switches compilation off in a database that was there before setup did', async () => {
+  test('finds compilation switched off by the setup', async () => {
     expect(await alone(url, 'show jit')).toEqual([{ jit: 'off' }]);
   });
 
@@ -75,10 +81,10 @@ describe.skipIf(noServer)('the state of the schema', () => {
         "insert into graphile_migrate.migrations (hash, filename) values ('sha1:later', '999999.sql')",
       );
       expect(await state()).toEqual({ kind: 'ahead', unknown: ['999999.sql'] });
-      await admin.query("delete from graphile_migrate.migrations where filename <> '000001.sql'");
+      await admin.query('delete from graphile_migrate.migrations');
       expect(await state()).toMatchObject({
         kind: 'behind',
-        missing: expect.arrayContaining(['000002.sql']),
+        missing: expect.arrayContaining(['000001.sql']),
       });
     } finally {
       await admin.end();
@@ -87,6 +93,106 @@ describe.skipIf(noServer)('the state of the schema', () => {
     }
   });
 });
+
+describe('a database of migrations that were replaced', () => {
+  describe.skipIf(noServer)('on a server', () => {
+    let database: MigratedDatabase;
+
+    beforeAll(async () => {
+      database = await migratedDatabase();
+      await alone(database.adminUrl, asOfBefore);
+    });
+    afterAll(() => database?.drop());
+
+    test('is refused by lightning migrate, which says to make a new one and changes nothing', async () => {
+      const before = await dump(database.adminUrl);
+      const { status, stderr } = await lightning(['migrate'], {
+        DATABASE_URL: database.urls.api,
+        MIGRATE_DATABASE_URL: database.urls.migrate,
+        JWT_SECRET: 'x'.repeat(32),
+      });
+      expect(stderr).toMatch(/no upgrade leads from them.*nothing of it was changed.*Make a new database/s);
+      expect(status).toBe(1);
+      expect(await dump(database.adminUrl)).toBe(before);
+    });
+
+    test('is known as such by a request without a token, and by commands that only look', async () => {
+      const api = serverDatabase(database.urls.api);
+      try {
+        const executor: Executor = {
+          query: (statement) => api.queryWith({ role: 'lightning_anon' }, statement),
+        };
+        expect(await migrationState(executor)).toEqual({ kind: 'replaced' });
+        await expect(requireSchema(executor)).rejects.toThrow(MigrationsReplaced);
+      } finally {
+        await api.close();
+      }
+      const { stdout } = await lightning(['status'], {
+        DATABASE_URL: database.urls.api,
+        MIGRATE_DATABASE_URL: database.urls.migrate,
+        JWT_SECRET: 'x'.repeat(32),
+      });
+      expect(stdout).toMatch(/MEND schema +the database was made by migrations that were replaced/);
+    });
+  });
+
+  test('that is embedded is refused by lightning start, and the same after it', async () => {
+    const directory = await migratedDataDirectory();
+    try {
+      const rows = async (statement?: string): Promise<unknown> => {
+        const embedded = await startEmbedded({ dataDirectory: directory });
+        try {
+          if (statement !== undefined) await alone(embedded.connectionString, statement);
+          return await alone(embedded.connectionString, everyRow);
+        } finally {
+          await embedded.close();
+        }
+      };
+      const before = await rows(asOfBefore);
+      const { status, stderr } = await lightning(['start'], { DATA_DIR: directory, PORT: '0' });
+      expect(stderr).toMatch(/nothing of it was changed.*another DATA_DIR/s);
+      expect(status).toBe(1);
+      expect(await rows()).toEqual(before);
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
+  });
+});
+
+/** Makes of a database one as of before the migrations were replaced: its ledger, and what a request learns of it. */
+const asOfBefore = `
+  update graphile_migrate.migrations set hash = 'sha1:7a1e48c617d29842d479a1368ca0d69b5c2c3499' where filename = '000001.sql';
+  insert into graphile_migrate.migrations (hash, filename)
+    select 'sha1:before' || n, to_char(n, 'FM000000') || '.sql' from generate_series(2, 31) n;
+  drop function ops.applied_migrations();
+  set role lightning_owner;
+  create function ops.applied_migrations() returns setof text language sql stable security definer
+    set search_path to pg_catalog, pg_temp
+    as 'select m.filename from graphile_migrate.migrations m order by 1';
+  reset role;
+  grant execute on function ops.applied_migrations() to lightning_anon, lightning_operator, lightning_worker;
+`;
+
+/** A digest of the rows of every table of ours, with the transactions that wrote them. */
+const everyRow = `
+  select c.oid::regclass::text as name, query_to_xml(
+    format('select md5(string_agg(x.xmin || x::text, '','' order by x.ctid)) as digest from %s x', c.oid::regclass),
+    true, false, ''
+  )::text as digest
+  from pg_class c
+  where c.relkind = 'r' and c.relnamespace::regnamespace::text in ('app_public', 'app_private', 'audit', 'ops', 'graphile_migrate')
+  order by 1`;
+
+/** Everything that pg_dump says of a database. */
+async function dump(url: string): Promise<string> {
+  const { binDirectory } = readyServer();
+  if (binDirectory === undefined) throw new Error('the server of this run comes without pg_dump');
+  const { stdout } = await promisify(execFile)(join(binDirectory, 'pg_dump'), [`--dbname=${url}`], {
+    maxBuffer: 100_000_000,
+  });
+  // A word that is random each time.
+  return stdout.replaceAll(/^\\(un)?restrict .*$/gm, '');
+}
 
 /** The rows of one statement, over a connection of its own. */
 async function alone(connectionString: string, statement: string): Promise<unknown[]> {

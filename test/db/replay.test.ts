@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { glob, readFile, readdir } from 'node:fs/promises';
+import { readFile, readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -10,9 +10,6 @@ import { testRolePrefix } from '../support/logins.ts';
 import { noServer } from '../support/server.ts';
 
 const folder = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
-
-/** Run by `lightning setup` as an administrator, before any migration. */
-const beforeMigrations = new Set(['database.sql', 'roles.sql']);
 
 describe.skipIf(noServer)('replaying sql/', () => {
   let database: MigratedDatabase;
@@ -30,13 +27,6 @@ describe.skipIf(noServer)('replaying sql/', () => {
   afterAll(async () => {
     await owner?.end();
     await database?.drop();
-  });
-
-  test('a migration includes every file of it', async () => {
-    const present: string[] = [];
-    for await (const file of glob('**/*.sql', { cwd: folder('sql') })) present.push(file);
-    expect(present.length).toBeGreaterThan(20);
-    expect(files.toSorted()).toEqual(present.filter((file) => !beforeMigrations.has(file)).toSorted());
   });
 
   test('every function that the database has stands in a file of it, or is one that audit.enable_tracking writes', async () => {

@@ -1,0 +1,12 @@
+comment on type app_public.claimed_task is 'A task as a claim gives it: with what is needed to work on it and to report back.';
+comment on column app_public.claimed_task.task_id is 'The task''s id.';
+comment on column app_public.claimed_task.fencing_token is 'To be given back with every call about this attempt.';
+comment on column app_public.claimed_task.attempt is 'Which attempt it is, from 1.';
+comment on column app_public.claimed_task.max_attempts is 'As many failures make it dead.';
+comment on column app_public.claimed_task.expires_at is 'When somebody else may have it, unless heartbeat_task extends it.';
+comment on column app_public.claimed_task.agent_id is 'Which agent is to do it; null: any.';
+comment on column app_public.claimed_task.priority is 'One of low, normal, high, critical.';
+comment on column app_public.claimed_task.description is 'What is to be done.';
+comment on column app_public.claimed_task.context is 'What the agent needs to know.';
+comment on column app_public.claimed_task.required_capabilities is 'What it takes to do it.';
+comment on column app_public.claimed_task.created_at is 'When the task was made.';

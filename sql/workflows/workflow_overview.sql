@@ -1,0 +1,15 @@
+comment on type app_public.workflow_overview is 'How far a workflow is.';
+comment on column app_public.workflow_overview.workflow_id is 'The workflow''s id.';
+comment on column app_public.workflow_overview.status is 'One of draft, pending, running, paused, completed, failed, cancelled.';
+comment on column app_public.workflow_overview.progress is 'From 0 to 1: the mean of its steps.';
+comment on column app_public.workflow_overview.total is 'How many steps it has.';
+comment on column app_public.workflow_overview.pending is 'How many have not begun.';
+comment on column app_public.workflow_overview.running is 'How many have a task that waits or is worked on.';
+comment on column app_public.workflow_overview.completed is 'How many are completed.';
+comment on column app_public.workflow_overview.failed is 'How many failed.';
+comment on column app_public.workflow_overview.skipped is 'How many were skipped.';
+comment on column app_public.workflow_overview.cancelled is 'How many were cancelled.';
+comment on column app_public.workflow_overview.error_message is 'Why it failed or was cancelled.';
+comment on column app_public.workflow_overview.started_at is 'When it was started.';
+comment on column app_public.workflow_overview.completed_at is 'When it ended.';
+comment on column app_public.workflow_overview.steps is 'Each step: key, status, progress, task_id, task_status, attempt, max_attempts, agent, note, error, started_at, completed_at, timeout_at.';
