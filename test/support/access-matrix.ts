@@ -1,6 +1,8 @@
 import { DatabaseError } from 'pg';
 import type { Transaction } from '../../src/db/database.ts';
 import type { Statement } from '../../src/db/statement.ts';
+import { accessEntries } from './access-entries.ts';
+import type { AccessEntry } from './access-entries.ts';
 import { other, own, somePartition, suspended, tryAs } from './two-tenants.ts';
 import type { Actor, ActorName, TwoTenants } from './two-tenants.ts';
 
@@ -18,185 +20,12 @@ import type { Actor, ActorName, TwoTenants } from './two-tenants.ts';
  */
 export type Reach = string;
 
+/** Tables with a partition that is tried, too. */
+const partitioned = accessEntries
+  .filter(({ reachesOfPartition }) => reachesOfPartition !== undefined)
+  .map(({ name }) => name);
+
 const commands = ['select', 'insert', 'update', 'delete', 'truncate'] as const;
-
-/**
- * A table or view, and how a tenant writes to it. No statement reads a column, so the policies of update and delete
- * alone confine them, not select's.
- */
-interface Relation {
-  readonly name: string;
-  readonly tenantColumn: string;
-  /** The relation whose rows are counted: a view shows a superuser none of its rows, because it runs as its owner. */
-  readonly countedIn: string;
-  readonly insert: string;
-  readonly set: string;
-  /** Other columns, for actors that may not update the usual ones. */
-  readonly setBy?: Partial<Record<ActorName, string>>;
-}
-
-const relations: readonly Relation[] = [
-  relation('app_public.tenants', "(id, name) values ($1, 'New')", "name = 'x'", 'id'),
-  relation('app_public.agents', "(tenant_id, id, name, model) values ($1, 'new', 'New', 'm')", "name = 'x'"),
-  relation('app_public.tasks', "(tenant_id, description) values ($1, 'new')", "error_message = 'x'"),
-  relation(
-    'app_public.task_leases',
-    `(tenant_id, task_id, fencing_token, attempt, agent, lease, claimed_at, heartbeat_at, expires_at)
-     values ($1, gen_random_uuid(), 9, 9, 'a', '1 hour', now(), now(), now())`,
-    'heartbeat_at = now()',
-  ),
-  relation(
-    'app_public.task_attempts',
-    `(tenant_id, task_id, attempt, fencing_token, agent, claimed_at, ended_at, outcome)
-     values ($1, gen_random_uuid(), 9, 9, 'a', now(), now(), 'failed')`,
-    "note = 'x'",
-  ),
-  {
-    ...relation('app_public.knowledge', "(tenant_id, content) values ($1, 'new')", "content = 'x'"),
-    setBy: { worker: 'embedding = null', search: 'usage_count = 1' },
-  },
-  relation('app_public.workflows', "(tenant_id, name) values ($1, 'new')", "status = 'cancelled'"),
-  relation(
-    'app_public.workflow_steps',
-    `(tenant_id, workflow_id, key, position, depends_on, on_failure, definition)
-     values ($1, gen_random_uuid(), 'new', 9, '{}', 'fail', '{}')`,
-    "error_message = 'x'",
-  ),
-  relation(
-    'app_public.sessions',
-    "(tenant_id, user_id, token, expires_at) values ($1, 'new', repeat('0', 64), now())",
-    "data = '{}'",
-  ),
-  {
-    ...relation('app_public.user_sessions', "(tenant_id, user_id) values ($1, 'new')", "user_id = 'x'"),
-    countedIn: 'app_public.sessions',
-  },
-  relation(
-    'app_public.metrics',
-    "(tenant_id, service_name, metric_name, value) values ($1, 's', 'm', 1)",
-    'value = 2',
-  ),
-  ...['minute', 'hour', 'day'].map((width) =>
-    relation(
-      `app_public.metrics_${width}`,
-      `(tenant_id, service_name, metric_name, bucket, count, sum, min, max, last, last_at, sketch_keys, sketch_counts)
-       values ($1, 's', 'new', date_trunc('day', now(), 'UTC'), 1, 1, 1, 1, 1, now(), '{37500}', '{1}')`,
-      'last = 2',
-    ),
-  ),
-  relation(
-    'audit.log',
-    "(tenant_id, table_name, operation, row_count, role) values ($1, 'x', 'insert', 1, 'r')",
-    'row_count = 2',
-  ),
-  {
-    ...relation('ops.tenants', "(id, name) values ($1, 'New')", "name = 'x'", 'id'),
-    countedIn: 'app_public.tenants',
-  },
-  relation('app_private.tenant_logins', "(login, tenant_id) values ('new', $1)", 'created_at = now()'),
-  relation(
-    'ops.metric_changes',
-    "(resolution, tenant_id, bucket) values ('minute', $1, now())",
-    'bucket = bucket',
-  ),
-  relation(
-    'ops.retention_policies',
-    "(policy, description, by_tenant) select 'new', 'new', true where $1::text is not null",
-    "description = 'x'",
-    'null::text',
-  ),
-  relation('ops.retention_overrides', "(policy, tenant_id) values ('tasks', $1)", 'keep = keep'),
-  relation(
-    'ops.retention_holds',
-    "(policy, tenant_id, held, reason) values ('tasks', $1, '(,)', 'new')",
-    "reason = 'x'",
-  ),
-  relation(
-    'ops.quarantined_items',
-    "(task, tenant_id, item, code, reason) values ('new', $1, 'x', 'x', 'x')",
-    "reason = 'x'",
-  ),
-  relation('ops.metric_floors', '(tenant_id, kept_from) values ($1, now())', 'kept_from = kept_from'),
-  {
-    ...relation(
-      'ops.partition_removals',
-      "(partition, parent, policy, held, rows_by_tenant) select 'p', 'x', 'y', '(,)', '{}' where $1::text is not null",
-      "parent = 'x'",
-      'null::text',
-    ),
-    setBy: { worker: "problem = 'x'" },
-  },
-  {
-    ...relation(
-      'ops.retention_receipts',
-      "(policy, tenant_id, older_than, row_count) values ('tasks', $1, now(), 1)",
-      "policy = 'x'",
-    ),
-    setBy: { worker: 'row_count = 2' },
-  },
-  relation(
-    'ops.metric_rollups',
-    "(resolution) select 'minute' where $1::text is not null",
-    'rolled_up_at = now()',
-    'null::text',
-  ),
-  relation(
-    'app_private.events',
-    "(tenant_id, topic, operation) values ($1, 'tasks', 'insert')",
-    "topic = 'x'",
-  ),
-  // This row belongs to no tenant.
-  relation(
-    'app_private.event_marks',
-    '(at) select now() where $1::text is not null',
-    'at = at',
-    'null::text',
-  ),
-  relation(
-    'ops.backups',
-    `(id, kind, started_at, ended_at, objects, bytes, stored_bytes, manifest_sha256)
-     select 'x', 'full', now(), now(), 1, 1, 1, 'x' where $1::text is not null`,
-    'removed_at = now()',
-    'null::text',
-  ),
-  relation(
-    'ops.wal_receivers',
-    "(slot, receiving) select 'x', true where $1::text is not null",
-    'seen_at = now()',
-    'null::text',
-  ),
-  relation(
-    'ops.drills',
-    `(started_at, backups, compared_tables, compared_rows, problems, self_tests)
-     select now(), '{}', 0, 0, '{x}', '[]' where $1::text is not null`,
-    "problems = '{y}'",
-    'null::text',
-  ),
-  relation(
-    'ops.workers',
-    "(id, host, pid, version) select 'x', 'x', 1, 'x' where $1::text is not null",
-    'seen_at = now()',
-    'null::text',
-  ),
-  relation(
-    'ops.job_tasks',
-    "(task, does, expected) select 'x', 'x', '1 hour' where $1::text is not null",
-    "does = 'x'",
-    'null::text',
-  ),
-  relation(
-    'ops.alerts',
-    "(kind, subject, severity, message) select 'x', 'x', 'error', 'x' where $1::text is not null",
-    "message = 'x'",
-    'null::text',
-  ),
-  relation(
-    'ops.job_runs',
-    "(task, worker, lease_until) select 'x', 'x', now() where $1::text is not null",
-    "note = 'x'",
-    'null::text',
-  ),
-];
 
 /**
  * Tries every command on every table and view, and on one partition of each kind, as each actor; everything is rolled
@@ -209,17 +38,18 @@ export async function accessMatrix(
   table?: string,
 ): Promise<string> {
   const partitions = await Promise.all(
-    ['app_public.metrics', 'audit.log'].map(async (parent) => {
-      const whole = relations.find((r) => r.name === parent);
-      if (!whole) throw new Error(`${parent} is missing in the list`);
+    partitioned.map(async (parent) => {
+      const whole = accessEntries.find((entry) => entry.name === parent);
+      if (!whole) throw new Error(`${parent} has no entry`);
       return { ...whole, ...(await partitionOf(world, parent)), shown: `${parent} (a partition)` };
     }),
   );
   const lines = [['table', 'actor', ...commands]];
-  const counts = await countRows(world, [...relations, ...partitions]);
-  const targets: readonly (Relation & { readonly shown?: string })[] = [...relations, ...partitions].filter(
-    ({ name, countedIn }) => !table || name === table || countedIn === table,
-  );
+  const counts = await countRows(world, [...accessEntries, ...partitions]);
+  const targets: readonly (AccessEntry & { readonly shown?: string })[] = [
+    ...accessEntries,
+    ...partitions,
+  ].filter(({ name, countedIn }) => !table || name === table || countedIn === table);
   const columns = new Map<string, Map<string, Reach[]>>();
   for (const actor of world.actors.filter(({ name }) => !names || names.includes(name))) {
     await tryAs(actor, async (transaction) => {
@@ -238,6 +68,32 @@ export async function accessMatrix(
   return alignColumns(lines);
 }
 
+/**
+ * A sentence for each table, and each view of app_public, that has no entry, and for each entry whose table is missing. An
+ * empty result means that the entries are what the catalog has.
+ */
+export async function tablesWithoutEntry({ admin }: Pick<TwoTenants, 'admin'>): Promise<string[]> {
+  const { rows } = await admin.query<{ name: string }>(
+    `select format('%I.%I', n.nspname, c.relname) as name
+     from pg_class c join pg_namespace n on n.oid = c.relnamespace
+     where not c.relispartition and (
+       n.nspname in ('app_public', 'app_private', 'audit', 'ops') and c.relkind in ('r', 'p')
+       or n.nspname = 'app_public' and c.relkind in ('v', 'm')
+     )
+     order by 1`,
+  );
+  const present = new Set(rows.map(({ name }) => name));
+  const listed = new Set(accessEntries.map(({ name }) => name));
+  return [
+    ...[...present]
+      .filter((name) => !listed.has(name))
+      .map((name) => `${name} has no entry in test/support/access-entries.ts: say who reaches what of it`),
+    ...[...listed]
+      .filter((name) => !present.has(name) && name !== 'ops.tenants')
+      .map((name) => `${name} has an entry in test/support/access-entries.ts and is not there`),
+  ];
+}
+
 /** Aligns a table of text in the same way as `accessMatrix`: two or more spaces part columns. */
 export function alignTable(text: string): string {
   return alignColumns(
@@ -253,45 +109,26 @@ async function partitionOf({ admin }: TwoTenants, parent: string) {
   return { name, countedIn: name };
 }
 
-function relation(name: string, insert: string, set: string, tenantColumn = 'tenant_id'): Relation {
-  return { name, insert, set, tenantColumn, countedIn: name };
-}
-
 type Counts = ReadonlyMap<string, ReadonlyMap<string | null, number>>;
-
-/** Relations in which some tenants have no rows. */
-const neededTenants: Readonly<Record<string, readonly (string | null)[]>> = {
-  'app_private.tenant_logins': [own, suspended],
-  'app_private.event_marks': [null],
-  'ops.job_runs': [null],
-  'ops.backups': [null],
-  'ops.wal_receivers': [null],
-  'ops.drills': [null],
-  'ops.workers': [null],
-  'ops.job_tasks': [null],
-  'ops.alerts': [null],
-  'ops.metric_rollups': [null],
-  'ops.retention_policies': [null],
-  'ops.partition_removals': [null],
-};
 
 /**
  * The number of rows that each tenant has in each relation. Throws unless several tenants have some: otherwise nothing
  * would be proven.
  */
-async function countRows({ admin }: TwoTenants, targets: readonly Relation[]): Promise<Counts> {
+async function countRows({ admin }: TwoTenants, targets: readonly AccessEntry[]): Promise<Counts> {
   const counts = new Map<string, Map<string | null, number>>();
-  for (const { name, tenantColumn, countedIn } of targets) {
+  for (const { name, tenantColumn = 'tenant_id', countedIn = name } of targets) {
     const { rows } = await admin.query<{ tenant: string | null; count: number }>(
       `select ${tenantColumn} as tenant, count(*)::int as count from ${countedIn} group by 1`,
     );
     counts.set(name, new Map(rows.map((row) => [row.tenant, row.count])));
   }
-  for (const { name } of relations) {
-    const tenants = counts.get(name);
-    const needed = neededTenants[name] ?? [own, other, suspended];
-    for (const tenant of needed)
-      if (!tenants?.has(tenant)) throw new Error(`${name} has no row of ${tenant}`);
+  for (const { name, tenants = [own, other, suspended] } of accessEntries) {
+    for (const tenant of tenants)
+      if (!counts.get(name)?.has(tenant))
+        throw new Error(
+          `${name} has no row of ${tenant ?? 'nobody'}: its entry in test/support/access-entries.ts needs a fill`,
+        );
   }
   return counts;
 }
@@ -299,7 +136,7 @@ async function countRows({ admin }: TwoTenants, targets: readonly Relation[]): P
 async function reachOf(
   transaction: Transaction,
   actor: Actor,
-  { name, insert, set, setBy }: Relation,
+  { name, insert, set, setBy }: AccessEntry,
   counts: Counts,
 ): Promise<Reach[]> {
   const ofTenants = counts.get(name) ?? new Map<string | null, number>();

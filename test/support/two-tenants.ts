@@ -5,16 +5,16 @@ import type { Database, Transaction, TransactionSettings } from '../../src/db/da
 import { roleName } from '../../src/db/roles.ts';
 import { requesterSettings, asRequester } from '../../src/auth/requester.ts';
 import { sql } from '../../src/db/statement.ts';
+import { accessEntries } from './access-entries.ts';
 import { migratedDatabase } from './db.ts';
 import type { MigratedDatabase } from './db.ts';
 import { testRolePrefix } from './logins.ts';
 import { serverDatabase } from './server-database.ts';
+import { actorNames, other, own, suspended } from './tenants.ts';
+import type { ActorName } from './tenants.ts';
 
-/** The tenant of every actor under test, and the tenant that they must never see. */
-export const own = 'acme';
-export const other = 'rival';
-/** A tenant that has data too, and is locked out. */
-export const suspended = 'locked_out';
+export { other, own, suspended } from './tenants.ts';
+export type { ActorName } from './tenants.ts';
 
 /** A party that uses the database, by the way it connects: a plain login, and the settings of its transactions. */
 export interface Actor {
@@ -23,25 +23,6 @@ export interface Actor {
   readonly database: Database;
   readonly settings: TransactionSettings;
 }
-
-// The login of backups is not listed: it reads every row (test/db/tenancy/tenancy.test.ts checks it on its own).
-const actorNames = [
-  'anon',
-  'member',
-  'service',
-  'admin',
-  'analyst',
-  'unbound',
-  'suspended',
-  'operator',
-  'worker',
-  'api',
-  'migrate',
-  'owner',
-  'search',
-  'definer',
-] as const;
-export type ActorName = (typeof actorNames)[number];
 
 /**
  * Whether the actor is the owner of all objects, which nobody logs in as: with no tenant, or as a definer function with
@@ -73,38 +54,7 @@ export async function twoTenants(): Promise<TwoTenants> {
   await admin.connect();
   const api = serverDatabase(database.urls.api);
   const migrate = serverDatabase(database.urls.migrate);
-  for (const tenant of [own, other, suspended]) {
-    await admin.query('select ops.create_tenant($1, $1)', [tenant]);
-    await fillTenant(api, tenant);
-    for (const width of ['minute', 'hour', 'day']) {
-      await admin.query(
-        `insert into app_public.metrics_${width} (tenant_id, service_name, metric_name, bucket, count, sum, min, max, last,
-           last_at, sketch_keys, sketch_counts)
-         values ($1, 's', 'm', date_trunc('day', now(), 'UTC'), 1, 1, 1, 1, 1, now(), '{37500}', '{1}')`,
-        [tenant],
-      );
-    }
-    await fillAsSuperuser(admin, tenant);
-  }
-  await admin.query('select ops.set_tenant_suspended($1, true)', [suspended]);
-  await admin.query('select ops.trim_events()');
-  await admin.query(
-    "select ops.begin_run('job', 'somebody', '1 hour'), ops.see_worker('somebody', 'host', 1, '0')",
-  );
-  await admin.query("select ops.see_wal_receiver('slot', true, '0/1', 0, null, 'reserved', null)");
-  await admin.query(
-    `select ops.record_backups('[{"id": "b", "kind": "full", "startedAt": "2026-01-01", "endedAt": "2026-01-01",
-       "objects": 1, "bytes": 1, "storedBytes": 1, "manifestSha256": "0"}]')`,
-  );
-  await admin.query("select ops.record_drill(now(), '{b}', '0/1', 1, 1, 1, '{x}', '[]')");
-  await admin.query(`
-    select
-      ops.set_job_tasks('[{"task": "job", "does": "x", "expected": "1 hour"}]'),
-      ops.report_alerts('x', '[{"subject": "x", "severity": "error", "message": "x"}]')`);
-  // A row that belongs to no tenant.
-  await admin.query(
-    `insert into ops.partition_removals (partition, parent, policy, held, rows_by_tenant) values ('gone', 'x', 'y', '(,)', '{}')`,
-  );
+  await fillTables(admin, api);
   // The audit trail gets a truncation, for actors that may read it.
   await admin.query(`truncate ${await somePartition(admin, 'app_public.metrics', 'last')}`);
 
@@ -225,6 +175,26 @@ export async function tryAs<T>(
 /** The password of the logins that tests create: the server listens on loopback and is removed with the run. */
 const loginPassword = 'a-password-for-tests';
 
+/**
+ * Creates the three tenants, with rows in every table that the database has: a service inserts what services write, a
+ * superuser the rest. The third is suspended.
+ */
+export async function fillTables(admin: Client, api: Database): Promise<void> {
+  const { rows } = await admin.query<{ name: string }>(
+    'select n.name from unnest($1::text[]) n(name) where to_regclass(n.name) is not null',
+    [accessEntries.map(({ name }) => name)],
+  );
+  const present = new Set(rows.map(({ name }) => name));
+  const filled = accessEntries.filter(({ name, fill }) => fill !== undefined && present.has(name));
+  for (const tenant of [own, other, suspended]) {
+    await admin.query('select ops.create_tenant($1, $1)', [tenant]);
+    await fillTenant(api, tenant);
+    for (const { fill = '', tenants } of filled) if (tenants === undefined) await admin.query(fill, [tenant]);
+  }
+  await admin.query('select ops.set_tenant_suspended($1, true)', [suspended]);
+  for (const { fill = '', tenants } of filled) if (tenants !== undefined) await admin.query(fill);
+}
+
 /** Inserts two agents, one with an id that both tenants use, and rows of everything else. */
 async function fillTenant(api: Database, tenant: string): Promise<void> {
   const session = asRequester(api, claimsOf('service', tenant, 'setup'), { rolePrefix: testRolePrefix });
@@ -241,45 +211,6 @@ async function fillTenant(api: Database, tenant: string): Promise<void> {
       sql`insert into metrics (service_name, metric_name, value) values ('s', 'm', 1), ('s', 'm', 2)`,
     );
   });
-}
-
-/**
- * Inserts what no single call of a service leaves behind: a task with a lease and a history that still waits, so that
- * every actor may write it, and a workflow step that may be deleted.
- */
-async function fillAsSuperuser(admin: Client, tenant: string): Promise<void> {
-  await admin.query(
-    `insert into app_public.task_leases
-       (tenant_id, task_id, fencing_token, attempt, agent, lease, claimed_at, heartbeat_at, expires_at)
-     select tenant_id, id, 2, 2, 'shared', '1 hour', now(), now(), now() + interval '1 hour'
-     from app_public.tasks where tenant_id = $1 and description = 'one'`,
-    [tenant],
-  );
-  await admin.query(
-    `insert into app_public.task_attempts
-       (tenant_id, task_id, attempt, fencing_token, agent, claimed_at, ended_at, outcome)
-     select tenant_id, task_id, 1, 1, agent, claimed_at, claimed_at, 'released'
-     from app_public.task_leases where tenant_id = $1`,
-    [tenant],
-  );
-  await admin.query(
-    `with hold as (
-       insert into ops.retention_holds (policy, tenant_id, held, reason) values ('metrics.day', $1, '(,)', 'test')
-     ), floor as (
-       insert into ops.metric_floors (tenant_id, kept_from) values ($1, '-infinity')
-     ), quarantined as (
-       insert into ops.quarantined_items (task, tenant_id, item, code, reason) values ('x', $1, 'x', 'x', 'x')
-     ), receipt as (
-       insert into ops.retention_receipts (policy, tenant_id, older_than, row_count) values ('sessions', $1, now(), 1)
-     )
-     insert into ops.retention_overrides (policy, tenant_id, keep) values ('sessions', $1, '1 day')`,
-    [tenant],
-  );
-  await admin.query(
-    `insert into app_public.workflow_steps (tenant_id, workflow_id, key, position, depends_on, on_failure, definition)
-     select tenant_id, id, 'step', 1, '{}', 'fail', '{}' from app_public.workflows where tenant_id = $1`,
-    [tenant],
-  );
 }
 
 /**

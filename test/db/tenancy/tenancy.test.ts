@@ -3,7 +3,7 @@ import { to as copyToStdout } from 'pg-copy-streams';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { roleName } from '../../../src/db/roles.ts';
 import { sql } from '../../../src/db/statement.ts';
-import { accessMatrix } from '../../support/access-matrix.ts';
+import { accessMatrix, tablesWithoutEntry } from '../../support/access-matrix.ts';
 import { expectedAccess } from '../../support/expected-access.ts';
 import { testRolePrefix } from '../../support/logins.ts';
 import { noServer } from '../../support/server.ts';
@@ -49,7 +49,11 @@ describe.skipIf(noServer)('two tenants on one server', () => {
   const once = (name: ActorName, text: string, values: unknown[] = []) =>
     tryAs(world.actor(name), (t) => t.query<Record<string, unknown>>({ text, values }));
 
-  test('everybody reaches exactly what the table of access says, with every command', async () => {
+  test('every table has an entry that says who reaches what of it', async () => {
+    expect(await tablesWithoutEntry(world)).toEqual([]);
+  });
+
+  test('everybody reaches exactly what the entries say, with every command', async () => {
     expect(await accessMatrix(world)).toBe(expectedAccess);
   }, 60_000);
 
