@@ -5,7 +5,15 @@ import { from as copyFromStdin } from 'pg-copy-streams';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Transaction } from '../../../src/db/database.ts';
 import { noServer } from '../../support/server.ts';
-import { isOwner, other, own, partitionsOf, settingsOf, tryAs, twoTenants } from '../../support/two-tenants.ts';
+import {
+  isOwner,
+  other,
+  own,
+  partitionsOf,
+  settingsOf,
+  tryAs,
+  twoTenants,
+} from '../../support/two-tenants.ts';
 import type { TwoTenants } from '../../support/two-tenants.ts';
 
 interface LogRow {

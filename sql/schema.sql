@@ -1,0 +1,1744 @@
+-- Written by npm run db:schema: do not edit. Every table, type, sequence and view as the committed migrations make them; the
+-- file of each in the folders beside this one says why. Comments stand above what they are of.
+
+-- Snapshots by time, for trimming the outbox.
+create table app_private.event_marks (
+  -- When the snapshot was taken.
+  at timestamp with time zone not null default clock_timestamp(),
+  -- What was visible then.
+  snapshot pg_snapshot not null default pg_current_snapshot(),
+  -- The one mark that the outbox was trimmed to.
+  trimmed boolean not null default false,
+  constraint event_marks_pkey PRIMARY KEY (at)
+);
+
+create policy manage_owner on app_private.event_marks for all to :OWNER using (true) with check (true);
+
+-- The outbox of live updates: which rows changed, a row per statement and tenant. Kept for about an hour.
+create table app_private.events (
+  -- The transaction that made the change.
+  transaction_id xid8 not null default pg_current_xact_id(),
+  -- The order within a transaction; across transactions it says nothing.
+  id bigint not null generated always as identity,
+  -- Whose rows changed.
+  tenant_id text collate "C" not null,
+  -- The table: tasks, workflows, agents.
+  topic text not null,
+  -- One of insert, update, delete.
+  operation text not null,
+  -- The ids of the rows; null when more than 1,000 changed at once.
+  keys text[],
+  -- When the transaction began.
+  at timestamp with time zone not null default now(),
+  constraint events_pkey PRIMARY KEY (transaction_id, id)
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 50000, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 50000);
+
+create policy manage_owner on app_private.events for all to :OWNER using (true) with check (true);
+
+-- Tokens of leases: later claims have larger ones.
+create sequence app_private.fencing_tokens as bigint;
+
+-- Which tenant a login of its own (an analyst's) sees.
+create table app_private.tenant_logins (
+  -- The login's name, as session_user says it.
+  login name not null,
+  -- The one tenant that it sees.
+  tenant_id text collate "C" not null,
+  -- When it was bound.
+  created_at timestamp with time zone not null default now(),
+  constraint tenant_logins_pkey PRIMARY KEY (login),
+  constraint tenant_logins_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES app_public.tenants(id) ON DELETE CASCADE
+);
+
+CREATE INDEX tenant_logins_tenant_id_idx ON app_private.tenant_logins USING btree (tenant_id);
+
+create policy manage_owner on app_private.tenant_logins for all to :OWNER using (true) with check (true);
+
+-- @unique id|@fieldName agent|@updateFieldName updateAgent|@deleteFieldName deleteAgent
+-- An AI agent: who it is, which model it runs on and how it is set up.
+create table app_public.agents (
+  -- @behavior -*
+  -- The tenant. By default the caller's.
+  tenant_id text collate "C" not null default app_private.current_tenant_id(),
+  -- The agent's id in its tenant, e.g. `full_stack_developer`.
+  id character varying(50) not null,
+  -- The name to show.
+  name character varying(100) not null,
+  -- The language model, e.g. `gpt-4o`.
+  model character varying(50) not null,
+  -- What it is good at, in a word or two.
+  specialization character varying(50),
+  -- One of idle, busy, paused, offline, error.
+  status character varying(20) not null default 'idle'::character varying,
+  -- Everything else about it: prompts, capabilities, limits.
+  config jsonb not null default '{}'::jsonb,
+  -- When the agent was registered.
+  created_at timestamp with time zone not null default now(),
+  -- When the row last changed; kept by a trigger.
+  updated_at timestamp with time zone not null default now(),
+  -- @behavior -single -update -delete
+  -- A row is known by its tenant and its id.
+  constraint agents_pkey PRIMARY KEY (tenant_id, id),
+  -- @behavior -*
+  -- A row belongs to a tenant.
+  constraint agents_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES app_public.tenants(id) ON DELETE RESTRICT,
+  constraint agents_id_check CHECK (((id)::text <> ''::text)),
+  constraint agents_status_check CHECK (((status)::text = ANY ((ARRAY['idle'::character varying, 'busy'::character varying, 'paused'::character varying, 'offline'::character varying, 'error'::character varying])::text[])))
+);
+
+create policy delete_tenant on app_public.agents for delete to :ADMIN, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy insert_tenant on app_public.agents for insert to :ADMIN, :MEMBER, :SERVICE with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_tenant on app_public.agents for select to :ADMIN, :ANALYST, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy update_tenant on app_public.agents for update to :ADMIN, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id))) with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+
+grant delete, insert (tenant_id, id, name, model, specialization, status, config, created_at), select, update (name, model, specialization, status, config) on app_public.agents to :ADMIN, :SERVICE;
+grant insert (tenant_id, id, name, model, specialization, status, config), select, update (name, model, specialization, status, config) on app_public.agents to :MEMBER;
+grant select on app_public.agents to :ANALYST;
+
+CREATE TRIGGER _100_timestamps BEFORE UPDATE ON app_public.agents FOR EACH ROW EXECUTE FUNCTION app_private.tg__touch_updated_at();
+CREATE TRIGGER _200_keys BEFORE UPDATE OF tenant_id, id ON app_public.agents FOR EACH ROW WHEN (((old.tenant_id IS DISTINCT FROM new.tenant_id) OR ((old.id)::text IS DISTINCT FROM (new.id)::text))) EXECUTE FUNCTION app_private.tg__refuse_key_change();
+CREATE TRIGGER _200_long_numbers BEFORE INSERT OR UPDATE OF config ON app_public.agents FOR EACH ROW WHEN (app_private.may_print_long(new.config)) EXECUTE FUNCTION app_private.tg__refuse_long_numbers('config');
+CREATE TRIGGER _500_publish_delete AFTER DELETE ON app_public.agents REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION app_private.tg__publish();
+CREATE TRIGGER _500_publish_insert AFTER INSERT ON app_public.agents REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION app_private.tg__publish();
+CREATE TRIGGER _500_publish_update AFTER UPDATE ON app_public.agents REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION app_private.tg__publish();
+CREATE TRIGGER _800_audit_delete AFTER DELETE ON app_public.agents REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_agents__log_rows('{tenant_id,id,name,model,specialization,status,config,created_at,updated_at}', '{}', '{}');
+CREATE TRIGGER _800_audit_insert AFTER INSERT ON app_public.agents REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_agents__log_rows('{tenant_id,id,name,model,specialization,status,config,created_at,updated_at}', '{}', '{}');
+CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON app_public.agents FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
+CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.agents FOR EACH ROW EXECUTE FUNCTION audit.tg_agents__log_rows('{tenant_id,id,name,model,specialization,status,config,created_at,updated_at}', '{}', '{}');
+
+create type app_public.claimed_task as (
+  -- The task's id.
+  task_id uuid,
+  -- To be given back with every call about this attempt.
+  fencing_token bigint,
+  -- Which attempt it is, from 1.
+  attempt integer,
+  -- As many failures make it dead.
+  max_attempts integer,
+  -- When somebody else may have it, unless heartbeat_task extends it.
+  expires_at timestamp with time zone,
+  -- Which agent is to do it; null: any.
+  agent_id character varying(50),
+  -- One of low, normal, high, critical.
+  priority character varying(20),
+  -- What is to be done.
+  description text,
+  -- What the agent needs to know.
+  context jsonb,
+  -- What it takes to do it.
+  required_capabilities text[],
+  -- When the task was made.
+  created_at timestamp with time zone
+);
+
+-- @unique id|@fieldName knowledge|@updateFieldName updateKnowledge|@deleteFieldName deleteKnowledge
+-- An item of knowledge that agents look up, with an embedding to find it by meaning.
+create table app_public.knowledge (
+  -- @behavior -*
+  -- The tenant. By default the caller's.
+  tenant_id text collate "C" not null default app_private.current_tenant_id(),
+  -- The item's id; a random one where none is given.
+  id character varying(100) not null default (gen_random_uuid())::text,
+  -- Whose knowledge it is; null: everybody's, or the agent was removed.
+  agent_id character varying(50),
+  -- A word to group by.
+  category character varying(50),
+  -- The text itself.
+  content text not null,
+  -- Where it comes from: a file, an address, a whole quotation.
+  source text,
+  -- Anything else about it.
+  metadata jsonb not null default '{}'::jsonb,
+  -- The content's embedding, 1536 dimensions; null until it is computed.
+  embedding public.vector(1536),
+  -- How often it was used.
+  usage_count integer not null default 0,
+  -- How useful it proved; 1 is neutral.
+  relevance_score double precision not null default 1.0,
+  -- When it was added.
+  created_at timestamp with time zone not null default now(),
+  -- When it was last used.
+  last_used_at timestamp with time zone,
+  -- Why the content could not be embedded; null: it was, or it has not been tried. Content that changes is tried again.
+  embedding_error text,
+  -- @behavior -single -update -delete
+  -- A row is known by its tenant and its id.
+  constraint knowledge_pkey PRIMARY KEY (tenant_id, id),
+  -- @fieldName agent
+  -- @foreignFieldName knowledge
+  -- Whose knowledge it is.
+  constraint knowledge_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES app_public.agents(tenant_id, id) ON DELETE SET NULL (agent_id),
+  -- @behavior -*
+  -- A row belongs to a tenant.
+  constraint knowledge_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES app_public.tenants(id) ON DELETE RESTRICT,
+  constraint knowledge_id_check CHECK (((id)::text <> ''::text)),
+  constraint knowledge_usage_count_check CHECK ((usage_count >= 0))
+) with (fillfactor = 85);
+
+CREATE INDEX knowledge_agent_id_category_idx ON app_public.knowledge USING btree (tenant_id, agent_id, category);
+CREATE INDEX knowledge_agent_id_idx ON app_public.knowledge USING btree (tenant_id, agent_id);
+CREATE INDEX knowledge_content_idx ON app_public.knowledge USING gin (((to_tsvector('english'::regconfig, "left"(content, 200000)) || array_to_tsvector(ARRAY[('tenant:'::text || tenant_id)]))));
+CREATE INDEX knowledge_created_at_idx ON app_public.knowledge USING btree (tenant_id, created_at) WHERE ((embedding IS NULL) AND (embedding_error IS NULL));
+CREATE INDEX knowledge_embedding_idx ON app_public.knowledge USING hnsw (((embedding)::public.halfvec(1536)) public.halfvec_cosine_ops);
+CREATE INDEX knowledge_metadata_idx ON app_public.knowledge USING gin (metadata jsonb_path_ops);
+
+create policy delete_tenant on app_public.knowledge for delete to :ADMIN, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy insert_tenant on app_public.knowledge for insert to :ADMIN, :MEMBER, :SERVICE with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_search on app_public.knowledge for select to :SEARCH using (true);
+create policy select_tenant on app_public.knowledge for select to :ADMIN, :ANALYST, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_worker on app_public.knowledge for select to :WORKER using (true);
+create policy update_search on app_public.knowledge for update to :SEARCH using (true) with check (true);
+create policy update_tenant on app_public.knowledge for update to :ADMIN, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id))) with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy update_worker on app_public.knowledge for update to :WORKER using (true) with check (true);
+
+grant delete, insert (tenant_id, id, agent_id, category, content, source, metadata, embedding), select, update (agent_id, category, content, source, metadata, embedding) on app_public.knowledge to :MEMBER;
+grant delete, insert (tenant_id, id, agent_id, category, content, source, metadata, embedding, usage_count, relevance_score, created_at, last_used_at), select, update (agent_id, category, content, source, metadata, embedding, usage_count, relevance_score, last_used_at) on app_public.knowledge to :ADMIN, :SERVICE;
+grant select on app_public.knowledge to :ANALYST;
+grant select (tenant_id, id, content, embedding, created_at, embedding_error), update (embedding, embedding_error) on app_public.knowledge to :WORKER;
+grant select, update (usage_count, last_used_at) on app_public.knowledge to :SEARCH;
+
+CREATE TRIGGER _200_keys BEFORE UPDATE OF tenant_id, id ON app_public.knowledge FOR EACH ROW WHEN (((old.tenant_id IS DISTINCT FROM new.tenant_id) OR ((old.id)::text IS DISTINCT FROM (new.id)::text))) EXECUTE FUNCTION app_private.tg__refuse_key_change();
+CREATE TRIGGER _200_long_numbers BEFORE INSERT OR UPDATE OF metadata ON app_public.knowledge FOR EACH ROW WHEN (app_private.may_print_long(new.metadata)) EXECUTE FUNCTION app_private.tg__refuse_long_numbers('metadata');
+CREATE TRIGGER _500_clear_embedding BEFORE UPDATE OF content ON app_public.knowledge FOR EACH ROW WHEN ((old.content IS DISTINCT FROM new.content)) EXECUTE FUNCTION app_private.tg_knowledge__clear_embedding();
+CREATE TRIGGER _800_audit_delete AFTER DELETE ON app_public.knowledge REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_knowledge__log_rows('{tenant_id,id,agent_id,category,content,source,metadata,embedding,usage_count,relevance_score,created_at,last_used_at,embedding_error}', '{embedding}', '{}');
+CREATE TRIGGER _800_audit_insert AFTER INSERT ON app_public.knowledge REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_knowledge__log_rows('{tenant_id,id,agent_id,category,content,source,metadata,embedding,usage_count,relevance_score,created_at,last_used_at,embedding_error}', '{embedding}', '{}');
+CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON app_public.knowledge FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
+CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.knowledge FOR EACH ROW WHEN ((CURRENT_USER <> ':SEARCH'::name)) EXECUTE FUNCTION audit.tg_knowledge__log_rows('{tenant_id,id,agent_id,category,content,source,metadata,embedding,usage_count,relevance_score,created_at,last_used_at,embedding_error}', '{embedding}', '{}');
+
+create type app_public.knowledge_match as (
+  -- The item's id.
+  id character varying(100),
+  -- Whose knowledge it is.
+  agent_id character varying(50),
+  -- A word to group by.
+  category character varying(50),
+  -- The text itself.
+  content text,
+  -- Where it comes from.
+  source text,
+  -- Anything else about it.
+  metadata jsonb,
+  -- How often it was used.
+  usage_count integer,
+  -- How useful it proved; 1 is neutral.
+  relevance_score double precision,
+  -- When it was added.
+  created_at timestamp with time zone,
+  -- When it was last used.
+  last_used_at timestamp with time zone,
+  -- Reciprocal rank fusion of the parts: 1, first in every part; results are in its order.
+  score double precision,
+  -- By meaning: cosine similarity, -1 to 1; null: that part did not find it.
+  similarity double precision,
+  -- By meaning: its place, from 1.
+  vector_rank integer,
+  -- By words: how well and how densely they match, more is better; null: that part did not find it.
+  text_relevance double precision,
+  -- By words: its place, from 1.
+  text_rank integer
+);
+
+-- A measurement of a service at a point in time. Partitioned by day, removed by retention.
+create table app_public.metrics (
+  -- @behavior -*
+  -- The tenant. By default the caller's.
+  tenant_id text collate "C" not null default app_private.current_tenant_id(),
+  -- Tells points of the same instant apart.
+  id bigint not null generated by default as identity,
+  -- Who measured.
+  service_name character varying(50) not null,
+  -- What was measured.
+  metric_name character varying(100) not null,
+  -- The value, in the metric's own unit.
+  value double precision not null,
+  -- Dimensions to filter and group by: a flat object.
+  tags jsonb not null default '{}'::jsonb,
+  -- When it was measured.
+  "timestamp" timestamp with time zone not null default now(),
+  -- @behavior -single -update -delete
+  -- A row is known by its tenant, its time and its id.
+  constraint metrics_pkey PRIMARY KEY (tenant_id, "timestamp", id),
+  -- @behavior -*
+  -- A row belongs to a tenant.
+  constraint metrics_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES app_public.tenants(id) ON DELETE RESTRICT,
+  constraint metrics_tags_check CHECK ((jsonb_typeof(tags) = 'object'::text)),
+  constraint metrics_value_check CHECK (((value > '-Infinity'::double precision) AND (value < 'Infinity'::double precision)))
+) partition by range ("timestamp");
+alter table app_public.metrics owner to :KEEPER;
+
+CREATE INDEX metrics_service_name_metric_name_timestamp_idx ON ONLY app_public.metrics USING btree (tenant_id, service_name, metric_name, "timestamp");
+CREATE INDEX metrics_timestamp_idx ON ONLY app_public.metrics USING brin ("timestamp");
+
+create policy delete_worker on app_public.metrics for delete to :WORKER using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
+create policy insert_service on app_public.metrics for insert to :ADMIN, :SERVICE with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_tenant on app_public.metrics for select to :ADMIN, :ANALYST, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_worker on app_public.metrics for select to :WORKER using (true);
+
+grant delete, select on app_public.metrics to :WORKER;
+grant insert (tenant_id, service_name, metric_name, value, tags, "timestamp"), select on app_public.metrics to :ADMIN, :SERVICE;
+grant select on app_public.metrics to :ANALYST, :MEMBER;
+
+CREATE TRIGGER _200_keys BEFORE UPDATE OF tenant_id, id, "timestamp" ON app_public.metrics FOR EACH ROW WHEN (((old.tenant_id IS DISTINCT FROM new.tenant_id) OR (old.id IS DISTINCT FROM new.id) OR (old."timestamp" IS DISTINCT FROM new."timestamp"))) EXECUTE FUNCTION app_private.tg__refuse_key_change();
+CREATE TRIGGER _200_long_numbers BEFORE INSERT OR UPDATE OF tags ON app_public.metrics FOR EACH ROW WHEN (app_private.may_print_long(new.tags)) EXECUTE FUNCTION app_private.tg__refuse_long_numbers('tags');
+CREATE TRIGGER _500_mark_changes AFTER INSERT ON app_public.metrics REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION app_private.tg_metrics__mark_changes();
+CREATE TRIGGER _800_audit_delete AFTER DELETE ON app_public.metrics REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_summary();
+CREATE TRIGGER _800_audit_insert AFTER INSERT ON app_public.metrics REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_summary();
+CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON app_public.metrics FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
+CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.metrics REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_summary();
+
+-- What the points of a series amount to in a day (of UTC): made by the worker, read by `metric_series` and `metric_percentiles`.
+create table app_public.metrics_day (
+  -- @behavior -*
+  -- The tenant.
+  tenant_id text collate "C" not null,
+  -- Who measured.
+  service_name character varying(50) not null,
+  -- What was measured.
+  metric_name character varying(100) not null,
+  -- The dimensions of the series.
+  tags jsonb not null default '{}'::jsonb,
+  -- @behavior -*
+  -- Digest of the tags, for the key.
+  tags_hash uuid not null generated always as ((md5((tags)::text))::uuid) stored,
+  -- When it begins.
+  bucket timestamp with time zone not null,
+  -- How many points.
+  count bigint not null,
+  -- Their sum; null: it is beyond a double.
+  sum double precision,
+  -- The smallest value.
+  min double precision not null,
+  -- The largest value.
+  max double precision not null,
+  -- The value that was measured last.
+  last double precision not null,
+  -- When that was.
+  last_at timestamp with time zone not null,
+  -- @behavior -*
+  -- The buckets of the histogram that have values, in order; see the documentation of metrics.
+  sketch_keys integer[] not null,
+  -- @behavior -*
+  -- How many values each of them has.
+  sketch_counts bigint[] not null,
+  -- @behavior -single -update -delete
+  -- A row is known by its tenant, its series and its time.
+  constraint metrics_day_pkey PRIMARY KEY (tenant_id, service_name, metric_name, bucket, tags_hash),
+  -- @behavior -*
+  -- A row belongs to a tenant.
+  constraint metrics_day_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES app_public.tenants(id) ON DELETE RESTRICT,
+  constraint metrics_day_bucket_check CHECK ((date_bin('1 day'::interval, bucket, '2001-01-01 00:00:00+00'::timestamp with time zone) = bucket)),
+  constraint metrics_day_count_check CHECK ((count > 0)),
+  constraint metrics_day_sketch_counts_check CHECK ((cardinality(sketch_counts) = cardinality(sketch_keys)))
+);
+
+CREATE INDEX metrics_day_bucket_idx ON app_public.metrics_day USING brin (bucket);
+
+create policy delete_worker on app_public.metrics_day for delete to :WORKER using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
+create policy insert_worker on app_public.metrics_day for insert to :WORKER with check (true);
+create policy select_tenant on app_public.metrics_day for select to :ADMIN, :ANALYST, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_worker on app_public.metrics_day for select to :WORKER using (true);
+create policy update_worker on app_public.metrics_day for update to :WORKER using (true) with check (true);
+
+grant delete, insert (tenant_id, service_name, metric_name, tags, bucket, count, sum, min, max, last, last_at, sketch_keys, sketch_counts), select, update (count, sum, min, max, last, last_at, sketch_keys, sketch_counts) on app_public.metrics_day to :WORKER;
+grant select on app_public.metrics_day to :ADMIN, :ANALYST, :MEMBER, :SERVICE;
+
+CREATE TRIGGER _800_audit_delete AFTER DELETE ON app_public.metrics_day REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_summary();
+CREATE TRIGGER _800_audit_insert AFTER INSERT ON app_public.metrics_day REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_summary();
+CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON app_public.metrics_day FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
+CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.metrics_day REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_summary();
+
+-- What the points of a series amount to in an hour: made by the worker, read by `metric_series` and `metric_percentiles`.
+create table app_public.metrics_hour (
+  -- @behavior -*
+  -- The tenant.
+  tenant_id text collate "C" not null,
+  -- Who measured.
+  service_name character varying(50) not null,
+  -- What was measured.
+  metric_name character varying(100) not null,
+  -- The dimensions of the series.
+  tags jsonb not null default '{}'::jsonb,
+  -- @behavior -*
+  -- Digest of the tags, for the key.
+  tags_hash uuid not null generated always as ((md5((tags)::text))::uuid) stored,
+  -- When it begins.
+  bucket timestamp with time zone not null,
+  -- How many points.
+  count bigint not null,
+  -- Their sum; null: it is beyond a double.
+  sum double precision,
+  -- The smallest value.
+  min double precision not null,
+  -- The largest value.
+  max double precision not null,
+  -- The value that was measured last.
+  last double precision not null,
+  -- When that was.
+  last_at timestamp with time zone not null,
+  -- @behavior -*
+  -- The buckets of the histogram that have values, in order; see the documentation of metrics.
+  sketch_keys integer[] not null,
+  -- @behavior -*
+  -- How many values each of them has.
+  sketch_counts bigint[] not null,
+  -- @behavior -single -update -delete
+  -- A row is known by its tenant, its series and its time.
+  constraint metrics_hour_pkey PRIMARY KEY (tenant_id, service_name, metric_name, bucket, tags_hash),
+  -- @behavior -*
+  -- A row belongs to a tenant.
+  constraint metrics_hour_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES app_public.tenants(id) ON DELETE RESTRICT,
+  constraint metrics_hour_bucket_check CHECK ((date_bin('01:00:00'::interval, bucket, '2001-01-01 00:00:00+00'::timestamp with time zone) = bucket)),
+  constraint metrics_hour_count_check CHECK ((count > 0)),
+  constraint metrics_hour_sketch_counts_check CHECK ((cardinality(sketch_counts) = cardinality(sketch_keys)))
+) partition by range (bucket);
+alter table app_public.metrics_hour owner to :KEEPER;
+
+CREATE INDEX metrics_hour_bucket_idx ON ONLY app_public.metrics_hour USING brin (bucket);
+
+create policy delete_worker on app_public.metrics_hour for delete to :WORKER using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
+create policy insert_worker on app_public.metrics_hour for insert to :WORKER with check (true);
+create policy select_tenant on app_public.metrics_hour for select to :ADMIN, :ANALYST, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_worker on app_public.metrics_hour for select to :WORKER using (true);
+create policy update_worker on app_public.metrics_hour for update to :WORKER using (true) with check (true);
+
+grant delete, insert (tenant_id, service_name, metric_name, tags, bucket, count, sum, min, max, last, last_at, sketch_keys, sketch_counts), select, update (count, sum, min, max, last, last_at, sketch_keys, sketch_counts) on app_public.metrics_hour to :WORKER;
+grant select on app_public.metrics_hour to :ADMIN, :ANALYST, :MEMBER, :SERVICE;
+
+CREATE TRIGGER _800_audit_delete AFTER DELETE ON app_public.metrics_hour REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_summary();
+CREATE TRIGGER _800_audit_insert AFTER INSERT ON app_public.metrics_hour REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_summary();
+CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON app_public.metrics_hour FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
+CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.metrics_hour REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_summary();
+
+-- What the points of a series amount to in a minute: made by the worker, read by `metric_series` and `metric_percentiles`.
+create table app_public.metrics_minute (
+  -- @behavior -*
+  -- The tenant.
+  tenant_id text collate "C" not null,
+  -- Who measured.
+  service_name character varying(50) not null,
+  -- What was measured.
+  metric_name character varying(100) not null,
+  -- The dimensions of the series.
+  tags jsonb not null default '{}'::jsonb,
+  -- @behavior -*
+  -- Digest of the tags, for the key.
+  tags_hash uuid not null generated always as ((md5((tags)::text))::uuid) stored,
+  -- When it begins.
+  bucket timestamp with time zone not null,
+  -- How many points.
+  count bigint not null,
+  -- Their sum; null: it is beyond a double.
+  sum double precision,
+  -- The smallest value.
+  min double precision not null,
+  -- The largest value.
+  max double precision not null,
+  -- The value that was measured last.
+  last double precision not null,
+  -- When that was.
+  last_at timestamp with time zone not null,
+  -- @behavior -*
+  -- The buckets of the histogram that have values, in order; see the documentation of metrics.
+  sketch_keys integer[] not null,
+  -- @behavior -*
+  -- How many values each of them has.
+  sketch_counts bigint[] not null,
+  -- @behavior -single -update -delete
+  -- A row is known by its tenant, its series and its time.
+  constraint metrics_minute_pkey PRIMARY KEY (tenant_id, service_name, metric_name, bucket, tags_hash),
+  -- @behavior -*
+  -- A row belongs to a tenant.
+  constraint metrics_minute_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES app_public.tenants(id) ON DELETE RESTRICT,
+  constraint metrics_minute_bucket_check CHECK ((date_bin('00:01:00'::interval, bucket, '2001-01-01 00:00:00+00'::timestamp with time zone) = bucket)),
+  constraint metrics_minute_count_check CHECK ((count > 0)),
+  constraint metrics_minute_sketch_counts_check CHECK ((cardinality(sketch_counts) = cardinality(sketch_keys)))
+) partition by range (bucket);
+alter table app_public.metrics_minute owner to :KEEPER;
+
+CREATE INDEX metrics_minute_bucket_idx ON ONLY app_public.metrics_minute USING brin (bucket);
+
+create policy delete_worker on app_public.metrics_minute for delete to :WORKER using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
+create policy insert_worker on app_public.metrics_minute for insert to :WORKER with check (true);
+create policy select_tenant on app_public.metrics_minute for select to :ADMIN, :ANALYST, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_worker on app_public.metrics_minute for select to :WORKER using (true);
+create policy update_worker on app_public.metrics_minute for update to :WORKER using (true) with check (true);
+
+grant delete, insert (tenant_id, service_name, metric_name, tags, bucket, count, sum, min, max, last, last_at, sketch_keys, sketch_counts), select, update (count, sum, min, max, last, last_at, sketch_keys, sketch_counts) on app_public.metrics_minute to :WORKER;
+grant select on app_public.metrics_minute to :ADMIN, :ANALYST, :MEMBER, :SERVICE;
+
+CREATE TRIGGER _800_audit_delete AFTER DELETE ON app_public.metrics_minute REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_summary();
+CREATE TRIGGER _800_audit_insert AFTER INSERT ON app_public.metrics_minute REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_summary();
+CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON app_public.metrics_minute FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
+CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.metrics_minute REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_summary();
+
+-- @unique id|@fieldName session|@updateFieldName updateSession|@deleteFieldName deleteSession
+-- A user's login session. The token itself is stored nowhere.
+create table app_public.sessions (
+  -- @behavior -*
+  -- The tenant. By default the caller's.
+  tenant_id text collate "C" not null default app_private.current_tenant_id(),
+  -- The session's id.
+  id uuid not null default gen_random_uuid(),
+  -- Whose session it is.
+  user_id character varying(100) not null,
+  -- SHA-256 of the token, 64 hexadecimal digits. Can be written and never read.
+  token character varying(500) not null,
+  -- What the service keeps in it.
+  data jsonb not null default '{}'::jsonb,
+  -- When it ends.
+  expires_at timestamp with time zone not null,
+  -- When it was opened.
+  created_at timestamp with time zone not null default now(),
+  -- What requests with its token run as: member, service or admin.
+  role character varying(20) not null default 'member'::character varying,
+  -- For how long use prolongs it; null: use does not.
+  sliding_ttl interval,
+  -- Until when use can prolong it.
+  ends_at timestamp with time zone,
+  -- @behavior -single -update -delete
+  -- A row is known by its tenant and its id.
+  constraint sessions_pkey PRIMARY KEY (tenant_id, id),
+  -- @behavior -*
+  -- A token opens one session, in whichever tenant. Nobody looks up by what they cannot read.
+  constraint sessions_token_key UNIQUE (token),
+  -- @behavior -*
+  -- A row belongs to a tenant.
+  constraint sessions_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES app_public.tenants(id) ON DELETE RESTRICT,
+  constraint sessions_role_check CHECK (((role)::text = ANY ((ARRAY['member'::character varying, 'service'::character varying, 'admin'::character varying])::text[]))),
+  constraint sessions_sliding_ttl_check CHECK ((sliding_ttl > '00:00:00'::interval)),
+  constraint sessions_token_check CHECK (((token)::text ~ '^[0-9a-f]{64}$'::text)),
+  constraint sessions_user_id_check CHECK (((user_id)::text <> ''::text))
+);
+
+CREATE INDEX sessions_user_id_idx ON app_public.sessions USING btree (tenant_id, user_id);
+
+create policy delete_owner on app_public.sessions for delete to :OWNER using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy delete_tenant on app_public.sessions for delete to :ADMIN, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy delete_worker on app_public.sessions for delete to :WORKER using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
+create policy insert_service on app_public.sessions for insert to :ADMIN, :SERVICE with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_owner on app_public.sessions for select to :OWNER using (true);
+create policy select_tenant on app_public.sessions for select to :ADMIN, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_worker on app_public.sessions for select to :WORKER using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
+create policy update_owner on app_public.sessions for update to :OWNER using (true) with check (true);
+create policy update_service on app_public.sessions for update to :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id))) with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+
+grant delete, insert (tenant_id, id, user_id, token, data, expires_at, role, sliding_ttl, ends_at), select (tenant_id, id, user_id, data, expires_at, created_at, role, sliding_ttl, ends_at) on app_public.sessions to :ADMIN;
+grant delete, insert (tenant_id, id, user_id, token, data, expires_at, role, sliding_ttl, ends_at), select (tenant_id, id, user_id, data, expires_at, created_at, role, sliding_ttl, ends_at), update (data, expires_at) on app_public.sessions to :SERVICE;
+grant delete, select (tenant_id, id, expires_at) on app_public.sessions to :WORKER;
+
+CREATE TRIGGER _200_keys BEFORE UPDATE OF tenant_id, id ON app_public.sessions FOR EACH ROW WHEN (((old.tenant_id IS DISTINCT FROM new.tenant_id) OR (old.id IS DISTINCT FROM new.id))) EXECUTE FUNCTION app_private.tg__refuse_key_change();
+CREATE TRIGGER _200_long_numbers BEFORE INSERT OR UPDATE OF data ON app_public.sessions FOR EACH ROW WHEN (app_private.may_print_long(new.data)) EXECUTE FUNCTION app_private.tg__refuse_long_numbers('data');
+CREATE TRIGGER _200_role BEFORE INSERT OR UPDATE OF role ON app_public.sessions FOR EACH ROW WHEN (((new.role)::text = 'admin'::text)) EXECUTE FUNCTION app_private.tg_sessions__guard_role();
+CREATE TRIGGER _800_audit_delete AFTER DELETE ON app_public.sessions REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_sessions__log_rows('{tenant_id,id,user_id,token,data,expires_at,created_at,role,sliding_ttl,ends_at}', '{token}', '{}');
+CREATE TRIGGER _800_audit_insert AFTER INSERT ON app_public.sessions REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_sessions__log_rows('{tenant_id,id,user_id,token,data,expires_at,created_at,role,sliding_ttl,ends_at}', '{token}', '{}');
+CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON app_public.sessions FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
+CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.sessions FOR EACH ROW EXECUTE FUNCTION audit.tg_sessions__log_rows('{tenant_id,id,user_id,token,data,expires_at,created_at,role,sliding_ttl,ends_at}', '{token}', '{}');
+
+-- What became of each time that a task was claimed. Written by the functions of tasks only.
+create table app_public.task_attempts (
+  -- @behavior -*
+  -- The tenant. By default the caller's.
+  tenant_id text collate "C" not null default app_private.current_tenant_id(),
+  -- The task.
+  task_id uuid not null,
+  -- Which attempt at the task it was, from 1.
+  attempt integer not null,
+  -- The token that it wrote with.
+  fencing_token bigint not null,
+  -- Who claimed it, as they call themselves.
+  agent text not null,
+  -- When it was claimed.
+  claimed_at timestamp with time zone not null,
+  -- When it ended.
+  ended_at timestamp with time zone not null,
+  -- One of completed, failed, expired, released, cancelled.
+  outcome character varying(20) not null,
+  -- Why it failed, expired or was cancelled.
+  error text,
+  -- How far it came, from 0 to 1; null: nothing was said.
+  progress double precision,
+  -- What its holder said last about it.
+  note text,
+  -- @behavior -single
+  -- An attempt is known by its task and number.
+  constraint task_attempts_pkey PRIMARY KEY (tenant_id, task_id, attempt),
+  -- @fieldName task
+  -- @foreignFieldName attempts
+  -- The task that was tried.
+  constraint task_attempts_task_id_fkey FOREIGN KEY (tenant_id, task_id) REFERENCES app_public.tasks(tenant_id, id) ON DELETE CASCADE,
+  constraint task_attempts_outcome_check CHECK (((outcome)::text = ANY ((ARRAY['completed'::character varying, 'failed'::character varying, 'expired'::character varying, 'released'::character varying, 'cancelled'::character varying])::text[])))
+);
+
+create policy delete_worker on app_public.task_attempts for delete to :WORKER using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
+create policy insert_definer on app_public.task_attempts for insert to :OWNER with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy insert_worker on app_public.task_attempts for insert to :WORKER with check (true);
+create policy select_definer on app_public.task_attempts for select to :OWNER using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_tenant on app_public.task_attempts for select to :ADMIN, :ANALYST, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_worker on app_public.task_attempts for select to :WORKER using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
+
+grant delete, insert (tenant_id, task_id, attempt, fencing_token, agent, claimed_at, ended_at, outcome, error, progress, note), select (tenant_id, task_id, attempt, ended_at) on app_public.task_attempts to :WORKER;
+grant select on app_public.task_attempts to :ADMIN, :ANALYST, :MEMBER, :SERVICE;
+
+CREATE TRIGGER _200_keys BEFORE UPDATE OF tenant_id, task_id, attempt ON app_public.task_attempts FOR EACH ROW WHEN (((old.tenant_id IS DISTINCT FROM new.tenant_id) OR (old.task_id IS DISTINCT FROM new.task_id) OR (old.attempt IS DISTINCT FROM new.attempt))) EXECUTE FUNCTION app_private.tg__refuse_key_change();
+CREATE TRIGGER _800_audit_delete AFTER DELETE ON app_public.task_attempts REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_summary();
+CREATE TRIGGER _800_audit_insert AFTER INSERT ON app_public.task_attempts REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_summary();
+CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON app_public.task_attempts FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
+CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.task_attempts REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_summary();
+
+-- @unique task_id|@fieldName taskLease
+-- Who works on a task at the moment, and until when. Written by the functions of tasks only.
+create table app_public.task_leases (
+  -- @behavior -*
+  -- The tenant. By default the caller's.
+  tenant_id text collate "C" not null default app_private.current_tenant_id(),
+  -- The task.
+  task_id uuid not null,
+  -- Grows with every claim; every write of the task needs the current one.
+  fencing_token bigint not null,
+  -- Which attempt at the task it is, from 1.
+  attempt integer not null,
+  -- Who claimed it, as they call themselves.
+  agent text not null,
+  -- For how long each heartbeat extends it.
+  lease interval not null,
+  -- When it was claimed.
+  claimed_at timestamp with time zone not null,
+  -- When something was heard last.
+  heartbeat_at timestamp with time zone not null,
+  -- When somebody else may have it.
+  expires_at timestamp with time zone not null,
+  -- How far it is, from 0 to 1; null: nothing was said.
+  progress double precision,
+  -- What its holder said last about it.
+  note text,
+  -- @behavior -single
+  -- A task has one lease at a time.
+  constraint task_leases_pkey PRIMARY KEY (tenant_id, task_id),
+  -- @fieldName task
+  -- @foreignSingleFieldName lease
+  -- The task that is worked on.
+  constraint task_leases_task_id_fkey FOREIGN KEY (tenant_id, task_id) REFERENCES app_public.tasks(tenant_id, id) ON DELETE CASCADE
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 1000);
+
+CREATE INDEX task_leases_expires_at_idx ON app_public.task_leases USING btree (expires_at);
+
+create policy manage_definer on app_public.task_leases for all to :OWNER using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id))) with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy manage_worker on app_public.task_leases for all to :WORKER using (true) with check (true);
+create policy select_tenant on app_public.task_leases for select to :ADMIN, :ANALYST, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+
+grant delete, select, update (heartbeat_at) on app_public.task_leases to :WORKER;
+grant select on app_public.task_leases to :ADMIN, :ANALYST, :MEMBER, :SERVICE;
+
+CREATE TRIGGER _200_keys BEFORE UPDATE OF tenant_id, task_id ON app_public.task_leases FOR EACH ROW WHEN (((old.tenant_id IS DISTINCT FROM new.tenant_id) OR (old.task_id IS DISTINCT FROM new.task_id))) EXECUTE FUNCTION app_private.tg__refuse_key_change();
+CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON app_public.task_leases FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
+
+-- @unique id|@fieldName task|@updateFieldName updateTask|@deleteFieldName deleteTask
+-- A piece of work for an agent.
+create table app_public.tasks (
+  -- @behavior -*
+  -- The tenant. By default the caller's.
+  tenant_id text collate "C" not null default app_private.current_tenant_id(),
+  -- The task's id.
+  id uuid not null default gen_random_uuid(),
+  -- Which agent is to do it; null: whoever claims it, or the agent was removed.
+  agent_id character varying(50),
+  -- What is to be done.
+  description text not null,
+  -- One of pending, assigned, running, completed, failed, cancelled, dead.
+  status character varying(20) not null default 'pending'::character varying,
+  -- One of low, normal, high, critical.
+  priority character varying(20) not null default 'normal'::character varying,
+  -- What the agent needs to know.
+  context jsonb not null default '{}'::jsonb,
+  -- What came out; null until it is completed.
+  result jsonb,
+  -- When the task was made.
+  created_at timestamp with time zone not null default now(),
+  -- When work began, at the latest attempt.
+  started_at timestamp with time zone,
+  -- When it ended, well or badly.
+  completed_at timestamp with time zone,
+  -- Why it failed, the latest time, or why it was cancelled.
+  error_message text,
+  -- Only who has all of them may claim it.
+  required_capabilities text[] not null default '{}'::text[],
+  -- It is not claimed before.
+  run_after timestamp with time zone not null default now(),
+  -- Its place in the queue: run_after, put forward by 3 hours for critical, 1 hour for high, 20 minutes for normal. Kept by a trigger.
+  queue_at timestamp with time zone not null default now(),
+  -- How often it was claimed: the number of the latest attempt.
+  attempt integer not null default 0,
+  -- How many attempts failed or expired since it was made or retried.
+  failures integer not null default 0,
+  -- As many failures make it dead.
+  max_attempts integer not null default 5,
+  -- Enqueued again under the same key it stays one task. Unique in the tenant.
+  idempotency_key character varying(200),
+  -- The workflow of whose step it is the task; null: none, or the workflow was deleted.
+  workflow_id uuid,
+  -- The step's key in the workflow.
+  step_key character varying(63),
+  -- @behavior -single -update -delete
+  -- A row is known by its tenant and its id.
+  constraint tasks_pkey PRIMARY KEY (tenant_id, id),
+  -- @fieldName agent
+  -- @foreignFieldName tasks
+  -- Who does the task.
+  constraint tasks_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES app_public.agents(tenant_id, id) ON DELETE SET NULL (agent_id),
+  -- @behavior -*
+  -- A row belongs to a tenant.
+  constraint tasks_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES app_public.tenants(id) ON DELETE RESTRICT,
+  -- @fieldName workflow
+  -- @foreignFieldName tasks
+  -- The workflow of whose step it is the task.
+  constraint tasks_workflow_id_fkey FOREIGN KEY (tenant_id, workflow_id) REFERENCES app_public.workflows(tenant_id, id) ON DELETE SET NULL (workflow_id),
+  constraint tasks_idempotency_key_check CHECK (((idempotency_key)::text <> ''::text)),
+  constraint tasks_max_attempts_check CHECK ((max_attempts > 0)),
+  constraint tasks_priority_check CHECK (((priority)::text = ANY ('{low,normal,high,critical}'::text[]))),
+  constraint tasks_status_check CHECK (((status)::text = ANY ('{pending,assigned,running,completed,failed,cancelled,dead}'::text[])))
+) with (autovacuum_analyze_scale_factor = 0.02, autovacuum_analyze_threshold = 5000, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_scale_factor = 0.01, vacuum_index_cleanup = on);
+
+CREATE INDEX tasks_agent_id_idx ON app_public.tasks USING btree (tenant_id, agent_id);
+CREATE UNIQUE INDEX tasks_idempotency_key_idx ON app_public.tasks USING btree (tenant_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+CREATE INDEX tasks_queue_at_run_after_idx ON app_public.tasks USING btree (tenant_id, queue_at, run_after) WHERE ((status)::text = 'pending'::text);
+CREATE INDEX tasks_status_idx ON app_public.tasks USING btree (tenant_id, status);
+CREATE INDEX tasks_workflow_id_idx ON app_public.tasks USING btree (tenant_id, workflow_id) WHERE (workflow_id IS NOT NULL);
+
+create policy delete_tenant on app_public.tasks for delete to :ADMIN, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy delete_worker on app_public.tasks for delete to :WORKER using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
+create policy insert_definer on app_public.tasks for insert to :OWNER with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy insert_tenant on app_public.tasks for insert to :ADMIN, :MEMBER, :SERVICE with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy insert_worker on app_public.tasks for insert to :WORKER with check (true);
+create policy select_definer on app_public.tasks for select to :OWNER using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_tenant on app_public.tasks for select to :ADMIN, :ANALYST, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_worker on app_public.tasks for select to :WORKER using (true);
+create policy update_definer on app_public.tasks for update to :OWNER using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id))) with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy update_tenant on app_public.tasks for update to :ADMIN, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id))) with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy update_worker on app_public.tasks for update to :WORKER using (true) with check (true);
+
+grant delete, insert (tenant_id, agent_id, description, priority, context, required_capabilities, max_attempts, workflow_id, step_key), select, update (status, completed_at, error_message, run_after, failures) on app_public.tasks to :WORKER;
+grant delete, insert (tenant_id, id, agent_id, description, status, priority, context, result, created_at, started_at, completed_at, error_message, required_capabilities, run_after, max_attempts, idempotency_key), select, update (agent_id, description, status, priority, context, result, started_at, completed_at, error_message, required_capabilities, run_after, max_attempts) on app_public.tasks to :ADMIN, :SERVICE;
+grant delete, insert (tenant_id, id, agent_id, description, status, priority, context, result, started_at, completed_at, error_message, required_capabilities, run_after, max_attempts, idempotency_key), select, update (agent_id, description, status, priority, context, result, started_at, completed_at, error_message, required_capabilities, run_after, max_attempts) on app_public.tasks to :MEMBER;
+grant select on app_public.tasks to :ANALYST;
+
+CREATE TRIGGER _100_queue_insert BEFORE INSERT ON app_public.tasks FOR EACH ROW EXECUTE FUNCTION app_private.tg_tasks__place_in_queue();
+CREATE TRIGGER _100_queue_update BEFORE UPDATE OF priority, run_after ON app_public.tasks FOR EACH ROW EXECUTE FUNCTION app_private.tg_tasks__place_in_queue();
+CREATE TRIGGER _200_keys BEFORE UPDATE OF tenant_id, id ON app_public.tasks FOR EACH ROW WHEN (((old.tenant_id IS DISTINCT FROM new.tenant_id) OR (old.id IS DISTINCT FROM new.id))) EXECUTE FUNCTION app_private.tg__refuse_key_change();
+CREATE TRIGGER _200_long_numbers_context BEFORE INSERT OR UPDATE OF context ON app_public.tasks FOR EACH ROW WHEN (app_private.may_print_long(new.context)) EXECUTE FUNCTION app_private.tg__refuse_long_numbers('context');
+CREATE TRIGGER _200_long_numbers_result BEFORE INSERT OR UPDATE OF result ON app_public.tasks FOR EACH ROW WHEN (app_private.may_print_long(new.result)) EXECUTE FUNCTION app_private.tg__refuse_long_numbers('result');
+CREATE TRIGGER _200_states BEFORE UPDATE ON app_public.tasks FOR EACH ROW EXECUTE FUNCTION app_private.tg_tasks__check_update();
+CREATE TRIGGER _200_steps BEFORE DELETE ON app_public.tasks FOR EACH ROW WHEN ((old.workflow_id IS NOT NULL)) EXECUTE FUNCTION app_private.tg_tasks__check_delete();
+CREATE TRIGGER _500_publish_delete AFTER DELETE ON app_public.tasks REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION app_private.tg__publish();
+CREATE TRIGGER _500_publish_insert AFTER INSERT ON app_public.tasks REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION app_private.tg__publish();
+CREATE TRIGGER _500_publish_update AFTER UPDATE ON app_public.tasks REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION app_private.tg__publish();
+CREATE TRIGGER _500_workflows AFTER UPDATE ON app_public.tasks REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION app_private.tg_tasks__advance_workflows();
+CREATE TRIGGER _800_audit_delete AFTER DELETE ON app_public.tasks REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_tasks__log_rows('{tenant_id,id,agent_id,description,status,priority,context,result,created_at,started_at,completed_at,error_message,required_capabilities,run_after,queue_at,attempt,failures,max_attempts,idempotency_key,workflow_id,step_key}', '{}', '{}');
+CREATE TRIGGER _800_audit_insert AFTER INSERT ON app_public.tasks REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_tasks__log_rows('{tenant_id,id,agent_id,description,status,priority,context,result,created_at,started_at,completed_at,error_message,required_capabilities,run_after,queue_at,attempt,failures,max_attempts,idempotency_key,workflow_id,step_key}', '{}', '{}');
+CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON app_public.tasks FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
+CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.tasks FOR EACH ROW EXECUTE FUNCTION audit.tg_tasks__log_rows('{tenant_id,id,agent_id,description,status,priority,context,result,created_at,started_at,completed_at,error_message,required_capabilities,run_after,queue_at,attempt,failures,max_attempts,idempotency_key,workflow_id,step_key}', '{}', '{}');
+
+-- A tenant: one customer or team, whose data nobody else sees.
+create table app_public.tenants (
+  -- A short name in lower case, e.g. `default`. Never changes.
+  id text collate "C" not null,
+  -- The name to show.
+  name text not null,
+  -- Since when the tenant is locked out; null: it is not.
+  suspended_at timestamp with time zone,
+  -- When the tenant was made.
+  created_at timestamp with time zone not null default now(),
+  -- When the row last changed; kept by a trigger.
+  updated_at timestamp with time zone not null default now(),
+  constraint tenants_pkey PRIMARY KEY (id),
+  constraint tenants_id_check CHECK ((id ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text)),
+  constraint tenants_name_check CHECK ((name <> ''::text))
+);
+
+create policy manage_owner on app_public.tenants for all to :OWNER using (true) with check (true);
+create policy select_own on app_public.tenants for select to :ADMIN, :ANALYST, :MEMBER, :SERVICE using ((id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+
+grant select on app_public.tenants to :ADMIN, :ANALYST, :MEMBER, :SERVICE;
+
+CREATE TRIGGER _100_timestamps BEFORE UPDATE ON app_public.tenants FOR EACH ROW EXECUTE FUNCTION app_private.tg__touch_updated_at();
+CREATE TRIGGER _200_keys BEFORE UPDATE OF id ON app_public.tenants FOR EACH ROW WHEN ((old.id IS DISTINCT FROM new.id)) EXECUTE FUNCTION app_private.tg__refuse_key_change();
+CREATE TRIGGER _500_notify AFTER UPDATE OF suspended_at ON app_public.tenants FOR EACH STATEMENT EXECUTE FUNCTION app_private.tg_tenants__notify();
+CREATE TRIGGER _800_audit_delete AFTER DELETE ON app_public.tenants REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_tenants__log_rows('{id,name,suspended_at,created_at,updated_at}', '{}', '{}');
+CREATE TRIGGER _800_audit_insert AFTER INSERT ON app_public.tenants REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_tenants__log_rows('{id,name,suspended_at,created_at,updated_at}', '{}', '{}');
+CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON app_public.tenants FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
+CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.tenants FOR EACH ROW EXECUTE FUNCTION audit.tg_tenants__log_rows('{id,name,suspended_at,created_at,updated_at}', '{}', '{}');
+
+-- @primaryKey id|@fieldName userSession
+-- The sessions of the tenant's users, without tokens and data.
+create view app_public.user_sessions (
+  -- @behavior -*
+  -- The tenant.
+  tenant_id text collate "C",
+  -- The session's id.
+  id uuid,
+  -- Whose session it is.
+  user_id character varying(100),
+  -- When it ends.
+  expires_at timestamp with time zone,
+  -- When it was opened.
+  created_at timestamp with time zone,
+  -- What requests with its token run as.
+  role character varying(20)
+) as ...;
+
+grant select on app_public.user_sessions to :ADMIN, :ANALYST, :SERVICE;
+
+create type app_public.workflow_overview as (
+  -- The workflow's id.
+  workflow_id uuid,
+  -- One of draft, pending, running, paused, completed, failed, cancelled.
+  status character varying(20),
+  -- From 0 to 1: the mean of its steps.
+  progress double precision,
+  -- How many steps it has.
+  total integer,
+  -- How many have not begun.
+  pending integer,
+  -- How many have a task that waits or is worked on.
+  running integer,
+  -- How many are completed.
+  completed integer,
+  -- How many failed.
+  failed integer,
+  -- How many were skipped.
+  skipped integer,
+  -- How many were cancelled.
+  cancelled integer,
+  -- Why it failed or was cancelled.
+  error_message text,
+  -- When it was started.
+  started_at timestamp with time zone,
+  -- When it ended.
+  completed_at timestamp with time zone,
+  -- Each step: key, status, progress, task_id, task_status, attempt, max_attempts, agent, note, error, started_at, completed_at, timeout_at.
+  steps jsonb
+);
+
+-- @unique workflow_id,key|@fieldName workflowStep
+-- How far the steps of a started workflow are. Written by the functions of workflows only.
+create table app_public.workflow_steps (
+  -- @behavior -*
+  -- The tenant. By default the caller's.
+  tenant_id text collate "C" not null default app_private.current_tenant_id(),
+  -- The workflow.
+  workflow_id uuid not null,
+  -- The step's key in its workflow.
+  key character varying(63) not null,
+  -- Its place in the workflow's steps, from 1.
+  "position" integer not null,
+  -- Keys of the steps that come before it.
+  depends_on text[] not null,
+  -- What follows when it fails. fail: the workflow fails; skip: what depends on it is skipped; continue: what depends on it runs.
+  on_failure character varying(20) not null,
+  -- The step as the workflow had it when it was started or tried again.
+  definition jsonb not null,
+  -- One of pending, running (its task waits or is worked on), completed, failed, skipped, cancelled.
+  status character varying(20) not null default 'pending'::character varying,
+  -- Its latest task; null: there was none yet, or it was deleted.
+  task_id uuid,
+  -- The result of its task.
+  result jsonb,
+  -- Why it failed, or for which failure it was skipped; null: it was skipped because its condition did not hold, or all that it depends on was.
+  error_message text,
+  -- When its task was made.
+  started_at timestamp with time zone,
+  -- When it ended, well or badly, or was skipped.
+  completed_at timestamp with time zone,
+  -- When it fails unless it has ended; null: never.
+  timeout_at timestamp with time zone,
+  -- @behavior -single
+  -- A step is known by its workflow and key.
+  constraint workflow_steps_pkey PRIMARY KEY (tenant_id, workflow_id, key),
+  -- @fieldName task
+  -- @foreignFieldName stepStates
+  -- The step's latest task.
+  constraint workflow_steps_task_id_fkey FOREIGN KEY (tenant_id, task_id) REFERENCES app_public.tasks(tenant_id, id) ON DELETE SET NULL (task_id),
+  -- @fieldName workflow
+  -- @foreignFieldName stepStates
+  -- The workflow.
+  constraint workflow_steps_workflow_id_fkey FOREIGN KEY (tenant_id, workflow_id) REFERENCES app_public.workflows(tenant_id, id) ON DELETE CASCADE,
+  constraint workflow_steps_on_failure_check CHECK (((on_failure)::text = ANY ((ARRAY['fail'::character varying, 'skip'::character varying, 'continue'::character varying])::text[]))),
+  constraint workflow_steps_status_check CHECK (((status)::text = ANY ((ARRAY['pending'::character varying, 'running'::character varying, 'completed'::character varying, 'failed'::character varying, 'skipped'::character varying, 'cancelled'::character varying])::text[])))
+);
+
+CREATE INDEX workflow_steps_task_id_idx ON app_public.workflow_steps USING btree (tenant_id, task_id);
+CREATE INDEX workflow_steps_timeout_at_idx ON app_public.workflow_steps USING btree (timeout_at) WHERE ((status)::text = 'running'::text);
+
+create policy manage_definer on app_public.workflow_steps for all to :OWNER using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id))) with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_tenant on app_public.workflow_steps for select to :ADMIN, :ANALYST, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_worker on app_public.workflow_steps for select to :WORKER using (true);
+create policy update_worker on app_public.workflow_steps for update to :WORKER using (true) with check (true);
+
+grant select on app_public.workflow_steps to :ADMIN, :ANALYST, :MEMBER, :SERVICE;
+grant select, update (status, task_id, result, error_message, started_at, completed_at, timeout_at) on app_public.workflow_steps to :WORKER;
+
+CREATE TRIGGER _200_keys BEFORE UPDATE OF tenant_id, workflow_id, key ON app_public.workflow_steps FOR EACH ROW WHEN (((old.tenant_id IS DISTINCT FROM new.tenant_id) OR (old.workflow_id IS DISTINCT FROM new.workflow_id) OR ((old.key)::text IS DISTINCT FROM (new.key)::text))) EXECUTE FUNCTION app_private.tg__refuse_key_change();
+CREATE TRIGGER _800_audit_delete AFTER DELETE ON app_public.workflow_steps REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_workflow_steps__log_rows('{tenant_id,workflow_id,key,position,depends_on,on_failure,definition,status,task_id,result,error_message,started_at,completed_at,timeout_at}', '{}', '{}');
+CREATE TRIGGER _800_audit_insert AFTER INSERT ON app_public.workflow_steps REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_workflow_steps__log_rows('{tenant_id,workflow_id,key,position,depends_on,on_failure,definition,status,task_id,result,error_message,started_at,completed_at,timeout_at}', '{}', '{}');
+CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON app_public.workflow_steps FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
+CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.workflow_steps FOR EACH ROW EXECUTE FUNCTION audit.tg_workflow_steps__log_rows('{tenant_id,workflow_id,key,position,depends_on,on_failure,definition,status,task_id,result,error_message,started_at,completed_at,timeout_at}', '{}', '{}');
+
+-- @unique id|@fieldName workflow|@updateFieldName updateWorkflow|@deleteFieldName deleteWorkflow
+-- Several steps of work that belong together.
+create table app_public.workflows (
+  -- @behavior -*
+  -- The tenant. By default the caller's.
+  tenant_id text collate "C" not null default app_private.current_tenant_id(),
+  -- The workflow's id.
+  id uuid not null default gen_random_uuid(),
+  -- The name to show.
+  name character varying(100) not null,
+  -- What it is for.
+  description text,
+  -- The steps, a JSON array of objects: key, task (description, priority, agent_id, capabilities, context), depends_on, on_failure, max_attempts, timeout, condition. Checked when it is written.
+  steps jsonb not null default '[]'::jsonb,
+  -- One of draft, pending, running, paused, completed, failed, cancelled.
+  status character varying(20) not null default 'draft'::character varying,
+  -- Who made it.
+  created_by character varying(50),
+  -- Who looks after it.
+  assigned_to character varying(50),
+  -- What all steps need to know.
+  context jsonb not null default '{}'::jsonb,
+  -- When the workflow was made.
+  created_at timestamp with time zone not null default now(),
+  -- When the row last changed; kept by a trigger.
+  updated_at timestamp with time zone not null default now(),
+  -- When start_workflow started it; null: not yet, or its status is kept by somebody else.
+  started_at timestamp with time zone,
+  -- Since when it is paused; null: it is not.
+  paused_at timestamp with time zone,
+  -- When it ended, well or badly.
+  completed_at timestamp with time zone,
+  -- Why it failed or was cancelled.
+  error_message text,
+  -- @behavior -single -update -delete
+  -- A row is known by its tenant and its id.
+  constraint workflows_pkey PRIMARY KEY (tenant_id, id),
+  -- @behavior -*
+  -- A row belongs to a tenant.
+  constraint workflows_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES app_public.tenants(id) ON DELETE RESTRICT,
+  constraint workflows_status_check CHECK (((status)::text = ANY ((ARRAY['draft'::character varying, 'pending'::character varying, 'running'::character varying, 'paused'::character varying, 'completed'::character varying, 'failed'::character varying, 'cancelled'::character varying])::text[]))),
+  constraint workflows_steps_check CHECK ((jsonb_typeof(steps) = 'array'::text))
+);
+
+create policy delete_tenant on app_public.workflows for delete to :ADMIN, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy insert_tenant on app_public.workflows for insert to :ADMIN, :MEMBER, :SERVICE with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_definer on app_public.workflows for select to :OWNER using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_tenant on app_public.workflows for select to :ADMIN, :ANALYST, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_worker on app_public.workflows for select to :WORKER using (true);
+create policy update_definer on app_public.workflows for update to :OWNER using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id))) with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy update_tenant on app_public.workflows for update to :ADMIN, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id))) with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy update_worker on app_public.workflows for update to :WORKER using (true) with check (true);
+
+grant delete, insert (tenant_id, id, name, description, steps, status, created_by, assigned_to, context), select, update (name, description, steps, status, created_by, assigned_to, context) on app_public.workflows to :MEMBER;
+grant delete, insert (tenant_id, id, name, description, steps, status, created_by, assigned_to, context, created_at), select, update (name, description, steps, status, created_by, assigned_to, context) on app_public.workflows to :ADMIN, :SERVICE;
+grant select on app_public.workflows to :ANALYST;
+grant select, update (status, completed_at, error_message) on app_public.workflows to :WORKER;
+
+CREATE TRIGGER _100_timestamps BEFORE UPDATE ON app_public.workflows FOR EACH ROW EXECUTE FUNCTION app_private.tg__touch_updated_at();
+CREATE TRIGGER _200_keys BEFORE UPDATE OF tenant_id, id ON app_public.workflows FOR EACH ROW WHEN (((old.tenant_id IS DISTINCT FROM new.tenant_id) OR (old.id IS DISTINCT FROM new.id))) EXECUTE FUNCTION app_private.tg__refuse_key_change();
+CREATE TRIGGER _200_long_numbers_context BEFORE INSERT OR UPDATE OF context ON app_public.workflows FOR EACH ROW WHEN (app_private.may_print_long(new.context)) EXECUTE FUNCTION app_private.tg__refuse_long_numbers('context');
+CREATE TRIGGER _200_long_numbers_steps BEFORE INSERT OR UPDATE OF steps ON app_public.workflows FOR EACH ROW WHEN (app_private.may_print_long(new.steps)) EXECUTE FUNCTION app_private.tg__refuse_long_numbers('steps');
+CREATE TRIGGER _200_started BEFORE DELETE ON app_public.workflows FOR EACH ROW WHEN (((old.started_at IS NOT NULL) AND ((old.status)::text = ANY ((ARRAY['running'::character varying, 'paused'::character varying])::text[])))) EXECUTE FUNCTION app_private.tg_workflows__check_delete();
+CREATE TRIGGER _200_states BEFORE UPDATE ON app_public.workflows FOR EACH ROW EXECUTE FUNCTION app_private.tg_workflows__check_update();
+CREATE TRIGGER _200_steps BEFORE INSERT OR UPDATE OF steps ON app_public.workflows FOR EACH ROW EXECUTE FUNCTION app_private.tg_workflows__check_steps();
+CREATE TRIGGER _500_publish_delete AFTER DELETE ON app_public.workflows REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION app_private.tg__publish();
+CREATE TRIGGER _500_publish_insert AFTER INSERT ON app_public.workflows REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION app_private.tg__publish();
+CREATE TRIGGER _500_publish_update AFTER UPDATE ON app_public.workflows REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION app_private.tg__publish();
+CREATE TRIGGER _800_audit_delete AFTER DELETE ON app_public.workflows REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_workflows__log_rows('{tenant_id,id,name,description,steps,status,created_by,assigned_to,context,created_at,updated_at,started_at,paused_at,completed_at,error_message}', '{}', '{}');
+CREATE TRIGGER _800_audit_insert AFTER INSERT ON app_public.workflows REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_workflows__log_rows('{tenant_id,id,name,description,steps,status,created_by,assigned_to,context,created_at,updated_at,started_at,paused_at,completed_at,error_message}', '{}', '{}');
+CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON app_public.workflows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
+CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.workflows FOR EACH ROW EXECUTE FUNCTION audit.tg_workflows__log_rows('{tenant_id,id,name,description,steps,status,created_by,assigned_to,context,created_at,updated_at,started_at,paused_at,completed_at,error_message}', '{}', '{}');
+
+-- One row per changed row (or per statement, for tables exempt from detail). Partitioned by month.
+create table audit.log (
+  -- Orders the rows of a moment.
+  id bigint not null generated always as identity,
+  -- When the transaction began.
+  at timestamp with time zone not null default now(),
+  -- The transaction that made the change.
+  transaction_id xid8 not null default pg_current_xact_id(),
+  -- Whose data it was: the row's tenant_id. Null for a truncate, which hits all.
+  tenant_id text collate "C",
+  -- The table, with its schema, as it was called then; a partition where the statement named that.
+  table_name text not null,
+  -- insert, update, delete or truncate.
+  operation text not null,
+  -- 1 for a row of detail, the number of rows for a summary.
+  row_count integer not null,
+  -- The row's primary key; null in a summary.
+  key jsonb,
+  -- What was there: the whole row of a delete, the changed columns of an update. Secrets and embeddings as sha256:<hex>.
+  old_values jsonb,
+  -- What came: the whole row of an insert, the changed columns of an update. Secrets and embeddings as sha256:<hex>.
+  new_values jsonb,
+  -- The verified token's subject; null for a direct login.
+  subject text,
+  -- The login of the connection.
+  login name not null default SESSION_USER,
+  -- The role that the statement ran under.
+  role name not null,
+  -- The API request, as in its X-Request-Id header.
+  request_id text,
+  constraint log_pkey PRIMARY KEY (at, id)
+) partition by range (at);
+
+CREATE INDEX log_tenant_id_at_idx ON ONLY audit.log USING btree (tenant_id, at);
+
+create policy insert_owner on audit.log for insert to :OWNER with check (true);
+create policy select_tenant on audit.log for select to :ADMIN using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_truncations on audit.log for select to :OPERATOR using ((operation = 'truncate'::text));
+
+grant select on audit.log to :ADMIN, :OPERATOR;
+
+-- What is wrong, and what was: one open row for each kind and subject. Those that are over are resolved by themselves.
+create table ops.alerts (
+  -- In the order in which they were raised.
+  id bigint not null generated always as identity,
+  -- Which check: ops.check_<kind>.
+  kind text not null,
+  -- What it is about.
+  subject text not null,
+  -- warning: look at it; error: something that should happen does not.
+  severity text not null,
+  -- What is wrong, in a sentence.
+  message text not null,
+  -- The same for programs, an object; no secrets.
+  details jsonb not null default '{}'::jsonb,
+  -- Since when.
+  raised_at timestamp with time zone not null default clock_timestamp(),
+  -- When it was last so.
+  last_seen_at timestamp with time zone not null default clock_timestamp(),
+  -- When it was over; null: it is open.
+  resolved_at timestamp with time zone,
+  constraint alerts_pkey PRIMARY KEY (id),
+  constraint alerts_severity_check CHECK ((severity = ANY (ARRAY['warning'::text, 'error'::text])))
+) with (fillfactor = 50);
+
+CREATE UNIQUE INDEX alerts_kind_subject_idx ON ops.alerts USING btree (kind, subject) WHERE (resolved_at IS NULL);
+
+create policy manage_owner on ops.alerts for all to :OWNER using (true) with check (true);
+create policy select_operator on ops.alerts for select to :OPERATOR using (true);
+create policy select_worker on ops.alerts for select to :WORKER using (true);
+
+grant select on ops.alerts to :OPERATOR, :WORKER;
+
+-- What backups the store holds, or held: a mirror of its manifests for who asks in SQL. The store is the truth.
+create table ops.backups (
+  -- Its name; in the order of time.
+  id text not null,
+  -- full, incremental or snapshot.
+  kind text not null,
+  -- What it builds on; null: nothing.
+  parent_id text,
+  -- When it began, by the server's clock.
+  started_at timestamp with time zone not null,
+  -- When it ended: the first moment that it can be restored to.
+  ended_at timestamp with time zone not null,
+  -- How many objects it has in the store.
+  objects integer not null,
+  -- Of their content.
+  bytes bigint not null,
+  -- As they are stored.
+  stored_bytes bigint not null,
+  -- Of its manifest, as it was first recorded: a store that says otherwise was changed.
+  manifest_sha256 text not null,
+  -- Where in the server's WAL it is; null: of an embedded database.
+  server jsonb,
+  -- When it was first seen in the store.
+  recorded_at timestamp with time zone not null default clock_timestamp(),
+  -- When it was found not to be in the store any more; null: it is there.
+  removed_at timestamp with time zone,
+  constraint backups_pkey PRIMARY KEY (id),
+  constraint backups_kind_check CHECK ((kind = ANY (ARRAY['full'::text, 'incremental'::text, 'snapshot'::text]))),
+  constraint backups_parent_check CHECK (((kind = 'incremental'::text) = (parent_id IS NOT NULL)))
+);
+
+create policy manage_owner on ops.backups for all to :OWNER using (true) with check (true);
+create policy select_operator on ops.backups for select to :OPERATOR using (true);
+create policy select_worker on ops.backups for select to :WORKER using (true);
+
+grant select on ops.backups to :OPERATOR, :WORKER;
+
+-- A check of ops.check_alerts. Tables whose changes the audit log misses, or logs at a higher cost than it need.
+create view ops.check_audit (
+  -- What it is about.
+  subject text collate "C",
+  -- warning or error.
+  severity text,
+  -- What is wrong, in a sentence.
+  message text collate "C",
+  -- The same for programs.
+  details jsonb
+) as ...;
+
+grant select on ops.check_audit to :OPERATOR, :WORKER;
+
+-- A check of ops.check_alerts. A backup that should be there and is not.
+create view ops.check_backups (
+  -- What it is about.
+  subject text,
+  -- warning or error.
+  severity text,
+  -- What is wrong, in a sentence.
+  message text,
+  -- The same for programs.
+  details jsonb
+) as ...;
+
+grant select on ops.check_backups to :OPERATOR, :WORKER;
+
+-- A check of ops.check_alerts. Jobs that failed for good.
+create view ops.check_dead_jobs (
+  -- What it is about.
+  subject text,
+  -- warning or error.
+  severity text,
+  -- What is wrong, in a sentence.
+  message text,
+  -- The same for programs.
+  details jsonb
+) as ...;
+
+grant select on ops.check_dead_jobs to :OPERATOR, :WORKER;
+
+-- A check of ops.check_alerts. Backups that the newest drill could not restore.
+create view ops.check_drills (
+  -- What it is about.
+  subject text,
+  -- warning or error.
+  severity text,
+  -- What is wrong, in a sentence.
+  message text,
+  -- The same for programs.
+  details jsonb
+) as ...;
+
+grant select on ops.check_drills to :OPERATOR, :WORKER;
+
+-- A check of ops.check_alerts. Scheduled jobs that have not succeeded in time.
+create view ops.check_late_jobs (
+  -- What it is about.
+  subject text,
+  -- warning or error.
+  severity text,
+  -- What is wrong, in a sentence.
+  message text,
+  -- The same for programs.
+  details jsonb
+) as ...;
+
+grant select on ops.check_late_jobs to :OPERATOR, :WORKER;
+
+-- A check of ops.check_alerts. Workers that were taken for dead in the last hour.
+create view ops.check_lost_workers (
+  -- What it is about.
+  subject text,
+  -- warning or error.
+  severity text,
+  -- What is wrong, in a sentence.
+  message text,
+  -- The same for programs.
+  details jsonb
+) as ...;
+
+grant select on ops.check_lost_workers to :OPERATOR, :WORKER;
+
+-- A check of ops.check_alerts. Tables whose partitions end within a week.
+create view ops.check_partition_horizon (
+  -- What it is about.
+  subject text collate "C",
+  -- warning or error.
+  severity text,
+  -- What is wrong, in a sentence.
+  message text collate "C",
+  -- The same for programs.
+  details jsonb
+) as ...;
+
+grant select on ops.check_partition_horizon to :OPERATOR, :WORKER;
+
+-- A check of ops.check_alerts. What jobs set aside, by task and tenant.
+create view ops.check_quarantined_items (
+  -- What it is about.
+  subject text collate "C",
+  -- warning or error.
+  severity text,
+  -- What is wrong, in a sentence.
+  message text collate "C",
+  -- The same for programs.
+  details jsonb
+) as ...;
+
+grant select on ops.check_quarantined_items to :OPERATOR, :WORKER;
+
+-- A check of ops.check_alerts. Runs that take longer than they should.
+create view ops.check_stuck_runs (
+  -- What it is about.
+  subject text,
+  -- warning or error.
+  severity text,
+  -- What is wrong, in a sentence.
+  message text,
+  -- The same for programs.
+  details jsonb
+) as ...;
+
+grant select on ops.check_stuck_runs to :OPERATOR, :WORKER;
+
+-- A check of ops.check_alerts. The outbox, when it is not trimmed.
+create view ops.check_untrimmed_events (
+  -- What it is about.
+  subject text,
+  -- warning or error.
+  severity text,
+  -- What is wrong, in a sentence.
+  message text,
+  -- The same for programs.
+  details jsonb
+) as ...;
+
+grant select on ops.check_untrimmed_events to :OPERATOR, :WORKER;
+
+-- A check of ops.check_alerts. WAL that is not received.
+create view ops.check_wal_receivers (
+  -- What it is about.
+  subject text,
+  -- warning or error.
+  severity text,
+  -- What is wrong, in a sentence.
+  message text,
+  -- The same for programs.
+  details jsonb
+) as ...;
+
+grant select on ops.check_wal_receivers to :OPERATOR, :WORKER;
+
+-- Restores that were made to prove backups: what they found, and how long they took.
+create table ops.drills (
+  -- In the order in which they ended.
+  id bigint not null generated always as identity,
+  -- When it began.
+  started_at timestamp with time zone not null,
+  -- When its verdict was written down.
+  finished_at timestamp with time zone not null default clock_timestamp(),
+  -- Ids of the backups that were restored, the full one first; empty: they could not be.
+  backups text[] not null,
+  -- Where in the WAL the comparison was made; null for an embedded database.
+  "position" text,
+  -- How many tables were compared.
+  compared_tables integer not null,
+  -- How many rows were compared.
+  compared_rows bigint not null,
+  -- From the first byte read to a database that answers; null: it never did.
+  restore_time interval,
+  -- A sentence for each thing that is wrong.
+  problems text[] not null,
+  -- Damages that the drill did to copies on purpose, and how each was noticed: an array of objects with `damage` and `noticed`.
+  self_tests jsonb not null,
+  -- Whether the backups are proven: nothing was wrong, and rows were compared.
+  passed boolean not null generated always as ((cardinality(problems) = 0)) stored,
+  constraint drills_pkey PRIMARY KEY (id),
+  constraint drills_passed_check CHECK (((cardinality(problems) > 0) OR ((compared_rows > 0) AND (cardinality(backups) > 0) AND (restore_time IS NOT NULL))))
+);
+
+create policy manage_owner on ops.drills for all to :OWNER using (true) with check (true);
+create policy select_operator on ops.drills for select to :OPERATOR using (true);
+create policy select_worker on ops.drills for select to :WORKER using (true);
+
+grant select on ops.drills to :OPERATOR, :WORKER;
+
+-- Runs of jobs, by the worker or by a command: how far they are and what came of them. Of runs that had nothing to do only the newest of each task is kept.
+create table ops.job_runs (
+  -- In the order in which they began.
+  id bigint not null generated always as identity,
+  -- Which job.
+  task text not null,
+  -- What about, as an object; no secrets.
+  details jsonb not null default '{}'::jsonb,
+  -- Who ran it: the id of a worker, or host:pid of a command.
+  worker text not null,
+  -- The job of graphile-worker; null: a command.
+  job_id bigint,
+  -- Of those that run, at most one has this name; null: any number may run.
+  lock text,
+  -- running, succeeded, failed, or abandoned: its process was not heard of in time.
+  outcome text not null default 'running'::text,
+  -- How much is done, from 0 to 1; null: nobody knows.
+  progress double precision,
+  -- What it is at, or what it did; a sentence.
+  note text,
+  -- Why it did not succeed.
+  error text,
+  -- It succeeded because there was nothing to do.
+  idle boolean not null default false,
+  -- When it began.
+  started_at timestamp with time zone not null default clock_timestamp(),
+  -- When it was last heard of.
+  updated_at timestamp with time zone not null default clock_timestamp(),
+  -- When it is taken for dead unless it is heard of before.
+  lease_until timestamp with time zone not null,
+  -- When it ended; null: it runs.
+  finished_at timestamp with time zone,
+  -- When it last said something new; null: it has not yet.
+  progressed_at timestamp with time zone,
+  constraint job_runs_pkey PRIMARY KEY (id),
+  constraint job_runs_error_check CHECK (((outcome = ANY (ARRAY['failed'::text, 'abandoned'::text])) = (error IS NOT NULL))),
+  constraint job_runs_finished_check CHECK (((outcome = 'running'::text) = (finished_at IS NULL))),
+  constraint job_runs_idle_check CHECK (((outcome = 'succeeded'::text) OR (NOT idle))),
+  constraint job_runs_outcome_check CHECK ((outcome = ANY (ARRAY['running'::text, 'succeeded'::text, 'failed'::text, 'abandoned'::text]))),
+  constraint job_runs_progress_check CHECK (((progress >= (0)::double precision) AND (progress <= (1)::double precision)))
+) with (fillfactor = 50);
+
+CREATE INDEX job_runs_job_id_idx ON ops.job_runs USING btree (job_id) WHERE (job_id IS NOT NULL);
+CREATE UNIQUE INDEX job_runs_lock_idx ON ops.job_runs USING btree (lock) WHERE (outcome = 'running'::text);
+CREATE INDEX job_runs_task_started_at_idx ON ops.job_runs USING btree (task, started_at);
+
+create policy manage_owner on ops.job_runs for all to :OWNER using (true) with check (true);
+create policy select_operator on ops.job_runs for select to :OPERATOR using (true);
+create policy select_worker on ops.job_runs for select to :WORKER using (true);
+
+grant select on ops.job_runs to :OPERATOR, :WORKER;
+
+-- The tasks that the workers know, and when they run by themselves (UTC).
+create table ops.job_tasks (
+  -- Its name.
+  task text not null,
+  -- What it is for.
+  does text not null,
+  -- The pattern of its crontab; null: nothing schedules it.
+  schedule text,
+  -- The longest time between two of its runs; null: nothing schedules it.
+  every interval,
+  -- How long a run takes at most; a longer one raises an alert.
+  expected interval not null,
+  -- When a worker first said that it knows it.
+  known_since timestamp with time zone not null default clock_timestamp(),
+  constraint job_tasks_pkey PRIMARY KEY (task),
+  constraint job_tasks_every_check CHECK (((schedule IS NULL) = (every IS NULL)))
+);
+
+create policy manage_owner on ops.job_tasks for all to :OWNER using (true) with check (true);
+create policy select_operator on ops.job_tasks for select to :OPERATOR using (true);
+create policy select_worker on ops.job_tasks for select to :WORKER using (true);
+
+grant select on ops.job_tasks to :OPERATOR, :WORKER;
+
+-- The queue of jobs, without their payloads. Those that are done are not in it.
+create view ops.jobs (
+  -- Of graphile-worker.
+  id bigint,
+  -- What is to be done.
+  task text,
+  -- waiting, running, or failed: it was tried as often as it may.
+  state text,
+  -- When it may run, or run again.
+  due_at timestamp with time zone,
+  -- How often it was begun.
+  attempts integer,
+  -- How often it may be.
+  max_attempts integer,
+  -- Why the last attempt failed.
+  last_error text,
+  -- When it came into the queue.
+  created_at timestamp with time zone,
+  -- When the attempt under way began.
+  running_since timestamp with time zone,
+  -- Who runs it; ops.workers has where.
+  worker text,
+  -- Of the attempt under way, from 0 to 1.
+  progress double precision,
+  -- What it is at.
+  note text
+) as ...;
+
+grant select on ops.jobs to :OPERATOR, :WORKER;
+
+-- What metrics have to be rolled up, once more where they were: a row per statement that changed it. Until then readers take the finer table.
+create table ops.metric_changes (
+  -- The rollup that lacks it: minute, hour or day.
+  resolution text not null,
+  -- The tenant.
+  tenant_id text collate "C" not null,
+  -- When what is lacking begins.
+  bucket timestamp with time zone not null,
+  constraint metric_changes_resolution_check CHECK ((resolution = ANY (ARRAY['minute'::text, 'hour'::text, 'day'::text])))
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 50000, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 50000);
+
+CREATE INDEX metric_changes_resolution_bucket_idx ON ops.metric_changes USING btree (resolution, bucket);
+CREATE INDEX metric_changes_tenant_id_bucket_resolution_idx ON ops.metric_changes USING btree (tenant_id, bucket, resolution);
+
+create policy manage_owner on ops.metric_changes for all to :OWNER using (true) with check (true);
+create policy manage_worker on ops.metric_changes for all to :WORKER using (true) with check (true);
+
+grant delete, insert (resolution, tenant_id, bucket), select on ops.metric_changes to :WORKER;
+
+-- Before when points are refused, because what is older is removed.
+create table ops.metric_floors (
+  -- The tenant; null: all of them.
+  tenant_id text collate "C",
+  -- Points from before are refused.
+  kept_from timestamp with time zone not null,
+  -- Points from before may be removed: all of them are rolled up, and nobody can add one.
+  closed_to timestamp with time zone not null default '-infinity'::timestamp with time zone,
+  -- The transaction that moved it: whoever is older may not know.
+  moved_by xid8 not null default pg_current_xact_id(),
+  constraint metric_floors_tenant_id_key UNIQUE NULLS NOT DISTINCT (tenant_id),
+  constraint metric_floors_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES app_public.tenants(id) ON DELETE CASCADE,
+  constraint metric_floors_closed_to_check CHECK ((closed_to <= kept_from))
+);
+
+create policy manage_owner on ops.metric_floors for all to :OWNER using (true) with check (true);
+create policy select_operator on ops.metric_floors for select to :OPERATOR using (true);
+create policy select_worker on ops.metric_floors for select to :WORKER using (true);
+
+grant select on ops.metric_floors to :OPERATOR, :WORKER;
+
+-- The rollups of metrics. Who makes one holds its row locked, so that there is one at a time.
+create table ops.metric_rollups (
+  -- minute, hour or day.
+  resolution text not null,
+  -- When it was looked at last.
+  rolled_up_at timestamp with time zone,
+  constraint metric_rollups_pkey PRIMARY KEY (resolution),
+  constraint metric_rollups_resolution_check CHECK ((resolution = ANY (ARRAY['minute'::text, 'hour'::text, 'day'::text])))
+);
+
+create policy manage_worker on ops.metric_rollups for all to :WORKER using (true) with check (true);
+create policy select_operator on ops.metric_rollups for select to :OPERATOR using (true);
+
+grant select on ops.metric_rollups to :OPERATOR;
+grant select, update (rolled_up_at) on ops.metric_rollups to :WORKER;
+
+-- How far partitions are made ahead. `short` is an alarm: rows beyond are refused.
+create view ops.partition_horizons (
+  -- The table.
+  parent text,
+  -- The end of the last of the partitions that follow each other from now on.
+  reaches_to timestamp with time zone,
+  -- How far that is.
+  ahead interval,
+  -- How far it has to be.
+  needed interval,
+  -- Whether it is less.
+  short boolean
+) as ...;
+
+grant select on ops.partition_horizons to :OPERATOR, :WORKER;
+
+-- Partitions whose removal has begun and not ended.
+create table ops.partition_removals (
+  -- Its name, with its schema.
+  partition text not null,
+  -- The table that it is, or was, a part of.
+  parent text not null,
+  -- The policy that it goes under.
+  policy text not null,
+  -- The times that it holds.
+  held tstzrange not null,
+  -- How many rows of each tenant are in it.
+  rows_by_tenant jsonb not null,
+  -- When the removal began.
+  began_at timestamp with time zone not null default now(),
+  -- When it was tried last.
+  tried_at timestamp with time zone,
+  -- What stood in its way then; ops.removal_waits says who.
+  problem text,
+  constraint partition_removals_pkey PRIMARY KEY (partition)
+);
+
+create policy insert_worker on ops.partition_removals for insert to :WORKER with check (true);
+create policy manage_owner on ops.partition_removals for all to :OWNER using (true) with check (true);
+create policy select_operator on ops.partition_removals for select to :OPERATOR using (true);
+create policy select_worker on ops.partition_removals for select to :WORKER using (true);
+create policy update_worker on ops.partition_removals for update to :WORKER using (true) with check (true);
+
+grant insert (partition, parent, policy, held, rows_by_tenant), select, update (tried_at, problem) on ops.partition_removals to :WORKER;
+grant select on ops.partition_removals to :OPERATOR;
+
+-- What jobs set aside of single tenants, to go on with everybody else's. Each is tried again with growing pauses, and forgotten once it does not fail any more.
+create table ops.quarantined_items (
+  -- The task that it failed in; reap_leases is the look for expired leases, every five seconds.
+  task text not null,
+  -- Whose it is.
+  tenant_id text collate "C" not null,
+  -- What it is, in the task's terms: a bucket of a rollup, the id of a task, a workflow or knowledge, a policy of retention.
+  item text not null,
+  -- The SQLSTATE of its last error, or another word for its kind.
+  code text not null,
+  -- The message of its last error, 1,000 characters at most.
+  reason text not null,
+  -- How often it failed.
+  failures integer not null default 1,
+  -- When it failed first.
+  first_failed_at timestamp with time zone not null default clock_timestamp(),
+  -- When it failed last.
+  last_failed_at timestamp with time zone not null default clock_timestamp(),
+  -- When it is tried again.
+  retry_at timestamp with time zone not null default (clock_timestamp() + '00:01:00'::interval),
+  constraint quarantined_items_pkey PRIMARY KEY (task, tenant_id, item)
+);
+
+create policy manage_owner on ops.quarantined_items for all to :OWNER using (true) with check (true);
+create policy select_operator on ops.quarantined_items for select to :OPERATOR using (true);
+create policy select_worker on ops.quarantined_items for select to :WORKER using (true);
+
+grant select on ops.quarantined_items to :OPERATOR, :WORKER;
+
+-- Can we restore, and to when. One row.
+create view ops.recovery (
+  -- Whether there is a backup.
+  can_restore boolean,
+  -- The oldest moment that a restore can go to.
+  reachable_from timestamp with time zone,
+  -- When the newest backup ended.
+  newest_backup_at timestamp with time zone,
+  -- When the newest full backup ended.
+  newest_full_at timestamp with time zone,
+  -- When the newest incremental backup ended.
+  newest_incremental_at timestamp with time zone,
+  -- Up to where WAL was received: the newest position that a restore can go to.
+  wal_received_lsn pg_lsn,
+  -- When that was.
+  wal_received_at timestamp with time zone,
+  -- WAL that the server keeps because it was not received.
+  wal_waiting_bytes bigint,
+  -- What went wrong with receiving last; null: all is well.
+  wal_problem text,
+  -- When a drill last passed; null: never.
+  proven_at timestamp with time zone,
+  -- How long that restore took.
+  proven_restore_time interval,
+  -- Whether the newest drill passed; null: there was none.
+  newest_drill_passed boolean
+) as ...;
+
+grant select on ops.recovery to :OPERATOR, :WORKER;
+
+-- Whom the removal of a partition waits for, longest first.
+create view ops.removal_waits (
+  -- The partition that is to go.
+  partition text,
+  -- Since when.
+  waiting_since timestamp with time zone,
+  -- The session that is waited for.
+  pid integer,
+  -- Its login.
+  login name,
+  -- What it calls itself.
+  application text,
+  -- Since when its transaction is open.
+  transaction_since timestamp with time zone,
+  -- Since when its statement runs.
+  query_since timestamp with time zone
+) as ...;
+
+grant select on ops.removal_waits to :OPERATOR, :WORKER;
+
+-- What stays whatever its age: imported history that the operator has not released, a dispute.
+create table ops.retention_holds (
+  -- Which.
+  id bigint not null generated always as identity,
+  -- The policy that it is exempt from.
+  policy text not null,
+  -- The tenant; null: all of them.
+  tenant_id text collate "C",
+  -- Of which time.
+  held tstzrange not null,
+  -- Why, for whoever would remove it.
+  reason text not null,
+  -- Since when.
+  created_at timestamp with time zone not null default now(),
+  constraint retention_holds_pkey PRIMARY KEY (id),
+  constraint retention_holds_policy_fkey FOREIGN KEY (policy) REFERENCES ops.retention_policies(policy) ON DELETE CASCADE,
+  constraint retention_holds_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES app_public.tenants(id) ON DELETE CASCADE
+);
+
+CREATE INDEX retention_holds_policy_idx ON ops.retention_holds USING btree (policy);
+CREATE INDEX retention_holds_tenant_id_idx ON ops.retention_holds USING btree (tenant_id);
+
+create policy delete_operator on ops.retention_holds for delete to :OPERATOR using (true);
+create policy insert_operator on ops.retention_holds for insert to :OPERATOR with check (true);
+create policy manage_owner on ops.retention_holds for all to :OWNER using (true) with check (true);
+create policy select_operator on ops.retention_holds for select to :OPERATOR using (true);
+create policy select_worker on ops.retention_holds for select to :WORKER using (true);
+
+grant delete, insert (policy, tenant_id, held, reason), select on ops.retention_holds to :OPERATOR;
+grant select on ops.retention_holds to :WORKER;
+
+-- For how long a tenant keeps something, other than all.
+create table ops.retention_overrides (
+  -- The policy.
+  policy text not null,
+  -- The tenant.
+  tenant_id text collate "C" not null,
+  -- How long it is kept; null: for ever.
+  keep interval,
+  constraint retention_overrides_pkey PRIMARY KEY (policy, tenant_id),
+  constraint retention_overrides_policy_fkey FOREIGN KEY (policy) REFERENCES ops.retention_policies(policy) ON DELETE CASCADE,
+  constraint retention_overrides_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES app_public.tenants(id) ON DELETE CASCADE,
+  constraint retention_overrides_keep_check CHECK ((keep >= '01:00:00'::interval))
+);
+
+CREATE INDEX retention_overrides_tenant_id_idx ON ops.retention_overrides USING btree (tenant_id);
+
+create policy manage_owner on ops.retention_overrides for all to :OWNER using (true) with check (true);
+create policy select_operator on ops.retention_overrides for select to :OPERATOR using (true);
+create policy select_worker on ops.retention_overrides for select to :WORKER using (true);
+
+grant select on ops.retention_overrides to :OPERATOR, :WORKER;
+
+-- What is kept for how long. Changed by ops.set_retention.
+create table ops.retention_policies (
+  -- Its name.
+  policy text not null,
+  -- What it is of.
+  description text not null,
+  -- How long it is kept; null: for ever.
+  keep interval,
+  -- Whether it is of tenants, each of which may have another.
+  by_tenant boolean not null,
+  constraint retention_policies_pkey PRIMARY KEY (policy),
+  constraint retention_policies_keep_check CHECK ((keep >= '01:00:00'::interval))
+);
+
+create policy manage_owner on ops.retention_policies for all to :OWNER using (true) with check (true);
+create policy select_operator on ops.retention_policies for select to :OPERATOR using (true);
+create policy select_worker on ops.retention_policies for select to :WORKER using (true);
+
+grant select on ops.retention_policies to :OPERATOR, :WORKER;
+
+-- What was removed, under which policy.
+create table ops.retention_receipts (
+  -- Which.
+  id bigint not null generated always as identity,
+  -- When the last of it went.
+  at timestamp with time zone not null default clock_timestamp(),
+  -- The policy.
+  policy text not null,
+  -- Whose it was; null: no tenant's.
+  tenant_id text collate "C",
+  -- It was older than this.
+  older_than timestamp with time zone not null,
+  -- The partition that went as a whole; null: rows were deleted.
+  partition text,
+  -- How many rows.
+  row_count bigint not null,
+  -- How much of the disk the partition took, the tenant's share by rows; null of rows, whose room is used again.
+  bytes bigint,
+  constraint retention_receipts_pkey PRIMARY KEY (id)
+);
+
+CREATE INDEX retention_receipts_at_idx ON ops.retention_receipts USING btree (at);
+
+create policy insert_worker on ops.retention_receipts for insert to :WORKER with check (true);
+create policy manage_owner on ops.retention_receipts for all to :OWNER using (true) with check (true);
+create policy select_operator on ops.retention_receipts for select to :OPERATOR using (true);
+create policy select_worker on ops.retention_receipts for select to :WORKER using (true);
+create policy update_worker on ops.retention_receipts for update to :WORKER using (true) with check (true);
+
+grant insert (policy, tenant_id, older_than, row_count), select, update (at, row_count) on ops.retention_receipts to :WORKER;
+grant select on ops.retention_receipts to :OPERATOR;
+
+-- What runs now: since when, how far it is, and where.
+create view ops.running (
+  -- The run in ops.job_runs.
+  id bigint,
+  -- Which job.
+  task text,
+  -- What about.
+  details jsonb,
+  -- From 0 to 1; null: nobody knows.
+  progress double precision,
+  -- What it is at.
+  note text,
+  -- When it began.
+  started_at timestamp with time zone,
+  -- How long it has been running.
+  running_for interval,
+  -- When it was last heard of.
+  updated_at timestamp with time zone,
+  -- The id of a worker, or host:pid of a command.
+  worker text,
+  -- host:pid.
+  process text,
+  -- Its job in ops.jobs; null: a command.
+  job_id bigint
+) as ...;
+
+grant select on ops.running to :OPERATOR, :WORKER;
+
+-- All tenants with their logins.
+create view ops.tenants (
+  -- The tenant's id.
+  id text collate "C",
+  -- The name to show.
+  name text,
+  -- Since when it is locked out; null: it is not.
+  suspended_at timestamp with time zone,
+  -- When it was made.
+  created_at timestamp with time zone,
+  -- Names of the logins that see it, in order.
+  logins text[] collate "C"
+) as ...;
+
+grant select on ops.tenants to :OPERATOR;
+
+-- How receiving WAL stands, by replication slot.
+create table ops.wal_receivers (
+  -- The slot that the server keeps WAL for.
+  slot text not null,
+  -- Whether the worker that said this receives.
+  receiving boolean not null,
+  -- Up to where WAL was received.
+  received_lsn pg_lsn,
+  -- WAL that the server keeps because it was not received.
+  kept_bytes bigint,
+  -- What may still be written before the server gives the slot up; null: there is no limit.
+  safe_bytes bigint,
+  -- Of the slot: reserved, extended, unreserved or lost.
+  wal_status text,
+  -- What went wrong last; null: all is well.
+  problem text,
+  -- When this was said.
+  seen_at timestamp with time zone not null default clock_timestamp(),
+  constraint wal_receivers_pkey PRIMARY KEY (slot)
+) with (fillfactor = 50);
+
+create policy manage_owner on ops.wal_receivers for all to :OWNER using (true) with check (true);
+create policy select_operator on ops.wal_receivers for select to :OPERATOR using (true);
+create policy select_worker on ops.wal_receivers for select to :WORKER using (true);
+
+grant select on ops.wal_receivers to :OPERATOR, :WORKER;
+
+-- Processes that work on jobs, by the id under which graphile-worker locks jobs for them.
+create table ops.workers (
+  -- The id of the pool.
+  id text not null,
+  -- The machine that it runs on.
+  host text not null,
+  -- Its process there.
+  pid integer not null,
+  -- Of this project.
+  version text not null,
+  -- When it began.
+  started_at timestamp with time zone not null default clock_timestamp(),
+  -- When it last said that it lives; it does every 15 seconds.
+  seen_at timestamp with time zone not null default clock_timestamp(),
+  -- When it ended as it should; null: it lives or died.
+  stopped_at timestamp with time zone,
+  -- When it was taken for dead; null: it was not.
+  lost_at timestamp with time zone,
+  constraint workers_pkey PRIMARY KEY (id)
+) with (fillfactor = 50);
+
+create policy manage_owner on ops.workers for all to :OWNER using (true) with check (true);
+create policy select_operator on ops.workers for select to :OPERATOR using (true);
+create policy select_worker on ops.workers for select to :WORKER using (true);
+
+grant select on ops.workers to :OPERATOR, :WORKER;
