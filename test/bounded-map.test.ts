@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { BoundedMap } from '../src/bounded-map.ts';
 
-test('an entry that was used outlives one that was not', () => {
+test('a used entry outlives an unused one', () => {
   const map = new BoundedMap<string, number>(2);
   map.set('a', 1);
   map.set('b', 2);
@@ -12,13 +12,13 @@ test('an entry that was used outlives one that was not', () => {
   expect(map.counts).toEqual({ requests: 4, hits: 3, evictions: 1 });
 });
 
-test('nothing is kept in a map of no size', () => {
+test('a map of size zero keeps nothing', () => {
   const map = new BoundedMap<string, number>(0);
   map.set('a', 1);
   expect([map.get('a'), map.size]).toEqual([undefined, 0]);
 });
 
-test('it never has more entries than it may, and never another value than the last one', () => {
+test('it never exceeds its size, and always has the last value of a key', () => {
   const steps = fc.array(fc.tuple(fc.constantFrom('get', 'set', 'delete'), fc.integer({ min: 0, max: 9 })));
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 5 }), steps, (size, taken) => {

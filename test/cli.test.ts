@@ -104,7 +104,7 @@ describe('lightning on an embedded database', () => {
     );
   }, 60_000);
 
-  it('after kill -9 in the middle of 1,000 inserts has every acknowledged row', async () => {
+  it('has every acknowledged row after kill -9 in the middle of 1,000 inserts', async () => {
     const first = await start();
     const acknowledged: string[] = [];
     let sent = 0;
@@ -182,7 +182,7 @@ describe('lightning on an embedded database', () => {
     expect((await started.stop()).status).toBe(0);
   }, 60_000);
 
-  it('has no logins, and says so', async () => {
+  it('says that it does not have logins', async () => {
     const { status, stderr } = await lightning(['login', 'create', 'ann', '--tenant', 'default'], {
       DATA_DIR: directory,
     });

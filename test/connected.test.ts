@@ -65,7 +65,7 @@ test('every file of src/ is loaded by a process', () => {
   expect(unreached, 'connect it, or remove it').toEqual([]);
 });
 
-test('every export of src/ is used in src/, not by tests alone', () => {
+test('every export of src/ is used in src/, and not only by tests', () => {
   const used = new Set<string>();
   for (const file of sources.keys()) {
     for (const { target, names } of importsOf(file)) {

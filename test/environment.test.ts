@@ -57,7 +57,7 @@ describe('the environment', () => {
   });
 });
 
-describe('which database was chosen, and why', () => {
+describe('the choice of the database, and its reason', () => {
   const choice = (exported: Record<string, string>, dotEnv?: string) => {
     const environment = take({ JWT_SECRET: secret, DATA_DIR: join(home, 'data'), ...exported }, dotEnv);
     const config = parseConfig(environment.variables);

@@ -6,8 +6,8 @@ import { skippedNotice } from './support/postgres/skipped-notice.ts';
 import { makeTemplate } from './support/template.ts';
 
 /**
- * Provides the databases that test files copy. Starts the one server of the run, or says what is skipped without it
- * (`TotalsReporter` says it again at the end). Throws when `TEST_DATABASE_URL` names a server that cannot be used.
+ * Provides the databases that test files copy. Starts the run's only server, or says what is skipped without it
+ * (`TotalsReporter` repeats that at the end). Throws when `TEST_DATABASE_URL` names an unusable server.
  */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const [template, stopServer, missingTools] = await Promise.all([

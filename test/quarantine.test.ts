@@ -81,7 +81,7 @@ describe.each(workerTargets)('an item of one tenant that a job cannot process, %
       )
     ).map(({ line }) => line);
 
-  test('keeps no other from being rolled up, is told to operators, and is tried again until it goes', async () => {
+  test('does not stop the rollups of others, is reported to operators, and is tried again until it succeeds', async () => {
     const points = (tenant: string, seconds: number, value: string) =>
       rows(
         `insert into app_public.metrics (tenant_id, service_name, metric_name, value, "timestamp")
@@ -152,7 +152,7 @@ describe.each(workerTargets)('an item of one tenant that a job cannot process, %
     );
   });
 
-  test('does not keep the points of all from being removed', async () => {
+  test("does not stop the removal of everybody's points", async () => {
     await rows(
       `insert into ops.metric_changes (resolution, tenant_id, bucket) values ('minute', $1, $2), ('day', $1, $2)`,
       poisoned,
@@ -182,7 +182,7 @@ describe.each(workerTargets)('an item of one tenant that a job cannot process, %
     await rows('delete from ops.metric_changes');
   });
 
-  test('keeps no lease of another from being taken back', async () => {
+  test("does not stop the recovery of another tenant's leases", async () => {
     for (const tenant of [poisoned, healthy]) await expiredLease(tenant, 3);
     await spoilLeases(poisoned);
     expect(await reapLeases(target.database, signal)).toBe(3);
@@ -200,7 +200,7 @@ describe.each(workerTargets)('an item of one tenant that a job cannot process, %
     await rows('delete from app_public.tasks');
   });
 
-  test('gives everybody a turn when another has more expired leases than one look takes', async () => {
+  test('does not stop others when a tenant has more expired leases than one run takes', async () => {
     await expiredLease(poisoned, 50);
     await expiredLease(healthy, 1);
     await rows(
@@ -215,7 +215,7 @@ describe.each(workerTargets)('an item of one tenant that a job cannot process, %
     await rows('delete from app_public.tasks');
   });
 
-  test('keeps no step of another from ending in time', async () => {
+  test("does not stop another tenant's step from timing out", async () => {
     for (const tenant of [poisoned, healthy]) {
       await expiredLease(tenant);
       await rows(
@@ -258,7 +258,7 @@ describe.each(workerTargets)('an item of one tenant that a job cannot process, %
     await rows('delete from app_public.tasks');
   });
 
-  test('keeps no rows of another from being removed by retention', async () => {
+  test("does not stop retention from removing another tenant's rows", async () => {
     for (const tenant of [poisoned, healthy])
       await rows(
         `insert into app_public.tasks (tenant_id, description, status, created_at, completed_at)
@@ -286,7 +286,7 @@ describe.each(workerTargets)('an item of one tenant that a job cannot process, %
     await rows('delete from ops.retention_overrides');
   });
 
-  test('keeps no time of retention that lies before all time from being set for it alone', async () => {
+  test('is not caused by a retention period that reaches before all time, which is refused', async () => {
     await expect(
       rows("select ops.set_retention('tasks', '100000 years', $1)", poisoned),
     ).rejects.toMatchObject({ code: 'LTP02' });
@@ -367,7 +367,7 @@ describe.each(workerTargets)('an item of one tenant that a job cannot process, %
       },
     );
 
-    test('finds out about a few texts of a tenant in a run, and embeds everybody else', async () => {
+    test("isolates a few of a tenant's texts per run, and embeds everybody else's", async () => {
       spoil = (response) => answerJson(response, 500, {});
       await insert(poisoned, 30, 'poison');
       await insert(healthy, 40, 'good');

@@ -17,7 +17,7 @@ function bearer(tenantId: string, lifetimeSeconds: number, by = secret): Promise
 }
 
 describe('the requester over REST', () => {
-  test('without a token is nobody', async () => {
+  test('is nobody without a token', async () => {
     expect(await identify(undefined)).toMatchObject({
       role: 'lightning_anon',
       isAnonymous: true,

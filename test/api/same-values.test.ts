@@ -8,7 +8,7 @@ import type { RunningApp } from '../support/app.ts';
 import { openEvents } from '../support/event-client.ts';
 import { testRolePrefix } from '../support/logins.ts';
 
-/** A column type, what GraphQL selects of it, and values as Postgres reads them. */
+/** A column type, its selection in GraphQL, and values in the text form that Postgres reads. */
 interface ColumnType {
   readonly type: string;
   readonly fields?: string;

@@ -43,7 +43,7 @@ describe.skipIf(noServer)('the HTTP server', () => {
     expect((await get('/healthz')).status).toBe(200);
   });
 
-  test('a URL of ten megabytes is refused in JSON, one of 100 kilobytes is read', async () => {
+  test('a URL of ten megabytes is refused in JSON, and one of 100 kilobytes is read', async () => {
     const refused = await raw(`GET /rest/v1/agents?id=in.(${'a'.repeat(10_000_000)}) HTTP/1.1\r\n\r\n`);
     expect(refused).toMatch(/^HTTP\/1\.1 431 [\s\S]*"code":"LTR431"/);
     const read = await get(`/rest/v1/agents?id=in.(${'a'.repeat(100_000)})`);
@@ -78,7 +78,7 @@ describe.skipIf(noServer)('the HTTP server', () => {
     expect(made).toMatch(/^[\w-]+-[0-9a-z]+$/);
   });
 
-  test('an unknown path is 404 with a code, a PUT to /graphql 405', async () => {
+  test('an unknown path is 404 with a code, and a PUT to /graphql is 405', async () => {
     const missing = await get('/nothing');
     expect([missing.status, await missing.json()]).toMatchObject([
       404,

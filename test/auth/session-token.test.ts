@@ -72,7 +72,7 @@ describe.each(apiTargets)('the token of a session as a bearer token, %s', (_, op
     expect(rows).toEqual([{ subject: 'ada', role: 'lightning_member', tenant_id: tenant }]);
   });
 
-  test('a session of a service may do what services do, through GraphQL too', async () => {
+  test('a session of a service has the rights of services, in GraphQL too', async () => {
     const { token } = await login('bot', { role: 'service', ttl: '5 minutes' });
     const opened = await app.graphql(
       token,
@@ -139,7 +139,7 @@ describe.each(apiTargets)('the token of a session as a bearer token, %s', (_, op
     expect(graphql.errors?.[0]?.extensions).toMatchObject({ code: 'PERMISSION_DENIED', sqlState: 'LTU04' });
   });
 
-  test('a JWT still does', async () => {
+  test('a JWT is still accepted', async () => {
     expect((await rest(service, '/agents')).status).toBe(200);
   });
 

@@ -20,7 +20,7 @@ describe(`eventsource with defaults, on the ${kind} database`, () => {
     await target?.close();
   });
 
-  /** A source with the package's own `fetch` option, as its page shows how headers are sent. */
+  /** A source with the package's own `fetch` option, which its page shows for sending headers. */
   const sourceOf = (token: string, lastEventId?: string): EventSource =>
     new EventSource(`${app.url}/events?topics=agents`, {
       fetch: (input, init) =>

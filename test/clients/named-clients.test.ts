@@ -102,7 +102,7 @@ function namesInCode({ text }: Page): string[] {
   });
 }
 
-/** Programs that lines of a shell call, and packages that they install. */
+/** Programs that shell lines call, and packages that they install. */
 function programsOf(block: string): string[] {
   // Quoted text is data; a line that ends with a backslash continues.
   const bare = block

@@ -29,7 +29,7 @@ const blocks = new Map(await Promise.all(pages.map(async (page) => [page, await 
 
 const readme = await readFile(join(root, 'README.md'), 'utf8');
 
-test('every block of README and docs runs, is an answer, or says why it is neither', async () => {
+test('every block of README and docs runs, is an answer, or has a reason to be neither', async () => {
   const all = [...blocks.values()].flat();
   expect(all.length).toBeGreaterThan(50);
   const unsaid: string[] = [];

@@ -43,7 +43,7 @@ describe('the commands of backups, on an embedded database', () => {
     }
   };
 
-  test('with an empty store say so, and what to do', async () => {
+  test('say what to do when the store is empty', async () => {
     const [listed, verified, restored] = [
       await run('backups'),
       await run('backup', 'verify'),
@@ -156,7 +156,7 @@ describe('the commands of backups, in object storage', () => {
   }, 60_000);
 });
 
-test('a server without a store or a login of backups is told what to set', async () => {
+test('name the missing settings on a server without a store or a login of backups', async () => {
   const env = { DATABASE_URL: 'postgres://nobody:x@127.0.0.1:1/none', JWT_SECRET: 'x'.repeat(32) };
   const listed = await lightning(['backups'], env);
   expect(listed.status).not.toBe(0);

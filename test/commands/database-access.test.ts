@@ -93,7 +93,7 @@ describe.skipIf(noServer)('on a server', () => {
     return rows[0]!.count;
   };
 
-  test.each(ways)('%s closes its connections, also when the work fails', async (_, way) => {
+  test.each(ways)('%s closes its connections, even when the work fails', async (_, way) => {
     const { context } = commandContext(env);
     let during = 0;
     const fails = way(context, async (executor) => {

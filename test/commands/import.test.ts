@@ -153,7 +153,7 @@ for (const { on, make, without } of targets) {
       });
     });
 
-    it('can be run again: the same rows, no change, nothing in the audit log', async () => {
+    it('can be run again, without a change to the rows or the audit log', async () => {
       const { run, knowledge, audit } = await tenant();
       const folder = await legacy({
         ...agent('a'),
@@ -169,7 +169,7 @@ for (const { on, make, without } of targets) {
       expect(await audit()).toBe(logged);
     });
 
-    it('keeps items under one id apart, and finds them again in any order of items and files', async () => {
+    it('keeps items with the same id apart, and recognises them in any order of items and files', async () => {
       const files = {
         a: [item('x', { source: '1' }), item('x', { source: '2' }), item('x', { source: '2' })],
         b: [item('x', { source: '1' }), item('z')],
@@ -295,7 +295,7 @@ for (const { on, make, without } of targets) {
       }
     });
 
-    it('rolls the file back when something else fails, and keeps the files before', async () => {
+    it('rolls the file back after any other failure, and keeps the files before it', async () => {
       const { id, run, knowledge } = await tenant();
       await rows(`create function public.cut() returns trigger language plpgsql as $$
         begin raise exception 'out of everything' using errcode = '53000'; end $$`);
@@ -368,7 +368,7 @@ for (const { on, make, without } of targets) {
       });
     });
 
-    it('quarantines knowledge whose agent has no definition, or makes the agent when asked', async () => {
+    it('quarantines knowledge whose agent is undefined, or creates the agent on request', async () => {
       const { id, run, quarantine, knowledge, quarantineFile } = await tenant();
       const folder = await legacy({
         ...agent('a'),
@@ -408,7 +408,7 @@ for (const { on, make, without } of targets) {
       expect((await two.knowledge()).map((row) => row.id)).toEqual(['x']);
     });
 
-    it('leaves the connection as it found it: no role, no tenant, no temporary table', async () => {
+    it('leaves the connection without a role, a tenant or a temporary table', async () => {
       const { run } = await tenant();
       await run(await legacy({ ...agent('a') }));
       const { rows: found } = await target.database.query({

@@ -55,7 +55,7 @@ describe.skipIf(noServer)("tenants and analysts' logins", () => {
     expect((await listTenants(operator, prefix)).find(({ id }) => id === 'acme')?.logins).toEqual([ann]);
   });
 
-  it('making it a second time is refused and leaves it as it was', async () => {
+  it('creating a login twice is refused, and leaves it as it was', async () => {
     await expect(createLogin(operator, prefix, ann, 'globex')).rejects.toThrow(/already exists/);
   });
 
@@ -74,7 +74,7 @@ describe.skipIf(noServer)("tenants and analysts' logins", () => {
     expect(await agentsSeenBy(ann, password)).toEqual(['acme_agent']);
   });
 
-  it('rotating ends the old password', async () => {
+  it('rotating the password ends the old one', async () => {
     const old = await rotateLogin(operator, prefix, ann);
     const current = await rotateLogin(operator, prefix, ann);
     await expect(agentsSeenBy(ann, old)).rejects.toThrow(/password authentication failed/);

@@ -88,7 +88,7 @@ describe.skipIf(unavailable)('behind a pooler', () => {
     expect(direct.stdout).toMatch(/ok +listen +LISTEN_DATABASE_URL is set/);
   }, 120_000);
 
-  test('rest serves under its own options, and finds the pooler by itself without them', async () => {
+  test('rest serves with its own options, and detects the pooler without them', async () => {
     const admin = new Client({ connectionString: fresh.adminUrl });
     await admin.connect();
     await admin.query(`

@@ -61,7 +61,7 @@ describe('the configuration', () => {
     ]);
   });
 
-  it('names every problem at once, with the value and what is allowed', () => {
+  it('names every problem at once, with the value and the allowed values', () => {
     expect(
       problemsOf({
         PORT: 'eighty',
@@ -79,7 +79,7 @@ describe('the configuration', () => {
     ]);
   });
 
-  it('says how REST behaves', () => {
+  it('has the options of REST', () => {
     expect(parseConfig({}).rest).toEqual({ maxRows: 1000, logStatements: false, plans: false });
     const env = { REST_MAX_ROWS: '5', REST_LOG_STATEMENTS: 'true', REST_PLANS: 'true' };
     expect(parseConfig(env).rest).toEqual({ maxRows: 5, logStatements: true, plans: true });
@@ -178,7 +178,7 @@ describe('the configuration', () => {
     expect(`${inspect(config, { depth: 5 })}${JSON.stringify(config)}`).not.toMatch(/hunter2|xxxx/);
   });
 
-  it('is the table of docs/configuration.md, option for option', async () => {
+  it('lists the same options as the table of docs/configuration.md', async () => {
     const page = await readFile(new URL('../../docs/configuration.md', import.meta.url), 'utf8');
     // Prettier pads the cells.
     const cells = (line: string) => line.split('|').map((cell) => cell.trim().replace(/^-+$/, '---'));

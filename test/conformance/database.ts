@@ -64,7 +64,7 @@ export function describeDatabase(name: string, make: () => Promise<ConformanceTa
         expect(await one.query({ text: '' })).toEqual({ rows: [], rowCount: null });
       });
 
-      test('takes and gives every kind of value', async () => {
+      test('sends and returns every kind of value', async () => {
         const bytes = Buffer.from([0, 255, 10]);
         const moment = new Date('2026-01-02T03:04:05.678Z');
         const { rows } = await one.query(
@@ -144,7 +144,7 @@ export function describeDatabase(name: string, make: () => Promise<ConformanceTa
     });
 
     describe('a prepared statement', () => {
-      test('of two roles on one connection gives each its own rows', async () => {
+      test('of two roles on one connection returns each its own rows', async () => {
         const insert = { text: 'insert into items (id) values ($1)', prepare: true };
         const select = { text: 'select id from items', prepare: true };
         for (let n = 0; n < 10; n++) {
@@ -161,7 +161,7 @@ export function describeDatabase(name: string, make: () => Promise<ConformanceTa
         }
       });
 
-      test('whose table changed is prepared again, by itself', async () => {
+      test('is prepared again automatically when its table has changed', async () => {
         const select = { text: 'select * from changing', prepare: true };
         await one.query(sql`create table public.changing as select 1 as a`);
         await one.query(sql`grant select on public.changing to lightning_member`);
@@ -250,7 +250,7 @@ export function describeDatabase(name: string, make: () => Promise<ConformanceTa
         }
       });
 
-      test('may be read only by a setting', async () => {
+      test('can be made read-only by a setting', async () => {
         const readOnly = { ...as('member'), transaction_read_only: 'on' };
         await expect(one.batch(readOnly, [insert(1)])).rejects.toMatchObject({ code: '25006' });
         const [seen] = await one.batch(readOnly, [{ text: 'select count(*)::int as n from items' }]);
@@ -332,7 +332,7 @@ export function describeDatabase(name: string, make: () => Promise<ConformanceTa
         }
       });
 
-      test('with a COPY before other statements fails, and the pool goes on', async () => {
+      test('fails with a COPY before other statements, and the pool continues', async () => {
         await expect(
           one.batch({}, [{ text: 'copy items (id) from stdin' }, { text: 'select 1 as one' }]),
         ).rejects.toThrow(/terminated|copy/i);
@@ -340,7 +340,7 @@ export function describeDatabase(name: string, make: () => Promise<ConformanceTa
       });
     });
 
-    test('a hundred statements of two roles at once are not mixed', async () => {
+    test('keeps a hundred simultaneous statements of two roles apart', async () => {
       const results = await Promise.all(
         Array.from({ length: 100 }, async (_, n) => {
           const role = n % 2 ? 'member' : 'service';
@@ -357,7 +357,7 @@ export function describeDatabase(name: string, make: () => Promise<ConformanceTa
     });
 
     describe('a transaction', () => {
-      test('holds its settings for all of its statements, and leaves none', async () => {
+      test('keeps its settings for all of its statements, and leaves none behind', async () => {
         const roles = await one.transaction(as('member'), async (t) => {
           const first = await t.query<{ role: string }>(who(true));
           await t.query(sql`insert into items (id) values (1)`);
@@ -371,7 +371,7 @@ export function describeDatabase(name: string, make: () => Promise<ConformanceTa
         ]);
       });
 
-      test('is undone when its work throws, and rejects with that', async () => {
+      test('is rolled back when its work throws, and rejects with that error', async () => {
         const reason = new Error('changed my mind');
         await expect(
           one.transaction({}, async (t) => {
@@ -388,7 +388,7 @@ export function describeDatabase(name: string, make: () => Promise<ConformanceTa
         expect((await one.query(sql`select * from items`)).rows).toEqual([]);
       });
 
-      test('lives on when a savepoint in it fails, nested ones too', async () => {
+      test('survives the failure of a savepoint in it, even of nested ones', async () => {
         await one.transaction(as('member'), async (t) => {
           await t.query(sql`insert into items (id) values (1)`);
           await expect(

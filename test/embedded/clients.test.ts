@@ -52,7 +52,7 @@ describe.skipIf(!psqlVersion)(`psql (${psqlVersion?.trim() ?? 'not installed'})`
     });
   }
 
-  test('connects with the directory alone, and shows what there is', async () => {
+  test('connects with only the directory, and shows its tables', async () => {
     const { out, error } = await psql('select 1; \\dn\n\\conninfo');
     expect(error).toBe('');
     expect(out).toContain('1\n');
@@ -107,7 +107,7 @@ typed
     expect(rows[0].tenant).toBeOneOf([null, '']);
   });
 
-  test('Ctrl-C ends the running query, and the others go on', async () => {
+  test('Ctrl-C ends the running query, and other clients continue', async () => {
     const child = spawn('psql', [...psqlArguments(), '-v', 'ON_ERROR_STOP=0']);
     let output = '';
     const closed = new Promise((resolve) => child.once('close', resolve));

@@ -110,7 +110,7 @@ describe('copy in', () => {
     expect(await count(await db.connect())).toBe(0);
   });
 
-  test('a client that stops in the middle is ended after the idle timeout', async () => {
+  test('a client that stops in the middle is cut off after the idle timeout', async () => {
     const [client, other] = await Promise.all([db.connect(), db.connect()]);
     const stuck = async function* () {
       yield '1\tx\n';
@@ -124,7 +124,7 @@ describe('copy in', () => {
     expect(await count(client)).toBe(0);
   });
 
-  test('200,000 rows from 50 MB of text come in while the memory stays bounded', async () => {
+  test('200,000 rows from 50 MB of text are stored with bounded memory', async () => {
     const client = await db.connect();
     const line = 'x'.repeat(240);
     const rows = function* () {
@@ -211,7 +211,7 @@ describe('copy out', () => {
     expect(await count(client)).toBe(200_000);
   });
 
-  test('a reader that stops reading is ended after the idle timeout, and the others go on', async () => {
+  test('a reader that stops reading is cut off after the idle timeout, and the others continue', async () => {
     const client = await db.connect();
     await client.query(
       "insert into public.lines select i, repeat('x', 1000) from generate_series(1, 60000) i",

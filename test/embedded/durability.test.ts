@@ -139,13 +139,17 @@ describe('the data directory', () => {
     },
   );
 
-  test('open in a living process is refused, and the process is named', { timeout: 60_000 }, async () => {
-    const { child, reaches } = startInserting(templateFile);
-    await reaches(1);
-    await expect(startEmbedded({ dataDirectory: directory, lockWaitMs: 0 })).rejects.toThrow(
-      new RegExp(`is already open in process ${child.pid} on host ${hostname()} since .*DATA_DIR`),
-    );
-  });
+  test(
+    'is refused when a living process has it open, and the process is named',
+    { timeout: 60_000 },
+    async () => {
+      const { child, reaches } = startInserting(templateFile);
+      await reaches(1);
+      await expect(startEmbedded({ dataDirectory: directory, lockWaitMs: 0 })).rejects.toThrow(
+        new RegExp(`is already open in process ${child.pid} on host ${hostname()} since .*DATA_DIR`),
+      );
+    },
+  );
 
   test('stays closed to a second engine even after code in its process has read the lock', async () => {
     const db = await temporaryDatabase({ dataDirectory: directory, storage: 'disk', template });
@@ -203,7 +207,7 @@ test('a new database can start from a dump, in memory and on disk', { timeout: 6
   }
 });
 
-test('the log is kept short while there is work', { timeout: 60_000 }, async () => {
+test('the WAL stays short under load', { timeout: 60_000 }, async () => {
   const db = await temporaryDatabase({ storage: 'disk', template });
   const [client, other] = await Promise.all([db.connect(), db.connect()]);
   await client.query(

@@ -61,7 +61,7 @@ describe('statement_timeout', () => {
     expect(db.endings).toEqual([]);
   });
 
-  test('set by the client itself, and set locally by the same batch, counts as well', async () => {
+  test('applies when the client sets it, and when the same batch sets it locally', async () => {
     const client = await db.connect();
     await client.query("set statement_timeout = '200ms'");
     expect(await failure(client.query(endless))).toBe('57014');
@@ -137,7 +137,7 @@ describe('cancellation', () => {
     expect(restarts()).toEqual([]);
   });
 
-  test('with a wrong key does nothing', async () => {
+  test('has no effect with a wrong key', async () => {
     const client = await db.connect();
     const running = client.query('select pg_sleep(0.5), 1 as one');
     await sleep(100);

@@ -55,7 +55,7 @@ describe('the client of an embeddings endpoint', () => {
     expect(server.requests).toHaveLength(2);
   });
 
-  test('waits as long as it is asked to', async () => {
+  test('waits as long as the endpoint asks', async () => {
     server.next.push((response) => {
       response.setHeader('retry-after', '1');
       answerJson(response, 429, {});
@@ -75,7 +75,7 @@ describe('the client of an embeddings endpoint', () => {
     expect(server.requests).toHaveLength(3);
   });
 
-  test('does not wait for an answer that does not come', async () => {
+  test('stops waiting for an endpoint that does not answer', async () => {
     server.next.push(() => {});
     await expect(embedWith({ attempts: 1, timeoutMs: 50 })(['x'])).rejects.toMatchObject({
       reason: 'unavailable',

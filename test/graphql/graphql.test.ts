@@ -205,7 +205,7 @@ describe.skipIf(noServer)('GraphQL', () => {
     expect(JSON.stringify(answer.errors)).not.toMatch(/ at .*\.(ts|js)/);
   });
 
-  test('an expired, a forged and a garbled token are each 401 with their code', async () => {
+  test('expired, forged and garbled tokens are each 401 with their code', async () => {
     const forged = `${service.slice(0, -6)}AAAAAA`;
     for (const [token, code] of [
       [await testToken('service', 'default', -60), 'TOKEN_EXPIRED'],
@@ -217,7 +217,7 @@ describe.skipIf(noServer)('GraphQL', () => {
     }
   });
 
-  test('a body of 50 MB is 413, answered before it was read', async () => {
+  test('a body of 50 MB is 413, before it is read', async () => {
     const answer = await post(app.url, service, 'x'.repeat(50_000_000));
     expect(answer).toMatchObject({ status: 413, errors: [{ extensions: { code: 'BODY_TOO_LARGE' } }] });
   });

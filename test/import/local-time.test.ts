@@ -26,7 +26,7 @@ it.each([
   expect(legacyInstant(text)).toBeNull();
 });
 
-it('says when Postgres would round it', () => {
+it('tells whether Postgres would round a time', () => {
   expect(legacyInstant('2025-01-01T00:00:00.123456')?.exact).toBe(true);
   expect(legacyInstant('2025-01-01T00:00:00.123456000')?.exact).toBe(true);
   expect(legacyInstant('2025-01-01T00:00:00.1234567')?.exact).toBe(false);

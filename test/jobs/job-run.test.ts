@@ -74,7 +74,7 @@ describe.each(workerTargets)('a recorded run (%s)', (_kind, open) => {
     });
   });
 
-  test('under a lock is the only one; the refusal names the holder', async () => {
+  test('is the only one under its lock, and a refusal names the holder', async () => {
     const first = await begin({ task: 'backup', lock: 'backup:full', worker: 'ada' });
     const second = recordRun(database, { task: 'other', lock: 'backup:full' }, async () => {});
     await expect(second).rejects.toThrow(JobBusy);

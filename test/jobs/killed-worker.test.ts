@@ -171,7 +171,7 @@ describe('a worker of an embedded database', () => {
     return { worker, admin, pid: worker.process.pid };
   };
 
-  test('that is killed in the middle of a job does the job when it starts again, without waiting', async () => {
+  test('that is killed in the middle of a job does the job without waiting when it starts again', async () => {
     const first = await work();
     const held = webhook.hold('fire drill');
     const job = await addJob(first.admin);

@@ -12,7 +12,7 @@ const table = readFileSync(new URL('../../docs/worker.md', import.meta.url), 'ut
   .map((line) => line.split('|').map((cell) => cell.trim()))
   .map(([, name, when]) => ({ name: name?.replaceAll('`', ''), when }));
 
-/** A crontab's pattern in the words of the table. */
+/** A crontab pattern in the words of the table. */
 function inWords(match: string | undefined): string {
   if (match === undefined) return 'when there is one';
   const [minute = '', hour = '', , , weekday = ''] = match.split(' ');
@@ -27,7 +27,7 @@ test('no two jobs have the same name', () => {
   expect(new Set(jobs.map(({ task }) => task)).size).toBe(jobs.length);
 });
 
-test('docs/worker.md lists every job, and when it comes', () => {
+test('docs/worker.md lists every job, and when it runs', () => {
   const written = jobs
     .map(({ task, schedule }) => {
       const match = schedule?.match ?? agenda.find((item) => item.task === task)?.match;

@@ -49,12 +49,12 @@ describe.each(apiTargets)('an answer, %s', (_kind, open) => {
     return counted.length;
   };
 
-  test('a list by REST of more bytes than allowed is refused, and the next request is answered', async () => {
+  test('a REST list of more bytes than allowed is refused, and the next request is answered', async () => {
     expect(await rest('/tasks?select=description')).toMatchObject(refused);
     expect(await rest('/tasks?select=description&limit=2')).toMatchObject({ status: 200 });
   });
 
-  test('a list by GraphQL of more bytes than allowed is refused, and the next request is answered', async () => {
+  test('a GraphQL list of more bytes than allowed is refused, and the next request is answered', async () => {
     const { status, errors } = await app.graphql(token, '{ tasks { nodes { description } } }');
     // Counts the database's answer: other fields of the query add their own bytes.
     expect([status, errors?.[0]?.extensions.code]).toEqual([200, 'ANSWER_TOO_LARGE']);
@@ -70,7 +70,7 @@ describe.each(apiTargets)('an answer, %s', (_kind, open) => {
     expect([status, errors?.[0]?.extensions.code]).toEqual([400, 'ANSWER_TOO_LARGE']);
   });
 
-  test('a write by REST whose answer is too large leaves nothing written', async () => {
+  test('a REST write whose answer is too large is rolled back', async () => {
     const description = 'y'.repeat(answerBytes + 100_000);
     expect(await rest('/tasks', 'POST', { agent_id: 'a', description })).toMatchObject(refused);
     expect(await rest('/tasks?agent_id=eq.a', 'PATCH', { priority: 'low' })).toMatchObject(refused);

@@ -29,7 +29,7 @@ test('the table of docs/rest.md lists exactly the codes of ours', async () => {
   expect(written.map(cells)).toEqual(codes.map(cells));
 });
 
-test('every code of ours that the code, a document or a test names is in the table, and every one of the table is used', async () => {
+test('every code of ours that a source, a document or a test names is in the table, and every code in the table is used', async () => {
   const inSource = await named(['src/**/*.ts'], ['src/rest/errors.ts']);
   const elsewhere = await named(['docs/*.md', 'README.md', 'test/**/*.ts'], []);
   const known = Object.keys(ownCodes);
@@ -42,7 +42,7 @@ test('every code of ours that the code, a document or a test names is in the tab
   expect(folders.filter(([, names]) => names.size > 1)).toEqual([]);
 });
 
-test('a code from LTR400 on has its status for a name, and a RestError has the status of its code', () => {
+test('a code from LTR400 on is named for its status, and a RestError has the status of its code', () => {
   for (const [code, { status }] of Object.entries(ownCodes)) {
     expect(status).toBe(Math.max(400, Number(code.slice(3))));
     expect(new RestError(code as keyof typeof ownCodes, 'x').status).toBe(status);

@@ -6,7 +6,7 @@ import type { ConformanceDatabase } from './conformance/load-schema.ts';
 import { FuzzTarget, textOutsideNames } from './fuzz/target.ts';
 import { fuzzRequests } from './fuzz/requests.ts';
 
-describe('any request at all', () => {
+describe('any request', () => {
   let conformance: ConformanceDatabase;
   let target: FuzzTarget;
   beforeAll(async () => {

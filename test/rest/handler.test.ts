@@ -377,7 +377,7 @@ describeOnBoth('the handler', (target, kind) => {
     expect(made.headers['x-request-id']).toMatch(/^[\w-]+$/);
   });
 
-  test('logs statements where asked, without values', async () => {
+  test('logs statements on request, without values', async () => {
     overrides = { logStatements: true };
     await send('GET /films?title=eq.secret');
     expect(logged).toEqual([
@@ -389,7 +389,7 @@ describeOnBoth('the handler', (target, kind) => {
     expect(JSON.stringify(logged)).not.toContain('secret');
   });
 
-  test('sends names that are not ASCII as UTF-8', async () => {
+  test('sends names beyond ASCII as UTF-8', async () => {
     const path = `/${encodeURIComponent('söme täble')}`;
     const { headers } = await post(path, { id: 5 }, { prefer: 'return=headers-only' });
     expect(Buffer.from(String(headers.location), 'latin1').toString('utf8')).toBe('/söme täble?id=eq.5');

@@ -50,7 +50,7 @@ describe.each(workerTargets)('retention, %s', (_kind, open) => {
   const setRetention = (policy: string, keep: string | null, tenant: string | null = null) =>
     rows('select ops.set_retention($1, $2, $3)', policy, keep, tenant);
 
-  test('has nothing to do at first, and says so', async () => {
+  test('says so when it has nothing to do', async () => {
     expect(await dryRun(target.database, new Date())).toEqual(['nothing would be removed']);
     expect(await run()).toEqual([]);
   });
@@ -283,7 +283,7 @@ describe.each(workerTargets)('retention, %s', (_kind, open) => {
     await target.admin.query('rollback');
   });
 
-  test('is a command, with a dry run', async () => {
+  test('is a command with a dry run', async () => {
     await session('acme', 'cli', '9 days');
     const dry = await lightning(['retention', '--dry-run'], target.env);
     expect([dry.status, dry.stdout]).toEqual([

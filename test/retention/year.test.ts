@@ -25,7 +25,7 @@ describe.skipIf(noServer)('some weeks of metrics, with rollups and retention', (
   }, 180_000);
   afterAll(() => fresh?.drop());
 
-  test('have rollups that equal a computation from all points, late ones included', () => {
+  test('have rollups equal to a computation from all points, including late ones', () => {
     expect(report.late).toBeGreaterThan(50);
     for (const { compared, different } of Object.values(report.rollups)) {
       expect(compared).toBeGreaterThan(20);

@@ -121,7 +121,7 @@ describeOnBoth('a snapshot of the catalog', (target) => {
       });
     });
 
-    test('are null or not by themselves or by their domain', () => {
+    test('are nullable or not, by themselves or by their domain', () => {
       expect([...table('types').columns.values()].filter((c) => !c.nullable).map((c) => c.name)).toEqual([
         'id',
         'always',
@@ -169,7 +169,7 @@ describeOnBoth('a snapshot of the catalog', (target) => {
       expect(routines('body')[0]!.parameters).toEqual([parameter('', 'json')]);
     });
 
-    test('tell what they return', () => {
+    test('state their return type', () => {
       const returns = (name: string) => {
         const { setOf, composite, compositeAlias, type } = routines(name)[0]!.returns;
         return [setOf && 'set', composite && 'composite', compositeAlias && 'alias', type.schema, type.name]

@@ -57,7 +57,7 @@ describeOnBoth('a watched snapshot', (target, kind) => {
     expect(has('first')).toBe(true);
   });
 
-  test('is loaded again when the owner asks, and not by itself', async () => {
+  test('is loaded again when the owner asks, and not on its own', async () => {
     await watch({ channel: null }).firstLoad;
     await target().run('create table api.by_owner (id int)');
     expect(has('by_owner')).toBe(false);

@@ -15,7 +15,7 @@ export interface DocBlock {
 
 /**
  * A comment before a block, which readers of the page do not see:
- * `<!-- not run: why -->`, `<!-- run by test/x.test.ts -->`, `<!-- from src/x.ts -->` (it stands there), `<!-- in part -->` (for a shown
+ * `<!-- not run: why -->`, `<!-- run by test/x.test.ts -->`, `<!-- from src/x.ts -->` (the block is in that file), `<!-- in part -->` (for a shown
  * answer), `<!-- a drawing -->`. A comment that begins with `all blocks: `, anywhere in a page, holds for every block without one.
  */
 export type Mark =

@@ -127,7 +127,7 @@ export class PageReader {
     const headers = await this.#headers();
     const printed = this.#shell.run(lines);
     if (/^curl -N/m.test(lines)) {
-      // Write something while the stream is open, which a busy machine may take its time for.
+      // Write something while the stream is open; on a busy machine the stream may take a while to open.
       const until = Date.now() + 4_000;
       while (Date.now() < until && !this.#shell.printed().includes('event: ready')) await pause(50);
       await this.#enqueue('something', headers);

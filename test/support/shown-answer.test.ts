@@ -37,7 +37,7 @@ describe('an answer that a page shows', () => {
     expect(asShown({ a: 1, c: 3, rows: [{ d: 4 }] }, shown, { inPart: true })).not.toEqual(shown);
   });
 
-  test('is compared line by line where it is text', () => {
+  test('is compared line by line when it is text', () => {
     const shown = `{\n  task_id: '${id}',\n  fencing_token: 1,\n  context: {...}\n}`;
     expect(
       textAsShown(`{\n  task_id: '${otherId}',\n  fencing_token: 9,\n  context: {a: 1}\n}\n`, shown),
@@ -49,9 +49,9 @@ describe('an answer that a page shows', () => {
     expect(textAsShown('a', 'a\nb')).not.toBe('a\nb');
   });
 
-  test('is the last document that was printed', () => {
+  test('is the last printed document', () => {
     expect(lastJson('{"a":1}\n[{"b":1},\n {"b":2}]\n')).toEqual([{ b: 1 }, { b: 2 }]);
     expect(lastJson('hello\n"text"')).toBe('text');
-    expect(() => lastJson('{"a":1}\nhello')).toThrow('does not end with JSON');
+    expect(() => lastJson('{"a":1}\nhello')).toThrow('expected output that ends with JSON');
   });
 });

@@ -31,7 +31,7 @@ const sent = (result: Batch) => Buffer.concat(result.parts);
 const effects = (result: Batch) => result.steps.flatMap((step) => step.effects);
 
 describe('names of prepared statements', () => {
-  test('get the prefix of their client in every message, and nothing else changes', () => {
+  test("get their client's prefix in every message, which is otherwise unchanged", () => {
     const describeStatement = message('D', Buffer.from('S'), 'x');
     const result = batch([
       parse('x', 'select $1'),

@@ -6,7 +6,7 @@ const effectsOf = (sql: string): Effect[] => statementsOf(sql).flatMap((statemen
 const literal = (value: string) => ({ kind: 'literal', value });
 const parameter = (number: number) => ({ kind: 'parameter', number });
 
-describe('statements are told apart', () => {
+describe('the number of statements in a text', () => {
   test.each([
     ['select 1', 1],
     ['select 1;', 1],
@@ -227,7 +227,7 @@ describe('the text that the engine gets instead', () => {
   });
 });
 
-test('COPY is known to talk while it runs', () => {
+test('a COPY is recognised as one that needs its client', () => {
   const copies = (sql: string) => statementsOf(sql).map((statement) => statement.copies);
   expect(copies('copy t from stdin')).toEqual([true]);
   expect(copies('/* copy */ select copy from t')).toEqual([false]);

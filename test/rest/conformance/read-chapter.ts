@@ -21,8 +21,8 @@ import type {
  *     {"id": 1}
  *
  *     HTTP 201                         the answer
- *     Content-Range: * /*              headers that must be so; `~` begins a regular expression
- *     !Location                        headers that must not be there
+ *     Content-Range: * /*              headers with their values; `~` begins a regular expression
+ *     !Location                        headers that must be absent
  *     [{"id": 1}]                      the body: JSON, compared deeply
  *
  *     then                             another request of the same case

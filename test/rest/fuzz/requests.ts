@@ -89,7 +89,7 @@ function writes(): fc.Arbitrary<FuzzRequest> {
   return fc.oneof(...ofEach);
 }
 
-/** Paths and queries of any characters that HTTP lets through, broken percent-encodings included. */
+/** Paths and queries with any characters that HTTP allows, including broken percent-encodings. */
 function wildTargets(): fc.Arbitrary<FuzzRequest> {
   const raw = fc
     .array(

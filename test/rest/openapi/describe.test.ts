@@ -102,7 +102,7 @@ describe.each(apiTargets)('the OpenAPI document on the %s database', (_kind, ope
     expect(parameters).toContainEqual({ $ref: '#/components/parameters/select' });
   });
 
-  test('functions that write are called by POST only, arguments are described', async () => {
+  test('functions that write are called by POST only, and arguments are described', async () => {
     const { paths } = await documentFor(await testToken('member'));
     expect(Object.keys(paths['/rpc/shout'] ?? {})).toEqual(['post']);
     expect(paths['/rpc/shout']?.['post']).toMatchObject({
@@ -113,7 +113,7 @@ describe.each(apiTargets)('the OpenAPI document on the %s database', (_kind, ope
     ]);
   });
 
-  test('says where the API is', async () => {
+  test('states the address of the API', async () => {
     expect((await documentFor(null)).servers).toEqual([{ url: `${app.url}/rest/v1` }]);
   });
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { looseScore, nameIndex, similarNames, strictScore } from '../../../src/rest/plan/did-you-mean.ts';
 
 describe('similarNames', () => {
-  test('finds a name whose ending was forgotten', () => {
+  test('finds a name without its ending', () => {
     expect(similarNames(nameIndex(['directors', 'films']), 'film', strictScore)).toEqual([
       { score: 0.8, name: 'films' },
     ]);

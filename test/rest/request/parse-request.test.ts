@@ -4,7 +4,7 @@ import { refusalOf, requestOf } from './request-of.ts';
 
 const json = { body: '{}' };
 
-describe('path and method make the action', () => {
+describe('path and method determine the action', () => {
   const cases: readonly (readonly [line: string, action: Action])[] = [
     ['GET /films', { kind: 'read', schema: 'api', name: 'films', headersOnly: false }],
     ['HEAD /films', { kind: 'read', schema: 'api', name: 'films', headersOnly: true }],
@@ -110,7 +110,7 @@ describe('the schema', () => {
     expect(requestOf('GET /films', { headers }, { schemas: ['موارد'] }).schema).toBe('موارد');
   });
 
-  test('that is not exposed is refused', () => {
+  test('is refused when it is not exposed', () => {
     expect(refusalOf('GET /films', { headers: { 'accept-profile': 'secret' } })).toEqual({
       status: 406,
       code: 'PGRST106',

@@ -110,7 +110,7 @@ describe('a CSV body', () => {
     expect(requestOf('POST /films', { headers: csv, body: 'b,a\n1,2' }).columns).toEqual(['a', 'b']);
   });
 
-  test('with lines of different lengths is refused', () => {
+  test('is refused when its lines differ in length', () => {
     expect(refusalOf('POST /films', { headers: csv, body: 'a,b\n1,2\n3' })).toEqual({
       status: 400,
       code: 'PGRST102',

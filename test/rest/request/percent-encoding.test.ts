@@ -41,7 +41,7 @@ describe('decoding a query string', () => {
     );
   });
 
-  test('that is not UTF-8 is refused', () => {
+  test('is refused when it is not UTF-8', () => {
     expect(refusalOf('GET /films?id=eq.%ff')).toMatchObject({
       status: 400,
       code: 'PGRST100',

@@ -58,7 +58,7 @@ export interface Asked {
   readonly body?: string | Buffer;
 }
 
-/** A request, planned. */
+/** The plan of a request. */
 export interface Planned {
   readonly raw: RawRequest;
   readonly request: ApiRequest;

@@ -131,7 +131,7 @@ describe.skipIf(server.kind === 'unavailable' || !server.binDirectory)('a cluste
     expect(await busy).toBe(orderlyEnd);
   });
 
-  test('leaves nothing when the process is killed while the cluster is being made', async () => {
+  test('leaves nothing behind when the process is killed while it makes the cluster', async () => {
     const { parent, temporary } = await startInAnother();
     await until(async () =>
       (await readdir(temporary, { recursive: true })).some((name) => name.endsWith('/data/base')),

@@ -58,12 +58,12 @@ describe.skipIf(noServer || !readyServer().binDirectory || !('lacking' in instal
       expect(await provide()).toMatchObject({
         kind: 'unavailable',
         reason: expect.stringMatching(
-          /^no Postgres 17 with pgvector here .* none to be had from Debian .*apt-config/,
+          /^no Postgres 17 with pgvector here .* none available from Debian .*apt-config/,
         ),
       });
     });
 
-    test('is never replaced once finished, since servers may run from it: the reason says to remove it', async () => {
+    test('is never replaced once complete, because servers may run from it; the reason says to remove it', async () => {
       await writeFile(join(folder, 'built-for'), folder);
       await rm(join(folder, 'usr', 'lib', 'postgresql', '17', 'bin'));
       expect(await provide()).toMatchObject({
@@ -95,7 +95,7 @@ describe('the server that TEST_DATABASE_URL names', () => {
 
   // The run's own server stands in for a server that another program started.
   describe.skipIf(noServer)('when it is a real one', () => {
-    test('is used as it is, and left running by stop', async () => {
+    test('is used unchanged, and stop leaves it running', async () => {
       const { adminUrl, version } = readyServer();
       const provided = await provideServer({
         env: { PATH: process.env['PATH'], TEST_DATABASE_URL: adminUrl },

@@ -72,7 +72,7 @@ export async function provideServer(options: ProvideOptions = {}): Promise<Provi
   }
 }
 
-/** The server that `TEST_DATABASE_URL` names cannot be used. The message never holds its password. */
+/** The server that `TEST_DATABASE_URL` names is unusable. The message never contains its password. */
 class NamedServerError extends Error {
   override readonly name = 'NamedServerError';
 
@@ -145,7 +145,7 @@ async function findBinaries({ env, user, say, cache }: Search): Promise<Binaries
     await fetchPrograms(debianPostgres, folder, env, say);
   } catch (error) {
     throw new Error(
-      `no Postgres ${oldestMajor} with pgvector here (${installed.lacking}), and none to be had from Debian (${(error as Error).message})`,
+      `no Postgres ${oldestMajor} with pgvector here (${installed.lacking}), and none available from Debian (${(error as Error).message})`,
       { cause: error },
     );
   }
