@@ -5,22 +5,15 @@ import { RestoreRefused } from './restore-refused.ts';
  * All that a store holds, of each kind that may be in it. A restore goes to the first kind that has a backup: with the store alone,
  * nobody says which database there was.
  */
-export function storedBackups(kinds: readonly StoredBackups[]): StoredBackups {
+export function storedBackups(kinds: readonly [StoredBackups, ...StoredBackups[]]): StoredBackups {
   return {
-    list: async () => {
-      const [first, ...others] = await inOrder(kinds, (kind) => kind.list());
-      if (!first) throw new Error('there is no kind of backups');
-      return others.reduce(joinLists, first);
-    },
+    list: async () => (await inOrder(kinds, (kind) => kind.list())).reduce(joinLists),
     reach: async () => {
       const reaches = await inOrder(kinds, (kind) => kind.reach());
       return reaches.find((reach) => reach !== null) ?? null;
     },
-    verify: async (work: Work) => {
-      const [first, ...others] = await inOrder(kinds, (kind) => kind.verify(work));
-      if (!first) throw new Error('there is no kind of backups');
-      return others.reduce(addVerifications, first);
-    },
+    verify: async (work: Work) =>
+      (await inOrder(kinds, (kind) => kind.verify(work))).reduce(addVerifications),
     restore: async (options: RestoreOptions) => {
       let store = '';
       for (const kind of kinds) {
@@ -33,6 +26,7 @@ export function storedBackups(kinds: readonly StoredBackups[]): StoredBackups {
   };
 }
 
+/** One after the other, so that progress is that of one kind at a time. */
 async function inOrder<T>(
   kinds: readonly StoredBackups[],
   ask: (kind: StoredBackups) => Promise<T>,
