@@ -1,5 +1,5 @@
--- Written by npm run db:schema: do not edit. Every table, type, sequence and view as the committed migrations make them; the
--- file of each in the folders beside this one says why. Comments stand above what they are of.
+-- Written by npm run db:schema: do not edit. It shows every table, type, sequence and view as the committed migrations
+-- make them; the file of each, in the folders beside this one, gives the reasons. A comment stands above its object.
 
 -- Snapshots by time, for trimming the outbox.
 create table app_private.event_marks (

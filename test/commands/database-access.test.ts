@@ -54,7 +54,7 @@ describe('on an embedded database', () => {
   afterAll(() => rm(directory, { recursive: true, force: true }));
 
   test.each(ways)(
-    '%s closes what it opened, also when the work fails',
+    '%s closes what it opened, even when the work fails',
     async (_, way) => {
       const { context } = commandContext({ DATA_DIR: directory });
       await expect(way(context, () => Promise.reject(new Error('the work failed')))).rejects.toThrow(

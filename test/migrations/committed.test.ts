@@ -4,11 +4,13 @@ import { beforeAll, describe, expect, test } from 'vitest';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
-/** Run by `lightning setup` as an administrator, before any migration; and written by npm run db:schema. */
+/**
+ * Files that no migration includes: `lightning setup` runs two as an administrator, and npm run db:schema writes one.
+ */
 const notIncluded = new Set(['database.sql', 'roles.sql', 'schema.sql']);
 
-// Tests see committed migrations only: this is the first thing to look at when many of them fail.
-test('current.sql is empty: what is in it is in no database of the tests', async () => {
+// Tests see only committed migrations: when many of them fail, look here first.
+test('current.sql is empty, because the databases of tests do not have its contents', async () => {
   const statements = (await readFile(`${root}current.sql`, 'utf8'))
     .split('\n')
     .filter((line) => line.trim() !== '' && (!line.startsWith('--') || line.startsWith('--!')));
@@ -16,7 +18,7 @@ test('current.sql is empty: what is in it is in no database of the tests', async
 });
 
 describe('the committed migrations', () => {
-  /** By file of sql/: the text that was included last, and by which migration. */
+  /** The last included text of each file of sql/, and the migration that included it. */
   const included = new Map<string, { readonly text: string; readonly by: string }>();
 
   beforeAll(async () => {
@@ -29,7 +31,7 @@ describe('the committed migrations', () => {
     }
   });
 
-  test('hold every file of sql/ as it is', async () => {
+  test('include every file of sql/ as it is now', async () => {
     const faults: string[] = [];
     let files = 0;
     for await (const file of glob('**/*.sql', { cwd: `${root}sql` })) {
@@ -48,7 +50,7 @@ describe('the committed migrations', () => {
     expect(faults).toEqual([]);
   });
 
-  test('are one initial migration that has each function once, and what came after it', async () => {
+  test('are one initial migration that has each function once, and the later ones', async () => {
     const initial = await readFile(`${root}migrations/committed/000001-initial.sql`, 'utf8');
     const defined = [...initial.matchAll(/^create or replace (?:function|view) (\w+\.\w+)/gm)].map(
       ([, name]) => name,

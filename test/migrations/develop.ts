@@ -7,9 +7,10 @@ import { describeSchema } from '../support/describe-schema.ts';
 import { testRolePrefix } from '../support/logins.ts';
 import { provideServer } from '../support/postgres/provide.ts';
 
-// npm run db:watch, db:reset, db:commit, db:uncommit and db:schema: graphile-migrate with what it needs around it. They work on the
-// databases that DATABASE_URL, SHADOW_DATABASE_URL and ROOT_DATABASE_URL name, or, where none of them is set, on a server of their own
-// as the tests have it, which goes when they end. migrations/README.md says which to use when.
+// npm run db:watch, db:reset, db:commit, db:uncommit and db:schema: graphile-migrate, and the preparations that it
+// needs. They work on the databases that DATABASE_URL, SHADOW_DATABASE_URL and ROOT_DATABASE_URL name. When none of
+// these is set, they start a server of their own as tests do, which is removed when they end. migrations/README.md
+// says which to use when.
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const current = `${root}current.sql`;
@@ -19,14 +20,14 @@ const variables = ['DATABASE_URL', 'SHADOW_DATABASE_URL', 'ROOT_DATABASE_URL'] a
 
 type Urls = Readonly<Record<(typeof variables)[number], string>>;
 
-/** Something that a person has to mend. The message says what. */
+/** A fault that a person has to mend; the message says how. */
 class DevelopError extends Error {
   override name = 'DevelopError';
 }
 
 const verbs: Readonly<Record<string, (urls: Urls, args: readonly string[]) => Promise<void>>> = {
   reset: (urls) => run(urls, ['reset', '--erase']),
-  // What was watched before is in the database already: it begins from the committed migrations.
+  // The database still has what was watched before, so it is reset to the committed migrations.
   watch: async (urls, args) => {
     await run(urls, ['reset', '--erase']);
     await run(urls, ['watch', ...args]);
@@ -54,7 +55,7 @@ const [verb = '', ...rest] = process.argv.slice(2);
 const work = verbs[verb];
 try {
   if (work === undefined)
-    throw new DevelopError(`one of ${Object.keys(verbs).join(', ')} is expected, not "${verb}"`);
+    throw new DevelopError(`expected one of ${Object.keys(verbs).join(', ')}, got "${verb}"`);
   await withUrls((urls) => work(urls, rest));
 } catch (error) {
   if (!(error instanceof DevelopError)) throw error;
@@ -71,7 +72,7 @@ async function withUrls(use: (urls: Urls) => Promise<void>): Promise<void> {
       `${missing.join(' and ')}: set all three, or none to work on a server of its own (migrations/README.md)`,
     );
   const server = await provideServer();
-  if (server.kind === 'unavailable') throw new DevelopError(`there is no server: ${server.reason}`);
+  if (server.kind === 'unavailable') throw new DevelopError(`no server is available: ${server.reason}`);
   try {
     const url = (database: string, options?: string) => {
       const made = Object.assign(new URL(server.adminUrl), { pathname: `/${database}` });
@@ -89,7 +90,7 @@ async function withUrls(use: (urls: Urls) => Promise<void>): Promise<void> {
   }
 }
 
-/** Runs graphile-migrate to its end, which makes both databases where they are missing. */
+/** Runs graphile-migrate to its end. It creates the two databases if they are missing. */
 async function run(urls: Urls, args: readonly string[]): Promise<void> {
   const child = spawn(process.execPath, [graphileMigrate, ...args], {
     cwd: root,
@@ -100,7 +101,10 @@ async function run(urls: Urls, args: readonly string[]): Promise<void> {
   if (status !== 0) throw new DevelopError(`graphile-migrate ${args[0]} failed`);
 }
 
-/** graphile-migrate leaves current.sql with every include expanded when a commit fails: later edits of sql/ would not be in it. */
+/**
+ * Restores current.sql when a commit fails: graphile-migrate leaves it with every include expanded, so later edits of
+ * sql/ would be missing from it.
+ */
 async function keepingCurrent(commit: () => Promise<void>): Promise<void> {
   const before = await readFile(current, 'utf8');
   try {

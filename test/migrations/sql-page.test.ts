@@ -29,13 +29,13 @@ interface Block {
   readonly text: string;
 }
 
-// Somebody new does what the page says and nothing else, in a copy of the project.
-describe.skipIf(noServer)('who follows sql/README.md to the letter', () => {
+// A newcomer does exactly what the page says, in a copy of the project.
+describe.skipIf(noServer)('a contributor who follows sql/README.md to the letter', () => {
   let copy: string;
 
   beforeAll(async () => {
     copy = await mkdtemp(join(tmpdir(), 'lightning-page-'));
-    // The server of the commands runs as nobody where they run as root.
+    // When the commands run as root, their server runs as nobody.
     await chmod(copy, 0o755);
     const left = new Set(['.git', '.cache', 'node_modules', 'data', 'dist']);
     for (const entry of await readdir(root))
@@ -73,7 +73,7 @@ describe.skipIf(noServer)('who follows sql/README.md to the letter', () => {
     expect(await readFile(join(copy, 'sql/schema.sql'), 'utf8')).toContain('create table app_public.notes (');
   }, 300_000);
 
-  test('may take the newest migration back, and finds what was written with its includes', async () => {
+  test('may take the newest migration back, and finds current.sql with its includes', async () => {
     await run(copy, 'npm run db:uncommit');
     expect(await readFile(join(copy, 'current.sql'), 'utf8')).toContain('--!include notes/count_notes.sql');
     expect(await readdir(join(copy, 'migrations/committed'))).not.toContainEqual(
@@ -81,7 +81,7 @@ describe.skipIf(noServer)('who follows sql/README.md to the letter', () => {
     );
   }, 60_000);
 
-  test('finds current.sql as it was when a commit fails', async () => {
+  test('finds current.sql unchanged when a commit fails', async () => {
     await appendFile(
       join(copy, 'current.sql'),
       '--!include agents/agents.sql\ncreate table app_public.agents ();\n',
@@ -94,7 +94,7 @@ describe.skipIf(noServer)('who follows sql/README.md to the letter', () => {
   }, 60_000);
 });
 
-/** The blocks above the rules, as they stand in their lists. */
+/** The blocks above the rules, without the indentation of their lists. */
 function readBlocks(text: string): Block[] {
   const [steps = ''] = text.split('\n## Rules');
   return [...steps.matchAll(/^( *)```(\w+)(?: (\S+))?\n(.*?)^\1```$/gms)].map(
@@ -113,16 +113,16 @@ async function addEntry(file: string, entry: string): Promise<void> {
   await writeFile(file, `${text.slice(0, end + 1)}${entry}${text.slice(end + 1)}`);
 }
 
-/** Runs the lines one after the other; rejects with what was printed when one fails. */
+/** Runs the lines one after the other. Rejects with the output when one fails. */
 async function run(directory: string, lines: string): Promise<void> {
-  // Nothing of the run that this is a part of, and no database of whoever runs it.
+  // The environment without variables of this test run, and without the user's databases.
   const env = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/DATABASE_URL$|^VITEST/.test(name)),
   );
   const { binDirectory } = readyServer();
   const child = spawn('sh', ['-e', '-c', lines], {
     cwd: directory,
-    // The programs of this run's server, instead of a download of their own.
+    // The commands find the programs of this run's server, instead of downloading their own.
     env: {
       ...env,
       PATH: [...(binDirectory === undefined ? [] : [binDirectory]), env['PATH']].join(delimiter),

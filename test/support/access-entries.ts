@@ -3,7 +3,7 @@ import type { ActorName } from './tenants.ts';
 
 /**
  * A table or view in the tests of access: how it gets rows, how a tenant writes to it, and the rows that each actor reaches. A
- * new table is one new entry here; test/db/tenancy/tenancy.test.ts names the tables that have none.
+ * new table is one new entry here; test/db/tenancy/tenancy.test.ts names the tables without one.
  */
 export interface AccessEntry {
   /** The name with its schema. */
@@ -20,7 +20,7 @@ export interface AccessEntry {
   /**
    * A statement that gives it rows, run by a superuser: for each tenant as `$1`, or once where `tenants` is given. It is missing
    * where services and migrations write rows. It names no column that a later migration added, because databases of earlier
-   * migrations are filled, too (test/db/upgrade.test.ts).
+   * migrations are filled too (test/db/upgrade.test.ts).
    */
   readonly fill?: string;
   /** The part of an insert that follows `insert into <name>`, for the tenant `$1`. */

@@ -20,7 +20,7 @@ import type { Actor, ActorName, TwoTenants } from './two-tenants.ts';
  */
 export type Reach = string;
 
-/** Tables with a partition that is tried, too. */
+/** Tables of which a partition is tried too. */
 const partitioned = accessEntries
   .filter(({ reachesOfPartition }) => reachesOfPartition !== undefined)
   .map(({ name }) => name);

@@ -2,13 +2,13 @@ import type { Client } from 'pg';
 import { rolePlaceholders } from '../../src/db/roles.ts';
 
 /**
- * The state of a database as SQL to read: every table, type and sequence of ours with its columns, defaults, constraints, indexes,
- * policies, rights, triggers and comments; of views the columns. Without partitions, which depend on the day, and without functions
- * and the bodies of views, which stand in sql/. Roles are written as the placeholders of sql/.
- * The client may be anybody who reads the catalog.
+ * The state of a database as readable SQL: every table, type and sequence of ours with its columns, defaults,
+ * constraints, indexes, policies, privileges, triggers and comments, and the columns of views. It leaves out
+ * partitions, which depend on the day, and functions and the bodies of views, which are in sql/. Roles are written as
+ * the placeholders of sql/. The client may be any login that can read the catalog.
  */
 export async function describeSchema(client: Client, rolePrefix: string): Promise<string> {
-  // So that every name is written with its schema.
+  // With this search path every name is written with its schema.
   await client.query('set search_path to pg_catalog');
   const relations = await rowsOf<Relation>(client, relationsQuery);
   const parts = [];
@@ -19,8 +19,8 @@ export async function describeSchema(client: Client, rolePrefix: string): Promis
   return text;
 }
 
-const header = `-- Written by npm run db:schema: do not edit. Every table, type, sequence and view as the committed migrations make them; the
--- file of each in the folders beside this one says why. Comments stand above what they are of.
+const header = `-- Written by npm run db:schema: do not edit. It shows every table, type, sequence and view as the committed migrations
+-- make them; the file of each, in the folders beside this one, gives the reasons. A comment stands above its object.
 `;
 
 /** A table, view, composite type or sequence. */
@@ -43,7 +43,7 @@ const relationsQuery = `
   join pg_namespace n on n.oid = c.relnamespace
   where n.nspname in ('app_public', 'app_private', 'audit', 'ops') and c.relkind in ('r', 'p', 'v', 'c', 'S')
     and not c.relispartition
-    -- Those of identity columns belong to their table.
+    -- Sequences of identity columns belong to their table.
     and not (c.relkind = 'S' and exists (
       select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'i'
     ))
@@ -76,7 +76,7 @@ function closing({ kind, name, owner, options, partitioned_by: partitionedBy }: 
     ...(options === null ? [] : [`with (${options.map((option) => option.replace('=', ' = ')).join(', ')})`]),
   ];
   const statement = `${parts.join(' ')};`;
-  // What is the owner's goes without saying.
+  // The usual owner is not written.
   return owner.endsWith('_owner') ? statement : `${statement}\nalter table ${name} owner to ${owner};`;
 }
 
@@ -107,7 +107,7 @@ interface Definition {
   readonly comment: string | null;
 }
 
-// Postgres 18 lists "not null" among the constraints; it stands beside the column.
+// Postgres 18 lists "not null" among the constraints, but it is written beside the column.
 const constraintsQuery = `
   select format('constraint %I %s', k.conname, pg_get_constraintdef(k.oid)) as text, obj_description(k.oid, 'pg_constraint') as comment
   from pg_constraint k where k.conrelid = $1 and k.contype not in ('n', 't')

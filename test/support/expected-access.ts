@@ -1,7 +1,7 @@
 import { accessEntries } from './access-entries.ts';
 import { alignTable } from './access-matrix.ts';
 
-/** Who reaches what: what `accessMatrix` says when every entry is right. */
+/** The expected rows of each actor: the result of `accessMatrix` when every entry is right. */
 export const expectedAccess: string = alignTable(
   [
     'table  actor  select  insert  update  delete  truncate',

@@ -15,7 +15,7 @@ export interface ProgramPlaces {
  * Unpacks Debian's packages into `folder` so that the binaries run from `destination`, the absolute path that the folder
  * will be renamed to. They load the C library and everything else from there, not from the host, whose versions
  * differ. Only libraries and the named files are kept; the packages also hold setuid programs, which do not belong in a
- * checkout. The binaries do not run before the rename. Throws CommandError, also when a package is not as
+ * checkout. The binaries do not run before the rename. Throws CommandError, and also when a package is not as
  * expected.
  */
 export async function unpackPrograms(
