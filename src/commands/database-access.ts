@@ -90,7 +90,7 @@ export function asReader<T>(context: CommandContext, work: (executor: Executor) 
     const reader = openReader(connections, config, context);
     if (reader === null) {
       throw new ConnectionsError(
-        'WORKER_DATABASE_URL or MIGRATE_DATABASE_URL is needed; `lightning setup` prints them when it makes the logins',
+        'expected WORKER_DATABASE_URL or MIGRATE_DATABASE_URL to be set; `lightning setup` prints them when it makes the logins',
       );
     }
     return closing(reader, async () => {

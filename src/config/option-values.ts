@@ -5,7 +5,7 @@ import { Secret } from './secret.ts';
 
 /**
  * The values of options in an environment. A value that cannot be used adds a sentence to `problems`, and is
- * returned in some form all the same.
+ * still returned in some form.
  */
 export class OptionValues {
   readonly problems: string[] = [];

@@ -21,5 +21,7 @@ it('a secret is made once, is the same for simultaneous callers, and only its ow
 
 it('a truncated secret file is refused and left as it is', async () => {
   await writeFile(path.join(directory, 'jwt-secret'), 'abc\n');
-  await expect(readOrMakeSecret(directory)).rejects.toThrow(/has 3 characters; expected 32 or more: remove it/);
+  await expect(readOrMakeSecret(directory)).rejects.toThrow(
+    /has 3 characters; expected 32 or more: remove it/,
+  );
 });
