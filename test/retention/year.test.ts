@@ -63,7 +63,9 @@ describe.skipIf(noServer)('some weeks of metrics, with rollups and retention', (
     expect(analyst.waitedFor.length).toBeGreaterThan(0);
     expect(analyst.shown).toEqual([`${analyst.pid} ${analyst.login}`]);
     expect(analyst.status).toMatch(
-      new RegExp(`${analyst.waitedFor[0]} waits since .* for ${analyst.login} \\(pid ${analyst.pid}\\)`),
+      new RegExp(
+        `${analyst.waitedFor[0]} has been waiting since .* for ${analyst.login} \\(pid ${analyst.pid}\\)`,
+      ),
     );
     expect(analyst.writesMeanwhile).toBeGreaterThan(10);
     expect(analyst.readsMeanwhile).toBeGreaterThan(0);
