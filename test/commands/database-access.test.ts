@@ -117,7 +117,7 @@ describe.skipIf(noServer)('on a server', () => {
     expect(await roleOf({ MIGRATE_DATABASE_URL: migrate })).toBe('lightning_owner');
     for (const command of ['jobs', 'alerts']) {
       const { status, stderr } = await lightningHere([command], api);
-      expect(stderr).toMatch(/^lightning: WORKER_DATABASE_URL or MIGRATE_DATABASE_URL is needed; /);
+      expect(stderr).toMatch(/^lightning: expected WORKER_DATABASE_URL or MIGRATE_DATABASE_URL to be set; /);
       expect(status).toBe(1);
     }
     // Status asks for as much as this login may see.
