@@ -442,7 +442,7 @@ describe.skipIf(noServer)('lightning rest', () => {
     const ask = (env: Record<string, string>) => askReady({ env, file: undefined });
     await expect(ask({})).rejects.toThrow('PGRST_ADMIN_SERVER_PORT is not set');
     await expect(ask({ PGRST_ADMIN_SERVER_PORT: port, PGRST_SERVER_HOST: '!4' })).rejects.toThrow(
-      'PGRST_SERVER_HOST is !4, any address',
+      'PGRST_SERVER_HOST is !4, which means any address',
     );
     const env = { PGRST_ADMIN_SERVER_UNIX_SOCKET: '', PGRST_ADMIN_SERVER_PORT: port };
     const ready = start(env);
