@@ -6,102 +6,120 @@ import type { DrillVerdict } from './drill-verdict.ts';
 import type { RestoreTarget } from './restore-target.ts';
 import type { ReceiverStatus } from './server/wal/receive-wal.ts';
 
-// The one way to backups, whatever database they are of. Two kinds implement it: server/ and embedded/. test/backup/backups.test.ts
-// holds both to what is said here.
+// The one interface to backups, whatever database they belong to. Two kinds implement it: server/ and embedded/.
+// test/backup/backups.test.ts holds both to the contract below.
 
-/** How something that takes long is watched and ended. */
+/** How long-running work is watched and ended. */
 export interface Work {
   readonly onProgress?: OnProgress | undefined;
-  /** When it aborts, the work rejects soon afterwards, and leaves no half of a backup or a restore that counts as a whole. */
+  /** When it aborts, the work rejects soon afterwards. Half of a backup or of a restore never counts as a whole one. */
   readonly signal: AbortSignal;
 }
 
-/** What can be done with the store alone, when all else is lost. Each call opens the store; nobody has to close it. */
+/**
+ * Operations that need the store alone, when everything else is lost. Each call opens the store; the caller has
+ * nothing to close.
+ */
 export interface StoredBackups {
   /** Reads every manifest, and nothing else. */
   list(): Promise<BackupList>;
-  /** To which moments between and after the backups a restore can go, for people; null: only to those of the backups. */
+  /**
+   * The moments between and after the backups that a restore can reach, as text for people. Null: only the moments of
+   * the backups themselves.
+   */
   reach(): Promise<string | null>;
   /**
-   * Reads every stored byte and compares it with what was stored. Goes on after a problem, and names all of them. A store without
-   * backups is a verification of 0 objects, which proves nothing.
+   * Reads every stored byte and compares it with the recorded digests. Goes on after a problem, and names all of
+   * them. A store without backups gives a verification of 0 objects, which proves nothing.
    */
   verify(work: Work): Promise<Verification>;
   /**
-   * Makes a data directory of a moment, whole or not at all; nothing that runs is touched. Gives what was done and how to go on, for
-   * people. Rejects with RestoreRefused, BackupDamaged or ObjectMissing, naming what is in the way.
+   * Makes a data directory as of one moment, whole or not at all; nothing that runs is touched. Returns, as text for
+   * people, what was done and how to go on. Rejects with RestoreRefused, BackupDamaged or ObjectMissing, naming what
+   * is in the way.
    */
   restore(options: RestoreOptions): Promise<string>;
 }
 
 /** Backups of the configured database. */
 export interface Backups extends StoredBackups {
-  /** Whether a backup may build on an earlier one, so that a full one is due now and then. False: each is whole. */
+  /**
+   * Whether a backup may build on an earlier one, so that a full backup is due now and then. False: each backup is
+   * whole.
+   */
   readonly buildsOnEarlier: boolean;
-  /** Makes a backup. When it resolves the backup can be restored; what fails leaves none. */
+  /** Makes a backup. When it resolves, the backup can be restored; a failure leaves no backup. */
   take(requested: RequestedBackup, work: Work): Promise<TakenBackup>;
   /**
-   * Restores the newest backup into a copy that is thrown away, compares every row, and damages the copy to see that it would notice.
-   * Resolves with what it found, good or bad; rejects when it could not be held, which says nothing of the backups.
+   * Restores the newest backup into a throw-away copy, compares every row, and damages the copy to prove that damage
+   * would be noticed. Resolves with the findings, good or bad; rejects when the drill could not be held, which says
+   * nothing about the backups.
    */
   drill(work: Work): Promise<DrillVerdict>;
   /**
-   * Removes the backups that no moment of the recovery window before `now` needs, and what only they were made of. Never removes all
-   * of them. Rejects with BackupDamaged, and removes nothing, while a manifest cannot be read.
+   * Removes the backups that no moment of the recovery window before `now` needs, and the objects that only they
+   * used. Never removes all backups. Rejects with BackupDamaged, and removes nothing, while a manifest cannot be
+   * read.
    */
   removeExpired(now: Date): Promise<Removal>;
   /**
-   * Makes ops.backups say what the store has; the executor is the worker's. Gives a sentence when a manifest is another one than was
-   * recorded first, which means that somebody changed it; null: all are the same.
+   * Makes ops.backups agree with the store; the executor is the worker's. Returns a sentence when a manifest differs
+   * from the one first recorded, which means that somebody changed it. Null: all are unchanged.
    */
   record(executor: Executor): Promise<string | null>;
-  /** How the store and the way to it stand, without reading a backup. What cannot be reached is a line, not an error. */
+  /**
+   * The state of the store and of the way to it, without reading a backup. Something out of reach is a line, not an
+   * error.
+   */
   statusLines(): Promise<readonly StatusLine[]>;
-  /** What has to run all the time, lest the moments between two backups be lost; null: nothing does. */
+  /** The receiver that has to run all the time, or the moments between two backups are lost. Null: none is needed. */
   readonly receiving: WalReceiving | null;
 }
 
-/** `auto`: whatever is due. `full`: all of it. `incremental`: what changed, however old the last full backup is. */
+/**
+ * `auto`: whatever is due. `full`: the whole database. `incremental`: only the changes, however old the last full
+ * backup is.
+ */
 export type RequestedBackup = 'auto' | 'full' | 'incremental';
 
 /** A backup that exists. */
 export interface TakenBackup {
   readonly id: string;
-  /** Its id and what it took, for people. */
+  /** The backup's id and its cost, as text for people. */
   readonly summary: string;
 }
 
-/** What the store has of backups. */
+/** The backups in a store. */
 export interface BackupList {
   /** The name of the store. */
   readonly store: string;
-  /** Oldest first, by their ends. */
+  /** Oldest first, by the time each ended. */
   readonly backups: readonly ListedBackup[];
   /** A sentence for each manifest that cannot be read. */
   readonly damaged: readonly string[];
 }
 
-/** A line of the list. */
+/** One backup, as a list shows it. */
 export interface ListedBackup {
   readonly id: string;
   /** ISO 8601, UTC. */
   readonly endedAt: string;
   /** Bytes that it added to the store. */
   readonly storedBytes: number;
-  /** Which state of what it is, for people. */
+  /** The state that a restore of it brings back, as text for people. */
   readonly position: string;
-  /** What it builds on, or why it cannot be restored, for people; empty: it is whole by itself. */
+  /** The backup that it builds on, or why it cannot be restored, as text for people. Empty: it stands alone. */
   readonly parent: string;
 }
 
-/** What is wrong in a store, by name. */
+/** One problem in a store, by name. */
 export interface Problem {
   /** The object, WAL file or backup. */
   readonly member: string;
   readonly what: string;
 }
 
-/** What a look at every stored byte gave. It says something only when `objects` is not 0. */
+/** The result of reading every stored byte. It says something only when `objects` is not 0. */
 export interface Verification {
   /** The name of the store. */
   readonly store: string;
@@ -113,18 +131,18 @@ export interface Verification {
 
 export interface RestoreOptions extends Work {
   readonly target: RestoreTarget;
-  /** The backup to begin with; null: the newest that is early enough. */
+  /** The id of the backup to begin with; null: the newest that is early enough. */
   readonly from: string | null;
-  /** The data directory to make: not there, or empty. */
+  /** The data directory to make. It must be absent or empty. */
   readonly into: string;
-  /** Whether what was restored survives a power cut. Default true. */
+  /** Whether the restored directory survives a power cut. Default true. */
   readonly durable?: boolean;
 }
 
-/** What went. */
+/** The result of a removal. */
 export interface Removal {
   readonly backups: readonly string[];
-  /** For people; null: nothing went. */
+  /** Text for people; null: nothing was removed. */
   readonly summary: string | null;
 }
 
@@ -133,14 +151,14 @@ export interface WalReceiving {
   /** The replication slot that keeps what has not been received yet. */
   readonly slot: string;
   /**
-   * Receives for as long as a process lives, whether the server is there when it begins or not. `stop` ends it in order, and archives
-   * what came.
+   * Receives for as long as the process lives, whether or not the server is up at the start. `stop` ends it in order,
+   * and archives everything received.
    */
   start(options: WalReceivingOptions): { stop(): Promise<void> };
 }
 
 export interface WalReceivingOptions {
-  /** Called every few seconds with how receiving stands. A rejection is logged. */
+  /** Called every few seconds with the state of the receiver. A rejection is logged. */
   readonly onStatus?: (status: ReceiverStatus) => Promise<void>;
   readonly log: Log;
   readonly now: () => Date;

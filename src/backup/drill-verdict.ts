@@ -1,37 +1,40 @@
 import type { Executor } from '../db/database.ts';
 import { sql } from '../db/statement.ts';
 
-/** What a drill found. It has passed when there is no problem. */
+/** The findings of a drill. It has passed when `problems` is empty. */
 export interface DrillVerdict {
-  /** The backups that were restored, the full one first; empty: they could not be. */
+  /** The restored backups, the full one first; empty: they could not be restored. */
   readonly backups: readonly string[];
-  /** Where in the WAL the comparison was made, e.g. `16/B374D848`; null: of an embedded database, or there was no comparison. */
+  /**
+   * The place in the WAL at which the comparison was made, e.g. `16/B374D848`. Null: the database is embedded, or
+   * nothing was compared.
+   */
   readonly position: string | null;
   readonly comparedTables: number;
   readonly comparedRows: number;
-  /** From the first byte read to a database that answers; null: it never did. */
+  /** Time from the first byte read to a database that answers; null: it never answered. */
   readonly restoreMs: number | null;
-  /** A sentence for each thing that is wrong: a damage of the drill's own that was not noticed is one. */
+  /** A sentence for each problem. Damage of the drill's own that was not noticed is a problem too. */
   readonly problems: readonly string[];
   readonly selfTests: readonly SelfTest[];
 }
 
-/** A damage that the drill did on purpose. */
+/** Damage that the drill did on purpose. */
 export interface SelfTest {
-  /** What was done. */
+  /** The damage, in words. */
   readonly damage: string;
-  /** How it was noticed; null: it was not, so the drill's green would mean nothing. */
+  /** How the damage was noticed. Null: it was not, so a drill that passes would prove nothing. */
   readonly noticed: string | null;
 }
 
-/** A sentence for each damage that was not noticed. */
+/** A sentence for each self-test whose damage was not noticed. */
 export function unnoticed(selfTests: readonly SelfTest[]): readonly string[] {
   return selfTests
     .filter(({ noticed }) => noticed === null)
     .map(({ damage }) => `the drill did not notice its own damage (${damage}), so its result means nothing`);
 }
 
-/** Writes a verdict into ops.drills, as the worker. Gives back whether it passed, as the database sees it. */
+/** Writes a verdict into ops.drills, as the worker. Returns whether it passed, as the database computes it. */
 export async function recordVerdict(
   executor: Executor,
   startedAt: Date,

@@ -10,10 +10,10 @@ import { OperationalError } from '../operational-error.ts';
 // - encrypted by AES-256-GCM: a random nonce of 12 bytes, the ciphertext, a tag of 16 bytes. Header and label (what the object
 //   is called) are authenticated with it, so that one object cannot stand in for another.
 
-/** Of AES-256: 32 bytes. */
+/** A key of AES-256: 32 bytes. */
 export type EncryptionKey = Uint8Array;
 
-/** Stored bytes cannot be read. The message goes on where their name ends. */
+/** Stored bytes that cannot be read. The message continues a sentence that begins with the object's name. */
 export class EnvelopeError extends OperationalError {
   override name = 'EnvelopeError';
 }
@@ -26,24 +26,24 @@ const nonceBytes = 12;
 const tagBytes = 16;
 const algorithm = 'aes-256-gcm';
 
-// The fastest level: on Postgres's pages it takes a third of the time of level 3, and stores as much.
+// The fastest level: on Postgres's pages it takes a third of the time of level 3, and compresses as well.
 const compression = {
   chunkSize: 512 * 1024,
   params: { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1 },
 };
 
-/** Makes stored bytes of a content that comes piece by piece. They stay in memory. */
+/** Turns content that comes piece by piece into stored bytes. They stay in memory. */
 export interface Sealing {
   /**
-   * Takes the next piece; when it resolves, the memory of the piece may be filled with something else. Pieces of a megabyte are
-   * best: for each a thread has to take its turn, and small ones cost more than compressing them does.
+   * Takes the next piece. When it resolves, the caller may reuse the piece's memory. Pieces of a megabyte are best:
+   * each one waits for a turn of a thread, and for small pieces that costs more than compressing them.
    */
   write(piece: Uint8Array): Promise<void>;
-  /** All stored bytes, in order. Once, after the last piece. */
+  /** All stored bytes, in order. Call it once, after the last piece. */
   end(): Promise<readonly Uint8Array[]>;
 }
 
-/** Seals an object that is called `label`. */
+/** Seals an object whose name is `label`. */
 export function sealing(label: string, key: EncryptionKey | null): Sealing {
   const header = headerOf(key !== null);
   const nonce = key && randomBytes(nonceBytes);
@@ -69,8 +69,8 @@ export function sealing(label: string, key: EncryptionKey | null): Sealing {
 }
 
 /**
- * The content of stored bytes, of which there are `storedBytes` as somebody else has told. Fails with EnvelopeError for what was
- * not made by `sealing`; content that was encrypted comes out before its tag, at the end, is checked.
+ * The content of stored bytes, `storedBytes` of them according to somebody else's record. Fails with EnvelopeError
+ * for bytes that `sealing` did not make. Encrypted content comes out before its tag, at the end, is checked.
  */
 export async function* unseal(
   label: string,
@@ -86,7 +86,7 @@ export async function* unseal(
     : reader.rest();
   const content = Readable.from(endKnown(bytes), { objectMode: false });
   try {
-    // Errors arrive at the last stream, which is the one that is read.
+    // Errors arrive at the last stream, and that is the one being read.
     yield* pipeline(content, createZstdDecompress(), () => undefined) as AsyncIterable<Buffer>;
   } catch (error) {
     throw asEnvelopeError(error, cipherKey !== null);
@@ -94,7 +94,7 @@ export async function* unseal(
   if (!reader.exhausted) throw new EnvelopeError('something follows its content');
 }
 
-/** The content of stored bytes that are in memory. Rejects with EnvelopeError. */
+/** The content of stored bytes in memory. Rejects with EnvelopeError. */
 export async function unsealBytes(label: string, key: EncryptionKey | null, stored: Buffer): Promise<Buffer> {
   const header = stored.subarray(0, headerBytes);
   const cipherKey = readHeader(header, key);
@@ -122,7 +122,7 @@ function headerOf(encrypted: boolean): Buffer {
   return Buffer.concat([magic, Buffer.of(encrypted ? flagCompressed | flagEncrypted : flagCompressed)]);
 }
 
-/** The key with which the rest is encrypted; null: it is not. */
+/** The key for the rest of the object; null: it is not encrypted. */
 function readHeader(header: Buffer, key: EncryptionKey | null): EncryptionKey | null {
   if (header.length < headerBytes) throw new EnvelopeError('it ends within its header');
   if (!header.subarray(0, magic.length).equals(magic)) {
@@ -140,10 +140,10 @@ function readHeader(header: Buffer, key: EncryptionKey | null): EncryptionKey | 
 const undecipherable =
   'it cannot be decrypted: it was changed, it is not what was stored under this name, or BACKUP_ENCRYPTION_KEY is another one';
 
-/** zstd's errors in our words; others, such as a lost connection, as they are. */
+/** Puts zstd's errors in our words. Others, such as a lost connection, stay as they are. */
 function asEnvelopeError(error: unknown, encrypted: boolean): unknown {
   if (!(error instanceof Error && 'code' in error && String(error.code).startsWith('Z'))) return error;
-  // What a wrong key makes is no zstd, and that may be found out before the tag is reached.
+  // A wrong key gives bytes that are not zstd, and that may show before the tag is reached.
   return new EnvelopeError(encrypted ? undecipherable : `it cannot be decompressed (${error.message})`, {
     cause: error,
   });
@@ -176,8 +176,8 @@ async function* decrypted(
 }
 
 /**
- * The same pieces, the last one once it is known to be that: what is checked at the end has been checked by then. zstd's stream
- * ends with its frame and would not wait for it.
+ * The same pieces, but the last one only once it is known to be the last: by then the check at the end has been made.
+ * zstd's stream ends with its frame and would not wait for that check.
  */
 async function* endKnown(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let held: Uint8Array | undefined;
@@ -192,7 +192,7 @@ async function* endKnown(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
 class PieceReader {
   readonly #pieces: AsyncIterator<Uint8Array>;
   #pending = Buffer.alloc(0);
-  /** Whether the source has come to its end. */
+  /** Whether the source has ended. */
   exhausted = false;
 
   constructor(source: AsyncIterable<Uint8Array>) {
@@ -217,7 +217,7 @@ class PieceReader {
         yield next.value;
       this.exhausted = true;
     } finally {
-      // Closes the source when nobody wants the rest.
+      // Closes the source when the caller does not want the rest.
       await this.#pieces.return?.();
     }
   }

@@ -1,6 +1,6 @@
 /**
- * Runs `work` on every item, at most `limit` at a time. Rejects with the first error, once what had begun has ended; what had not
- * begun does not begin.
+ * Runs `work` on every item, at most `limit` at a time. On an error it begins no further item, waits for those under
+ * way, and rejects with the first error.
  */
 export async function inParallel<T>(
   items: Iterable<T>,

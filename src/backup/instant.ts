@@ -1,7 +1,7 @@
-/** A moment to the microsecond, as `2026-11-27T13:30:00.123456Z`: the order of such texts is the order of time. */
+/** A moment to the microsecond, as `2026-11-27T13:30:00.123456Z`: sorting such texts sorts by time. */
 export type Instant = string;
 
-/** Of a time that Postgres printed in UTC, such as `2026-11-27 13:30:00.1234`. */
+/** Converts a time that Postgres printed in UTC, such as `2026-11-27 13:30:00.1234`. */
 export function instantFromPostgres(time: string): Instant {
   const [seconds = '', fraction = ''] = time.replace(' ', 'T').split('.');
   return `${seconds}.${fraction.padEnd(6, '0')}Z`;

@@ -8,30 +8,35 @@ import type { StoredObject, Vault } from './vault.ts';
 export type BackupKind = 'full' | 'incremental' | 'snapshot';
 
 /**
- * What a backup is. It is written last, under a key with its own SHA-256 in it: a backup exists exactly when its manifest does,
- * and one that was edited is known by its name.
+ * The description of a backup. It is written last, under a key that holds its own SHA-256: a backup exists exactly
+ * when its manifest does, and an edited manifest no longer matches its name.
  */
 export interface Manifest {
   readonly format: 1;
-  /** `20261127T133000Z-full-3f9a1c`: in the order of time. */
+  /** Such as `20261127T133000Z-full-3f9a1c`: ids sort by time. */
   readonly id: string;
   readonly kind: BackupKind;
-  /** What an incremental backup builds on. */
+  /** The backup that an incremental one builds on. */
   readonly parent: ManifestReference | null;
   /** ISO 8601, UTC. */
   readonly startedAt: string;
   readonly endedAt: string;
   /** In the order in which a restore reads them. */
   readonly objects: readonly Member[];
-  /** Where in the server's history it is; null: of an embedded database. */
+  /** The backup's place in the server's history; null: the database is embedded. */
   readonly server: ServerPosition | null;
-  /** Null: of a server. */
+  /** Null: the database is a server. */
   readonly embedded: EmbeddedState | null;
-  /** What the server ran with beyond Postgres's defaults, as far as the login of backups may see it. Earlier releases left it out. */
+  /**
+   * The server's settings beyond Postgres's defaults, as far as the backup login may see them. Earlier releases left
+   * them out.
+   */
   readonly settings?: readonly ServerSetting[];
 }
 
-/** A setting of a server, and where it stood. Only what stood in a file of the data directory comes back with a restore. */
+/**
+ * A setting of a server, and where it was set. A restore brings back only those set in a file of the data directory.
+ */
 export interface ServerSetting {
   readonly name: string;
   /** As `show` prints it. */
@@ -39,7 +44,7 @@ export interface ServerSetting {
   readonly source: 'command line' | 'environment variable' | 'configuration file';
 }
 
-/** A backup, and the very manifest that it had. */
+/** A reference to a backup and to the exact manifest that it had. */
 export interface ManifestReference {
   readonly id: string;
   readonly manifestSha256: string;
@@ -51,55 +56,55 @@ export interface Member extends StoredObject {
   readonly role: string;
 }
 
-/** Facts about the server that a backup was taken of. */
+/** Facts about the server that was backed up. */
 export interface ServerPosition {
   /** Decimal. */
   readonly systemIdentifier: string;
   readonly timeline: number;
-  /** `0/16B3748`. */
+  /** Such as `0/16B3748`. */
   readonly startLsn: string;
   readonly endLsn: string;
   /** Such as `17.11`. */
   readonly version: string;
-  /** Bytes of a file of WAL. */
+  /** Size of a WAL file, in bytes. */
   readonly segmentBytes: number;
 }
 
-/** Facts about the embedded database that a snapshot was taken of. */
+/** Facts about the embedded database that was backed up. */
 export interface EmbeddedState {
   /** Major version of Postgres. */
   readonly version: string;
   readonly files: number;
-  /** Of the files. */
+  /** Total size of the files. */
   readonly bytes: number;
-  /** What this snapshot added to the store. */
+  /** Bytes that this snapshot added to the store. */
   readonly newBytes: number;
   /** How long writers waited, in milliseconds. */
   readonly heldMs: number;
-  /** What the tables held at that moment. */
+  /** The content of the tables at that moment. */
   readonly tables: readonly TableDigest[];
-  /** Tables that were too large to be digested while writers wait. */
+  /** Tables that were too large to digest while writers wait. */
   readonly undigested: readonly string[];
 }
 
-/** A manifest as a listing of the store has it: nothing of it has been read. */
+/** A manifest as the store lists it; its content has not been read. */
 export interface ListedManifest extends ManifestReference {
   readonly key: string;
 }
 
-/** A manifest that was read, and what it is called by others. */
+/** A manifest that was read, and the names by which others refer to it. */
 export interface ReadManifest extends ListedManifest {
   readonly manifest: Manifest;
 }
 
-/** The database that a backup is of: snapshots are of an embedded one. */
+/** The kind of database that a backup was taken of. Snapshots belong to an embedded one. */
 export type BackupOrigin = 'server' | 'embedded';
 
 const folder = 'backups/';
 const namePattern =
   /^backups\/(?<id>\d{8}T\d{6}Z-(?:full|incremental|snapshot)-[0-9a-f]{6})\/manifest-(?<sha256>[0-9a-f]{64})\.(?:json|sealed)$/;
 
-/** An id that nobody else has. */
+/** A new, unique id. */
 export function newBackupId(kind: BackupKind, now: Date): string {
   const time = now.toISOString().replace(/\.\d+/, '').replaceAll(/[-:]/g, '');
   return `${time}-${kind}-${randomBytes(3).toString('hex')}`;
@@ -110,10 +115,10 @@ export function memberKey(id: string, name: string): string {
   return `${folder}${id}/${name}`;
 }
 
-/** Makes the backup exist. Everything that the manifest names is in the store already. */
+/** Writes the manifest, which makes the backup exist. Everything that it names must be in the store already. */
 export async function writeManifest(vault: Vault, manifest: Manifest): Promise<ReadManifest> {
   const text = Buffer.from(`${JSON.stringify(manifest, null, 1)}\n`);
-  // Not encrypted it is plain JSON, for whoever has nothing but the store and an editor.
+  // Without encryption it is plain JSON, readable by an operator who has only the store and an editor.
   const stored = vault.encrypts ? await vault.seal(sealLabel(manifest.id), text) : text;
   const manifestSha256 = sha256(stored);
   const key = memberKey(manifest.id, `manifest-${manifestSha256}.${vault.encrypts ? 'sealed' : 'json'}`);
@@ -121,7 +126,7 @@ export async function writeManifest(vault: Vault, manifest: Manifest): Promise<R
   return { id: manifest.id, manifestSha256, key, manifest };
 }
 
-/** Every backup that exists, oldest first. Files beside them that are no manifests are passed over. */
+/** Every backup that exists, oldest first. Other files beside the manifests are skipped. */
 export async function listManifests(vault: Vault): Promise<ListedManifest[]> {
   const found: ListedManifest[] = [];
   for await (const { key } of vault.store.list(folder)) {
@@ -131,7 +136,7 @@ export async function listManifests(vault: Vault): Promise<ListedManifest[]> {
   return found;
 }
 
-/** Reads a manifest. Rejects with BackupDamaged when it is not the one that its name says. */
+/** Reads a manifest. Rejects with BackupDamaged when its content does not match its name. */
 export async function readManifest(vault: Vault, listed: ListedManifest): Promise<ReadManifest> {
   const { id, key, manifestSha256 } = listed;
   const stored = await buffer(await vault.store.get(key));
@@ -144,7 +149,7 @@ export async function readManifest(vault: Vault, listed: ListedManifest): Promis
   try {
     manifest = JSON.parse(text.toString('utf8')) as Manifest;
   } catch (error) {
-    throw new BackupDamaged(key, 'it is no JSON', { cause: error });
+    throw new BackupDamaged(key, 'it is not JSON', { cause: error });
   }
   if (manifest.format !== 1) {
     throw new BackupDamaged(
@@ -158,14 +163,14 @@ export async function readManifest(vault: Vault, listed: ListedManifest): Promis
   return { id, key, manifestSha256, manifest };
 }
 
-/** What a backup is of, by its id: of one that cannot be read, too. */
+/** The kind of database that a backup belongs to, told from its id, so it works for an unreadable backup too. */
 export function originOf({ id }: ManifestReference): BackupOrigin {
   return id.includes('-snapshot-') ? 'embedded' : 'server';
 }
 
 /**
- * All manifests, oldest first, and the errors of those that cannot be read: one damaged backup hides no other. `origin`: of which
- * database; left out, of any.
+ * All manifests, oldest first, and the errors of those that cannot be read: one damaged backup does not hide the
+ * others. `origin` limits them to one kind of database; without it, all are read.
  */
 export async function readManifests(
   vault: Vault,
@@ -185,7 +190,10 @@ export async function readManifests(
   return { manifests, damaged };
 }
 
-/** Ends a backup: the manifest first, so that half of one is none, then what belongs to it alone. */
+/**
+ * Deletes a backup, manifest first: without a manifest it no longer counts as one. Then deletes the objects that
+ * belong to it alone.
+ */
 export async function removeBackup(vault: Vault, { id, key }: ListedManifest): Promise<void> {
   await vault.store.remove(key);
   const members: string[] = [];

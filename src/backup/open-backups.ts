@@ -9,10 +9,13 @@ import { serverBackups, storedServerBackups } from './server/server-backups.ts';
 import { openVault } from './store/open-store.ts';
 import { storedBackups } from './stored-backups.ts';
 
-/** The backups of the configured database; or why there are none, and what to do, for people. */
+/** The backups of the configured database. Null: `why` says, as text for people, why there are none and what to do. */
 export type OpenedBackups = { readonly backups: Backups } | { readonly backups: null; readonly why: string };
 
-/** Backups of the database that the configuration says, in its store. Nothing is opened yet, and nothing has to be closed. */
+/**
+ * The backups of the configured database in the configured store. Nothing is opened yet, and the caller has nothing
+ * to close.
+ */
 export function openBackups(config: Config, log: Log, now: () => Date): OpenedBackups {
   const { backup, server } = config;
   if (!config.useDatabase) {
@@ -41,7 +44,7 @@ export function openBackups(config: Config, log: Log, now: () => Date): OpenedBa
       ...common,
       connection: { url, ssl: tlsOf(server.ssl, url) },
       spoolDirectory: backup.spoolDirectory,
-      // One slot for an installation: several of them may share a server.
+      // One slot for each installation: several installations may share a server.
       slot: `${config.rolePrefix}_backup`,
       synchronous: backup.synchronousWal,
       findPrograms: configuredPrograms(config),
@@ -52,8 +55,8 @@ export function openBackups(config: Config, log: Log, now: () => Date): OpenedBa
 }
 
 /**
- * Whatever the configured store holds, without a database. Nothing is opened yet; each call rejects with NoBackupStore when none is
- * configured.
+ * Everything in the configured store, without a database. Nothing is opened yet; each call rejects with NoBackupStore
+ * when no store is configured.
  */
 export function openStoredBackups(config: Config): StoredBackups {
   const { backup } = config;

@@ -4,9 +4,9 @@ import { readManifests } from './manifest.ts';
 import type { Vault } from './vault.ts';
 
 /**
- * Makes ops.backups say what the store has. Gives a sentence that names the backups whose manifest is another one than was recorded
- * first; null: there is none. While a manifest cannot be read nothing is recorded, lest its backup count as removed: rejects with
- * BackupDamaged.
+ * Makes ops.backups agree with the store. Returns a sentence that names the backups whose manifest differs from the
+ * one first recorded; null: none differs. While a manifest cannot be read, nothing is recorded, because its backup
+ * would count as removed: rejects with BackupDamaged.
  */
 export async function recordBackups(executor: Executor, vault: Vault): Promise<string | null> {
   const { manifests, damaged } = await readManifests(vault);

@@ -8,12 +8,12 @@ import { parseLsn, parseSegmentFile, segmentNumber } from './server/wal/wal-posi
 import { listArchivedWal } from './server/wal/wal-archive.ts';
 import type { ArchivedWal } from './server/wal/wal-archive.ts';
 
-/** What went. */
+/** The result of a removal. */
 export interface RemovedBackups {
   readonly backups: readonly string[];
-  /** Files of WAL. */
+  /** The number of WAL files. */
   readonly wal: number;
-  /** Halves of backups that were never finished: their prefixes. */
+  /** Prefixes of the backups that were never finished. */
   readonly halves: readonly string[];
   readonly bytes: number;
 }
@@ -22,16 +22,16 @@ export interface RemoveExpiredOptions {
   readonly vault: Vault;
   readonly window: RecoveryWindow;
   readonly now: Date;
-  /** Only says what would go. */
+  /** Reports what would be removed, and removes nothing. */
   readonly dryRun?: boolean;
 }
 
-/** A half of a backup may still be in the making for so long. */
+/** An unfinished backup younger than this may still be in the making. */
 const halfAgeMs = 24 * 3_600_000;
 
 /**
- * Removes the backups that no moment of the window needs, the WAL before the oldest one that stays, and what was left of backups
- * that failed. While a manifest cannot be read nothing goes: it may be one that others build on.
+ * Removes the backups that no moment of the window needs, the WAL before the oldest remaining backup, and the remains
+ * of failed backups. While a manifest cannot be read nothing is removed: others may build on its backup.
  */
 export async function removeExpired({
   vault,
@@ -47,7 +47,7 @@ export async function removeExpired({
   const wal = await expiredWal(vault, manifests, kept);
   const halves = await oldHalves(vault, manifests, now);
   if (!dryRun) {
-    // Children first: what is interrupted leaves no backup without its parent.
+    // Children first: an interruption then never leaves a backup without its parent.
     for (const backup of expired.toReversed()) await removeBackup(vault, backup);
     await removeAll(
       vault.store,
@@ -67,7 +67,7 @@ export async function removeExpired({
   };
 }
 
-/** WAL from before the oldest backup of its cluster that stays. Histories of timelines are small, and always stay. */
+/** WAL from before the oldest remaining backup of its cluster. Timeline histories are small, and always stay. */
 async function expiredWal(
   vault: Vault,
   all: readonly ReadManifest[],

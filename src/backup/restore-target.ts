@@ -3,16 +3,19 @@ import { instantOf } from './instant.ts';
 import { formatLsn, isLsn, parseLsn } from './server/wal/wal-position.ts';
 import type { Lsn } from './server/wal/wal-position.ts';
 
-/** To where a restore replays. */
+/** The point up to which a restore replays. */
 export type RestoreTarget =
-  /** All that was received. */
+  /** Everything that was received. */
   | { readonly kind: 'latest' }
-  /** Every transaction that ended at this time or before, by the server's clock. */
+  /** Every transaction that ended at or before this time, by the server's clock. */
   | { readonly kind: 'time'; readonly time: Instant }
-  /** All that was written before this position, as `pg_current_wal_lsn()` gives it. */
+  /** Everything written before this position, as `pg_current_wal_lsn()` gives it. */
   | { readonly kind: 'lsn'; readonly lsn: Lsn };
 
-/** Parses what `--to` says; null when it is none of the three. A time without a zone would be anybody's: it needs one. */
+/**
+ * Parses the value of `--to`; null when it is none of the three. A time must have a zone: without one it could mean
+ * any moment of a day.
+ */
 export function parseTarget(text: string): RestoreTarget | null {
   if (text === 'latest') return { kind: 'latest' };
   if (isLsn(text)) return { kind: 'lsn', lsn: parseLsn(text) };
@@ -23,7 +26,7 @@ export function parseTarget(text: string): RestoreTarget | null {
   return Number.isNaN(parsed.getTime()) ? null : { kind: 'time', time: instantOf(parsed) };
 }
 
-/** For people. */
+/** The target, as text for people. */
 export function describeTarget(target: RestoreTarget): string {
   switch (target.kind) {
     case 'latest':

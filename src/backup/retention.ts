@@ -1,13 +1,14 @@
 import type { ReadManifest } from './manifest.ts';
 
-/** From when on every moment must be reachable. */
+/** The time from which on every moment must be reachable. */
 export interface RecoveryWindow {
   readonly days: number;
 }
 
 /**
- * Backups that no moment of the window needs. Kept are those that ended within it, the newest that ended before it (from which its
- * first moments are replayed), and all that these build on. Input in any order; output oldest first, and never all of them.
+ * Backups that no moment of the window needs. The kept ones are those that ended within it, the newest that ended
+ * before it (the window's first moments are replayed from it), and every backup that these build on. Input in any
+ * order; output oldest first, and never all of them.
  */
 export function pickExpired(
   backups: readonly ReadManifest[],

@@ -2,8 +2,8 @@ import type { BackupList, RestoreOptions, StoredBackups, Verification, Work } fr
 import { RestoreRefused } from './restore-refused.ts';
 
 /**
- * All that a store holds, of each kind that may be in it. A restore goes to the first kind that has a backup: with the store alone,
- * nobody says which database there was.
+ * All backups in a store, of every kind. A restore goes to the first kind that has a backup: the store alone does not
+ * say which database there was.
  */
 export function storedBackups(kinds: readonly [StoredBackups, ...StoredBackups[]]): StoredBackups {
   return {
@@ -26,7 +26,7 @@ export function storedBackups(kinds: readonly [StoredBackups, ...StoredBackups[]
   };
 }
 
-/** One after the other, so that progress is that of one kind at a time. */
+/** One kind after the other, so that progress always belongs to one of them. */
 async function inOrder<T>(
   kinds: readonly StoredBackups[],
   ask: (kind: StoredBackups) => Promise<T>,

@@ -6,56 +6,62 @@ import { EnvelopeError, sealing, unseal, unsealBytes } from './envelope.ts';
 import type { EncryptionKey } from './envelope.ts';
 import type { Store } from './store/store.ts';
 
-/** What has to be remembered of an object to know it again. */
+/** The facts about an object by which it is known again. */
 export interface StoredObject {
   readonly key: string;
-  /** Of the content. */
+  /** Size of the content. */
   readonly bytes: number;
-  /** As stored: compressed, encrypted. */
+  /** Size as stored: compressed, and encrypted if there is a key. */
   readonly storedBytes: number;
-  /** Hex, of the stored bytes. */
+  /** In hex, over the stored bytes. */
   readonly sha256: string;
 }
 
-/** An object that is made piece by piece, in memory as it will be stored. */
+/** An object under construction, piece by piece, in memory in its stored form. */
 export interface Draft {
-  /** Of content, so far. */
+  /** Bytes of content so far. */
   readonly bytes: number;
-  /** Takes the next piece; when it resolves, the memory of the piece may be filled with something else. */
+  /** Takes the next piece. When it resolves, the caller may reuse the piece's memory. */
   write(piece: Uint8Array): Promise<void>;
-  /** Stores what was written; nothing is there when it rejects, and it may be called again. */
+  /** Stores everything written so far. When it rejects, nothing is stored, and the call may be repeated. */
   store(signal?: AbortSignal): Promise<StoredObject>;
 }
 
 /** A store whose objects are compressed, encrypted when there is a key, and checked whenever they are read. */
 export interface Vault {
   readonly store: Store;
-  /** Whether what is written is encrypted. */
+  /** Whether the vault encrypts what it writes. */
   readonly encrypts: boolean;
-  /** An object of that key, to be written in pieces. */
+  /** A new object under `key`, to be written in pieces. */
   draft(key: string): Draft;
-  /** Stores content under a key; nothing is there when it rejects. */
+  /** Stores content under a key. When it rejects, nothing is stored. */
   write(key: string, content: Uint8Array, signal?: AbortSignal): Promise<StoredObject>;
   /**
-   * The content. Rejects with ObjectMissing; the stream fails with BackupDamaged, naming the key, when length, digest or tag is
-   * another one. Do nothing final before its end.
+   * The content. Rejects with ObjectMissing; the stream fails with BackupDamaged, naming the key, when the length,
+   * the digest or the tag differs. Do nothing final before its end.
    */
   read(object: StoredObject): Promise<Readable>;
   /** The content of an object that fits into memory. Rejects with ObjectMissing or BackupDamaged. */
   readWhole(object: StoredObject): Promise<Buffer>;
-  /** Compares length and digest of the stored bytes, without reading the content. Rejects with BackupDamaged or ObjectMissing. */
+  /**
+   * Compares the length and the digest of the stored bytes, without reading the content. Rejects with BackupDamaged
+   * or ObjectMissing.
+   */
   check(object: StoredObject): Promise<void>;
-  /** Stored bytes of a content under a name of its own choice, in memory. */
+  /** The stored form of content, in memory, for callers that choose the object's name themselves. */
   seal(label: string, content: Uint8Array): Promise<Buffer>;
-  /** The content of what `seal` gave. Rejects with BackupDamaged, naming `member`. */
+  /** The content of bytes that `seal` returned. Rejects with BackupDamaged, naming `member`. */
   unseal(label: string, member: string, stored: Buffer): Promise<Buffer>;
-  /** Hex; the same for the same content. Keyed when the vault encrypts: a key of the store then tells nothing of a content. */
+  /**
+   * Hex; equal content gives an equal fingerprint. Keyed when the vault encrypts, so that a key in the store reveals
+   * nothing about the content.
+   */
   fingerprint(content: Uint8Array): string;
-  /** The same, with the same key, over another store. */
+  /** The same vault, with the same key, over another store. */
   over(store: Store): Vault;
 }
 
-/** `encryptionKey`: 32 bytes; null: nothing is encrypted, and nothing that was can be read. */
+/** `encryptionKey`: 32 bytes. Null: nothing is encrypted, and encrypted objects cannot be read. */
 export function makeVault(store: Store, encryptionKey: EncryptionKey | null): Vault {
   const fingerprintKey =
     encryptionKey && Buffer.from(hkdfSync('sha256', encryptionKey, '', 'fingerprints of backups', 32));
@@ -132,7 +138,7 @@ export function makeVault(store: Store, encryptionKey: EncryptionKey | null): Va
   };
 }
 
-/** The stored bytes, and at their end an error when they are not those that were written. */
+/** The stored bytes; the stream ends with an error when they are not the ones that were written. */
 async function* checked(
   source: Readable,
   { key, storedBytes, sha256 }: StoredObject,
@@ -151,7 +157,10 @@ async function* checked(
   if (found !== sha256) throw new BackupDamaged(key, `its SHA-256 is ${found}, and ${sha256} was stored`);
 }
 
-/** The content, with errors that name the object. What the store itself says, such as a lost connection, is no damage. */
+/**
+ * The content, with errors that name the object. The store's own errors, such as a lost connection, do not count as
+ * damage.
+ */
 async function* guarded(
   { key, bytes: expected }: StoredObject,
   content: AsyncIterable<Uint8Array>,

@@ -20,7 +20,7 @@ export function parseBackupManifest(text: string, member: string): BackupManifes
     // System identifiers are larger than JavaScript's numbers are exact.
     parsed = JSON.parse(text.replace(/("System-Identifier":\s*)(\d+)/, '$1"$2"'));
   } catch (error) {
-    throw new BackupDamaged(member, 'it is no JSON, or not all of it', { cause: error });
+    throw new BackupDamaged(member, 'it is not JSON, or it is cut off', { cause: error });
   }
   const {
     'System-Identifier': systemIdentifier,
