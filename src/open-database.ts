@@ -22,15 +22,15 @@ import { withKeeper } from './retention/keeper.ts';
 import type { AsKeeper } from './retention/keeper.ts';
 import { prepareDatabase } from './setup/prepare-database.ts';
 
-/** The way to a database, for each identity. On an embedded database all are the same. Null: not configured. */
+/** The connection string for each identity; on an embedded database all are the same. Null: not configured. */
 export interface Connections {
   readonly kind: 'embedded' | 'server';
   readonly api: string;
   readonly migrate: string | null;
   readonly worker: string | null;
-  /** The API's way for LISTEN; null: the same as `api`. */
+  /** The API's connection string for LISTEN; null: the same as `api`. */
   readonly listen: string | null;
-  /** The kind of pooler that the API's connections lead to. */
+  /** The kind of pooler in front of the API's connections. */
   readonly pooler: PoolerMode;
   /** TLS options for a connection to one of these URLs. */
   tls(url: string): ClientConfig['ssl'];
@@ -43,7 +43,7 @@ export class ConnectionsError extends OperationalError {
   override name = 'ConnectionsError';
 }
 
-/** There is no embedded database, and the command does not make one. */
+/** The embedded database does not exist, and the command does not make one. */
 export class NoDatabase extends ConnectionsError {
   override name = 'NoDatabase';
 }
@@ -92,7 +92,7 @@ export function refuseToMake({ useDatabase, dataDirectory }: Config): void {
 }
 
 /**
- * How long to wait until a process that has the directory listens: a first start takes seconds, and so may a
+ * How long to wait for a process that has the directory to listen: a first start takes seconds, and so may a
  * recovery.
  */
 const attachWaitMs = 30_000;
@@ -142,8 +142,8 @@ export function operatorDatabase(connections: Connections, config: Config, log: 
 }
 
 /**
- * The worker's pool and its Database, as `<prefix>_worker`, and its way to become the keeper of partitions.
- * `close` ends both.
+ * The worker's pool and its Database, as `<prefix>_worker`, and its way to become the keeper of partitions. `close`
+ * ends both.
  */
 export function workerDatabase(
   connections: Connections,

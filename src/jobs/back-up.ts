@@ -5,12 +5,13 @@ import { defineJob } from './job.ts';
 import type { JobRun } from './job-run.ts';
 import { PayloadError, payloadMembers } from './payload.ts';
 
-/** One at a time, whoever begins it: the job or the command line. */
+/** One backup at a time, whether the job or the command line begins it. */
 export const backupLock = 'backup';
 
 /**
- * Makes a backup, removes what no moment of the recovery window needs, and makes ops.backups say what is there. The executor is the
- * worker's. Gives what it did, in words; rejects, once the backup is made, when somebody changed an earlier one.
+ * Makes a backup, removes the backups that no moment of the recovery window needs, and makes ops.backups agree with
+ * the store. The executor is the worker's. Returns, in words, what it did. Rejects, once the backup is made, when
+ * somebody changed an earlier one.
  */
 export async function backUp(
   backups: Backups,
@@ -26,7 +27,7 @@ export async function backUp(
   return removal.summary === null ? summary : `${summary}; ${removal.summary}`;
 }
 
-/** `{"kind": "full"}`, or the like; without it whatever is due. */
+/** Accepts `{"kind": "full"}` or the like; without a kind, whatever is due. */
 function backUpPayload(payload: unknown): RequestedBackup {
   const { kind = 'auto' } = payloadMembers(payload, ['kind']);
   if (kind === 'auto' || kind === 'full' || kind === 'incremental') return kind;

@@ -7,10 +7,10 @@ import { defineJob } from './job.ts';
 import type { JobRun } from './job-run.ts';
 import { noPayload } from './payload.ts';
 
-/** One at a time, whoever begins it. */
+/** One drill at a time, whether the job or the command line begins it. */
 export const drillLock = 'drill';
 
-/** The newest backups could not be restored as they should be. `problems` has a sentence for each thing that is wrong. */
+/** The newest backups could not be restored as they should be. `problems` has a sentence for each fault. */
 export class DrillFailed extends OperationalError {
   override name = 'DrillFailed';
   readonly problems: readonly string[];
@@ -22,8 +22,8 @@ export class DrillFailed extends OperationalError {
 }
 
 /**
- * Proves the newest backups, and writes the verdict into ops.drills; the executor is the worker's. Gives what it found, in words;
- * rejects with DrillFailed when that is bad.
+ * Proves the newest backups, and writes the verdict into ops.drills; the executor is the worker's. Returns the
+ * findings in words; rejects with DrillFailed when they are bad.
  */
 export async function drill(
   backups: Backups,

@@ -7,7 +7,7 @@ import type { AsKeeper } from '../retention/keeper.ts';
 
 /** The resources that jobs use. */
 export interface JobResources {
-  /** The database as the worker. */
+  /** The database, as the worker. */
   readonly executor: Executor;
   readonly kind: 'embedded' | 'server';
   /** Null: knowledge without an embedding stays without one. */

@@ -7,8 +7,8 @@ import { defineJob } from './job.ts';
 import { noPayload } from './payload.ts';
 
 /**
- * Looks at the age of the newest backup and drill, and queues the jobs that are due (agenda.ts), unless they are
- * queued or running. A job that failed for good is begun anew. The executor is the worker's. Returns the queued jobs.
+ * Checks the age of the newest backup and drill, and queues the jobs that are due (agenda.ts), unless they are queued
+ * or running. A job that failed for good is queued anew. The executor is the worker's. Returns the queued jobs.
  */
 export async function scheduleBackups(
   executor: Executor,
@@ -28,7 +28,7 @@ export async function scheduleBackups(
   if (!newest) throw new Error('the newest backups could not be read');
   const due = dueJobs(newest, backups, now).filter(({ task }) => !newest.busy.includes(task));
   for (const { task, payload } of due) {
-    // The key makes sure that two workers that look at the same time queue one job between them.
+    // The key makes sure that two workers that check at the same time queue one job between them.
     await executor.query(sql`
       select graphile_worker.add_job(
         ${task}, ${JSON.stringify(payload)}::json, job_key => ${`due:${task}`}, max_attempts => 3
@@ -38,8 +38,8 @@ export async function scheduleBackups(
 }
 
 /**
- * Queues one look shortly after a start, so that jobs missed while no worker ran begin soon, but after the
- * start itself.
+ * Queues one check shortly after a start, so that jobs missed while no worker ran begin soon, but after the start
+ * itself.
  */
 export async function lookAfterStart(executor: Executor): Promise<void> {
   await executor.query(sql`
@@ -48,7 +48,7 @@ export async function lookAfterStart(executor: Executor): Promise<void> {
     )`);
 }
 
-// Backups and drills are due by age (agenda.ts). Each start is followed by a look as well.
+// Backups and drills are due by age (agenda.ts). Each start is followed by a check as well.
 export const scheduleBackupsJob = defineJob({
   task: 'schedule_backups',
   does: 'begins the backup or the drill that is due by the age of the newest',
