@@ -31,7 +31,7 @@ was wrong or the rows in the database do not match the answers.
 async function main(argv: readonly string[]): Promise<number> {
   const options = parseOptions(argv);
   if (typeof options === 'string') {
-    process.stderr.write(`bench: ${options} (--help lists what is allowed)\n`);
+    process.stderr.write(`bench: ${options} (--help lists the options)\n`);
     return 2;
   }
   if (options.help) {

@@ -99,7 +99,7 @@ update app_public.tasks set status = 'running', attempt = attempt + 1, started_a
 async function main(argv: readonly string[]): Promise<number> {
   const parsed = parseOptions(argv);
   if (typeof parsed === 'string') {
-    say(`claims: ${parsed} (--help lists what is allowed)`);
+    say(`claims: ${parsed} (--help lists the options)`);
     return 2;
   }
   if (parsed === null) {

@@ -67,7 +67,7 @@ const day = Math.floor(Date.now() / dayMs) * dayMs - dayMs;
 async function main(argv: readonly string[]): Promise<number> {
   const options = parseOptions(argv);
   if (typeof options === 'string') {
-    process.stderr.write(`metrics: ${options} (--help lists what is allowed)\n`);
+    process.stderr.write(`metrics: ${options} (--help lists the options)\n`);
     return 2;
   }
   if (options === null) {
@@ -200,7 +200,8 @@ async function measureBoth(
     'select tenant_id, count(*)::int as count from app_public.metrics group by 1',
   );
   const counted = (tenant: string) => rows.find((row) => row.tenant_id === tenant)?.count ?? 0;
-  if (counted('recorded') !== recorded) throw new Error(`${recorded} points were stored, by the answers`);
+  if (counted('recorded') !== recorded)
+    throw new Error(`the answers report ${recorded} stored points, the database has another number`);
   const sum = (key: 'record' | 'copy') => times.reduce((total, time) => total + time[key], 0);
   return {
     points: options.points,

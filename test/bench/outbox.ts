@@ -130,7 +130,8 @@ async function choose(admin: Client, variant: Variant): Promise<void> {
   let text = await readSqlFile('app_private/functions/tg__publish.sql', testRolePrefix, 'unused');
   if (way !== 'product') {
     const tail = /  if found and .*?end if;\n/s;
-    if (!tail.test(text)) throw new Error('tg__publish.sql does not look as this benchmark knows it');
+    if (!tail.test(text))
+      throw new Error('tg__publish.sql does not have the form that this benchmark expects');
     text = text.replace(tail, () => `  ${way ?? ''}\n`);
   }
   await admin.query(text);

@@ -50,7 +50,7 @@ export async function pgbench(script: string, options: PgbenchOptions): Promise<
   );
   const number = (pattern: RegExp): number => {
     const found = Number(pattern.exec(stdout)?.[1] ?? Number.NaN);
-    if (Number.isNaN(found)) throw new Error(`pgbench says nothing of ${pattern}: ${stdout}${stderr}`);
+    if (Number.isNaN(found)) throw new Error(`expected pgbench to print ${pattern}, got: ${stdout}${stderr}`);
     return found;
   };
   if (number(/number of failed transactions: (\d+)/) > 0) throw new Error(`pgbench: ${stdout}${stderr}`);

@@ -72,7 +72,10 @@ try {
     `writer: ${Math.round(rateReached)} writes/s over all, ${Math.round(during)} during the snapshot, ` +
       `longest wait of a write ${Math.round(longestWaitMs)} ms`,
   );
-  check(ackedAfter > ackedBefore && writer.acked > ackedAfter, 'it was taken in the middle of the writing');
+  check(
+    ackedAfter > ackedBefore && writer.acked > ackedAfter,
+    'the snapshot was taken while the writers wrote',
+  );
 
   const into = path.join(home, 'restored');
   await restoreSnapshot({ vault, snapshot: taken, into });
@@ -91,9 +94,12 @@ try {
     `restored: ${count} transactions, the last is ${last}; acknowledged ${ackedBefore} before, ${ackedAfter} after`,
   );
   check(count === last && right === last && both === last, 'every transaction up to the last is complete');
-  check(last >= ackedBefore && last <= ackedAfter + 1, 'the last one is of the time of the snapshot');
+  check(
+    last >= ackedBefore && last <= ackedAfter + 1,
+    'the last transaction is from the time of the snapshot',
+  );
   const noted = taken.manifest.embedded!.tables.find(({ table }) => table === '"public"."written"');
-  check(noted?.rows === count, 'the rows are as many as were noted in the held moment');
+  check(noted?.rows === count, 'the number of rows is the one noted in the held moment');
 
   const verdict = await drillSnapshot({ vault, snapshot: taken });
   console.log(

@@ -45,7 +45,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const setups = pgbouncerSetups.filter(({ name }) => names.includes(name));
   const rounds = Number(values.rounds);
   if (setups.length < names.length || !Number.isInteger(rounds) || rounds < 1 || rounds > 10_000) {
-    process.stderr.write('behind-pooler: --help lists what is allowed\n');
+    process.stderr.write('behind-pooler: --help lists the options\n');
     return 2;
   }
   const server = await provideServer();
@@ -61,7 +61,7 @@ async function main(argv: readonly string[]): Promise<number> {
       for (const listen of [true, false]) problems += await twoServes(server.adminUrl, setup, listen, rounds);
       problems += await storm(server.adminUrl, setup);
     }
-    say(problems === 0 ? 'everything is as it is without a pooler' : `${problems} problems`);
+    say(problems === 0 ? 'everything is the same as without a pooler' : `${problems} problems`);
     return problems === 0 ? 0 : 1;
   } finally {
     await server.stop();

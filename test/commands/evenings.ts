@@ -60,7 +60,7 @@ async function main(): Promise<number> {
       const left = await spend(library, firstEvening + evening * dayMs, seconds, week);
       drills += left.drills.filter((outcome) => outcome === 'passed').length;
       if (left.backups.length !== 1)
-        problems.push(`evening ${evening + 1} left ${left.backups.length} backups`);
+        problems.push(`evening ${evening + 1}: expected one backup, got ${left.backups.length}`);
       if (left.drills.includes('failed')) problems.push(`the drill of evening ${evening + 1} failed`);
       for (const alert of left.alerts) problems.push(`evening ${evening + 1} left an alert: ${alert}`);
     }
@@ -70,9 +70,9 @@ async function main(): Promise<number> {
     await writeFile(file, 'no store');
     const without = { DATA_DIR: path.join(directory, 'other'), BACKUP_STORE: path.join(file, 'store') };
     const { backups, alerts } = await spend(library, firstEvening, seconds, without);
-    if (backups.length > 0) problems.push('there was a backup where none can be written');
+    if (backups.length > 0) problems.push('expected no backup in a store that cannot be written, got one');
     if (!alerts.some((alert) => alert.includes('there never was a backup')))
-      problems.push('no alert says that there never was a backup');
+      problems.push('expected an alert that there never was a backup, got none');
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
@@ -109,7 +109,7 @@ async function spend(
     );
     await client.end();
     const [left] = rows;
-    if (!left) throw new Error('the database said nothing');
+    if (!left) throw new Error('the database returned no row');
     console.log(`${time}: ${JSON.stringify(left)}`);
     return left;
   } finally {

@@ -124,8 +124,7 @@ export async function outliveCuts(options: CutsOptions): Promise<CutsReport> {
     const left = await jobsLeft();
     if (left > 0) problems.push(`${left} of ${jobs} jobs did not run`);
     for (const { command, heard } of streams) {
-      if (missing(heard) > 0)
-        problems.push(`the stream of ${command} did not tell of ${missing(heard)} rows`);
+      if (missing(heard) > 0) problems.push(`the stream of ${command} missed ${missing(heard)} rows`);
     }
     for (const { command, url, exitCode, log } of victims) {
       if (exitCode() !== null) problems.push(`${command} ended with ${exitCode()}: ${log().slice(-2_000)}`);
@@ -303,7 +302,7 @@ async function main(): Promise<number> {
     return 0;
   }
   setTimeout(() => {
-    console.error('ten minutes are over');
+    console.error('expected an end within ten minutes');
     process.exit(1);
   }, 600_000).unref();
   const server = await provideServer();
@@ -326,7 +325,7 @@ async function main(): Promise<number> {
     });
     const { api, migrate: migrateUrl, worker } = urls;
     if (api === null || migrateUrl === null || worker === null)
-      throw new Error('the logins were there already');
+      throw new Error('the server already has these logins');
     await migrate({ connectionString: migrateUrl, rolePrefix, log: () => {} });
     const adminUrl = Object.assign(new URL(server.adminUrl), { pathname: `/${databaseName}` }).href;
     const all = ['serve', 'work', 'start'] as const;

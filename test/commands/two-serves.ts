@@ -77,7 +77,7 @@ export async function letTwoServe(options: TwoServes): Promise<TwoServesReport> 
       while (ours(heard()).length < wanted.length && Date.now() < deadline) await sleep(50);
       const got = ours(heard());
       if (JSON.stringify(got) !== JSON.stringify(wanted)) {
-        problems.push(`listener ${n + 1} heard ${got.length} changes, and ${wanted.length} were made`);
+        problems.push(`listener ${n + 1}: expected ${wanted.length} changes, got ${got.length}`);
       }
     }
     const seconds = (performance.now() - began) / 1000;
@@ -208,7 +208,7 @@ async function subscriptionOf(url: string, token: string, ends: (() => unknown)[
   );
   // The protocol does not say when a subscription has begun: it has when it receives an event.
   for (let n = 0; heard.length === 0; n += 1) {
-    if (n === 300) throw new Error('the subscription hears nothing');
+    if (n === 300) throw new Error('the subscription received no event');
     await fetch(`${url}/rest/v1/agents`, {
       method: 'POST',
       headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },

@@ -83,13 +83,13 @@ export async function holdContest(contest: Contest): Promise<ContestResult> {
       lost,
       takeoverMs,
       problems: [
-        ...(serving.length === 1 ? [] : [`${serving.length} engines served`]),
+        ...(serving.length === 1 ? [] : [`expected one engine to serve, ${serving.length} did`]),
         ...refusals.filter((text) => !named.test(text)).map((text) => `refused without a name: ${text}`),
         ...(acknowledged.length >= contest.rows
           ? []
-          : [`only ${acknowledged.length} rows were acknowledged`]),
+          : [`expected ${contest.rows} acknowledged rows, got ${acknowledged.length}`]),
         ...(lost === 0 ? [] : [`${lost} of ${acknowledged.length} acknowledged rows are lost`]),
-        ...(api ? [] : [`the start behind the kill did not serve: ${await third.ended}`]),
+        ...(api ? [] : [`the start after the kill did not serve: ${await third.ended}`]),
       ],
     };
   } finally {

@@ -33,7 +33,7 @@ const rows = Number(values.rows);
 if (values.help) {
   process.stdout.write(help);
 } else if (!(Number.isInteger(rounds) && rounds > 0 && Number.isInteger(rows) && rows > 0)) {
-  process.stderr.write('--rounds and --rows have to be whole numbers above 0\n');
+  process.stderr.write('expected whole numbers above 0 for --rounds and --rows\n');
   process.exitCode = 2;
 } else if (isolationArguments() === null) {
   process.stderr.write('`unshare` does not work here: namespaces need root, or user namespaces\n');
@@ -66,6 +66,6 @@ async function run(): Promise<number> {
   } finally {
     await rm(home, { recursive: true, force: true });
   }
-  process.stdout.write(`${rounds - failed} of ${rounds} rounds as they should be\n`);
+  process.stdout.write(`${rounds - failed} of ${rounds} rounds passed\n`);
   return failed === 0 ? 0 : 1;
 }

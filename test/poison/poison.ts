@@ -82,8 +82,8 @@ try {
     console.log(`  ${status}: ${count}`);
   console.log(`${faults.length} faults`);
   for (const line of failedRuns) console.log(`failed job: ${line}`);
-  console.log(`set aside of: ${setAsideOf.join(', ') || 'nobody'}`);
-  console.log(`the day of a healthy tenant is ${sameDay ? 'the same' : 'ANOTHER'}`);
+  console.log(`tenants with quarantined items: ${setAsideOf.join(', ') || 'none'}`);
+  console.log(`the day of a healthy tenant is ${sameDay ? 'the same' : 'DIFFERENT'}`);
   if (!sameDay) console.log(JSON.stringify({ without, withPoison }, null, 2));
   if (faults.length + failedRuns.length > 0 || !sameDay || setAsideOf.some((tenant) => tenant !== 'poisoner'))
     process.exitCode = 1;

@@ -71,7 +71,7 @@ else await bombard(workerData as Target);
 async function main(argv: readonly string[]): Promise<number> {
   const parsed = parseOptions(argv);
   if (typeof parsed === 'string') {
-    process.stderr.write(`bombardment: ${parsed} (--help lists what is allowed)\n`);
+    process.stderr.write(`bombardment: ${parsed} (--help lists the options)\n`);
     return 2;
   }
   if (parsed === null) {
@@ -459,7 +459,7 @@ function format({ bombs: kinds, sent, work, tenant, memory, problems }: Bombardm
     ...slowest.map((each) => `  ${ms(each.ms)}  ${each.bomb}, by ${each.caller}`),
     `second tenant: ${tenant.requests} requests, p50 ${ms(tenant.p50)}, p99 ${ms(tenant.p99)}, most ${ms(tenant.most)}`,
     `memory: ${memory.before} MB before, ${memory.highest} MB at most, ${memory.after} MB after`,
-    ...(problems.length === 0 ? ['all as it should be'] : problems.map((problem) => `WRONG: ${problem}`)),
+    ...(problems.length === 0 ? ['all checks passed'] : problems.map((problem) => `WRONG: ${problem}`)),
     '',
   ].join('\n');
 }

@@ -33,7 +33,7 @@ type Options = Readonly<Record<keyof typeof defaults, number>> & { readonly json
 async function main(argv: readonly string[]): Promise<number> {
   const options = parseOptions(argv);
   if (typeof options === 'string') {
-    process.stderr.write(`year: ${options} (--help lists what is allowed)\n`);
+    process.stderr.write(`year: ${options} (--help lists the options)\n`);
     return 2;
   }
   if (options === null) {
@@ -86,7 +86,7 @@ async function main(argv: readonly string[]): Promise<number> {
     if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(report, null, 2)}\n`);
     const problems = problemsOf(report);
     process.stdout.write(format(report, performance.now() - began));
-    for (const problem of problems) process.stdout.write(`NOT AS IT HAS TO BE: ${problem}\n`);
+    for (const problem of problems) process.stdout.write(`WRONG: ${problem}\n`);
     return problems.length === 0 ? 0 : 1;
   } finally {
     await dropEverything(server.adminUrl, prefix, [prefix]);
@@ -108,12 +108,10 @@ function problemsOf(report: SimulationReport): string[] {
   const { rollups, raw, writer, analyst, tooLate, sizes } = report;
   return [
     ...Object.entries(rollups).flatMap(([resolution, { compared, different }]) =>
-      compared > 0 && different === 0
-        ? []
-        : [`of ${compared} rollups of a ${resolution} ${different} differ`],
+      compared > 0 && different === 0 ? [] : [`${different} of ${compared} rollups by ${resolution} differ`],
     ),
     ...Object.entries(raw).flatMap(([tenant, { kept, expected }]) =>
-      kept === expected ? [] : [`${tenant} has ${kept} points and should have ${expected}`],
+      kept === expected ? [] : [`expected ${expected} points of ${tenant}, got ${kept}`],
     ),
     ...writer.errors.map((error) => `the writer: ${error}`),
     ...(tooLate.refused === tooLate.sent
