@@ -188,7 +188,7 @@ test('every object of the schema that a document names exists', async () => {
 });
 
 test('every column of the schema is written or read by a function, a view, a policy or the code', async () => {
-  // sql/schema.sql names every column, and uses none.
+  // sql/schema.sql names every column without using it.
   const files = (await filesOf('sql', '.sql')).filter((file) => file !== 'sql/schema.sql');
   const statements = [...(await read(files)).values()]
     .join('\n')

@@ -69,8 +69,8 @@ export async function accessMatrix(
 }
 
 /**
- * A sentence for each table, and each view of app_public, that has no entry, and for each entry whose table is missing. An
- * empty result means that the entries are what the catalog has.
+ * A sentence for each table, and each view of app_public, without an entry, and for each entry without a table. An
+ * empty result means that entries and catalog agree.
  */
 export async function tablesWithoutEntry({ admin }: Pick<TwoTenants, 'admin'>): Promise<string[]> {
   const { rows } = await admin.query<{ name: string }>(
