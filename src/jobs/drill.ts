@@ -48,7 +48,7 @@ function inWords({
 }: DrillVerdict): string {
   return (
     `restored ${backups.join(', ')}${position === null ? '' : ` to ${position}`} in ${((restoreMs ?? 0) / 1000).toFixed(1)} s: ` +
-    `${comparedTables} tables with ${comparedRows} rows are the same; noticed ${selfTests.length} damages of its own`
+    `${comparedTables} tables with ${comparedRows} rows are the same; noticed ${selfTests.length} deliberate faults`
   );
 }
 

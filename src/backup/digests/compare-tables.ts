@@ -1,15 +1,18 @@
 import type { TableDigest } from './table-digests.ts';
 
-/** What became of a comparison. It is good only when rows were compared and there is no difference. */
+/** The result of a comparison. It is good only when rows were compared and `differences` is empty. */
 export interface Comparison {
   readonly comparedTables: number;
-  /** Rows of the tables that are on both sides, as the original has them. */
+  /** Rows of the tables on both sides, counted in the original. */
   readonly comparedRows: number;
-  /** A sentence for each table that is not the same on both sides. */
+  /** A sentence for each table that differs between the two sides. */
   readonly differences: readonly string[];
 }
 
-/** Compares a restored database with its original, table by table, without tolerance. The order of either does not matter. */
+/**
+ * Compares a restored database with its original, table by table, without tolerance. The tables may come in any
+ * order.
+ */
 export function compareTables(
   original: readonly TableDigest[],
   restored: readonly TableDigest[],
@@ -22,19 +25,21 @@ export function compareTables(
     const copy = found.get(table);
     found.delete(table);
     if (!copy) {
-      differences.push(`${table} is missing in what was restored; the original has ${rows} rows`);
+      differences.push(`${table} is missing from the restored database; the original has ${rows} rows`);
       continue;
     }
     comparedTables += 1;
     comparedRows += rows;
     if (copy.rows !== rows) {
-      differences.push(`${table} has ${copy.rows} rows in what was restored, and ${rows} in the original`);
+      differences.push(
+        `${table} has ${copy.rows} rows in the restored database, and ${rows} in the original`,
+      );
     } else if (copy.digest !== digest) {
-      differences.push(`${table} has ${rows} rows on both sides, and they are not the same`);
+      differences.push(`${table} has ${rows} rows on both sides, but their contents differ`);
     }
   }
   for (const { table, rows } of found.values()) {
-    differences.push(`${table} is in what was restored only, with ${rows} rows`);
+    differences.push(`${table} is in the restored database only, with ${rows} rows`);
   }
   if (comparedRows === 0) differences.push('no row was compared');
   return { comparedTables, comparedRows, differences };

@@ -1,7 +1,7 @@
 import type { Executor } from '../../db/database.ts';
 import { quoteIdentifier, sql } from '../../db/statement.ts';
 
-/** What a table holds, in two numbers that do not depend on the order of its rows. */
+/** A table's content in two numbers that do not depend on the order of its rows. */
 export interface TableDigest {
   /** Schema and name, quoted as SQL needs it. */
   readonly table: string;
@@ -10,7 +10,10 @@ export interface TableDigest {
   readonly digest: string;
 }
 
-/** Every table that a backup must bring back, partitions one by one. Unlogged and temporary tables are in none. */
+/**
+ * Every table that a backup must bring back, each partition as a table of its own. Backups do not hold unlogged and
+ * temporary tables.
+ */
 export async function listTables(executor: Executor): Promise<readonly string[]> {
   const { rows } = await executor.query<{ schema: string; name: string }>(sql`
     select n.nspname as schema, c.relname as name
@@ -22,14 +25,18 @@ export async function listTables(executor: Executor): Promise<readonly string[]>
   return rows.map(({ schema, name }) => `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`);
 }
 
-/** The table that drills damage in a copy: every database of ours has a row in it, and no view or rule stands in the way. */
+/**
+ * The table that drills damage in a copy: every database of ours has a row in it, and no view or rule is in the way.
+ */
 export const damagedTable = '"app_public"."tenants"';
 
 /**
- * Counts and hashes every row of the tables, in the order given. In a transaction that sees one moment it is that moment's
- * state. Row-level security is off: a login that it would filter gets an error (42501), never fewer rows.
+ * Counts and hashes every row of the tables, in the order given. In a transaction with one snapshot the digests
+ * describe that moment. Row-level security is off: a login that it would filter gets an error (42501), never fewer
+ * rows.
  *
- * Rows are hashed in their binary form, which no setting changes and which costs a tenth of the text of an embedding.
+ * Rows are hashed in their binary form, which no setting changes, and which costs a tenth of the text form for an
+ * embedding.
  */
 export async function digestTables(
   executor: Executor,
@@ -56,9 +63,9 @@ export async function digestTables(
 }
 
 /**
- * Rows of `only <table> t` in a form that record_send takes, where `t.*` is none: columns of types that have no binary form, or
- * contain one that has none (aclitem, some extensions'), are text. (`t.*` rather than `t`, which would be a column where there is
- * one of that name.)
+ * Rows of `only <table> t` in a form that record_send accepts, for the tables where it does not accept `t.*`: columns
+ * whose type lacks a binary form, or contains a type that lacks one (aclitem, types of some extensions), are cast to
+ * text. (`t.*` rather than `t`, because `t` would mean a column in a table that has one of that name.)
  */
 async function readRowForms(
   executor: Executor,

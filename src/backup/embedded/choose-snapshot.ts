@@ -4,8 +4,8 @@ import { RestoreRefused } from '../restore-refused.ts';
 import type { RestoreTarget } from '../restore-target.ts';
 
 /**
- * The newest snapshot that is early enough, or the one that `from` names: of an embedded database only these moments are kept. Throws
- * RestoreRefused. `snapshots`: at least one, oldest first.
+ * The newest snapshot that is early enough, or the one that `from` names: of an embedded database, only the moments
+ * of its snapshots are kept. Throws RestoreRefused. `snapshots`: at least one, oldest first.
  */
 export function chooseSnapshot(
   snapshots: readonly ReadManifest[],

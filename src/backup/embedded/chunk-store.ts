@@ -5,18 +5,19 @@ import type { Vault } from '../vault.ts';
 import type { Chunk, FileIndex } from './file-index.ts';
 
 export const chunkFolder = 'chunks/';
-/** Of a file's content, before compression. */
+/** Size of a chunk of file content, before compression. */
 export const chunkBytes = 1024 * 1024;
 
 /**
- * Stores files by their content: a chunk that is there already is not stored again. It is found by its fingerprint among the chunks
- * of an earlier snapshot; the key has something of its own besides, so that a chunk is never written over: what earlier snapshots
- * remember of it (its digest, when it is encrypted) would not hold any more.
+ * Stores files by their content: a chunk already in the store is not stored again. It is found by its fingerprint
+ * among the chunks of an earlier snapshot. Each key also has a random suffix, so that a chunk is never overwritten:
+ * encrypted again, it would have other bytes, and the digest that earlier snapshots recorded for it would no longer
+ * hold.
  */
 export class ChunkStore {
   readonly #vault: Vault;
   readonly #known = new Map<string, Promise<Chunk>>();
-  /** What was added to the store. */
+  /** Additions to the store so far. */
   newBytes = 0;
   newChunks = 0;
 
@@ -24,7 +25,9 @@ export class ChunkStore {
     this.#vault = vault;
   }
 
-  /** Makes the chunks of an earlier snapshot known, as far as the store lists them whole. */
+  /**
+   * Learns the chunks of an earlier snapshot, except those that the store does not list, or lists with another size.
+   */
   async learn(index: FileIndex): Promise<void> {
     const there = new Map<string, number>();
     for await (const { key, bytes } of this.#vault.store.list(chunkFolder)) there.set(key, bytes);
@@ -37,7 +40,7 @@ export class ChunkStore {
     }
   }
 
-  /** Whether all of them can be used as they are. */
+  /** Whether all of the chunks can be used as they are. */
   async has(chunks: readonly Chunk[]): Promise<boolean> {
     for (const { fingerprint, key } of chunks) {
       const known = await this.#known.get(fingerprint);
@@ -46,7 +49,7 @@ export class ChunkStore {
     return true;
   }
 
-  /** Stores a file. It must not change meanwhile; the caller finds out if it did. */
+  /** Stores a file. The file must not change meanwhile; the caller finds out whether it did. */
   async storeFile(file: string, signal?: AbortSignal): Promise<{ chunks: Chunk[]; bytes: number }> {
     const handle = await open(file, 'r');
     try {
@@ -56,7 +59,7 @@ export class ChunkStore {
       while (bytes < size) {
         signal?.throwIfAborted();
         const content = await readPiece(handle, bytes, Math.min(chunkBytes, size - bytes));
-        // Cut off since.
+        // The file was cut off since.
         if (content.length === 0) break;
         bytes += content.length;
         chunks.push(await this.#store(content, signal));

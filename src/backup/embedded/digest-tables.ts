@@ -6,20 +6,21 @@ import type { FileIndex, KnownDigest } from './file-index.ts';
 import { isSame } from './file-set.ts';
 import type { FileSet } from './file-set.ts';
 
-/** What is digested while writers wait, at most: about ten seconds on a slow machine. */
+/** The most bytes to digest while writers wait: about ten seconds on a slow machine. */
 const largestDigested = 1024 * 1024 * 1024;
 
 export interface HeldDigests {
   readonly known: readonly KnownDigest[];
-  /** Those that were too large. */
+  /** Tables that were too large to digest. */
   readonly undigested: readonly string[];
-  /** How many had changed. */
+  /** The number of tables that had changed. */
   readonly computed: number;
 }
 
 /**
- * Digests of all tables. Those whose files are the same as at an earlier snapshot are taken from there: reading everything would
- * have writers wait for seconds. Everything is on disk as `files` has it: right after a checkpoint in the same transaction.
+ * Digests of all tables. A table whose files are the same as at an earlier snapshot keeps its digest from then:
+ * reading everything would make writers wait for seconds. Call it right after a checkpoint in the same transaction,
+ * so that the disk holds everything as `files` describes it.
  */
 export async function digestHeld(
   held: Executor,
@@ -69,18 +70,21 @@ export async function digestHeld(
   return { known: known.sort(byTable), undigested, computed };
 }
 
-/** The digests alone, as a manifest has them. */
+/** The digests alone, in the form that a manifest holds. */
 export function plainDigests(known: readonly KnownDigest[]): TableDigest[] {
   return known.map(({ digest }) => digest);
 }
 
 interface Layout {
   readonly shape: string;
-  /** First files of the table and of its TOAST table. */
+  /** The first files of the table and of its TOAST table. */
   readonly paths: readonly string[];
 }
 
-/** Where tables are, and what a row of each looks like: rows change without their files when a column or an enum does. */
+/**
+ * The files of each table, and the shape of its rows: a change of a column or an enum changes rows without touching
+ * the files.
+ */
 async function readLayout(held: Executor): Promise<ReadonlyMap<string, Layout>> {
   const { rows } = await held.query<{
     schema: string;
@@ -109,7 +113,7 @@ async function readLayout(held: Executor): Promise<ReadonlyMap<string, Layout>> 
   );
 }
 
-/** Files of a relation by its first one: `base/5/16384`, `base/5/16384.1`, ... */
+/** The files of a relation, by its first one: `base/5/16384`, `base/5/16384.1`, ... */
 function segmentsOf({ files }: FileSet): ReadonlyMap<string, string[]> {
   const segments = new Map<string, string[]>();
   for (const path of [...files.keys()].sort()) {

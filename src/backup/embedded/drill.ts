@@ -24,18 +24,19 @@ export interface DrillOptions {
   readonly snapshot: ReadManifest;
   readonly signal?: AbortSignal;
   readonly onProgress?: OnProgress | undefined;
-  /** Where the throw-away directory is made. Default: that of the system. */
+  /** The parent of the throw-away directory. Default: the system's temporary directory. */
   readonly directory?: string;
 }
 
 /**
- * Restores a snapshot into a throw-away directory, opens it and compares what its tables hold with what the snapshot noted of the live
- * database in the moment it was taken. Then it tests itself, by a row and a byte. A problem is a verdict, not an error.
+ * Restores a snapshot into a throw-away directory, opens it, and compares its tables with the digests that the
+ * snapshot took of the live database at its moment. Then it tests itself, with a row and a byte. A problem is part of
+ * the verdict, not an error.
  */
 export async function drillSnapshot(options: DrillOptions): Promise<DrillVerdict> {
   const { snapshot, signal, onProgress = () => undefined } = options;
   const { embedded } = snapshot.manifest;
-  if (!embedded) throw new Error(`${snapshot.id} is no snapshot of an embedded database`);
+  if (!embedded) throw new Error(`${snapshot.id} is not a snapshot of an embedded database`);
   const home = await mkdtemp(path.join(options.directory ?? tmpdir(), 'drill-'));
   const problems: string[] = [];
   const selfTests: SelfTest[] = [];
@@ -107,13 +108,14 @@ async function compareWith(
 
 /** Takes a row away from the copy: the comparison has to notice. */
 async function loseRow(original: readonly TableDigest[], restored: Executor): Promise<SelfTest[]> {
-  // Ours, since the first table with rows may be a materialized view; another one where the schema is not ours.
+  // The tenants' table, since the first table with rows may be a materialized view. A database without our schema
+  // gives another table.
   const victim =
     original.find(({ table }) => table === damagedTable) ?? original.find(({ rows }) => rows > 0);
   if (!victim) return [];
   const { table } = victim;
   await restored.query({ text: 'begin' });
-  // No trigger, and no other table's rule, has a say in it.
+  // Keeps triggers, and the foreign keys of other tables, from interfering.
   await restored.query({ text: 'set local session_replication_role = replica' });
   await restored.query({
     text: `delete from only ${table} where ctid = (select ctid from only ${table} limit 1)`,
@@ -123,7 +125,7 @@ async function loseRow(original: readonly TableDigest[], restored: Executor): Pr
   return [{ damage: `a row of ${table} was deleted from the copy`, noticed: differences[0] ?? null }];
 }
 
-/** Restores from a store in which a byte of one chunk is another one: it has to be refused, by name. */
+/** Restores from a store with one byte of one chunk changed: the restore has to be refused, naming the chunk. */
 async function flipByte(options: DrillOptions, into: string): Promise<SelfTest[]> {
   const { vault, snapshot } = options;
   const { files } = await readIndex(vault, snapshot.manifest);

@@ -28,11 +28,13 @@ export interface StoredSnapshotsOptions {
 }
 
 export interface EmbeddedBackupsOptions extends StoredSnapshotsOptions {
-  /** DATA_DIR of the embedded database. It runs when a snapshot is taken, in whatever process. */
+  /**
+   * DATA_DIR of the embedded database. The database has to run while a snapshot is taken, in this process or another.
+   */
   readonly dataDirectory: string;
   readonly connectionString: string;
   readonly window: RecoveryWindow;
-  /** Where drills make their copies. */
+  /** The parent directory of the copies that drills make. */
   readonly drillDirectory: string;
   readonly now: () => Date;
 }
@@ -73,7 +75,7 @@ export function embeddedBackups(options: EmbeddedBackupsOptions): Backups {
   };
 }
 
-/** What a store holds of embedded databases. */
+/** The snapshots of embedded databases in a store. */
 export function storedSnapshots({ openVault }: StoredSnapshotsOptions): StoredBackups {
   return {
     list: async (): Promise<BackupList> => {
@@ -85,7 +87,7 @@ export function storedSnapshots({ openVault }: StoredSnapshotsOptions): StoredBa
           .map(({ id, manifest }) => ({
             id,
             endedAt: manifest.endedAt,
-            // Most of what a snapshot is made of was stored by earlier ones.
+            // Earlier snapshots stored most of what a snapshot consists of.
             storedBytes: manifest.embedded?.newBytes ?? 0,
             position: 'embedded',
             parent: '',

@@ -5,21 +5,21 @@ import type { Manifest, Member } from '../manifest.ts';
 import type { StoredObject, Vault } from '../vault.ts';
 import type { FileIdentity } from './file-set.ts';
 
-/** What a snapshot's files consist of; and what the next snapshot needs to find out what has changed since. */
+/** The contents of a snapshot's files, and the facts by which the next snapshot finds out what has changed since. */
 export interface FileIndex {
   readonly format: 1;
   readonly directories: readonly string[];
   readonly files: readonly IndexedFile[];
-  /** Digests of tables with what they depend on: as long as that is the same, so is the digest. */
+  /** Digests of tables, with the facts that they depend on: while those stay the same, so does the digest. */
   readonly digests: readonly KnownDigest[];
 }
 
 export interface IndexedFile {
   readonly path: string;
   readonly bytes: number;
-  /** Null: it had been written a moment before, and may have changed without looking so. */
+  /** Null: the file had been written a moment before, so it may change without a visible change of its identity. */
   readonly identity: FileIdentity | null;
-  /** In the file's order. */
+  /** In the order of the file. */
   readonly chunks: readonly Chunk[];
 }
 
@@ -30,15 +30,15 @@ export interface Chunk extends StoredObject {
 
 export interface KnownDigest {
   readonly digest: TableDigest;
-  /** Of its columns and their types. */
+  /** A hash of the table's columns and their types. */
   readonly shape: string;
-  /** Its files, and those of what it keeps elsewhere (TOAST). */
+  /** The table's files, and those of its TOAST table. */
   readonly files: readonly string[];
 }
 
 const role = 'files';
 
-/** Writes the index of a snapshot; its manifest names what it gives back. */
+/** Writes the index of a snapshot, and returns the member that its manifest has to name. */
 export async function writeIndex(vault: Vault, id: string, index: FileIndex): Promise<Member> {
   const stored = await vault.write(memberKey(id, role), Buffer.from(JSON.stringify(index)));
   return { ...stored, role };

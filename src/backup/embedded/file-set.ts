@@ -2,22 +2,25 @@ import { lstatSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { OperationalError } from '../../operational-error.ts';
 
-/** What a file looked like: as long as none of it changes, its content has not either. */
+/** The observable state of a file: while all of it stays the same, so does the file's content. */
 export interface FileIdentity {
   readonly bytes: number;
-  /** Decimal, as JSON has no integers of this size. */
+  /** Decimal text: JSON does not have exact integers of this size. */
   readonly inode: string;
   readonly mtimeNs: string;
   readonly ctimeNs: string;
 }
 
-/** The directories and files of a database, by paths relative to it with `/` between. */
+/** The directories and files of a database, by relative paths with `/` between. */
 export interface FileSet {
   readonly directories: readonly string[];
   readonly files: ReadonlyMap<string, FileIdentity>;
 }
 
-/** Looks at every file that belongs to a database. Synchronous: writers may be waiting, and it takes some milliseconds. */
+/**
+ * Lists every file that belongs to a database. Synchronous, because writers may be waiting; it takes some
+ * milliseconds.
+ */
 export function readFileSet(root: string): FileSet {
   const directories: string[] = [];
   const files = new Map<string, FileIdentity>();
@@ -47,7 +50,10 @@ export function readFileSet(root: string): FileSet {
   return { directories: directories.sort(), files };
 }
 
-/** How long a file has to have rested for its time to tell one write from the next. File systems round it, some to two seconds. */
+/**
+ * How long a file must have rested before its time tells one write from the next. File systems round it, some to two
+ * seconds.
+ */
 const restNs = 2_000_000_000n;
 
 /** Whether a change after `lookedAt` would have changed the identity. */
@@ -56,7 +62,7 @@ export function hasRested({ mtimeNs, ctimeNs }: FileIdentity, lookedAt: Date): b
   return now - BigInt(mtimeNs) > restNs && now - BigInt(ctimeNs) > restNs;
 }
 
-/** Whether it is the same file with the same content. */
+/** Whether both identities mean the same file with the same content. */
 export function isSame(one: FileIdentity | null, other: FileIdentity): boolean {
   return (
     one !== null &&
@@ -67,7 +73,7 @@ export function isSame(one: FileIdentity | null, other: FileIdentity): boolean {
   );
 }
 
-/** What Postgres makes anew at its start. */
+/** Whether Postgres makes this file anew at its start. */
 function isTransient(name: string): boolean {
   return name === 'postmaster.pid' || name === 'postmaster.opts' || name.startsWith('pgsql_tmp');
 }

@@ -13,8 +13,9 @@ export interface Collected {
 const memberPattern = /^backups\/(?<id>[^/]+-snapshot-[^/]+)\//;
 
 /**
- * Removes the chunks that no snapshot names, and what snapshots that were never finished left. Nothing is removed while a snapshot
- * is being taken (StoreBusy), or when one cannot be read: what it names is not known then (BackupDamaged).
+ * Removes the chunks that no snapshot names, and the remains of snapshots that were never finished. Removes nothing
+ * while a snapshot is being taken (StoreBusy), or when one cannot be read, because its chunks are then unknown
+ * (BackupDamaged).
  */
 export async function collectGarbage(vault: Vault, now: () => Date): Promise<Collected> {
   const unmark = await markCollection(vault.store, now);

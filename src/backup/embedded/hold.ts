@@ -9,22 +9,23 @@ export class HoldLost extends OperationalError {
 }
 
 /**
- * Runs `work` in a moment of the embedded database in which nothing is written: after a checkpoint, between two transactions of
- * others. All that takes is a transaction, because the embedded database runs one at a time, whoever asks for it: so this works in
- * the process that runs the database and in any other one on the machine. Others wait meanwhile; after half a minute without a
- * statement the database ends the transaction by itself, and this rejects with HoldLost.
+ * Runs `work` at a moment of the embedded database at which nothing is written: after a checkpoint, between two
+ * transactions of others. A transaction is enough, because the embedded database runs one at a time for all its
+ * clients; so this works in the process that runs the database and in any other on the machine. Others wait
+ * meanwhile. After half a minute without a statement the database ends the transaction by itself, and this rejects
+ * with HoldLost.
  */
 export async function holdDatabase<T>(
   connectionString: string,
   work: (held: Executor) => Promise<T>,
 ): Promise<{ result: T; heldMs: number }> {
   const client = new Client({ connectionString, application_name: 'agent_lightning snapshot' });
-  // A connection that is lost says so at its next statement.
+  // A lost connection shows at the next statement.
   client.on('error', () => undefined);
   await client.connect();
   const held = clientExecutor(client);
   try {
-    // What is to be written by now is written before anybody has to wait for it.
+    // A first checkpoint writes the pending pages before anybody has to wait for it.
     await held.query({ text: 'checkpoint' });
     await held.query({ text: 'begin' });
     const began = performance.now();

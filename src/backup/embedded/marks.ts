@@ -3,21 +3,24 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { OperationalError } from '../../operational-error.ts';
 import type { Store } from '../store/store.ts';
 
-// A snapshot relies on chunks of earlier ones, and adds some that no manifest names yet: nobody may collect garbage meanwhile. Each
-// of the two leaves a mark in the store before it looks for a mark of the other, so that of two who begin at once at least one
-// sees the other; then the collection is the one that gives way.
+// A snapshot relies on chunks of earlier ones, and adds some that no manifest names yet, so nobody may collect
+// garbage meanwhile. Each of the two leaves a mark in the store before it looks for the other's mark. When both begin
+// at once, at least one of them sees the other, and the collection gives way.
 
-/** The other one is at it. */
+/** The store is in use by the other of the two: a snapshot or a collection. */
 export class StoreBusy extends OperationalError {
   override name = 'StoreBusy';
 }
 
 const folder = 'marks/';
-/** A mark older than this was left behind by somebody who died. */
+/** A mark older than this was left behind by a process that died. */
 const staleMs = { snapshot: 24 * 3_600_000, collection: 3_600_000 } as const;
 const waitMs = 60_000;
 
-/** Marks that a snapshot is taken. Waits a minute for a collection to end. Gives back what takes the mark away. */
+/**
+ * Marks that a snapshot is being taken. Waits a minute for a collection to end. Returns the function that removes the
+ * mark.
+ */
 export async function markSnapshot(store: Store, now: () => Date): Promise<() => Promise<void>> {
   const unmark = await mark(store, 'snapshot', now());
   const until = now().getTime() + waitMs;
@@ -31,7 +34,7 @@ export async function markSnapshot(store: Store, now: () => Date): Promise<() =>
   return unmark;
 }
 
-/** Marks that garbage is collected. Rejects with StoreBusy while a snapshot is taken. */
+/** Marks that garbage is being collected. Rejects with StoreBusy while a snapshot is being taken. */
 export async function markCollection(store: Store, now: () => Date): Promise<() => Promise<void>> {
   const unmark = await mark(store, 'collection', now());
   if (await isMarked(store, 'snapshot', now())) {

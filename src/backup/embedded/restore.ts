@@ -15,9 +15,12 @@ import type { OnProgress } from '../../on-progress.ts';
 export interface RestoreOptions {
   readonly vault: Vault;
   readonly snapshot: ReadManifest;
-  /** Becomes a DATA_DIR. Empty, or not there. */
+  /** The directory that becomes a DATA_DIR. It must be empty or absent. */
   readonly into: string;
-  /** False: for a copy that is thrown away. Default: on disk when it resolves, whatever the machine does next. */
+  /**
+   * False: for a throw-away copy. Default: everything is on disk when it resolves, and survives a crash of the
+   * machine.
+   */
   readonly durable?: boolean;
   readonly signal?: AbortSignal;
   readonly onProgress?: OnProgress | undefined;
@@ -26,9 +29,9 @@ export interface RestoreOptions {
 const lanes = 8;
 
 /**
- * Restores a snapshot into a new DATA_DIR. Everything is read and checked before the database appears under its name: it is there
- * whole or not at all. Rejects with RestoreRefused when the directory holds something, with BackupDamaged or ObjectMissing
- * for what cannot be read, naming it.
+ * Restores a snapshot into a new DATA_DIR. Everything is read and checked before the database appears under its name:
+ * it is there whole or not at all. Rejects with RestoreRefused when the directory is not empty; rejects with
+ * BackupDamaged or ObjectMissing, naming the object, when one cannot be read.
  */
 export async function restoreSnapshot(options: RestoreOptions): Promise<void> {
   const { vault, snapshot, into } = options;
@@ -55,14 +58,17 @@ export async function restoreSnapshot(options: RestoreOptions): Promise<void> {
   }
 }
 
-/** Everything in the store that a snapshot consists of, each once. */
+/** Every object in the store that a snapshot consists of, each once. */
 export async function objectsOf(vault: Vault, { manifest }: ReadManifest): Promise<readonly StoredObject[]> {
   const { files } = await readIndex(vault, manifest);
   const chunks = new Map(files.flatMap((file) => file.chunks.map((chunk) => [chunk.key, chunk] as const)));
   return [...manifest.objects, ...chunks.values()];
 }
 
-/** Reads all that a snapshot consists of; gives what is damaged or missing, a sentence each that names it. */
+/**
+ * Reads every object that a snapshot consists of. Returns a sentence for each one that is damaged or missing, naming
+ * it.
+ */
 export async function verifySnapshot({
   vault,
   snapshot,
@@ -131,21 +137,21 @@ async function writeFile(
 async function contentOf(vault: Vault, chunk: Chunk): Promise<Buffer> {
   const content = await vault.readWhole(chunk);
   if (vault.fingerprint(content) !== chunk.fingerprint) {
-    throw new BackupDamaged(chunk.key, 'its content is not that of its name');
+    throw new BackupDamaged(chunk.key, 'its content does not match its name');
   }
   return content;
 }
 
-/** Paths come from a file, and must not lead out of the directory. */
+/** Paths come from a stored file, and must not lead out of the directory. */
 function checkPaths({ directories, files }: FileIndex, member: string): void {
   for (const name of [...directories, ...files.map((file) => file.path)]) {
     if (name.split('/').some((part) => part === '' || part === '.' || part === '..' || /[\\\0]/.test(part))) {
-      throw new BackupDamaged(member, `it names a file ${JSON.stringify(name)}`);
+      throw new BackupDamaged(member, `it names an unsafe path: ${JSON.stringify(name)}`);
     }
   }
 }
 
-/** No file too few, none too many, none of another length. */
+/** Checks that no file is missing, none is extra, and each has its length. */
 function checkFileSet(index: FileIndex, staging: string): void {
   const { directories, files } = readFileSet(staging);
   const found = [...directories, ...[...files].map(([name, { bytes }]) => `${name} ${bytes}`)].sort();
@@ -155,8 +161,7 @@ function checkFileSet(index: FileIndex, staging: string): void {
   ].sort();
   const odd =
     found.find((name, i) => name !== wanted[i]) ?? (found.length === wanted.length ? null : wanted.at(-1));
-  if (odd !== null)
-    throw new OperationalError(`${staging} does not hold what the snapshot does: it differs at ${odd}`);
+  if (odd !== null) throw new OperationalError(`${staging} differs from the snapshot at ${odd}`);
 }
 
 async function syncDirectory(directory: string): Promise<void> {

@@ -24,15 +24,18 @@ import { markSnapshot } from './marks.ts';
 import type { OnProgress } from '../../on-progress.ts';
 
 export interface SnapshotOptions {
-  /** DATA_DIR of the embedded database, which runs, in whatever process. */
+  /** DATA_DIR of the embedded database, which has to run, in this process or another. */
   readonly dataDirectory: string;
   readonly connectionString: string;
   readonly vault: Vault;
   readonly now: () => Date;
-  /** Reads and stores everything, also what the store has: for a store in which something is damaged. Default: false. */
+  /**
+   * Reads and stores everything again, even objects that the store already has: for a store with damaged objects.
+   * Default: false.
+   */
   readonly everything?: boolean;
   readonly signal?: AbortSignal;
-  /** Fraction from 0 to 1; null: unknown. */
+  /** The fraction is from 0 to 1; null: unknown. */
   readonly onProgress?: OnProgress | undefined;
 }
 
@@ -41,13 +44,13 @@ export class SnapshotRunning extends OperationalError {
   override name = 'SnapshotRunning';
 }
 
-/** Files that are read and stored at a time. */
+/** Files read and stored at the same time. */
 const lanes = 8;
 
 /**
- * Takes a snapshot of the embedded database: of one moment between two transactions. Almost everything is stored before that moment,
- * while others write; in it, what has changed since is copied aside, and what the tables hold is digested. What did not change
- * since the last snapshot is neither read nor stored again.
+ * Takes a snapshot of the embedded database at one moment between two transactions. Almost everything is stored
+ * before that moment, while others write. At the moment, the files changed since are copied aside, and the tables are
+ * digested. Files unchanged since the last snapshot are neither read nor stored again.
  */
 export async function takeSnapshot(options: SnapshotOptions): Promise<ReadManifest> {
   const { dataDirectory, vault, now, onProgress = () => undefined } = options;
@@ -102,20 +105,20 @@ export async function takeSnapshot(options: SnapshotOptions): Promise<ReadManife
   }
 }
 
-/** What the moment gave. */
+/** The state captured at the moment. */
 interface Moment {
   readonly version: string;
   readonly files: FileSet;
   readonly lookedAt: Date;
   readonly digests: HeldDigests;
-  /** Where the copies are, by the paths of the files. */
+  /** The paths of the copies, by the paths of the files. */
   readonly copies: ReadonlyMap<string, string>;
 }
 
-/** A file as it was stored, and what it looked like before it was read. */
+/** Files as they were stored, each with its identity from before it was read. */
 type Stored = Map<string, IndexedFile & { readonly identity: FileIdentity }>;
 
-/** Stores what has rested for a while, while others write: whatever changes after that is seen in the moment. */
+/** Stores the files that have rested for a while, while others write. A change after that is seen at the moment. */
 async function storeAhead(
   root: string,
   chunks: ChunkStore,
@@ -143,7 +146,7 @@ async function storeAhead(
   return stored;
 }
 
-/** In the held moment: digests the tables and copies aside what is not stored as it is now. */
+/** At the held moment: digests the tables, and copies aside the files whose present state is not stored. */
 async function copyMoment(
   held: Executor,
   {
@@ -156,7 +159,7 @@ async function copyMoment(
 ): Promise<Moment> {
   await held.query({ text: 'checkpoint' });
   const digests = await digestHeld(held, readFileSet(root), earlier);
-  // Reading rows notes in them that they are visible, which is a change of their pages.
+  // Reading rows sets hint bits for their visibility, which changes their pages.
   if (digests.computed > 0) await held.query({ text: 'checkpoint' });
   const log = await readLogRange(held);
   const lookedAt = now();
@@ -167,7 +170,7 @@ async function copyMoment(
   );
   const copies = new Map(changed.map(([name], i) => [name, path.join(spool, String(i))]));
   await inParallel(copies, lanes, async ([name, copy]) => {
-    // Where the file system can, nothing is copied until one of the two is written to.
+    // Where the file system supports clones, nothing is copied until one of the two files is written to.
     await copyFile(path.join(root, name), copy, constants.COPYFILE_FICLONE);
   });
   return {
@@ -179,7 +182,7 @@ async function copyMoment(
   };
 }
 
-/** Stores the copies; gives all files of the snapshot in the order of their paths. */
+/** Stores the copies. Returns all files of the snapshot in the order of their paths. */
 async function storeCopies(
   { files: { files }, copies, lookedAt }: Moment,
   stored: Stored,
@@ -204,13 +207,13 @@ async function storeCopies(
   return [...indexed.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-/** Which part of the write-ahead log belongs to the moment. */
+/** The part of the write-ahead log that belongs to the moment. */
 interface LogRange {
   readonly version: string;
   /** Names of segments. */
   readonly first: string;
   readonly last: string;
-  /** Bytes of the last one that have been written; what follows is left of its earlier use. */
+  /** Bytes written to the last segment; the rest is left over from its earlier use. */
   readonly lastBytes: number;
 }
 
@@ -261,7 +264,10 @@ async function storeIfThere(chunks: ChunkStore, file: string, signal?: AbortSign
   }
 }
 
-/** What the newest snapshot that can be read consists of. One that is damaged is of no use, and no reason not to take another. */
+/**
+ * The files of the newest readable snapshot. A damaged snapshot is useless here, but it is not a reason to refuse
+ * another.
+ */
 async function newestIndex(vault: Vault): Promise<FileIndex | null> {
   for (const listed of (await listManifests(vault)).toReversed()) {
     try {
@@ -274,7 +280,10 @@ async function newestIndex(vault: Vault): Promise<FileIndex | null> {
   return null;
 }
 
-/** A directory for copies, on the database's own file system, for one snapshot at a time. What a killed one left is removed. */
+/**
+ * Makes a directory for copies, on the database's own file system, for one snapshot at a time. Removes the remains of
+ * a killed one.
+ */
 async function takeSpool(
   dataDirectory: string,
 ): Promise<{ directory: string; release: () => Promise<void> }> {

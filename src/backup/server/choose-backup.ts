@@ -60,7 +60,7 @@ export function chooseChain({ backups, damaged, target, from }: ChooseOptions): 
   const members = chainOf(chosen, backups);
   if ('broken' in members) throw new RestoreRefused(members.what, members.broken);
   const position = chosen.manifest.server;
-  if (!position) throw new RestoreRefused(`${chosen.id} is no backup of a server`, null);
+  if (!position) throw new RestoreRefused(`${chosen.id} is not a backup of a server`, null);
   return { members, last: chosen, position };
 }
 

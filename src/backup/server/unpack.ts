@@ -31,7 +31,7 @@ export async function unpackBackup(
   unpack.end();
   if (failure !== undefined) throw failure;
   if (!(await readdir(directory)).includes('backup_manifest')) {
-    throw new BackupDamaged(backup.key, 'what it holds ends before its backup_manifest');
+    throw new BackupDamaged(backup.key, 'its content ends before its backup_manifest');
   }
   // Postgres refuses a directory that others may enter.
   await chmod(directory, 0o700);

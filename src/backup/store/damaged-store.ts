@@ -3,10 +3,10 @@ import { buffer } from 'node:stream/consumers';
 import { ObjectMissing } from './store.ts';
 import type { Store } from './store.ts';
 
-/** What is done to an object of a store, in the eyes of who reads through it. */
+/** The damage done to an object, as a reader through this store sees it. */
 export type Damage = 'byte flipped' | 'missing';
 
-/** A store as it would be with some objects damaged. The store itself is only read. */
+/** A store as it would be with some objects damaged. The underlying store is only read. */
 export class DamagedStore implements Store {
   readonly name: string;
   readonly #store: Store;
@@ -21,7 +21,7 @@ export class DamagedStore implements Store {
   }
 
   put(key: string): Promise<void> {
-    throw new Error(`nothing is stored in ${this.name}, not ${key} either`);
+    throw new Error(`${this.name} is read-only: ${key} was not stored`);
   }
 
   async get(key: string): Promise<Readable> {
@@ -40,6 +40,6 @@ export class DamagedStore implements Store {
   }
 
   remove(key: string): Promise<void> {
-    throw new Error(`nothing is removed from ${this.name}, not ${key} either`);
+    throw new Error(`${this.name} is read-only: ${key} was not removed`);
   }
 }

@@ -6,21 +6,21 @@ import { Readable, addAbortSignal } from 'node:stream';
 import { ObjectMissing, checkKey } from './store.ts';
 import type { ListedObject, Store } from './store.ts';
 
-/** Objects that are being written; no key begins with a dot. */
+/** The folder of objects that are being written. A key never begins with a dot, so none collides with it. */
 const draftsName = '.drafts';
 /** A draft older than this was left by a process that was killed. */
 const staleDraftMs = 24 * 3_600_000;
 
 /**
- * A store in a directory, which is made at the first write. An object is a file of its key's name; it is written under another one,
- * synced, renamed, and its directory synced.
+ * A store in a directory, which is made at the first write. Each object is a file named by its key. It is written
+ * under another name, synced and renamed; then its directory is synced.
  */
 export class DirectoryStore implements Store {
   readonly name: string;
   readonly #root: string;
   #swept: Promise<void> | undefined;
 
-  /** `root`: absolute. */
+  /** `root`: an absolute path. */
   constructor(root: string) {
     this.#root = root;
     this.name = root;
@@ -95,7 +95,7 @@ export class DirectoryStore implements Store {
     }
   }
 
-  /** Names in a folder in the order of keys, folders with a slash at their end: `a-b` comes before `a/`. */
+  /** Names in a folder in the order of keys, folders with a trailing slash: `a-b` comes before `a/`. */
   async #entries(folder: string): Promise<string[]> {
     try {
       const found = await readdir(path.join(this.#root, folder), { withFileTypes: true });
@@ -114,12 +114,12 @@ const readBytes = 256 * 1024;
 
 async function write(file: FileHandle, source: Readable | Uint8Array, signal?: AbortSignal): Promise<void> {
   signal?.throwIfAborted();
-  // Aborted, a source that has nothing to give ends as well.
+  // After an abort, a source that has nothing to give ends as well.
   if (signal && source instanceof Readable) addAbortSignal(signal, source);
   await file.writeFile(source);
 }
 
-/** Makes a directory, and its entry in the one above durable. */
+/** Makes a directory, and makes its entry in the parent durable. */
 async function makeDirectory(directory: string): Promise<void> {
   const first = await mkdir(directory, { recursive: true, mode: 0o700 });
   if (first === undefined) return;
@@ -129,7 +129,7 @@ async function makeDirectory(directory: string): Promise<void> {
 }
 
 async function syncDirectory(directory: string): Promise<void> {
-  // Windows opens no directories, and journals its names.
+  // Windows cannot open directories, and journals its names.
   if (process.platform === 'win32') return;
   const handle = await open(directory, 'r');
   try {

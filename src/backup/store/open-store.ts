@@ -6,7 +6,7 @@ import { DirectoryStore } from './directory-store.ts';
 import type { S3Waits } from './s3-client.ts';
 import type { Store } from './store.ts';
 
-/** There is no store to keep backups in, or to find them. */
+/** No store is configured to keep backups in, or to read them from. */
 export class NoBackupStore extends OperationalError {
   override name = 'NoBackupStore';
 }
@@ -14,7 +14,10 @@ export class NoBackupStore extends OperationalError {
 /** Opens a store anew, with the patience that the work needs. */
 export type OpenVault = (waits?: Partial<S3Waits>) => Promise<Vault>;
 
-/** The configured store, encrypted if there is a key. Nothing is read or written yet. `waits`: of object storage, where not as usual. */
+/**
+ * The configured store, encrypted if there is a key. Nothing is read or written yet. `waits`: the waits for object
+ * storage that differ from the default.
+ */
 export async function openVault(
   { store, encryptionKey }: BackupConfig,
   waits: Partial<S3Waits> = {},
@@ -31,7 +34,7 @@ async function openStore(location: BackupConfig['store'], waits: Partial<S3Waits
     case 'directory':
       return new DirectoryStore(location.path);
     case 's3':
-      // Loaded when it is needed: the client of AWS takes a third of a second.
+      // Loaded on demand: loading the AWS client takes a third of a second.
       return new (await import('./s3-store.ts')).S3Store(location, waits);
     default:
       return location satisfies never;

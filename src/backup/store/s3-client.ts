@@ -2,35 +2,38 @@ import { AbortMultipartUploadCommand, S3Client } from '@aws-sdk/client-s3';
 import { OperationalError } from '../../operational-error.ts';
 import type { S3Location } from './s3-errors.ts';
 
-/** How long, and how often, a storage is waited for; docs/waits.md has a line for each. */
+/** How long, and how often, to wait for the storage; docs/waits.md has a line for each. */
 export interface S3Waits {
-  /** Until a connection is made. */
+  /** Longest time for a connection to be made. */
   readonly connectMs: number;
   /** How long a connection may carry nothing, in either direction, before it counts as broken. */
   readonly silenceMs: number;
-  /** Of a request, until its answer begins. */
+  /** Longest time from a request until its answer begins. */
   readonly answerMs: number;
-  /** How often a request is made before the store counts as unavailable. The pauses in between grow to 20 s. */
+  /** The number of attempts at a request before the store counts as unavailable. The pauses in between grow to 20 s. */
   readonly attempts: number;
-  /** Of a call with everything it takes: credentials, requests, pauses, and the answer but for the content of a download. */
+  /**
+   * Longest time for a call with everything it takes: credentials, requests, pauses, and the answer except the
+   * content of a download.
+   */
   readonly callMs: number;
-  /** Of taking back what an upload that failed has sent. */
+  /** Longest time for taking back the parts that a failed upload has sent. */
   readonly takeBackMs: number;
 }
 
 export const defaultWaits: S3Waits = {
   connectMs: 10_000,
   silenceMs: 60_000,
-  // A part of 16 MB over a line of 30 kB/s.
+  // Enough for a part of 16 MB over a line of 30 kB/s.
   answerMs: 600_000,
   attempts: 8,
   callMs: 900_000,
   takeBackMs: 10_000,
 };
 
-/** A call, or a stretch of a download, that took longer than it may. */
+/** A call, or a stretch of a download, exceeded its time. */
 export class S3TooSlow extends OperationalError {
-  // As the AWS SDK names it.
+  // The AWS SDK's name for it.
   override name = 'TimeoutError';
 
   /** `what` took longer than `ms`. */
@@ -39,13 +42,16 @@ export class S3TooSlow extends OperationalError {
   }
 }
 
-/** A client of the storage at `location`, whose single requests are bounded; `boundedCalls` bounds its calls. Nothing is asked yet. */
+/**
+ * A client of the storage at `location` whose single requests are bounded; `boundedCalls` bounds its calls. Sends
+ * nothing yet.
+ */
 export function makeS3Client({ endpoint, region, credentials }: S3Location, waits: S3Waits): S3Client {
   return new S3Client({
     region,
-    // Where the store is says the configuration, not AWS_ENDPOINT_URL of somebody's shell.
+    // The configuration says where the store is, not an AWS_ENDPOINT_URL from somebody's shell.
     ignoreConfiguredEndpointUrls: true,
-    // A bucket as part of the host's name takes DNS, which few have for a storage of their own.
+    // A bucket as part of the host's name needs DNS, which few people set up for their own storage.
     ...(endpoint !== null && {
       endpoint,
       forcePathStyle: true,
@@ -66,7 +72,8 @@ export function makeS3Client({ endpoint, region, credentials }: S3Location, wait
       throwOnRequestTimeout: true,
       socketTimeout: waits.silenceMs,
     },
-    // The SHA-256 of a body is part of its signature, and the vault checks what it reads; other storages know no CRC32.
+    // The SHA-256 of a body is part of its signature, and the vault checks what it reads; other storages do not know
+    // CRC32.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
   });
@@ -76,9 +83,9 @@ type Command = Parameters<S3Client['send']>[0];
 type Send = (command: Command, options?: { readonly abortSignal: AbortSignal }) => Promise<unknown>;
 
 /**
- * The same client, each call of which ends in time whatever the storage does, and at once when the signal is aborted: of the SDK's
- * own limits each holds for one request, and for an answer that comes a byte at a time none does. Rejects with S3TooSlow, or with the
- * signal's reason. Parts are taken back in spite of the signal.
+ * The same client, but each call ends in time whatever the storage does, and at once when the signal is aborted. The
+ * SDK's own limits hold for one request each, and none of them bounds an answer that comes a byte at a time. Rejects
+ * with S3TooSlow, or with the signal's reason. Parts are taken back even after an abort.
  */
 export function boundedCalls(client: S3Client, waits: S3Waits, signal?: AbortSignal): S3Client {
   const send: Send = (command) =>
@@ -96,7 +103,7 @@ function withinTime(
 ): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const ending = new AbortController();
-    // Not left to the SDK, which may be in the middle of something that heeds no signal.
+    // Not left to the SDK, which may be in the middle of something that ignores the signal.
     const end = (reason: unknown): void => {
       ending.abort(reason);
       settle();

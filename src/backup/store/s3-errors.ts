@@ -2,13 +2,16 @@ import { S3ServiceException } from '@aws-sdk/client-s3';
 import type { BackupLocation } from '../../config/config.ts';
 import { StoreRefused, StoreUnavailable } from './store.ts';
 
-/** Where a bucket is. */
+/** The place of a bucket. */
 export type S3Location = Extract<BackupLocation, { readonly kind: 's3' }>;
 
 const rights =
   's3:ListBucket on the bucket; s3:GetObject, s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload on its objects';
 
-/** Says in one sentence what an error of the AWS SDK means for the store at `location`, and what to do. Never shows a credential. */
+/**
+ * Says in one sentence what an error of the AWS SDK means for the store at `location`, and what to do. Never shows a
+ * credential.
+ */
 export function s3Error(error: unknown, location: S3Location): Error {
   const { bucket, prefix, endpoint, region } = location;
   const store = `s3://${bucket}/${prefix}`;
@@ -33,7 +36,7 @@ export function s3Error(error: unknown, location: S3Location): Error {
         `${place} does not accept the credentials (${said}). Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN`,
       );
     case 'RequestTimeTooSkewed':
-      return refused(`the clock of this machine is not that of ${place} (${said}). Set it right`);
+      return refused(`the clock of this machine differs from that of ${place} (${said}). Set it right`);
     case 'AuthorizationHeaderMalformed':
     case 'PermanentRedirect':
     case 'IllegalLocationConstraintException':
@@ -49,7 +52,7 @@ export function s3Error(error: unknown, location: S3Location): Error {
   }
   if (status === 404)
     return refused(
-      `${place} does not know what was asked for (${said}). Check BACKUP_STORE and BACKUP_S3_ENDPOINT`,
+      `${place} does not know the object or bucket that was asked for (${said}). Check BACKUP_STORE and BACKUP_S3_ENDPOINT`,
     );
   if (status !== undefined && status >= 300 && status < 500 && status !== 408 && status !== 429) {
     return refused(`${place} refuses the request with status ${status} (${said})`);
@@ -62,7 +65,7 @@ export function s3Error(error: unknown, location: S3Location): Error {
   );
 }
 
-/** Of a connection that was tried at several addresses Node says nothing in the message itself. */
+/** The reason for a failed connection. When several addresses were tried, Node leaves the message itself empty. */
 function reasonOf(error: Error): string {
   if (error instanceof AggregateError && error.message === '') {
     return error.errors

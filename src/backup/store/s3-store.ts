@@ -15,19 +15,22 @@ import type { S3Location } from './s3-errors.ts';
 import { ObjectMissing, checkKey } from './store.ts';
 import type { ListedObject, Store } from './store.ts';
 
-/** What is smaller goes up in one request. S3 takes parts from 5 MB on, and 10,000 of them. */
+/**
+ * Size of a part; a smaller object goes up in one request. S3 accepts parts of 5 MB or more, and 10,000 of them per
+ * object.
+ */
 const partBytes = 16 * 1024 * 1024;
-/** Of an object at a time: what one upload has in memory. */
+/** Parts of one object in flight at a time: this bounds the memory of an upload. */
 const parallelParts = 2;
-/** Of each stretch of a download that breaks off: it goes on where it was. */
+/** The number of times that each stretch of a download may break off and resume where it stopped. */
 const resumptions = 5;
-/** What a download has to get on by within `callMs`, not counting the time for which nobody reads it. */
+/** Bytes by which a download must advance within `callMs`, not counting the time in which the caller does not read. */
 const stretchBytes = partBytes;
 
 /**
- * A store in a bucket of S3, or of object storage that speaks its language. An object appears when its last part has been accepted;
- * the parts of an upload that fails are taken back. Those of a process that was killed are not listed, but kept by the storage
- * until a rule of the bucket (AbortIncompleteMultipartUpload) removes them.
+ * A store in a bucket of S3, or of object storage that speaks its protocol. An object appears when its last part has
+ * been accepted; the parts of a failed upload are taken back. Parts from a killed process are not listed, but the
+ * storage keeps them until a rule of the bucket (AbortIncompleteMultipartUpload) removes them.
  */
 export class S3Store implements Store {
   readonly name: string;
@@ -37,7 +40,7 @@ export class S3Store implements Store {
   readonly #prefix: string;
   readonly #location: S3Location;
 
-  /** `waits`: those that differ from the default. */
+  /** `waits`: the waits that differ from the default. */
   constructor(location: S3Location, waits: Partial<S3Waits> = {}) {
     const { bucket, prefix } = location;
     this.#location = location;
@@ -59,7 +62,7 @@ export class S3Store implements Store {
       );
       return;
     }
-    // Aborted, a source that has nothing to give ends as well.
+    // After an abort, a source that has nothing to give ends as well.
     if (signal && source instanceof Readable) addAbortSignal(signal, source);
     const upload = new Upload({
       client: this.#calls(signal),
@@ -73,7 +76,7 @@ export class S3Store implements Store {
     } catch (error) {
       signal?.throwIfAborted();
       if (!(source instanceof Readable)) throw s3Error(error, this.#location);
-      // A source that the upload gave up has an error as well, which is not the news.
+      // A source destroyed by the upload has an error as well, but that error is not the cause.
       const ofSource = source.errored === error;
       source.destroy();
       throw ofSource ? error : s3Error(error, this.#location);
@@ -111,7 +114,7 @@ export class S3Store implements Store {
     return boundedCalls(this.#client, this.#waits, signal);
   }
 
-  /** What a request gives; its error says what to do. */
+  /** The result of a request; its error says what to do. */
   async #explained<T>(request: Promise<T>, signal?: AbortSignal): Promise<T> {
     try {
       return await request;
@@ -139,7 +142,7 @@ export class S3Store implements Store {
     }
   }
 
-  /** A download, going on when its connection breaks, which may look like an end. */
+  /** The content of a download. It resumes when the connection breaks, which may look like a regular end. */
   async *#resumed(key: string, { body: first, bytes: all, etag }: Download): AsyncGenerator<Uint8Array> {
     let body = first;
     let bytes = 0;
@@ -166,16 +169,19 @@ export class S3Store implements Store {
   }
 }
 
-/** What is left of it, and of what it may take. */
+/** The stretch of a download under way, and the limits left for it. */
 interface Stretch {
-  /** Bytes of the download at which the next one begins. */
+  /** Bytes of the download at which the next stretch begins. */
   end: number;
   resumptions: number;
-  /** Of waiting for content. */
+  /** Time left for waiting for content. */
   ms: number;
 }
 
-/** The chunks of a body. Rejects with S3TooSlow once the waits for them, which are taken from the stretch, are as long as it has left. */
+/**
+ * The chunks of a body. Rejects with S3TooSlow once the waits for them, which count against the stretch, have used up
+ * its time.
+ */
 async function* inTime(body: Readable, stretch: Stretch, callMs: number): AsyncGenerator<Buffer> {
   const chunks = (body as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
   for (;;) {
@@ -190,7 +196,7 @@ async function* inTime(body: Readable, stretch: Stretch, callMs: number): AsyncG
 
 interface Download {
   readonly body: Readable;
-  /** Of what is left of the object. */
+  /** Bytes left of the object. */
   readonly bytes: number;
   readonly etag: string | undefined;
 }

@@ -3,10 +3,10 @@ import type { StatusLine } from '../../status-line.ts';
 import { listManifests } from '../manifest.ts';
 import type { OpenVault } from './open-store.ts';
 
-/** Somebody is looking at the screen. */
+/** Short waits, because somebody is looking at the screen. */
 const waits = { silenceMs: 10_000, attempts: 2, callMs: 20_000 };
 
-/** Whether the store can be listed: what is in it is not read. */
+/** Whether the store can be listed; the content of its objects is not read. */
 export async function storeLine(openVault: OpenVault): Promise<StatusLine> {
   try {
     const vault = await openVault(waits);

@@ -24,10 +24,10 @@ test('one row more, one row changed, a table missing and a table too many are a 
     ],
   );
   expect(differences).toEqual([
-    '"app"."agents" has 4 rows in what was restored, and 3 in the original',
-    '"app"."tasks" has 40 rows on both sides, and they are not the same',
-    '"app"."empty" is missing in what was restored; the original has 2 rows',
-    '"app"."other" is in what was restored only, with 0 rows',
+    '"app"."agents" has 4 rows in the restored database, and 3 in the original',
+    '"app"."tasks" has 40 rows on both sides, but their contents differ',
+    '"app"."empty" is missing from the restored database; the original has 2 rows',
+    '"app"."other" is in the restored database only, with 0 rows',
   ]);
 });
 

@@ -149,7 +149,7 @@ describe('a snapshot of the embedded database', () => {
     expect(verdict.selfTests).toEqual([
       {
         damage: expect.stringContaining('a row of'),
-        noticed: expect.stringContaining('rows in what was restored'),
+        noticed: expect.stringContaining('rows in the restored database'),
       },
       {
         damage: expect.stringContaining('a byte of chunks/'),
@@ -175,7 +175,7 @@ describe('a snapshot of the embedded database', () => {
       ),
     );
     expect(changed.problems).toEqual([
-      '"public"."archive" has 8000 rows in what was restored, and 8001 in the original',
+      '"public"."archive" has 8000 rows in the restored database, and 8001 in the original',
     ]);
     const nothing = await drill([]);
     expect(nothing.comparedRows).toBe(0);

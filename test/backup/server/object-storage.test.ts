@@ -76,7 +76,7 @@ describe.skipIf(noPrograms || lacks('python3-swift'))(
       const drill = await lightning(['backup', 'drill'], env);
       expect(drill.status, `${drill.stdout}${drill.stderr}`).toBe(0);
       const [, tables, rows, damages] =
-        /: (\d+) tables with (\d+) rows are the same; noticed (\d+) damages of its own/.exec(drill.stdout) ??
+        /: (\d+) tables with (\d+) rows are the same; noticed (\d+) deliberate faults/.exec(drill.stdout) ??
         [];
       expect(Number(tables)).toBeGreaterThan(30);
       expect(Number(rows)).toBeGreaterThan(before);

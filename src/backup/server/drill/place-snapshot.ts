@@ -41,7 +41,7 @@ export function parseCommits(output: string): readonly CommitRecord[] {
 function visibility(snapshot: string): (transactionId: number) => boolean {
   const [, xmin, xmax, inProgress] = /^(\d+):(\d+):([\d,]*)$/.exec(snapshot) ?? [];
   if (xmin === undefined || xmax === undefined)
-    throw new RangeError(`${JSON.stringify(snapshot)} is no snapshot`);
+    throw new RangeError(`${JSON.stringify(snapshot)} is not a snapshot; one looks like 10:20:10,14`);
   const running = new Set((inProgress ?? '').split(',').filter(Boolean).map(BigInt));
   const [first, next] = [BigInt(xmin), BigInt(xmax)];
   return (transactionId) => {

@@ -22,7 +22,7 @@ export interface SlotState {
 export async function ensureSlot(client: Client, slot: string): Promise<void> {
   if (!/^[a-z0-9_]{1,63}$/.test(slot)) {
     throw new Error(
-      `${JSON.stringify(slot)} is no name of a slot: lower case letters, digits and _ are allowed`,
+      `${JSON.stringify(slot)} is not the name of a slot: expected lower case letters, digits and _`,
     );
   }
   const { rows } = await client.query<{ status: string | null }>(

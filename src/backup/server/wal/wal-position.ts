@@ -12,7 +12,7 @@ export function isLsn(text: string): boolean {
 export function parseLsn(text: string): Lsn {
   const [, high, low] = lsnPattern.exec(text) ?? [];
   if (high === undefined || low === undefined) {
-    throw new Error(`${JSON.stringify(text)} is no position in the WAL; one looks like 0/16B3748`);
+    throw new Error(`${JSON.stringify(text)} is not a position in the WAL; one looks like 0/16B3748`);
   }
   return (BigInt(`0x${high}`) << 32n) + BigInt(`0x${low}`);
 }

@@ -28,8 +28,10 @@ describe('the place of a snapshot in the WAL', () => {
     expect(placeSnapshot('4294967301:4294967301:', commits, end)).toBe(parseLsn('0/300'));
   });
 
-  test('is refused for a text that is no snapshot', () => {
-    expect(() => placeSnapshot('744', [], end)).toThrow('"744" is no snapshot');
+  test('refuses a text that is not a snapshot', () => {
+    expect(() => placeSnapshot('744', [], end)).toThrow(
+      '"744" is not a snapshot; one looks like 10:20:10,14',
+    );
   });
 });
 

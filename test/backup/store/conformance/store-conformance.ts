@@ -116,9 +116,9 @@ export function describeStore(name: string, open: () => Promise<Store>): void {
         'a\0',
       ];
       for (const key of [...bad, 'x'.repeat(201), 'x/'.repeat(500) + 'x']) {
-        await expect(store.put(key, Buffer.from('x')), key).rejects.toThrow('is no key of a backup store');
-        await expect(store.get(key), key).rejects.toThrow('is no key of a backup store');
-        await expect(store.remove(key), key).rejects.toThrow('is no key of a backup store');
+        await expect(store.put(key, Buffer.from('x')), key).rejects.toThrow('is not a key of a backup store');
+        await expect(store.get(key), key).rejects.toThrow('is not a key of a backup store');
+        await expect(store.remove(key), key).rejects.toThrow('is not a key of a backup store');
       }
       expect(await keys()).toEqual([]);
     });
