@@ -21,6 +21,8 @@ import { noServer, readyServer } from '../support/server.ts';
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const page = 'sql/README.md';
 const entries = 'test/support/access-entries.ts';
+/** The limit of each test. All three took 106 s on two cores that four other runs shared. */
+const timeoutMs = 300_000;
 
 /** A block of the page: a file to write, or commands to run. */
 interface Block {
@@ -45,53 +47,67 @@ describe.skipIf(noServer)('a contributor who follows sql/README.md to the letter
   });
   afterAll(() => rm(copy, { recursive: true, force: true }));
 
-  test('has a table and a function, committed and tested', async () => {
-    const blocks = readBlocks(await readFile(join(root, page), 'utf8'));
-    expect(blocks.map(({ language, path }) => path ?? language)).toEqual([
-      'current.sql',
-      'sql/notes/notes.sql',
-      entries,
-      'sh',
-      'sql/notes/count_notes.sql',
-      'current.sql',
-      'sh',
-    ]);
-    for (const { path, text } of blocks) {
-      if (path === undefined) await run(copy, text);
-      else if (path === entries) await addEntry(join(copy, path), text);
-      else if (path === 'current.sql') await appendFile(join(copy, path), text);
-      else {
-        await mkdir(join(copy, dirname(path)), { recursive: true });
-        await writeFile(join(copy, path), text);
+  test(
+    'has a table and a function, committed and tested',
+    async () => {
+      const blocks = readBlocks(await readFile(join(root, page), 'utf8'));
+      expect(blocks.map(({ language, path }) => path ?? language)).toEqual([
+        'current.sql',
+        'sql/notes/notes.sql',
+        entries,
+        'sh',
+        'sql/notes/count_notes.sql',
+        'current.sql',
+        'sh',
+      ]);
+      for (const { path, text } of blocks) {
+        if (path === undefined) await run(copy, text);
+        else if (path === entries) await addEntry(join(copy, path), text);
+        else if (path === 'current.sql') await appendFile(join(copy, path), text);
+        else {
+          await mkdir(join(copy, dirname(path)), { recursive: true });
+          await writeFile(join(copy, path), text);
+        }
       }
-    }
-    const committed = await readdir(join(copy, 'migrations/committed'));
-    expect(committed.filter((file) => /notes/.test(file))).toEqual([
-      expect.stringMatching(/^\d{6}-notes\.sql$/),
-      expect.stringMatching(/^\d{6}-count_notes\.sql$/),
-    ]);
-    expect(await readFile(join(copy, 'sql/schema.sql'), 'utf8')).toContain('create table app_public.notes (');
-  }, 300_000);
+      const committed = await readdir(join(copy, 'migrations/committed'));
+      expect(committed.filter((file) => /notes/.test(file))).toEqual([
+        expect.stringMatching(/^\d{6}-notes\.sql$/),
+        expect.stringMatching(/^\d{6}-count_notes\.sql$/),
+      ]);
+      expect(await readFile(join(copy, 'sql/schema.sql'), 'utf8')).toContain(
+        'create table app_public.notes (',
+      );
+    },
+    timeoutMs,
+  );
 
-  test('may take the newest migration back, and finds current.sql with its includes', async () => {
-    await run(copy, 'npm run db:uncommit');
-    expect(await readFile(join(copy, 'current.sql'), 'utf8')).toContain('--!include notes/count_notes.sql');
-    expect(await readdir(join(copy, 'migrations/committed'))).not.toContainEqual(
-      expect.stringMatching(/count_notes/),
-    );
-  }, 60_000);
+  test(
+    'may take the newest migration back, and finds current.sql with its includes',
+    async () => {
+      await run(copy, 'npm run db:uncommit');
+      expect(await readFile(join(copy, 'current.sql'), 'utf8')).toContain('--!include notes/count_notes.sql');
+      expect(await readdir(join(copy, 'migrations/committed'))).not.toContainEqual(
+        expect.stringMatching(/count_notes/),
+      );
+    },
+    timeoutMs,
+  );
 
-  test('finds current.sql unchanged when a commit fails', async () => {
-    await appendFile(
-      join(copy, 'current.sql'),
-      '--!include agents/agents.sql\ncreate table app_public.agents ();\n',
-    );
-    const before = await readFile(join(copy, 'current.sql'), 'utf8');
-    await expect(run(copy, 'npm run db:commit -- --message twice')).rejects.toThrow(
-      'relation "agents" already exists',
-    );
-    expect(await readFile(join(copy, 'current.sql'), 'utf8')).toBe(before);
-  }, 60_000);
+  test(
+    'finds current.sql unchanged when a commit fails',
+    async () => {
+      await appendFile(
+        join(copy, 'current.sql'),
+        '--!include agents/agents.sql\ncreate table app_public.agents ();\n',
+      );
+      const before = await readFile(join(copy, 'current.sql'), 'utf8');
+      await expect(run(copy, 'npm run db:commit -- --message twice')).rejects.toThrow(
+        'relation "agents" already exists',
+      );
+      expect(await readFile(join(copy, 'current.sql'), 'utf8')).toBe(before);
+    },
+    timeoutMs,
+  );
 });
 
 /** The blocks above the rules, without the indentation of their lists. */
@@ -122,6 +138,8 @@ async function run(directory: string, lines: string): Promise<void> {
   const { binDirectory } = readyServer();
   const child = spawn('sh', ['-e', '-c', lines], {
     cwd: directory,
+    // A command that outlived the test would be left running.
+    timeout: timeoutMs - 5_000,
     // The commands find the programs of this run's server, instead of downloading their own.
     env: {
       ...env,
