@@ -19,7 +19,7 @@ import { parseLsn, segmentFile, segmentNumber } from './wal/wal-position.ts';
 
 export interface ServerBackupOptions extends Work {
   readonly connection: ServerConnection;
-  /** Those of the server's major version. */
+  /** Finds the programs of the server's major version. */
   readonly findPrograms: (major: number) => Promise<ServerPrograms>;
   readonly vault: Vault;
   readonly spoolDirectory: string;
@@ -27,7 +27,7 @@ export interface ServerBackupOptions extends Work {
   readonly requested: RequestedBackup;
   readonly log: Log;
   readonly now: () => Date;
-  /** Of content in each of the objects that it is stored in; default as of `storeParts`. */
+  /** Bytes of content in each stored object; the default is that of `storeParts`. */
   readonly partBytes?: number;
   /** How long the WAL of the backup may take to arrive in the store. Default: 10 minutes. */
   readonly walTimeoutMs?: number;
@@ -36,13 +36,13 @@ export interface ServerBackupOptions extends Work {
 /** A backup that exists. */
 export interface ServerBackup {
   readonly backup: ReadManifest;
-  /** Why it is full or incremental. */
+  /** The reason why it is full or incremental. */
   readonly why: string;
 }
 
 /**
- * Makes a backup of a server. When it resolves the backup can be restored: its WAL is in the store too, received by the worker, or
- * for as long as this takes by itself when nobody else does. What fails leaves no backup.
+ * Makes a backup of a server. When it resolves, the backup can be restored: its WAL is in the store too. The worker
+ * receives the WAL; if nobody does, this receives it for the duration of the backup. A failure leaves no backup.
  */
 export async function backUpServer(options: ServerBackupOptions): Promise<ServerBackup> {
   const { connection, vault, requested, slot, signal, log, now } = options;
@@ -112,7 +112,10 @@ async function makePlan(vault: Vault, requested: RequestedBackup, server: Server
   return planBackup({ requested, backups: manifests, missingKeys: new Set(missing), server });
 }
 
-/** Takes what was planned; a full one in place of an incremental one for which the server's summaries of WAL have a gap. */
+/**
+ * Takes the planned backup. When the server's WAL summaries have a gap, takes a full one in place of an incremental
+ * one.
+ */
 async function take(
   { connection, vault, partBytes, onProgress, signal, log, now }: ServerBackupOptions,
   programs: ServerPrograms,
@@ -146,7 +149,10 @@ async function take(
   }
 }
 
-/** Waits until the segment that a backup ends in is in the store: ending it, the server began a new one. */
+/**
+ * Waits until the store has the segment in which the backup ends. The server began a new segment when the backup
+ * ended, so this one is complete.
+ */
 async function walArrived(
   { vault, onProgress, signal, walTimeoutMs = 600_000 }: ServerBackupOptions,
   { systemIdentifier, segmentBytes }: ServerFacts,

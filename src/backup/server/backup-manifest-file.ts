@@ -1,23 +1,23 @@
 import { BackupDamaged } from '../backup-damaged.ts';
 
-/** What Postgres's own `backup_manifest` says of a base backup. */
+/** The content of Postgres's own `backup_manifest` of a base backup. */
 export interface BackupManifestFile {
   /** Decimal. */
   readonly systemIdentifier: string;
   readonly timeline: number;
-  /** Where replay begins and where it may end at the earliest, such as `0/16B3748`. */
+  /** The place where replay begins and the earliest place where it may end, such as `0/16B3748`. */
   readonly startLsn: string;
   readonly endLsn: string;
   readonly files: number;
-  /** Of all files as they are on the server. */
+  /** Size of all files as they are on the server. */
   readonly bytes: number;
 }
 
-/** Parses it. Throws BackupDamaged, naming `member`, for what is none. */
+/** Parses a backup_manifest. Throws BackupDamaged, naming `member`, for any other text. */
 export function parseBackupManifest(text: string, member: string): BackupManifestFile {
   let parsed: unknown;
   try {
-    // System identifiers are larger than JavaScript's numbers are exact.
+    // System identifiers exceed the integers that a JavaScript number holds exactly.
     parsed = JSON.parse(text.replace(/("System-Identifier":\s*)(\d+)/, '$1"$2"'));
   } catch (error) {
     throw new BackupDamaged(member, 'it is not JSON, or it is cut off', { cause: error });

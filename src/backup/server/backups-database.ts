@@ -5,7 +5,7 @@ import { PostgresDatabase } from '../../db/postgres.ts';
 import type { Log } from '../../log.ts';
 import type { ServerConnection } from './server-facts.ts';
 
-/** A small pool of the login of backups, which reads every row: for drills. The caller closes it. */
+/** A small pool for drills, with the backup login, which reads every row. The caller closes it. */
 export function backupsDatabase({ url, ssl }: ServerConnection, pool: Config['pool'], log: Log): Database {
   const options = { ...pool, connectionString: url, ssl, applicationName: 'agent_lightning drill' };
   return new PostgresDatabase(

@@ -21,10 +21,10 @@ import type { ServerPrograms } from './programs.ts';
 import type { ServerConnection } from './server-facts.ts';
 import { storeParts } from './store-parts.ts';
 
-/** `pg_basebackup` did not make a backup. The message ends with what it said. */
+/** `pg_basebackup` did not make a backup. The message ends with the program's own. */
 export class BaseBackupFailed extends OperationalError {
   override name = 'BaseBackupFailed';
-  /** Whether it was an incremental one for which the server lacks WAL summaries; a full one may work. */
+  /** Whether an incremental backup failed because the server lacks WAL summaries; a full one may work. */
   readonly lacksSummaries: boolean;
 
   constructor(message: string, options?: ErrorOptions) {
@@ -37,27 +37,27 @@ export interface BaseBackupOptions {
   readonly connection: ServerConnection;
   readonly programs: ServerPrograms;
   readonly vault: Vault;
-  /** Under which its objects are stored. */
+  /** The backup's id, under which its objects are stored. */
   readonly id: string;
-  /** Null: a full one. */
+  /** The backup to build on; null: make a full one. */
   readonly parent: ReadManifest | null;
-  /** As of `storeParts`. */
+  /** As in `storeParts`. */
   readonly partBytes?: number | undefined;
-  /** How much is to be read, for the progress; null: nobody knows. */
+  /** Bytes expected from the server, for the progress; null: unknown. */
   readonly expectedBytes: number | null;
   readonly onProgress?: OnProgress | undefined;
   readonly signal: AbortSignal;
 }
 
-/** What is in the vault now. It is no backup before its manifest is. */
+/** The stored objects and the facts about them. They become a backup only with its manifest. */
 export interface BaseBackup {
   readonly objects: readonly Member[];
   readonly file: BackupManifestFile;
-  /** Of the stream that `pg_basebackup` made. */
+  /** Size of the stream that `pg_basebackup` made. */
   readonly bytes: number;
 }
 
-/** How long the server may give nothing; its checkpoint comes before the first byte. */
+/** How long the server may send nothing; its checkpoint comes before the first byte. */
 const silentMs = 600_000;
 const silent = `pg_basebackup has had nothing from the server for ${silentMs / 60_000} minutes`;
 
@@ -66,8 +66,8 @@ export const baseRole = 'base';
 export const manifestRole = 'backup_manifest';
 
 /**
- * Streams a base backup into the vault. Nothing is written to this machine but, for an incremental one, the parent's
- * backup_manifest. When it rejects, what was stored is removed again as far as the store allows.
+ * Streams a base backup into the vault. This machine's disk holds only the parent's backup_manifest, and that for an
+ * incremental backup alone. When it rejects, the stored objects are removed again as far as the store allows.
  */
 export async function takeBaseBackup(options: BaseBackupOptions): Promise<BaseBackup> {
   const directory = await mkdtemp(join(tmpdir(), 'lightning-backup-'));
@@ -81,7 +81,7 @@ export async function takeBaseBackup(options: BaseBackupOptions): Promise<BaseBa
       options.vault.store,
       stored.map(({ key }) => key),
     ).catch(() => {
-      // Retention removes what stays. Why the backup failed is the news.
+      // Retention removes the leftovers. The caller needs the reason why the backup failed.
     });
     throw error;
   } finally {
@@ -101,7 +101,7 @@ async function stream(
     [
       '--pgdata=-',
       '--format=tar',
-      // The receiver has the WAL.
+      // The receiver takes care of the WAL.
       '--wal-method=none',
       '--checkpoint=fast',
       '--no-password',
@@ -130,7 +130,7 @@ async function stream(
   const passing = async function* (): AsyncGenerator<Buffer> {
     const chunks = (child.stdout as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
     for (;;) {
-      // Only while the server has to give something: a slow store is waited for elsewhere.
+      // The timer runs only while the server has to send something: waits for a slow store have limits elsewhere.
       const silence = setTimeout(() => failing.abort(new BaseBackupFailed(silent)), silentMs);
       const { done, value } = await chunks.next().finally(() => clearTimeout(silence));
       if (done) return;
@@ -163,7 +163,7 @@ async function stream(
   } catch (error) {
     failing.abort(error);
     await exit;
-    // A part that could not be stored ended the program too: that is the reason to show.
+    // A part that could not be stored ended the program too, and that is the error to show.
     signal.throwIfAborted();
     throw isAbort(error) ? (failing.signal.reason ?? error) : error;
   }
@@ -175,7 +175,7 @@ async function fetchManifest(vault: Vault, parent: ReadManifest, file: string): 
   await pipeline(await vault.read(member), createWriteStream(file, { mode: 0o600 }));
 }
 
-/** Finds `backup_manifest` in a tar that passes by; it is the last file. */
+/** Finds `backup_manifest` in a tar as it streams by; it is the last file. */
 class ManifestScan {
   readonly #chunks: Buffer[] = [];
   readonly #parser: Parser;

@@ -6,10 +6,10 @@ import { chainOf } from './plan-backup.ts';
 import type { RestoreTarget } from '../restore-target.ts';
 import { parseLsn } from './wal/wal-position.ts';
 
-/** A backup of a server with all that it builds on, the full one first. */
+/** A backup of a server and every backup that it builds on, the full one first. */
 export interface Chain {
   readonly members: readonly ReadManifest[];
-  /** The newest of them. */
+  /** The newest backup of the chain. */
   readonly last: ReadManifest;
   readonly position: ServerPosition;
 }
@@ -23,10 +23,13 @@ export interface ChooseOptions {
   readonly from: string | null;
 }
 
-/** The chain that a restore begins with: the newest backup that ended before the target. Throws RestoreRefused. */
+/**
+ * The chain with which a restore begins: that of the newest backup that ended before the target. Throws
+ * RestoreRefused.
+ */
 export function chooseChain({ backups, damaged, target, from }: ChooseOptions): Chain {
   const [first] = damaged;
-  // It may be the very one that would be chosen, which nobody can know now.
+  // The damaged manifest may belong to the very backup that would be chosen.
   if (first && from === null) {
     throw new RestoreRefused(
       `${first.message}. To begin with another backup name it: --from ID`,

@@ -1,8 +1,8 @@
 import type { ClientConfig } from 'pg';
 
 /**
- * The environment in which Postgres's programs find the server: a connection string as `PG*` variables, so that no password is
- * on a command line for others to see.
+ * The environment in which Postgres's programs find the server: a connection string as `PG*` variables, so that a
+ * password never stands on a command line for others to see.
  */
 export function connectionEnvironment(
   connectionString: string,
@@ -26,6 +26,6 @@ export function connectionEnvironment(
 function sslVariables(ssl: ClientConfig['ssl']): NodeJS.ProcessEnv {
   if (ssl === undefined || ssl === false) return {};
   const verify = ssl === true || ssl.rejectUnauthorized !== false;
-  // The system's authorities, which is what Node verifies against, too.
+  // The system's authorities, against which Node verifies, too.
   return verify ? { PGSSLMODE: 'verify-full', PGSSLROOTCERT: 'system' } : { PGSSLMODE: 'require' };
 }

@@ -3,7 +3,7 @@ import { runCommand } from '../../programs/command.ts';
 import { programFile } from './programs.ts';
 import type { ServerPrograms } from './programs.ts';
 
-/** As `pg_controldata` calls them, and as the settings are called. */
+/** Labels of `pg_controldata`, with the names of the settings. */
 const limits = {
   max_connections: 'max_connections',
   max_worker_processes: 'max_worker_processes',
@@ -13,8 +13,8 @@ const limits = {
 } as const;
 
 /**
- * The limits that the server of a data directory ran with, by the name of the setting. Replay refuses a server that has less of one,
- * wherever the lost server had them from: a file, or its command line.
+ * The limits that the server of a data directory ran with, by the name of the setting. Replay refuses a server with a
+ * lower one, whether the lost server had its value from a file or from its command line.
  */
 export async function limitsOf(
   dataDirectory: string,
@@ -27,7 +27,7 @@ export async function limitsOf(
     Object.entries(limits).map(([label, setting]) => {
       const value = new RegExp(`^${label} setting: +(\\d+)$`, 'm').exec(control)?.[1];
       if (value === undefined)
-        throw new OperationalError(`pg_controldata says nothing of ${label}:\n${control}`);
+        throw new OperationalError(`pg_controldata does not report ${label}:\n${control}`);
       return [setting, value];
     }),
   );

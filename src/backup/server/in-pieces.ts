@@ -1,6 +1,7 @@
 /**
- * Gathers what a program gives out in small chunks to pieces of `size` bytes; the last one is shorter. There are two buffers:
- * a piece is filled anew once the next but one is asked for. (Fresh memory for all that passes would cost as much as reading it.)
+ * Gathers the small chunks that a program writes into pieces of `size` bytes; the last piece is shorter. There are
+ * two buffers: asking for the next piece but one overwrites a piece. (Fresh memory for everything that passes would
+ * cost as much as reading it.)
  */
 export async function* inPieces(source: AsyncIterable<Buffer>, size: number): AsyncGenerator<Buffer> {
   let [piece, other] = [Buffer.allocUnsafeSlow(size), Buffer.allocUnsafeSlow(size)];

@@ -2,27 +2,27 @@ import type { RequestedBackup } from '../backups.ts';
 import type { ReadManifest } from '../manifest.ts';
 import type { ServerFacts } from './server-facts.ts';
 
-/** What the next backup is, and why, for people. */
+/** The kind of the next backup, and the reason for it, as text for people. */
 export type BackupPlan =
   | { readonly kind: 'full'; readonly why: string }
   | { readonly kind: 'incremental'; readonly parent: ReadManifest; readonly why: string };
 
 export interface PlanOptions {
-  /** `auto`: incremental when it may be; `incremental`: the same, and a week old full backup is no reason against it. */
+  /** `auto`: incremental if possible. `incremental`: the same, even when the last full backup is a week old. */
   readonly requested: RequestedBackup;
-  /** Every backup that can be read, in any order. */
+  /** Every readable backup, in any order. */
   readonly backups: readonly ReadManifest[];
-  /** Keys of objects that the store does not hold. */
+  /** Keys of objects that are missing from the store. */
   readonly missingKeys: ReadonlySet<string>;
   readonly server: Pick<ServerFacts, 'systemIdentifier' | 'timeline' | 'version' | 'summarizesWal' | 'now'>;
 }
 
-/** Age of a full backup from which `auto` makes the next one. */
+/** Age of the last full backup at which `auto` makes another full one. */
 const fullEveryMs = 7 * 86_400_000;
 
 /**
- * Decides about the next backup. Incremental ones build on the newest backup, and only when that one and all that it builds on are
- * there and of this very server: same cluster, timeline and version.
+ * Decides what the next backup is. An incremental one builds on the newest backup, and only when that backup and
+ * everything below it are in the store and belong to this very server: the same cluster, timeline and version.
  */
 export function planBackup({ requested, backups, missingKeys, server }: PlanOptions): BackupPlan {
   const full = (why: string): BackupPlan => ({ kind: 'full', why });
@@ -63,12 +63,12 @@ export function planBackup({ requested, backups, missingKeys, server }: PlanOpti
 
 /** A backup cannot be restored, because of one that it builds on. */
 export interface BrokenChain {
-  /** The id of that one. */
+  /** The id of the backup that is at fault. */
   readonly broken: string;
   readonly what: string;
 }
 
-/** A backup and all that it builds on, the full one first; or what is wrong with one of them. */
+/** A backup and every backup that it builds on, the full one first; or the fault of one of them. */
 export function chainOf(
   backup: ReadManifest,
   backups: readonly ReadManifest[],

@@ -3,16 +3,19 @@ import { OperationalError } from '../../operational-error.ts';
 import { exists, programPlaces } from '../../programs/places.ts';
 import { CommandError, runCommand } from '../../programs/command.ts';
 
-/** Postgres's own programs, all of one folder. */
+/** Postgres's own programs, all from one folder. */
 export interface ServerPrograms {
   readonly binDirectory: string;
   /** Such as `17.11`. */
   readonly version: string;
-  /** What they run with, beside what names a server: nothing else of ours, times in UTC, messages in English. */
+  /**
+   * The environment that they run in, apart from the server's address: none of our own variables, times in UTC,
+   * messages in English.
+   */
   readonly environment: NodeJS.ProcessEnv;
 }
 
-/** Names of the programs that backups and restores are made with, and the server that a restored directory is started with. */
+/** Names of the programs for backups and restores, including the server that a restored directory is started with. */
 export type ProgramName = (typeof names)[number];
 
 const names = [
@@ -25,21 +28,24 @@ const names = [
   'postgres',
 ] as const;
 
-/** Postgres's programs of the server's version are not on this machine. The message says where was looked and how to get them. */
+/**
+ * This machine lacks Postgres's programs of the server's version. The message says where the search went, and how to
+ * get them.
+ */
 export class ProgramsMissing extends OperationalError {
   override name = 'ProgramsMissing';
 }
 
 export interface FindProgramsOptions {
-  /** The server's major version: files and WAL of another one are unreadable to these programs. */
+  /** The server's major version: programs of another version cannot read its files and WAL. */
   readonly major: number;
-  /** BACKUP_BIN_DIR: the only place to look in; null: `PATH` and the usual places. */
+  /** BACKUP_BIN_DIR: the only folder to search. Null: search `PATH` and the usual places. */
   readonly binDirectory: string | null;
   /** Read for `PATH` and `HOME`. */
   readonly env: NodeJS.ProcessEnv;
 }
 
-/** The first folder that has all programs of the server's major version. Rejects with ProgramsMissing. */
+/** The first folder with all programs of the server's major version. Rejects with ProgramsMissing. */
 export async function findPrograms({
   major,
   binDirectory,

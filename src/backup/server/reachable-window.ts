@@ -10,17 +10,20 @@ import { runFrom } from './restore.ts';
 import { formatLsn } from './wal/wal-position.ts';
 import { findWal } from './wal/wal-run.ts';
 
-/** To which moments a restore can go. */
+/** The moments that a restore can reach. */
 export interface ReachableWindow {
   /** The oldest backup that can be restored, and when it ended. */
   readonly oldest: { readonly backup: string; readonly time: string; readonly lsn: string };
-  /** Where the received WAL ends; `time`: of its last transaction, or null. */
+  /** The end of the received WAL. `time` is that of its last transaction, or null. */
   readonly newest: { readonly time: string | null; readonly lsn: string };
-  /** A file of WAL that is missing in between; null: none is. */
+  /** A WAL file that is missing in between; null: none is missing. */
   readonly gap: string | null;
 }
 
-/** By the store alone: what stands there can be restored without the server. Null: nothing can. Reads the last WAL, no backup. */
+/**
+ * Computed from the store alone: everything in this window can be restored without the server. Null: nothing can be
+ * restored. Reads the last WAL, and does not read the backups.
+ */
 export async function reachableWindow(
   vault: Vault,
   spoolDirectory: string | null,

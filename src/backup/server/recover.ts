@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { OperationalError } from '../../operational-error.ts';
 import type { OnProgress } from '../../on-progress.ts';
 
-/** The server does not come up on a restored directory. The message ends with its log. */
+/** The server does not come up on a restored directory. The message ends with the server's log. */
 export class CopyUnusable extends OperationalError {
   override name = 'CopyUnusable';
 }
@@ -12,20 +12,22 @@ export class CopyUnusable extends OperationalError {
 /** A server process, however it was started. */
 export interface ServerProcess {
   hasEnded(): boolean;
-  /** The last lines that it wrote. */
+  /** The last lines that the server wrote. */
   log(): Promise<string>;
-  /** Ends it in order, if it has not ended. */
+  /** Stops the server in order, if it is still running. */
   stop(): Promise<void>;
 }
 
 export interface RecoverOptions<Server extends ServerProcess> {
-  /** Restored: it says itself how far to replay. */
+  /** A restored data directory. Its own settings say how far to replay. */
   readonly dataDirectory: string;
-  /** Where the server listens; in a drill also what keeps it to itself. Stronger than what stands in the directory. */
+  /**
+   * The server's addresses, and in a drill the settings that isolate it. They override the settings in the directory.
+   */
   readonly settings: Readonly<Record<string, string>>;
-  /** Starts Postgres with these arguments, what it writes going to a log. */
+  /** Starts Postgres with these arguments, its output going to a log. */
   readonly launch: (args: readonly string[]) => Promise<Server>;
-  /** Given the last line of the log every few seconds. */
+  /** Called every few seconds with the last line of the log. */
   readonly onProgress?: OnProgress | undefined;
   readonly signal: AbortSignal;
 }
@@ -34,9 +36,10 @@ const pollMs = 100;
 const showEveryMs = 5_000;
 
 /**
- * Starts a server on a restored directory, and resolves once it has replayed and takes writes. `lightning recover`, drills and tests
- * all do it here, so that a drill proves what somebody meets at night. Replay of files that are there ends; when the server ends
- * before, this rejects with CopyUnusable. When it rejects the server is stopped.
+ * Starts a server on a restored directory, and resolves once it has replayed its WAL and takes writes. `lightning
+ * recover`, drills and tests all use it, so that a drill proves the procedure that an operator runs at night. Replay
+ * from files always ends; when the server ends before it takes writes, this rejects with CopyUnusable. On a rejection
+ * the server is stopped.
  */
 export async function recoverServer<Server extends ServerProcess>({
   dataDirectory,
@@ -45,7 +48,7 @@ export async function recoverServer<Server extends ServerProcess>({
   onProgress,
   signal,
 }: RecoverOptions<Server>): Promise<Server> {
-  // A server that was killed leaves its lock file.
+  // A killed server leaves its lock file.
   const before = await lockFile(dataDirectory);
   const server = await launch(serverArguments(dataDirectory, settings));
   try {
@@ -77,7 +80,7 @@ function serverArguments(
   const given = {
     // A configuration that names another directory would start a server there.
     data_directory: dataDirectory,
-    // What it says is to be seen here, not in a file of the lost server's choice.
+    // The log has to come here, not to a file that the lost server chose.
     logging_collector: 'off',
     log_destination: 'stderr',
     ...settings,
@@ -89,7 +92,7 @@ function serverArguments(
   ];
 }
 
-/** `postmaster.pid`; null: there is none. */
+/** The content of `postmaster.pid`; null: the file does not exist. */
 async function lockFile(dataDirectory: string): Promise<string | null> {
   try {
     return await readFile(join(dataDirectory, 'postmaster.pid'), 'utf8');
@@ -100,8 +103,9 @@ async function lockFile(dataDirectory: string): Promise<string | null> {
 }
 
 /**
- * Whether the server takes writes, as it says itself to whoever waits for it, in the last line of its lock file: without a hot standby
- * that is `starting` or `standby` while it replays. No login takes part in it, which after a loss is one more thing that may be wrong.
+ * Whether the server takes writes, according to the last line of its lock file, which it writes for programs that
+ * wait. Without a hot standby that line is `starting` or `standby` during replay. This works without a login, which
+ * after a loss is one more thing that may be wrong.
  */
 function saysReady(lock: string | null): boolean {
   return lock?.split('\n')[7]?.trim() === 'ready';

@@ -5,21 +5,21 @@ import type { ServerSetting } from '../manifest.ts';
 import type { NeededWal } from './wal/needed-wal.ts';
 import { formatLsn } from './wal/wal-position.ts';
 
-/** Where a restored data directory has its WAL, until its server has replayed it. */
+/** The folder for WAL in a restored data directory, until its server has replayed it. */
 export const walDirectory = 'restored_wal';
 
 export interface RecoverySettings {
   readonly stopAt: NeededWal['stopAt'];
   readonly timeline: number;
-  /** What replay needs at least, as `pg_controldata` says it: `max_connections` and its like. */
+  /** The limits that replay needs at least, as `pg_controldata` reports them: `max_connections` and the like. */
   readonly limits: Readonly<Record<string, string>>;
-  /** What the lost server ran with; undefined: the backup does not say. */
+  /** The settings of the lost server; undefined: the backup does not say. */
   readonly settings: readonly ServerSetting[] | undefined;
 }
 
 /**
- * Lets a server that is started on the directory, in whatever way, replay up to the target and then take writes. Returns what
- * differs from the lost server, for people.
+ * Lets any server that is started on the directory replay up to the target and then take writes. Returns the
+ * differences from the lost server, as text for people.
  */
 export async function writeRecoverySettings(
   directory: string,
@@ -34,10 +34,11 @@ export async function writeRecoverySettings(
     recovery_target_action: 'promote',
     ...targetSettings(stopAt),
     ...ofAnotherServer,
-    // Replay does not begin on a server that has less of these than the one that wrote the WAL. Those of the command line are in no
-    // file, and whoever starts the new server may not know them.
+    // Replay does not begin on a server with lower limits than the one that wrote the WAL. Limits from a command line
+    // are in no file, and the operator who starts the new server may not know them.
     ...limits,
-    // Then no limit is checked: the server may have got higher ones after its last backup.
+    // Without a hot standby Postgres does not check the limits: the server may have got higher ones after its last
+    // backup.
     hot_standby: 'off',
   };
   const lines = Object.entries(written).map(([name, value]) => `${name} = ${quoteLiteral(value)}`);
@@ -46,7 +47,7 @@ export async function writeRecoverySettings(
     ['', '# Written by lightning restore', ...lines, ''].join('\n'),
     { mode: 0o600 },
   );
-  // It would follow another server for ever.
+  // With this file the server would follow another server for ever.
   await rm(join(directory, 'standby.signal'), { force: true });
   await writeFile(join(directory, 'recovery.signal'), '', { mode: 0o600 });
   const notes = [
@@ -54,7 +55,7 @@ export async function writeRecoverySettings(
     `postgresql.auto.conf has the limits that replay needs: ${inWords(Object.entries(limits))}`,
   ];
   const hasConfiguration = await isThere(join(directory, 'postgresql.conf'));
-  // Debian keeps the configuration elsewhere, where no base backup reaches.
+  // Debian keeps the configuration elsewhere, where a base backup does not reach.
   if (!hasConfiguration) {
     await writeFile(join(directory, 'postgresql.conf'), '', { mode: 0o600 });
     notes.push('postgresql.conf was not in the backup: an empty one was written');
@@ -70,9 +71,12 @@ export async function writeRecoverySettings(
   return [...notes, ...lostSettings(settings, new Set(Object.keys(written)), hasConfiguration)];
 }
 
-/** What the lost server's file may say that is not for the one in its place: it would wait, follow, or run commands. */
+/**
+ * Settings in the lost server's file that are wrong for its replacement: they would make it wait, follow another
+ * server, or run commands.
+ */
 const ofAnotherServer = {
-  // Its first commit would wait for ever: nobody of the old server's standbys listens to this one.
+  // With this setting its first commit would wait for ever: the old server's standbys do not listen to this one.
   synchronous_standby_names: '',
   primary_conninfo: '',
   primary_slot_name: '',
@@ -82,8 +86,8 @@ const ofAnotherServer = {
 } as const;
 
 /**
- * One target, and none that an earlier restore left. The one that is set comes last: Postgres counts a target that is emptied after
- * it as one too many.
+ * Sets one target and clears any that an earlier restore left. The one that is set comes last: Postgres counts a
+ * target that is emptied after it as one too many.
  */
 function targetSettings(stopAt: NeededWal['stopAt']): Readonly<Record<string, string>> {
   const names = ['', '_name', '_xid', '_time', '_lsn'] as const;
@@ -94,7 +98,7 @@ function targetSettings(stopAt: NeededWal['stopAt']): Readonly<Record<string, st
     ? {
         ...none('_lsn'),
         recovery_target_lsn: formatLsn(stopAt.lsn),
-        // Before the record that begins there: a position is the end of what was written until then.
+        // Stop before the record that begins there: a position is the end of everything written until then.
         recovery_target_inclusive: 'off',
       }
     : {
@@ -104,7 +108,7 @@ function targetSettings(stopAt: NeededWal['stopAt']): Readonly<Record<string, st
       };
 }
 
-/** What the lost server ran with and the restored directory does not say, a sentence for each place where it stood. */
+/** The lost server's settings that the restored directory lacks: a sentence for each place where they were set. */
 function lostSettings(
   settings: readonly ServerSetting[] | undefined,
   written: ReadonlySet<string>,

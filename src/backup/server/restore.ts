@@ -26,18 +26,24 @@ import type { WalInventory, WalRun } from './wal/wal-run.ts';
 
 export interface RestoreOptions {
   readonly vault: Vault;
-  /** Of the receiver, when it is at hand: what it had not archived yet. Null: the vault alone. */
+  /**
+   * The spool of the receiver, for WAL that it had not archived yet, when its machine is at hand. Null: use the vault
+   * alone.
+   */
   readonly spoolDirectory: string | null;
   readonly target: RestoreTarget;
-  /** The data directory to make. Not there, or empty. */
+  /** The data directory to make. It must be absent or empty. */
   readonly into: string;
-  /** Of the major version of the backups. */
+  /** Programs of the backups' major version. */
   readonly programs: ServerPrograms;
-  /** The backup to begin with; by default the newest that is early enough. */
+  /** The id of the backup to begin with; by default the newest that is early enough. */
   readonly from?: string | null;
-  /** Who the files shall belong to, for root; by default whoever runs this. */
+  /** The owner of the files, when this runs as root; by default the user of this process. */
   readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
-  /** Whether what was restored survives a power cut. Default true; a drill, which removes it again, saves the time. */
+  /**
+   * Whether the restored directory survives a power cut. Default true; a drill, which removes the directory again,
+   * saves the time.
+   */
   readonly durable?: boolean;
   readonly onProgress?: OnProgress | undefined;
   readonly signal: AbortSignal;
@@ -50,17 +56,17 @@ export interface Restored {
   readonly backups: readonly string[];
   /** Names of the WAL files that will be replayed. */
   readonly wal: readonly string[];
-  /** What differs from the old server's configuration, for people. */
+  /** Differences from the old server's configuration, as text for people. */
   readonly notes: readonly string[];
   readonly durationMs: number;
 }
 
-/** A combined backup may take long. */
+/** A day, because combining backups may take long. */
 const programTimeoutMs = 24 * 3_600_000;
 
 /**
- * Restores a server's data directory. Everything that it takes is checked before anything is written to `into` or beside it; it
- * appears whole or not at all. Rejects with RestoreRefused, which names what is missing or damaged.
+ * Restores a server's data directory. Every object is checked before anything is written to `into` or beside it. The
+ * directory appears whole or not at all. Rejects with RestoreRefused, naming whatever is missing or damaged.
  */
 export async function restoreServerBackup(options: RestoreOptions): Promise<Restored> {
   const startedAt = performance.now();
@@ -112,7 +118,7 @@ export async function restoreServerBackup(options: RestoreOptions): Promise<Rest
       onProgress?.(0.97, 'syncing');
       await syncTree(data);
     }
-    // An empty directory gives way; one that was filled meanwhile does not.
+    // An empty directory gives way; one that was filled meanwhile stays, and the rename fails.
     await rmdir(into).catch(() => {});
     await rename(data, into);
     return {
@@ -127,7 +133,9 @@ export async function restoreServerBackup(options: RestoreOptions): Promise<Rest
   }
 }
 
-/** The WAL that follows a chain's last backup. Rejects with RestoreRefused when not even that backup's own is there. */
+/**
+ * The WAL that follows a chain's last backup. Rejects with RestoreRefused when even that backup's own WAL is missing.
+ */
 export async function runFrom(inventory: WalInventory, { last, position }: Chain): Promise<WalRun> {
   const run = await walRun(inventory, {
     timeline: position.timeline,
@@ -136,7 +144,7 @@ export async function runFrom(inventory: WalInventory, { last, position }: Chain
   });
   const own = await walRun(inventory, {
     timeline: position.timeline,
-    // The byte before the end: a backup that ends with its segment needs no further one.
+    // The byte before the end: a backup that ends with its segment needs no further segment.
     lsn: parseLsn(position.endLsn) - 1n,
     segmentBytes: position.segmentBytes,
   });
@@ -199,7 +207,7 @@ async function writeWal(
   for (const wal of files) {
     await writeFile(join(directory, wal.file), padded(await wal.read(), segmentBytes), { mode: 0o600 });
   }
-  // All of them: the new timeline gets a number that none has had.
+  // All histories, so that the new timeline gets a number that has never been used.
   for (const history of histories) {
     await writeFile(join(directory, history.file), await history.read(), { mode: 0o600 });
   }

@@ -5,24 +5,24 @@ import type { OpenVault } from '../store/open-store.ts';
 import type { ServerPrograms } from './programs.ts';
 import type { ServerConnection } from './server-facts.ts';
 
-/** What backups of a server are read with: the store, and programs. */
+/** The means to read backups of a server: the store, and programs. */
 export interface StoredServerBackupsOptions {
   readonly openVault: OpenVault;
-  /** Of the receiver, when it is at hand: what it had not archived yet. */
+  /** The spool of the receiver, for WAL that it had not archived yet, when its machine is at hand. */
   readonly spoolDirectory: string;
-  /** Those of a major version. Rejects with ProgramsMissing. */
+  /** Finds the programs of a major version. Rejects with ProgramsMissing. */
   readonly findPrograms: (major: number) => Promise<ServerPrograms>;
 }
 
-/** What backups of a server are made with, too. */
+/** The additional means to make backups of a server. */
 export interface ServerBackupsOptions extends StoredServerBackupsOptions {
-  /** Of the login of backups. */
+  /** The connection of the backup login. */
   readonly connection: ServerConnection;
   readonly slot: string;
-  /** Whether every write is confirmed at once, for a server that waits for it. */
+  /** Whether the receiver confirms every write at once, for a server that waits for it. */
   readonly synchronous: boolean;
   readonly window: RecoveryWindow;
-  /** Where drills make their copies. */
+  /** The parent directory of the copies that drills make. */
   readonly drillDirectory: string;
   /** The limits of connections. */
   readonly pool: Config['pool'];

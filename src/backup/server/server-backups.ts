@@ -62,7 +62,7 @@ export function serverBackups(options: ServerBackupsOptions): Backups {
   };
 }
 
-/** What a store holds of servers. */
+/** The backups of servers in a store. */
 export function storedServerBackups(options: StoredServerBackupsOptions): StoredBackups {
   const { openVault, spoolDirectory } = options;
   return {
@@ -99,7 +99,7 @@ function describe(backup: ReadManifest, all: readonly ReadManifest[]): ListedBac
   };
 }
 
-/** The major version of the newest backup; null: there is none. */
+/** The major version of the newest backup; null: the store has no backup of a server. */
 function majorOf(manifests: readonly ReadManifest[]): number | null {
   const version = manifests.at(-1)?.manifest.server?.version;
   return version === undefined ? null : Number.parseInt(version, 10);

@@ -4,13 +4,13 @@ import { boundedClient } from '../../db/pool.ts';
 import { OperationalError } from '../../operational-error.ts';
 import type { ServerSetting } from '../manifest.ts';
 
-/** How the login of backups reaches the server. */
+/** The connection of the backup login to the server. */
 export interface ServerConnection {
   readonly url: string;
   readonly ssl: ClientConfig['ssl'];
 }
 
-/** What a backup has to know of a server. */
+/** The facts about a server that a backup depends on. */
 export interface ServerFacts {
   /** Decimal. */
   readonly systemIdentifier: string;
@@ -21,17 +21,17 @@ export interface ServerFacts {
   readonly segmentBytes: number;
   readonly summarizesWal: boolean;
   readonly hasChecksums: boolean;
-  /** Tablespaces of its own, whose files are elsewhere. */
+  /** Tablespaces outside of the data directory, whose files are elsewhere. */
   readonly tablespaces: readonly string[];
-  /** Of all databases, as far as the login may see. */
+  /** Size of all databases, as far as the login may see them. */
   readonly databaseBytes: number;
-  /** Those that stand on its command line, in its environment, or in a file, as far as the login may see them. */
+  /** Settings from the command line, the environment or a file, as far as the login may see them. */
   readonly settings: readonly ServerSetting[];
-  /** By the server's clock. */
+  /** The time by the server's clock. */
   readonly now: Date;
 }
 
-/** What is asked over such a connection is a matter of moments; the sizes of many databases take the longest. */
+/** The queries over such a connection take moments; the sizes of many databases take the longest. */
 const limits: ConnectionLimits = {
   kind: 'server',
   connectMs: 10_000,
@@ -39,17 +39,18 @@ const limits: ConnectionLimits = {
   silenceMs: 5_000,
 };
 
-/** The server cannot be backed up as it is. The message says why and what to do. */
+/** The server cannot be backed up in its present state. The message says why, and what to do. */
 export class ServerNotReady extends OperationalError {
   override name = 'ServerNotReady';
 }
 
 /**
- * Opens a connection of the replication protocol that also takes plain SQL, without parameters. The caller ends it. Rejects with
- * ServerNotReady when the server takes connections of this login but none for replication, or a pooler takes them.
+ * Opens a connection of the replication protocol, which also takes plain SQL, but without parameters. The caller ends
+ * it. Rejects with ServerNotReady when the server refuses this login for replication only, or when a pooler answers
+ * in its place.
  */
 export async function connectForReplication({ url, ssl }: ServerConnection): Promise<Client> {
-  // `replication` is an option of pg that its types do not know.
+  // pg supports the option `replication`, but its types lack it.
   const config: ClientConfig & { replication: string } = {
     connectionString: url,
     ...(ssl === undefined ? {} : { ssl }),
@@ -68,7 +69,7 @@ export async function connectForReplication({ url, ssl }: ServerConnection): Pro
   }
 }
 
-/** The replication protocol takes simple queries only, so this asks less than `findLink` does. */
+/** The replication protocol takes simple queries only, so this checks less than `findLink` does. */
 async function refusePooler(client: Client): Promise<void> {
   const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
   const { processID } = client as Client & { readonly processID: number | null };
@@ -83,9 +84,9 @@ function leadsToPooler(cause?: Error): ServerNotReady {
   );
 }
 
-/** Asks the server, over a replication connection. */
+/** Reads the facts over a replication connection. */
 export async function serverFacts(client: Client): Promise<ServerFacts> {
-  // Commands of the replication protocol are in capitals, or they are SQL.
+  // Commands of the replication protocol must be in capitals; otherwise they are SQL.
   const identified = await client.query<{ systemid: string; timeline: number }>('IDENTIFY_SYSTEM');
   const { rows } = await client.query<{
     version: string;
@@ -128,7 +129,7 @@ export async function serverFacts(client: Client): Promise<ServerFacts> {
   };
 }
 
-/** Throws ServerNotReady for a server whose backup could not be restored, or not trusted. */
+/** Throws ServerNotReady for a server whose backup could not be restored or trusted. */
 export function refuseUnfitServer({ major, version, hasChecksums, tablespaces }: ServerFacts): void {
   if (major < 17) {
     throw new ServerNotReady(
@@ -147,7 +148,7 @@ export function refuseUnfitServer({ major, version, hasChecksums, tablespaces }:
   }
 }
 
-/** What stands in the way of a replication connection, with the command that mends it. */
+/** The obstacle to a replication connection, with the command that removes it. */
 function replicationRefused(error: unknown): ServerNotReady | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;
   if (/startup parameter/.test(error.message)) return leadsToPooler(error);

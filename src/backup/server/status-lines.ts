@@ -7,17 +7,17 @@ import { connectForReplication, serverFacts } from './server-facts.ts';
 import { slotState } from './wal/replication-slot.ts';
 import type { SlotState } from './wal/replication-slot.ts';
 
-/** WAL that a receiver which is well leaves on the server: a few segments. */
+/** The most WAL that a healthy receiver leaves on the server: a few segments. */
 const usualLagBytes = 256 * 1024 * 1024;
 
-/** Whether the server can be backed up, and its WAL is received: looked at over a real replication connection. */
+/** Whether the server can be backed up and its WAL is received, checked over a real replication connection. */
 export async function serverStatusLines(options: ServerBackupsOptions): Promise<StatusLine[]> {
   const store = await storeLine(options.openVault);
   let client: Client;
   try {
     client = await connectForReplication(options.connection);
   } catch (error) {
-    // The message of a refusal says what mends it.
+    // The message of a refusal says how to fix it.
     return [store, line('replication', false, messageOf(error), 'see docs/backup.md')];
   }
   try {

@@ -5,31 +5,37 @@ import { inPieces } from './in-pieces.ts';
 
 export interface StorePartsOptions {
   readonly vault: Vault;
-  /** The key of the part of that number, from 0 on. */
+  /** The key of the part with that number, counted from 0. */
   readonly keyOf: (index: number) => string;
-  /** Of content. Default: 64 MB. */
+  /** Bytes of content in each part. Default: 64 MB. */
   readonly partBytes?: number | undefined;
   readonly onStored: (part: StoredObject) => void;
-  /** Told at once why a part could not be stored, so that what makes the stream can be ended. */
+  /**
+   * Called at once with the reason when a part could not be stored, so that the caller can end the source of the
+   * stream.
+   */
   readonly onFailed: (error: unknown) => void;
   readonly signal: AbortSignal;
-  /** How long after the first try at storing a part another one may begin. Default: 5 minutes. */
+  /** How long after the first attempt at storing a part another attempt may begin. Default: 5 minutes. */
   readonly retryMs?: number;
 }
 
-/** An upload that breaks is repeated by part, not from the beginning. */
+/** The size of a part: a broken upload is repeated by part, not from the beginning. */
 const defaultPartBytes = 64 * 1024 * 1024;
-/** What is compressed at a time: a program gives out a few kilobytes, for which a thread's turn costs more than the work. */
+/**
+ * Bytes compressed at a time. A program writes a few kilobytes at once, for which a thread's turn costs more than the
+ * compression.
+ */
 const pieceBytes = 1024 * 1024;
 /** Parts on their way to the store at the same time. Each is in memory, compressed. */
 const uploads = 2;
 const attempts = 4;
-/** A store that was silent has waited long enough by itself (docs/waits.md). */
+/** By now a store that stays silent has been waited for long enough (docs/waits.md). */
 const defaultRetryMs = 300_000;
 
 /**
- * Stores a stream as objects of `partBytes`, whole pieces of a megabyte each; the last one is shorter. Resolves with them in their
- * order. When it rejects, those that `onStored` was told of are in the store.
+ * Stores a stream as objects of `partBytes` of content, in whole pieces of a megabyte; the last one is shorter.
+ * Resolves with the parts in order. When it rejects, the parts reported to `onStored` are in the store.
  */
 export async function storeParts(
   source: AsyncIterable<Buffer>,
@@ -60,11 +66,11 @@ export async function storeParts(
   let taken = Promise.resolve();
   try {
     for await (const piece of inPieces(source, Math.min(partBytes, pieceBytes))) {
-      // The piece before is filled anew as soon as the next one is asked for.
+      // Asking for the next piece overwrites the previous one, so that one must have been taken.
       await taken;
       part ??= vault.draft(keyOf(count));
       taken = part.write(piece);
-      // It is awaited a piece later; until then it is no error that nobody hears of.
+      // It is awaited one piece later; until then its rejection must not count as unhandled.
       taken.catch(() => {});
       if (part.bytes < partBytes) continue;
       send(part);
@@ -79,7 +85,7 @@ export async function storeParts(
   }
 }
 
-/** Stores a part, again when the store fails for a moment. */
+/** Stores a part, and tries again when the store fails for a moment. */
 async function storeAgain(part: Draft, signal: AbortSignal, retryMs: number): Promise<StoredObject> {
   const deadline = performance.now() + retryMs;
   for (let attempt = 1; ; attempt += 1) {

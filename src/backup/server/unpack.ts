@@ -6,7 +6,10 @@ import type { ReadManifest } from '../manifest.ts';
 import type { Vault } from '../vault.ts';
 import { baseRole } from './base-backup.ts';
 
-/** Unpacks one backup of a chain into a new directory: a whole cluster of a full one, blocks that changed of an incremental one. */
+/**
+ * Unpacks one backup of a chain into a new directory: a whole cluster from a full one, changed blocks from an
+ * incremental one.
+ */
 export async function unpackBackup(
   vault: Vault,
   backup: ReadManifest,
@@ -15,7 +18,7 @@ export async function unpackBackup(
   signal: AbortSignal,
 ): Promise<void> {
   await mkdir(directory, { mode: 0o700 });
-  // Of thousands of small files each costs several turns of the event loop otherwise.
+  // Synchronous, because each of thousands of small files would otherwise cost several turns of the event loop.
   const unpack = new UnpackSync({ cwd: directory, strict: true, preserveOwner: false, noMtime: true });
   let failure: unknown;
   unpack.on('error', (error) => (failure = error));
@@ -33,7 +36,7 @@ export async function unpackBackup(
   if (!(await readdir(directory)).includes('backup_manifest')) {
     throw new BackupDamaged(backup.key, 'its content ends before its backup_manifest');
   }
-  // Postgres refuses a directory that others may enter.
+  // Postgres refuses a directory that other users may enter.
   await chmod(directory, 0o700);
 }
 
@@ -43,7 +46,7 @@ export async function syncTree(directory: string): Promise<void> {
   const paths = entries
     .filter((entry) => entry.isFile() || (entry.isDirectory() && process.platform !== 'win32'))
     .map((entry) => join(entry.parentPath, entry.name));
-  // A file system writes many at once sooner than one after the other.
+  // A file system writes many files at once faster than one after the other.
   await Promise.all(
     Array.from({ length: 16 }, async () => {
       for (let path = paths.pop(); path !== undefined; path = paths.pop()) await sync(path);

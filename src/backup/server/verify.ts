@@ -15,7 +15,10 @@ export interface VerifyOptions extends Work {
   readonly spoolDirectory: string | null;
 }
 
-/** Reads everything that belongs to backups of servers, and compares it with its digests. Goes on after a problem: it names all. */
+/**
+ * Reads every object of the servers' backups, and compares it with its digests. Goes on after a problem, and names
+ * all of them.
+ */
 export async function verifyServerBackups(options: VerifyOptions): Promise<Verification> {
   const { vault, onProgress, signal } = options;
   const { manifests: backups, damaged } = await readManifests(vault, 'server');
@@ -40,7 +43,7 @@ export async function verifyServerBackups(options: VerifyOptions): Promise<Verif
   };
 }
 
-/** Every backup's own WAL, and all that follows the oldest of each cluster, without a gap. */
+/** Checks every backup's own WAL, and that all WAL after each cluster's oldest backup is there without a gap. */
 async function verifyWal(
   { vault, spoolDirectory, signal, onProgress }: VerifyOptions,
   backups: readonly ReadManifest[],

@@ -5,10 +5,10 @@ import type { ServerPrograms } from '../programs.ts';
 
 const names = ['pg_amcheck'] as const;
 
-/** Programs that make a drill possible, beside those that backups and restores take. */
+/** Programs that a drill needs, in addition to those for backups and restores. */
 export type DrillPrograms = ServerPrograms & { readonly forDrills: true };
 
-/** The same programs, once it is known that those of drills are with them. Rejects with ProgramsMissing. */
+/** The same programs, once the drill's programs are known to be beside them. Rejects with ProgramsMissing. */
 export async function findDrillPrograms(programs: ServerPrograms): Promise<DrillPrograms> {
   for (const name of names) {
     if (await exists(join(programs.binDirectory, name))) continue;

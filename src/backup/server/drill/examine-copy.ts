@@ -10,16 +10,19 @@ import type { TableDigest } from '../../digests/table-digests.ts';
 import type { ThrowAwayServer } from './throw-away-server.ts';
 import type { SelfTest } from '../../drill-verdict.ts';
 
-/** What came of reading a copy. */
+/** The result of reading a copy. */
 export interface CopyExamination {
   readonly comparison: Comparison;
-  /** Whether a row that was changed, and changed back, was noticed. */
+  /** Whether the comparison noticed a row that was changed and then changed back. */
   readonly rowTest: SelfTest;
-  /** The file of a compared table, below the data directory. */
+  /** The file of one compared table, relative to the data directory. */
   readonly relationFile: string;
 }
 
-/** Compares every table of the copy with the original, then changes a row of the copy and compares again. Keeps nothing. */
+/**
+ * Compares every table of the copy with the original, then changes a row of the copy and compares again. Rolls
+ * everything back.
+ */
 export async function examineCopy(
   url: string,
   original: readonly TableDigest[],
@@ -33,7 +36,7 @@ export async function examineCopy(
     const relationFile = rows[0]?.file ?? '';
     const comparison = await compare(copy, original);
     await copy.query('begin');
-    // No trigger and no foreign key: what a disk or a hand does to a row asks neither.
+    // Skips triggers and foreign keys, as damage by a disk or a hand does.
     await copy.query('set local session_replication_role = replica');
     await copy.query(
       `update ${damagedTable} set name = name || '?' where id = (select min(id) from ${damagedTable})`,
@@ -46,7 +49,7 @@ export async function examineCopy(
   });
 }
 
-/** Reads the table whose block was damaged, which has to fail. */
+/** Reads the table with the damaged block. The read has to fail. */
 export async function readDamagedBlock(url: string, relationFile: string): Promise<SelfTest> {
   const damage = `a byte of the restored ${relationFile} flipped`;
   return withClient(url, async (copy) => {
@@ -61,7 +64,7 @@ export async function readDamagedBlock(url: string, relationFile: string): Promi
   });
 }
 
-/** Checks every table and B-tree of the copy with `pg_amcheck`. A sentence for each thing that is wrong. */
+/** Checks every table and B-tree of the copy with `pg_amcheck`. Returns a sentence for each fault. */
 export async function checkPages(
   programs: DrillPrograms,
   server: ThrowAwayServer,
@@ -86,7 +89,7 @@ export async function checkPages(
   }
 }
 
-/** Reading all pages of a large database takes its time. */
+/** A day, because reading all pages of a large database takes long. */
 const checkTimeoutMs = 24 * 3_600_000;
 
 async function compare(copy: Client, original: readonly TableDigest[]): Promise<Comparison> {
@@ -102,7 +105,7 @@ async function compare(copy: Client, original: readonly TableDigest[]): Promise<
   }
 }
 
-/** Class XX: data or an index is corrupted, or what should not happen did. */
+/** Class XX: data or an index is corrupted, or an impossible state was met. */
 function isCorruption(error: unknown): error is DatabaseError {
   return error instanceof DatabaseError && error.code?.startsWith('XX') === true;
 }

@@ -1,20 +1,22 @@
 import { OperationalError } from '../../../operational-error.ts';
 import { parseLsn } from '../wal/wal-position.ts';
 import type { Lsn } from '../wal/wal-position.ts';
-/** A record of the WAL with which a transaction became final. */
+/** A WAL record that made a transaction final. */
 export interface CommitRecord {
-  /** As records have it: 32 bits. */
+  /** The 32-bit id, as WAL records hold it. */
   readonly transactionId: number;
-  /** Where the record begins. */
+  /** The position where the record begins. */
   readonly lsn: Lsn;
 }
 
 /**
- * Where in the WAL a snapshot belongs: the first place up to which the commits are exactly those that the snapshot sees.
- * `commits` are all of a stretch that begins before the snapshot and ends at `end`, after it, in their order.
+ * The place of a snapshot in the WAL: the first position up to which the commits are exactly those that the snapshot
+ * sees. `commits` are all commits, in order, of a stretch that begins before the snapshot and ends at `end`, after
+ * it.
  *
- * Null when there is none: a transaction is seen a moment after its record is written, once that is on disk, and of two that
- * wait for the same disk the later one may be seen first. Another snapshot will do.
+ * Null when such a position does not exist: a transaction becomes visible a moment after its record is written, once
+ * the record is on disk, and of two that wait for the same disk the later one may become visible first. Another
+ * snapshot will do.
  */
 export function placeSnapshot(snapshot: string, commits: readonly CommitRecord[], end: Lsn): Lsn | null {
   const isSeen = visibility(snapshot);
@@ -24,7 +26,10 @@ export function placeSnapshot(snapshot: string, commits: readonly CommitRecord[]
   return later.some(({ transactionId }) => isSeen(transactionId)) ? null : (later[0]?.lsn ?? end);
 }
 
-/** The commits of what `pg_waldump --rmgr=Transaction` prints, in order. Throws on two-phase commits, whose records name another transaction. */
+/**
+ * The commits in the output of `pg_waldump --rmgr=Transaction`, in order. Throws on two-phase commits, whose records
+ * name another transaction.
+ */
 export function parseCommits(output: string): readonly CommitRecord[] {
   const commits: CommitRecord[] = [];
   for (const line of output.split('\n')) {
@@ -37,7 +42,10 @@ export function parseCommits(output: string): readonly CommitRecord[] {
   return commits;
 }
 
-/** Whether a transaction that committed is seen by the snapshot, a text `xmin:xmax:in-progress,...` of 64-bit ids. */
+/**
+ * Tells whether the snapshot sees a committed transaction. The snapshot is a text `xmin:xmax:in-progress,...` of
+ * 64-bit ids.
+ */
 function visibility(snapshot: string): (transactionId: number) => boolean {
   const [, xmin, xmax, inProgress] = /^(\d+):(\d+):([\d,]*)$/.exec(snapshot) ?? [];
   if (xmin === undefined || xmax === undefined)
@@ -45,7 +53,7 @@ function visibility(snapshot: string): (transactionId: number) => boolean {
   const running = new Set((inProgress ?? '').split(',').filter(Boolean).map(BigInt));
   const [first, next] = [BigInt(xmin), BigInt(xmax)];
   return (transactionId) => {
-    // The 64-bit id next to the snapshot's: within two billion transactions there is one.
+    // Extends the id to the 64-bit one nearest to the snapshot's: within two billion transactions exactly one fits.
     const distance = BigInt.asIntN(32, BigInt(transactionId) - next);
     const id = next + distance;
     return id < first || (id < next && !running.has(id));

@@ -16,7 +16,7 @@ import { parseCommits } from './place-snapshot.ts';
 import type { CommitRecord } from './place-snapshot.ts';
 import type { Moment } from './with-moment.ts';
 
-/** WAL did not arrive in the store. The message says up to where it did. */
+/** WAL did not arrive in the store. The message says how far it did. */
 export class WalNotReceived extends OperationalError {
   override name = 'WalNotReceived';
 }
@@ -36,7 +36,7 @@ export interface ReadCommits {
 
 const lookEveryMs = 500;
 
-/** Waits until the WAL of a moment is in the vault, and reads the commits in it. Rejects with WalNotReceived. */
+/** Waits until the WAL of a moment is in the vault, and reads its commits. Rejects with WalNotReceived. */
 export async function readCommits(options: ReadCommits, { wal }: Moment): Promise<readonly CommitRecord[]> {
   const { vault, programs, server, signal, patienceMs } = options;
   const directory = await mkdtemp(join(tmpdir(), 'lightning-wal-'));

@@ -12,7 +12,10 @@ import type { Vault } from '../../vault.ts';
 import { DamagedStore } from '../../store/damaged-store.ts';
 import type { SelfTest } from '../../drill-verdict.ts';
 
-/** Damages that a drill does to what it has read, never to the store: each has to be noticed, or nothing is proven. */
+/**
+ * Damage that the drill does to the data it reads, never to the store. Unless each damage is noticed, nothing is
+ * proven.
+ */
 export async function damageStore(vault: Vault, chain: Chain): Promise<readonly SelfTest[]> {
   const tests: SelfTest[] = [];
   for (const member of chain.members) {
@@ -29,7 +32,7 @@ export async function damageStore(vault: Vault, chain: Chain): Promise<readonly 
   return [...tests, ...(await damageWal(vault, chain))];
 }
 
-/** The segment without which the newest backup of the chain is none. */
+/** Damages the segment that the newest backup of the chain cannot do without. */
 async function damageWal(vault: Vault, chain: Chain): Promise<readonly SelfTest[]> {
   const { endLsn, segmentBytes, systemIdentifier, timeline } = chain.position;
   const number = segmentNumber(parseLsn(endLsn) - 1n, segmentBytes);
@@ -51,7 +54,7 @@ async function damageWal(vault: Vault, chain: Chain): Promise<readonly SelfTest[
   ];
 }
 
-/** Flips a byte in the first block of a file of the copy, whose server has ended. */
+/** Flips a byte in the first block of a file of the copy. The copy's server has to have ended. */
 export async function flipBlock(dataDirectory: string, relationFile: string): Promise<void> {
   const file = await open(join(dataDirectory, relationFile), 'r+');
   try {
@@ -68,7 +71,7 @@ export async function flipBlock(dataDirectory: string, relationFile: string): Pr
   }
 }
 
-/** Runs a check that has to fail. What fails it must be the damage, or the error is passed on. */
+/** Runs a check that has to fail because of the damage. Any other error is passed on. */
 async function noticed(damage: string, check: () => Promise<void>): Promise<SelfTest> {
   try {
     await check();

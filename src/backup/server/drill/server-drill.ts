@@ -31,32 +31,36 @@ import type { DrillVerdict } from '../../drill-verdict.ts';
 import { withMoment } from './with-moment.ts';
 
 export interface ServerDrillOptions {
-  /** Of the backups' login: it reads every row of every tenant. */
+  /** A pool with the backup login, which reads every row of every tenant. */
   readonly database: Database;
   readonly facts: Pick<ServerFacts, 'systemIdentifier' | 'timeline' | 'segmentBytes'>;
   readonly vault: Vault;
   readonly programs: DrillPrograms;
-  /** Where the copy is made, and removed again: it takes the room of the whole server, twice for incremental backups. */
+  /**
+   * The directory for the copy, which is removed again. It needs room for the whole server, twice for incremental
+   * backups.
+   */
   readonly workDirectory: string;
   /** How long WAL may take to arrive in the store. Default: 2 minutes. */
   readonly patienceMs?: number;
   readonly onProgress?: OnProgress | undefined;
   readonly signal: AbortSignal;
-  /** Called with the copy before it is compared: a test damages it here, and the drill has to notice. */
+  /** Called with the copy before the comparison: a test damages the copy here, and the drill has to notice. */
   readonly beforeComparison?: (copy: Client) => Promise<void>;
 }
 
 const nothingCompared = { comparedTables: 0, comparedRows: 0, restoreMs: null, selfTests: [] };
 
-/** How often to look for a snapshot that has a place in the WAL. */
+/** The most attempts at finding a snapshot that has a place in the WAL. */
 const mostSnapshots = 20;
 
 /**
- * Proves the newest backups by restoring them: the database is read at one exact place in its WAL, the backups are restored to
- * that place on a server of its own, and every table is compared, row for row, without tolerance. Then its pages and
- * indexes are checked, and the drill is tested itself: damage done on purpose has to be noticed.
+ * Proves the newest backups by restoring them: it reads the database at one exact place in its WAL, restores the
+ * backups to that place on a server of their own, and compares every table, row by row, without tolerance. Then it
+ * checks the copy's pages and indexes. Last, it tests itself: damage done on purpose has to be noticed.
  *
- * Resolves with what it found, good or bad; rejects when it could not be held at all, which says nothing of the backups.
+ * Resolves with its findings, good or bad; rejects when the drill could not be held at all, which says nothing about
+ * the backups.
  */
 export async function drillServer(options: ServerDrillOptions): Promise<DrillVerdict> {
   const { workDirectory, onProgress } = options;
@@ -65,14 +69,15 @@ export async function drillServer(options: ServerDrillOptions): Promise<DrillVer
   try {
     original = await readOriginal(options);
   } catch (error) {
-    // WAL of this moment, which tells where the snapshot belongs.
+    // These two come from the WAL of this moment, without which the snapshot has no place: a finding about the
+    // backups.
     if (!(error instanceof BackupDamaged || error instanceof RestoreRefused)) throw error;
     return { ...nothingCompared, position: null, backups: [], problems: [error.message] };
   }
   await mkdir(workDirectory, { recursive: true });
   const folder = await mkdtemp(join(workDirectory, 'drill-'));
   try {
-    // The copy's server runs as another user, when we are root.
+    // The copy's server runs as another user when this process is root.
     await chmod(folder, 0o711);
     return await compareWithCopy(options, original, join(folder, 'data'));
   } finally {
@@ -102,7 +107,7 @@ async function readOriginal(options: ServerDrillOptions): Promise<Original> {
     if (found) return { ...found, databaseName, superuser };
   }
   throw new OperationalError(
-    `of ${mostSnapshots} snapshots none had a place in the WAL; try again at a quieter time`,
+    `none of ${mostSnapshots} snapshots had a place in the WAL; try again at a quieter time`,
   );
 }
 
@@ -120,7 +125,7 @@ async function compareWithCopy(
   try {
     const restored = await restoreServerBackup({
       vault,
-      // What a receiver still has in its spool is gone with its machine.
+      // In a loss, the receiver's spool is gone with its machine, so the drill does without it.
       spoolDirectory: null,
       target,
       into: dataDirectory,

@@ -7,22 +7,22 @@ import { programFile } from '../programs.ts';
 import { recoverServer } from '../recover.ts';
 import type { DrillPrograms } from './drill-programs.ts';
 
-/** A server on a copy of a database. It listens on a socket that nobody else can open, and on no port. */
+/** A server on a copy of a database. It listens only on a socket that other users cannot open, and on no port. */
 export interface ThrowAwayServer {
-  /** Superuser of a database of the copy. */
+  /** The URL of a database of the copy, as its superuser. */
   url(databaseName: string): string;
-  /** `host` for node-postgres and Postgres's programs. */
+  /** The `host` parameter for node-postgres and Postgres's programs. */
   readonly socketDirectory: string;
-  /** Ends it in order; the copy stays. May be called more than once. */
+  /** Stops the server in order; the copy stays. May be called more than once. */
   stop(): Promise<void>;
 }
 
 export interface ThrowAwayServerOptions {
-  /** Of the copy's major version. */
+  /** Programs of the copy's major version. */
   readonly programs: DrillPrograms;
-  /** The copy, which belongs to `user` and says itself how far to replay. */
+  /** The copy. It belongs to `user`, and its own settings say how far to replay. */
   readonly dataDirectory: string;
-  /** Postgres refuses to run as root. Undefined: as ourselves. */
+  /** The user to run as, because Postgres refuses to run as root. Undefined: the user of this process. */
   readonly user: CommandUser | undefined;
   /** A superuser of the database that was backed up. */
   readonly superuser: string;
@@ -30,9 +30,10 @@ export interface ThrowAwayServerOptions {
 }
 
 /**
- * Starts a server on a copy, as `lightning recover` does, and waits until it has replayed what it should and takes writes. Of the
- * original's configuration nothing is used by which it would be seen or act outside: no port, no archiving, no replication, no
- * libraries. It ends with this process, however that ends. Rejects with CopyUnusable when it does not come up.
+ * Starts a server on a copy, as `lightning recover` does, and waits until it has replayed its WAL and takes writes.
+ * The parts of the original's configuration that would make it visible or active outside are switched off: ports,
+ * archiving, replication, libraries. The server ends with this process, however that ends. Rejects with CopyUnusable
+ * when it does not come up.
  */
 export async function startThrowAwayServer(options: ThrowAwayServerOptions): Promise<ThrowAwayServer> {
   const { programs, dataDirectory, user, superuser, signal } = options;
@@ -68,7 +69,7 @@ export async function startThrowAwayServer(options: ThrowAwayServerOptions): Pro
   }
 }
 
-/** Given on the command line, which is stronger than what `alter system` left in the copy. */
+/** Settings for the command line, which overrides whatever `alter system` left in the copy. */
 function isolation(directory: string): Readonly<Record<string, string>> {
   return {
     hba_file: join(directory, 'pg_hba.conf'),
@@ -88,7 +89,7 @@ function isolation(directory: string): Readonly<Record<string, string>> {
     autovacuum: 'off',
     shared_buffers: '128MB',
     huge_pages: 'off',
-    // Nothing of it is to be kept.
+    // The copy is thrown away, so nothing has to survive a crash.
     fsync: 'off',
     full_page_writes: 'off',
   };

@@ -4,28 +4,32 @@ import { parseLsn } from '../wal/wal-position.ts';
 import type { Lsn } from '../wal/wal-position.ts';
 import { listTables } from '../../digests/table-digests.ts';
 
-/** One moment of a database: what a transaction sees, and the stretch of WAL in which that moment lies. */
+/** One moment of a database: a transaction's view of it, and the stretch of WAL in which the moment lies. */
 export interface Moment {
-  /** As `pg_current_snapshot` prints it. */
+  /** The snapshot as `pg_current_snapshot` prints it. */
   readonly snapshot: string;
   readonly wal: {
     readonly start: Lsn;
     readonly end: Lsn;
-    /** What has to be received for `end` to be reached in a replay, which stops where the record behind it begins. */
+    /**
+     * The position up to which WAL must be received so that a replay reaches `end`. Replay stops where the following
+     * record begins.
+     */
     readonly needed: Lsn;
   };
   readonly tables: readonly string[];
 }
 
 /**
- * How far before the snapshot its stretch of WAL begins: a transaction whose commit is written and that nobody sees
- * after this time waits for something else than the disk.
+ * How far before the snapshot its stretch of WAL begins. A transaction whose commit is written but still invisible
+ * after this time is not waiting for the disk.
  */
 const lookBackMs = 1_000;
 
 /**
- * Opens a moment, and calls `read` in the transaction that sees it, which lives as long. No lock is taken that a writer
- * would notice; what keeps tables from being dropped (`access share`) delays the removal of partitions.
+ * Opens a moment, and calls `read` in the transaction that sees it; the moment lasts as long as that transaction. Its
+ * locks do not disturb writers, but the one that keeps tables from being dropped (`access share`) delays the removal
+ * of partitions.
  */
 export async function withMoment<T>(
   database: Database,
@@ -39,7 +43,8 @@ export async function withMoment<T>(
     const { rows: seen } = await reader.query<{ snapshot: string }>(
       sql`select pg_catalog.pg_current_snapshot()::text as snapshot`,
     );
-    // A commit that the snapshot does not see has its record before this one, or cannot be missed behind it.
+    // A commit that the snapshot does not see has its record either before this position, where it is read, or after
+    // it, where it does no harm.
     const { rows: after } = await reader.query<{ end: string; needed: string }>(sql`
       select pg_catalog.pg_logical_emit_message(false, 'lightning', 'the end of a drill')::text as end,
         pg_catalog.pg_logical_emit_message(false, 'lightning', 'behind it', true)::text as needed`);

@@ -12,21 +12,23 @@ export interface ArchiverOptions {
 }
 
 /**
- * Moves what was received from the spool into the vault. A segment is removed from the spool once it is stored; of the one that
- * is being received the beginning is stored, in place of an earlier beginning.
+ * Moves received WAL from the spool into the vault. A segment is removed from the spool once it is stored. The
+ * beginning of the segment under way is stored too, replacing an earlier beginning.
  */
 export class SpoolArchiver {
   readonly #options: ArchiverOptions;
-  /** Whole files that the vault has; null until it was asked. */
+  /** Whole files in the vault; null before the first listing. */
   #known: Set<string> | null = null;
-  /** The partial segment that was stored last, as it was then. */
+  /** The partial segment that was stored last, in its state at that time. */
   #lastPartial: { readonly file: string; readonly modifiedMs: number } | null = null;
 
   constructor(options: ArchiverOptions) {
     this.#options = options;
   }
 
-  /** Stores all finished segments, and with `partial` the beginning of the one under way. Rejects when the store does. */
+  /**
+   * Stores all finished segments, and with `partial` the beginning of the one under way. Rejects when the store does.
+   */
   async archive({ partial }: { readonly partial: boolean }): Promise<readonly ArchivedWal[]> {
     const { vault, systemIdentifier, spoolDirectory } = this.#options;
     this.#known ??= wholeFiles(await listArchivedWal(vault, systemIdentifier));
@@ -43,7 +45,8 @@ export class SpoolArchiver {
     const { vault, systemIdentifier, now } = this.#options;
     const { kind, file } = spooled;
     if (kind !== 'partial' && known.has(file)) {
-      // Histories stay: they tell where to go on. A segment was stored by a process that was killed before it removed it here.
+      // Histories stay: they tell where to go on. Any other known file was stored by a process that was killed before
+      // it removed it here.
       if (kind === 'history') return null;
       await removeBeginnings(vault, systemIdentifier, file);
       await removeSpooled(spooled);
@@ -54,7 +57,7 @@ export class SpoolArchiver {
     const archived = await archiveWal(vault, systemIdentifier, { kind, file, content, now: now() });
     if (kind === 'partial') this.#lastPartial = { file, modifiedMs: spooled.modifiedMs };
     else known.add(file);
-    // Asked of the store, because a backup that received WAL by itself for a while has stored some, too.
+    // The store is asked, because a backup that received WAL by itself for a while has stored some beginnings, too.
     await removeBeginnings(vault, systemIdentifier, file, archived.key);
     if (kind === 'segment') await removeSpooled(spooled);
     return archived;

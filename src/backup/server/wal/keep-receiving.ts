@@ -7,11 +7,12 @@ import { receiveWal } from './receive-wal.ts';
 import type { Receiving } from './receive-wal.ts';
 import { connectForReplication, serverFacts } from '../server-facts.ts';
 
-/** How long to wait for a server that is away, or not ready to be received from. */
+/** How long to wait before trying again a server that is down, or not ready for a receiver. */
 const retryMs = 15_000;
 
 /**
- * Receives WAL for as long as a process lives, whether the server is there when it begins or not. `stop` ends it in order.
+ * Receives WAL for as long as the process lives, whether or not the server is up at the start. `stop` ends it in
+ * order.
  */
 export function keepReceiving(
   configured: ServerBackupsOptions,

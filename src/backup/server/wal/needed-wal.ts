@@ -13,23 +13,23 @@ import { formatLsn, parseSegmentFile } from './wal-position.ts';
 import type { Lsn } from './wal-position.ts';
 import type { WalFile, WalRun } from './wal-run.ts';
 
-/** Where consecutive WAL ends. */
+/** The end of a run of consecutive WAL. */
 export interface WalEnd {
-  /** Begin of the last whole record, and the end of it. */
+  /** The position where the last whole record begins; `end` is where it ends. */
   readonly lastRecord: Lsn;
   readonly lsn: Lsn;
-  /** When the last transaction in it ended; null: there is none. */
+  /** The time of the last transaction in it; null: it holds no transaction. */
   readonly time: Instant | null;
 }
 
 export interface ScanContext {
   readonly segmentBytes: number;
   readonly programs: ServerPrograms;
-  /** For files of the moment. */
+  /** A directory for short-lived files. */
   readonly directory: string;
 }
 
-/** The end of a run of WAL, by the records in its last segments. Null: it holds no record at all. */
+/** The end of a run of WAL, from the records in its last segments. Null: it does not hold a record. */
 export async function endOfRun(files: readonly WalFile[], context: ScanContext): Promise<WalEnd | null> {
   let end: ScannedWal | null = null;
   for (const wal of files.toReversed()) {
@@ -44,16 +44,19 @@ export async function endOfRun(files: readonly WalFile[], context: ScanContext):
     : null;
 }
 
-/** WAL that a restore replays. */
+/** The WAL that a restore replays. */
 export interface NeededWal {
   readonly files: readonly WalFile[];
-  /** Where it stops by itself; null: at the end of the WAL, because the target is exactly that, or the latest. */
+  /**
+   * The target at which replay stops by itself. Null: it runs to the end of the WAL, because the target is exactly
+   * that, or the latest.
+   */
   readonly stopAt: Exclude<RestoreTarget, { kind: 'latest' }> | null;
 }
 
 /**
- * The files that it takes to get to the target, each checked. Rejects with RestoreRefused, naming the file, when one is missing or
- * damaged, and when the target is behind the end of what was received.
+ * The files needed to reach the target, each checked. Rejects with RestoreRefused, naming the file, when one is
+ * missing or damaged, and when the target lies after the end of the received WAL.
  */
 export async function neededWal(
   run: WalRun,
@@ -81,7 +84,10 @@ export async function neededWal(
   }
 }
 
-/** For `lsn` up to the segment that holds it; for `time` up to what was certainly received after it. */
+/**
+ * For `lsn`: the files up to the segment that holds it. For `time`: the files up to one that was certainly received
+ * after it.
+ */
 function filesUntil(run: WalRun, target: RestoreTarget, segmentBytes: number): readonly WalFile[] {
   if (target.kind === 'latest') return run.files;
   if (target.kind === 'lsn') {
@@ -112,7 +118,7 @@ async function untilTime(
   context: ScanContext,
 ): Promise<NeededWal> {
   const files = [...wanted];
-  // Replay stops at the first transaction that ended later: there has to be one.
+  // Replay stops at the first transaction that ended after the target, so the WAL has to hold one.
   const last = files.at(-1);
   if (last && ((await scan(last, context)).lastEnd ?? '') > target.time) return { files, stopAt: target };
   for (const wal of run.files.slice(files.length)) {

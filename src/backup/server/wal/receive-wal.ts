@@ -19,50 +19,51 @@ export interface ReceiveOptions {
   readonly programs: ServerPrograms;
   readonly vault: Vault;
   readonly systemIdentifier: string;
-  /** Belongs to one receiver: what is received waits there until it is in the vault. */
+  /** A directory for this receiver alone: received WAL waits there until it is in the vault. */
   readonly spoolDirectory: string;
   readonly slot: string;
-  /** Confirm every write at once, for a server that names the slot in `synchronous_standby_names`. */
+  /** Whether to confirm every write at once, for a server that names the slot in `synchronous_standby_names`. */
   readonly synchronous?: boolean;
   /** How often the beginning of the segment under way is archived. Default: 30 s. */
   readonly partialEveryMs?: number;
-  /** Called every few seconds with what became of the WAL. A rejection is logged. */
+  /** Called every few seconds with the state of the receiver. A rejection is logged. */
   readonly onStatus?: (status: ReceiverStatus) => Promise<void>;
   readonly log: Log;
   readonly now: () => Date;
 }
 
-/** How receiving stands. */
+/** The state of a receiver. */
 export interface ReceiverStatus {
   readonly at: Date;
-  /** Null: the server cannot be asked. */
+  /** Null: the server did not answer. */
   readonly slot: SlotState | null;
-  /** Whether `pg_receivewal` of this process runs. */
+  /** Whether this process's `pg_receivewal` is running. */
   readonly receiving: boolean;
-  /** Why the program ended, or the store did not take a segment, the last time; null: all is well. */
+  /** The reason why the program last ended, or why the store last refused a segment; null: all is well. */
   readonly problem: string | null;
 }
 
-/** WAL that comes in. */
+/** A running receiver. */
 export interface Receiving {
   readonly pid: () => number | undefined;
-  /** Ends the program in order, archives what it received, the unfinished segment too. */
+  /** Stops the program in order, and archives everything it received, including the unfinished segment. */
   stop(): Promise<void>;
 }
 
 const archiveEveryMs = 200;
 const firstStatusMs = 3_000;
-/** A program that has run so long has begun well. */
+/** A program that has run this long has started well. */
 const healthyMs = 2_000;
 const statusEveryMs = 10_000;
 const firstPauseMs = 1_000;
 const longestPauseMs = 30_000;
-/** A run of the program that lasted so long had nothing to do with the failures before it. */
+/** After a run this long, earlier failures no longer count. */
 const goodRunMs = 60_000;
 
 /**
- * Receives the server's WAL through a slot, and archives it, until `stop`. A program that ends is started again, after a pause
- * that grows; while another process holds the slot this one waits for it. Rejects when the slot cannot be made.
+ * Receives the server's WAL through a slot, and archives it, until `stop`. A program that ends is started again,
+ * after a growing pause. While another process holds the slot, this one waits for it. Rejects when the slot cannot be
+ * made.
  */
 export async function receiveWal(options: ReceiveOptions): Promise<Receiving> {
   const { connection, slot, spoolDirectory, log } = options;
@@ -88,7 +89,7 @@ export async function receiveWal(options: ReceiveOptions): Promise<Receiving> {
       try {
         await archiver.archive({ partial: true });
       } catch (error) {
-        // It stays in the spool, from where the next receiver archives it.
+        // The WAL stays in the spool, from which the next receiver archives it.
         log({
           level: 'warning',
           event: 'wal-not-archived',
@@ -115,7 +116,7 @@ async function superviseProgram(options: ReceiveOptions, state: State, signal: A
       [
         `--directory=${spoolDirectory}`,
         `--slot=${slot}`,
-        // Its own loop says nothing to us.
+        // The program's own retry loop would hide its failures from us.
         '--no-loop',
         '--no-password',
         ...(synchronous ? ['--synchronous'] : ['--status-interval=1']),
@@ -165,15 +166,15 @@ async function keepArchiving(
   }
 }
 
-/** The program at one moment, and what the server says of it. */
+/** The program at one moment, and the server's view of it. */
 interface Look {
   readonly program: KeptProgram | null;
   readonly slot: SlotState | null;
 }
 
 /**
- * Whether a program that has run from one look to the next has a connection that nothing comes through: the server has given it
- * up, or has more and more that does not arrive. The program itself would wait for ever.
+ * Whether a program that has run from one look to the next has a dead connection: the server has given it up, or has
+ * more and more WAL that does not arrive. The program itself would wait for ever.
  */
 function isDeaf(before: Look, now: Look): boolean {
   if (now.program === null || now.program !== before.program) return false;
@@ -186,7 +187,7 @@ function isDeaf(before: Look, now: Look): boolean {
 async function keepTelling(options: ReceiveOptions, state: State, signal: AbortSignal): Promise<void> {
   const { connection, slot, onStatus, log, now } = options;
   if (!onStatus) return;
-  // The first one says that it began, not that nothing has come yet.
+  // The first status reports that receiving began, rather than that nothing has come yet.
   await pause(firstStatusMs, signal);
   let before: Look | null = null;
   while (!signal.aborted) {

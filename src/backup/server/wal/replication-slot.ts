@@ -3,22 +3,25 @@ import { quoteIdentifier, quoteLiteral } from '../../../db/statement.ts';
 import { connectForReplication } from '../server-facts.ts';
 import type { ServerConnection } from '../server-facts.ts';
 
-/** A slot keeps WAL on the server until it was received. */
+/** A slot keeps WAL on the server until it has been received. */
 export interface SlotState {
-  /** Whether somebody receives through it. */
+  /** Whether a receiver is connected to it. */
   readonly active: boolean;
-  /** Up to where WAL was received; null: it never was. */
+  /** The position up to which WAL was received; null: none was. */
   readonly receivedLsn: string | null;
   readonly timeline: number;
-  /** WAL that the server keeps for it. */
+  /** Bytes of WAL that the server keeps for the slot. */
   readonly keptBytes: number;
   /** `reserved`, `extended`, `unreserved` or `lost`. */
   readonly walStatus: string | null;
-  /** What may still be written before the server gives the slot up; null: there is no limit, and its disk may fill. */
+  /**
+   * Bytes that may still be written before the server gives the slot up. Null: without a limit, and the server's disk
+   * may fill.
+   */
   readonly safeBytes: number | null;
 }
 
-/** Makes the slot unless it is there. From then on the server keeps its WAL. */
+/** Makes the slot unless it exists. From then on the server keeps WAL for it. */
 export async function ensureSlot(client: Client, slot: string): Promise<void> {
   if (!/^[a-z0-9_]{1,63}$/.test(slot)) {
     throw new Error(
@@ -29,14 +32,14 @@ export async function ensureSlot(client: Client, slot: string): Promise<void> {
     `select wal_status as status from pg_replication_slots where slot_name = ${quoteLiteral(slot)}`,
   );
   const [found] = rows;
-  // The server removed WAL that it should have kept: such a slot never works again. What is missing is a gap.
+  // The server removed WAL that it should have kept. Such a slot never works again, and the missing WAL is a gap.
   if (found?.status === 'lost') await client.query(`DROP_REPLICATION_SLOT ${quoteIdentifier(slot)}`);
   else if (found) return;
   // `pg_receivewal --create-slot` would reserve nothing before its first connection.
   await client.query(`CREATE_REPLICATION_SLOT ${quoteIdentifier(slot)} PHYSICAL RESERVE_WAL`);
 }
 
-/** Asks the server; null when there is no such slot. */
+/** Asks the server for the state of a slot; null when the slot does not exist. */
 export async function readSlot(connection: ServerConnection, slot: string): Promise<SlotState | null> {
   const client = await connectForReplication(connection);
   try {
@@ -46,7 +49,7 @@ export async function readSlot(connection: ServerConnection, slot: string): Prom
   }
 }
 
-/** The same, over a connection that is open. */
+/** The same, over an open connection. */
 export async function slotState(client: Client, slot: string): Promise<SlotState | null> {
   const { rows } = await client.query<{
     active: boolean;

@@ -10,13 +10,13 @@ import { parseLsn } from './wal-position.ts';
 import type { Lsn } from './wal-position.ts';
 import type { WalFile } from './wal-run.ts';
 
-/** What a segment holds. */
+/** The content of a segment. */
 export interface ScannedWal {
-  /** Of the last record that is whole; null: no record begins and ends here. */
+  /** The position of the last whole record; null: the segment does not hold a whole record. */
   readonly lastRecord: Lsn | null;
-  /** Where the next record would begin; null as above. */
+  /** The position where the next record would begin; null in the same case. */
   readonly end: Lsn | null;
-  /** When the first and the last transaction in it ended, by the server's clock; null: none did. */
+  /** The times when its first and its last transaction ended, by the server's clock; null: it holds none. */
   readonly firstEnd: Instant | null;
   readonly lastEnd: Instant | null;
 }
@@ -25,7 +25,7 @@ const transactionEnd =
   /desc: (?:COMMIT|ABORT|COMMIT_PREPARED|ABORT_PREPARED)\b.*?(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?) UTC/;
 const recordPlace = /len \(rec\/tot\):\s*\d+\/\s*(\d+),.* lsn: ([0-9A-F]+\/[0-9A-F]+),/;
 
-/** Reads a segment with `pg_waldump`, by way of a file in `directory`. Rejects when the file cannot be read. */
+/** Reads a segment with `pg_waldump`, from a temporary file in `directory`. Rejects when the file cannot be read. */
 export async function scanWal(
   wal: WalFile,
   directory: string,
@@ -33,7 +33,7 @@ export async function scanWal(
   programs: ServerPrograms,
 ): Promise<ScannedWal> {
   const content = await wal.read();
-  // The beginning of a segment may have been read while its rest was not even allotted.
+  // The beginning of a segment may have been read before its full length was allocated.
   await writeFile(join(directory, wal.file), padded(content, segmentBytes));
   const child = spawn(programFile(programs, 'pg_waldump'), [`--path=${directory}`, wal.file], {
     env: programs.environment,
@@ -63,7 +63,7 @@ export async function scanWal(
   return { lastRecord, end: endOf(lastRecord, last.bytes, said), firstEnd, lastEnd };
 }
 
-/** A segment at its full length. */
+/** A segment, padded to its full length. */
 export function padded(content: Buffer, segmentBytes: number): Buffer {
   return content.length >= segmentBytes
     ? content
@@ -71,8 +71,8 @@ export function padded(content: Buffer, segmentBytes: number): Buffer {
 }
 
 /**
- * `pg_waldump` says where it could not go on, which is the end when it is after the last record; otherwise the record's length
- * tells, but for the headers of pages that it crosses.
+ * The end of the last record. `pg_waldump` says where it could not go on, and that is the end if it lies after the
+ * last record. Otherwise the record's length gives it, except for the headers of pages that the record crosses.
  */
 function endOf(lastRecord: Lsn, bytes: number, said: string): Lsn {
   const places = [...said.matchAll(/\bat ([0-9A-F]+\/[0-9A-F]+)/g)].map(([, place = '0/0']) =>

@@ -1,18 +1,18 @@
 import { mkdir, open, readFile, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** A file of WAL as `pg_receivewal` leaves it in its directory. */
+/** A WAL file as `pg_receivewal` leaves it in its directory. */
 export interface SpooledWal {
   readonly kind: 'segment' | 'partial' | 'history';
-  /** As Postgres names it, without `.partial`. */
+  /** The name that Postgres gives it, without `.partial`. */
   readonly file: string;
   readonly path: string;
-  /** Changes whenever something was received into it. */
+  /** The modification time, which changes whenever WAL is received into the file. */
   readonly modifiedMs: number;
   readonly bytes: number;
 }
 
-/** What has been received and not yet been archived, in order. A directory that is not there is empty. */
+/** The WAL that has been received and not yet archived, in order. A missing directory counts as empty. */
 export async function listSpool(directory: string): Promise<SpooledWal[]> {
   const names = await readdir(directory).catch(() => [] as string[]);
   const found: SpooledWal[] = [];
@@ -21,7 +21,7 @@ export async function listSpool(directory: string): Promise<SpooledWal[]> {
     if (!match?.[1]) continue;
     const path = join(directory, name);
     const state = await stat(path).catch(() => null);
-    // It got its final name meanwhile: the next look finds it under that.
+    // It was renamed to its final name meanwhile, and the next listing finds it there.
     if (state === null) continue;
     const file = match[1];
     const kind = file.endsWith('.history') ? 'history' : match[2] ? 'partial' : 'segment';
@@ -30,7 +30,7 @@ export async function listSpool(directory: string): Promise<SpooledWal[]> {
   return found;
 }
 
-/** The content; null when it got another name, or was archived, since it was listed. */
+/** The content; null when the file was renamed or archived since it was listed. */
 export async function readSpooled({ path }: SpooledWal): Promise<Buffer | null> {
   try {
     return await readFile(path);
@@ -47,7 +47,7 @@ export async function removeSpooled({ path }: SpooledWal): Promise<void> {
 /** Makes the spool, readable by its owner only: it holds every row that is written. */
 export async function makeSpool(directory: string): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  // Refused here, with a name, rather than by the program a moment later.
+  // Fails here, naming the directory, rather than in the program a moment later.
   const handle = await open(directory, 'r');
   await handle.close();
 }

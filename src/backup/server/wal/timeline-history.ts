@@ -1,15 +1,15 @@
 import type { Lsn } from './wal-position.ts';
 import { parseLsn } from './wal-position.ts';
 
-/** A timeline, and where it begins; the first one begins at 0. */
+/** A timeline and the position where it begins; the first one begins at 0. */
 export interface TimelineStep {
   readonly timeline: number;
   readonly from: Lsn;
 }
 
 /**
- * How a timeline came to be, oldest step first, itself last. `history` is the content of its `.history` file; null for a timeline
- * that began with its cluster.
+ * The ancestry of a timeline, oldest step first, ending with the timeline itself. `history` is the content of its
+ * `.history` file; null for a timeline that began with its cluster.
  */
 export function timelinePath(timeline: number, history: string | null): TimelineStep[] {
   const path: TimelineStep[] = [];
@@ -23,7 +23,7 @@ export function timelinePath(timeline: number, history: string | null): Timeline
   return [...path, { timeline, from }];
 }
 
-/** Whether a position on a timeline is part of a path: it was reached before the path left that timeline. */
+/** Whether a position on a timeline belongs to a path: it lies before the point where the path left that timeline. */
 export function isOnPath(path: readonly TimelineStep[], timeline: number, lsn: Lsn): boolean {
   const index = path.findIndex((step) => step.timeline === timeline);
   if (index < 0) return false;

@@ -3,17 +3,18 @@ import { buffer } from 'node:stream/consumers';
 import { BackupDamaged } from '../../backup-damaged.ts';
 import type { Vault } from '../../vault.ts';
 
-// wal/<system identifier>/<timeline>/<file>-<time>-<SHA-256>: the listing of the store is the index of the archive, and each
-// file is known again by its own name. The system identifier keeps clusters apart that number their segments alike.
+// wal/<system identifier>/<timeline>/<file>-<time>-<SHA-256>: the store's listing is the index of the archive, and
+// each file can be checked against its own name. The system identifier separates clusters that number their segments
+// alike.
 
-/** A file of WAL in a vault. */
+/** A WAL file in a vault. */
 export interface ArchivedWal {
-  /** A whole segment, the beginning of the one that was being received, or where a timeline came from. */
+  /** A whole segment, the beginning of the one under way, or the history of a timeline. */
   readonly kind: 'segment' | 'partial' | 'history';
-  /** As Postgres names it: 24 hexadecimal digits, or `00000002.history`. */
+  /** The name that Postgres gives it: 24 hexadecimal digits, or `00000002.history`. */
   readonly file: string;
   readonly timeline: number;
-  /** When it was archived, in milliseconds since 1970; of two beginnings of a segment the later one has more. */
+  /** When it was archived, in milliseconds since 1970; of two beginnings of a segment, the later one holds more. */
   readonly archivedAt: number;
   readonly key: string;
   readonly storedBytes: number;
@@ -22,7 +23,7 @@ export interface ArchivedWal {
 const keyPattern =
   /^wal\/\d+\/(?<timeline>[0-9A-F]{8})\/(?<file>[0-9A-F]{24}|[0-9A-F]{8}\.history)(?<partial>\.partial)?-(?<time>\d{13})-(?<sha256>[0-9a-f]{64})$/;
 
-/** Stores a file of WAL. It is there, durably, when this resolves. */
+/** Stores a WAL file. The file is durable when this resolves. */
 export async function archiveWal(
   vault: Vault,
   systemIdentifier: string,
@@ -44,7 +45,9 @@ export async function archiveWal(
   };
 }
 
-/** Removes the beginnings of a file that were stored while it was received, all but that of the key `except`. */
+/**
+ * Removes the beginnings of a file that were stored while it was received, all except the one under the key `except`.
+ */
 export async function removeBeginnings(
   vault: Vault,
   systemIdentifier: string,
@@ -58,7 +61,7 @@ export async function removeBeginnings(
   for (const key of replaced) await vault.store.remove(key);
 }
 
-/** Every file of WAL of a cluster, in the order of timelines, files, and of their archiving. */
+/** Every WAL file of a cluster, ordered by timeline, then by file, then by when it was archived. */
 export async function listArchivedWal(vault: Vault, systemIdentifier: string): Promise<ArchivedWal[]> {
   const found: ArchivedWal[] = [];
   for await (const { key, bytes } of vault.store.list(`wal/${systemIdentifier}/`)) {

@@ -1,4 +1,4 @@
-/** A place in the write-ahead log, in bytes from its beginning. */
+/** A position in the write-ahead log, in bytes from its beginning. */
 export type Lsn = bigint;
 
 const lsnPattern = /^([0-9A-F]{1,8})\/([0-9A-F]{1,8})$/i;
@@ -8,7 +8,7 @@ export function isLsn(text: string): boolean {
   return lsnPattern.test(text);
 }
 
-/** Throws for what is no position. */
+/** Parses a position. Throws for any other text. */
 export function parseLsn(text: string): Lsn {
   const [, high, low] = lsnPattern.exec(text) ?? [];
   if (high === undefined || low === undefined) {
@@ -17,12 +17,12 @@ export function parseLsn(text: string): Lsn {
   return (BigInt(`0x${high}`) << 32n) + BigInt(`0x${low}`);
 }
 
-/** As Postgres writes it. */
+/** The position in Postgres's notation. */
 export function formatLsn(lsn: Lsn): string {
   return `${(lsn >> 32n).toString(16)}/${(lsn & 0xffffffffn).toString(16)}`.toUpperCase();
 }
 
-/** A segment: a file of WAL. */
+/** A segment, which is one file of WAL. */
 export interface Segment {
   readonly timeline: number;
   /** Counted from the beginning of the WAL, over all timelines. */
@@ -41,7 +41,7 @@ export function segmentFile({ timeline, number }: Segment, segmentBytes: number)
   return hex(BigInt(timeline)) + hex(number / perFourGigabytes) + hex(number % perFourGigabytes);
 }
 
-/** Which segment a file is of; null: its name is not a segment's. */
+/** The segment that a file holds; null: the name is not that of a segment. */
 export function parseSegmentFile(name: string, segmentBytes: number): Segment | null {
   if (!/^[0-9A-F]{24}$/.test(name)) return null;
   const part = (from: number) => BigInt(`0x${name.slice(from, from + 8)}`);

@@ -9,16 +9,16 @@ import type { ArchivedWal } from './wal-archive.ts';
 import { segmentFile, segmentNumber } from './wal-position.ts';
 import type { Lsn } from './wal-position.ts';
 
-/** A file of WAL, wherever it is kept. */
+/** A WAL file, wherever it is kept. */
 export interface WalFile {
   readonly kind: 'segment' | 'partial' | 'history';
   readonly file: string;
   readonly timeline: number;
-  /** When it was received, or archived, by the clock of the machine that did. */
+  /** When it was received or archived, by the clock of the machine that did it. */
   readonly at: Date;
-  /** For people: its key in the store, or its path in the spool. */
+  /** Its key in the store or its path in the spool, for messages. */
   readonly place: string;
-  /** Rejects with BackupDamaged or ObjectMissing; what is in the spool has no digest to be compared with. */
+  /** Rejects with BackupDamaged or ObjectMissing. A file in the spool has no digest to compare with. */
   check(): Promise<void>;
   /** The content, checked. */
   read(): Promise<Buffer>;
@@ -26,7 +26,7 @@ export interface WalFile {
 
 /** All WAL of a cluster. */
 export interface WalInventory {
-  /** Whole segments, and beginnings of those that were not finished, by file name. */
+  /** Whole segments, and the beginnings of unfinished ones, by file name. */
   readonly segments: ReadonlyMap<string, WalFile>;
   readonly histories: readonly WalFile[];
 }
@@ -37,7 +37,7 @@ export interface WalRun {
   readonly files: readonly WalFile[];
   /** The file that would come next. */
   readonly next: string;
-  /** Whether there is WAL after `next`: then `next` is lost, and not only still to come. */
+  /** Whether there is WAL after `next`: then `next` is lost, rather than still to come. */
   readonly broken: boolean;
 }
 
@@ -58,7 +58,7 @@ export async function findWal(
   for (const wal of found) {
     const files = wal.kind === 'history' ? histories : segments;
     const other = files.get(wal.file);
-    // A whole one before a beginning; of two beginnings the later one.
+    // A whole segment wins over a beginning, and of two beginnings the later one wins.
     if (!other || rank(wal) > rank(other) || (rank(wal) === rank(other) && wal.at > other.at)) {
       files.set(wal.file, wal.kind === 'history' ? wal : replaceable(wal, findAgain));
     }
@@ -67,7 +67,8 @@ export async function findWal(
 }
 
 /**
- * The WAL from a position on, as far as it goes without a gap, along the newest timeline that leads through that position.
+ * The WAL from a position on, as far as it goes without a gap, along the newest timeline that leads through that
+ * position.
  */
 export async function walRun(
   { segments, histories }: WalInventory,
@@ -87,7 +88,7 @@ export async function walRun(
     number += 1n;
     if (wal.kind === 'partial') break;
   }
-  // After a beginning nothing is missing but its own rest.
+  // After a beginning, only the rest of its own segment can be missing.
   const last = files.at(-1);
   const lost = last?.kind === 'partial' ? last.file : fileOf(number);
   const timelines = new Set(path.map((step) => step.timeline));
@@ -141,8 +142,9 @@ function spooledFile(spooled: SpooledWal): WalFile {
 }
 
 /**
- * While a receiver is at work a beginning gives way to a longer one, a whole segment moves from the spool to the vault: what has
- * gone from its place is looked for again, and what is there then holds all that it held.
+ * While a receiver is at work, a longer beginning replaces a shorter one, and a whole segment moves from the spool to
+ * the vault. So a file that is gone from its place is searched for again, and its replacement holds everything that
+ * it held.
  */
 function replaceable(wal: WalFile, findAgain: (file: string) => Promise<WalFile | undefined>): WalFile {
   const orElsewhere = async <T>(use: (wal: WalFile) => Promise<T>): Promise<T> => {
