@@ -23,9 +23,9 @@ import { readyServer } from '../support/server.ts';
 /** A running database of one kind. */
 interface Subject {
   readonly env: Readonly<Record<string, string>>;
-  /** As its superuser. */
+  /** The connection string of a superuser. */
   readonly url: string;
-  /** A directory for whatever the test makes, which the user of a restored server can get into. */
+  /** A directory for everything that the test makes; the user of a restored server can enter it. */
   readonly folder: string;
   /** Runs `work` with a client of the database that was restored into a directory. */
   withRestored(into: string, work: (client: Client) => Promise<void>): Promise<void>;
@@ -61,7 +61,8 @@ async function serverSubject(): Promise<Subject> {
   const folder = await mkdtemp(join(await temporaryDirectory(user, false), 'lightning-backups-'));
   await chmod(folder, 0o711);
   const own = await startOwnServer(binDirectory);
-  // As where others write: what a drill waits for is in the store at once, rather than with the next beginning of a segment.
+  // As on a server with other writers: the WAL that a drill waits for is in the store at once, rather than with the
+  // next partial segment.
   const admin = new Client({ connectionString: own.adminUrl });
   await admin.connect();
   const switching = repeat(
@@ -115,12 +116,13 @@ const kinds: readonly (readonly [string, () => Promise<Subject>])[] = [
     : [['a server', serverSubject] as const]),
 ];
 
-/** A restore and a start of what was restored: seconds, and many of them on a busy machine. */
+/** A restore and a start of the restored database: seconds, and many of them on a busy machine. */
 const patience = 120_000;
 const never = new AbortController().signal;
 const inAYear = () => new Date(Date.now() + 366 * 86_400_000);
 
-// What backups.ts promises. One database of each kind, because making one takes long: the tests are the chapters of its life, in order.
+// The contract of backups.ts. One database of each kind, because making one takes long: the tests are the chapters of
+// its life, in order.
 describe.each(kinds)('backups of %s', { timeout: patience }, (_, open) => {
   let subject: Subject;
   let backups: Backups;
@@ -174,7 +176,7 @@ describe.each(kinds)('backups of %s', { timeout: patience }, (_, open) => {
     expect((await backups.drill({ signal: never })).problems).not.toEqual([]);
   });
 
-  test('what is taken is listed, whole, recorded and in the status', async () => {
+  test('a backup that was taken is listed, whole, recorded and in the status', async () => {
     await query(`insert into app_public.tenants (id, name) values ('kept', 'Kept')`);
     const taken = await backups.take('auto', { signal: never });
     first = taken.id;
@@ -211,7 +213,7 @@ describe.each(kinds)('backups of %s', { timeout: patience }, (_, open) => {
     expect((await backups.list()).backups.map(({ id }) => id)).toEqual([first]);
   });
 
-  test('a drill compares rows, notices each damage of its own, and leaves nothing behind', async () => {
+  test('a drill compares rows, notices each deliberate fault, and leaves nothing behind', async () => {
     const notes: string[] = [];
     const {
       problems,
@@ -233,7 +235,7 @@ describe.each(kinds)('backups of %s', { timeout: patience }, (_, open) => {
     expect(await readdir(join(subject.folder, 'drills'))).toEqual([]);
   });
 
-  test('it is restored into a directory that is empty, and into no other; to a moment that it has, and to no other', async () => {
+  test('it is restored only into an empty directory, and only to a moment that it has', async () => {
     const into = join(subject.folder, 'restored', 'data');
     await mkdir(into, { recursive: true });
     expect(await restore(into)).toMatch(new RegExp(`^restored ${first} .*${into}`));
@@ -250,7 +252,7 @@ describe.each(kinds)('backups of %s', { timeout: patience }, (_, open) => {
     expect(await readdir(subject.folder)).not.toContain('other');
   });
 
-  test('an object that is damaged is named by a verification, a drill and a restore, which writes nothing', async () => {
+  test('a verification, a drill and a restore name a damaged object, and the restore writes nothing', async () => {
     const key = (await objectsOf(first)).find((object) => !object.includes('/manifest-')) ?? '';
     const file = join(store(), key);
     const content = await readFile(file);
@@ -282,8 +284,8 @@ describe.each(kinds)('backups of %s', { timeout: patience }, (_, open) => {
     await writeFile(file, content);
   });
 
-  test('by age goes what no moment of the window needs, with its objects, and never the newest', async () => {
-    // One that does not need the first.
+  test('backups that no moment of the window needs are removed with their objects, but never the newest', async () => {
+    // A second backup that does not need the first.
     const second = await backups.take(backups.buildsOnEarlier ? 'full' : 'auto', { signal: never });
     expect(await backups.removeExpired(new Date())).toMatchObject({ backups: [] });
     const removal = await backups.removeExpired(inAYear());
@@ -297,7 +299,7 @@ describe.each(kinds)('backups of %s', { timeout: patience }, (_, open) => {
     expect(await backups.verify({ signal: never })).toMatchObject({ backups: 1, problems: [] });
   });
 
-  test('what has to be received all the time says how that stands', async () => {
+  test('the receiver that has to run all the time reports its state', async () => {
     const received = backups.buildsOnEarlier;
     expect(backups.receiving?.slot).toBe(received ? `${testRolePrefix}_backup` : undefined);
     const isReceiving = () => statuses.at(-1)?.receiving;

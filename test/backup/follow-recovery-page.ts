@@ -40,7 +40,7 @@ const { binDirectory } = provided;
 // Only its programs are needed here.
 await provided.stop();
 const swift = stores.some((store) => store.endsWith('s3')) ? await startSwift() : null;
-/** A pair of a server and a store, and what came of following the page with it. */
+/** A pair of a server and a store, and the result of following the page with it. */
 interface Outcome {
   readonly pair: string;
   /** Null: the page did not work, or nothing was compared. */

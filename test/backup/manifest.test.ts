@@ -73,7 +73,7 @@ for (const [name, key] of [
       expect(manifests.map(({ manifest }) => manifest)).toEqual([first, second]);
     });
 
-    it('are refused by name when any one byte of them is another one', async () => {
+    it('are refused by name when any one of their bytes was changed', async () => {
       const { id } = await backUp(vault, '2026-11-01T00:00:00.000Z');
       const other = await backUp(vault, '2026-11-02T00:00:00.000Z');
       const [listed] = await listManifests(vault);
@@ -89,7 +89,7 @@ for (const [name, key] of [
       await writeFile(file, bytes);
       await truncate(file, bytes.length - 1);
       const { manifests, damaged } = await readManifests(vault);
-      // One that is damaged hides no other.
+      // A damaged manifest does not hide the others.
       expect(manifests.map((read) => read.id)).toEqual([other.id]);
       expect(damaged).toEqual([expect.any(BackupDamaged)]);
       expect(damaged[0]?.member).toContain(id);
@@ -109,14 +109,14 @@ for (const [name, key] of [
       );
     });
 
-    it('make a backup: what has none is not listed', async () => {
+    it('make a backup exist: one without a manifest is not listed', async () => {
       const id = newBackupId('full', new Date());
       await vault.write(memberKey(id, 'base-0001'), randomBytes(1000));
       await writeFile(path.join(root, memberKey(id, 'manifest-tmp.json')), '{}');
       expect(await listManifests(vault)).toEqual([]);
     });
 
-    it('go first when a backup is removed, and its objects with them', async () => {
+    it('are removed first when a backup is removed, and its objects after them', async () => {
       await backUp(vault, '2026-11-01T00:00:00.000Z');
       const kept = await backUp(vault, '2026-11-02T00:00:00.000Z');
       const [first] = await listManifests(vault);

@@ -28,11 +28,11 @@ test.each([
   ],
   ['a server has no store', { ...server, ...login }, 'BACKUP_STORE is missing'],
   ['a server has neither', server, 'BACKUP_DATABASE_URL is missing'],
-])('there are no backups where %s, and it is said why', (_, variables, why) => {
+])('backups are null where %s, and the reason is given', (_, variables, why) => {
   expect(open(variables)).toEqual({ backups: null, why: expect.stringContaining(why) });
 });
 
-test('backups are of the database that is configured', () => {
+test('backups belong to the configured database', () => {
   const { backups: ofServer } = open({ ...server, ...login, BACKUP_STORE: '/store', DB_ROLE_PREFIX: 'two' });
   expect(ofServer).toMatchObject({ buildsOnEarlier: true, receiving: { slot: 'two_backup' } });
   expect(open({ DATA_DIR: '/data' }).backups).toMatchObject({ buildsOnEarlier: false, receiving: null });
@@ -81,7 +81,7 @@ test('a store is read without a database, whatever kinds are in it', async () =>
     segmentBytes: 16_777_216,
   };
   const ids = [await write('snapshot', 1), await write('full', 2), await write('snapshot', 3)];
-  // No folder has the programs, and no server is asked.
+  // The folder does not hold the programs, and nothing asks a server.
   const stored = openStoredBackups(parseConfig({ BACKUP_STORE: folder, BACKUP_BIN_DIR: folder }));
   const { backups, damaged } = await stored.list();
   expect(damaged).toEqual([]);
@@ -97,7 +97,7 @@ test('a store is read without a database, whatever kinds are in it', async () =>
   const { signal } = new AbortController();
   const verified = await stored.verify({ signal });
   expect(verified).toMatchObject({ backups: 3, walFiles: 0 });
-  // The indexes have a format of the future, and the WAL was never there: both kinds are looked at.
+  // The indexes have a format of the future, and the WAL was never there: the verification covers both kinds.
   expect(verified.problems.map(({ member }) => member)).toEqual(
     expect.arrayContaining([ids[0], '000000010000000000000001', ids[2]]),
   );

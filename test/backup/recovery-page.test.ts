@@ -6,7 +6,7 @@ import { followRecoveryPage } from './recovery-page.ts';
 const server = inject('server');
 const noPrograms = server.kind === 'unavailable' || !server.binDirectory || process.platform === 'win32';
 
-// With other servers and stores: follow-recovery-page.ts, which takes some minutes.
+// follow-recovery-page.ts does the same with other servers and stores, and takes some minutes.
 describe.skipIf(noPrograms)('docs/recovery.md', () => {
   test('followed to the letter for a server of docker-compose.yml, brings back every acknowledged row, and the moment before a mistake', async () => {
     const { acknowledged, mistaken, restored } = await followRecoveryPage({

@@ -23,28 +23,28 @@ const bin = fileURLToPath(new URL('../../bin/lightning', import.meta.url));
 
 export interface RecoveryPageOptions {
   readonly binDirectory: string;
-  /** As of `startOwnServer`. */
+  /** As in `startOwnServer`. */
   readonly commandLine: readonly string[];
-  /** `BACKUP_STORE` and what belongs to it; `folder` is removed in the end. */
+  /** `BACKUP_STORE` and its companions; `folder` is removed in the end. */
   readonly store: (folder: string) => Readonly<Record<string, string>>;
   readonly say: (what: string) => void;
 }
 
-/** What came of following the page. */
+/** The result of following the page. */
 export interface FollowedPage {
-  /** Rows whose insert the lost server acknowledged, but for those that the mistake deleted: all of them are back. */
+  /** Rows whose insert the lost server acknowledged, except those deleted by mistake: all of them are back. */
   readonly acknowledged: number;
-  /** Rows that the mistake deleted: all of them are in the copy of the moment before, and none in the new server. */
+  /** Rows deleted by mistake: all of them are in the copy of the moment before, and the new server has none. */
   readonly mistaken: number;
-  /** Rows of the copy of the moment before: as many as there were at that moment. */
+  /** Rows in the copy of the moment before: as many as existed at that moment. */
   readonly earlier: number;
-  /** What the restore said. */
+  /** The output of the restore. */
   readonly restored: string;
 }
 
 /**
- * Destroys a server that was backed up, while others write, and follows docs/recovery.md to the letter. Rejects with an AssertionError
- * when what stands there does not work, or an acknowledged row is missing.
+ * Destroys a server that was backed up, while others write, and follows docs/recovery.md to the letter. Rejects with
+ * an AssertionError when a step of the page does not work, or an acknowledged row is missing.
  */
 export async function followRecoveryPage({
   binDirectory,
@@ -54,7 +54,7 @@ export async function followRecoveryPage({
 }: RecoveryPageOptions): Promise<FollowedPage> {
   const user = await serverUser();
   const folder = await mkdtemp(join(await temporaryDirectory(user, false), 'lightning-runbook-'));
-  // The server's user has to get to the restored directory.
+  // The server's user must be able to enter the restored directory.
   await chmod(folder, 0o711);
   say('making a server');
   const own = await startOwnServer(binDirectory, { commandLine });
@@ -98,11 +98,11 @@ interface Lost {
   readonly acknowledged: readonly string[];
   /** A moment before the mistake. */
   readonly before: Point;
-  /** Ids of what was deleted by mistake. */
+  /** Ids of the rows deleted by mistake. */
   readonly mistaken: ReadonlySet<unknown>;
 }
 
-/** Until the moment at which somebody opens the page: backed up, suffers a mistake, goes on, and is gone. */
+/** The server's life until somebody opens the page: it is backed up, suffers a mistake, goes on, and is gone. */
 async function loseServer(
   own: OwnServer,
   env: Record<string, string>,
@@ -142,7 +142,10 @@ async function loseServer(
   };
 }
 
-/** The page's blocks, with what is here in place of what the page says to replace: all of that, and nothing else. */
+/**
+ * The page's blocks, with the test's values where the page says to replace something: in all of those places, and
+ * nowhere else.
+ */
 async function blocksOfThePage(
   places: readonly (readonly [onThePage: string, here: string])[],
 ): Promise<readonly string[]> {
@@ -177,7 +180,7 @@ async function follow(
       .join(''),
   );
   const [look, restore, start, examine, goOn, mistake, stopCopy] = blocks;
-  // What a reader does between the blocks: sees what the copy holds.
+  // A reader looks at the copy's rows between the two blocks, and so does this.
   const [, copyPort] = /lightning recover .* --port (\d+)/.exec(mistake ?? '') ?? [];
   const copy = Object.assign(new URL(own.adminUrl), { port: copyPort }).href;
   const count = `"$BACKUP_BIN_DIR/psql" '${copy}' -Atc 'select count(*) from app_public.agents' > earlier-agents\n`;
@@ -224,7 +227,7 @@ async function follow(
   };
 }
 
-/** Runs it in a shell that stops at the first error, and ends what it left in the background, but for servers. */
+/** Runs the script in a shell that stops at the first error, and ends its background processes, except servers. */
 async function pasteIntoShell(script: string, folder: string, path: string): Promise<string> {
   const home = join(folder, 'home');
   await mkdir(home);
@@ -247,7 +250,7 @@ async function pasteIntoShell(script: string, folder: string, path: string): Pro
   return stdout;
 }
 
-/** Ends the worker of the page, if it came to that. */
+/** Ends the page's worker, if it was started. */
 function endGroup(leader: number): void {
   try {
     process.kill(-leader, 'SIGTERM');

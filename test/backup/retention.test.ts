@@ -17,14 +17,14 @@ test.each([
   const backups = chain(kept);
   const picked = pickExpired(backups, { days: 14 }, now);
   expect(picked.map(({ id }) => id)).toEqual(expired === '' ? [] : expired.split(' '));
-  // What stays is whole: everything that it builds on stays, too.
+  // The remaining backups are whole: everything that they build on stays, too.
   const stays = new Set(backups.filter((backup) => !picked.includes(backup)).map(({ id }) => id));
   for (const { id, manifest } of backups) {
     expect(!stays.has(id) || manifest.parent === null || stays.has(manifest.parent.id), id).toBe(true);
   }
 });
 
-/** `F30` is a full backup of 30 days ago, `i29` builds on the one before it. */
+/** `F30` is a full backup from 30 days ago, `i29` builds on the one before it. */
 function chain(text: string): ReadManifest[] {
   const backups: ReadManifest[] = [];
   for (const id of text.split(' ').filter(Boolean)) {

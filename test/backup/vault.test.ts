@@ -21,7 +21,7 @@ const content = (vault: Vault, object: StoredObject) => vault.read(object).then(
 const thrice = ({ key }: StoredObject) => [key, key, key];
 const file = (key: string) => path.join(root, key);
 
-/** The damage that the three ways of looking find, as the names of what is damaged: `wrong` when it is something else. */
+/** The damage that the three ways of reading find, as the names of the damaged objects; `wrong` for any other error. */
 async function damageOf(vault: Vault, object: StoredObject): Promise<string[]> {
   const found: string[] = [];
   for (const look of [
@@ -48,7 +48,7 @@ for (const [name, key] of [
     beforeEach(() => {
       vault = makeVault(new DirectoryStore(root), key);
     });
-    /** A draft of two pieces that came in the same memory. */
+    /** A draft written in two pieces that share the same memory. */
     const inTwo = async (label: string, bytes: Buffer) => {
       const draft = vault.draft(label);
       const middle = bytes.length >> 1;
@@ -101,7 +101,7 @@ for (const [name, key] of [
       }
     });
 
-    it('refuses one that is shorter or longer than it was', async () => {
+    it('refuses an object that has become shorter or longer', async () => {
       const object = await vault.write('o/cut', randomBytes(300_000));
       const bytes = await readFile(file(object.key));
       for (const length of [0, 3, 6, 10, 18, 34, 200_000, bytes.length - 17, bytes.length - 1]) {
@@ -113,7 +113,7 @@ for (const [name, key] of [
       expect(await damageOf(vault, object)).toEqual(thrice(object));
     });
 
-    it('names one that is missing', async () => {
+    it('names a missing object', async () => {
       const object = await vault.write('o/gone', Buffer.from('x'));
       await vault.store.remove(object.key);
       await expect(content(vault, object)).rejects.toThrow(ObjectMissing);
@@ -132,7 +132,7 @@ for (const [name, key] of [
       expect(await damageOf(vault, two)).toEqual(thrice(two));
     });
 
-    it('closes what it reads from when the reader goes away', async () => {
+    it('closes its source when the reader goes away', async () => {
       const object = await vault.write('o/long', randomBytes(3_000_000));
       let source: Readable | undefined;
       const watched = makeVault(
@@ -149,7 +149,7 @@ for (const [name, key] of [
 }
 
 describe('encryption', () => {
-  it('shows nothing of a content, and never stores the same bytes twice', async () => {
+  it('reveals nothing of the content, and never stores the same bytes twice', async () => {
     const vault = makeVault(new DirectoryStore(root), randomBytes(32));
     const secret = Buffer.from('the one and only secret');
     const [one, two] = [await vault.write('o/1', secret), await vault.write('o/2', secret)];
@@ -159,7 +159,7 @@ describe('encryption', () => {
     expect(vault.fingerprint(secret)).not.toBe(makeVault(vault.store, null).fingerprint(secret));
   });
 
-  it('refuses a swap that has the digests on its side: what is stored knows its name', async () => {
+  it('refuses a swap even when the digests match: a stored object knows its name', async () => {
     const vault = makeVault(new DirectoryStore(root), randomBytes(32));
     const [one, two] = [
       await vault.write('o/1', Buffer.from('one')),

@@ -38,7 +38,7 @@ describe.each(apiTargets)('digests of tables (%s)', (kind, open) => {
     }
   }
 
-  test('every table is there, partitions one by one, and what no backup holds is not', async () => {
+  test('every table that a backup holds is listed, each partition on its own', async () => {
     const tables = [...(await digests()).keys()];
     expect(tables).toContain('"app_public"."agents"');
     expect(tables).toContain('"graphile_migrate"."migrations"');
@@ -48,7 +48,7 @@ describe.each(apiTargets)('digests of tables (%s)', (kind, open) => {
     expect(tables.filter((table) => table.startsWith('"pg_'))).toEqual([]);
   });
 
-  test('the order of rows does not matter, their number and every one of their bytes does', async () => {
+  test('the order of rows does not matter, but their number and each of their bytes do', async () => {
     const before = await digests();
     const plain = before.get('"copies"."plain"');
     expect(plain?.rows).toBe(200);

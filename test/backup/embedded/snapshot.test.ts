@@ -23,10 +23,10 @@ import type { Embedded } from '../../../src/embedded/embedded.ts';
 import { emptyDataDirectory } from '../../support/embedded-template.ts';
 import { startWriting } from './write-in-pairs.ts';
 
-// Thousands of files are synced one by one, which takes a busy machine its time.
+// Thousands of files are synced one by one, which takes long on a busy machine.
 vi.setConfig({ testTimeout: 120_000 });
 
-// One database with 6 MB of rows for all tests, and a store for each that needs one of its own.
+// One database with 6 MB of rows for all tests, and a store for each test that needs its own.
 let home: string;
 let dataDirectory: string;
 let embedded: Embedded;
@@ -44,7 +44,7 @@ beforeAll(async () => {
     create table one (n integer primary key, content text not null);
     create table two (n integer primary key, content text not null);
     checkpoint`);
-  // Files that were written a moment ago are copied while writers wait; here most of them should have rested.
+  // Files written a moment ago are copied while writers wait; in these tests most files should have rested.
   await sleep(2_100);
   const vault = newVault();
   first = { root: vault.root, taken: await snapshot(vault) };
@@ -63,7 +63,10 @@ function newVault(key: Uint8Array | null = null): TestVault {
   return { ...makeVault(new DirectoryStore(root), key), root };
 }
 
-/** A store that has a snapshot of the database as it was at first: most tests need no more, and making one takes its time. */
+/**
+ * A store with a snapshot of the database in its first state: that is enough for most tests, and making one takes
+ * long.
+ */
 async function vaultWithOne(): Promise<TestVault & { readonly taken: ReadManifest }> {
   const vault = newVault();
   await cp(first.root, vault.root, { recursive: true });
@@ -109,7 +112,7 @@ describe('a snapshot of the embedded database', () => {
     const ackedAfter = writer.acked;
     await sleep(100);
     await writer.stop();
-    // It was taken in the middle of the writing.
+    // The snapshot was taken in the middle of the writing.
     expect(ackedAfter).toBeGreaterThan(ackedBefore);
     expect(writer.acked).toBeGreaterThan(ackedAfter);
 
@@ -119,7 +122,7 @@ describe('a snapshot of the embedded database', () => {
       const { rows } = await database.query<{ n: number; one: string; two: string }>(
         'select n, o.content as one, t.content as two from one o full join two t using (n) order by n',
       );
-      // Whole transactions, none missing in between, and what each of them wrote.
+      // Whole transactions without a gap, each with both of its rows.
       const expected = rows.map((_, i) => {
         const content = createHash('md5')
           .update(String(i + 1))
@@ -136,7 +139,7 @@ describe('a snapshot of the embedded database', () => {
     expect(heldMs).toBeLessThan(10_000);
   });
 
-  it('passes a drill; another one of a database that rests adds little', async () => {
+  it('passes a drill, and a second snapshot of an unchanged database adds little', async () => {
     const vault = await vaultWithOne();
     await sleep(2_100);
     await snapshot(vault);
@@ -160,7 +163,7 @@ describe('a snapshot of the embedded database', () => {
     expect(verdict.restoreMs).toBeGreaterThan(0);
   });
 
-  it('fails its drill when a row was noted that is not there, when tables differ, and when nothing is compared', async () => {
+  it('fails its drill when a recorded row is missing, when tables differ, and when nothing is compared', async () => {
     const { taken, ...vault } = await vaultWithOne();
     const { manifest } = taken;
     const state = manifest.embedded!;
@@ -182,7 +185,7 @@ describe('a snapshot of the embedded database', () => {
     expect(nothing.problems).toContain('no row was compared');
   });
 
-  it('notes again what a table holds only when it has changed, in its rows or its columns', async () => {
+  it('digests a table again only when its rows or its columns have changed', async () => {
     const vault = await vaultWithOne();
     const noted = async () => {
       const { manifest } = await snapshot(vault);
@@ -192,7 +195,7 @@ describe('a snapshot of the embedded database', () => {
     await sleep(2_100);
     expect(await noted()).toBe(before);
     expect(await noted()).toBe(before);
-    // This changes every row and writes none.
+    // This changes every row without writing one.
     await client.query('alter table archive add column kind text default md5(now()::text)');
     const withColumn = await noted();
     expect(withColumn).not.toBe(before);
@@ -201,7 +204,7 @@ describe('a snapshot of the embedded database', () => {
     await client.query('alter table archive drop column kind');
   });
 
-  it('is refused, by the name of what is wrong with it, before anything is written into place', async () => {
+  it('is refused when damaged, naming the fault, before anything is written into place', async () => {
     const { taken, ...vault } = await vaultWithOne();
     const objects = await objectsOf(vault, taken);
     const into = path.join(home, 'refused');
@@ -255,13 +258,13 @@ describe('a snapshot of the embedded database', () => {
     expect((await verifySnapshot({ vault, snapshot: anew })).problems).toEqual([]);
   });
 
-  it('leaves nothing that is listed when its process is killed in the middle, and the next one works', async () => {
+  it('is not listed when its process is killed in the middle, and the next one works', async () => {
     const vault = newVault();
     const child = fork(fileURLToPath(new URL('snapshot-until-killed.ts', import.meta.url)), [
       dataDirectory,
       vault.root,
     ]);
-    // It strikes in the middle: some chunks are there, and not all.
+    // The kill comes in the middle: some chunks are there, and others are not.
     while ((await chunksIn(vault)) < 20) await sleep(5);
     child.kill('SIGKILL');
     await new Promise((resolve) => {
@@ -272,7 +275,7 @@ describe('a snapshot of the embedded database', () => {
     const taken = await snapshot(vault);
     expect(await chunksIn(vault)).toBeGreaterThan(begun);
     expect(await readdir(path.join(dataDirectory, 'snapshot'))).toEqual(['lock.sqlite']);
-    // What it left is garbage once nobody can be at it any more.
+    // The killed snapshot's remains become garbage once they are too old to belong to a running one.
     await expect(collectGarbage(vault, () => new Date())).rejects.toThrow('killed within the last day');
     const tomorrow = () => new Date(Date.now() + 25 * 3_600_000);
     expect((await collectGarbage(vault, tomorrow)).objects).toBeGreaterThan(0);
@@ -280,7 +283,7 @@ describe('a snapshot of the embedded database', () => {
     expect(await collectGarbage(vault, tomorrow)).toEqual({ objects: 0, bytes: 0 });
   });
 
-  it('is taken by one at a time, and says who is at it', async () => {
+  it('is taken by one process at a time, and the refusal names that process', async () => {
     const vault = await vaultWithOne();
     const both = await Promise.allSettled([snapshot(vault), snapshot(vault)]);
     const refused = both.filter((result) => result.status === 'rejected');
@@ -311,7 +314,7 @@ describe('a snapshot of the embedded database', () => {
 });
 
 describe('garbage', () => {
-  it('is what no snapshot names: the others stay whole', async () => {
+  it('consists of the objects that no snapshot names, and the snapshots stay whole', async () => {
     const { taken, ...vault } = await vaultWithOne();
     await client.query('update archive set content = content where id <= 4000');
     const second = await snapshot(vault);
@@ -343,7 +346,7 @@ describe('garbage', () => {
     await waiting;
   });
 
-  it('stays when a manifest cannot be read: what it names is not known', async () => {
+  it('stays when a manifest cannot be read, because its objects are unknown', async () => {
     const { taken, ...vault } = await vaultWithOne();
     const { key } = taken;
     const before = await chunksIn(vault);

@@ -1,11 +1,11 @@
 import { Client } from 'pg';
 
 export interface Writer {
-  /** Transactions that were acknowledged: 1 to this number. */
+  /** The number of acknowledged transactions: 1 to this number. */
   readonly acked: number;
-  /** Resolves once so many are. */
+  /** Resolves once that many transactions are acknowledged. */
   until(count: number): Promise<void>;
-  /** Lets the transaction that runs come to its end. */
+  /** Waits for the running transaction to end. */
   stop(): Promise<void>;
 }
 

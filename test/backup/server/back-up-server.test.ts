@@ -41,13 +41,13 @@ import { SlowStore } from './slow-store.ts';
 const server = inject('server');
 const noPrograms = server.kind === 'unavailable' || !server.binDirectory;
 const slot = 'lightning_backup';
-/** A small disk takes the right to mount one. */
+/** Mounting a small disk takes the right to do so. */
 const mayMount = process.platform === 'linux' && process.getuid?.() === 0;
 const never = new AbortController().signal;
-/** A chapter takes seconds, and on a busy machine minutes. */
+/** A chapter takes seconds, or minutes on a busy machine. */
 const patience = 180_000;
 
-// One server for all of it, because making one takes long: the tests are the chapters of its life, in order.
+// One server for the whole file, because making one takes long: the tests are the chapters of its life, in order.
 describe.skipIf(noPrograms)('backups of a server', { timeout: patience }, () => {
   let folder: string;
   let own: OwnServer;
@@ -124,7 +124,7 @@ describe.skipIf(noPrograms)('backups of a server', { timeout: patience }, () => 
     late = await exactPoint(own.adminUrl);
   });
 
-  test('a backup whose pg_basebackup is killed is none, leaves nothing, and the next one works', async () => {
+  test('a backup whose pg_basebackup is killed does not exist and leaves nothing, and the next one works', async () => {
     const { slow, making } = makeSlowly();
     await until(() => slow.parts.length >= 2);
     const [pid] = await descendants(process.pid, 'pg_basebackup');
@@ -134,7 +134,7 @@ describe.skipIf(noPrograms)('backups of a server', { timeout: patience }, () => 
     expect((await readManifests(vault)).manifests).toHaveLength(4);
   });
 
-  test('a worker that is killed in the middle of one leaves a half that nobody takes for a backup', async () => {
+  test('a worker that is killed in the middle of a backup leaves a half that does not count as one', async () => {
     const before = await keysOf(vault);
     const script = fileURLToPath(new URL('backup-until-killed.ts', import.meta.url));
     const places = [
@@ -162,7 +162,7 @@ describe.skipIf(noPrograms)('backups of a server', { timeout: patience }, () => 
     expect((await keysOf(vault)).filter(isNew)).toEqual([]);
   });
 
-  test('a receiver that is killed begins again where it was, and no WAL is lost', async () => {
+  test('a receiver that is killed resumes where it was, and no WAL is lost', async () => {
     const [pid] = await descendants(process.pid, 'pg_receivewal');
     process.kill(pid!, 'SIGKILL');
     await until(async () => {
@@ -170,7 +170,7 @@ describe.skipIf(noPrograms)('backups of a server', { timeout: patience }, () => 
       return again !== undefined && again !== pid;
     });
     const written = load.acknowledged.length;
-    // Commits wait for the receiver, so that they go on shows that it receives.
+    // Commits wait for the receiver, so continuing commits show that it receives.
     await until(() => load.acknowledged.length > written + 20);
     expect(logged.map(({ event }) => event)).toContain('wal-receiver-ended');
     const { backup } = await backUpServer(options());
@@ -216,7 +216,7 @@ describe.skipIf(noPrograms)('backups of a server', { timeout: patience }, () => 
     expect(load.acknowledged.length).toBeGreaterThan(100);
   });
 
-  /** A full backup that takes its time; `making` says how it ended. */
+  /** A slow full backup; `making` tells how it ended. */
   function makeSlowly(): { slow: SlowStore; making: Promise<string> } {
     const slow = new SlowStore(new DirectoryStore(join(folder, 'store')), 200);
     const making = backUpServer({
@@ -255,7 +255,7 @@ describe.skipIf(noPrograms)('backups of a server', { timeout: patience }, () => 
     }
   }
 
-  test('a target outside of what is stored is refused, and the window said', async () => {
+  test('a target outside of the stored WAL is refused, and the message says the window', async () => {
     await expect(restore('2020-01-01T00:00:00Z')).rejects.toThrow(
       /no backup is old enough: the oldest, \S+-full-\S+, ended at 20/,
     );
@@ -269,15 +269,16 @@ describe.skipIf(noPrograms)('backups of a server', { timeout: patience }, () => 
     expect(window!.newest.time! >= late.time.replace('Z', '000Z')).toBe(true);
   });
 
-  test('what is missing or damaged is named before anything is written', async () => {
+  test('a missing or damaged object is named before anything is written', async () => {
     const keys = await keysOf(vault);
     const { manifests } = await readManifests(vault);
     const part = manifests[1]!.manifest.objects[0]!.key;
     const file = manifests[2]!.manifest.objects.at(-1)!.key;
     const partial = keys.find((key) => key.includes('.partial-'))!;
-    // The one before it, which the newest backup needs, too.
+    // The segment before it, which the newest backup needs, too.
     const segment = keys.findLast((key) => /\/0{7}1[0-9A-F]{16}-/.test(key))!;
-    // What names it when it is gone. Of what was received last nobody knows that there was more: then the window is shorter.
+    // Missing objects, each with the name that reports it. The last received WAL is an exception: nobody knows that
+    // there was more, so the window is shorter.
     const absent = new Map([
       [part, part],
       [file, file],
@@ -311,7 +312,7 @@ describe.skipIf(noPrograms)('backups of a server', { timeout: patience }, () => 
     expect(await readdir(folder)).not.toContain('restored-latest');
   });
 
-  test('to a time and to a position it lands exactly', async () => {
+  test('a restore to a time or to a position lands exactly there', async () => {
     for (const point of [early, late]) {
       expect((await restore(point.lsn)).agents, point.lsn).toHaveLength(point.agents);
       expect((await restore(point.time)).agents, point.time).toHaveLength(point.agents);
@@ -329,7 +330,7 @@ async function asAdmin({ adminUrl }: OwnServer, ...statements: string[]): Promis
   }
 }
 
-/** The member that a restore was refused for; whatever else became of it otherwise. */
+/** The member for which a restore was refused; for any other outcome, that outcome. */
 function refusalOf(restoring: Promise<unknown>): Promise<unknown> {
   return restoring.catch((error: unknown) => (error instanceof RestoreRefused ? error.member : error));
 }
@@ -340,7 +341,7 @@ async function keysOf({ store }: Vault): Promise<string[]> {
   return keys;
 }
 
-/** Those of the slow store's parts that are still there. */
+/** The slow store's parts that are still there. */
 async function partsOf(slow: SlowStore): Promise<string[]> {
   const keys: string[] = [];
   for await (const { key } of slow.list('backups/')) if (slow.parts.includes(key)) keys.push(key);

@@ -4,7 +4,8 @@ import { DirectoryStore } from '../../../src/backup/store/directory-store.ts';
 import { makeVault } from '../../../src/backup/vault.ts';
 import { SlowStore } from './slow-store.ts';
 
-// Makes a full backup in a process of its own, slowly; says when its first parts are stored, for who kills it then.
+// Makes a full backup, slowly, in a process of its own. It reports when its first parts are stored, so that a test
+// can kill it then.
 const [url = '', directory = '', spoolDirectory = '', slot = '', binDirectory = ''] = process.argv.slice(2);
 const store = new SlowStore(new DirectoryStore(directory), 200);
 await backUpServer({

@@ -11,7 +11,7 @@ async function* chunksOf(bytes: Buffer, sizes: readonly number[]): AsyncGenerato
   }
 }
 
-it('pieces have what the chunks have, and all but the last are full, however it comes', async () => {
+it('pieces hold the content of the chunks, and all but the last are full, however the chunks arrive', async () => {
   await assert(
     asyncProperty(
       array(integer({ min: 0, max: 50 }), { maxLength: 20 }),

@@ -55,7 +55,7 @@ async function main(argv: readonly string[]): Promise<number> {
   return problems === 0 ? 0 : 1;
 }
 
-/** Whether what came back is what had to. */
+/** Whether the restored server has every transaction that it must have. */
 async function loseOne(binDirectory: string, synchronous: boolean, seconds: number): Promise<boolean> {
   const server = await startBackedUpServer(binDirectory, { synchronous, pauseMs: 0 });
   try {
@@ -71,7 +71,7 @@ async function loseOne(binDirectory: string, synchronous: boolean, seconds: numb
     const stored = await restoredAgents(server, binDirectory);
     const { acknowledged } = server.load;
     const missing = acknowledged.filter((id) => !stored.has(id));
-    // What is missing has to be the end of what was written, but for those that were on their way at the same time.
+    // The missing transactions must be the last ones written, apart from those that were in flight at the same time.
     const first = missing[0] === undefined ? acknowledged.length : acknowledged.indexOf(missing[0]);
     const within = acknowledged.slice(first).filter((id) => stored.has(id)).length;
     const fine = acknowledged.length > 0 && (synchronous ? missing.length === 0 : within <= writers);
@@ -86,7 +86,7 @@ async function loseOne(binDirectory: string, synchronous: boolean, seconds: numb
   }
 }
 
-/** Transactions that the load has on their way at a time. */
+/** Concurrent transactions of the load. */
 const writers = 4;
 
 async function restoredAgents(

@@ -26,7 +26,8 @@ const server = inject('server');
 const noPrograms = server.kind === 'unavailable' || !server.binDirectory;
 const key = Buffer.alloc(32, 7);
 
-// In a directory server-backup.test.ts and server-drill.test.ts go through all of it. One server; the tests are the chapters of its life.
+// server-backup.test.ts and server-drill.test.ts cover all of it with a directory. One server; the tests are the
+// chapters of its life.
 describe.skipIf(noPrograms || lacks('python3-swift'))(
   'backups of a server in object storage, on OpenStack Swift',
   { timeout: 180_000 },
@@ -38,7 +39,7 @@ describe.skipIf(noPrograms || lacks('python3-swift'))(
     let env: Record<string, string>;
 
     beforeAll(async () => {
-      // Pages of listings are small, so that every list of this server's takes several.
+      // Small pages, so that every listing of this server takes several.
       swift = await startSwift({ keysPerPage: 5 });
       location = swift.location();
       store = new S3Store(location);
@@ -83,7 +84,7 @@ describe.skipIf(noPrograms || lacks('python3-swift'))(
       expect(Number(damages)).toBeGreaterThanOrEqual(9);
     });
 
-    test('are refused by name when a byte of them is another one', async () => {
+    test('are refused by name when one of their bytes was changed', async () => {
       const { manifests } = await readManifests(backedUp.options.vault);
       const damaged = manifests.at(-1)!.manifest.objects[0]!.key;
       const content = await buffer(await store.get(damaged));
@@ -102,7 +103,7 @@ describe.skipIf(noPrograms || lacks('python3-swift'))(
       await store.put(damaged, content);
     });
 
-    test('one that is stopped while the storage is silent ends at once, however much of it was stored', async () => {
+    test('a backup that is stopped while the storage is silent ends at once, however much of it was stored', async () => {
       const gate = await gateTo(location.endpoint!);
       try {
         const through = new S3Store(
@@ -127,7 +128,7 @@ describe.skipIf(noPrograms || lacks('python3-swift'))(
         const stoppedAt = performance.now();
         stopping.abort(new Error('stopped'));
         expect(await making).not.toBe('made');
-        // Two requests of half a second are waited for; for each part they would be twelve seconds.
+        // The stop waits for two requests of half a second; one request for each part would take twelve seconds.
         expect(performance.now() - stoppedAt).toBeLessThan(6_000);
         expect(gate.lost(), 'it was silent').toBeGreaterThan(0);
       } finally {
@@ -135,7 +136,7 @@ describe.skipIf(noPrograms || lacks('python3-swift'))(
       }
     });
 
-    test('are removed when no moment of the window needs them, with their WAL, and what stays is whole', async () => {
+    test('are removed, with their WAL, when no moment of the window needs them, and the remaining ones are whole', async () => {
       const { vault } = backedUp.options;
       const old = (await readManifests(vault)).manifests;
       expect(old).toHaveLength(2);
@@ -143,7 +144,7 @@ describe.skipIf(noPrograms || lacks('python3-swift'))(
       const run = { signal: new AbortController().signal, progress: () => {} };
       const inAMonth = () => new Date(Date.now() + 30 * 86_400_000);
       try {
-        // The half is that of the backup that was stopped above.
+        // The unfinished backup is the one that was stopped above.
         const { backups } = openBackups(parseConfig(env), () => {}, inAMonth);
         expect(await backUp(backups!, database, 'full', run, inAMonth)).toMatch(
           /; removed 2 expired backups, [1-9]\d* files of WAL and 1 halves$/,

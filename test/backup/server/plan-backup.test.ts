@@ -39,7 +39,7 @@ test.each<[why: RegExp, changed: Partial<PlanOptions>]>([
   expect(planBackup({ ...usual, ...changed })).toEqual({ kind: 'full', why: expect.stringMatching(why) });
 });
 
-test('one that is asked to be incremental is, however old the full one', () => {
+test('a backup requested as incremental is incremental, however old the full one', () => {
   const later = { ...server, now: new Date('2026-12-04T13:00:00Z') };
   expect(planBackup({ ...usual, requested: 'incremental', server: later }).kind).toBe('incremental');
 });

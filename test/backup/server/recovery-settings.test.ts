@@ -18,13 +18,13 @@ const given: RecoverySettings = {
   settings: [],
 };
 
-/** The settings as Postgres reads them: of several lines the last one counts. */
+/** The settings as Postgres reads them: the last of several lines counts. */
 async function settings(): Promise<Record<string, string>> {
   const text = await readFile(join(directory, 'postgresql.auto.conf'), 'utf8');
   return Object.fromEntries([...text.matchAll(/^(\w+) = '(.*)'$/gm)].map(([, name, value]) => [name, value]));
 }
 
-test('what replay needs is written, wherever the lost server had it from, and no limit is checked on the way', async () => {
+test('the limits that replay needs are written, wherever the lost server set them, and none is checked on the way', async () => {
   await writeRecoverySettings(directory, given);
   expect(await settings()).toMatchObject({
     max_connections: '200',
@@ -33,7 +33,7 @@ test('what replay needs is written, wherever the lost server had it from, and no
   });
 });
 
-test('nothing of an earlier restore, of a standby or of another server is left to stop, divert or follow', async () => {
+test('settings of an earlier restore, of a standby or of another server are cleared', async () => {
   await writeFile(
     join(directory, 'postgresql.auto.conf'),
     [
@@ -65,7 +65,7 @@ test('nothing of an earlier restore, of a standby or of another server is left t
   expect(await readdir(directory)).toContain('recovery.signal');
 });
 
-test('what stood on the command line or in the environment is named, but for what is written', async () => {
+test('settings from the command line or the environment are named, except those that are written', async () => {
   await writeFile(join(directory, 'postgresql.conf'), '');
   const notes = await writeRecoverySettings(directory, {
     ...given,
@@ -86,7 +86,7 @@ test('what stood on the command line or in the environment is named, but for wha
   expect(notes.join('\n')).not.toContain('shared_buffers');
 });
 
-test('where the configuration is not in the data directory, as on Debian, what stood there is named', async () => {
+test('settings from a configuration outside of the data directory, as on Debian, are named', async () => {
   const notes = await writeRecoverySettings(directory, {
     ...given,
     settings: [{ name: 'shared_buffers', value: '8GB', source: 'configuration file' }],
@@ -95,7 +95,7 @@ test('where the configuration is not in the data directory, as on Debian, what s
   expect(notes.join('\n')).toContain('the new one has not: shared_buffers=8GB');
 });
 
-test('a backup of an earlier release does not know, which is said', async () => {
+test('a backup of an earlier release does not hold the settings, and the note says so', async () => {
   const notes = await writeRecoverySettings(directory, { ...given, settings: undefined });
   expect(notes.join('\n')).toContain('does not say what stood on the command line');
 });

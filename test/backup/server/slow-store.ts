@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ListedObject, Store } from '../../../src/backup/store/store.ts';
 
-/** A store that takes its time for the parts of a base backup, so that something can happen in the middle of one. */
+/** A store that is slow with the parts of a base backup, so that something can happen in the middle of one. */
 export class SlowStore implements Store {
   readonly name: string;
   /** Keys of the parts that are stored. */

@@ -16,7 +16,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(root, { recursive: true, force: true }));
 
-/** A directory whose `put` is told first, and may reject. */
+/** A directory store whose `put` first calls `onPut`, which may reject. */
 function watchedStore(onPut: (key: string) => Promise<void>): Store {
   const store = new DirectoryStore(root);
   const put = store.put.bind(store);
@@ -44,7 +44,7 @@ function optionsFor(store: Store) {
   };
 }
 
-it('a stream is found again in its parts, in order, whichever is stored first', async () => {
+it('the parts of a stream give it back in order, whichever is stored first', async () => {
   const bytes = randomBytes(8 * 1024 * 1024 + 1);
   const options = optionsFor(
     watchedStore(async (key) => {
@@ -52,7 +52,7 @@ it('a stream is found again in its parts, in order, whichever is stored first', 
     }),
   );
   const parts = await storeParts(inChunks(bytes, 40_000), options);
-  // Whole megabytes, the first number of them that is no less than was asked for.
+  // Whole megabytes: the smallest number of them that is at least what was asked for.
   expect(parts.map((part) => part.bytes)).toEqual([3 * 1024 * 1024, 3 * 1024 * 1024, 2 * 1024 * 1024 + 1]);
   expect(options.told.stored[0]?.key).toBe('b/part-1');
   const content = await Promise.all(parts.map((part) => options.vault.readWhole(part)));
@@ -73,7 +73,7 @@ it('a part is stored again when the store fails for a moment', async () => {
   expect((await options.vault.readWhole(part!)).equals(bytes)).toBe(true);
 });
 
-it('a store that was silent for long is not waited for again', async () => {
+it('a store that was silent for long is not tried again', async () => {
   let tries = 0;
   const options = optionsFor(
     watchedStore(async () => {
@@ -88,12 +88,12 @@ it('a store that was silent for long is not waited for again', async () => {
   expect(tries).toBe(2);
 });
 
-it('a full disk is told at once, while the stream goes on, and is what it rejects with', async () => {
+it('a full disk is reported at once, while the stream goes on, and is the reason of the rejection', async () => {
   const full = Object.assign(new Error('no space left'), { code: 'ENOSPC' });
   const options = optionsFor(watchedStore(() => Promise.reject(full)));
   async function* endless(): AsyncGenerator<Buffer> {
     for (;;) {
-      // What makes the stream ends it when it is told.
+      // The source of the stream ends when it is told of the failure.
       if (options.told.failures.length > 0) throw new Error('the program was ended');
       yield randomBytes(100_000);
       await sleep(1);

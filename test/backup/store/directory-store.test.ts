@@ -29,7 +29,7 @@ describe('a directory as a store', () => {
     expect((await stat(path.join(root, 'a/b'))).mode & 0o777).toBe(0o600);
   });
 
-  it('lists and reads no links: they may lead out of it', async () => {
+  it('does not list or read links, which may lead out of it', async () => {
     const root = await emptyDirectory();
     await writeFile(path.join(root, 'secret'), 'x');
     const store = new DirectoryStore(path.join(root, 'backups'));
@@ -59,7 +59,7 @@ describe('a directory as a store', () => {
     await new Promise((resolve) => {
       writer.once('exit', resolve);
     });
-    // It struck in the middle: some is written, and more would have been.
+    // The kill came in the middle: a part is written, and more would have followed.
     expect((await stat(draft)).size).toBeGreaterThan(0);
     const store = new DirectoryStore(root);
     const listed: string[] = [];

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DirectoryStore } from '../../../src/backup/store/directory-store.ts';
 
-// Puts an object that never ends into the directory of the first argument. For a test that kills it.
+// Puts an endless object into the directory in the first argument, for a test that kills this process.
 const endless = Readable.from(
   (async function* () {
     for (;;) {

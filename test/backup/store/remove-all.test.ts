@@ -42,7 +42,7 @@ it('waits once for a store that does not answer, not for every key', async () =>
   expect(tries).toBeLessThan(20);
 });
 
-// S3 gives a thousand keys in a page, and so does Swift.
+// A page of S3 has a thousand keys, and so has one of Swift.
 describe.skipIf(lacks('python3-swift'))('more objects than a page of a listing, on OpenStack Swift', () => {
   const half = 'backups/20200101T000000Z-full-abcdef/base-';
   const count = 1_105;
@@ -76,7 +76,7 @@ describe.skipIf(lacks('python3-swift'))('more objects than a page of a listing, 
   }, 60_000);
 });
 
-/** A store of which only `remove` is asked. */
+/** A store that supports `remove` alone. */
 function removing(remove: Store['remove']): Store {
   const refuse = () => {
     throw new Error('not asked for');

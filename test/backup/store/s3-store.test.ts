@@ -26,7 +26,7 @@ afterEach(() => {
 });
 afterAll(() => server.stop());
 
-describeStore('object storage that stands in', async () => new S3Store(server.location()));
+describeStore('an object storage stand-in', async () => new S3Store(server.location()));
 
 describe.skipIf(lacks('python3-swift'))('object storage of OpenStack Swift', () => {
   let swift: Swift;
@@ -45,7 +45,7 @@ describe.skipIf(lacks('python3-swift'))('object storage of OpenStack Swift', () 
     await expect(keysOf(store)).resolves.toEqual(['a/large']);
   });
 
-  it('goes on with a download where it broke off', async () => {
+  it('resumes a download where it broke off', async () => {
     const { hostname, port } = new URL(swift.endpoint);
     const gate = await tcpGate({ host: hostname, port: Number(port) });
     await gate.open();
@@ -75,7 +75,7 @@ describe.skipIf(lacks('python3-swift'))('object storage of OpenStack Swift', () 
     await expect(keysOf(store)).resolves.toEqual(keys);
   });
 
-  it('says in a sentence what is wrong and what to do, whatever was asked of it', async () => {
+  it('says in a sentence what is wrong and what to do, for every kind of request', async () => {
     const location = swift.location();
     const credentials = location.credentials!;
     const wrong: [Partial<S3Location>, name: string, says: RegExp][] = [
@@ -118,7 +118,7 @@ describe.skipIf(lacks('python3-swift'))('object storage of OpenStack Swift', () 
   });
 });
 
-/** Bytes of so many parts of 16 MB, and one that is smaller. */
+/** Random bytes for `count` parts of 16 MB, and a smaller one. */
 const parts = (count: number) => randomBytes(count * 16 * 1024 * 1024 + 1000);
 const inPieces = (bytes: Buffer) =>
   Readable.from(
@@ -131,7 +131,7 @@ async function keysOf(store: Store): Promise<string[]> {
   for await (const { key } of store.list('')) keys.push(key);
   return keys;
 }
-/** The fault, the first so many times that such a request comes. */
+/** Applies the fault to the first `times` requests that match the pattern. */
 function strike(fault: Fault, pattern: RegExp, times: number): void {
   let left = times;
   server.onRequest = ({ method, url }) => (pattern.test(`${method} ${url}`) && left-- > 0 ? fault : 'pass');
@@ -146,7 +146,7 @@ describe('object storage as a store', () => {
     await store.put('a/large', inPieces(bytes));
     expect(struck('cut')).toBe(2);
     const sent = server.requests.filter(({ line }) => /PUT .*partNumber=/.test(line));
-    // Three parts, one of which took three times: nothing began anew.
+    // Three parts, one of which took three attempts: the upload did not start again.
     expect(sent.map(({ line }) => /partNumber=(\d)/.exec(line)?.[1]).sort()).toEqual([
       '1',
       '2',
@@ -168,7 +168,7 @@ describe('object storage as a store', () => {
     for await (const { key } of store.list('')) expect(key).toBe('a/small');
   });
 
-  it('goes on with a download where it broke off', async () => {
+  it('resumes a download where it broke off', async () => {
     const vault = makeVault(new S3Store(server.location()), randomBytes(32));
     const bytes = randomBytes(3_000_000);
     const object = await vault.write('a/object', bytes);
@@ -177,17 +177,17 @@ describe('object storage as a store', () => {
     expect(struck('cut-answer')).toBe(2);
   });
 
-  it('goes on as often as it takes with a large one, as long as it gets on', async () => {
+  it('resumes a large download as often as necessary, as long as it advances', async () => {
     const store = new S3Store(server.location());
     const bytes = randomBytes(40_000_000);
     await store.put('a/large', bytes);
-    // Each time half of what is left arrives: seven breaks, of which a stretch of 16 MB may have five.
+    // Each time half of the rest arrives: seven breaks, where a stretch of 16 MB may have five.
     strike('cut-answer', /GET/, 7);
     expect((await buffer(await store.get('a/large'))).equals(bytes)).toBe(true);
     expect(struck('cut-answer')).toBe(7);
   });
 
-  it('asks again when the storage says nothing, and goes on with a download that stands still', async () => {
+  it('asks again when the storage is silent, and resumes a download that stands still', async () => {
     const store = new S3Store(server.location(), { silenceMs: 300 });
     strike('silent', /PUT/, 1);
     await store.put('a/object', randomBytes(100_000));
@@ -197,7 +197,7 @@ describe('object storage as a store', () => {
     expect(struck('silent-answer')).toBe(1);
   });
 
-  it('does not wait for ever for a storage that says nothing, and says so', async () => {
+  it('does not wait for ever for a silent storage, and says so', async () => {
     const store = new S3Store(server.location(), { silenceMs: 300, attempts: 2 });
     strike('silent', /./, Infinity);
     await expect(store.put('a', Buffer.from('x'))).rejects.toThrow(
@@ -208,7 +208,7 @@ describe('object storage as a store', () => {
     await expect(keysOf(store)).rejects.toThrow(/cannot take requests now, status 503/);
   });
 
-  it('takes the parts of an upload back that fails, and lists nothing', async () => {
+  it('takes back the parts of a failed upload, and lists nothing', async () => {
     const store = new S3Store(server.location());
     const failing = Readable.from(
       (async function* () {
@@ -217,14 +217,14 @@ describe('object storage as a store', () => {
       })(),
     );
     await expect(store.put('a/half', failing)).rejects.toThrow('pg_basebackup broke');
-    // It struck in the middle: parts had gone up.
+    // The break came in the middle: parts had gone up.
     expect(server.requests.some(({ line }) => /PUT .*partNumber=1/.test(line))).toBe(true);
     expect(server.unfinished).toBe(0);
     for await (const { key } of store.list('')) expect(key).toBe('nothing');
     await expect(store.get('a/half')).rejects.toThrow('a/half is missing');
   });
 
-  it('does so when it is stopped in the middle of a part', async () => {
+  it('takes back the parts of an upload that is stopped in the middle of a part', async () => {
     const store = new S3Store(server.location());
     const stopping = new AbortController();
     server.onRequest = ({ url }) => {
@@ -248,11 +248,11 @@ describe('object storage as a store', () => {
     expect(server.requests.filter(({ line }) => line.includes('list-type=2'))).toHaveLength(3);
   });
 
-  it('is refused with a wrong secret, and does not show it', async () => {
+  it('refuses a wrong secret without showing it', async () => {
     const location = server.location();
     const credentials = { ...location.credentials!, secretAccessKey: new Secret('another one') };
     const store = new S3Store({ ...location, credentials });
-    // Of a stream that is given up in the middle the reason is the storage's, too.
+    // The error of a stream that is given up in the middle names the storage's reason, too.
     for (const content of [Buffer.from('x'), inPieces(parts(2))]) {
       const error: unknown = await store.put('a', content).catch((caught: unknown) => caught);
       expect(error).toMatchObject({

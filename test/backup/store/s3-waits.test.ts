@@ -19,9 +19,9 @@ import type { S3StandIn } from '../../support/s3-stand-in.ts';
 import { gateTo } from '../../support/tcp-gate.ts';
 import type { TcpGate, Treatment } from '../../support/tcp-gate.ts';
 
-/** Two requests of each call, and no pause between them that is worth mentioning. */
+/** Two requests for each call, with a negligible pause between them. */
 const short: Partial<S3Waits> = { silenceMs: 250, attempts: 2, takeBackMs: 300 };
-/** All of them, and what a busy machine takes for itself. */
+/** The time for all of them, and a busy machine's own time. */
 const shortMs = 2 * 250 + 300 + 4000;
 
 let standIn: S3StandIn;
@@ -30,7 +30,7 @@ beforeAll(async () => {
 });
 afterAll(() => standIn.stop());
 
-/** A storage behind a gate, and what the gate does to the connections that there are and that come from `strike` on. */
+/** A storage behind a gate, and the effect of the gate on all connections from `strike` on, including open ones. */
 interface Gated {
   readonly location: S3Location;
   readonly gate: TcpGate;
@@ -112,7 +112,7 @@ describe.each(['swallow', 'stall', 'mute'] as const)(
         expect(await inTime(shortMs, readAll())).toBeInstanceOf(StoreUnavailable);
       }));
 
-    test('does not hold up who stops an upload', () =>
+    test('does not delay the caller that stops an upload', () =>
       withGate(fault, async ({ location, strikeInUpload }) => {
         const stopping = new AbortController();
         strikeInUpload(() => setTimeout(() => stopping.abort(new Error('stopped')), 100));
@@ -127,7 +127,7 @@ describe('object storage that answers a byte at a time', () => {
   let server: ReturnType<typeof createServer>;
   let dripping: S3Location;
   const waits: Partial<S3Waits> = { ...short, callMs: 900 };
-  /** What is answered once the headers are there, for ever. */
+  /** The bytes that are sent, for ever, once the headers are there. */
   let drip = ' ';
   beforeAll(async () => {
     server = createServer((_request: IncomingMessage, response: ServerResponse) => {
@@ -148,13 +148,13 @@ describe('object storage that answers a byte at a time', () => {
     await once(server, 'close');
   });
 
-  test('has as long for a list as a call may take', async () => {
+  test('may take as long for a listing as one call', async () => {
     const error = await inTime(5000, keysOf(new S3Store(dripping, waits)));
     expect(error).toBeInstanceOf(StoreUnavailable);
     expect((error as Error).message).toMatch(/does not answer \(the call took longer than 0\.9 s/);
   });
 
-  test('has as long for a stretch of a download, and who reads slowly has any time', async () => {
+  test('may take as long for a stretch of a download, and a slow reader may take any time', async () => {
     drip = 'x'.repeat(10);
     const error = await inTime(5000, (async () => buffer(await new S3Store(dripping, waits).get('a/x')))());
     expect(error).toBeInstanceOf(StoreUnavailable);
@@ -179,7 +179,7 @@ describe('object storage that answers a byte at a time', () => {
 test.skipIf(process.platform !== 'linux')(
   'a storage that makes no connections is given up in time',
   async () => {
-    // A thread that listens and never comes to accepting: the system makes two connections and leaves the others in the dark.
+    // A thread that listens and never accepts: the system completes two connections and leaves the others unanswered.
     const deaf = new Worker(
       `const { createServer } = require('node:net');
        const { parentPort } = require('node:worker_threads');
@@ -209,8 +209,8 @@ test.skipIf(process.platform !== 'linux')(
   },
 );
 
-test('a storage that does not begin to answer is given up in time, though its connection is not silent', async () => {
-  // Informational answers, for ever: the connection carries something, and the answer does not begin.
+test('a storage that does not begin its answer is given up in time, even when its connection is not silent', async () => {
+  // Informational answers, for ever: the connection carries bytes, but the answer does not begin.
   const server = createServer((request: IncomingMessage) => {
     const timer = setInterval(() => request.socket.write('HTTP/1.1 102 Processing\r\n\r\n'), 50);
     request.socket.on('close', () => clearInterval(timer));
@@ -230,7 +230,7 @@ test('a storage that does not begin to answer is given up in time, though its co
   }
 });
 
-/** The error of a call that has to fail within so many milliseconds. */
+/** The error of a call that has to fail within `ms` milliseconds. */
 async function inTime(ms: number, work: Promise<unknown>): Promise<unknown> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -243,7 +243,7 @@ async function inTime(ms: number, work: Promise<unknown>): Promise<unknown> {
   return Promise.race([error, late]).finally(() => clearTimeout(timer));
 }
 
-/** So many megabytes. */
+/** A stream of that many megabytes. */
 function inPieces(megabytes: number): Readable {
   return Readable.from(
     (function* () {

@@ -22,8 +22,8 @@ describe('the place of a snapshot in the WAL', () => {
     expect(placeSnapshot('744:750:744', commits, end)).toBeNull();
   });
 
-  test('is found where the 32 bits of transaction ids begin anew', () => {
-    // 4,294,967,300 is 4 in 32 bits; 4,294,967,290 is before the turn.
+  test('is found where the 32 bits of transaction ids wrap around', () => {
+    // 4,294,967,300 is 4 in 32 bits; 4,294,967,290 is before the wrap-around.
     const commits = [commit(4_294_967_290, '0/100'), commit(4, '0/200'), commit(6, '0/300')];
     expect(placeSnapshot('4294967301:4294967301:', commits, end)).toBe(parseLsn('0/300'));
   });
@@ -43,7 +43,7 @@ describe('commits of a dump of the WAL', () => {
     '',
   ];
 
-  test('are read with where they begin, and what was rolled back is not among them', () => {
+  test('are read with their positions, and without transactions that were rolled back', () => {
     expect(parseCommits(dump.join('\n'))).toEqual([commit(745, '0/1522B48'), commit(747, 'A/22C00')]);
   });
 

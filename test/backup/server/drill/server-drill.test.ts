@@ -16,7 +16,7 @@ const provided = inject('server');
 /** A restore, a server and its checks: seconds, and many of them on a busy machine. */
 const drillMs = 120_000;
 
-// One server for all of it; each test leaves the store as it found it.
+// One server for the whole file; each test leaves the store as it found it.
 describe.skipIf(provided.kind === 'unavailable' || !provided.binDirectory)('a drill of a server', () => {
   let server: BackedUpServer;
   let database: Database;
@@ -46,7 +46,8 @@ describe.skipIf(provided.kind === 'unavailable' || !provided.binDirectory)('a dr
       const verdict = await drillServer(options);
       expect(verdict.problems).toEqual([]);
       expect(verdict.selfTests.filter(({ noticed }) => noticed === null)).toEqual([]);
-      // A row and a block of the copy; a byte of each kind of object of both backups, an object and WAL gone, WAL flipped.
+      // A row and a block of the copy; a byte of each kind of object of both backups; an object and WAL removed; WAL
+      // flipped.
       expect(verdict.selfTests.length).toBeGreaterThanOrEqual(9);
       expect(verdict.backups).toHaveLength(2);
       expect(verdict.comparedTables).toBeGreaterThan(30);
@@ -117,7 +118,8 @@ describe.skipIf(provided.kind === 'unavailable' || !provided.binDirectory)('a dr
     'is red for a flipped byte in the beginning of the segment under way',
     async () => {
       const { vault } = options;
-      // It is replaced all the time, so that it is flipped in the eyes of the drill.
+      // The partial segment is replaced all the time, so the byte is flipped on reading, in the drill's view of the
+      // store.
       const flipped = new DamagedStore(vault.store, 'byte flipped', (key) => key.includes('.partial-'));
       const { problems } = await drillServer({ ...options, vault: vault.over(flipped) });
       expect(problems.join()).toMatch(/\/[0-9A-F]{24}\.partial-\S+ is damaged/);
@@ -125,7 +127,7 @@ describe.skipIf(provided.kind === 'unavailable' || !provided.binDirectory)('a dr
     drillMs,
   );
 
-  /** A drill while a byte in the middle of a file is another one. */
+  /** Holds a drill while one byte in the middle of a file is changed. */
   async function withDamage(path: string): Promise<DrillVerdict> {
     const content = await readFile(path);
     const damaged = Buffer.from(content);

@@ -25,14 +25,14 @@ const archiver = () =>
 const receive = (content: string) => writeFile(join(spool, `${segment}.partial`), content);
 const complete = () => rename(join(spool, `${segment}.partial`), join(spool, segment));
 
-/** What is stored, as names of files. */
+/** The names of the stored files. */
 async function archived(): Promise<string[]> {
   const names: string[] = [];
   for await (const { key } of vault.store.list('wal/')) names.push(key.split('/').at(-1)!.split('-')[0]!);
   return names;
 }
 
-it('of the segment under way the newest beginning is kept, until it is complete', async () => {
+it('keeps the newest beginning of the segment under way, until the segment is complete', async () => {
   const worker = archiver();
   await receive('one');
   await worker.archive({ partial: true });
@@ -52,20 +52,21 @@ it('a complete segment replaces a beginning that another process stored', async 
   const worker = archiver();
   await worker.archive({ partial: true });
   await receive('one');
-  // A backup that found nobody receiving, and did it by itself for a while.
+  // The archiver of a backup that found no receiver, and received WAL by itself for a while.
   await archiver().archive({ partial: true });
   await complete();
   await worker.archive({ partial: false });
   expect(await archived()).toEqual([segment]);
 });
 
-it('what a process that was killed stored and did not clear away is cleared away by the next', async () => {
+it('a process clears away what a killed one had stored and left in the spool', async () => {
   await receive('one');
   await archiver().archive({ partial: true });
   await copyFile(join(spool, `${segment}.partial`), join(folder, 'aside'));
   await complete();
   await archiver().archive({ partial: false });
-  // As if it had been killed right after it stored the segment: the beginning is there, and the segment still in the spool.
+  // As after a kill right after the segment was stored: its beginning is there, and the segment is still in the
+  // spool.
   await copyFile(join(folder, 'aside'), join(spool, `${segment}.partial`));
   await archiver().archive({ partial: true });
   await complete();

@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { ObjectMissing } from '../../../../src/backup/store/store.ts';
 import type { Store } from '../../../../src/backup/store/store.ts';
 
-/** What every store must do. `open` gives an empty one. */
+/** Tests for the contract of every store. `open` gives an empty one. */
 export function describeStore(name: string, open: () => Promise<Store>): void {
   describe(`${name} keeps objects`, () => {
     let store: Store;
@@ -19,7 +19,7 @@ export function describeStore(name: string, open: () => Promise<Store>): void {
       return found;
     };
 
-    it('gives back what was put, from memory and from a stream', async () => {
+    it('gives back an object that was put from memory or from a stream', async () => {
       const large = randomBytes(1_500_000);
       await store.put('a/small', Buffer.from('hello'));
       await store.put('a/empty', new Uint8Array());
@@ -36,7 +36,7 @@ export function describeStore(name: string, open: () => Promise<Store>): void {
       expect(await keys()).toEqual(['a/x']);
     });
 
-    it('lists what begins with a text, in the order of bytes, with sizes', async () => {
+    it('lists the keys with a prefix, in the order of bytes, with sizes', async () => {
       const all = ['a-b', 'a/1', 'a/10', 'a/2', 'a0', 'b/c/d', 'b/c=e', 'b/cd'];
       for (const key of all.toReversed()) await store.put(key, Buffer.from(key));
       expect(await keys()).toEqual(all);
@@ -47,7 +47,7 @@ export function describeStore(name: string, open: () => Promise<Store>): void {
       for await (const { key, bytes } of store.list('')) expect(bytes, key).toBe(key.length);
     });
 
-    it('rejects with the name of an object that is not there', async () => {
+    it('rejects with the name of a missing object', async () => {
       await store.put('a/b', Buffer.from('x'));
       for (const key of ['a/c', 'a', 'a/b/c']) {
         const error = await store.get(key).catch((caught: unknown) => caught);
@@ -56,7 +56,7 @@ export function describeStore(name: string, open: () => Promise<Store>): void {
       }
     });
 
-    it('removes an object, and does not mind when it is gone', async () => {
+    it('removes an object, and accepts one that is already gone', async () => {
       await store.put('a/b', Buffer.from('x'));
       await store.remove('a/b');
       await store.remove('a/b');
@@ -64,7 +64,7 @@ export function describeStore(name: string, open: () => Promise<Store>): void {
       expect(await keys()).toEqual([]);
     });
 
-    it('leaves nothing of a stream that fails half way, and keeps what was there before', async () => {
+    it('leaves nothing of a stream that fails half way, and keeps the earlier object', async () => {
       await store.put('a/kept', Buffer.from('before'));
       for (const key of ['a/kept', 'a/new']) {
         let given = 0;
@@ -81,7 +81,7 @@ export function describeStore(name: string, open: () => Promise<Store>): void {
       expect((await buffer(await store.get('a/kept'))).toString()).toBe('before');
     });
 
-    it('leaves nothing of one that is aborted half way', async () => {
+    it('leaves nothing of a stream that is aborted half way', async () => {
       const aborting = new AbortController();
       let given = 0;
       const endless = Readable.from(
@@ -99,7 +99,7 @@ export function describeStore(name: string, open: () => Promise<Store>): void {
       expect(await keys()).toEqual([]);
     });
 
-    it('refuses what is no key: nothing leaves the store', async () => {
+    it('refuses an invalid key: nothing leaves the store', async () => {
       const bad = [
         '',
         '/',
