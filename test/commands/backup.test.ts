@@ -149,7 +149,7 @@ describe('the commands of backups, in object storage', () => {
     ]);
     expect(elsewhere.status).toBe(1);
     expect(elsewhere.stderr).toMatch(
-      /^lightning: s3:\/\/elsewhere\/p\/: there is no bucket elsewhere at http\S+ Make it[^\n]+\n$/,
+      /^lightning: s3:\/\/elsewhere\/p\/: bucket elsewhere does not exist at http\S+ Make it[^\n]+\n$/,
     );
     expect(refused.stderr).toMatch(/^lightning: s3:\S+ http\S+ does not accept the credentials [^\n]+\n$/);
     expect(refused.stderr).not.toContain('another one');

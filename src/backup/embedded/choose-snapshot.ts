@@ -27,7 +27,7 @@ export function chooseSnapshot(
     throw new RestoreRefused(
       from === null
         ? `no snapshot is old enough: the oldest, ${oldest?.id}, ended at ${oldest?.manifest.endedAt}`
-        : `there is no snapshot ${from} that is early enough; lightning backups lists them`,
+        : `snapshot ${from} does not exist or is not early enough; lightning backups lists them`,
       null,
     );
   }

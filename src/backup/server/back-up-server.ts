@@ -168,7 +168,7 @@ async function walArrived(
     if (archived.some((wal) => wal.kind === 'segment' && wal.file >= needed)) return;
     if (performance.now() > deadline) {
       throw new BaseBackupFailed(
-        `the backup needs WAL ${needed}, which has not arrived in ${vault.store.name}: lightning status tells how receiving stands`,
+        `the backup needs WAL ${needed}, which has not arrived in ${vault.store.name}: lightning status shows the state of the receiver`,
       );
     }
     onProgress?.(1, `waiting for WAL ${needed}`);

@@ -50,7 +50,7 @@ export function chooseChain({ backups, damaged, target, from }: ChooseOptions): 
     throw new RestoreRefused(
       from === null
         ? `no backup is old enough: the oldest, ${oldest?.id}, ended at ${oldest?.manifest.endedAt}, position ${oldest?.manifest.server?.endLsn}`
-        : `there is no backup ${from}; lightning backups lists them`,
+        : `backup ${from} does not exist; lightning backups lists those that do`,
       null,
     );
   }

@@ -32,7 +32,7 @@ export function planBackup({ requested, backups, missingKeys, server }: PlanOpti
     .toSorted((a, b) => Date.parse(a.manifest.endedAt) - Date.parse(b.manifest.endedAt))
     .at(-1);
   const position = parent?.manifest.server;
-  if (!parent || !position) return full('there is no backup yet to build on');
+  if (!parent || !position) return full('the store has no backup to build on yet');
   if (position.systemIdentifier !== server.systemIdentifier) {
     return full(`${parent.id} is of another cluster (system identifier ${position.systemIdentifier})`);
   }

@@ -246,7 +246,7 @@ function refuseOtherMajor({ last, position }: Chain, programs: ServerPrograms): 
   const major = Number.parseInt(position.version, 10);
   if (Number.parseInt(programs.version, 10) !== major) {
     throw new RestoreRefused(
-      `${last.id} is of Postgres ${position.version}, and ${programs.binDirectory} has programs of ${programs.version}`,
+      `${last.id} needs programs of Postgres ${position.version}, and ${programs.binDirectory} has those of ${programs.version}`,
       null,
     );
   }

@@ -23,10 +23,10 @@ export function s3Error(error: unknown, location: S3Location): Error {
     error.message === error.name || error.message === '' ? error.name : `${error.name}: ${error.message}`;
   switch (error.name) {
     case 'NoSuchBucket':
-      return refused(`there is no bucket ${bucket} at ${place}. Make it, or correct BACKUP_STORE`);
+      return refused(`bucket ${bucket} does not exist at ${place}. Make it, or correct BACKUP_STORE`);
     case 'CredentialsProviderError':
       return refused(
-        `there are no credentials (${error.message}). Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where AWS gives the machine a role`,
+        `credentials are missing (${error.message}). Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where AWS gives the machine a role`,
       );
     case 'InvalidAccessKeyId':
     case 'SignatureDoesNotMatch':

@@ -38,7 +38,7 @@ describe.each(apiTargets)('digests of tables (%s)', (kind, open) => {
     }
   }
 
-  test('every table that a backup holds is listed, each partition on its own', async () => {
+  test('exactly the tables that a backup holds are listed, each partition on its own', async () => {
     const tables = [...(await digests()).keys()];
     expect(tables).toContain('"app_public"."agents"');
     expect(tables).toContain('"graphile_migrate"."migrations"');

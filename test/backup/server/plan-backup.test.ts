@@ -27,7 +27,7 @@ test('the next backup builds on the newest, in whatever order they are listed', 
 
 test.each<[why: RegExp, changed: Partial<PlanOptions>]>([
   [/it was asked for/, { requested: 'full' }],
-  [/no backup yet/, { backups: [] }],
+  [/no backup to build on yet/, { backups: [] }],
   [/of another cluster \(system identifier 74/, { server: { ...server, systemIdentifier: '1' } }],
   [/promoted since \S+: timeline 2, not 1/, { server: { ...server, timeline: 2 } }],
   [/upgraded since \S+: 17\.13, which was 17\.12/, { server: { ...server, version: '17.13' } }],

@@ -36,7 +36,7 @@ test.each([
   ['RequestTimeTooSkewed', 403, 'StoreRefused', 'the clock of this machine'],
   ['PermanentRedirect', 301, 'StoreRefused', "Set BACKUP_S3_REGION to the bucket's region"],
   ['AuthorizationHeaderMalformed', 400, 'StoreRefused', "Set BACKUP_S3_REGION to the bucket's region"],
-  ['NoSuchBucket', 404, 'StoreRefused', 'there is no bucket b'],
+  ['NoSuchBucket', 404, 'StoreRefused', 'bucket b does not exist at'],
   ['NotFound', 404, 'StoreRefused', 'Check BACKUP_STORE and BACKUP_S3_ENDPOINT'],
   ['PreconditionFailed', 412, 'StoreRefused', 'an object was replaced while it was read'],
   [

@@ -82,7 +82,7 @@ describe.skipIf(lacks('python3-swift'))('object storage of OpenStack Swift', () 
       [
         { bucket: 'elsewhere' },
         'StoreRefused',
-        /there is no bucket elsewhere at http.*Make it, or correct BACKUP_STORE/,
+        /bucket elsewhere does not exist at http.*Make it, or correct BACKUP_STORE/,
       ],
       [
         { credentials: { ...credentials, secretAccessKey: new Secret('another one') } },
