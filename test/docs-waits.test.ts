@@ -39,19 +39,19 @@ const tested: Readonly<Record<string, readonly [file: string, test: string]>> = 
   'object storage that is silent in a request': ['backup/store/s3-waits.test.ts', 'ends every call in time'],
   "the beginning of object storage's answer": [
     'backup/store/s3-waits.test.ts',
-    'a storage that does not begin to answer',
+    'a storage that does not begin its answer',
   ],
   'a call to object storage, repetitions included': [
     'backup/store/s3-waits.test.ts',
-    'has as long for a list as a call may take',
+    'may take as long for a listing as one call',
   ],
   '16 MB of a download from object storage': [
     'backup/store/s3-waits.test.ts',
-    'has as long for a stretch of a download',
+    'may take as long for a stretch of a download',
   ],
   'parts of a failed upload, until taken back': [
     'backup/store/s3-waits.test.ts',
-    'does not hold up who stops an upload',
+    'does not delay the caller that stops an upload',
   ],
   'another try at storing a part of a backup': [
     'backup/server/store-parts.test.ts',
