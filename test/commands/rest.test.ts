@@ -265,6 +265,7 @@ describe.skipIf(noServer)('lightning rest', () => {
     expect(await json(`${preparing}/rpc/prepared`)).toBeGreaterThan(0);
   });
 
+  // The pauses between two tries grow, as PostgREST's do: a busy machine waits for the fourth.
   it('waits for the database, says so, and finds it again after an outage', async () => {
     const { hostname, port } = new URL(uri);
     const gate = await tcpGate({ host: hostname, port: Number(port) });
@@ -301,7 +302,7 @@ describe.skipIf(noServer)('lightning rest', () => {
     } finally {
       await gate.shut();
     }
-  });
+  }, 90_000);
 
   it('ends at once when told to, even while it waits for a silent server', async () => {
     const sockets: Socket[] = [];
