@@ -95,7 +95,7 @@ export class ConnectionWatch implements Watch {
       if (silentMs >= believedMs) giveUp(client, silentMs);
       return;
     }
-    // An answer that is on its way may take as long as any other.
+    // The answer may be on its way, and has the usual time to arrive.
     setTimeout(() => {
       if (isSilent()) giveUp(client, silentMs);
     }, client.limits.silenceMs).unref();

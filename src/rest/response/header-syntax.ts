@@ -1,8 +1,8 @@
 const headerName = /^[!#$%&'*+.^_`|~\w-]+$/;
 // A line end would begin another header.
-// oxlint-disable-next-line no-control-regex
+// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
 const controls = /[\u0000-\u0008\u000a-\u001f\u007f]/;
-// oxlint-disable-next-line no-control-regex
+// oxlint-disable-next-line no-control-regex -- ASCII begins with the control characters
 const beyondAscii = /[^\u0000-\u007f]/;
 
 /** Whether a name and value that a function made up can be sent as a header. The value may be any text on one line. */

@@ -26,7 +26,7 @@ const server = inject('server');
 const noPrograms = server.kind === 'unavailable' || !server.binDirectory;
 const key = Buffer.alloc(32, 7);
 
-// server-backup.test.ts and server-drill.test.ts cover all of it with a directory. One server; the tests are the
+// back-up-server.test.ts and server-drill.test.ts cover all of it with a directory. One server; the tests are the
 // chapters of its life.
 describe.skipIf(noPrograms || lacks('python3-swift'))(
   'backups of a server in object storage, on OpenStack Swift',

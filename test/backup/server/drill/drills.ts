@@ -56,7 +56,7 @@ async function main(argv: readonly string[]): Promise<number> {
       const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
       say(
         `${n}: ${passed ? 'green' : 'RED'} in ${seconds} s, ${comparedRows} rows of ${comparedTables} tables, ` +
-          `${noticed} of ${selfTests.length} damages noticed, ${written} transactions meanwhile`,
+          `${noticed} of ${selfTests.length} deliberate faults noticed, ${written} transactions meanwhile`,
       );
       for (const problem of problems) say(`   ${problem}`);
     }
