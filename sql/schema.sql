@@ -1,26 +1,64 @@
 -- Written by npm run db:schema: do not edit. It shows every table, type, sequence and view as the committed migrations
 -- make them; the file of each, in the folders beside this one, gives the reasons. A comment stands above its object.
 
+-- Keys that services use in place of a JWT. A key itself is stored nowhere, only its digest.
+create table app_private.api_keys (
+  -- The part of the key after `ltk_`, by which it is found: 12 hexadecimal digits, unique across tenants.
+  id text collate "C" not null,
+  -- The tenant; null: an operator's key, which belongs to no tenant.
+  tenant_id text collate "C",
+  -- The service that uses it: the subject of its requests. Two keys may have one name, so that one can replace the other.
+  name text not null,
+  -- The role of its requests: member, service, admin or operator.
+  role text not null,
+  -- SHA-256 of the key, 64 hexadecimal digits.
+  digest text not null,
+  -- The subject that made it, or the login of a direct connection.
+  created_by text not null,
+  -- When it was made.
+  created_at timestamp with time zone not null default now(),
+  -- When it ends; null: never.
+  expires_at timestamp with time zone,
+  -- When it was last used, to the minute; null: not yet.
+  last_used_at timestamp with time zone,
+  constraint api_keys_pkey PRIMARY KEY (id),
+  constraint api_keys_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES app_public.tenants(id) ON DELETE RESTRICT,
+  constraint api_keys_digest_check CHECK ((digest ~ '^[0-9a-f]{64}$'::text)),
+  constraint api_keys_id_check CHECK ((id ~ '^[0-9a-f]{12}$'::text)),
+  constraint api_keys_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100))),
+  constraint api_keys_role_check CHECK ((role = ANY (ARRAY['member'::text, 'service'::text, 'admin'::text, 'operator'::text]))),
+  constraint api_keys_tenant_id_role_check CHECK (((role = 'operator'::text) = (tenant_id IS NULL)))
+);
+
+CREATE INDEX api_keys_tenant_id_idx ON app_private.api_keys USING btree (tenant_id);
+
+create policy manage_owner on app_private.api_keys for all to :OWNER using (true) with check (true);
+
+CREATE TRIGGER _800_audit_delete AFTER DELETE ON app_private.api_keys REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_api_keys__log_rows('{id,tenant_id,name,role,digest,created_by,created_at,expires_at,last_used_at}', '{digest}', '{last_used_at}');
+CREATE TRIGGER _800_audit_insert AFTER INSERT ON app_private.api_keys REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_api_keys__log_rows('{id,tenant_id,name,role,digest,created_by,created_at,expires_at,last_used_at}', '{digest}', '{last_used_at}');
+CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON app_private.api_keys FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
+CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_private.api_keys REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_api_keys__log_rows('{id,tenant_id,name,role,digest,created_by,created_at,expires_at,last_used_at}', '{digest}', '{last_used_at}');
+
 -- Snapshots by time, for trimming the outbox.
 create table app_private.event_marks (
   -- When the snapshot was taken.
   at timestamp with time zone not null default clock_timestamp(),
-  -- What was visible then.
+  -- The transactions that were visible then.
   snapshot pg_snapshot not null default pg_current_snapshot(),
-  -- The one mark that the outbox was trimmed to.
+  -- Whether the outbox was trimmed to this mark; true for one of them.
   trimmed boolean not null default false,
   constraint event_marks_pkey PRIMARY KEY (at)
 );
 
 create policy manage_owner on app_private.event_marks for all to :OWNER using (true) with check (true);
 
--- The outbox of live updates: which rows changed, a row per statement and tenant. Kept for about an hour.
+-- The outbox of live updates: the rows that changed, in one event per statement and tenant. Kept for about an hour.
 create table app_private.events (
   -- The transaction that made the change.
   transaction_id xid8 not null default pg_current_xact_id(),
-  -- The order within a transaction; across transactions it says nothing.
+  -- The order within a transaction; it has no meaning across transactions.
   id bigint not null generated always as identity,
-  -- Whose rows changed.
+  -- The tenant whose rows changed.
   tenant_id text collate "C" not null,
   -- The table: tasks, workflows, agents.
   topic text not null,
@@ -35,24 +73,44 @@ create table app_private.events (
 
 create policy manage_owner on app_private.events for all to :OWNER using (true) with check (true);
 
--- Tokens of leases: later claims have larger ones.
+-- Fencing tokens of leases: a later claim has a larger one.
 create sequence app_private.fencing_tokens as bigint;
 
--- Which tenant a login of its own (an analyst's) sees.
+-- The tenant that a direct login (an analyst's) sees.
 create table app_private.tenant_logins (
-  -- The login's name, as session_user says it.
+  -- The login's name, as session_user returns it.
   login name not null,
   -- The one tenant that it sees.
   tenant_id text collate "C" not null,
   -- When it was bound.
   created_at timestamp with time zone not null default now(),
+  -- The connections that it may have at a time.
+  connections integer not null default 5,
+  -- How long a statement of it may run.
+  statement_seconds integer not null default 20,
+  -- How long a transaction of it may be open.
+  transaction_seconds integer not null default 25,
+  -- How long an open transaction of it may do nothing.
+  idle_in_transaction_seconds integer not null default 15,
+  -- How long a session of it may do nothing.
+  idle_seconds integer not null default 3600,
   constraint tenant_logins_pkey PRIMARY KEY (login),
-  constraint tenant_logins_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES app_public.tenants(id) ON DELETE CASCADE
+  constraint tenant_logins_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES app_public.tenants(id) ON DELETE CASCADE,
+  constraint tenant_logins_connections_check CHECK (((connections >= 1) AND (connections <= 1000))),
+  constraint tenant_logins_idle_in_transaction_seconds_check CHECK (((idle_in_transaction_seconds >= 1) AND (idle_in_transaction_seconds <= 86400))),
+  constraint tenant_logins_idle_seconds_check CHECK (((idle_seconds >= 1) AND (idle_seconds <= 604800))),
+  constraint tenant_logins_statement_seconds_check CHECK (((statement_seconds >= 1) AND (statement_seconds <= 86400))),
+  constraint tenant_logins_transaction_seconds_check CHECK (((transaction_seconds >= 1) AND (transaction_seconds <= 86400)))
 );
 
 CREATE INDEX tenant_logins_tenant_id_idx ON app_private.tenant_logins USING btree (tenant_id);
 
 create policy manage_owner on app_private.tenant_logins for all to :OWNER using (true) with check (true);
+
+CREATE TRIGGER _800_audit_delete AFTER DELETE ON app_private.tenant_logins REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_tenant_logins__log_rows('{login,tenant_id,created_at,connections,statement_seconds,transaction_seconds,idle_in_transaction_seconds,idle_seconds}', '{}', '{}');
+CREATE TRIGGER _800_audit_insert AFTER INSERT ON app_private.tenant_logins REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_tenant_logins__log_rows('{login,tenant_id,created_at,connections,statement_seconds,transaction_seconds,idle_in_transaction_seconds,idle_seconds}', '{}', '{}');
+CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON app_private.tenant_logins FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
+CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_private.tenant_logins REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_tenant_logins__log_rows('{login,tenant_id,created_at,connections,statement_seconds,transaction_seconds,idle_in_transaction_seconds,idle_seconds}', '{}', '{}');
 
 -- @unique id|@fieldName agent|@updateFieldName updateAgent|@deleteFieldName deleteAgent
 -- An AI agent: who it is, which model it runs on and how it is set up.
@@ -74,10 +132,10 @@ create table app_public.agents (
   config jsonb not null default '{}'::jsonb,
   -- When the agent was registered.
   created_at timestamp with time zone not null default now(),
-  -- When the row last changed; kept by a trigger.
+  -- When the row last changed; set by a trigger.
   updated_at timestamp with time zone not null default now(),
   -- @behavior -single -update -delete
-  -- A row is known by its tenant and its id.
+  -- The tenant and the id identify a row.
   constraint agents_pkey PRIMARY KEY (tenant_id, id),
   -- @behavior -*
   -- A row belongs to a tenant.
@@ -104,28 +162,72 @@ CREATE TRIGGER _500_publish_update AFTER UPDATE ON app_public.agents REFERENCING
 CREATE TRIGGER _800_audit_delete AFTER DELETE ON app_public.agents REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_agents__log_rows('{tenant_id,id,name,model,specialization,status,config,created_at,updated_at}', '{}', '{}');
 CREATE TRIGGER _800_audit_insert AFTER INSERT ON app_public.agents REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_agents__log_rows('{tenant_id,id,name,model,specialization,status,config,created_at,updated_at}', '{}', '{}');
 CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON app_public.agents FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
-CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.agents FOR EACH ROW EXECUTE FUNCTION audit.tg_agents__log_rows('{tenant_id,id,name,model,specialization,status,config,created_at,updated_at}', '{}', '{}');
+CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.agents REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_agents__log_rows('{tenant_id,id,name,model,specialization,status,config,created_at,updated_at}', '{}', '{}');
+
+create type app_public.audit_entry as (
+  -- When the transaction began.
+  at timestamp with time zone,
+  -- Orders the changes of a row.
+  id bigint,
+  -- The transaction that made the change.
+  transaction_id text,
+  -- The table with its schema, as it was called then.
+  table_name text,
+  -- insert, update, delete, truncate; present: the row was there when tracking began; read: somebody read the log.
+  operation text,
+  -- 1 for a row; the number of rows of a statement that is logged as a whole; of a read, how many entries it gave.
+  row_count integer,
+  -- The primary key of the row.
+  key jsonb,
+  -- The row of a delete; of an update the former values of the columns that changed.
+  old_values jsonb,
+  -- The row of an insert; of an update the new values of the columns that changed; of a read its arguments.
+  new_values jsonb,
+  -- The verified subject of the token; null for a direct login.
+  subject text,
+  -- The login of the connection.
+  login text,
+  -- The role that the statement ran under.
+  role text,
+  -- The API request, as in its X-Request-Id header.
+  request_id text,
+  -- Pass it to go on after this entry.
+  cursor text
+);
+
+create type app_public.audit_row as (
+  -- present, absent, or unknown: the log has nothing about the row.
+  state text,
+  -- The values that the log knows, under the names of that time; null unless the row is present.
+  row_values jsonb,
+  -- Columns that the row may have and whose value the log cannot tell.
+  unknown_columns text[],
+  -- Columns of which the log has a SHA-256 and not the value.
+  digested_columns text[],
+  -- Why something is not known; null when everything is.
+  note text
+);
 
 create type app_public.claimed_task as (
   -- The task's id.
   task_id uuid,
-  -- To be given back with every call about this attempt.
+  -- Pass it with every call about this attempt.
   fencing_token bigint,
-  -- Which attempt it is, from 1.
+  -- The number of this attempt, from 1.
   attempt integer,
-  -- As many failures make it dead.
+  -- After this many failures it is dead.
   max_attempts integer,
-  -- When somebody else may have it, unless heartbeat_task extends it.
+  -- When the lease ends, and others may claim the task, unless heartbeat_task extends it.
   expires_at timestamp with time zone,
-  -- Which agent is to do it; null: any.
+  -- The agent that should do it; null: any.
   agent_id character varying(50),
   -- One of low, normal, high, critical.
   priority character varying(20),
-  -- What is to be done.
+  -- What to do.
   description text,
   -- What the agent needs to know.
   context jsonb,
-  -- What it takes to do it.
+  -- The capabilities that an agent needs to claim it.
   required_capabilities text[],
   -- When the task was made.
   created_at timestamp with time zone
@@ -137,9 +239,9 @@ create table app_public.knowledge (
   -- @behavior -*
   -- The tenant. By default the caller's.
   tenant_id text collate "C" not null default app_private.current_tenant_id(),
-  -- The item's id; a random one where none is given.
+  -- The item's id; random if not given.
   id character varying(100) not null default (gen_random_uuid())::text,
-  -- Whose knowledge it is; null: everybody's, or the agent was removed.
+  -- The agent whose knowledge it is; null: every agent's, or the agent was removed.
   agent_id character varying(50),
   -- A word to group by.
   category character varying(50),
@@ -149,7 +251,7 @@ create table app_public.knowledge (
   source text,
   -- Anything else about it.
   metadata jsonb not null default '{}'::jsonb,
-  -- The content's embedding, 1536 dimensions; null until it is computed.
+  -- The content's embedding, 1536 dimensions; null until it is computed. One shorter than 0.01 or longer than 65,504 is stored with length 1, which is the same to a search.
   embedding public.vector(1536),
   -- How often it was used.
   usage_count integer not null default 0,
@@ -159,14 +261,14 @@ create table app_public.knowledge (
   created_at timestamp with time zone not null default now(),
   -- When it was last used.
   last_used_at timestamp with time zone,
-  -- Why the content could not be embedded; null: it was, or it has not been tried. Content that changes is tried again.
+  -- Why the content could not be embedded; null: it was embedded, or this was not tried yet. Changed content is tried again.
   embedding_error text,
   -- @behavior -single -update -delete
-  -- A row is known by its tenant and its id.
+  -- The tenant and the id identify a row.
   constraint knowledge_pkey PRIMARY KEY (tenant_id, id),
   -- @fieldName agent
   -- @foreignFieldName knowledge
-  -- Whose knowledge it is.
+  -- The agent whose knowledge it is.
   constraint knowledge_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES app_public.agents(tenant_id, id) ON DELETE SET NULL (agent_id),
   -- @behavior -*
   -- A row belongs to a tenant.
@@ -184,31 +286,32 @@ CREATE INDEX knowledge_metadata_idx ON app_public.knowledge USING gin (metadata 
 
 create policy delete_tenant on app_public.knowledge for delete to :ADMIN, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 create policy insert_tenant on app_public.knowledge for insert to :ADMIN, :MEMBER, :SERVICE with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_jobs on app_public.knowledge for select to :JOBS using (true);
 create policy select_search on app_public.knowledge for select to :SEARCH using (true);
 create policy select_tenant on app_public.knowledge for select to :ADMIN, :ANALYST, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
-create policy select_worker on app_public.knowledge for select to :WORKER using (true);
+create policy update_jobs on app_public.knowledge for update to :JOBS using (true) with check (true);
 create policy update_search on app_public.knowledge for update to :SEARCH using (true) with check (true);
 create policy update_tenant on app_public.knowledge for update to :ADMIN, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id))) with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
-create policy update_worker on app_public.knowledge for update to :WORKER using (true) with check (true);
 
 grant delete, insert (tenant_id, id, agent_id, category, content, source, metadata, embedding), select, update (agent_id, category, content, source, metadata, embedding) on app_public.knowledge to :MEMBER;
 grant delete, insert (tenant_id, id, agent_id, category, content, source, metadata, embedding, usage_count, relevance_score, created_at, last_used_at), select, update (agent_id, category, content, source, metadata, embedding, usage_count, relevance_score, last_used_at) on app_public.knowledge to :ADMIN, :SERVICE;
 grant select on app_public.knowledge to :ANALYST;
-grant select (tenant_id, id, content, embedding, created_at, embedding_error), update (embedding, embedding_error) on app_public.knowledge to :WORKER;
+grant select (tenant_id, id, content, embedding, created_at, embedding_error), update (embedding, embedding_error) on app_public.knowledge to :JOBS;
 grant select, update (usage_count, last_used_at) on app_public.knowledge to :SEARCH;
 
+CREATE TRIGGER _200_embedding BEFORE INSERT OR UPDATE OF embedding ON app_public.knowledge FOR EACH ROW WHEN (((public.vector_norm(new.embedding) < (0.01)::double precision) OR (public.vector_norm(new.embedding) > (65504)::double precision))) EXECUTE FUNCTION app_private.tg_knowledge__comparable_embedding();
 CREATE TRIGGER _200_keys BEFORE UPDATE OF tenant_id, id ON app_public.knowledge FOR EACH ROW WHEN (((old.tenant_id IS DISTINCT FROM new.tenant_id) OR ((old.id)::text IS DISTINCT FROM (new.id)::text))) EXECUTE FUNCTION app_private.tg__refuse_key_change();
 CREATE TRIGGER _200_long_numbers BEFORE INSERT OR UPDATE OF metadata ON app_public.knowledge FOR EACH ROW WHEN (app_private.may_print_long(new.metadata)) EXECUTE FUNCTION app_private.tg__refuse_long_numbers('metadata');
 CREATE TRIGGER _500_clear_embedding BEFORE UPDATE OF content ON app_public.knowledge FOR EACH ROW WHEN ((old.content IS DISTINCT FROM new.content)) EXECUTE FUNCTION app_private.tg_knowledge__clear_embedding();
 CREATE TRIGGER _800_audit_delete AFTER DELETE ON app_public.knowledge REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_knowledge__log_rows('{tenant_id,id,agent_id,category,content,source,metadata,embedding,usage_count,relevance_score,created_at,last_used_at,embedding_error}', '{embedding}', '{}');
 CREATE TRIGGER _800_audit_insert AFTER INSERT ON app_public.knowledge REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_knowledge__log_rows('{tenant_id,id,agent_id,category,content,source,metadata,embedding,usage_count,relevance_score,created_at,last_used_at,embedding_error}', '{embedding}', '{}');
 CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON app_public.knowledge FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
-CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.knowledge FOR EACH ROW WHEN ((CURRENT_USER <> ':SEARCH'::name)) EXECUTE FUNCTION audit.tg_knowledge__log_rows('{tenant_id,id,agent_id,category,content,source,metadata,embedding,usage_count,relevance_score,created_at,last_used_at,embedding_error}', '{embedding}', '{}');
+CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.knowledge REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT WHEN ((CURRENT_USER <> ':SEARCH'::name)) EXECUTE FUNCTION audit.tg_knowledge__log_rows('{tenant_id,id,agent_id,category,content,source,metadata,embedding,usage_count,relevance_score,created_at,last_used_at,embedding_error}', '{embedding}', '{}');
 
 create type app_public.knowledge_match as (
   -- The item's id.
   id character varying(100),
-  -- Whose knowledge it is.
+  -- The agent whose knowledge it is.
   agent_id character varying(50),
   -- A word to group by.
   category character varying(50),
@@ -226,26 +329,26 @@ create type app_public.knowledge_match as (
   created_at timestamp with time zone,
   -- When it was last used.
   last_used_at timestamp with time zone,
-  -- Reciprocal rank fusion of the parts: 1, first in every part; results are in its order.
+  -- Reciprocal rank fusion of both parts; 1: first in each. Results are in this order.
   score double precision,
-  -- By meaning: cosine similarity, -1 to 1; null: that part did not find it.
+  -- By meaning: cosine similarity, -1 to 1; null: the search by meaning did not find it.
   similarity double precision,
-  -- By meaning: its place, from 1.
+  -- By meaning: its rank, from 1.
   vector_rank integer,
-  -- By words: how well and how densely they match, more is better; null: that part did not find it.
+  -- By words: how well and how densely they match; higher is better. Null: the search by words did not find it.
   text_relevance double precision,
-  -- By words: its place, from 1.
+  -- By words: its rank, from 1.
   text_rank integer
 );
 
--- A measurement of a service at a point in time. Partitioned by day, removed by retention.
+-- A measurement of a service at a point in time. Partitioned by day; retention removes it.
 create table app_public.metrics (
   -- @behavior -*
   -- The tenant. By default the caller's.
   tenant_id text collate "C" not null default app_private.current_tenant_id(),
   -- Tells points of the same instant apart.
   id bigint not null generated by default as identity,
-  -- Who measured.
+  -- The service that measured.
   service_name character varying(50) not null,
   -- What was measured.
   metric_name character varying(100) not null,
@@ -256,7 +359,7 @@ create table app_public.metrics (
   -- When it was measured.
   "timestamp" timestamp with time zone not null default now(),
   -- @behavior -single -update -delete
-  -- A row is known by its tenant, its time and its id.
+  -- The tenant, the time and the id identify a row.
   constraint metrics_pkey PRIMARY KEY (tenant_id, "timestamp", id),
   -- @behavior -*
   -- A row belongs to a tenant.
@@ -264,17 +367,16 @@ create table app_public.metrics (
   constraint metrics_tags_check CHECK ((jsonb_typeof(tags) = 'object'::text)),
   constraint metrics_value_check CHECK (((value > '-Infinity'::double precision) AND (value < 'Infinity'::double precision)))
 ) partition by range ("timestamp");
-alter table app_public.metrics owner to :KEEPER;
 
 CREATE INDEX metrics_service_name_metric_name_timestamp_idx ON ONLY app_public.metrics USING btree (tenant_id, service_name, metric_name, "timestamp");
 CREATE INDEX metrics_timestamp_idx ON ONLY app_public.metrics USING brin ("timestamp");
 
-create policy delete_worker on app_public.metrics for delete to :WORKER using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
+create policy delete_jobs on app_public.metrics for delete to :JOBS using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
 create policy insert_service on app_public.metrics for insert to :ADMIN, :SERVICE with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_jobs on app_public.metrics for select to :JOBS using (true);
 create policy select_tenant on app_public.metrics for select to :ADMIN, :ANALYST, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
-create policy select_worker on app_public.metrics for select to :WORKER using (true);
 
-grant delete, select on app_public.metrics to :WORKER;
+grant delete, select on app_public.metrics to :JOBS;
 grant insert (tenant_id, service_name, metric_name, value, tags, "timestamp"), select on app_public.metrics to :ADMIN, :SERVICE;
 grant select on app_public.metrics to :ANALYST, :MEMBER;
 
@@ -286,12 +388,12 @@ CREATE TRIGGER _800_audit_insert AFTER INSERT ON app_public.metrics REFERENCING 
 CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON app_public.metrics FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
 CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.metrics REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_summary();
 
--- What the points of a series amount to in a day (of UTC): made by the worker, read by `metric_series` and `metric_percentiles`.
+-- The points of a series aggregated by day (of UTC): made by the worker, read by `metric_series` and `metric_percentiles`.
 create table app_public.metrics_day (
   -- @behavior -*
   -- The tenant.
   tenant_id text collate "C" not null,
-  -- Who measured.
+  -- The service that measured.
   service_name character varying(50) not null,
   -- What was measured.
   metric_name character varying(100) not null,
@@ -304,7 +406,7 @@ create table app_public.metrics_day (
   bucket timestamp with time zone not null,
   -- How many points.
   count bigint not null,
-  -- Their sum; null: it is beyond a double.
+  -- Their sum; null: it exceeds a double.
   sum double precision,
   -- The smallest value.
   min double precision not null,
@@ -321,7 +423,7 @@ create table app_public.metrics_day (
   -- How many values each of them has.
   sketch_counts bigint[] not null,
   -- @behavior -single -update -delete
-  -- A row is known by its tenant, its series and its time.
+  -- The tenant, the series and the time identify a row.
   constraint metrics_day_pkey PRIMARY KEY (tenant_id, service_name, metric_name, bucket, tags_hash),
   -- @behavior -*
   -- A row belongs to a tenant.
@@ -333,13 +435,13 @@ create table app_public.metrics_day (
 
 CREATE INDEX metrics_day_bucket_idx ON app_public.metrics_day USING brin (bucket);
 
-create policy delete_worker on app_public.metrics_day for delete to :WORKER using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
-create policy insert_worker on app_public.metrics_day for insert to :WORKER with check (true);
+create policy delete_jobs on app_public.metrics_day for delete to :JOBS using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
+create policy insert_jobs on app_public.metrics_day for insert to :JOBS with check (true);
+create policy select_jobs on app_public.metrics_day for select to :JOBS using (true);
 create policy select_tenant on app_public.metrics_day for select to :ADMIN, :ANALYST, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
-create policy select_worker on app_public.metrics_day for select to :WORKER using (true);
-create policy update_worker on app_public.metrics_day for update to :WORKER using (true) with check (true);
+create policy update_jobs on app_public.metrics_day for update to :JOBS using (true) with check (true);
 
-grant delete, insert (tenant_id, service_name, metric_name, tags, bucket, count, sum, min, max, last, last_at, sketch_keys, sketch_counts), select, update (count, sum, min, max, last, last_at, sketch_keys, sketch_counts) on app_public.metrics_day to :WORKER;
+grant delete, insert (tenant_id, service_name, metric_name, tags, bucket, count, sum, min, max, last, last_at, sketch_keys, sketch_counts), select, update (count, sum, min, max, last, last_at, sketch_keys, sketch_counts) on app_public.metrics_day to :JOBS;
 grant select on app_public.metrics_day to :ADMIN, :ANALYST, :MEMBER, :SERVICE;
 
 CREATE TRIGGER _800_audit_delete AFTER DELETE ON app_public.metrics_day REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_summary();
@@ -347,12 +449,12 @@ CREATE TRIGGER _800_audit_insert AFTER INSERT ON app_public.metrics_day REFERENC
 CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON app_public.metrics_day FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
 CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.metrics_day REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_summary();
 
--- What the points of a series amount to in an hour: made by the worker, read by `metric_series` and `metric_percentiles`.
+-- The points of a series aggregated by hour: made by the worker, read by `metric_series` and `metric_percentiles`.
 create table app_public.metrics_hour (
   -- @behavior -*
   -- The tenant.
   tenant_id text collate "C" not null,
-  -- Who measured.
+  -- The service that measured.
   service_name character varying(50) not null,
   -- What was measured.
   metric_name character varying(100) not null,
@@ -365,7 +467,7 @@ create table app_public.metrics_hour (
   bucket timestamp with time zone not null,
   -- How many points.
   count bigint not null,
-  -- Their sum; null: it is beyond a double.
+  -- Their sum; null: it exceeds a double.
   sum double precision,
   -- The smallest value.
   min double precision not null,
@@ -382,7 +484,7 @@ create table app_public.metrics_hour (
   -- How many values each of them has.
   sketch_counts bigint[] not null,
   -- @behavior -single -update -delete
-  -- A row is known by its tenant, its series and its time.
+  -- The tenant, the series and the time identify a row.
   constraint metrics_hour_pkey PRIMARY KEY (tenant_id, service_name, metric_name, bucket, tags_hash),
   -- @behavior -*
   -- A row belongs to a tenant.
@@ -391,17 +493,16 @@ create table app_public.metrics_hour (
   constraint metrics_hour_count_check CHECK ((count > 0)),
   constraint metrics_hour_sketch_counts_check CHECK ((cardinality(sketch_counts) = cardinality(sketch_keys)))
 ) partition by range (bucket);
-alter table app_public.metrics_hour owner to :KEEPER;
 
 CREATE INDEX metrics_hour_bucket_idx ON ONLY app_public.metrics_hour USING brin (bucket);
 
-create policy delete_worker on app_public.metrics_hour for delete to :WORKER using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
-create policy insert_worker on app_public.metrics_hour for insert to :WORKER with check (true);
+create policy delete_jobs on app_public.metrics_hour for delete to :JOBS using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
+create policy insert_jobs on app_public.metrics_hour for insert to :JOBS with check (true);
+create policy select_jobs on app_public.metrics_hour for select to :JOBS using (true);
 create policy select_tenant on app_public.metrics_hour for select to :ADMIN, :ANALYST, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
-create policy select_worker on app_public.metrics_hour for select to :WORKER using (true);
-create policy update_worker on app_public.metrics_hour for update to :WORKER using (true) with check (true);
+create policy update_jobs on app_public.metrics_hour for update to :JOBS using (true) with check (true);
 
-grant delete, insert (tenant_id, service_name, metric_name, tags, bucket, count, sum, min, max, last, last_at, sketch_keys, sketch_counts), select, update (count, sum, min, max, last, last_at, sketch_keys, sketch_counts) on app_public.metrics_hour to :WORKER;
+grant delete, insert (tenant_id, service_name, metric_name, tags, bucket, count, sum, min, max, last, last_at, sketch_keys, sketch_counts), select, update (count, sum, min, max, last, last_at, sketch_keys, sketch_counts) on app_public.metrics_hour to :JOBS;
 grant select on app_public.metrics_hour to :ADMIN, :ANALYST, :MEMBER, :SERVICE;
 
 CREATE TRIGGER _800_audit_delete AFTER DELETE ON app_public.metrics_hour REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_summary();
@@ -409,12 +510,12 @@ CREATE TRIGGER _800_audit_insert AFTER INSERT ON app_public.metrics_hour REFEREN
 CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON app_public.metrics_hour FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
 CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.metrics_hour REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_summary();
 
--- What the points of a series amount to in a minute: made by the worker, read by `metric_series` and `metric_percentiles`.
+-- The points of a series aggregated by minute: made by the worker, read by `metric_series` and `metric_percentiles`.
 create table app_public.metrics_minute (
   -- @behavior -*
   -- The tenant.
   tenant_id text collate "C" not null,
-  -- Who measured.
+  -- The service that measured.
   service_name character varying(50) not null,
   -- What was measured.
   metric_name character varying(100) not null,
@@ -427,7 +528,7 @@ create table app_public.metrics_minute (
   bucket timestamp with time zone not null,
   -- How many points.
   count bigint not null,
-  -- Their sum; null: it is beyond a double.
+  -- Their sum; null: it exceeds a double.
   sum double precision,
   -- The smallest value.
   min double precision not null,
@@ -444,7 +545,7 @@ create table app_public.metrics_minute (
   -- How many values each of them has.
   sketch_counts bigint[] not null,
   -- @behavior -single -update -delete
-  -- A row is known by its tenant, its series and its time.
+  -- The tenant, the series and the time identify a row.
   constraint metrics_minute_pkey PRIMARY KEY (tenant_id, service_name, metric_name, bucket, tags_hash),
   -- @behavior -*
   -- A row belongs to a tenant.
@@ -453,17 +554,16 @@ create table app_public.metrics_minute (
   constraint metrics_minute_count_check CHECK ((count > 0)),
   constraint metrics_minute_sketch_counts_check CHECK ((cardinality(sketch_counts) = cardinality(sketch_keys)))
 ) partition by range (bucket);
-alter table app_public.metrics_minute owner to :KEEPER;
 
 CREATE INDEX metrics_minute_bucket_idx ON ONLY app_public.metrics_minute USING brin (bucket);
 
-create policy delete_worker on app_public.metrics_minute for delete to :WORKER using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
-create policy insert_worker on app_public.metrics_minute for insert to :WORKER with check (true);
+create policy delete_jobs on app_public.metrics_minute for delete to :JOBS using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
+create policy insert_jobs on app_public.metrics_minute for insert to :JOBS with check (true);
+create policy select_jobs on app_public.metrics_minute for select to :JOBS using (true);
 create policy select_tenant on app_public.metrics_minute for select to :ADMIN, :ANALYST, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
-create policy select_worker on app_public.metrics_minute for select to :WORKER using (true);
-create policy update_worker on app_public.metrics_minute for update to :WORKER using (true) with check (true);
+create policy update_jobs on app_public.metrics_minute for update to :JOBS using (true) with check (true);
 
-grant delete, insert (tenant_id, service_name, metric_name, tags, bucket, count, sum, min, max, last, last_at, sketch_keys, sketch_counts), select, update (count, sum, min, max, last, last_at, sketch_keys, sketch_counts) on app_public.metrics_minute to :WORKER;
+grant delete, insert (tenant_id, service_name, metric_name, tags, bucket, count, sum, min, max, last, last_at, sketch_keys, sketch_counts), select, update (count, sum, min, max, last, last_at, sketch_keys, sketch_counts) on app_public.metrics_minute to :JOBS;
 grant select on app_public.metrics_minute to :ADMIN, :ANALYST, :MEMBER, :SERVICE;
 
 CREATE TRIGGER _800_audit_delete AFTER DELETE ON app_public.metrics_minute REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_summary();
@@ -479,9 +579,9 @@ create table app_public.sessions (
   tenant_id text collate "C" not null default app_private.current_tenant_id(),
   -- The session's id.
   id uuid not null default gen_random_uuid(),
-  -- Whose session it is.
+  -- The user whose session it is.
   user_id character varying(100) not null,
-  -- SHA-256 of the token, 64 hexadecimal digits. Can be written and never read.
+  -- SHA-256 of the token, 64 hexadecimal digits. Can be written but never read.
   token character varying(500) not null,
   -- What the service keeps in it.
   data jsonb not null default '{}'::jsonb,
@@ -489,17 +589,17 @@ create table app_public.sessions (
   expires_at timestamp with time zone not null,
   -- When it was opened.
   created_at timestamp with time zone not null default now(),
-  -- What requests with its token run as: member, service or admin.
+  -- The role of requests with its token: member, service or admin.
   role character varying(20) not null default 'member'::character varying,
-  -- For how long use prolongs it; null: use does not.
+  -- How long each use prolongs it; null: use does not prolong it.
   sliding_ttl interval,
   -- Until when use can prolong it.
   ends_at timestamp with time zone,
   -- @behavior -single -update -delete
-  -- A row is known by its tenant and its id.
+  -- The tenant and the id identify a row.
   constraint sessions_pkey PRIMARY KEY (tenant_id, id),
   -- @behavior -*
-  -- A token opens one session, in whichever tenant. Nobody looks up by what they cannot read.
+  -- A token opens one session, whatever the tenant. Nobody can look up a session by a digest that they cannot read.
   constraint sessions_token_key UNIQUE (token),
   -- @behavior -*
   -- A row belongs to a tenant.
@@ -512,19 +612,19 @@ create table app_public.sessions (
 
 CREATE INDEX sessions_user_id_idx ON app_public.sessions USING btree (tenant_id, user_id);
 
+create policy delete_jobs on app_public.sessions for delete to :JOBS using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
 create policy delete_owner on app_public.sessions for delete to :OWNER using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 create policy delete_tenant on app_public.sessions for delete to :ADMIN, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
-create policy delete_worker on app_public.sessions for delete to :WORKER using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
 create policy insert_service on app_public.sessions for insert to :ADMIN, :SERVICE with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_jobs on app_public.sessions for select to :JOBS using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
 create policy select_owner on app_public.sessions for select to :OWNER using (true);
 create policy select_tenant on app_public.sessions for select to :ADMIN, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
-create policy select_worker on app_public.sessions for select to :WORKER using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
 create policy update_owner on app_public.sessions for update to :OWNER using (true) with check (true);
 create policy update_service on app_public.sessions for update to :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id))) with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 
 grant delete, insert (tenant_id, id, user_id, token, data, expires_at, role, sliding_ttl, ends_at), select (tenant_id, id, user_id, data, expires_at, created_at, role, sliding_ttl, ends_at) on app_public.sessions to :ADMIN;
 grant delete, insert (tenant_id, id, user_id, token, data, expires_at, role, sliding_ttl, ends_at), select (tenant_id, id, user_id, data, expires_at, created_at, role, sliding_ttl, ends_at), update (data, expires_at) on app_public.sessions to :SERVICE;
-grant delete, select (tenant_id, id, expires_at) on app_public.sessions to :WORKER;
+grant delete, select (tenant_id, id, expires_at) on app_public.sessions to :JOBS;
 
 CREATE TRIGGER _200_keys BEFORE UPDATE OF tenant_id, id ON app_public.sessions FOR EACH ROW WHEN (((old.tenant_id IS DISTINCT FROM new.tenant_id) OR (old.id IS DISTINCT FROM new.id))) EXECUTE FUNCTION app_private.tg__refuse_key_change();
 CREATE TRIGGER _200_long_numbers BEFORE INSERT OR UPDATE OF data ON app_public.sessions FOR EACH ROW WHEN (app_private.may_print_long(new.data)) EXECUTE FUNCTION app_private.tg__refuse_long_numbers('data');
@@ -532,20 +632,20 @@ CREATE TRIGGER _200_role BEFORE INSERT OR UPDATE OF role ON app_public.sessions 
 CREATE TRIGGER _800_audit_delete AFTER DELETE ON app_public.sessions REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_sessions__log_rows('{tenant_id,id,user_id,token,data,expires_at,created_at,role,sliding_ttl,ends_at}', '{token}', '{}');
 CREATE TRIGGER _800_audit_insert AFTER INSERT ON app_public.sessions REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_sessions__log_rows('{tenant_id,id,user_id,token,data,expires_at,created_at,role,sliding_ttl,ends_at}', '{token}', '{}');
 CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON app_public.sessions FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
-CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.sessions FOR EACH ROW EXECUTE FUNCTION audit.tg_sessions__log_rows('{tenant_id,id,user_id,token,data,expires_at,created_at,role,sliding_ttl,ends_at}', '{token}', '{}');
+CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.sessions REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_sessions__log_rows('{tenant_id,id,user_id,token,data,expires_at,created_at,role,sliding_ttl,ends_at}', '{token}', '{}');
 
--- What became of each time that a task was claimed. Written by the functions of tasks only.
+-- How each claim of a task ended. Only the functions of tasks write it.
 create table app_public.task_attempts (
   -- @behavior -*
   -- The tenant. By default the caller's.
   tenant_id text collate "C" not null default app_private.current_tenant_id(),
   -- The task.
   task_id uuid not null,
-  -- Which attempt at the task it was, from 1.
+  -- The number of the attempt, from 1.
   attempt integer not null,
-  -- The token that it wrote with.
+  -- The fencing token of the attempt.
   fencing_token bigint not null,
-  -- Who claimed it, as they call themselves.
+  -- The agent that claimed it, by the name that it gave.
   agent text not null,
   -- When it was claimed.
   claimed_at timestamp with time zone not null,
@@ -555,28 +655,28 @@ create table app_public.task_attempts (
   outcome character varying(20) not null,
   -- Why it failed, expired or was cancelled.
   error text,
-  -- How far it came, from 0 to 1; null: nothing was said.
+  -- How far it came, from 0 to 1; null: not reported.
   progress double precision,
-  -- What its holder said last about it.
+  -- The last note of its holder.
   note text,
   -- @behavior -single
-  -- An attempt is known by its task and number.
+  -- The task and the number identify an attempt.
   constraint task_attempts_pkey PRIMARY KEY (tenant_id, task_id, attempt),
   -- @fieldName task
   -- @foreignFieldName attempts
-  -- The task that was tried.
+  -- The task of the attempt.
   constraint task_attempts_task_id_fkey FOREIGN KEY (tenant_id, task_id) REFERENCES app_public.tasks(tenant_id, id) ON DELETE CASCADE,
   constraint task_attempts_outcome_check CHECK (((outcome)::text = ANY ((ARRAY['completed'::character varying, 'failed'::character varying, 'expired'::character varying, 'released'::character varying, 'cancelled'::character varying])::text[])))
 );
 
-create policy delete_worker on app_public.task_attempts for delete to :WORKER using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
+create policy delete_jobs on app_public.task_attempts for delete to :JOBS using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
 create policy insert_definer on app_public.task_attempts for insert to :OWNER with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
-create policy insert_worker on app_public.task_attempts for insert to :WORKER with check (true);
+create policy insert_jobs on app_public.task_attempts for insert to :JOBS with check (true);
 create policy select_definer on app_public.task_attempts for select to :OWNER using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_jobs on app_public.task_attempts for select to :JOBS using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
 create policy select_tenant on app_public.task_attempts for select to :ADMIN, :ANALYST, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
-create policy select_worker on app_public.task_attempts for select to :WORKER using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
 
-grant delete, insert (tenant_id, task_id, attempt, fencing_token, agent, claimed_at, ended_at, outcome, error, progress, note), select (tenant_id, task_id, attempt, ended_at) on app_public.task_attempts to :WORKER;
+grant delete, insert (tenant_id, task_id, attempt, fencing_token, agent, claimed_at, ended_at, outcome, error, progress, note), select (tenant_id, task_id, attempt, ended_at) on app_public.task_attempts to :JOBS;
 grant select on app_public.task_attempts to :ADMIN, :ANALYST, :MEMBER, :SERVICE;
 
 CREATE TRIGGER _200_keys BEFORE UPDATE OF tenant_id, task_id, attempt ON app_public.task_attempts FOR EACH ROW WHEN (((old.tenant_id IS DISTINCT FROM new.tenant_id) OR (old.task_id IS DISTINCT FROM new.task_id) OR (old.attempt IS DISTINCT FROM new.attempt))) EXECUTE FUNCTION app_private.tg__refuse_key_change();
@@ -586,7 +686,7 @@ CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON app_public.task_attempts FO
 CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.task_attempts REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_summary();
 
 -- @unique task_id|@fieldName taskLease
--- Who works on a task at the moment, and until when. Written by the functions of tasks only.
+-- The agent that works on a task now, and until when. Only the functions of tasks write it.
 create table app_public.task_leases (
   -- @behavior -*
   -- The tenant. By default the caller's.
@@ -595,38 +695,38 @@ create table app_public.task_leases (
   task_id uuid not null,
   -- Grows with every claim; every write of the task needs the current one.
   fencing_token bigint not null,
-  -- Which attempt at the task it is, from 1.
+  -- The number of the attempt, from 1.
   attempt integer not null,
-  -- Who claimed it, as they call themselves.
+  -- The agent that claimed it, by the name that it gave.
   agent text not null,
-  -- For how long each heartbeat extends it.
+  -- How long each heartbeat extends it.
   lease interval not null,
   -- When it was claimed.
   claimed_at timestamp with time zone not null,
-  -- When something was heard last.
+  -- When the last heartbeat came.
   heartbeat_at timestamp with time zone not null,
-  -- When somebody else may have it.
+  -- When it ends, and others may claim the task.
   expires_at timestamp with time zone not null,
-  -- How far it is, from 0 to 1; null: nothing was said.
+  -- How far the work is, from 0 to 1; null: not reported.
   progress double precision,
-  -- What its holder said last about it.
+  -- The last note of its holder.
   note text,
   -- @behavior -single
   -- A task has one lease at a time.
   constraint task_leases_pkey PRIMARY KEY (tenant_id, task_id),
   -- @fieldName task
   -- @foreignSingleFieldName lease
-  -- The task that is worked on.
+  -- The task that is being worked on.
   constraint task_leases_task_id_fkey FOREIGN KEY (tenant_id, task_id) REFERENCES app_public.tasks(tenant_id, id) ON DELETE CASCADE
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 1000);
 
 CREATE INDEX task_leases_expires_at_idx ON app_public.task_leases USING btree (expires_at);
 
 create policy manage_definer on app_public.task_leases for all to :OWNER using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id))) with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
-create policy manage_worker on app_public.task_leases for all to :WORKER using (true) with check (true);
+create policy manage_jobs on app_public.task_leases for all to :JOBS using (true) with check (true);
 create policy select_tenant on app_public.task_leases for select to :ADMIN, :ANALYST, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 
-grant delete, select, update (heartbeat_at) on app_public.task_leases to :WORKER;
+grant delete, select, update (heartbeat_at) on app_public.task_leases to :JOBS;
 grant select on app_public.task_leases to :ADMIN, :ANALYST, :MEMBER, :SERVICE;
 
 CREATE TRIGGER _200_keys BEFORE UPDATE OF tenant_id, task_id ON app_public.task_leases FOR EACH ROW WHEN (((old.tenant_id IS DISTINCT FROM new.tenant_id) OR (old.task_id IS DISTINCT FROM new.task_id))) EXECUTE FUNCTION app_private.tg__refuse_key_change();
@@ -640,9 +740,9 @@ create table app_public.tasks (
   tenant_id text collate "C" not null default app_private.current_tenant_id(),
   -- The task's id.
   id uuid not null default gen_random_uuid(),
-  -- Which agent is to do it; null: whoever claims it, or the agent was removed.
+  -- The agent that should do it; null: any agent, or the agent was removed.
   agent_id character varying(50),
-  -- What is to be done.
+  -- What to do.
   description text not null,
   -- One of pending, assigned, running, completed, failed, cancelled, dead.
   status character varying(20) not null default 'pending'::character varying,
@@ -650,47 +750,47 @@ create table app_public.tasks (
   priority character varying(20) not null default 'normal'::character varying,
   -- What the agent needs to know.
   context jsonb not null default '{}'::jsonb,
-  -- What came out; null until it is completed.
+  -- The result; null until it is completed.
   result jsonb,
   -- When the task was made.
   created_at timestamp with time zone not null default now(),
-  -- When work began, at the latest attempt.
+  -- When the latest attempt began.
   started_at timestamp with time zone,
-  -- When it ended, well or badly.
+  -- When it ended, with or without success.
   completed_at timestamp with time zone,
-  -- Why it failed, the latest time, or why it was cancelled.
+  -- Why its latest attempt failed, or why it was cancelled.
   error_message text,
-  -- Only who has all of them may claim it.
+  -- Only an agent with all of them may claim it.
   required_capabilities text[] not null default '{}'::text[],
-  -- It is not claimed before.
+  -- It is not claimed before this time.
   run_after timestamp with time zone not null default now(),
-  -- Its place in the queue: run_after, put forward by 3 hours for critical, 1 hour for high, 20 minutes for normal. Kept by a trigger.
+  -- Its place in the queue: run_after, moved forward by 3 hours for critical, 1 hour for high, 20 minutes for normal. Set by a trigger.
   queue_at timestamp with time zone not null default now(),
   -- How often it was claimed: the number of the latest attempt.
   attempt integer not null default 0,
   -- How many attempts failed or expired since it was made or retried.
   failures integer not null default 0,
-  -- As many failures make it dead.
+  -- After this many failures it is dead.
   max_attempts integer not null default 5,
-  -- Enqueued again under the same key it stays one task. Unique in the tenant.
+  -- A task that is enqueued again under the same key stays one task. Unique in the tenant.
   idempotency_key character varying(200),
-  -- The workflow of whose step it is the task; null: none, or the workflow was deleted.
+  -- The workflow that made it for a step; null: none did, or the workflow was deleted.
   workflow_id uuid,
   -- The step's key in the workflow.
   step_key character varying(63),
   -- @behavior -single -update -delete
-  -- A row is known by its tenant and its id.
+  -- The tenant and the id identify a row.
   constraint tasks_pkey PRIMARY KEY (tenant_id, id),
   -- @fieldName agent
   -- @foreignFieldName tasks
-  -- Who does the task.
+  -- The agent that does the task.
   constraint tasks_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES app_public.agents(tenant_id, id) ON DELETE SET NULL (agent_id),
   -- @behavior -*
   -- A row belongs to a tenant.
   constraint tasks_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES app_public.tenants(id) ON DELETE RESTRICT,
   -- @fieldName workflow
   -- @foreignFieldName tasks
-  -- The workflow of whose step it is the task.
+  -- The workflow that made it for a step.
   constraint tasks_workflow_id_fkey FOREIGN KEY (tenant_id, workflow_id) REFERENCES app_public.workflows(tenant_id, id) ON DELETE SET NULL (workflow_id),
   constraint tasks_idempotency_key_check CHECK (((idempotency_key)::text <> ''::text)),
   constraint tasks_max_attempts_check CHECK ((max_attempts > 0)),
@@ -704,19 +804,19 @@ CREATE INDEX tasks_queue_at_run_after_idx ON app_public.tasks USING btree (tenan
 CREATE INDEX tasks_status_idx ON app_public.tasks USING btree (tenant_id, status);
 CREATE INDEX tasks_workflow_id_idx ON app_public.tasks USING btree (tenant_id, workflow_id) WHERE (workflow_id IS NOT NULL);
 
+create policy delete_jobs on app_public.tasks for delete to :JOBS using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
 create policy delete_tenant on app_public.tasks for delete to :ADMIN, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
-create policy delete_worker on app_public.tasks for delete to :WORKER using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
 create policy insert_definer on app_public.tasks for insert to :OWNER with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy insert_jobs on app_public.tasks for insert to :JOBS with check (true);
 create policy insert_tenant on app_public.tasks for insert to :ADMIN, :MEMBER, :SERVICE with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
-create policy insert_worker on app_public.tasks for insert to :WORKER with check (true);
 create policy select_definer on app_public.tasks for select to :OWNER using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_jobs on app_public.tasks for select to :JOBS using (true);
 create policy select_tenant on app_public.tasks for select to :ADMIN, :ANALYST, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
-create policy select_worker on app_public.tasks for select to :WORKER using (true);
 create policy update_definer on app_public.tasks for update to :OWNER using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id))) with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy update_jobs on app_public.tasks for update to :JOBS using (true) with check (true);
 create policy update_tenant on app_public.tasks for update to :ADMIN, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id))) with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
-create policy update_worker on app_public.tasks for update to :WORKER using (true) with check (true);
 
-grant delete, insert (tenant_id, agent_id, description, priority, context, required_capabilities, max_attempts, workflow_id, step_key), select, update (status, completed_at, error_message, run_after, failures) on app_public.tasks to :WORKER;
+grant delete, insert (tenant_id, agent_id, description, priority, context, required_capabilities, max_attempts, workflow_id, step_key), select, update (status, completed_at, error_message, run_after, failures) on app_public.tasks to :JOBS;
 grant delete, insert (tenant_id, id, agent_id, description, status, priority, context, result, created_at, started_at, completed_at, error_message, required_capabilities, run_after, max_attempts, idempotency_key), select, update (agent_id, description, status, priority, context, result, started_at, completed_at, error_message, required_capabilities, run_after, max_attempts) on app_public.tasks to :ADMIN, :SERVICE;
 grant delete, insert (tenant_id, id, agent_id, description, status, priority, context, result, started_at, completed_at, error_message, required_capabilities, run_after, max_attempts, idempotency_key), select, update (agent_id, description, status, priority, context, result, started_at, completed_at, error_message, required_capabilities, run_after, max_attempts) on app_public.tasks to :MEMBER;
 grant select on app_public.tasks to :ANALYST;
@@ -735,7 +835,7 @@ CREATE TRIGGER _500_workflows AFTER UPDATE ON app_public.tasks REFERENCING NEW T
 CREATE TRIGGER _800_audit_delete AFTER DELETE ON app_public.tasks REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_tasks__log_rows('{tenant_id,id,agent_id,description,status,priority,context,result,created_at,started_at,completed_at,error_message,required_capabilities,run_after,queue_at,attempt,failures,max_attempts,idempotency_key,workflow_id,step_key}', '{}', '{}');
 CREATE TRIGGER _800_audit_insert AFTER INSERT ON app_public.tasks REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_tasks__log_rows('{tenant_id,id,agent_id,description,status,priority,context,result,created_at,started_at,completed_at,error_message,required_capabilities,run_after,queue_at,attempt,failures,max_attempts,idempotency_key,workflow_id,step_key}', '{}', '{}');
 CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON app_public.tasks FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
-CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.tasks FOR EACH ROW EXECUTE FUNCTION audit.tg_tasks__log_rows('{tenant_id,id,agent_id,description,status,priority,context,result,created_at,started_at,completed_at,error_message,required_capabilities,run_after,queue_at,attempt,failures,max_attempts,idempotency_key,workflow_id,step_key}', '{}', '{}');
+CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.tasks REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_tasks__log_rows('{tenant_id,id,agent_id,description,status,priority,context,result,created_at,started_at,completed_at,error_message,required_capabilities,run_after,queue_at,attempt,failures,max_attempts,idempotency_key,workflow_id,step_key}', '{}', '{}');
 
 -- A tenant: one customer or team, whose data nobody else sees.
 create table app_public.tenants (
@@ -743,11 +843,11 @@ create table app_public.tenants (
   id text collate "C" not null,
   -- The name to show.
   name text not null,
-  -- Since when the tenant is locked out; null: it is not.
+  -- When the tenant was suspended; null: it is not suspended.
   suspended_at timestamp with time zone,
   -- When the tenant was made.
   created_at timestamp with time zone not null default now(),
-  -- When the row last changed; kept by a trigger.
+  -- When the row last changed; set by a trigger.
   updated_at timestamp with time zone not null default now(),
   constraint tenants_pkey PRIMARY KEY (id),
   constraint tenants_id_check CHECK ((id ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text)),
@@ -765,7 +865,7 @@ CREATE TRIGGER _500_notify AFTER UPDATE OF suspended_at ON app_public.tenants FO
 CREATE TRIGGER _800_audit_delete AFTER DELETE ON app_public.tenants REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_tenants__log_rows('{id,name,suspended_at,created_at,updated_at}', '{}', '{}');
 CREATE TRIGGER _800_audit_insert AFTER INSERT ON app_public.tenants REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_tenants__log_rows('{id,name,suspended_at,created_at,updated_at}', '{}', '{}');
 CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON app_public.tenants FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
-CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.tenants FOR EACH ROW EXECUTE FUNCTION audit.tg_tenants__log_rows('{id,name,suspended_at,created_at,updated_at}', '{}', '{}');
+CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.tenants REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_tenants__log_rows('{id,name,suspended_at,created_at,updated_at}', '{}', '{}');
 
 -- @primaryKey id|@fieldName userSession
 -- The sessions of the tenant's users, without tokens and data.
@@ -775,13 +875,13 @@ create view app_public.user_sessions (
   tenant_id text collate "C",
   -- The session's id.
   id uuid,
-  -- Whose session it is.
+  -- The user whose session it is.
   user_id character varying(100),
   -- When it ends.
   expires_at timestamp with time zone,
   -- When it was opened.
   created_at timestamp with time zone,
-  -- What requests with its token run as.
+  -- The role of requests with its token.
   role character varying(20)
 ) as ...;
 
@@ -798,7 +898,7 @@ create type app_public.workflow_overview as (
   total integer,
   -- How many have not begun.
   pending integer,
-  -- How many have a task that waits or is worked on.
+  -- How many have a task that waits or is being worked on.
   running integer,
   -- How many are completed.
   completed integer,
@@ -819,7 +919,7 @@ create type app_public.workflow_overview as (
 );
 
 -- @unique workflow_id,key|@fieldName workflowStep
--- How far the steps of a started workflow are. Written by the functions of workflows only.
+-- The state of a started workflow's steps. Only the functions of workflows write it.
 create table app_public.workflow_steps (
   -- @behavior -*
   -- The tenant. By default the caller's.
@@ -832,26 +932,26 @@ create table app_public.workflow_steps (
   "position" integer not null,
   -- Keys of the steps that come before it.
   depends_on text[] not null,
-  -- What follows when it fails. fail: the workflow fails; skip: what depends on it is skipped; continue: what depends on it runs.
+  -- What follows when it fails. fail: the workflow fails; skip: the steps that depend on it are skipped; continue: they run.
   on_failure character varying(20) not null,
   -- The step as the workflow had it when it was started or tried again.
   definition jsonb not null,
-  -- One of pending, running (its task waits or is worked on), completed, failed, skipped, cancelled.
+  -- One of pending, running (its task waits or is being worked on), completed, failed, skipped, cancelled.
   status character varying(20) not null default 'pending'::character varying,
-  -- Its latest task; null: there was none yet, or it was deleted.
+  -- Its latest task; null: it has had none yet, or the task was deleted.
   task_id uuid,
   -- The result of its task.
   result jsonb,
-  -- Why it failed, or for which failure it was skipped; null: it was skipped because its condition did not hold, or all that it depends on was.
+  -- Why it failed, or because of which failure it was skipped. Null for a step that was skipped because its condition did not hold, or because all of its dependencies were skipped.
   error_message text,
   -- When its task was made.
   started_at timestamp with time zone,
-  -- When it ended, well or badly, or was skipped.
+  -- When it ended or was skipped.
   completed_at timestamp with time zone,
   -- When it fails unless it has ended; null: never.
   timeout_at timestamp with time zone,
   -- @behavior -single
-  -- A step is known by its workflow and key.
+  -- The workflow and the key identify a step.
   constraint workflow_steps_pkey PRIMARY KEY (tenant_id, workflow_id, key),
   -- @fieldName task
   -- @foreignFieldName stepStates
@@ -869,18 +969,18 @@ CREATE INDEX workflow_steps_task_id_idx ON app_public.workflow_steps USING btree
 CREATE INDEX workflow_steps_timeout_at_idx ON app_public.workflow_steps USING btree (timeout_at) WHERE ((status)::text = 'running'::text);
 
 create policy manage_definer on app_public.workflow_steps for all to :OWNER using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id))) with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_jobs on app_public.workflow_steps for select to :JOBS using (true);
 create policy select_tenant on app_public.workflow_steps for select to :ADMIN, :ANALYST, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
-create policy select_worker on app_public.workflow_steps for select to :WORKER using (true);
-create policy update_worker on app_public.workflow_steps for update to :WORKER using (true) with check (true);
+create policy update_jobs on app_public.workflow_steps for update to :JOBS using (true) with check (true);
 
 grant select on app_public.workflow_steps to :ADMIN, :ANALYST, :MEMBER, :SERVICE;
-grant select, update (status, task_id, result, error_message, started_at, completed_at, timeout_at) on app_public.workflow_steps to :WORKER;
+grant select, update (status, task_id, result, error_message, started_at, completed_at, timeout_at) on app_public.workflow_steps to :JOBS;
 
 CREATE TRIGGER _200_keys BEFORE UPDATE OF tenant_id, workflow_id, key ON app_public.workflow_steps FOR EACH ROW WHEN (((old.tenant_id IS DISTINCT FROM new.tenant_id) OR (old.workflow_id IS DISTINCT FROM new.workflow_id) OR ((old.key)::text IS DISTINCT FROM (new.key)::text))) EXECUTE FUNCTION app_private.tg__refuse_key_change();
 CREATE TRIGGER _800_audit_delete AFTER DELETE ON app_public.workflow_steps REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_workflow_steps__log_rows('{tenant_id,workflow_id,key,position,depends_on,on_failure,definition,status,task_id,result,error_message,started_at,completed_at,timeout_at}', '{}', '{}');
 CREATE TRIGGER _800_audit_insert AFTER INSERT ON app_public.workflow_steps REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_workflow_steps__log_rows('{tenant_id,workflow_id,key,position,depends_on,on_failure,definition,status,task_id,result,error_message,started_at,completed_at,timeout_at}', '{}', '{}');
 CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON app_public.workflow_steps FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
-CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.workflow_steps FOR EACH ROW EXECUTE FUNCTION audit.tg_workflow_steps__log_rows('{tenant_id,workflow_id,key,position,depends_on,on_failure,definition,status,task_id,result,error_message,started_at,completed_at,timeout_at}', '{}', '{}');
+CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.workflow_steps REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_workflow_steps__log_rows('{tenant_id,workflow_id,key,position,depends_on,on_failure,definition,status,task_id,result,error_message,started_at,completed_at,timeout_at}', '{}', '{}');
 
 -- @unique id|@fieldName workflow|@updateFieldName updateWorkflow|@deleteFieldName deleteWorkflow
 -- Several steps of work that belong together.
@@ -906,18 +1006,18 @@ create table app_public.workflows (
   context jsonb not null default '{}'::jsonb,
   -- When the workflow was made.
   created_at timestamp with time zone not null default now(),
-  -- When the row last changed; kept by a trigger.
+  -- When the row last changed; set by a trigger.
   updated_at timestamp with time zone not null default now(),
-  -- When start_workflow started it; null: not yet, or its status is kept by somebody else.
+  -- When start_workflow started it; null: not yet, or another program keeps its status.
   started_at timestamp with time zone,
-  -- Since when it is paused; null: it is not.
+  -- When it was paused; null: it is not paused.
   paused_at timestamp with time zone,
-  -- When it ended, well or badly.
+  -- When it ended, with or without success.
   completed_at timestamp with time zone,
   -- Why it failed or was cancelled.
   error_message text,
   -- @behavior -single -update -delete
-  -- A row is known by its tenant and its id.
+  -- The tenant and the id identify a row.
   constraint workflows_pkey PRIMARY KEY (tenant_id, id),
   -- @behavior -*
   -- A row belongs to a tenant.
@@ -929,16 +1029,16 @@ create table app_public.workflows (
 create policy delete_tenant on app_public.workflows for delete to :ADMIN, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 create policy insert_tenant on app_public.workflows for insert to :ADMIN, :MEMBER, :SERVICE with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 create policy select_definer on app_public.workflows for select to :OWNER using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_jobs on app_public.workflows for select to :JOBS using (true);
 create policy select_tenant on app_public.workflows for select to :ADMIN, :ANALYST, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
-create policy select_worker on app_public.workflows for select to :WORKER using (true);
 create policy update_definer on app_public.workflows for update to :OWNER using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id))) with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy update_jobs on app_public.workflows for update to :JOBS using (true) with check (true);
 create policy update_tenant on app_public.workflows for update to :ADMIN, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id))) with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
-create policy update_worker on app_public.workflows for update to :WORKER using (true) with check (true);
 
 grant delete, insert (tenant_id, id, name, description, steps, status, created_by, assigned_to, context), select, update (name, description, steps, status, created_by, assigned_to, context) on app_public.workflows to :MEMBER;
 grant delete, insert (tenant_id, id, name, description, steps, status, created_by, assigned_to, context, created_at), select, update (name, description, steps, status, created_by, assigned_to, context) on app_public.workflows to :ADMIN, :SERVICE;
 grant select on app_public.workflows to :ANALYST;
-grant select, update (status, completed_at, error_message) on app_public.workflows to :WORKER;
+grant select, update (status, completed_at, error_message) on app_public.workflows to :JOBS;
 
 CREATE TRIGGER _100_timestamps BEFORE UPDATE ON app_public.workflows FOR EACH ROW EXECUTE FUNCTION app_private.tg__touch_updated_at();
 CREATE TRIGGER _200_keys BEFORE UPDATE OF tenant_id, id ON app_public.workflows FOR EACH ROW WHEN (((old.tenant_id IS DISTINCT FROM new.tenant_id) OR (old.id IS DISTINCT FROM new.id))) EXECUTE FUNCTION app_private.tg__refuse_key_change();
@@ -953,29 +1053,29 @@ CREATE TRIGGER _500_publish_update AFTER UPDATE ON app_public.workflows REFERENC
 CREATE TRIGGER _800_audit_delete AFTER DELETE ON app_public.workflows REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_workflows__log_rows('{tenant_id,id,name,description,steps,status,created_by,assigned_to,context,created_at,updated_at,started_at,paused_at,completed_at,error_message}', '{}', '{}');
 CREATE TRIGGER _800_audit_insert AFTER INSERT ON app_public.workflows REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_workflows__log_rows('{tenant_id,id,name,description,steps,status,created_by,assigned_to,context,created_at,updated_at,started_at,paused_at,completed_at,error_message}', '{}', '{}');
 CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON app_public.workflows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
-CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.workflows FOR EACH ROW EXECUTE FUNCTION audit.tg_workflows__log_rows('{tenant_id,id,name,description,steps,status,created_by,assigned_to,context,created_at,updated_at,started_at,paused_at,completed_at,error_message}', '{}', '{}');
+CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.workflows REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_workflows__log_rows('{tenant_id,id,name,description,steps,status,created_by,assigned_to,context,created_at,updated_at,started_at,paused_at,completed_at,error_message}', '{}', '{}');
 
 -- One row per changed row (or per statement, for tables exempt from detail). Partitioned by month.
 create table audit.log (
-  -- Orders the rows of a moment.
+  -- Orders the rows of the same moment.
   id bigint not null generated always as identity,
   -- When the transaction began.
   at timestamp with time zone not null default now(),
   -- The transaction that made the change.
   transaction_id xid8 not null default pg_current_xact_id(),
-  -- Whose data it was: the row's tenant_id. Null for a truncate, which hits all.
+  -- Whose data it was: the row's tenant_id. Null for a truncate, which hits all, and for what belongs to the installation.
   tenant_id text collate "C",
-  -- The table, with its schema, as it was called then; a partition where the statement named that.
+  -- The table, with its schema, under its name of that time; the partition if the statement named one; of DDL, the object.
   table_name text not null,
-  -- insert, update, delete or truncate.
+  -- insert, update, delete or truncate; present: the row was there when tracking began; read: somebody read the log; otherwise what was done to the schema or a login.
   operation text not null,
   -- 1 for a row of detail, the number of rows for a summary.
   row_count integer not null,
   -- The row's primary key; null in a summary.
   key jsonb,
-  -- What was there: the whole row of a delete, the changed columns of an update. Secrets and embeddings as sha256:<hex>.
+  -- The values before: the whole row of a delete, the changed columns of an update. Secrets and embeddings as sha256:<hex>.
   old_values jsonb,
-  -- What came: the whole row of an insert, the changed columns of an update. Secrets and embeddings as sha256:<hex>.
+  -- The values after: the whole row of an insert (or present), the changed columns of an update. Secrets and embeddings as sha256:<hex>.
   new_values jsonb,
   -- The verified token's subject; null for a direct login.
   subject text,
@@ -988,19 +1088,115 @@ create table audit.log (
   constraint log_pkey PRIMARY KEY (at, id)
 ) partition by range (at);
 
-CREATE INDEX log_tenant_id_at_idx ON ONLY audit.log USING btree (tenant_id, at);
+CREATE INDEX log_key_idx ON ONLY audit.log USING btree (jsonb_hash_extended(key, (0)::bigint));
+CREATE INDEX log_table_name_subject_request_id_idx ON ONLY audit.log USING brin (table_name text_bloom_ops, subject text_bloom_ops, request_id text_bloom_ops) WITH (pages_per_range='32', autosummarize='on');
+CREATE INDEX log_tenant_id_at_id_idx ON ONLY audit.log USING btree (tenant_id, at, id);
+CREATE INDEX log_transaction_id_id_idx ON ONLY audit.log USING btree (transaction_id, id);
 
 create policy insert_owner on audit.log for insert to :OWNER with check (true);
-create policy select_tenant on audit.log for select to :ADMIN using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
-create policy select_truncations on audit.log for select to :OPERATOR using ((operation = 'truncate'::text));
+create policy insert_recorder on audit.log for insert to :RECORDER with check (((tenant_id IS NULL) AND (key IS NULL) AND (operation <> ALL (ARRAY['insert'::text, 'update'::text, 'delete'::text, 'truncate'::text, 'read'::text]))));
+create policy select_owner on audit.log for select to :OWNER using (true);
 
-grant select on audit.log to :ADMIN, :OPERATOR;
+grant insert (table_name, operation, row_count, new_values, role) on audit.log to :RECORDER;
 
--- What is wrong, and what was: one open row for each kind and subject. Those that are over are resolved by themselves.
+-- What a link of audit.seals says about the rows of one month. The lists of rows serve to name the row when a digest does not match.
+create table audit.seal_parts (
+  -- The link.
+  number bigint not null,
+  -- The month (UTC) in which the rows have their `at`: a partition of the log.
+  month timestamp with time zone not null,
+  -- How many rows of the stretch are of this month.
+  row_count bigint not null,
+  -- SHA-256 over the ids and the SHA-256 of the rows, in the order of the log.
+  digest bytea not null,
+  -- The ids of the rows, in the order of the log; null once the partition was removed.
+  ids bigint[],
+  -- The first 16 bytes of the SHA-256 of each row, in the same order; null once the partition was removed.
+  leaves bytea,
+  constraint seal_parts_pkey PRIMARY KEY (number, month)
+);
+
+CREATE INDEX seal_parts_month_idx ON audit.seal_parts USING btree (month);
+
+create policy insert_owner on audit.seal_parts for insert to :OWNER with check (true);
+create policy select_owner on audit.seal_parts for select to :OWNER using (true);
+create policy update_owner on audit.seal_parts for update to :OWNER using (true) with check (true);
+
+CREATE TRIGGER _200_refuse_change BEFORE DELETE OR UPDATE ON audit.seal_parts FOR EACH ROW EXECUTE FUNCTION audit.tg__refuse_seal_change();
+CREATE TRIGGER _200_refuse_truncate BEFORE TRUNCATE ON audit.seal_parts FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__refuse_seal_change();
+
+-- How far the sealing of the audit log has come: one row, whose lock the sealer holds.
+create table audit.sealing (
+  -- Always true.
+  only_row boolean not null default true,
+  -- The first transaction that had not begun to write when the sealer last noted the time.
+  seen_xmax xid8 not null default '0'::xid8,
+  -- When that was.
+  seen_at timestamp with time zone not null default now(),
+  -- Everything that was written before this moment is sealed.
+  sealed_through timestamp with time zone not null default now(),
+  constraint sealing_pkey PRIMARY KEY (only_row),
+  constraint sealing_only_row_check CHECK (only_row)
+);
+
+create policy manage_owner on audit.sealing for all to :OWNER using (true) with check (true);
+
+-- The chain that seals the audit log: each link holds the digest of a stretch of rows and the hash of the link before it.
+create table audit.seals (
+  -- Counts from 1, without gaps.
+  number bigint not null,
+  -- rows: it seals rows. removal: it records that retention removed a partition.
+  kind text not null,
+  -- The rows of the stretch have greater ids. It grows when transactions are counted anew: a dump was restored into another server.
+  id_floor bigint not null,
+  -- The stretch begins after the row with this transaction and from_id.
+  from_transaction_id xid8 not null,
+  -- See from_transaction_id.
+  from_id bigint not null,
+  -- The stretch ends with the row with this transaction and to_id.
+  to_transaction_id xid8 not null,
+  -- See to_transaction_id.
+  to_id bigint not null,
+  -- The greatest id of the stretch.
+  max_id bigint not null,
+  -- How many rows were sealed, or removed with the partition.
+  row_count bigint not null,
+  -- How many rows all links up to this one have sealed.
+  total_rows bigint not null,
+  -- SHA-256 over the months, row counts and digests of its parts; of a removal, over the digests of all parts of the month.
+  digest bytea not null,
+  -- The month (UTC) whose partition was removed.
+  removed_month timestamp with time zone,
+  -- The name that the partition had.
+  removed_partition text,
+  -- When it was made.
+  sealed_at timestamp with time zone not null,
+  -- The release that made it.
+  version text not null,
+  -- The hash of the link before it; 32 zero bytes for the first.
+  previous bytea not null,
+  -- SHA-256 over all other columns (audit.seal_hash).
+  hash bytea not null,
+  constraint seals_pkey PRIMARY KEY (number),
+  constraint seals_kind_check CHECK ((kind = ANY (ARRAY['rows'::text, 'removal'::text])))
+);
+
+CREATE INDEX seals_id_floor_idx ON audit.seals USING btree (id_floor);
+
+create policy insert_owner on audit.seals for insert to :OWNER with check (true);
+create policy select_operator on audit.seals for select to :OPERATOR using (true);
+create policy select_owner on audit.seals for select to :OWNER using (true);
+
+grant select on audit.seals to :OPERATOR;
+
+CREATE TRIGGER _200_refuse_change BEFORE DELETE OR UPDATE ON audit.seals FOR EACH ROW EXECUTE FUNCTION audit.tg__refuse_seal_change();
+CREATE TRIGGER _200_refuse_truncate BEFORE TRUNCATE ON audit.seals FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__refuse_seal_change();
+
+-- Present and past problems: one open row for each kind and subject. An alert resolves by itself when its problem is over.
 create table ops.alerts (
-  -- In the order in which they were raised.
+  -- Grows in the order in which alerts were raised.
   id bigint not null generated always as identity,
-  -- Which check: ops.check_<kind>.
+  -- The check that raised it: ops.check_<kind>.
   kind text not null,
   -- What it is about.
   subject text not null,
@@ -1008,13 +1204,13 @@ create table ops.alerts (
   severity text not null,
   -- What is wrong, in a sentence.
   message text not null,
-  -- The same for programs, an object; no secrets.
+  -- The same as a JSON object, for programs; no secrets.
   details jsonb not null default '{}'::jsonb,
-  -- Since when.
+  -- When it was raised.
   raised_at timestamp with time zone not null default clock_timestamp(),
-  -- When it was last so.
+  -- When the check last found it.
   last_seen_at timestamp with time zone not null default clock_timestamp(),
-  -- When it was over; null: it is open.
+  -- When it was resolved; null: it is open.
   resolved_at timestamp with time zone,
   constraint alerts_pkey PRIMARY KEY (id),
   constraint alerts_severity_check CHECK ((severity = ANY (ARRAY['warning'::text, 'error'::text])))
@@ -1028,13 +1224,13 @@ create policy select_worker on ops.alerts for select to :WORKER using (true);
 
 grant select on ops.alerts to :OPERATOR, :WORKER;
 
--- What backups the store holds, or held: a mirror of its manifests for who asks in SQL. The store is the truth.
+-- The backups that the store holds or has held: a copy of its manifests, for queries in SQL. The store is authoritative.
 create table ops.backups (
-  -- Its name; in the order of time.
+  -- Its name; names sort by time.
   id text not null,
   -- full, incremental or snapshot.
   kind text not null,
-  -- What it builds on; null: nothing.
+  -- The backup that it builds on; null for a full one.
   parent_id text,
   -- When it began, by the server's clock.
   started_at timestamp with time zone not null,
@@ -1042,17 +1238,17 @@ create table ops.backups (
   ended_at timestamp with time zone not null,
   -- How many objects it has in the store.
   objects integer not null,
-  -- Of their content.
+  -- The size of their content.
   bytes bigint not null,
-  -- As they are stored.
+  -- Their size in the store.
   stored_bytes bigint not null,
-  -- Of its manifest, as it was first recorded: a store that says otherwise was changed.
+  -- SHA-256 of its manifest when it was first recorded: if the store has another, it was changed.
   manifest_sha256 text not null,
-  -- Where in the server's WAL it is; null: of an embedded database.
+  -- Its place in the server's WAL; null for an embedded database.
   server jsonb,
   -- When it was first seen in the store.
   recorded_at timestamp with time zone not null default clock_timestamp(),
-  -- When it was found not to be in the store any more; null: it is there.
+  -- When it was first missing from the store; null: it is there.
   removed_at timestamp with time zone,
   constraint backups_pkey PRIMARY KEY (id),
   constraint backups_kind_check CHECK ((kind = ANY (ARRAY['full'::text, 'incremental'::text, 'snapshot'::text]))),
@@ -1065,7 +1261,7 @@ create policy select_worker on ops.backups for select to :WORKER using (true);
 
 grant select on ops.backups to :OPERATOR, :WORKER;
 
--- A check of ops.check_alerts. Tables whose changes the audit log misses, or logs at a higher cost than it need.
+-- A check of ops.check_alerts. Tables whose changes the audit log misses, or logs at a higher cost than necessary.
 create view ops.check_audit (
   -- What it is about.
   subject text collate "C",
@@ -1073,13 +1269,13 @@ create view ops.check_audit (
   severity text,
   -- What is wrong, in a sentence.
   message text collate "C",
-  -- The same for programs.
+  -- The same as JSON, for programs.
   details jsonb
 ) as ...;
 
 grant select on ops.check_audit to :OPERATOR, :WORKER;
 
--- A check of ops.check_alerts. A backup that should be there and is not.
+-- A check of ops.check_alerts. A backup that should exist and does not.
 create view ops.check_backups (
   -- What it is about.
   subject text,
@@ -1087,7 +1283,7 @@ create view ops.check_backups (
   severity text,
   -- What is wrong, in a sentence.
   message text,
-  -- The same for programs.
+  -- The same as JSON, for programs.
   details jsonb
 ) as ...;
 
@@ -1101,7 +1297,7 @@ create view ops.check_dead_jobs (
   severity text,
   -- What is wrong, in a sentence.
   message text,
-  -- The same for programs.
+  -- The same as JSON, for programs.
   details jsonb
 ) as ...;
 
@@ -1115,11 +1311,25 @@ create view ops.check_drills (
   severity text,
   -- What is wrong, in a sentence.
   message text,
-  -- The same for programs.
+  -- The same as JSON, for programs.
   details jsonb
 ) as ...;
 
 grant select on ops.check_drills to :OPERATOR, :WORKER;
+
+-- A check of ops.check_alerts. Logins whose sessions went beyond their limits in the last hour.
+create view ops.check_ended_sessions (
+  -- What it is about.
+  subject text collate "C",
+  -- warning or error.
+  severity text,
+  -- What is wrong, in a sentence.
+  message text collate "C",
+  -- The same as JSON, for programs.
+  details jsonb
+) as ...;
+
+grant select on ops.check_ended_sessions to :OPERATOR, :WORKER;
 
 -- A check of ops.check_alerts. Scheduled jobs that have not succeeded in time.
 create view ops.check_late_jobs (
@@ -1129,7 +1339,7 @@ create view ops.check_late_jobs (
   severity text,
   -- What is wrong, in a sentence.
   message text,
-  -- The same for programs.
+  -- The same as JSON, for programs.
   details jsonb
 ) as ...;
 
@@ -1143,7 +1353,7 @@ create view ops.check_lost_workers (
   severity text,
   -- What is wrong, in a sentence.
   message text,
-  -- The same for programs.
+  -- The same as JSON, for programs.
   details jsonb
 ) as ...;
 
@@ -1157,13 +1367,13 @@ create view ops.check_partition_horizon (
   severity text,
   -- What is wrong, in a sentence.
   message text collate "C",
-  -- The same for programs.
+  -- The same as JSON, for programs.
   details jsonb
 ) as ...;
 
 grant select on ops.check_partition_horizon to :OPERATOR, :WORKER;
 
--- A check of ops.check_alerts. What jobs set aside, by task and tenant.
+-- A check of ops.check_alerts. Items that jobs have set aside, by task and tenant.
 create view ops.check_quarantined_items (
   -- What it is about.
   subject text collate "C",
@@ -1171,11 +1381,25 @@ create view ops.check_quarantined_items (
   severity text,
   -- What is wrong, in a sentence.
   message text collate "C",
-  -- The same for programs.
+  -- The same as JSON, for programs.
   details jsonb
 ) as ...;
 
 grant select on ops.check_quarantined_items to :OPERATOR, :WORKER;
+
+-- A check of ops.check_alerts. Sealing of the audit log that is behind.
+create view ops.check_sealing (
+  -- What it is about.
+  subject text,
+  -- warning or error.
+  severity text,
+  -- What is wrong, in a sentence.
+  message text collate "C",
+  -- The same as JSON, for programs.
+  details jsonb
+) as ...;
+
+grant select on ops.check_sealing to :OPERATOR, :WORKER;
 
 -- A check of ops.check_alerts. Runs that take longer than they should.
 create view ops.check_stuck_runs (
@@ -1185,11 +1409,25 @@ create view ops.check_stuck_runs (
   severity text,
   -- What is wrong, in a sentence.
   message text,
-  -- The same for programs.
+  -- The same as JSON, for programs.
   details jsonb
 ) as ...;
 
 grant select on ops.check_stuck_runs to :OPERATOR, :WORKER;
+
+-- A check of ops.check_alerts. Logins of tenants whose roles lack their limits.
+create view ops.check_unlimited_logins (
+  -- What it is about.
+  subject text collate "C",
+  -- warning or error.
+  severity text,
+  -- What is wrong, in a sentence.
+  message text collate "C",
+  -- The same as JSON, for programs.
+  details jsonb
+) as ...;
+
+grant select on ops.check_unlimited_logins to :OPERATOR, :WORKER;
 
 -- A check of ops.check_alerts. The outbox, when it is not trimmed.
 create view ops.check_untrimmed_events (
@@ -1199,13 +1437,13 @@ create view ops.check_untrimmed_events (
   severity text,
   -- What is wrong, in a sentence.
   message text,
-  -- The same for programs.
+  -- The same as JSON, for programs.
   details jsonb
 ) as ...;
 
 grant select on ops.check_untrimmed_events to :OPERATOR, :WORKER;
 
--- A check of ops.check_alerts. WAL that is not received.
+-- A check of ops.check_alerts. WAL that no worker receives.
 create view ops.check_wal_receivers (
   -- What it is about.
   subject text,
@@ -1213,33 +1451,33 @@ create view ops.check_wal_receivers (
   severity text,
   -- What is wrong, in a sentence.
   message text,
-  -- The same for programs.
+  -- The same as JSON, for programs.
   details jsonb
 ) as ...;
 
 grant select on ops.check_wal_receivers to :OPERATOR, :WORKER;
 
--- Restores that were made to prove backups: what they found, and how long they took.
+-- Restores that prove the backups: what they found, and how long they took.
 create table ops.drills (
-  -- In the order in which they ended.
+  -- Grows in the order in which drills ended.
   id bigint not null generated always as identity,
   -- When it began.
   started_at timestamp with time zone not null,
-  -- When its verdict was written down.
+  -- When its verdict was recorded.
   finished_at timestamp with time zone not null default clock_timestamp(),
-  -- Ids of the backups that were restored, the full one first; empty: they could not be.
+  -- Ids of the restored backups, the full one first; empty: none could be restored.
   backups text[] not null,
-  -- Where in the WAL the comparison was made; null for an embedded database.
+  -- The position in the WAL at which rows were compared; null for an embedded database.
   "position" text,
   -- How many tables were compared.
   compared_tables integer not null,
   -- How many rows were compared.
   compared_rows bigint not null,
-  -- From the first byte read to a database that answers; null: it never did.
+  -- The time from the first byte read to a database that answers; null: it never answered.
   restore_time interval,
   -- A sentence for each thing that is wrong.
   problems text[] not null,
-  -- Damages that the drill did to copies on purpose, and how each was noticed: an array of objects with `damage` and `noticed`.
+  -- The damage that the drill did to copies on purpose, and how it was noticed: an array of objects with `damage` and `noticed`.
   self_tests jsonb not null,
   -- Whether the backups are proven: nothing was wrong, and rows were compared.
   passed boolean not null generated always as ((cardinality(problems) = 0)) stored,
@@ -1253,39 +1491,62 @@ create policy select_worker on ops.drills for select to :WORKER using (true);
 
 grant select on ops.drills to :OPERATOR, :WORKER;
 
--- Runs of jobs, by the worker or by a command: how far they are and what came of them. Of runs that had nothing to do only the newest of each task is kept.
+-- Sessions of analysts' logins that went beyond their limits and were ended, a row for each login and reason.
+create table ops.ended_sessions (
+  -- The login.
+  login name not null,
+  -- The limit: advisory_lock, connections, idle, idle_in_transaction, notifications, statement or transaction.
+  reason text not null,
+  -- How often.
+  count bigint not null default 1,
+  -- When that happened first.
+  first_at timestamp with time zone not null default clock_timestamp(),
+  -- When that happened last.
+  last_at timestamp with time zone not null default clock_timestamp(),
+  -- Why the newest one could not be ended; null: it was.
+  failure text,
+  constraint ended_sessions_pkey PRIMARY KEY (login, reason)
+);
+
+create policy manage_owner on ops.ended_sessions for all to :OWNER using (true) with check (true);
+create policy select_operator on ops.ended_sessions for select to :OPERATOR using (true);
+create policy select_worker on ops.ended_sessions for select to :WORKER using (true);
+
+grant select on ops.ended_sessions to :OPERATOR, :WORKER;
+
+-- Runs of jobs, by the worker or by a command: their progress and their outcome. Of runs that had nothing to do, only the newest of each task is kept.
 create table ops.job_runs (
-  -- In the order in which they began.
+  -- Grows in the order in which runs began.
   id bigint not null generated always as identity,
-  -- Which job.
+  -- The task that it runs.
   task text not null,
-  -- What about, as an object; no secrets.
+  -- Its parameters, as an object; no secrets.
   details jsonb not null default '{}'::jsonb,
-  -- Who ran it: the id of a worker, or host:pid of a command.
+  -- The process that runs it: the id of a worker, or host:pid of a command.
   worker text not null,
   -- The job of graphile-worker; null: a command.
   job_id bigint,
-  -- Of those that run, at most one has this name; null: any number may run.
+  -- At most one running run has this name; null: any number may run.
   lock text,
-  -- running, succeeded, failed, or abandoned: its process was not heard of in time.
+  -- running, succeeded, failed, or abandoned: its process did not report in time.
   outcome text not null default 'running'::text,
-  -- How much is done, from 0 to 1; null: nobody knows.
+  -- How much is done, from 0 to 1; null: unknown.
   progress double precision,
-  -- What it is at, or what it did; a sentence.
+  -- What it is doing, or what it did; a sentence.
   note text,
   -- Why it did not succeed.
   error text,
-  -- It succeeded because there was nothing to do.
+  -- Whether it succeeded because it had nothing to do.
   idle boolean not null default false,
   -- When it began.
   started_at timestamp with time zone not null default clock_timestamp(),
-  -- When it was last heard of.
+  -- When its process last reported.
   updated_at timestamp with time zone not null default clock_timestamp(),
-  -- When it is taken for dead unless it is heard of before.
+  -- When it is taken for dead, unless its process reports before.
   lease_until timestamp with time zone not null,
-  -- When it ended; null: it runs.
+  -- When it ended; null: it is running.
   finished_at timestamp with time zone,
-  -- When it last said something new; null: it has not yet.
+  -- When it last reported something new; null: not yet.
   progressed_at timestamp with time zone,
   constraint job_runs_pkey PRIMARY KEY (id),
   constraint job_runs_error_check CHECK (((outcome = ANY (ARRAY['failed'::text, 'abandoned'::text])) = (error IS NOT NULL))),
@@ -1305,19 +1566,19 @@ create policy select_worker on ops.job_runs for select to :WORKER using (true);
 
 grant select on ops.job_runs to :OPERATOR, :WORKER;
 
--- The tasks that the workers know, and when they run by themselves (UTC).
+-- The tasks that the workers know, and their schedules (UTC).
 create table ops.job_tasks (
   -- Its name.
   task text not null,
   -- What it is for.
   does text not null,
-  -- The pattern of its crontab; null: nothing schedules it.
+  -- Its crontab pattern; null: it is not scheduled.
   schedule text,
-  -- The longest time between two of its runs; null: nothing schedules it.
+  -- The longest time between two of its runs; null: it is not scheduled.
   every interval,
-  -- How long a run takes at most; a longer one raises an alert.
+  -- How long a run may take; a longer one raises an alert.
   expected interval not null,
-  -- When a worker first said that it knows it.
+  -- When a worker first reported that it knows the task.
   known_since timestamp with time zone not null default clock_timestamp(),
   constraint job_tasks_pkey PRIMARY KEY (task),
   constraint job_tasks_every_check CHECK (((schedule IS NULL) = (every IS NULL)))
@@ -1329,43 +1590,65 @@ create policy select_worker on ops.job_tasks for select to :WORKER using (true);
 
 grant select on ops.job_tasks to :OPERATOR, :WORKER;
 
--- The queue of jobs, without their payloads. Those that are done are not in it.
+-- The queue of jobs as the worker reported it last, without payloads and without jobs that are done.
 create view ops.jobs (
-  -- Of graphile-worker.
+  -- The id of the job in graphile-worker.
   id bigint,
-  -- What is to be done.
+  -- The task that it runs.
   task text,
-  -- waiting, running, or failed: it was tried as often as it may.
+  -- waiting, running, or failed: its attempts are used up.
   state text,
   -- When it may run, or run again.
   due_at timestamp with time zone,
-  -- How often it was begun.
+  -- How often it has begun.
   attempts integer,
-  -- How often it may be.
+  -- How often it may begin.
   max_attempts integer,
   -- Why the last attempt failed.
   last_error text,
   -- When it came into the queue.
   created_at timestamp with time zone,
-  -- When the attempt under way began.
+  -- When the current attempt began.
   running_since timestamp with time zone,
-  -- Who runs it; ops.workers has where.
+  -- The worker that runs it; ops.workers says where.
   worker text,
-  -- Of the attempt under way, from 0 to 1.
+  -- How much of the current attempt is done, from 0 to 1.
   progress double precision,
-  -- What it is at.
+  -- What it is doing.
   note text
 ) as ...;
 
 grant select on ops.jobs to :OPERATOR, :WORKER;
 
--- What metrics have to be rolled up, once more where they were: a row per statement that changed it. Until then readers take the finer table.
+-- The logins of tenants, with what they may use at most.
+create view ops.login_limits (
+  -- The login's name.
+  login name,
+  -- The tenant that it sees.
+  tenant_id text collate "C",
+  -- The connections that it may have at a time.
+  connections integer,
+  -- How long a statement of it may run.
+  statement_seconds integer,
+  -- How long a transaction of it may be open.
+  transaction_seconds integer,
+  -- How long an open transaction of it may do nothing.
+  idle_in_transaction_seconds integer,
+  -- How long a session of it may do nothing.
+  idle_seconds integer,
+  -- Whether the role has the same number of connections; false: lightning login limit.
+  limited boolean
+) as ...;
+
+grant select on ops.login_limits to :OPERATOR;
+
+-- Buckets of metrics that have to be rolled up, or rolled up again: a row for each statement that changed one. Until then readers use the finer table.
 create table ops.metric_changes (
-  -- The rollup that lacks it: minute, hour or day.
+  -- The rollup that lacks the bucket: minute, hour or day.
   resolution text not null,
   -- The tenant.
   tenant_id text collate "C" not null,
-  -- When what is lacking begins.
+  -- When the bucket begins.
   bucket timestamp with time zone not null,
   constraint metric_changes_resolution_check CHECK ((resolution = ANY (ARRAY['minute'::text, 'hour'::text, 'day'::text])))
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 50000, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 50000);
@@ -1373,20 +1656,20 @@ create table ops.metric_changes (
 CREATE INDEX metric_changes_resolution_bucket_idx ON ops.metric_changes USING btree (resolution, bucket);
 CREATE INDEX metric_changes_tenant_id_bucket_resolution_idx ON ops.metric_changes USING btree (tenant_id, bucket, resolution);
 
+create policy manage_jobs on ops.metric_changes for all to :JOBS using (true) with check (true);
 create policy manage_owner on ops.metric_changes for all to :OWNER using (true) with check (true);
-create policy manage_worker on ops.metric_changes for all to :WORKER using (true) with check (true);
 
-grant delete, insert (resolution, tenant_id, bucket), select on ops.metric_changes to :WORKER;
+grant delete, insert (resolution, tenant_id, bucket), select on ops.metric_changes to :JOBS;
 
--- Before when points are refused, because what is older is removed.
+-- The times before which points are refused, because older points are removed.
 create table ops.metric_floors (
-  -- The tenant; null: all of them.
+  -- The tenant; null: all tenants.
   tenant_id text collate "C",
-  -- Points from before are refused.
+  -- Points from before this time are refused.
   kept_from timestamp with time zone not null,
-  -- Points from before may be removed: all of them are rolled up, and nobody can add one.
+  -- Points from before this time may be removed: all are rolled up, and nobody can add one.
   closed_to timestamp with time zone not null default '-infinity'::timestamp with time zone,
-  -- The transaction that moved it: whoever is older may not know.
+  -- The transaction that moved it: older transactions may not know the new floor.
   moved_by xid8 not null default pg_current_xact_id(),
   constraint metric_floors_tenant_id_key UNIQUE NULLS NOT DISTINCT (tenant_id),
   constraint metric_floors_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES app_public.tenants(id) ON DELETE CASCADE,
@@ -1394,80 +1677,77 @@ create table ops.metric_floors (
 );
 
 create policy manage_owner on ops.metric_floors for all to :OWNER using (true) with check (true);
+create policy select_jobs on ops.metric_floors for select to :JOBS using (true);
 create policy select_operator on ops.metric_floors for select to :OPERATOR using (true);
-create policy select_worker on ops.metric_floors for select to :WORKER using (true);
 
-grant select on ops.metric_floors to :OPERATOR, :WORKER;
+grant select on ops.metric_floors to :JOBS, :OPERATOR;
 
--- The rollups of metrics. Who makes one holds its row locked, so that there is one at a time.
+-- The rollups of metrics. Whoever makes a rollup locks its row, so that only one does so at a time.
 create table ops.metric_rollups (
   -- minute, hour or day.
   resolution text not null,
-  -- When it was looked at last.
+  -- When it was last checked.
   rolled_up_at timestamp with time zone,
   constraint metric_rollups_pkey PRIMARY KEY (resolution),
   constraint metric_rollups_resolution_check CHECK ((resolution = ANY (ARRAY['minute'::text, 'hour'::text, 'day'::text])))
 );
 
-create policy manage_worker on ops.metric_rollups for all to :WORKER using (true) with check (true);
+create policy manage_jobs on ops.metric_rollups for all to :JOBS using (true) with check (true);
 create policy select_operator on ops.metric_rollups for select to :OPERATOR using (true);
 
 grant select on ops.metric_rollups to :OPERATOR;
-grant select, update (rolled_up_at) on ops.metric_rollups to :WORKER;
+grant select, update (rolled_up_at) on ops.metric_rollups to :JOBS;
 
--- How far partitions are made ahead. `short` is an alarm: rows beyond are refused.
+-- How far ahead partitions exist. `short` is an alarm: rows beyond them are refused.
 create view ops.partition_horizons (
   -- The table.
   parent text,
-  -- The end of the last of the partitions that follow each other from now on.
+  -- The end of the last partition in the unbroken row from now on.
   reaches_to timestamp with time zone,
-  -- How far that is.
+  -- How far ahead that is.
   ahead interval,
-  -- How far it has to be.
+  -- How far ahead it has to be.
   needed interval,
-  -- Whether it is less.
+  -- Whether it is less far ahead than needed.
   short boolean
 ) as ...;
 
 grant select on ops.partition_horizons to :OPERATOR, :WORKER;
 
--- Partitions whose removal has begun and not ended.
+-- Partitions whose removal has begun but not ended.
 create table ops.partition_removals (
   -- Its name, with its schema.
   partition text not null,
-  -- The table that it is, or was, a part of.
+  -- The table that it belongs to or did before it was detached.
   parent text not null,
-  -- The policy that it goes under.
+  -- The policy by which it is removed.
   policy text not null,
   -- The times that it holds.
   held tstzrange not null,
-  -- How many rows of each tenant are in it.
-  rows_by_tenant jsonb not null,
+  -- How many rows of each tenant an earlier version counted; nothing reads it, and the next release drops it.
+  rows_by_tenant jsonb,
   -- When the removal began.
   began_at timestamp with time zone not null default now(),
-  -- When it was tried last.
+  -- When it was last tried.
   tried_at timestamp with time zone,
-  -- What stood in its way then; ops.removal_waits says who.
+  -- The obstacle at that try; ops.removal_waits names the sessions.
   problem text,
   constraint partition_removals_pkey PRIMARY KEY (partition)
 );
 
-create policy insert_worker on ops.partition_removals for insert to :WORKER with check (true);
 create policy manage_owner on ops.partition_removals for all to :OWNER using (true) with check (true);
 create policy select_operator on ops.partition_removals for select to :OPERATOR using (true);
 create policy select_worker on ops.partition_removals for select to :WORKER using (true);
-create policy update_worker on ops.partition_removals for update to :WORKER using (true) with check (true);
 
-grant insert (partition, parent, policy, held, rows_by_tenant), select, update (tried_at, problem) on ops.partition_removals to :WORKER;
-grant select on ops.partition_removals to :OPERATOR;
+grant select on ops.partition_removals to :OPERATOR, :WORKER;
 
--- What jobs set aside of single tenants, to go on with everybody else's. Each is tried again with growing pauses, and forgotten once it does not fail any more.
+-- Items of single tenants that jobs set aside, to go on with the other items. Each is tried again with growing pauses, and forgotten once it no longer fails.
 create table ops.quarantined_items (
-  -- The task that it failed in; reap_leases is the look for expired leases, every five seconds.
+  -- The task that it failed in; reap_leases is the search for expired leases, every five seconds.
   task text not null,
-  -- Whose it is.
+  -- The tenant whose item it is.
   tenant_id text collate "C" not null,
-  -- What it is, in the task's terms: a bucket of a rollup, the id of a task, a workflow or knowledge, a policy of retention.
+  -- Its name in the task's terms: a bucket of a rollup, the id of a task, a workflow or knowledge, a policy of retention.
   item text not null,
   -- The SQLSTATE of its last error, or another word for its kind.
   code text not null,
@@ -1485,12 +1765,44 @@ create table ops.quarantined_items (
 );
 
 create policy manage_owner on ops.quarantined_items for all to :OWNER using (true) with check (true);
+create policy select_jobs on ops.quarantined_items for select to :JOBS using (true);
 create policy select_operator on ops.quarantined_items for select to :OPERATOR using (true);
-create policy select_worker on ops.quarantined_items for select to :WORKER using (true);
 
-grant select on ops.quarantined_items to :OPERATOR, :WORKER;
+grant select on ops.quarantined_items to :JOBS;
+grant select (task, tenant_id, item, code, failures, first_failed_at, last_failed_at, retry_at) on ops.quarantined_items to :OPERATOR;
 
--- Can we restore, and to when. One row.
+-- The jobs in graphile-worker's queue, as the worker reported them last; ops.jobs shows their state.
+create table ops.queued_jobs (
+  -- The id of the job in graphile-worker.
+  id bigint not null,
+  -- The task that it runs.
+  task text not null,
+  -- The queue whose jobs run one after the other; null: none.
+  queue text,
+  -- When it may run, or run again.
+  due_at timestamp with time zone not null,
+  -- How often it has begun.
+  attempts integer not null,
+  -- How often it may begin.
+  max_attempts integer not null,
+  -- Why the last attempt failed, 2,000 characters at most.
+  last_error text,
+  -- When it came into the queue.
+  created_at timestamp with time zone not null,
+  -- When the current attempt began; null: it does not run.
+  locked_at timestamp with time zone,
+  -- The worker that runs it.
+  worker text,
+  constraint queued_jobs_pkey PRIMARY KEY (id)
+);
+
+create policy manage_owner on ops.queued_jobs for all to :OWNER using (true) with check (true);
+create policy select_operator on ops.queued_jobs for select to :OPERATOR using (true);
+create policy select_worker on ops.queued_jobs for select to :WORKER using (true);
+
+grant select on ops.queued_jobs to :OPERATOR, :WORKER;
+
+-- Whether a restore is possible, and to which time. One row.
 create view ops.recovery (
   -- Whether there is a backup.
   can_restore boolean,
@@ -1502,15 +1814,15 @@ create view ops.recovery (
   newest_full_at timestamp with time zone,
   -- When the newest incremental backup ended.
   newest_incremental_at timestamp with time zone,
-  -- Up to where WAL was received: the newest position that a restore can go to.
+  -- The last received position of the WAL: the newest that a restore can go to.
   wal_received_lsn pg_lsn,
-  -- When that was.
+  -- When it was received.
   wal_received_at timestamp with time zone,
-  -- WAL that the server keeps because it was not received.
+  -- Bytes of WAL that the server keeps because no worker has received them.
   wal_waiting_bytes bigint,
-  -- What went wrong with receiving last; null: all is well.
+  -- The current problem with receiving WAL; null: all is well.
   wal_problem text,
-  -- When a drill last passed; null: never.
+  -- When a drill last passed; null: none has.
   proven_at timestamp with time zone,
   -- How long that restore took.
   proven_restore_time interval,
@@ -1520,39 +1832,39 @@ create view ops.recovery (
 
 grant select on ops.recovery to :OPERATOR, :WORKER;
 
--- Whom the removal of a partition waits for, longest first.
+-- The sessions that the removal of a partition waits for, longest first.
 create view ops.removal_waits (
-  -- The partition that is to go.
+  -- The partition that is to be removed.
   partition text,
-  -- Since when.
+  -- When the removal began.
   waiting_since timestamp with time zone,
-  -- The session that is waited for.
+  -- The process of the session that it waits for.
   pid integer,
-  -- Its login.
+  -- The login of that session.
   login name,
-  -- What it calls itself.
+  -- The application_name of that session.
   application text,
-  -- Since when its transaction is open.
+  -- When its transaction began.
   transaction_since timestamp with time zone,
-  -- Since when its statement runs.
+  -- When its statement began.
   query_since timestamp with time zone
 ) as ...;
 
 grant select on ops.removal_waits to :OPERATOR, :WORKER;
 
--- What stays whatever its age: imported history that the operator has not released, a dispute.
+-- Data that stays whatever its age: imported history that the operator has not released, a dispute.
 create table ops.retention_holds (
-  -- Which.
+  -- The id of the hold.
   id bigint not null generated always as identity,
-  -- The policy that it is exempt from.
+  -- The policy that the data is exempt from.
   policy text not null,
-  -- The tenant; null: all of them.
+  -- The tenant; null: all tenants.
   tenant_id text collate "C",
-  -- Of which time.
+  -- The time of the data.
   held tstzrange not null,
-  -- Why, for whoever would remove it.
+  -- The reason, for whoever wants to remove it.
   reason text not null,
-  -- Since when.
+  -- When it was made.
   created_at timestamp with time zone not null default now(),
   constraint retention_holds_pkey PRIMARY KEY (id),
   constraint retention_holds_policy_fkey FOREIGN KEY (policy) REFERENCES ops.retention_policies(policy) ON DELETE CASCADE,
@@ -1565,19 +1877,24 @@ CREATE INDEX retention_holds_tenant_id_idx ON ops.retention_holds USING btree (t
 create policy delete_operator on ops.retention_holds for delete to :OPERATOR using (true);
 create policy insert_operator on ops.retention_holds for insert to :OPERATOR with check (true);
 create policy manage_owner on ops.retention_holds for all to :OWNER using (true) with check (true);
+create policy select_jobs on ops.retention_holds for select to :JOBS using (true);
 create policy select_operator on ops.retention_holds for select to :OPERATOR using (true);
-create policy select_worker on ops.retention_holds for select to :WORKER using (true);
 
 grant delete, insert (policy, tenant_id, held, reason), select on ops.retention_holds to :OPERATOR;
-grant select on ops.retention_holds to :WORKER;
+grant select on ops.retention_holds to :JOBS;
 
--- For how long a tenant keeps something, other than all.
+CREATE TRIGGER _800_audit_delete AFTER DELETE ON ops.retention_holds REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_retention_holds__log_rows('{id,policy,tenant_id,held,reason,created_at}', '{}', '{}');
+CREATE TRIGGER _800_audit_insert AFTER INSERT ON ops.retention_holds REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_retention_holds__log_rows('{id,policy,tenant_id,held,reason,created_at}', '{}', '{}');
+CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON ops.retention_holds FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
+CREATE TRIGGER _800_audit_update AFTER UPDATE ON ops.retention_holds REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_retention_holds__log_rows('{id,policy,tenant_id,held,reason,created_at}', '{}', '{}');
+
+-- The retention of single tenants, where it differs from that of all.
 create table ops.retention_overrides (
   -- The policy.
   policy text not null,
   -- The tenant.
   tenant_id text collate "C" not null,
-  -- How long it is kept; null: for ever.
+  -- How long it is kept; null: forever.
   keep interval,
   constraint retention_overrides_pkey PRIMARY KEY (policy, tenant_id),
   constraint retention_overrides_policy_fkey FOREIGN KEY (policy) REFERENCES ops.retention_policies(policy) ON DELETE CASCADE,
@@ -1588,80 +1905,90 @@ create table ops.retention_overrides (
 CREATE INDEX retention_overrides_tenant_id_idx ON ops.retention_overrides USING btree (tenant_id);
 
 create policy manage_owner on ops.retention_overrides for all to :OWNER using (true) with check (true);
+create policy select_jobs on ops.retention_overrides for select to :JOBS using (true);
 create policy select_operator on ops.retention_overrides for select to :OPERATOR using (true);
-create policy select_worker on ops.retention_overrides for select to :WORKER using (true);
 
-grant select on ops.retention_overrides to :OPERATOR, :WORKER;
+grant select on ops.retention_overrides to :JOBS, :OPERATOR;
 
--- What is kept for how long. Changed by ops.set_retention.
+CREATE TRIGGER _800_audit_delete AFTER DELETE ON ops.retention_overrides REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_retention_overrides__log_rows('{policy,tenant_id,keep}', '{}', '{}');
+CREATE TRIGGER _800_audit_insert AFTER INSERT ON ops.retention_overrides REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_retention_overrides__log_rows('{policy,tenant_id,keep}', '{}', '{}');
+CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON ops.retention_overrides FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
+CREATE TRIGGER _800_audit_update AFTER UPDATE ON ops.retention_overrides REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_retention_overrides__log_rows('{policy,tenant_id,keep}', '{}', '{}');
+
+-- How long data is kept. ops.set_retention changes it.
 create table ops.retention_policies (
-  -- Its name.
+  -- The name of the policy.
   policy text not null,
-  -- What it is of.
+  -- The data that it covers.
   description text not null,
-  -- How long it is kept; null: for ever.
+  -- How long it is kept; null: forever.
   keep interval,
-  -- Whether it is of tenants, each of which may have another.
+  -- Whether it covers data of tenants, each of which may have its own.
   by_tenant boolean not null,
   constraint retention_policies_pkey PRIMARY KEY (policy),
   constraint retention_policies_keep_check CHECK ((keep >= '01:00:00'::interval))
 );
 
 create policy manage_owner on ops.retention_policies for all to :OWNER using (true) with check (true);
+create policy select_jobs on ops.retention_policies for select to :JOBS using (true);
 create policy select_operator on ops.retention_policies for select to :OPERATOR using (true);
-create policy select_worker on ops.retention_policies for select to :WORKER using (true);
 
-grant select on ops.retention_policies to :OPERATOR, :WORKER;
+grant select on ops.retention_policies to :JOBS, :OPERATOR;
 
--- What was removed, under which policy.
+CREATE TRIGGER _800_audit_delete AFTER DELETE ON ops.retention_policies FOR EACH ROW EXECUTE FUNCTION audit.tg__log_row('{policy,description,keep,by_tenant}', '{}', '{}');
+CREATE TRIGGER _800_audit_insert AFTER INSERT ON ops.retention_policies FOR EACH ROW EXECUTE FUNCTION audit.tg__log_row('{policy,description,keep,by_tenant}', '{}', '{}');
+CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON ops.retention_policies FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
+CREATE TRIGGER _800_audit_update AFTER UPDATE ON ops.retention_policies FOR EACH ROW EXECUTE FUNCTION audit.tg__log_row('{policy,description,keep,by_tenant}', '{}', '{}');
+
+-- Removed data, by policy.
 create table ops.retention_receipts (
-  -- Which.
+  -- The id of the receipt.
   id bigint not null generated always as identity,
-  -- When the last of it went.
+  -- When the last of it was removed.
   at timestamp with time zone not null default clock_timestamp(),
   -- The policy.
   policy text not null,
-  -- Whose it was; null: no tenant's.
+  -- The tenant whose data it was; null: no tenant's.
   tenant_id text collate "C",
-  -- It was older than this.
+  -- The data was older than this.
   older_than timestamp with time zone not null,
-  -- The partition that went as a whole; null: rows were deleted.
+  -- The partition that was dropped; null: rows were deleted.
   partition text,
-  -- How many rows.
+  -- How many rows were removed.
   row_count bigint not null,
-  -- How much of the disk the partition took, the tenant's share by rows; null of rows, whose room is used again.
+  -- The disk space of the partition, the tenant's share by its rows; null for deleted rows, whose space is used again.
   bytes bigint,
   constraint retention_receipts_pkey PRIMARY KEY (id)
 );
 
 CREATE INDEX retention_receipts_at_idx ON ops.retention_receipts USING btree (at);
 
-create policy insert_worker on ops.retention_receipts for insert to :WORKER with check (true);
+create policy insert_jobs on ops.retention_receipts for insert to :JOBS with check (true);
 create policy manage_owner on ops.retention_receipts for all to :OWNER using (true) with check (true);
+create policy select_jobs on ops.retention_receipts for select to :JOBS using (true);
 create policy select_operator on ops.retention_receipts for select to :OPERATOR using (true);
-create policy select_worker on ops.retention_receipts for select to :WORKER using (true);
-create policy update_worker on ops.retention_receipts for update to :WORKER using (true) with check (true);
+create policy update_jobs on ops.retention_receipts for update to :JOBS using (true) with check (true);
 
-grant insert (policy, tenant_id, older_than, row_count), select, update (at, row_count) on ops.retention_receipts to :WORKER;
+grant insert (policy, tenant_id, older_than, row_count), select, update (at, row_count) on ops.retention_receipts to :JOBS;
 grant select on ops.retention_receipts to :OPERATOR;
 
--- What runs now: since when, how far it is, and where.
+-- The current runs: since when, how far and where.
 create view ops.running (
   -- The run in ops.job_runs.
   id bigint,
-  -- Which job.
+  -- The task that it runs.
   task text,
-  -- What about.
+  -- Its parameters.
   details jsonb,
-  -- From 0 to 1; null: nobody knows.
+  -- How much is done, from 0 to 1; null: unknown.
   progress double precision,
-  -- What it is at.
+  -- What it is doing.
   note text,
   -- When it began.
   started_at timestamp with time zone,
   -- How long it has been running.
   running_for interval,
-  -- When it was last heard of.
+  -- When its process last reported.
   updated_at timestamp with time zone,
   -- The id of a worker, or host:pid of a command.
   worker text,
@@ -1679,7 +2006,7 @@ create view ops.tenants (
   id text collate "C",
   -- The name to show.
   name text,
-  -- Since when it is locked out; null: it is not.
+  -- When it was suspended; null: it is not suspended.
   suspended_at timestamp with time zone,
   -- When it was made.
   created_at timestamp with time zone,
@@ -1689,23 +2016,23 @@ create view ops.tenants (
 
 grant select on ops.tenants to :OPERATOR;
 
--- How receiving WAL stands, by replication slot.
+-- The state of receiving WAL, by replication slot.
 create table ops.wal_receivers (
   -- The slot that the server keeps WAL for.
   slot text not null,
-  -- Whether the worker that said this receives.
+  -- Whether the worker that reported this receives WAL.
   receiving boolean not null,
-  -- Up to where WAL was received.
+  -- The last received position of the WAL.
   received_lsn pg_lsn,
-  -- WAL that the server keeps because it was not received.
+  -- Bytes of WAL that the server keeps because no worker has received them.
   kept_bytes bigint,
-  -- What may still be written before the server gives the slot up; null: there is no limit.
+  -- Bytes that may still be written before the server gives up the slot; null: no limit.
   safe_bytes bigint,
-  -- Of the slot: reserved, extended, unreserved or lost.
+  -- The state of the slot: reserved, extended, unreserved or lost.
   wal_status text,
-  -- What went wrong last; null: all is well.
+  -- The current problem; null: all is well.
   problem text,
-  -- When this was said.
+  -- When this was reported.
   seen_at timestamp with time zone not null default clock_timestamp(),
   constraint wal_receivers_pkey PRIMARY KEY (slot)
 ) with (fillfactor = 50);
@@ -1722,17 +2049,17 @@ create table ops.workers (
   id text not null,
   -- The machine that it runs on.
   host text not null,
-  -- Its process there.
+  -- The id of its process there.
   pid integer not null,
-  -- Of this project.
+  -- The version of this project that it runs.
   version text not null,
   -- When it began.
   started_at timestamp with time zone not null default clock_timestamp(),
-  -- When it last said that it lives; it does every 15 seconds.
+  -- When it last reported that it lives, which it does every 15 seconds.
   seen_at timestamp with time zone not null default clock_timestamp(),
-  -- When it ended as it should; null: it lives or died.
+  -- When it ended as it should; null: it lives, or it died.
   stopped_at timestamp with time zone,
-  -- When it was taken for dead; null: it was not.
+  -- When it was taken for dead; null: never.
   lost_at timestamp with time zone,
   constraint workers_pkey PRIMARY KEY (id)
 ) with (fillfactor = 50);

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:3180fe7cece5e14e1e56ca7f421f31052e8f2839
+--! Hash: sha1:424878e2fe8ac00cbd0151774892e2eea3179bd4
 --! Message: initial
 
 -- The first migration: all state (schemas, tables, types, sequences, indexes) in the order of a reader, then all of sql/, then
@@ -40,8 +40,8 @@ create index tenant_logins_tenant_id_idx on app_private.tenant_logins (tenant_id
 
 -- The tables below name it in their defaults, so it has to exist before them.
 --! Included tenancy/login_tenant_id.sql
--- The tenant that a login is bound to, for logins that are not the API's. Definer, because nobody may read the
--- bindings; it tells a login nothing but its own tenant, and reads session_user, which no setting can change.
+-- The tenant that a login is bound to, for logins other than the API's. Definer: nobody may read the bindings. It tells a login
+-- only its own tenant, and reads session_user, which no setting can change.
 create or replace function app_private.login_tenant_id() returns text
 language sql stable parallel safe security definer
 set search_path to pg_catalog, pg_temp
@@ -53,16 +53,16 @@ as $$
     and t.suspended_at is null
 $$;
 
-comment on function app_private.login_tenant_id() is 'The tenant that the session''s login is bound to; null when it is bound to none or its tenant is suspended.';
+comment on function app_private.login_tenant_id() is 'The tenant that the session''s login is bound to; null when it is not bound or its tenant is suspended.';
 -- current_tenant_id names it by identity, which needs no usage of the schema.
 grant execute on function app_private.login_tenant_id() to :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :SEARCH;
 --! EndIncluded tenancy/login_tenant_id.sql
 --! Included tenancy/current_tenant_id.sql
--- Who is the tenant? A login that may become :ANON is the API's: it has verified a token and says the tenant in a
--- setting. Every other login is bound to a tenant by a table, and whatever it sets is ignored.
+-- The tenant of the caller. A login that may become :ANON is the API's: it has verified a token and names the tenant in a
+-- setting. A table binds every other login to a tenant, and whatever such a login sets is ignored.
 --
--- No definer, no `set`, and a body that is parsed now instead of at each call: so the planner inlines it, and a policy
--- that says `(select app_private.current_tenant_id())` costs one evaluation of a plain expression per statement.
+-- No definer, no `set`, and a body that is parsed now instead of at each call, so that the planner inlines it: a policy with
+-- `(select app_private.current_tenant_id())` costs one evaluation of a plain expression per statement.
 create or replace function app_private.current_tenant_id() returns text
 language sql stable parallel safe
 return case
@@ -71,7 +71,7 @@ return case
   else app_private.login_tenant_id()
 end;
 
-comment on function app_private.current_tenant_id() is 'The tenant of whoever asks: from the setting app.tenant_id for the API''s login, from app_private.tenant_logins for any other, null for nobody''s.';
+comment on function app_private.current_tenant_id() is 'The tenant of the caller: from the setting app.tenant_id for the API''s login, from app_private.tenant_logins for any other; null for a caller without one.';
 -- Defaults and policies name it by identity, which needs no usage of the schema.
 grant execute on function app_private.current_tenant_id() to :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :SEARCH;
 --! EndIncluded tenancy/current_tenant_id.sql
@@ -819,25 +819,25 @@ create table ops.drills (
 -- ---------------------------------------------------------------------------------------------------------------
 
 --! Included tenancy/schemas.sql
--- What the schemas are, and who may look into them. Schemas say who may look, folders of sql/ what something is about.
+-- The schemas and who may look into them. A schema decides who may look, a folder of sql/ what something is about.
 
-comment on schema app_public is E'Agent Lightning DB\nThe state of AI agents. Every table is confined to one tenant by row-level security, and what is listed here follows the caller''s rights: without a token there is next to nothing.';
-comment on schema app_private is 'Helpers that decide who may see what. Granted to nobody who can ask anything.';
+comment on schema app_public is E'Agent Lightning DB\nThe state of AI agents. Every table is confined to one tenant by row-level security, and this list follows the caller''s rights: without a token it is almost empty.';
+comment on schema app_private is 'Helpers that decide who may see what. Not granted to any role that clients can use.';
 comment on schema audit is 'Who changed what: an append-only log, written by triggers in the transaction of the change.';
 comment on schema ops is 'Operations across tenants: for operators and the worker.';
 
--- Rights on a table or a function stand in its own file.
+-- The rights on a table or function are in its own file.
 revoke all on schema app_public, app_private, audit, ops from public;
 grant usage on schema app_public to :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :WORKER, :SEARCH;
 grant usage on schema audit to :ADMIN, :OPERATOR;
 grant usage on schema ops to :OPERATOR, :WORKER;
 
--- app_private is granted to nobody who can ask anything. Defaults and policies name its functions by identity and need no
--- usage of it; the functions that run as :SEARCH name theirs.
+-- app_private is not granted to any role that clients can use. Defaults and policies name its functions by identity and need
+-- no usage of it. The functions that run as :SEARCH use names.
 grant usage on schema app_private to :SEARCH;
 
--- Whether the schema fits is asked by every process before it serves, by the API as an anonymous request, which names
--- ops.applied_migrations in full and so needs usage of its schema.
+-- Every process checks before it serves whether the schema fits. The API does so as an anonymous request, which calls
+-- ops.applied_migrations by its full name and so needs usage of the schema.
 grant usage on schema ops to :ANON;
 --! EndIncluded tenancy/schemas.sql
 
@@ -846,17 +846,16 @@ grant usage on schema ops to :ANON;
 -- ---------------------------------------------------------------------------------------------------------------
 
 --! Included retention/retention_tenant_id.sql
--- The tenant whose rows the worker is removing: it deletes as exactly that tenant, whatever a statement forgets.
+-- The tenant whose rows the worker is removing. Policies confine it to this tenant, whatever a statement forgets.
 create or replace function app_private.retention_tenant_id() returns text
 language sql stable parallel safe
 return nullif(pg_catalog.current_setting('app.retention_tenant_id', true), '');
 
-comment on function app_private.retention_tenant_id() is 'The tenant whose rows the worker is removing, from the setting app.retention_tenant_id; null: nobody''s.';
+comment on function app_private.retention_tenant_id() is 'The tenant whose rows the worker is removing, from the setting app.retention_tenant_id; null: none.';
 grant execute on function app_private.retention_tenant_id() to :WORKER;
 --! EndIncluded retention/retention_tenant_id.sql
 --! Included retention/is_held.sql
--- Whether something of a tenant at a time has to stay for another reason than its age: an import that the operator has not
--- released, or a dispute.
+-- Whether a tenant's data of a time has to stay whatever its age: an import that the operator has not released, or a dispute.
 create or replace function ops.is_held(policy text, tenant_id text, at timestamptz) returns boolean
 language sql stable
 begin atomic
@@ -867,11 +866,11 @@ begin atomic
   );
 end;
 
-comment on function ops.is_held(text, text, timestamptz) is 'Whether ops.retention_holds keeps something of a tenant at a time.';
+comment on function ops.is_held(text, text, timestamptz) is 'Whether ops.retention_holds keeps a tenant''s data of a time.';
 grant execute on function ops.is_held(text, text, timestamptz) to :OPERATOR, :WORKER;
 --! EndIncluded retention/is_held.sql
 --! Included retention/retention_of.sql
--- How long a tenant's rows are kept under a policy: as it chose, otherwise as everybody's.
+-- How long a policy keeps a tenant's rows: by the tenant's own setting, otherwise by that for all.
 create or replace function ops.retention_of(policy text, tenant_id text) returns interval
 language sql stable
 begin atomic
@@ -881,11 +880,11 @@ begin atomic
   where p.policy = retention_of.policy;
 end;
 
-comment on function ops.retention_of(text, text) is 'How long a tenant''s rows are kept under a policy; null: for ever.';
+comment on function ops.retention_of(text, text) is 'How long a policy keeps a tenant''s rows; null: forever.';
 grant execute on function ops.retention_of(text, text) to :OPERATOR, :WORKER;
 --! EndIncluded retention/retention_of.sql
 --! Included retention/partition_ranges.sql
--- What a table that is partitioned by range of one time holds, read from the bounds as the catalog shows them.
+-- The times covered by a table that is partitioned by range of one time, read from the bounds that the catalog prints.
 create or replace function app_private.partition_ranges(parent regclass) returns tstzmultirange
 language sql stable
 set search_path to pg_catalog, pg_temp
@@ -905,7 +904,7 @@ comment on function app_private.partition_ranges(regclass) is 'The times for whi
 grant execute on function app_private.partition_ranges(regclass) to :SERVICE, :ADMIN, :OPERATOR, :WORKER;
 --! EndIncluded retention/partition_ranges.sql
 --! Included jobs/quarantined.sql
--- The items that a task leaves out for now. A function of one query without `set`, so that it is inlined.
+-- The items that a task leaves out for now. One query without `set`, so that the planner inlines it.
 create or replace function ops.quarantined(task text) returns table (tenant_id text, item text)
 language sql stable
 begin atomic
@@ -919,8 +918,8 @@ grant execute on function ops.quarantined(text) to :WORKER;
 --! EndIncluded jobs/quarantined.sql
 
 --! Included tenancy/bind_login.sql
--- Binds a login to the tenant that it will see. Refuses a login that may be more than a plain one, and one that belongs
--- to another tenant: its open connections would change tenant. Definer: nobody may write the bindings.
+-- Binds a login to the tenant that it will see. Refuses a login with rights beyond one tenant, and one that belongs to another
+-- tenant, whose open connections would change tenant. Definer: nobody may write the bindings.
 create or replace function ops.bind_login(login name, tenant_id text) returns void
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -929,7 +928,7 @@ declare
   v_bound text;
 begin
   if not exists (select from app_public.tenants t where t.id = bind_login.tenant_id) then
-    raise exception 'there is no tenant %', bind_login.tenant_id
+    raise exception 'tenant % does not exist', bind_login.tenant_id
       using errcode = 'LTT02', hint = 'List them: select * from ops.tenants.';
   end if;
   if exists (
@@ -937,8 +936,8 @@ begin
     where r.rolname = bind_login.login
       and (r.rolsuper or r.rolbypassrls or pg_has_role(r.oid, ':OWNER', 'member') or pg_has_role(r.oid, ':ANON', 'member'))
   ) then
-    raise exception 'login % may be more than one tenant''s', bind_login.login
-      using errcode = 'LTT03', hint = 'Make a login of its own: lightning login create NAME --tenant ' || bind_login.tenant_id;
+    raise exception 'login % has rights beyond one tenant', bind_login.login
+      using errcode = 'LTT03', hint = 'Create a login for this tenant: lightning login create NAME --tenant ' || bind_login.tenant_id;
   end if;
   insert into app_private.tenant_logins (login, tenant_id)
   values (bind_login.login, bind_login.tenant_id)
@@ -951,12 +950,12 @@ begin
 end
 $$;
 
-comment on function ops.bind_login(name, text) is 'Binds a login to the tenant it will see. LTT02 no such tenant, LTT03 the login is more than a plain one, LTT04 it belongs to another tenant.';
--- No grant: it is the owner's only. It goes with creating the login, which operators cannot.
+comment on function ops.bind_login(name, text) is 'Binds a login to the tenant that it will see. LTT02 no such tenant, LTT03 the login has rights beyond one tenant, LTT04 it belongs to another tenant.';
+-- No grant: only the owner calls it, when it creates or drops the login, which operators cannot do.
 --! EndIncluded tenancy/bind_login.sql
 --! Included tenancy/create_tenant.sql
--- Makes a tenant, or gives back the one that is there when its name is the same. Definer: the owner's policy on tenants
--- is the only one that may write them.
+-- Makes a tenant, or returns the existing one if its name is the same. Definer: only the owner's policy on tenants may write
+-- them.
 create or replace function ops.create_tenant(tenant_id text, name text) returns app_public.tenants
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -971,7 +970,7 @@ begin
   if not found then
     select * into strict v_tenant from app_public.tenants t where t.id = create_tenant.tenant_id;
     if v_tenant.name <> create_tenant.name then
-      raise exception 'tenant % exists already, under the name %', v_tenant.id, v_tenant.name
+      raise exception 'tenant % already exists, under the name %', v_tenant.id, v_tenant.name
         using errcode = 'LTT01', hint = 'Choose another id.';
     end if;
   end if;
@@ -979,11 +978,11 @@ begin
 end
 $$;
 
-comment on function ops.create_tenant(text, text) is 'Makes a tenant, or gives back the one of that id and name. LTT01 when the id is taken under another name.';
+comment on function ops.create_tenant(text, text) is 'Makes a tenant, or returns the one with that id and name. LTT01 when the id is taken under another name.';
 grant execute on function ops.create_tenant(text, text) to :OPERATOR;
 --! EndIncluded tenancy/create_tenant.sql
 --! Included tenancy/set_tenant_suspended.sql
--- Suspends a tenant or lets it in again. A suspended tenant's tokens are refused and its logins see nothing; its data
+-- Suspends a tenant or lets it in again. The tokens of a suspended tenant are refused and its logins see nothing; its data
 -- stays as it is. Definer, as ops.create_tenant.
 create or replace function ops.set_tenant_suspended(tenant_id text, suspended boolean) returns app_public.tenants
 language plpgsql volatile security definer
@@ -997,20 +996,19 @@ begin
   where t.id = set_tenant_suspended.tenant_id
   returning * into v_tenant;
   if not found then
-    raise exception 'there is no tenant %', set_tenant_suspended.tenant_id
+    raise exception 'tenant % does not exist', set_tenant_suspended.tenant_id
       using errcode = 'LTT02', hint = 'List them: select * from ops.tenants.';
   end if;
   return v_tenant;
 end
 $$;
 
-comment on function ops.set_tenant_suspended(text, boolean) is 'Locks a tenant out, or lets it in again. LTT02 when there is none.';
+comment on function ops.set_tenant_suspended(text, boolean) is 'Suspends a tenant, or lets it in again. LTT02 when it does not exist.';
 grant execute on function ops.set_tenant_suspended(text, boolean) to :OPERATOR;
 --! EndIncluded tenancy/set_tenant_suspended.sql
 --! Included tenancy/suspended_tenants.sql
--- The tenants that are locked out. The API asks at its start and whenever `lightning:tenants` is notified, as an
--- anonymous request, and refuses their tokens. Definer: nobody sees a tenant but their own; ids of the suspended ones
--- are all that it gives away.
+-- The suspended tenants. The API asks at its start and at each notification of `lightning:tenants`, as an anonymous request,
+-- and refuses their tokens. Definer: nobody sees another tenant. It reveals only the ids of suspended tenants.
 create or replace function ops.suspended_tenants() returns setof text
 language sql stable security definer
 set search_path to pg_catalog, pg_temp
@@ -1018,8 +1016,8 @@ as $$
   select t.id from app_public.tenants t where t.suspended_at is not null
 $$;
 
-comment on function ops.suspended_tenants() is 'Ids of the tenants that are locked out.';
--- Which tokens to refuse is asked by each process of the API, as an anonymous request.
+comment on function ops.suspended_tenants() is 'Ids of the suspended tenants.';
+-- Each process of the API asks which tokens to refuse, as an anonymous request.
 grant execute on function ops.suspended_tenants() to :ANON, :OPERATOR;
 --! EndIncluded tenancy/suspended_tenants.sql
 --! Included tenancy/tg_tenants__notify.sql
@@ -1037,7 +1035,7 @@ $$;
 comment on function app_private.tg_tenants__notify() is 'Trigger: NOTIFY lightning:tenants without payload when a tenant was suspended or resumed.';
 --! EndIncluded tenancy/tg_tenants__notify.sql
 --! Included tenancy/unbind_login.sql
--- Takes a login's tenant away: from its next statement on it sees nothing. Definer, as ops.bind_login.
+-- Removes a login's binding: from its next statement on it sees no tenant. Definer, as ops.bind_login.
 create or replace function ops.unbind_login(login name) returns boolean
 language sql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -1046,13 +1044,13 @@ begin atomic
   select exists (select from gone);
 end;
 
-comment on function ops.unbind_login(name) is 'Takes a login''s tenant away; false when it had none.';
--- No grant: it is the owner's only. It goes with creating the login, which operators cannot.
+comment on function ops.unbind_login(name) is 'Removes a login''s binding to its tenant; false when it had none.';
+-- No grant: only the owner calls it, when it creates or drops the login, which operators cannot do.
 --! EndIncluded tenancy/unbind_login.sql
 
 --! Included migrations/applied_migrations.sql
--- The migrations that this database has, oldest first. For every process that wants to know whether it fits the schema;
--- definer, because the ledger is the owner's, and names and hashes of files are no secret.
+-- The migrations that this database has, oldest first. Every process calls it to check whether it fits the schema. Definer: the
+-- ledger belongs to the owner, and the names and hashes of files are not secret.
 create or replace function ops.applied_migrations() returns table (filename text, hash text)
 language plpgsql stable security definer
 set search_path to pg_catalog, pg_temp
@@ -1063,13 +1061,13 @@ end
 $$;
 
 comment on function ops.applied_migrations() is 'The migrations that this database has, oldest first, with the hashes of their texts.';
--- Whether the schema fits is asked by every process before it serves, by the API as an anonymous request.
+-- Every process checks before it serves whether the schema fits, the API as an anonymous request.
 grant execute on function ops.applied_migrations() to :ANON, :OPERATOR, :WORKER;
 --! EndIncluded migrations/applied_migrations.sql
 
 --! Included rows/may_print_long.sql
--- Looked up in the stored form, without printing: numbers beyond a double, those that are nearly zero, and zeros, which may have
--- 16,383 digits behind the point.
+-- Searches the stored form, without printing, for numbers beyond a double, numbers that are nearly zero, and zeros, which may
+-- have 16,383 digits behind the point.
 create or replace function app_private.may_print_long(document jsonb) returns boolean
 language sql immutable strict parallel safe
 return pg_catalog.jsonb_path_exists(
@@ -1078,12 +1076,12 @@ return pg_catalog.jsonb_path_exists(
 );
 
 comment on function app_private.may_print_long(jsonb) is 'Whether JSON holds numbers that print far longer than they are stored.';
--- Conditions of triggers ask it as whoever writes.
+-- Conditions of triggers call it with the rights of whoever writes.
 grant execute on function app_private.may_print_long(jsonb) to :MEMBER, :SERVICE, :ADMIN, :WORKER, :KEEPER;
 --! EndIncluded rows/may_print_long.sql
 --! Included rows/tg__refuse_key_change.sql
--- Keys never change: the audit log, the leases and other systems refer to rows by them. Grants already leave the key
--- columns out; this guards against the owner, too.
+-- Keys never change: the audit log, the leases and other systems refer to rows by them. Grants already exclude the key
+-- columns; this trigger stops the owner, too.
 create or replace function app_private.tg__refuse_key_change() returns trigger
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -1097,9 +1095,9 @@ $$;
 comment on function app_private.tg__refuse_key_change() is 'Trigger: refuses to change a key, with LTK01.';
 --! EndIncluded rows/tg__refuse_key_change.sql
 --! Included rows/tg__refuse_long_numbers.sql
--- JSON holds 1e131071 in ten bytes and prints it in 131,072 characters: 5 MB of it can be stored, and neither read, nor made
--- text for a drill, which fails on it for as long as the row is there. What the numbers of one column print is limited, and
--- asked for only where `may_print_long` says so. The argument is the column's name.
+-- JSON holds 1e131071 in ten bytes and prints it in 131,072 characters. 5 MB of such numbers can be stored but neither read nor
+-- converted to text for a drill, which fails for as long as the row exists. So the printed length of a column's numbers is
+-- limited. It is measured only where `may_print_long` holds. The argument is the column's name.
 create or replace function app_private.tg__refuse_long_numbers() returns trigger
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -1113,7 +1111,7 @@ begin
     from jsonb_path_query(to_jsonb(NEW) -> TG_ARGV[0], 'strict $.** ? (@.type() == "number")') n(number)
   loop
     v_printed := v_printed + v_length;
-    -- Whoever sends them is not made to wait for all of them.
+    -- Stops at the limit, so that the sender does not wait for the rest.
     if v_printed > 10000000 then
       raise exception 'the numbers of % print in more than 10,000,000 characters', TG_ARGV[0]
         using errcode = 'LTK02', hint = 'Send numbers such as 1e131071 as text.';
@@ -1123,10 +1121,10 @@ begin
 end
 $$;
 
-comment on function app_private.tg__refuse_long_numbers() is 'Trigger: refuses JSON, with LTK02, whose numbers print in more than 10,000,000 characters.';
+comment on function app_private.tg__refuse_long_numbers() is 'Trigger: refuses JSON whose numbers print in more than 10,000,000 characters, with LTK02.';
 --! EndIncluded rows/tg__refuse_long_numbers.sql
 --! Included rows/tg__touch_updated_at.sql
--- Keeps updated_at: no client can set it, and created_at never changes after the insert.
+-- Sets updated_at: no client can set it, and created_at never changes after the insert.
 create or replace function app_private.tg__touch_updated_at() returns trigger
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -1141,11 +1139,11 @@ comment on function app_private.tg__touch_updated_at() is 'Trigger: sets updated
 --! EndIncluded rows/tg__touch_updated_at.sql
 
 --! Included audit/actor.sql
--- Who is acting: the subject and request that the API verified, and the role that the statement runs under. The
--- settings of any other login prove nothing and are left out; its name (audit.log.login) says who it is. One row.
+-- The actor: the subject and request that the API verified, and the role that the statement runs under. The settings of any
+-- other login prove nothing and are left out; its name (audit.log.login) identifies it. One row.
 --
--- No definer and no `set`, and a set, so that the planner inlines it into the triggers' statements: a function that is
--- called cost every audited statement 15 microseconds of 190.
+-- No definer and no `set`, and it returns a set, so that the planner inlines it into the triggers' statements: a call cost
+-- every audited statement 15 microseconds of 190.
 create or replace function audit.actor() returns table (subject text, role name, request_id text)
 language sql stable parallel safe rows 1
 begin atomic
@@ -1153,17 +1151,17 @@ begin atomic
     case
       when a.is_api then nullif(pg_catalog.current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub'
     end,
-    -- `none` is what a session that never switched says.
+    -- `none` is the value in a session that never switched its role.
     coalesce(nullif(pg_catalog.current_setting('role'), 'none')::name, session_user),
     case when a.is_api then nullif(pg_catalog.current_setting('app.request_id', true), '') end
   from (select pg_catalog.pg_has_role(session_user, ':ANON', 'member') as is_api) a;
 end;
 
-comment on function audit.actor() is 'Who is acting: verified subject, role, request id.';
+comment on function audit.actor() is 'The actor: verified subject, role, request id.';
 --! EndIncluded audit/actor.sql
 --! Included audit/copy_tracking.sql
--- Gives a partition the audit triggers of its parent: statement triggers fire for the table that a statement names, so
--- the parent's do not see a statement that names the partition. (Row triggers come by themselves.) Can be called again.
+-- Gives a partition the audit triggers of its parent. Statement triggers fire for the table that a statement names, so the
+-- parent's do not see a statement that names the partition. (A partition gets row triggers by itself.) Can be called again.
 create or replace function audit.copy_tracking(parent regclass, partition regclass) returns void
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -1177,7 +1175,7 @@ begin
     from pg_trigger t
     where t.tgrelid = parent and not t.tgisinternal and t.tgname like '\_800\_audit\_%' and t.tgtype & 1 = 0
   loop
-    -- The first one: nothing before it is a name that a user gave.
+    -- The first match: no user-defined name comes before it.
     v_definition := overlay(
       v_definition placing format(' ON %s ', partition) from strpos(v_definition, v_on) for length(v_on)
     );
@@ -1189,20 +1187,20 @@ $$;
 comment on function audit.copy_tracking(regclass, regclass) is 'Gives a partition the audit triggers of its parent.';
 --! EndIncluded audit/copy_tracking.sql
 --! Included audit/create_row_logger.sql
--- Writes the trigger function that logs the rows of one table: an insert's new values, a delete's old values, of an update
--- what changed and only that (a row written again as it was leaves nothing). Called by enable_tracking.
+-- Writes the trigger function that logs the rows of one table: the new values of an insert, the old values of a delete, and of
+-- an update only the changed columns (a row that is written again unchanged leaves nothing). enable_tracking calls it.
 --
--- A function per table, because PL/pgSQL cannot name a column of OLD and NEW by a variable. One function for all has to
--- make JSON of both rows and compare these, which takes twice as long, for a single row as for each of a thousand. Inserts and
--- deletes log whole rows, for which one statement over the transition table is the shortest way.
+-- Each table has its own function, because PL/pgSQL cannot name a column of OLD and NEW by a variable. One function for all
+-- would have to convert both rows to JSON and compare these, which takes twice as long, for a single row as for each of a
+-- thousand. Inserts and deletes log whole rows, for which one statement over the transition table is the shortest way.
 --
--- What is written for the columns of today must not fail on those of tomorrow, nor miss one, and to read the catalog for each
--- row would cost a quarter of the whole. A name that is gone, or another type, fails the comparison, before anything is
--- written. A column that came has the number after the last one, or, when some were dropped again, one of the next: four are
--- asked for, which the system caches know. Where columns are secret, audit.table_columns is asked, which is never wrong. What a table
--- does not answer as expected is logged by audit.log_row.
+-- A function written for today's columns must neither fail on tomorrow's nor miss one, and to read the catalog for each row
+-- would cost a quarter of the whole. A column that is gone, or has another type, fails the comparison before anything is
+-- written. A new column has the number after the last one, or one of the next when some were dropped again: the function looks
+-- for four of these, which the system caches know. Where columns are secret, it asks audit.table_columns, which is never
+-- wrong. When a table differs from what the function expects, audit.log_row logs the row.
 --
--- What it writes is a definer: nobody may write the log. #variable_conflict: columns may have the names of its variables.
+-- The written function is a definer: nobody may write the log. #variable_conflict: columns may be named like its variables.
 create or replace function audit.create_row_logger(target regclass, digested text[], omitted text[])
 returns regproc
 language plpgsql volatile
@@ -1214,8 +1212,8 @@ declare
   v_has_secrets boolean := digested <> '{}' or omitted <> '{}';
   v_key text[] := audit.key_columns(target);
   v_tenant_column text := audit.tenant_column(target);
-  -- Expressions: whether the table is as it was, for an update and for the others; the JSON of a row and of its key; how JSON
-  -- is logged.
+  -- Expressions: whether the table has changed (for an update) or has not (for the others); the JSON of a row and of its key;
+  -- how JSON is logged.
   v_changed text := 'audit.table_columns(TG_RELID) <> TG_ARGV[0]::text[]';
   v_nameable text := 'audit.table_columns(TG_RELID) = TG_ARGV[0]::text[]';
   v_doc text := 'to_jsonb(r.*)';
@@ -1224,7 +1222,7 @@ declare
   v_logged text := '%s';
   v_comparisons text;
 begin
-  -- Names end after 63 bytes, and tables of two schemas may share theirs.
+  -- Names end after 63 bytes, and tables of two schemas may have the same name.
   select c.relname into strict v_part from pg_class c where c.oid = target;
   while octet_length(v_part) > 44 loop
     v_part := left(v_part, -1);
@@ -1249,7 +1247,7 @@ begin
     from unnest(v_tenant_column || v_key) k;
   end if;
 
-  -- json itself, and types that may hold it or have a cast to it that a user made, may be more than jsonb takes.
+  -- jsonb may not accept values of json, of types that may contain it, and of types with a user's cast to it.
   if exists (
     select
     from pg_attribute a
@@ -1294,9 +1292,9 @@ begin
       a.attname,
       format(
         case
-          -- Types whose = says that two values are the same one. Others have none (json, point), or one of another meaning
-          -- (a box's compares areas, an interval's takes a month for 30 days), or theirs is not in the search path: the images
-          -- of their values are compared.
+          -- Types whose = holds for identical values only. Other types have no = (json, point), or one with another meaning (a
+          -- box's compares areas, an interval's takes a month for 30 days), or one outside the search path: for these the
+          -- images of the values are compared.
           when coalesce(e.oid, t.oid) in (
             'bool'::regtype, 'int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'oid'::regtype, 'uuid'::regtype,
             'date'::regtype, 'time'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype, 'bytea'::regtype,
@@ -1316,7 +1314,7 @@ begin
   left join pg_collation c on c.oid = a.attcollation
   where a.attrelid = target and a.attnum > 0 and not a.attisdropped
     and a.attname <> all (v_tenant_column || omitted)
-    -- Computed when it is read, from columns that are here.
+    -- A virtual column is computed when it is read, from columns that are compared here.
     and a.attgenerated <> 'v';
 
   execute format(
@@ -1390,8 +1388,8 @@ $$;
 comment on function audit.create_row_logger(regclass, text[], text[]) is 'Writes the trigger function that logs the rows of a table.';
 --! EndIncluded audit/create_row_logger.sql
 --! Included audit/digest.sql
--- A row as the log keeps it: of the columns named in `digested` (secrets, and values that are large and mean nothing to
--- a reader) only a SHA-256, enough to see that one changed. A column that is absent or null stays so.
+-- A row as the log keeps it. Columns named in `digested` (secrets, and large values that mean nothing to a reader) are replaced
+-- by their SHA-256, which is enough to see that one changed. A column that is absent or null stays so.
 create or replace function audit.digest(doc jsonb, digested text[]) returns jsonb
 language sql immutable strict parallel safe
 return case
@@ -1406,9 +1404,9 @@ end;
 comment on function audit.digest(jsonb, text[]) is 'The object with the named members replaced by their SHA-256.';
 --! EndIncluded audit/digest.sql
 --! Included audit/document.sql
--- A row as JSON, whatever its columns hold. There are values that jsonb cannot: a json text with \u0000, a number without
--- end, a text beyond 256 MB. The log may not keep anybody from writing them: such a value is logged as its text, and a long one as
--- its SHA-256.
+-- A row as JSON, whatever its columns hold. Some values do not fit into jsonb: json with \u0000, an infinite number, a text
+-- beyond 256 MB. The log must not keep anybody from writing them, so it holds such a value as its text, and a long one as its
+-- SHA-256.
 create or replace function audit.document(source regclass, doc record) returns jsonb
 language plpgsql stable
 set search_path to pg_catalog, pg_temp
@@ -1423,7 +1421,7 @@ begin
     return to_jsonb(doc);
   exception
     when others then
-      -- One of its values; which one is found out below.
+      -- One of the values does not fit. The loop below finds out which.
   end;
   for v_column in
     select a.attname from pg_attribute a where a.attrelid = source and a.attnum > 0 and not a.attisdropped order by a.attnum
@@ -1446,17 +1444,17 @@ begin
 end
 $$;
 
-comment on function audit.document(regclass, record) is 'A row as JSON; of one that jsonb cannot hold, the texts of its values.';
+comment on function audit.document(regclass, record) is 'A row as JSON; values that jsonb cannot hold as their texts.';
 --! EndIncluded audit/document.sql
 --! Included audit/enable_tracking.sql
 -- Puts a table under audit: every insert, update, delete and truncate leaves rows in audit.log, in the transaction that
--- made it. Whose a row is, its column tenant_id says. Can be called again, also with other options.
---   digested: columns of which the log keeps a SHA-256 in place of the value
+-- made it. The column tenant_id says whose a row is. Can be called again, also with other options.
+--   digested: columns whose values the log replaces by their SHA-256
 --   detail:   true, a row per row; false, a row per statement and tenant with their number
 --   counter:  a role whose updates are not logged at all: it counts uses, and may update nothing but the counters
---   omitted:  columns that the log leaves out; what changes nothing else leaves no row
--- The log follows when the table changes. Until this is called again, an update costs more, and a new column of a table with
--- digested or omitted ones is digested.
+--   omitted:  columns that the log leaves out; an update of these alone leaves no row
+-- When the table's columns change, the log follows. Until this is called again, an update costs more, and new columns are
+-- digested if the table has digested or omitted ones.
 create or replace function audit.enable_tracking(
   target regclass,
   digested text[] default '{}',
@@ -1473,7 +1471,7 @@ declare
   v_columns text[] := audit.table_columns(target);
   v_reason text;
   v_hint text;
-  -- Rows of partitioned tables by row triggers, which partitions get from them.
+  -- Rows of partitioned tables are logged by row triggers, which partitions inherit.
   v_by_row boolean;
   v_call text;
   v_event record;
@@ -1486,7 +1484,7 @@ begin
   select
     c.relkind,
     case
-      when c.relnamespace = 'audit'::regnamespace then 'it is a table of the log'
+      when c.relnamespace = 'audit'::regnamespace then 'it is part of the log'
       when c.relispartition then format('it is a partition of %s', pg_partition_root(target))
       when audit.tenant_column(target) is null then 'it has no column tenant_id'
       when unknown.name is not null then format('it has no column %s', unknown.name)
@@ -1494,7 +1492,7 @@ begin
         then 'the log needs the tenant and the key of a row'
     end,
     case
-      when c.relispartition then format('Audit %s: its partitions are with it.', pg_partition_root(target))
+      when c.relispartition then format('Audit %s: that includes its partitions.', pg_partition_root(target))
       when audit.tenant_column(target) is null
         then 'The log shows a row to the administrators of its tenant. Add the column: tenant_id text not null default app_private.current_tenant_id().'
     end
@@ -1523,7 +1521,7 @@ begin
     select e.name, e.rows, v_by_row or (detail and e.name = 'update') as by_row
     from (values ('insert', 'new'), ('update', 'new'), ('delete', 'old')) e(name, rows)
   loop
-    -- Row triggers do not replace statement triggers, or the other way round, where there are partitions.
+    -- With partitions, row triggers cannot replace statement triggers, nor the other way round.
     for v_other in
       select t.tgrelid::regclass as relation
       from pg_trigger t
@@ -1548,12 +1546,12 @@ begin
     'execute function audit.tg__log_truncate()',
     target
   );
-  -- Partitions that are there already; create_partition does it for later ones.
+  -- For existing partitions; create_partition does it for later ones.
   perform audit.copy_tracking(target, p.relid) from pg_partition_tree(target) p where p.relid <> target;
 end
 $$;
 
-comment on function audit.enable_tracking(regclass, text[], boolean, name, text[]) is 'Puts a table under audit. Can be called again. LTA01 when it has no primary key, LTA02 when the log could not say whose its rows are or what was asked for.';
+comment on function audit.enable_tracking(regclass, text[], boolean, name, text[]) is 'Puts a table under audit. Can be called again. LTA01 when it has no primary key, LTA02 when the log could not say whose its rows are, or cannot do what was asked.';
 --! EndIncluded audit/enable_tracking.sql
 --! Included audit/key_columns.sql
 -- The columns of a table's primary key, in its order; empty without one.
@@ -1571,14 +1569,14 @@ end;
 comment on function audit.key_columns(regclass) is 'The columns of a table''s primary key, in its order.';
 --! EndIncluded audit/key_columns.sql
 --! Included audit/log_row.sql
--- Logs a change of one row of the table as it is at this moment: names, key and columns are asked of the catalog. It takes
--- several times as long as what create_row_logger writes for a table's columns, and does what that cannot: it serves tables
--- that have changed since tracking was enabled, and partitioned ones.
+-- Logs a change of one row of a table as the table is at this moment: it reads names, key and columns from the catalog. It
+-- takes several times as long as a function of create_row_logger, but also serves tables that have changed since tracking was
+-- enabled, and partitioned ones.
 --   source    the table, or the partition, that holds the row
 --   known     the columns when tracking was enabled, as audit.table_columns gives them
---   digested  the columns of which the log keeps a SHA-256 in place of the value
+--   digested  the columns whose values the log replaces by their SHA-256
 --   omitted   the columns that the log leaves out
--- In a table where some are digested or omitted, a column that is not known is digested too: a secret may have got another name.
+-- Where some columns are digested or omitted, an unknown column is digested too: a secret may have got another name.
 -- Definer: nobody may write the log.
 create or replace function audit.log_row(
   source regclass,
@@ -1603,7 +1601,7 @@ declare
   v_key jsonb;
   v_same text[] := '{}';
 begin
-  -- A row that moves to another tenant: neither may read what it is, or was, at the other one.
+  -- A row moves to another tenant: neither tenant may read its values at the other.
   if operation = 'UPDATE' and v_new ->> v_tenant_column is distinct from v_old ->> v_tenant_column then
     perform audit.log_row(source, 'DELETE', old_row, old_row, known, digested, omitted);
     perform audit.log_row(source, 'INSERT', new_row, new_row, known, digested, omitted);
@@ -1618,12 +1616,12 @@ begin
     from pg_attribute a
     where a.attrelid = v_table and a.attnum > 0 and not a.attisdropped and known[a.attnum] is distinct from a.attname::text;
   end if;
-  -- The key may have been dropped: then the row has none.
+  -- If the primary key was dropped, the row has no key.
   select coalesce(jsonb_object_agg(k, coalesce(v_new, v_old) -> k), '{}') into strict v_key
   from unnest(audit.key_columns(v_table)) k;
 
   if operation = 'UPDATE' then
-    -- As texts: 1.0 and 1.00 are the same number.
+    -- Compared as texts, because 1.0 and 1.00 are the same number.
     select coalesce(array_agg(e.key), '{}') into strict v_same
     from jsonb_each_text(v_new) e
     where e.value is not distinct from v_old ->> e.key;
@@ -1646,7 +1644,7 @@ $$;
 comment on function audit.log_row(regclass, text, record, record, text[], text[], text[]) is 'Logs a change of a row of a table as the table is at this moment.';
 --! EndIncluded audit/log_row.sql
 --! Included audit/table_columns.sql
--- The columns of a table by their numbers; null stands for one that was dropped. What a logger was made for.
+-- The columns of a table by their numbers; null stands for a dropped one. A row logger is made for such a list.
 create or replace function audit.table_columns(source regclass) returns text[]
 language sql stable parallel safe
 set search_path to pg_catalog, pg_temp
@@ -1656,13 +1654,13 @@ begin atomic
   where a.attrelid = source and a.attnum > 0;
 end;
 
-comment on function audit.table_columns(regclass) is 'The columns of a table by their numbers; null for one that was dropped.';
+comment on function audit.table_columns(regclass) is 'The columns of a table by their numbers; null for a dropped one.';
 -- The view ops.check_audit.
 grant execute on function audit.table_columns(regclass) to :OPERATOR, :WORKER;
 --! EndIncluded audit/table_columns.sql
 --! Included audit/tenant_column.sql
--- The column that says whose a row is, whether or not it is part of the key; null for a table that has none. A tenant's own
--- row is the tenant's.
+-- The column that holds a row's tenant, whether or not it is part of the key; null for a table without one. A tenant's own row
+-- belongs to that tenant.
 create or replace function audit.tenant_column(source regclass) returns text
 language sql stable parallel safe
 set search_path to pg_catalog, pg_temp
@@ -1676,11 +1674,11 @@ begin atomic
   end;
 end;
 
-comment on function audit.tenant_column(regclass) is 'The column that says whose a row is; null: none does.';
+comment on function audit.tenant_column(regclass) is 'The column that holds a row''s tenant; null for a table without one.';
 --! EndIncluded audit/tenant_column.sql
 --! Included audit/tg__log_row.sql
--- Logs a row of a partitioned table. A row trigger, since partitions get these from their table by themselves, whoever makes
--- or attaches them. Definer: nobody may write the log.
+-- Logs a row of a partitioned table. It is a row trigger because partitions inherit these, whoever makes or attaches them.
+-- Definer: nobody may write the log.
 create or replace function audit.tg__log_row() returns trigger
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -1694,8 +1692,8 @@ $$;
 comment on function audit.tg__log_row() is 'Trigger: a log row per changed row of a partitioned table.';
 --! EndIncluded audit/tg__log_row.sql
 --! Included audit/tg__log_summary.sql
--- Logs one row per statement and tenant with the number of rows: for tables whose rows are too many and too small to
--- keep twice. Definer: nobody may write the log.
+-- Logs one row per statement and tenant, with the number of rows, for tables whose rows are too many and too small to keep
+-- twice. Definer: nobody may write the log.
 create or replace function audit.tg__log_summary() returns trigger
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -1709,7 +1707,7 @@ begin
     select array_agg(c.tenant), array_agg(c.count) into strict v_tenants, v_counts
     from (select r.tenant_id::text as tenant, count(*) as count from changed_rows r group by 1) c;
   exception
-    -- Not by its name: the table has changed since tracking was enabled, and nothing says whose a row is.
+    -- The table has changed since tracking was enabled: without the column nothing says whose a row is.
     when undefined_column then
       select array[null], array[nullif(count(*), 0)] into strict v_tenants, v_counts from changed_rows r;
   end;
@@ -1725,8 +1723,8 @@ $$;
 comment on function audit.tg__log_summary() is 'Trigger: a log row per statement and tenant.';
 --! EndIncluded audit/tg__log_summary.sql
 --! Included audit/tg__log_truncate.sql
--- Logs that a table was emptied, of all tenants' rows at once: no tenant, no rows to count. Definer: nobody may write
--- the log.
+-- Logs that a truncate emptied a table of all tenants' rows at once: it has no tenant and no count of rows. Definer: nobody may
+-- write the log.
 create or replace function audit.tg__log_truncate() returns trigger
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -1743,13 +1741,13 @@ comment on function audit.tg__log_truncate() is 'Trigger: a log row per truncate
 --! EndIncluded audit/tg__log_truncate.sql
 
 --! Included live/read_events.sql
--- Reads the outbox on from a position: what is visible now and was not in the snapshot `since`. That is commit order with
--- nothing left out, whatever order ids were given in and however long a transaction took, and it is read from the index:
--- what began later, and what ran then. Of the transaction `after_transaction`, which was read in part, rows from
--- `after_id` on, and they come first. Null for `since`: nothing but where the outbox is now.
+-- Reads the outbox from a position on: the events that are visible now and were not in the snapshot `since`. That gives commit
+-- order without gaps, in whatever order ids were assigned and however long a transaction took. The index serves it, with the
+-- transactions that began later and those that were running then. From the transaction `after_transaction`, which was read in
+-- part, it takes the rows from `after_id` on, and these come first. With a null `since` it returns the position alone.
 --
--- The API asks as an anonymous request. Definer: nobody may read the outbox. Neither API offers this schema; who can say
--- `set role` as the API's login can say any tenant, too.
+-- The API asks as an anonymous request. Definer: nobody may read the outbox. Neither API offers this schema, and whoever can
+-- `set role` as the API's login can name any tenant, too.
 create or replace function ops.read_events(
   since pg_snapshot,
   after_transaction xid8,
@@ -1785,19 +1783,19 @@ as $$
     )
 $$;
 
-comment on function ops.read_events(pg_snapshot, xid8, bigint, text[], integer) is 'Reads the outbox of these tenants on from a position, at most max_rows rows: the snapshot of now, the one that the outbox is trimmed to, and rows {transaction, id, tenantId, topic, operation, keys} in the order to deliver them.';
--- What changed is read by each process of the API, for all of its subscribers at once, as an anonymous request.
+comment on function ops.read_events(pg_snapshot, xid8, bigint, text[], integer) is 'Reads the outbox of these tenants from a position on, at most max_rows rows: the current snapshot, the snapshot that the outbox is trimmed to, and rows {transaction, id, tenantId, topic, operation, keys} in the order to deliver them.';
+-- Each process of the API reads the changes for all of its subscribers at once, as an anonymous request.
 grant execute on function ops.read_events(pg_snapshot, xid8, bigint, text[], integer) to :ANON;
 --! EndIncluded live/read_events.sql
 --! Included live/tg__publish.sql
--- Writes a statement's changes into the outbox, keys only, and wakes up who listens on `lightning:<table>`. The payload is
--- empty: any login may listen. Definer: nobody may write the outbox.
+-- Writes the keys of a statement's changes into the outbox, and wakes up the listeners on `lightning:<table>`. The payload is
+-- empty because any login may listen. Definer: nobody may write the outbox.
 --
--- A transaction that notifies holds a lock of the whole database until it is on disk, so transactions that all notify
--- commit one after the other: a sixth of the inserts per second (test/bench/notify.ts). Hence one at a time: who finds the
--- advisory lock taken says nothing. Its transaction is running then, so a reader that the other one woke sees in its
--- snapshot that there is more to wait for, and looks again. Who holds the lock for longer can delay, never lose: readers
--- look every second by themselves.
+-- A transaction that notifies holds a lock of the whole database until it is on disk. If all notified, they would commit one
+-- after the other: a sixth of the inserts per second (test/bench/notify.ts). So only one notifies at a time, and a transaction
+-- that finds the advisory lock taken does not. It is still running then, so a reader that the other one woke sees in its
+-- snapshot that it has more to wait for, and looks again. Holding the lock for longer can delay events but never lose them:
+-- readers look every second by themselves.
 create or replace function app_private.tg__publish() returns trigger
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -1815,12 +1813,11 @@ begin
 end
 $$;
 
-comment on function app_private.tg__publish() is 'Trigger: writes the keys of what changed into app_private.events, and wakes up who listens on lightning:<table>, without payload.';
+comment on function app_private.tg__publish() is 'Trigger: writes the keys of changed rows into app_private.events, and wakes up the listeners on lightning:<table>, without payload.';
 --! EndIncluded live/tg__publish.sql
 --! Included live/trim_events.sql
--- Removes from the outbox what could be read for at least as long as `keep`, counted from when it became visible, and
--- says how many rows those were. The worker runs it every few minutes: each run leaves a mark that a later one trims to.
--- Definer: nobody may write the outbox.
+-- Removes events that have been visible in the outbox for at least `keep`, and returns their number. The worker runs it every
+-- few minutes: each run leaves a mark that a later one trims to. Definer: nobody may write the outbox.
 create or replace function ops.trim_events(keep interval default '1 hour') returns bigint
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -1829,7 +1826,7 @@ declare
   v_mark app_private.event_marks;
   v_count bigint := 0;
 begin
-  -- One at a time, and none waits.
+  -- Only one runs at a time, and none waits.
   if not pg_try_advisory_xact_lock(hashtext('ops.trim_events')) then
     return 0;
   end if;
@@ -1852,13 +1849,32 @@ begin
 end
 $$;
 
-comment on function ops.trim_events(interval) is 'Removes from the outbox what could be read for at least as long as `keep`; gives the number of rows.';
+comment on function ops.trim_events(interval) is 'Removes events that have been visible in the outbox for at least `keep`. Returns their number.';
 grant execute on function ops.trim_events(interval) to :WORKER;
 --! EndIncluded live/trim_events.sql
 
+--! Included tasks/attempt_of.sql
+-- The attempt that a lease leaves when it ends, for whoever ends it to insert. No definer, no `set`, and a body that is parsed
+-- now, so that it is inlined.
+create or replace function ops.attempt_of(
+  lease app_public.task_leases,
+  ended_at timestamptz,
+  outcome text,
+  error text default null
+) returns setof app_public.task_attempts
+language sql stable
+begin atomic
+  select
+    lease.tenant_id, lease.task_id, lease.attempt, lease.fencing_token, lease.agent, lease.claimed_at, attempt_of.ended_at,
+    attempt_of.outcome, attempt_of.error, lease.progress, lease.note;
+end;
+
+comment on function ops.attempt_of(app_public.task_leases, timestamptz, text, text) is 'The attempt that a lease leaves when it ends; one row.';
+grant execute on function ops.attempt_of(app_public.task_leases, timestamptz, text, text) to :WORKER;
+--! EndIncluded tasks/attempt_of.sql
 --! Included tasks/cancel_task.sql
--- Definer: people may cancel what a service holds, and nobody may write leases. Everybody who ends a lease takes the
--- lease first and the task then, so that no two wait for each other.
+-- Definer: people may cancel a task that a service holds, and nobody may write leases. Whoever ends a lease locks the lease
+-- first and the task second, so no two callers wait for each other.
 create or replace function app_public.cancel_task(task_id uuid, reason text default null) returns app_public.tasks
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -1871,29 +1887,23 @@ declare
   v_task app_public.tasks;
 begin
   if task_id is null then
-    raise exception 'invalid %: %', 'task_id', 'it is missing'
-      using errcode = 'LTQ05';
+    perform app_private.refuse_argument('LTQ05', 'task_id', 'it is missing');
   end if;
 
-  -- Once more when it was claimed, given back or ended between two statements.
+  -- Tries again when the task was claimed, released or ended between two statements.
   loop
     delete from app_public.task_leases l
     where l.tenant_id = v_tenant and l.task_id = cancel_task.task_id
     returning * into v_lease;
     if found then
-      insert into app_public.task_attempts (
-        tenant_id, task_id, attempt, fencing_token, agent, claimed_at, ended_at, outcome, error, progress, note
-      )
-      values (
-        v_lease.tenant_id, v_lease.task_id, v_lease.attempt, v_lease.fencing_token, v_lease.agent, v_lease.claimed_at,
-        v_now, 'cancelled', cancel_task.reason, v_lease.progress, v_lease.note
-      );
+      insert into app_public.task_attempts
+      select a.* from ops.attempt_of(v_lease, v_now, 'cancelled', cancel_task.reason) a;
     end if;
 
     select * into v_task from app_public.tasks t where t.tenant_id = v_tenant and t.id = cancel_task.task_id;
     if not found then
-      raise exception 'there is no task %', task_id
-        using errcode = 'LTQ01', hint = 'It was deleted, or is not of your tenant.';
+      raise exception 'task % does not exist', task_id
+        using errcode = 'LTQ01', hint = 'It was deleted, or belongs to another tenant.';
     end if;
     if v_task.status = 'cancelled' then
       return v_task;
@@ -1916,13 +1926,13 @@ begin
 end
 $$;
 
-comment on function app_public.cancel_task(uuid, text) is 'Cancels a task that waits or is worked on; its holder learns it by LTQ03 at its next call. The `reason` is kept as error_message. A cancelled task is returned as it is. Returns the task. Errors: LTQ01 no such task, LTQ04 it has ended already, LTQ05 invalid argument.';
+comment on function app_public.cancel_task(uuid, text) is 'Cancels a task that waits or is being worked on. Its holder gets LTQ03 at the next call. Stores `reason` as error_message. Returns the task; a task that is already cancelled stays as it is. Errors: LTQ01 no such task, LTQ04 it has already ended, LTQ05 invalid argument.';
 -- Everybody who writes may add, cancel and retry tasks.
 grant execute on function app_public.cancel_task(uuid, text) to :MEMBER, :SERVICE, :ADMIN;
 --! EndIncluded tasks/cancel_task.sql
 --! Included tasks/claim_problem.sql
--- What is wrong with the arguments of a claim: the first that makes no sense and why, or null. No definer, no `set`, and
--- a body that is parsed now, so that it is inlined: as a call it took a thirtieth of a claim.
+-- The first invalid argument of a claim and the reason, or null. No definer, no `set`, and a body that is parsed now, so
+-- that the planner inlines it: a call took a thirtieth of a claim.
 create or replace function app_private.claim_problem(
   agent text,
   capabilities text[],
@@ -1932,20 +1942,20 @@ create or replace function app_private.claim_problem(
 ) returns text[]
 language sql stable parallel safe
 return case
-  when coalesce(length(agent), 0) not between 1 and 200 then array['agent', 'it has no or more than 200 characters']
-  when capabilities is null then array['capabilities', 'it is null']
-  when filter is null then array['filter', 'it is null']
+  when coalesce(length(agent), 0) not between 1 and 200 then array['agent', 'must have 1 to 200 characters']
+  when capabilities is null then array['capabilities', 'must not be null']
+  when filter is null then array['filter', 'must not be null']
   when lease is null or lease not between interval '1 second' and interval '1 day'
     then array['lease', format('%s is not between 1 second and 1 day', coalesce(lease::text, 'null'))]
   when how_many is null or how_many not between 1 and 1000
     then array['how_many', format('%s is not between 1 and 1000', coalesce(how_many::text, 'null'))]
 end;
 
-comment on function app_private.claim_problem(text, text[], jsonb, interval, integer) is 'What is wrong with the arguments of a claim; null when nothing is.';
+comment on function app_private.claim_problem(text, text[], jsonb, interval, integer) is 'The first invalid argument of a claim and the reason; null when all are valid.';
 --! EndIncluded tasks/claim_problem.sql
 --! Included tasks/claim_task.sql
--- What claim_tasks does, for a single task: most claimers ask for one, and plain statements take two thirds of the time
--- of the one that claims many. Definer, and no sorting, for the reasons given there.
+-- Does what claim_tasks does, for a single task. Most claimers ask for one, and these plain statements take two thirds of
+-- the time of the statement that claims many. Definer and without sorting, for the reasons given there.
 create or replace function app_public.claim_task(
   agent text,
   capabilities text[] default '{}',
@@ -1964,8 +1974,7 @@ declare
   v_claimed app_public.claimed_task;
 begin
   if v_problem is not null then
-    raise exception 'invalid %: %', v_problem[1], v_problem[2]
-      using errcode = 'LTQ05';
+    perform app_private.refuse_argument('LTQ05', v_problem[1], v_problem[2]);
   end if;
 
   for v_try in 1..2 loop
@@ -1986,7 +1995,7 @@ begin
       t.description, t.context, t.required_capabilities, t.created_at
     into v_claimed;
     exit when found;
-    -- Nothing waits: the tasks of holders that died need not wait for the worker.
+    -- No task waits: take back those of dead holders now, without waiting for the worker.
     if v_try = 2 or app_private.reap_for_claim(v_tenant, 1) = 0 then
       return;
     end if;
@@ -2003,16 +2012,16 @@ begin
 end
 $$;
 
-comment on function app_public.claim_task(text, text[], jsonb, interval) is 'Claims one task: claim_tasks with `how_many` 1. No row when nothing waits. Errors: LTQ05 invalid argument.';
+comment on function app_public.claim_task(text, text[], jsonb, interval) is 'Claims one task, as claim_tasks does with `how_many` 1. Returns no row when no task waits. Errors: LTQ05 invalid argument.';
 -- Only programs work on tasks.
 grant execute on function app_public.claim_task(text, text[], jsonb, interval) to :SERVICE, :ADMIN;
 --! EndIncluded tasks/claim_task.sql
 --! Included tasks/claim_tasks.sql
--- Definer: nobody may write leases but through these functions, or a fencing token would prove nothing. It runs under
--- the owner's policies, which are confined to the caller's tenant.
+-- Definer: only these functions may write leases; otherwise a fencing token would prove nothing. It runs under the owner's
+-- policies, which are confined to the caller's tenant.
 --
--- The order of the queue is that of an index. Without sorting the planner can use no other, however wrong its statistics
--- are, and one plan is good for every caller.
+-- An index has the order of the queue. With sorting off the planner must use it, however wrong its statistics are, and one
+-- plan is good for every caller.
 create or replace function app_public.claim_tasks(
   agent text,
   capabilities text[] default '{}',
@@ -2032,13 +2041,12 @@ declare
   v_ids uuid[];
 begin
   if v_problem is not null then
-    raise exception 'invalid %: %', v_problem[1], v_problem[2]
-      using errcode = 'LTQ05';
+    perform app_private.refuse_argument('LTQ05', v_problem[1], v_problem[2]);
   end if;
 
   for v_try in 1..2 loop
     v_now := clock_timestamp();
-    -- Tasks that another claimer is about to take are passed over.
+    -- Skips tasks that another claimer is about to take.
     v_ids := array(
       select q.id
       from app_public.tasks q
@@ -2047,7 +2055,7 @@ begin
       limit how_many
       for no key update skip locked
     );
-    -- Too few are waiting: those of holders that died need not wait for the worker.
+    -- Too few tasks wait: take back those of dead holders now, without waiting for the worker.
     exit when v_try = 2 or cardinality(v_ids) = how_many or app_private.reap_for_claim(v_tenant, how_many) = 0;
   end loop;
   if v_ids = '{}' then
@@ -2080,12 +2088,12 @@ begin
 end
 $$;
 
-comment on function app_public.claim_tasks(text, text[], jsonb, interval, integer) is 'Claims up to `how_many` (1 to 1000) waiting tasks for `agent`, by priority and age: low ones are served at the latest three hours after critical ones of the same age. Only tasks for this agent or for any, whose required capabilities are all in `capabilities`, and whose context contains `filter`. The claim ends after `lease` (1 second to 1 day) unless heartbeat_task extends it. Returns the tasks with the attempt''s number and the fencing token that every write needs; none when nothing waits. Errors: LTQ05 invalid argument.';
+comment on function app_public.claim_tasks(text, text[], jsonb, interval, integer) is 'Claims up to `how_many` (1 to 1000) waiting tasks for `agent`, by priority and age: a low one is served at most three hours after a critical one of the same age. Claims only tasks for this agent or for any agent, whose required capabilities are all in `capabilities` and whose context contains `filter`. A claim ends after `lease` (1 second to 1 day) unless heartbeat_task extends it. Returns each task with the number of the attempt and the fencing token that every write needs; no row when no task waits. Errors: LTQ05 invalid argument.';
 -- Only programs work on tasks.
 grant execute on function app_public.claim_tasks(text, text[], jsonb, interval, integer) to :SERVICE, :ADMIN;
 --! EndIncluded tasks/claim_tasks.sql
 --! Included tasks/complete_task.sql
--- Definer, as claim_tasks. Taking the lease away is what decides: of two who come with the same token one finds it.
+-- Definer, as claim_tasks. Deleting the lease decides: of two callers with the same token, only one finds it.
 create or replace function app_public.complete_task(
   task_id uuid,
   fencing_token bigint,
@@ -2114,13 +2122,8 @@ begin
   where t.tenant_id = v_lease.tenant_id and t.id = v_lease.task_id
   returning * into strict v_task;
 
-  insert into app_public.task_attempts (
-    tenant_id, task_id, attempt, fencing_token, agent, claimed_at, ended_at, outcome, progress, note
-  )
-  values (
-    v_lease.tenant_id, v_lease.task_id, v_lease.attempt, v_lease.fencing_token, v_lease.agent, v_lease.claimed_at,
-    v_now, 'completed', v_lease.progress, v_lease.note
-  );
+  insert into app_public.task_attempts
+  select a.* from ops.attempt_of(v_lease, v_now, 'completed') a;
   return v_task;
 end
 $$;
@@ -2150,25 +2153,25 @@ declare
   v_task app_public.tasks;
 begin
   v_problem := case
-    when coalesce(description, '') = '' then array['description', 'it is empty']
-    when context is null then array['context', 'it is null']
+    when coalesce(description, '') = '' then array['description', 'must not be empty']
+    when context is null then array['context', 'must not be null']
     when priority is null or priority not in ('low', 'normal', 'high', 'critical')
-      then array['priority', format('%s is none of low, normal, high, critical', coalesce(priority, 'null'))]
+      then array['priority', format('%s is not one of low, normal, high, critical', coalesce(priority, 'null'))]
     when max_attempts is null or max_attempts < 1
       then array['max_attempts', format('%s is less than 1', coalesce(max_attempts::text, 'null'))]
     when required_capabilities is null or array_position(required_capabilities, null) is not null
-      then array['required_capabilities', 'it is null or has a null in it']
+      then array['required_capabilities', 'must be an array without nulls']
     when length(idempotency_key) not between 1 and 200
-      then array['idempotency_key', 'it has no or more than 200 characters']
+      then array['idempotency_key', 'must have 1 to 200 characters']
     when agent_id is not null and not exists (select from app_public.agents a where a.id = enqueue_task.agent_id)
-      then array['agent_id', format('there is no agent %s', agent_id)]
+      then array['agent_id', format('agent %s does not exist', agent_id)]
   end;
   if v_problem is not null then
     raise exception 'invalid %: %', v_problem[1], v_problem[2]
       using errcode = 'LTQ05';
   end if;
 
-  -- A task of that key that is deleted between the two statements makes room for a new one.
+  -- If the task with this key is deleted between the two statements, the next round inserts a new one.
   loop
     insert into app_public.tasks (
       description, context, priority, agent_id, run_after, max_attempts, required_capabilities, idempotency_key
@@ -2189,13 +2192,13 @@ begin
 end
 $$;
 
-comment on function app_public.enqueue_task(text, jsonb, text, text, timestamptz, integer, text[], text) is 'Adds a task to the queue. `priority`: low, normal, high or critical. `agent_id`: only this agent may claim it. `run_after`: not before. `max_attempts`: failed and expired attempts until it is dead. `required_capabilities`: only who has all of them may claim it. `idempotency_key`: when there is a task of this key, that one is returned as it is and nothing is added. Returns the task. Errors: LTQ05 invalid argument.';
+comment on function app_public.enqueue_task(text, jsonb, text, text, timestamptz, integer, text[], text) is 'Adds a task to the queue. `priority`: low, normal, high or critical. `agent_id`: only this agent may claim it. `run_after`: it is not claimed before. `max_attempts`: the number of failed and expired attempts after which it is dead. `required_capabilities`: only an agent with all of them may claim it. `idempotency_key`: if a task with this key exists, it is returned as it is and none is added. Returns the task. Errors: LTQ05 invalid argument.';
 -- Everybody who writes may add, cancel and retry tasks.
 grant execute on function app_public.enqueue_task(text, jsonb, text, text, timestamptz, integer, text[], text)
   to :MEMBER, :SERVICE, :ADMIN;
 --! EndIncluded tasks/enqueue_task.sql
 --! Included tasks/enqueue_tasks.sql
--- Invoker, as enqueue_task. One insert for all of them, so one statement for triggers and listeners.
+-- Invoker, as enqueue_task. A single insert, so triggers and listeners see one statement.
 create or replace function app_public.enqueue_tasks(tasks jsonb) returns setof app_public.tasks
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -2210,7 +2213,7 @@ declare
   v_keys text[];
 begin
   if tasks is null or jsonb_typeof(tasks) <> 'array' then
-    raise exception 'invalid %: %', 'tasks', 'it is no array of objects'
+    raise exception 'invalid %: %', 'tasks', 'must be an array of objects'
       using errcode = 'LTQ05';
   end if;
 
@@ -2219,30 +2222,30 @@ begin
     select
       i.position,
       case
-        when jsonb_typeof(i.item) <> 'object' then array['', 'it is no object']
+        when jsonb_typeof(i.item) <> 'object' then array['', 'must be an object']
         when i.item - v_known <> '{}'
-          then array['.' || (select min(k) from jsonb_object_keys(i.item - v_known) k), 'there is no such property']
+          then array['.' || (select min(k) from jsonb_object_keys(i.item - v_known) k), 'unknown property']
         when jsonb_typeof(i.item -> 'description') is distinct from 'string' or i.item ->> 'description' = ''
-          then array['.description', 'it is no text or empty']
+          then array['.description', 'must be a non-empty string']
         when i.item ->> 'priority' not in ('low', 'normal', 'high', 'critical')
-          then array['.priority', format('%s is none of low, normal, high, critical', i.item ->> 'priority')]
+          then array['.priority', format('%s is not one of low, normal, high, critical', i.item ->> 'priority')]
         when i.item ->> 'max_attempts' is not null
           and not (i.item -> 'max_attempts') @? '$ ? (@ >= 1 && @ <= 2147483647 && @ == @.floor())'
-          then array['.max_attempts', format('%s is no whole number from 1 on', i.item ->> 'max_attempts')]
+          then array['.max_attempts', format('%s is not a whole number of at least 1', i.item ->> 'max_attempts')]
         when i.item ->> 'required_capabilities' is not null
           and (
             jsonb_typeof(i.item -> 'required_capabilities') <> 'array'
             or (i.item -> 'required_capabilities') @? '$[*] ? (@.type() != "string")'
           )
-          then array['.required_capabilities', 'it is no array of texts']
+          then array['.required_capabilities', 'must be an array of strings']
         when jsonb_typeof(i.item -> 'idempotency_key') not in ('string', 'null')
           or length(i.item ->> 'idempotency_key') not between 1 and 200
-          then array['.idempotency_key', 'it is no text of 1 to 200 characters']
+          then array['.idempotency_key', 'must be a string of 1 to 200 characters']
         when jsonb_typeof(i.item -> 'run_after') <> 'null' and not pg_input_is_valid(i.item ->> 'run_after', 'timestamptz')
-          then array['.run_after', format('%s is no time', i.item ->> 'run_after')]
+          then array['.run_after', format('%s is not a timestamp', i.item ->> 'run_after')]
         when i.item ->> 'agent_id' is not null
           and not exists (select from app_public.agents a where a.id = i.item ->> 'agent_id')
-          then array['.agent_id', format('there is no agent %s', i.item ->> 'agent_id')]
+          then array['.agent_id', format('agent %s does not exist', i.item ->> 'agent_id')]
       end as found
     from jsonb_array_elements(tasks) with ordinality i(item, position)
   ) p
@@ -2272,7 +2275,7 @@ begin
   order by i.position
   on conflict (tenant_id, idempotency_key) where idempotency_key is not null do nothing;
 
-  -- A statement of its own, so that it sees tasks that somebody else enqueued under the same keys at the same time.
+  -- A separate statement: it sees tasks that others enqueued under the same keys at the same time.
   return query
   select t.*
   from unnest(v_ids, v_keys) with ordinality i(id, idempotency_key, position)
@@ -2285,15 +2288,15 @@ begin
 end
 $$;
 
-comment on function app_public.enqueue_tasks(jsonb) is 'Adds many tasks to the queue: a JSON array of objects with the parameters of enqueue_task as properties, of which only description is needed. All or none. Returns a task for each, in their order; for an idempotency_key that there was already, the task of that key as it is. Errors: LTQ05 invalid argument, naming the place, such as tasks[3].priority.';
+comment on function app_public.enqueue_tasks(jsonb) is 'Adds many tasks to the queue, all or none. `tasks` is a JSON array of objects whose properties are the parameters of enqueue_task; only description is required. Returns one task for each object, in the same order; where a task with the idempotency_key exists, that task as it is. Errors: LTQ05 invalid argument; the message names the place, such as tasks[3].priority.';
 -- Everybody who writes may add, cancel and retry tasks.
 grant execute on function app_public.enqueue_tasks(jsonb) to :MEMBER, :SERVICE, :ADMIN;
 --! EndIncluded tasks/enqueue_tasks.sql
 --! Included tasks/expire_leases.sql
--- Ends leases that are over, which the caller has locked, and goes on with the workflows of their tasks. All or none.
+-- Ends expired leases, which the caller has locked, and advances the workflows of their tasks. All or none.
 --
--- One statement for all tasks: the trigger that goes on with their workflows locks these in order, so that of two reapers
--- none waits for the other.
+-- One statement updates all tasks: the trigger that advances their workflows locks these in order, so two reapers never
+-- wait for each other.
 create or replace function ops.expire_leases(leases app_public.task_leases[]) returns void
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -2305,23 +2308,22 @@ begin
   delete from app_public.task_leases l
   using unnest(leases) e
   where l.tenant_id = e.tenant_id and l.task_id = e.task_id;
-  insert into app_public.task_attempts (
-    tenant_id, task_id, attempt, fencing_token, agent, claimed_at, ended_at, outcome, error, progress, note
-  )
-  select
-    e.tenant_id, e.task_id, e.attempt, e.fencing_token, e.agent, e.claimed_at, v_now, 'expired',
-    format('nothing was heard of %s since %s', e.agent, e.heartbeat_at), e.progress, e.note
-  from unnest(leases) e;
+  insert into app_public.task_attempts
+  select a.*
+  from unnest(leases) e
+  cross join lateral ops.attempt_of(
+    e, v_now, 'expired', format('nothing has been heard from %s since %s', e.agent, e.heartbeat_at)
+  ) a;
   update app_public.tasks t
   set
     status = case when t.failures + 1 < t.max_attempts then 'pending' else 'dead' end,
     failures = t.failures + 1,
-    error_message = format('nothing was heard of %s since %s', e.agent, e.heartbeat_at),
+    error_message = format('nothing has been heard from %s since %s', e.agent, e.heartbeat_at),
     completed_at = case when t.failures + 1 < t.max_attempts then null else v_now end
   from unnest(leases) e
   where t.tenant_id = e.tenant_id and t.id = e.task_id;
 
-  -- The trigger goes on with the workflows of the caller's tenant; the worker has none.
+  -- The trigger advances the workflows of the caller's tenant; the worker has no tenant.
   for v_found in
     select s.tenant_id, s.workflow_id
     from unnest(leases) e
@@ -2334,7 +2336,7 @@ begin
 end
 $$;
 
-comment on function ops.expire_leases(app_public.task_leases[]) is 'Ends leases that are over, and goes on with the workflows of their tasks. For ops.reap_expired_leases, which locks them.';
+comment on function ops.expire_leases(app_public.task_leases[]) is 'Ends expired leases and advances the workflows of their tasks. For ops.reap_expired_leases, which locks them.';
 grant execute on function ops.expire_leases(app_public.task_leases[]) to :WORKER;
 --! EndIncluded tasks/expire_leases.sql
 --! Included tasks/fail_task.sql
@@ -2358,14 +2360,13 @@ declare
   v_next text;
 begin
   v_problem := case
-    when coalesce(error, '') = '' then array['error', 'it is empty']
-    when retryable is null then array['retryable', 'it is null']
+    when coalesce(error, '') = '' then array['error', 'must not be empty']
+    when retryable is null then array['retryable', 'must not be null']
     when retry_in not between interval '0' and interval '30 days'
       then array['retry_in', format('%s is not between 0 and 30 days', retry_in)]
   end;
   if v_problem is not null then
-    raise exception 'invalid %: %', v_problem[1], v_problem[2]
-      using errcode = 'LTQ05';
+    perform app_private.refuse_argument('LTQ05', v_problem[1], v_problem[2]);
   end if;
 
   delete from app_public.task_leases l
@@ -2389,8 +2390,8 @@ begin
     failures = t.failures + 1,
     error_message = fail_task.error,
     completed_at = case when v_next <> 'pending' then v_now end,
-    -- 2 seconds, doubled with each failure, an hour at most; half of it at random, so that tasks which failed together
-    -- do not come back together.
+    -- 2 seconds, doubled with each failure, an hour at most. Half of it is random, so that tasks that failed together do
+    -- not come back together.
     run_after = case
       when v_next <> 'pending' then t.run_after
       else v_now + coalesce(
@@ -2401,23 +2402,18 @@ begin
   where t.tenant_id = v_lease.tenant_id and t.id = v_lease.task_id
   returning * into strict v_task;
 
-  insert into app_public.task_attempts (
-    tenant_id, task_id, attempt, fencing_token, agent, claimed_at, ended_at, outcome, error, progress, note
-  )
-  values (
-    v_lease.tenant_id, v_lease.task_id, v_lease.attempt, v_lease.fencing_token, v_lease.agent, v_lease.claimed_at,
-    v_now, 'failed', fail_task.error, v_lease.progress, v_lease.note
-  );
+  insert into app_public.task_attempts
+  select a.* from ops.attempt_of(v_lease, v_now, 'failed', fail_task.error) a;
   return v_task;
 end
 $$;
 
-comment on function app_public.fail_task(uuid, bigint, text, boolean, interval) is 'Reports that a claimed task could not be done, and why (`error`). A `retryable` one waits again after 2 seconds, doubled with each failure up to an hour, of which between half and all is waited, or after `retry_in` (0 to 30 days); when that was its last attempt it is dead. One that is not retryable is failed. Returns the task. Errors: LTQ01 no such task, LTQ02 the lease is over, LTQ03 the task was cancelled, LTQ05 invalid argument.';
+comment on function app_public.fail_task(uuid, bigint, text, boolean, interval) is 'Reports that a claimed task could not be done, and why (`error`). A `retryable` task waits again: for `retry_in` (0 to 30 days) if it is given, otherwise for 2 seconds, doubled with each failure up to an hour and shortened at random by up to half. After its last attempt it is dead. A task that is not retryable becomes failed. Returns the task. Errors: LTQ01 no such task, LTQ02 the lease is over, LTQ03 the task was cancelled, LTQ05 invalid argument.';
 -- Only programs work on tasks.
 grant execute on function app_public.fail_task(uuid, bigint, text, boolean, interval) to :SERVICE, :ADMIN;
 --! EndIncluded tasks/fail_task.sql
 --! Included tasks/heartbeat_task.sql
--- Definer, as claim_tasks. One update of a narrow row: neither the task nor the audit log hears of it.
+-- Definer, as claim_tasks. It updates one narrow row, and neither the task nor the audit log.
 create or replace function app_public.heartbeat_task(
   task_id uuid,
   fencing_token bigint,
@@ -2440,8 +2436,7 @@ begin
       then array['lease', format('%s is not between 1 second and 1 day', lease)]
   end;
   if v_problem is not null then
-    raise exception 'invalid %: %', v_problem[1], v_problem[2]
-      using errcode = 'LTQ05';
+    perform app_private.refuse_argument('LTQ05', v_problem[1], v_problem[2]);
   end if;
 
   update app_public.task_leases l
@@ -2462,15 +2457,15 @@ begin
 end
 $$;
 
-comment on function app_public.heartbeat_task(uuid, bigint, double precision, text, interval) is 'Extends the lease of a claimed task, by `lease` or as long as it was claimed for, and records `progress` (0 to 1) and a `note`; null leaves what was there. Returns the lease. Errors: LTQ01 no such task, LTQ02 the lease is over, LTQ03 the task was cancelled, LTQ05 invalid argument.';
+comment on function app_public.heartbeat_task(uuid, bigint, double precision, text, interval) is 'Extends the lease of a claimed task by `lease`, or by as much as before. Records `progress` (0 to 1) and a `note`; null keeps the earlier value. Returns the lease. Errors: LTQ01 no such task, LTQ02 the lease is over, LTQ03 the task was cancelled, LTQ05 invalid argument.';
 -- Only programs work on tasks.
 grant execute on function app_public.heartbeat_task(uuid, bigint, double precision, text, interval) to :SERVICE, :ADMIN;
 --! EndIncluded tasks/heartbeat_task.sql
 --! Included tasks/is_claimable.sql
--- Whether an agent may have a task now: what every claim asks of the tasks of its tenant.
+-- Whether an agent may claim a task now: the condition of every claim.
 --
--- No definer, no `set`, and a body that is parsed now: so the planner inlines it, sees what the queue's index is for, and
--- compares the columns themselves.
+-- No definer, no `set`, and a body that is parsed now, so that the planner inlines it, can use the queue's index for it and
+-- compares the columns directly.
 create or replace function app_private.is_claimable(
   task app_public.tasks,
   agent text,
@@ -2485,16 +2480,17 @@ return task.status = 'pending'
   and task.required_capabilities <@ capabilities
   and task.context @> filter;
 
-comment on function app_private.is_claimable(app_public.tasks, text, text[], jsonb, timestamptz) is 'Whether an agent may have the task now.';
+comment on function app_private.is_claimable(app_public.tasks, text, text[], jsonb, timestamptz) is 'Whether an agent may claim the task now.';
 --! EndIncluded tasks/is_claimable.sql
 --! Included tasks/reap_expired_leases.sql
--- Takes back the tasks whose holders were not heard of in time: each waits again at once, in its old place, or is dead
--- when its attempts are used up. Leases that their holders are about to extend or end are left to them. However many one
--- tenant has, the oldest of every tenant are among those that are taken.
+-- Takes back tasks whose leases have expired. Each waits again at once, in its old place, or is dead when its attempts are
+-- used up. Skips leases that their holders are about to extend or end. However many one tenant has, the oldest of every
+-- tenant are among those taken.
 --
--- All in one statement; when that fails one by one, and what cannot be taken back is set aside. Returns how many were.
+-- Tries all in one statement. If that fails, tries them one by one and sets aside those that cannot be taken back. Returns
+-- how many were taken back.
 --
--- Invoker: the worker reaches every tenant's leases, claim_tasks (which calls it when nothing waits) those of its tenant.
+-- Invoker: the worker reaches the leases of every tenant; a claim that finds too few tasks reaches those of its tenant.
 create or replace function ops.reap_expired_leases(how_many integer default 1000) returns integer
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -2505,7 +2501,7 @@ declare
   v_lease app_public.task_leases;
   v_count integer := 0;
 begin
-  -- Idle agents ask this again and again: one look into the index.
+  -- Idle agents call this again and again, so it first takes one look into the index.
   if not exists (select from app_public.task_leases l where l.expires_at <= v_now) then
     return 0;
   end if;
@@ -2519,7 +2515,7 @@ begin
       order by turn, e.expires_at
       limit how_many
     ) e
-    -- Lateral: each is looked up by its key, however many there are that have not expired.
+    -- Lateral: each lease is looked up by its key, however many others have not expired.
     cross join lateral (
       select l as lease
       from app_public.task_leases l
@@ -2559,13 +2555,13 @@ begin
 end
 $$;
 
-comment on function ops.reap_expired_leases(integer) is 'Takes back up to how_many tasks whose leases expired: they wait again, or are dead when their attempts are used up. Those that fail are set aside. Returns how many were taken back.';
+comment on function ops.reap_expired_leases(integer) is 'Takes back up to how_many tasks whose leases expired: they wait again, or are dead when their attempts are used up. Tasks that cannot be taken back are set aside. Returns how many were taken back.';
 grant execute on function ops.reap_expired_leases(integer) to :WORKER;
 --! EndIncluded tasks/reap_expired_leases.sql
 --! Included tasks/reap_for_claim.sql
--- What a claim does that finds too little: takes back leases of its tenant that expired, and says how many. Idle agents ask
--- again and again, so of those that do at the same time one looks; where an old snapshot keeps the dead entries of many
--- heartbeats, that takes long. No definer and no `set`, so that it is inlined.
+-- Takes back expired leases of the tenant, for a claim that finds too few tasks, and returns how many. Idle agents ask again
+-- and again, so of those that ask at the same time only one looks: a look takes long where an old snapshot keeps the dead
+-- entries of many heartbeats. No definer and no `set`, so that the planner inlines it.
 create or replace function app_private.reap_for_claim(tenant_id text, how_many integer) returns integer
 language sql volatile
 return case
@@ -2574,10 +2570,26 @@ return case
   else 0
 end;
 
-comment on function app_private.reap_for_claim(text, integer) is 'Takes back expired leases of the tenant unless another claim is at it; how many.';
+comment on function app_private.reap_for_claim(text, integer) is 'Takes back expired leases of the tenant, unless another claim is doing so. Returns how many.';
 --! EndIncluded tasks/reap_for_claim.sql
+--! Included tasks/refuse_argument.sql
+-- Refuses an argument of a function of tasks (LTQ05) or workflows (LTW05). Functions that run as their caller raise the same
+-- by themselves (enqueue_task, enqueue_tasks, workflow_progress): requests have no usage of app_private. refuse_ended_lease
+-- does, too, to add a hint.
+create or replace function app_private.refuse_argument(code text, argument text, reason text) returns void
+language plpgsql stable
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  raise exception 'invalid %: %', argument, reason
+    using errcode = code;
+end
+$$;
+
+comment on function app_private.refuse_argument(text, text, text) is 'Raises that an argument cannot be used, and why: LTQ05 in functions of tasks, LTW05 in those of workflows.';
+--! EndIncluded tasks/refuse_argument.sql
 --! Included tasks/refuse_ended_lease.sql
--- Raises the error of whoever writes to a task under a lease that is over, or never was.
+-- Raises the error for a write to a task under a lease that is over or never existed.
 create or replace function app_private.refuse_ended_lease(task_id uuid, fencing_token bigint) returns void
 language plpgsql stable
 set search_path to pg_catalog, pg_temp
@@ -2589,15 +2601,15 @@ declare
 begin
   if task_id is null or fencing_token is null then
     raise exception 'invalid %: %', case when task_id is null then 'task_id' else 'fencing_token' end, 'it is missing'
-      using errcode = 'LTQ05', hint = 'Give back both as claim_task gave them.';
+      using errcode = 'LTQ05', hint = 'Pass both as claim_task returned them.';
   end if;
 
   select t.status into v_status
   from app_public.tasks t
   where t.tenant_id = v_tenant and t.id = refuse_ended_lease.task_id;
   if not found then
-    raise exception 'there is no task %', task_id
-      using errcode = 'LTQ01', hint = 'It was deleted, or is not of your tenant.';
+    raise exception 'task % does not exist', task_id
+      using errcode = 'LTQ01', hint = 'It was deleted, or belongs to another tenant.';
   end if;
 
   select a.outcome into v_outcome
@@ -2613,12 +2625,12 @@ begin
   raise exception 'the lease of task % with fencing token % is over', task_id, fencing_token
     using
       errcode = 'LTQ02',
-      detail = format('That attempt ended: %s. The task is %s.', coalesce(v_outcome, 'there was none'), v_status),
+      detail = format('%s. The task is %s.', coalesce('That attempt ended: ' || v_outcome, 'No attempt has this token'), v_status),
       hint = 'Nothing was changed. Stop working on it, and claim another.';
 end
 $$;
 
-comment on function app_private.refuse_ended_lease(uuid, bigint) is 'Raises why a fencing token is good for nothing: LTQ01 no such task, LTQ02 the lease is over, LTQ03 the task was cancelled, LTQ05 an argument is missing.';
+comment on function app_private.refuse_ended_lease(uuid, bigint) is 'Raises the reason why a fencing token is not valid: LTQ01 no such task, LTQ02 the lease is over, LTQ03 the task was cancelled, LTQ05 an argument is missing.';
 --! EndIncluded tasks/refuse_ended_lease.sql
 --! Included tasks/release_task.sql
 -- Definer, as claim_tasks.
@@ -2637,8 +2649,7 @@ declare
   v_task app_public.tasks;
 begin
   if delay is null or delay not between interval '0' and interval '30 days' then
-    raise exception 'invalid %: %', 'delay', format('%s is not between 0 and 30 days', coalesce(delay::text, 'null'))
-      using errcode = 'LTQ05';
+    perform app_private.refuse_argument('LTQ05', 'delay', format('%s is not between 0 and 30 days', coalesce(delay::text, 'null')));
   end if;
 
   delete from app_public.task_leases l
@@ -2650,29 +2661,24 @@ begin
     perform app_private.refuse_ended_lease(task_id, fencing_token);
   end if;
 
-  -- Without a delay it has its old place in the queue.
+  -- Without a delay it takes its old place in the queue.
   update app_public.tasks t
   set status = 'pending', run_after = case when delay > interval '0' then v_now + delay else t.run_after end
   where t.tenant_id = v_lease.tenant_id and t.id = v_lease.task_id
   returning * into strict v_task;
 
-  insert into app_public.task_attempts (
-    tenant_id, task_id, attempt, fencing_token, agent, claimed_at, ended_at, outcome, progress, note
-  )
-  values (
-    v_lease.tenant_id, v_lease.task_id, v_lease.attempt, v_lease.fencing_token, v_lease.agent, v_lease.claimed_at,
-    v_now, 'released', v_lease.progress, v_lease.note
-  );
+  insert into app_public.task_attempts
+  select a.* from ops.attempt_of(v_lease, v_now, 'released') a;
   return v_task;
 end
 $$;
 
-comment on function app_public.release_task(uuid, bigint, interval) is 'Gives a claimed task back undone: it waits again, at once in its old place or after `delay` (0 to 30 days), and the attempt does not count against max_attempts. Returns the task. Errors: LTQ01 no such task, LTQ02 the lease is over, LTQ03 the task was cancelled, LTQ05 invalid argument.';
+comment on function app_public.release_task(uuid, bigint, interval) is 'Gives back a claimed task undone. It waits again: at once in its old place, or after `delay` (0 to 30 days). The attempt does not count against max_attempts. Returns the task. Errors: LTQ01 no such task, LTQ02 the lease is over, LTQ03 the task was cancelled, LTQ05 invalid argument.';
 -- Only programs work on tasks.
 grant execute on function app_public.release_task(uuid, bigint, interval) to :SERVICE, :ADMIN;
 --! EndIncluded tasks/release_task.sql
 --! Included tasks/retry_task.sql
--- Definer, as cancel_task: it sets what only functions may set.
+-- Definer, as cancel_task: it sets columns that only functions may set.
 create or replace function app_public.retry_task(task_id uuid, run_after timestamptz default null) returns app_public.tasks
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -2683,8 +2689,7 @@ declare
   v_task app_public.tasks;
 begin
   if task_id is null then
-    raise exception 'invalid %: %', 'task_id', 'it is missing'
-      using errcode = 'LTQ05';
+    perform app_private.refuse_argument('LTQ05', 'task_id', 'it is missing');
   end if;
 
   select * into v_task
@@ -2692,12 +2697,12 @@ begin
   where t.tenant_id = v_tenant and t.id = retry_task.task_id
   for no key update;
   if not found then
-    raise exception 'there is no task %', task_id
-      using errcode = 'LTQ01', hint = 'It was deleted, or is not of your tenant.';
+    raise exception 'task % does not exist', task_id
+      using errcode = 'LTQ01', hint = 'It was deleted, or belongs to another tenant.';
   end if;
   if v_task.status not in ('failed', 'dead') then
-    raise exception 'task % is %, which cannot become %', task_id, v_task.status, 'pending'
-      using errcode = 'LTQ04', hint = 'Only a failed or dead task can be tried again.';
+    raise exception 'task % is % and cannot become %', task_id, v_task.status, 'pending'
+      using errcode = 'LTQ04', hint = 'Only a failed or dead task can be retried.';
   end if;
 
   update app_public.tasks t
@@ -2710,16 +2715,16 @@ begin
 end
 $$;
 
-comment on function app_public.retry_task(uuid, timestamptz) is 'Puts a failed or dead task into the queue again, not before `run_after`, with all of max_attempts before it. Its earlier attempts stay in task_attempts. Returns the task. Errors: LTQ01 no such task, LTQ04 it is neither failed nor dead, LTQ05 invalid argument.';
+comment on function app_public.retry_task(uuid, timestamptz) is 'Puts a failed or dead task back into the queue, to run not before `run_after` and with all of max_attempts again. Its earlier attempts stay in task_attempts. Returns the task. Errors: LTQ01 no such task, LTQ04 it is neither failed nor dead, LTQ05 invalid argument.';
 -- Everybody who writes may add, cancel and retry tasks.
 grant execute on function app_public.retry_task(uuid, timestamptz) to :MEMBER, :SERVICE, :ADMIN;
 --! EndIncluded tasks/retry_task.sql
 --! Included tasks/tg_tasks__check_update.sql
--- The states of a task and their order, and the lease: what everybody who writes has to keep to. One function without a
--- condition on its trigger: Postgres reads a trigger's condition anew for each statement, which took longer than this.
+-- Guards the order of a task's states, and its lease. One function does both, without a condition on its trigger: Postgres
+-- parses a trigger's condition for each statement, which took longer than this.
 --
--- Nobody writes past the one who holds the lease. The functions end the lease first and write then, so there is no
--- exception for them. Only the agent may change under way: that an agent is removed must not fail.
+-- Nobody changes a task that an agent holds. The functions end the lease before they write, so they need no exception. Only
+-- agent_id may change under a lease, because removing an agent must not fail.
 create or replace function app_private.tg_tasks__check_update() returns trigger
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -2740,7 +2745,7 @@ begin
           using
             errcode = 'LTQ06',
             detail = format('Its lease ends at %s unless it is extended.', v_lease.expires_at),
-            hint = 'With the fencing token: complete_task, fail_task, release_task. Without: cancel_task.';
+            hint = 'With the fencing token, use complete_task, fail_task or release_task; without it, cancel_task.';
       end if;
     end if;
   end if;
@@ -2753,25 +2758,25 @@ begin
     when 'dead' then NEW.status = 'pending'
     else false
   end) then
-    raise exception 'task % is %, which cannot become %', OLD.id, OLD.status, NEW.status
+    raise exception 'task % is % and cannot become %', OLD.id, OLD.status, NEW.status
       using errcode = 'LTQ04', hint = 'The states and their order are in docs/tasks.md.';
   end if;
   return NEW;
 end
 $$;
 
-comment on function app_private.tg_tasks__check_update() is 'Trigger: refuses an illegal change of state, with LTQ04, and a change of a claimed task but for its agent, with LTQ06.';
+comment on function app_private.tg_tasks__check_update() is 'Trigger: refuses an illegal change of state with LTQ04, and any change of a claimed task except of its agent_id with LTQ06.';
 --! EndIncluded tasks/tg_tasks__check_update.sql
 --! Included tasks/tg_tasks__place_in_queue.sql
--- Where a task stands in the queue: from when it may run, put forward by its priority. A normal task is served before a
--- high one that came more than 40 minutes later, so none waits forever, and nothing has to be computed again as time
--- goes by.
+-- Sets a task's place in the queue: the time from which it may run, moved forward by its priority. A normal task is served
+-- before a high one that came more than 40 minutes later. So no task waits forever, and nothing is recomputed as time
+-- passes.
 create or replace function app_private.tg_tasks__place_in_queue() returns trigger
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
 as $$
 begin
-  -- A task that brings its history with it queues by its age.
+  -- An imported task queues by its age.
   if TG_OP = 'INSERT' and NEW.run_after = now() and NEW.created_at < NEW.run_after then
     NEW.run_after := NEW.created_at;
   end if;
@@ -2789,16 +2794,16 @@ comment on function app_private.tg_tasks__place_in_queue() is 'Trigger: sets que
 --! EndIncluded tasks/tg_tasks__place_in_queue.sql
 
 --! Included workflows/advance_workflow.sql
--- Takes in what became of a workflow's tasks and goes on: starts the steps whose dependencies are done, skips those that
--- are not to run, and ends the workflow when nothing is left. Called in the transaction that ended the task, with the
--- task locked; can be called at any time and does what there is to do.
+-- Records how a workflow's tasks ended and advances it: starts steps whose dependencies are done, skips steps that must not
+-- run, and ends the workflow when nothing is left. The transaction that ended a task calls it, with the task locked. It can
+-- be called at any time and does whatever is due.
 --
--- Of two that end the dependencies of one step at the same time the second waits here for the first, and sees then what
--- it did. A transaction whose snapshot is older than that (repeatable read) gets 40001 from the locks, and nothing is
--- overlooked. That is why all steps are locked, not the workflow alone, which may have stayed as it was.
+-- When two transactions end the dependencies of one step at the same time, the second waits here for the first and then sees
+-- its changes. A transaction with an older snapshot (repeatable read) gets 40001 from the locks, so it overlooks nothing.
+-- That is why all steps are locked and not the workflow alone, whose row may not have changed.
 --
--- Whoever has begun work is let finish when the workflow stops for a failure. A task that waits is cancelled, unless
--- somebody is claiming it at this moment: waiting for them would break the order of locks (lock_workflow).
+-- When a failure stops the workflow, agents that have begun may finish. A waiting task is cancelled, unless somebody is
+-- claiming it at this moment: waiting for them would break the order of locks (lock_workflow).
 create or replace function ops.advance_workflow(tenant text, workflow uuid) returns void
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -2844,7 +2849,7 @@ begin
     and t.status in ('completed', 'failed', 'dead', 'cancelled');
 
   if v_workflow.status = 'paused' then
-    -- What waits, or came back from a failed attempt, is kept from being claimed; resume_workflow lets it go.
+    -- Tasks that wait, for the first time or after a failed attempt, cannot be claimed until resume_workflow.
     v_tasks := ops.lock_waiting_workflow_tasks(tenant, workflow);
     update app_public.tasks t
     set run_after = 'infinity'
@@ -2878,7 +2883,7 @@ begin
       order by s.position
     loop
       v_status := ops.begin_workflow_step(v_workflow, v_step);
-      -- Ended without a task: others may not have to wait any more, or may have to stop.
+      -- The step ended without a task: other steps may now start, or may have to stop.
       v_again := v_again or v_status <> 'running';
       exit when v_status = 'failed';
     end loop;
@@ -2909,13 +2914,13 @@ begin
 end
 $$;
 
-comment on function ops.advance_workflow(text, uuid) is 'Takes in what became of a workflow''s tasks, starts the steps that may start, and ends the workflow when nothing is left.';
+comment on function ops.advance_workflow(text, uuid) is 'Records how a workflow''s tasks ended, starts the steps that may start, and ends the workflow when nothing is left.';
 grant execute on function ops.advance_workflow(text, uuid) to :WORKER;
 --! EndIncluded workflows/advance_workflow.sql
 --! Included workflows/begin_workflow_step.sql
--- Makes the task of a step whose dependencies have ended, and says what the step is now: running, skipped, or failed
--- because its agent is not there, or its condition or task cannot be computed of what came before (a result that is too
--- large, say), which must not undo the work of the step before. The caller holds the workflow.
+-- Makes the task of a step whose dependencies have ended, and returns the step's new status: running, skipped or failed. It
+-- fails when its agent does not exist, or when its condition or task cannot be computed from earlier results (one that is
+-- too large, say). This must not undo the work of the earlier step. The caller has locked the workflow.
 create or replace function ops.begin_workflow_step(workflow app_public.workflows, step app_public.workflow_steps)
 returns text
 language plpgsql volatile
@@ -2938,7 +2943,7 @@ begin
   from (
     select
       count(*) filter (where s.status = 'skipped') as skipped,
-      -- A failure goes on through those that were skipped for it; those that were skipped by a condition have no error.
+      -- A failure passes on through steps that were skipped because of it. Steps skipped by a condition have no error.
       (array_agg(
         case s.status when 'failed' then format('step %s failed: %s', s.key, s.error_message) else s.error_message end
         order by s.position
@@ -3004,8 +3009,8 @@ begin
     exception
       when foreign_key_violation then
         v_status := 'failed';
-        v_error := format('there is no agent %s', v_template ->> 'agent_id');
-      -- What the values themselves make impossible. Anything else is not the step's: data exceptions, constraints, limits.
+        v_error := format('agent %s does not exist', v_template ->> 'agent_id');
+      -- Data exceptions, constraints and limits come from the step's own values. No other error is the step's.
       when others then
         if sqlstate !~ '^(22|23|54)' then
           raise;
@@ -3070,13 +3075,13 @@ begin
 end
 $$;
 
-comment on function app_public.cancel_workflow(uuid, text) is 'Cancels a workflow that has not ended, with every task of it: who works on one learns it by LTQ03 at the next call. The `reason` is kept as error_message. A cancelled one is returned as it is. Returns the workflow. Errors: LTW01 no such workflow, LTW04 it has ended already, LTW05 invalid argument.';
+comment on function app_public.cancel_workflow(uuid, text) is 'Cancels a workflow that has not ended, and all of its tasks. The holder of a task gets LTQ03 at the next call. Stores `reason` as error_message. Returns the workflow; one that is already cancelled stays as it is. Errors: LTW01 no such workflow, LTW04 it has already ended, LTW05 invalid argument.';
 -- Everybody who writes may run workflows.
 grant execute on function app_public.cancel_workflow(uuid, text) to :MEMBER, :SERVICE, :ADMIN;
 --! EndIncluded workflows/cancel_workflow.sql
 --! Included workflows/cancel_workflow_tasks.sql
--- Cancels tasks of a workflow's steps, claimed ones too: their holders learn it as from cancel_task. The caller holds
--- them (lock_workflow), and has taken the steps' state from them before, or their steps would count as failed.
+-- Cancels tasks of a workflow's steps, including claimed ones, whose holders learn of it as with cancel_task. The caller has
+-- locked them (lock_workflow) and has already set the status of their steps, which would otherwise count as failed.
 create or replace function ops.cancel_workflow_tasks(tenant text, tasks uuid[], reason text) returns void
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -3087,15 +3092,10 @@ begin
   with ended as (
     delete from app_public.task_leases l
     where l.tenant_id = tenant and l.task_id = any (tasks)
-    returning *
+    returning l as lease
   )
-  insert into app_public.task_attempts (
-    tenant_id, task_id, attempt, fencing_token, agent, claimed_at, ended_at, outcome, error, progress, note
-  )
-  select
-    e.tenant_id, e.task_id, e.attempt, e.fencing_token, e.agent, e.claimed_at, v_now, 'cancelled', reason, e.progress,
-    e.note
-  from ended e;
+  insert into app_public.task_attempts
+  select a.* from ended e cross join lateral ops.attempt_of(e.lease, v_now, 'cancelled', reason) a;
 
   update app_public.tasks t
   set status = 'cancelled', completed_at = v_now, error_message = reason
@@ -3103,11 +3103,11 @@ begin
 end
 $$;
 
-comment on function ops.cancel_workflow_tasks(text, uuid[], text) is 'Cancels tasks, with the leases that they are under.';
+comment on function ops.cancel_workflow_tasks(text, uuid[], text) is 'Cancels tasks and ends their leases.';
 grant execute on function ops.cancel_workflow_tasks(text, uuid[], text) to :WORKER;
 --! EndIncluded workflows/cancel_workflow_tasks.sql
 --! Included workflows/lock_callers_workflow.sql
--- The workflow of the caller's tenant, locked with its tasks; raises when there is none.
+-- Locks a workflow of the caller's tenant with its tasks, and returns it. Raises when it does not exist.
 create or replace function app_private.lock_callers_workflow(workflow_id uuid) returns app_public.workflows
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -3116,22 +3116,21 @@ declare
   v_workflow app_public.workflows;
 begin
   if workflow_id is null then
-    raise exception 'invalid %: %', 'workflow_id', 'it is missing'
-      using errcode = 'LTW05';
+    perform app_private.refuse_argument('LTW05', 'workflow_id', 'it is missing');
   end if;
   v_workflow := ops.lock_workflow(app_private.current_tenant_id(), workflow_id);
   if v_workflow.id is null then
-    raise exception 'there is no workflow %', workflow_id
-      using errcode = 'LTW01', hint = 'It was deleted, or is not of your tenant.';
+    raise exception 'workflow % does not exist', workflow_id
+      using errcode = 'LTW01', hint = 'It was deleted, or belongs to another tenant.';
   end if;
   return v_workflow;
 end
 $$;
 
-comment on function app_private.lock_callers_workflow(uuid) is 'The workflow, locked with its tasks. LTW01 no such workflow, LTW05 the id is missing.';
+comment on function app_private.lock_callers_workflow(uuid) is 'Locks a workflow with its tasks, and returns it. LTW01 no such workflow, LTW05 the id is missing.';
 --! EndIncluded workflows/lock_callers_workflow.sql
 --! Included workflows/lock_waiting_workflow_tasks.sql
--- The tasks of a workflow's steps that wait and that nobody is about to claim, locked.
+-- Locks the waiting tasks of a workflow's steps, except those that somebody is claiming.
 create or replace function ops.lock_waiting_workflow_tasks(tenant text, workflow uuid) returns uuid[]
 language sql volatile
 begin atomic
@@ -3145,17 +3144,17 @@ begin atomic
   );
 end;
 
-comment on function ops.lock_waiting_workflow_tasks(text, uuid) is 'Locks the tasks of a workflow''s steps that wait, passing over those that somebody is claiming, and gives their ids.';
+comment on function ops.lock_waiting_workflow_tasks(text, uuid) is 'Locks the waiting tasks of a workflow''s steps, except those that somebody is claiming, and returns their ids.';
 grant execute on function ops.lock_waiting_workflow_tasks(text, uuid) to :WORKER;
 --! EndIncluded workflows/lock_waiting_workflow_tasks.sql
 --! Included workflows/lock_workflow.sql
--- Locks a workflow with the tasks that are not over and their leases, so that the caller may change any of them. Gives
--- the workflow, or null when there is none.
+-- Locks a workflow, its unfinished tasks and their leases, so that the caller may change any of them. Returns the workflow,
+-- or null when it does not exist.
 --
--- Everybody locks in one order, so that no two wait for each other: leases, tasks (by id), workflows (by id), steps. Who
--- ends a task holds its lease and the task when the workflow is locked (advance_workflow); so whoever begins with the
--- workflow has to take these before it. A step that started, or a task that was claimed, between the two is met by
--- letting go and beginning anew: each round that is lost is progress of somebody else.
+-- Everybody locks in one order, so that no two wait for each other: leases, tasks (by id), workflows (by id), steps. Whoever
+-- ends a task holds its lease and the task before locking the workflow (advance_workflow), so a caller that starts from the
+-- workflow has to lock these first. If a step started or a task was claimed in between, it lets go and begins again: each
+-- lost round is progress of somebody else.
 create or replace function ops.lock_workflow(tenant text, workflow uuid) returns app_public.workflows
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -3205,14 +3204,14 @@ begin
       end if;
       return v_workflow;
     exception
-      -- The locks of this round are gone.
+      -- This has released the locks of the round.
       when object_in_use then null;
     end;
   end loop;
 end
 $$;
 
-comment on function ops.lock_workflow(text, uuid) is 'Locks a workflow, its tasks that are not over and their leases, in the one order of locks: leases, tasks, workflows, steps. Null when there is none.';
+comment on function ops.lock_workflow(text, uuid) is 'Locks a workflow, its unfinished tasks and their leases, in the common order of locks: leases, tasks, workflows, steps. Null when it does not exist.';
 grant execute on function ops.lock_workflow(text, uuid) to :WORKER;
 --! EndIncluded workflows/lock_workflow.sql
 --! Included workflows/pause_workflow.sql
@@ -3239,7 +3238,7 @@ begin
 end
 $$;
 
-comment on function app_public.pause_workflow(uuid) is 'Pauses a running workflow: no step starts, its tasks that wait cannot be claimed, those that are claimed may be finished, and no timeout passes. A paused one is returned as it is. Returns the workflow. Errors: LTW01 no such workflow, LTW04 it does not run, LTW05 invalid argument.';
+comment on function app_public.pause_workflow(uuid) is 'Pauses a running workflow: no step starts, waiting tasks cannot be claimed, claimed tasks may finish, and timeouts stand still. Returns the workflow; one that is already paused stays as it is. Errors: LTW01 no such workflow, LTW04 it is not running, LTW05 invalid argument.';
 -- Everybody who writes may run workflows.
 grant execute on function app_public.pause_workflow(uuid) to :MEMBER, :SERVICE, :ADMIN;
 --! EndIncluded workflows/pause_workflow.sql
@@ -3258,8 +3257,8 @@ begin
   if v_workflow.status = 'running' then
     return v_workflow;
   elsif v_workflow.status <> 'paused' then
-    raise exception 'workflow % is %, which cannot become %', v_workflow.id, v_workflow.status, 'running'
-      using errcode = 'LTW04', hint = 'start_workflow starts a draft, retry_workflow goes on with one that ended.';
+    raise exception 'workflow % is % and cannot become %', v_workflow.id, v_workflow.status, 'running'
+      using errcode = 'LTW04', hint = 'Use start_workflow for a draft, retry_workflow for a workflow that has ended.';
   end if;
 
   v_now := clock_timestamp();
@@ -3288,7 +3287,7 @@ begin
 end
 $$;
 
-comment on function app_public.resume_workflow(uuid) is 'Goes on with a paused workflow: its waiting tasks can be claimed again, and steps start whose dependencies were done meanwhile. A running one is returned as it is. Returns the workflow. Errors: LTW01 no such workflow, LTW04 it is not paused, LTW05 invalid argument.';
+comment on function app_public.resume_workflow(uuid) is 'Resumes a paused workflow: its waiting tasks can be claimed again, and steps start whose dependencies ended meanwhile. Returns the workflow; one that is running stays as it is. Errors: LTW01 no such workflow, LTW04 it is not paused, LTW05 invalid argument.';
 -- Everybody who writes may run workflows.
 grant execute on function app_public.resume_workflow(uuid) to :MEMBER, :SERVICE, :ADMIN;
 --! EndIncluded workflows/resume_workflow.sql
@@ -3305,14 +3304,13 @@ declare
 begin
   v_workflow := app_private.lock_callers_workflow(retry_workflow.workflow_id);
   if v_workflow.status not in ('completed', 'failed', 'cancelled') then
-    raise exception 'workflow % is %, which cannot become %', v_workflow.id, v_workflow.status, 'running'
-      using errcode = 'LTW04', hint = 'Only one that has ended can be tried again: cancel it first.';
+    raise exception 'workflow % is % and cannot become %', v_workflow.id, v_workflow.status, 'running'
+      using errcode = 'LTW04', hint = 'Only a workflow that has ended can be retried: cancel it first.';
   end if;
   if from_step is not null
     and not coalesce(jsonb_path_exists(v_workflow.steps, '$[*] ? (@.key == $key)', jsonb_build_object('key', from_step)), false)
   then
-    raise exception 'invalid %: %', 'from_step', format('there is no step %s', from_step)
-      using errcode = 'LTW05';
+    perform app_private.refuse_argument('LTW05', 'from_step', format('step %s does not exist', from_step));
   end if;
 
   update app_public.workflows w
@@ -3347,8 +3345,7 @@ begin
   from again a
   where s.tenant_id = v_workflow.tenant_id and s.workflow_id = v_workflow.id and s.key = a.key;
   if not found then
-    raise exception 'invalid %: %', 'from_step', 'nothing failed or was cancelled: name the step to run again'
-      using errcode = 'LTW05';
+    perform app_private.refuse_argument('LTW05', 'from_step', 'no step failed or was cancelled: name the step to run again');
   end if;
   perform ops.advance_workflow(v_workflow.tenant_id, v_workflow.id);
 
@@ -3359,13 +3356,13 @@ begin
 end
 $$;
 
-comment on function app_public.retry_workflow(uuid, text) is 'Runs a workflow that has ended again, in part: what failed, was cancelled, or was skipped for a failure, steps that were changed since, the step `from_step`, and everything that depends on one of these. The others keep their results. Each step that runs again gets a new task. Returns the workflow. Errors: LTW01 no such workflow, LTW02 its steps are not valid, LTW04 it has not ended, LTW05 invalid argument, or nothing to run again.';
+comment on function app_public.retry_workflow(uuid, text) is 'Runs part of a workflow again after it has ended: steps that failed, were cancelled or were skipped because of a failure, steps that have changed since, the step `from_step`, and all steps that depend on one of these. Other steps keep their results. Each step that runs again gets a new task. Returns the workflow. Errors: LTW01 no such workflow, LTW02 its steps are not valid, LTW04 it has not ended, LTW05 invalid argument, or nothing to run again.';
 -- Everybody who writes may run workflows.
 grant execute on function app_public.retry_workflow(uuid, text) to :MEMBER, :SERVICE, :ADMIN;
 --! EndIncluded workflows/retry_workflow.sql
 --! Included workflows/start_workflow.sql
--- Definer: nobody may write the state of steps but through these functions. They run under the owner's policies, which are
--- confined to the caller's tenant.
+-- Definer: only these functions may write the state of steps. They run under the owner's policies, which are confined to the
+-- caller's tenant.
 create or replace function app_public.start_workflow(workflow_id uuid, context jsonb default '{}') returns app_public.workflows
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -3376,19 +3373,17 @@ declare
 begin
   v_workflow := app_private.lock_callers_workflow(start_workflow.workflow_id);
   if v_workflow.status not in ('draft', 'pending') then
-    raise exception 'workflow % is %, which cannot become %', v_workflow.id, v_workflow.status, 'running'
-      using errcode = 'LTW04', hint = 'resume_workflow goes on with one that is paused, retry_workflow with one that ended.';
+    raise exception 'workflow % is % and cannot become %', v_workflow.id, v_workflow.status, 'running'
+      using errcode = 'LTW04', hint = 'Use resume_workflow for a paused workflow, retry_workflow for one that has ended.';
   end if;
   if jsonb_typeof(start_workflow.context) is distinct from 'object' then
-    raise exception 'invalid %: %', 'context', 'it is no object'
-      using errcode = 'LTW05';
+    perform app_private.refuse_argument('LTW05', 'context', 'must be an object');
   end if;
   if v_workflow.steps = '[]' then
-    raise exception 'invalid %: %', 'workflow_id', 'it has no steps'
-      using errcode = 'LTW05';
+    perform app_private.refuse_argument('LTW05', 'workflow_id', 'the workflow has no steps');
   end if;
 
-  -- Its steps are written again as they are, so that they are checked: they may be older than the check.
+  -- Writes the steps again unchanged, so that the trigger checks them: they may be older than the check.
   update app_public.workflows w
   set
     status = 'running', started_at = clock_timestamp(), completed_at = null, steps = w.steps,
@@ -3405,13 +3400,13 @@ begin
 end
 $$;
 
-comment on function app_public.start_workflow(uuid, jsonb) is 'Starts a workflow that is a draft or pending: the steps that depend on nothing become tasks at once, the others as soon as what they depend on is done. `context` is added to the workflow''s. Returns the workflow. Errors: LTW01 no such workflow, LTW02 its steps are not valid, LTW04 it is neither draft nor pending, LTW05 invalid argument.';
+comment on function app_public.start_workflow(uuid, jsonb) is 'Starts a draft or pending workflow. Steps without dependencies become tasks at once, the others as soon as their dependencies are done. Adds `context` to the workflow''s. Returns the workflow. Errors: LTW01 no such workflow, LTW02 its steps are not valid, LTW04 it is neither draft nor pending, LTW05 invalid argument.';
 -- Everybody who writes may run workflows.
 grant execute on function app_public.start_workflow(uuid, jsonb) to :MEMBER, :SERVICE, :ADMIN;
 --! EndIncluded workflows/start_workflow.sql
 --! Included workflows/sync_workflow_steps.sql
--- Brings the state of a workflow's steps in line with the steps that are written in it, which are valid: adds those that
--- are new, removes those that are gone. Gives the keys of those that are new or not as they were.
+-- Brings the rows of a workflow's steps in line with its definition, which is valid: adds new steps, and removes steps that
+-- are gone. Returns the keys of new and changed steps.
 create or replace function app_private.sync_workflow_steps(workflow app_public.workflows) returns text[]
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -3453,14 +3448,13 @@ begin
 end
 $$;
 
-comment on function app_private.sync_workflow_steps(app_public.workflows) is 'Brings the rows of a workflow''s steps in line with what is written in it; gives the keys of new and changed ones.';
+comment on function app_private.sync_workflow_steps(app_public.workflows) is 'Brings the rows of a workflow''s steps in line with its definition. Returns the keys of new and changed steps.';
 --! EndIncluded workflows/sync_workflow_steps.sql
 --! Included workflows/tend_workflows.sql
--- What the worker does for workflows every few seconds: ends the steps that took too long, and takes in what became of
--- tasks that somebody without a tenant ended (a superuser: the trigger sees no steps of theirs). A workflow that
--- somebody else is at is left for the next time, so this waits for nobody for long while it holds others. What fails is
--- set aside, and each tenant's oldest are among those that are looked at, however many another one has. Returns how many it
--- went on with.
+-- The worker runs this every few seconds. It ends steps that took too long, and records tasks that somebody without a tenant
+-- ended (a superuser, for whom the trigger sees no steps). It leaves a workflow that somebody else holds for the next run, so
+-- it never waits long while it holds others. Workflows that fail are set aside. However many one tenant has, the oldest of
+-- every tenant are among those that it looks at. Returns how many it advanced.
 create or replace function ops.tend_workflows(how_many integer default 100) returns integer
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -3524,12 +3518,12 @@ begin
 end
 $$;
 
-comment on function ops.tend_workflows(integer) is 'Ends the steps that took too long, in up to how_many workflows, and goes on with them. Returns how many it was at; those that somebody else holds are left for the next time, those that fail are set aside.';
+comment on function ops.tend_workflows(integer) is 'Ends steps that took too long, in up to how_many workflows, and advances these. Returns how many it advanced. Workflows that somebody else holds are left for the next run; those that fail are set aside.';
 grant execute on function ops.tend_workflows(integer) to :WORKER;
 --! EndIncluded workflows/tend_workflows.sql
 --! Included workflows/tg_tasks__advance_workflows.sql
--- Goes on with the workflows of tasks that ended, or wait again after a failure, in the transaction that did it. Definer:
--- whoever may end a task need not be able to write steps. It sees the caller's tenant; the worker, which has none, calls
+-- Advances the workflows of tasks that ended, or wait again after a failure, in the same transaction. Definer: whoever may
+-- end a task need not have the right to write steps. It sees the caller's tenant; the worker, which has none, calls
 -- ops.advance_workflow itself (ops.reap_expired_leases).
 create or replace function app_private.tg_tasks__advance_workflows() returns trigger
 language plpgsql volatile security definer
@@ -3553,8 +3547,8 @@ begin
       where s.tenant_id = c.tenant_id and s.task_id = c.id and s.status = 'running'
     );
   if found then
-    raise exception 'task % is a step of workflow %, and is not tried again by itself', v_found.id, v_found.workflow_id
-      using errcode = 'LTW08', hint = 'retry_workflow runs the step again, and what depends on it.';
+    raise exception 'task % belongs to a step of workflow % and cannot be retried by itself', v_found.id, v_found.workflow_id
+      using errcode = 'LTW08', hint = 'Use retry_workflow: it runs the step again, and the steps that depend on it.';
   end if;
 
   -- In the order of locks (ops.lock_workflow).
@@ -3573,10 +3567,10 @@ begin
 end
 $$;
 
-comment on function app_private.tg_tasks__advance_workflows() is 'Trigger: goes on with the workflows of tasks that ended; refuses to try a step''s task again by itself, with LTW08.';
+comment on function app_private.tg_tasks__advance_workflows() is 'Trigger: advances the workflows of tasks that ended. Refuses to retry a step''s task by itself, with LTW08.';
 --! EndIncluded workflows/tg_tasks__advance_workflows.sql
 --! Included workflows/tg_tasks__check_delete.sql
--- The task of a step that runs is not deleted: its workflow would wait for it forever.
+-- Refuses to delete the task of a running step: its workflow would wait for it forever.
 create or replace function app_private.tg_tasks__check_delete() returns trigger
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -3587,8 +3581,8 @@ begin
     from app_public.workflow_steps s
     where s.tenant_id = OLD.tenant_id and s.task_id = OLD.id and s.status = 'running'
   ) then
-    raise exception 'task % is a running step of workflow %, and cannot be deleted now', OLD.id, OLD.workflow_id
-      using errcode = 'LTW09', hint = 'Cancel the task, or the workflow: cancel_task, cancel_workflow.';
+    raise exception 'task % belongs to a running step of workflow % and cannot be deleted now', OLD.id, OLD.workflow_id
+      using errcode = 'LTW09', hint = 'Cancel the task (cancel_task) or the workflow (cancel_workflow) first.';
   end if;
   return OLD;
 end
@@ -3597,23 +3591,23 @@ $$;
 comment on function app_private.tg_tasks__check_delete() is 'Trigger: refuses to delete the task of a running step, with LTW09.';
 --! EndIncluded workflows/tg_tasks__check_delete.sql
 --! Included workflows/tg_workflows__check_delete.sql
--- A workflow that runs is not pulled away from below its tasks.
+-- Refuses to delete a workflow that is under way: its tasks still need it.
 create or replace function app_private.tg_workflows__check_delete() returns trigger
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
 as $$
 begin
-  raise exception 'workflow % is %, and cannot be deleted now', OLD.id, OLD.status
+  raise exception 'workflow % is % and cannot be deleted now', OLD.id, OLD.status
     using errcode = 'LTW07', hint = 'Cancel it first: cancel_workflow.';
 end
 $$;
 
-comment on function app_private.tg_workflows__check_delete() is 'Trigger: refuses to delete a workflow that runs, with LTW07.';
+comment on function app_private.tg_workflows__check_delete() is 'Trigger: refuses to delete a workflow that is under way, with LTW07.';
 --! EndIncluded workflows/tg_workflows__check_delete.sql
 --! Included workflows/tg_workflows__check_steps.sql
--- Refuses steps that could not run, naming the first problem, and all (twenty at most) in the detail. What has ended
--- already when it is written is history in whatever shape it comes; retry_workflow looks at it before it runs again.
--- Definer: nobody may call what it calls.
+-- Refuses steps that could not run. The message names the first problem, the detail up to twenty. A workflow that has already
+-- ended when it is inserted is history and may have any shape; retry_workflow checks it before it runs again. Definer: nobody
+-- may call the functions that it calls.
 create or replace function app_private.tg_workflows__check_steps() returns trigger
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -3638,9 +3632,8 @@ $$;
 comment on function app_private.tg_workflows__check_steps() is 'Trigger: refuses steps that could not run, with LTW02.';
 --! EndIncluded workflows/tg_workflows__check_steps.sql
 --! Included workflows/tg_workflows__check_update.sql
--- The states of a workflow and their order, for everybody who writes. Of a workflow that start_workflow has started
--- (started_at, which only functions can set, says so) the functions alone change the state: they set paused_at and
--- completed_at with it, which nobody else may.
+-- Guards the order of a workflow's states. Once start_workflow has started it (started_at is set, which only functions can
+-- do), only the functions change its status: they set paused_at and completed_at with it, which nobody else may.
 create or replace function app_private.tg_workflows__check_update() returns trigger
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -3653,7 +3646,7 @@ begin
     when 'paused' then NEW.status in ('running', 'cancelled')
     else NEW.status = 'running'
   end) then
-    raise exception 'workflow % is %, which cannot become %', OLD.id, OLD.status, NEW.status
+    raise exception 'workflow % is % and cannot become %', OLD.id, OLD.status, NEW.status
       using errcode = 'LTW04', hint = 'The states and their order are in docs/workflows.md.';
   end if;
 
@@ -3661,26 +3654,26 @@ begin
     (NEW.status = 'paused') <> (NEW.paused_at is not null)
     or (NEW.status in ('completed', 'failed', 'cancelled')) <> (NEW.completed_at is not null)
   ) then
-    raise exception 'the status of workflow % is kept by its steps', OLD.id
+    raise exception 'the status of workflow % follows from its steps and cannot be set directly', OLD.id
       using
         errcode = 'LTW06',
-        detail = format('It is %s, and was to become %s by a direct write.', OLD.status, NEW.status),
-        hint = 'pause_workflow, resume_workflow, cancel_workflow and retry_workflow change it.';
+        detail = format('It is %s; a direct write tried to make it %s.', OLD.status, NEW.status),
+        hint = 'Use pause_workflow, resume_workflow, cancel_workflow or retry_workflow.';
   end if;
 
   if NEW.started_at is not null and OLD.status in ('running', 'paused') and NEW.steps is distinct from OLD.steps then
     raise exception 'the steps of workflow % cannot be changed while it is %', OLD.id, OLD.status
-      using errcode = 'LTW03', hint = 'Cancel it, change the steps, and go on with retry_workflow.';
+      using errcode = 'LTW03', hint = 'Cancel it, change the steps, then use retry_workflow.';
   end if;
   return NEW;
 end
 $$;
 
-comment on function app_private.tg_workflows__check_update() is 'Trigger: refuses an illegal change of state with LTW04, other steps for a running workflow with LTW03, and a direct write of what the steps keep with LTW06.';
+comment on function app_private.tg_workflows__check_update() is 'Trigger: refuses an illegal change of state with LTW04, other steps for a running workflow with LTW03, and a direct write of the status of a started workflow with LTW06.';
 --! EndIncluded workflows/tg_workflows__check_update.sql
 --! Included workflows/workflow_condition_holds.sql
--- Whether a step's condition holds, given what the steps before it came to: {key: {status, result}}. What is not there
--- is null. Numbers are compared with numbers and texts with texts, byte by byte; anything else is neither more nor less.
+-- Whether a step's condition holds, given how earlier steps ended: {key: {status, result}}. A missing value is null. Numbers
+-- compare with numbers, and strings with strings byte by byte; in any other pair neither is greater.
 create or replace function ops.workflow_condition_holds(condition jsonb, inputs jsonb) returns boolean
 language plpgsql immutable
 set search_path to pg_catalog, pg_temp
@@ -3719,7 +3712,7 @@ begin
     if jsonb_typeof(v_found) <> jsonb_typeof(v_value) then
       return false;
     elsif jsonb_typeof(v_value) = 'number' then
-      -- A difference may be more than a number holds.
+      -- Compared and not subtracted: a difference may exceed the range of numeric.
       v_order := case
         when (v_found #>> '{}')::numeric < (v_value #>> '{}')::numeric then -1
         when (v_found #>> '{}')::numeric > (v_value #>> '{}')::numeric then 1
@@ -3751,8 +3744,8 @@ comment on function ops.workflow_condition_holds(jsonb, jsonb) is 'Whether a val
 grant execute on function ops.workflow_condition_holds(jsonb, jsonb) to :WORKER;
 --! EndIncluded workflows/workflow_condition_holds.sql
 --! Included workflows/workflow_condition_problems.sql
--- What is wrong with a condition of a step, whose `known` are the keys that it may ask about: those that it depends on,
--- directly or through others, because only they have ended for certain when it is asked.
+-- The problems of a step's condition. `known` holds the keys that it may ask about: the steps that its step depends on,
+-- directly or through others, because only these are certain to have ended.
 create or replace function app_private.workflow_condition_problems(
   place text,
   condition jsonb,
@@ -3771,15 +3764,15 @@ declare
   v_op text := condition ->> 'op';
 begin
   if depth > 20 then
-    return query select place, 'it is nested more than 20 deep';
+    return query select place, 'must not be nested more than 20 levels deep';
     return;
   elsif v_kind is null then
-    return query select place, 'it is no object with one of all, any, not, step';
+    return query select place, 'must be an object with one of all, any, not, step';
     return;
   end if;
 
   return query
-  select place || '.' || k, format('there is no such property beside %s', v_kind)
+  select place || '.' || k, format('unknown property beside %s', v_kind)
   from jsonb_object_keys(
     condition - case
       when v_kind <> 'step' then array[v_kind]
@@ -3792,7 +3785,7 @@ begin
     return query
     select * from app_private.workflow_condition_problems(place || '.not', condition -> 'not', known, depth + 1);
   elsif v_kind in ('all', 'any') and jsonb_typeof(condition -> v_kind) <> 'array' then
-    return query select place || '.' || v_kind, 'it is no array of conditions';
+    return query select place || '.' || v_kind, 'must be an array of conditions';
   elsif v_kind in ('all', 'any') then
     return query
     select p.*
@@ -3802,36 +3795,36 @@ begin
     ) p;
   elsif jsonb_typeof(condition -> 'step') <> 'string' or condition ->> 'step' <> all (known) then
     return query
-    select place || '.step', format('%s is no step that this one depends on', condition -> 'step');
+    select place || '.step', format('%s is not a step that this one depends on', condition -> 'step');
   elsif condition ? 'status' then
     if condition ->> 'status' is null or condition ->> 'status' not in ('completed', 'failed', 'skipped') then
       return query
-      select place || '.status', format('%s is none of completed, failed, skipped', condition -> 'status');
+      select place || '.status', format('%s is not one of completed, failed, skipped', condition -> 'status');
     end if;
   else
     if jsonb_typeof(condition -> 'path') is distinct from 'array'
       or condition -> 'path' @? 'strict $[*] ? (@.type() != "string" && @.type() != "number")'
     then
-      return query select place || '.path', 'it is no array of names and positions, such as ["items", 0, "score"]';
+      return query select place || '.path', 'must be an array of names and positions, such as ["items", 0, "score"]';
     end if;
     if v_op is null or v_op not in ('eq', 'ne', 'gt', 'gte', 'lt', 'lte', 'in', 'contains', 'exists') then
       return query
       select
         place || '.op',
-        format('%s is none of eq, ne, gt, gte, lt, lte, in, contains, exists', coalesce(condition -> 'op', 'null'));
+        format('%s is not one of eq, ne, gt, gte, lt, lte, in, contains, exists', coalesce(condition -> 'op', 'null'));
     elsif (v_op = 'exists') = (condition ? 'value') then
       return query
-      select place || '.value', case v_op when 'exists' then 'exists compares with nothing' else 'it is missing' end;
+      select place || '.value', case v_op when 'exists' then 'exists takes no value' else 'it is missing' end;
     elsif v_op in ('gt', 'gte', 'lt', 'lte') and jsonb_typeof(condition -> 'value') not in ('number', 'string') then
-      return query select place || '.value', format('%s compares with a number or a text', v_op);
+      return query select place || '.value', format('%s needs a number or a string', v_op);
     elsif v_op = 'in' and jsonb_typeof(condition -> 'value') <> 'array' then
-      return query select place || '.value', 'in looks into an array';
+      return query select place || '.value', 'in needs an array';
     end if;
   end if;
 end
 $$;
 
-comment on function app_private.workflow_condition_problems(text, jsonb, text[], integer) is 'What is wrong with a condition that may ask about the steps `known`.';
+comment on function app_private.workflow_condition_problems(text, jsonb, text[], integer) is 'The problems of a condition that may ask about the steps in `known`.';
 --! EndIncluded workflows/workflow_condition_problems.sql
 --! Included workflows/workflow_progress.sql
 -- Invoker: it shows what its caller may read.
@@ -3877,20 +3870,20 @@ begin
   where w.id = workflow_progress.workflow_id
   group by w.tenant_id, w.id;
   if not found then
-    raise exception 'there is no workflow %', workflow_progress.workflow_id
-      using errcode = 'LTW01', hint = 'It was deleted, or is not of your tenant.';
+    raise exception 'workflow % does not exist', workflow_progress.workflow_id
+      using errcode = 'LTW01', hint = 'It was deleted, or belongs to another tenant.';
   end if;
   return v_overview;
 end
 $$;
 
-comment on function app_public.workflow_progress(uuid) is 'How far a workflow is: overall, from 0 to 1 as the mean of its steps, how many steps are in which state, and `steps`, an array with key, status, progress (of a running step what its holder reported last), task_id, task_status, attempt, max_attempts, agent, note, error, started_at, completed_at, timeout_at of each. Errors: LTW01 no such workflow, LTW05 invalid argument.';
--- Everybody who runs workflows may look, and analysts.
+comment on function app_public.workflow_progress(uuid) is 'The progress of a workflow: overall (from 0 to 1, the mean of its steps), the number of steps in each state, and `steps`, an array with key, status, progress (for a running step the last report of its holder), task_id, task_status, attempt, max_attempts, agent, note, error, started_at, completed_at and timeout_at of each step. Errors: LTW01 no such workflow, LTW05 invalid argument.';
+-- Everybody who runs workflows, and analysts.
 grant execute on function app_public.workflow_progress(uuid) to :MEMBER, :SERVICE, :ADMIN, :ANALYST;
 --! EndIncluded workflows/workflow_progress.sql
 --! Included workflows/workflow_step_problems.sql
--- What is wrong with one step of a workflow by itself; what it says of other steps is looked at in
--- workflow_steps_problems. A property that is null counts as one that is not there.
+-- The problems of one step of a workflow by itself; workflow_steps_problems checks its references to other steps. A property
+-- that is null counts as absent.
 create or replace function app_private.workflow_step_problems(place text, step jsonb)
 returns table (path text, problem text)
 language plpgsql immutable
@@ -3900,28 +3893,28 @@ declare
   v_task jsonb := case when jsonb_typeof(step -> 'task') = 'object' then step -> 'task' end;
 begin
   if jsonb_typeof(step) <> 'object' then
-    return query select place, 'it is no object';
+    return query select place, 'must be an object';
     return;
   end if;
 
   return query
-  select place || '.' || k, 'there is no such property'
+  select place || '.' || k, 'unknown property'
   from jsonb_object_keys(
     step - array['key', 'task', 'depends_on', 'on_failure', 'max_attempts', 'timeout', 'condition']
   ) k;
 
   if jsonb_typeof(step -> 'key') is distinct from 'string' or step ->> 'key' !~ '^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$' then
-    return query select place || '.key', 'it is no text of 1 to 63 letters, digits and _ . - that begins with none of . -';
+    return query select place || '.key', 'must be a string of 1 to 63 letters, digits and _ . - that does not begin with . or -';
   end if;
   if step ->> 'on_failure' not in ('fail', 'skip', 'continue') then
     return query
-    select place || '.on_failure', format('%s is none of fail, skip, continue', step -> 'on_failure');
+    select place || '.on_failure', format('%s is not one of fail, skip, continue', step -> 'on_failure');
   end if;
   if jsonb_typeof(step -> 'max_attempts') <> 'null'
     and not (step -> 'max_attempts') @? '$ ? (@ >= 1 && @ <= 100 && @ == @.floor())'
   then
     return query
-    select place || '.max_attempts', format('%s is no whole number from 1 to 100', step -> 'max_attempts');
+    select place || '.max_attempts', format('%s is not a whole number from 1 to 100', step -> 'max_attempts');
   end if;
   if jsonb_typeof(step -> 'timeout') <> 'null'
     and (case
@@ -3932,52 +3925,51 @@ begin
     return query
     select
       place || '.timeout',
-      format('%s is no text of an interval between 1 second and 365 days, such as "15 minutes"', step -> 'timeout');
+      format('%s is not an interval between 1 second and 365 days, such as "15 minutes"', step -> 'timeout');
   end if;
   if jsonb_typeof(step -> 'depends_on') not in ('array', 'null') then
-    return query select place || '.depends_on', 'it is no array of keys';
+    return query select place || '.depends_on', 'must be an array of keys';
   end if;
 
   if v_task is null then
-    return query select place || '.task', 'it is no object';
+    return query select place || '.task', 'must be an object';
     return;
   end if;
   return query
-  select place || '.task.' || k, 'there is no such property'
+  select place || '.task.' || k, 'unknown property'
   from jsonb_object_keys(v_task - array['description', 'priority', 'agent_id', 'capabilities', 'context']) k;
   if jsonb_typeof(v_task -> 'description') is distinct from 'string' or v_task ->> 'description' = '' then
-    return query select place || '.task.description', 'it is no text or empty';
+    return query select place || '.task.description', 'must be a non-empty string';
   end if;
   if v_task ->> 'priority' not in ('low', 'normal', 'high', 'critical') then
     return query
-    select place || '.task.priority', format('%s is none of low, normal, high, critical', v_task -> 'priority');
+    select place || '.task.priority', format('%s is not one of low, normal, high, critical', v_task -> 'priority');
   end if;
   if jsonb_typeof(v_task -> 'agent_id') not in ('string', 'null')
     or length(v_task ->> 'agent_id') not between 1 and 50
   then
-    return query select place || '.task.agent_id', 'it is no text of 1 to 50 characters';
+    return query select place || '.task.agent_id', 'must be a string of 1 to 50 characters';
   end if;
   if jsonb_typeof(v_task -> 'capabilities') not in ('array', 'null')
     or (v_task -> 'capabilities') @? 'strict $[*] ? (@.type() != "string")'
   then
-    return query select place || '.task.capabilities', 'it is no array of texts';
+    return query select place || '.task.capabilities', 'must be an array of strings';
   end if;
   if jsonb_typeof(v_task -> 'context') not in ('object', 'null') then
-    return query select place || '.task.context', 'it is no object';
+    return query select place || '.task.context', 'must be an object';
   else
     return query
-    select place || '.task.context.' || k, 'this name is taken by what a step is told of its workflow'
+    select place || '.task.context.' || k, 'this name is reserved for what the workflow tells a step'
     from unnest(array['workflow', 'steps']) k
     where v_task -> 'context' ? k;
   end if;
 end
 $$;
 
-comment on function app_private.workflow_step_problems(text, jsonb) is 'What is wrong with one step by itself.';
+comment on function app_private.workflow_step_problems(text, jsonb) is 'The problems of one step by itself.';
 --! EndIncluded workflows/workflow_step_problems.sql
 --! Included workflows/workflow_steps_problems.sql
--- Everything that is wrong with the steps of a workflow, by the path in the JSON, in its order. The shape is described
--- in docs/workflows.md.
+-- All problems of a workflow's steps, with their paths in the JSON and in its order. docs/workflows.md describes the shape.
 create or replace function app_private.workflow_steps_problems(steps jsonb)
 returns table (path text, problem text)
 language plpgsql immutable
@@ -3988,14 +3980,14 @@ declare
   v_ancestors jsonb;
 begin
   if jsonb_typeof(steps) is distinct from 'array' then
-    return query select 'steps', 'it is no array of steps';
+    return query select 'steps', 'must be an array of steps';
     return;
   elsif jsonb_array_length(steps) > 200 then
-    return query select 'steps', format('%s are more than 200', jsonb_array_length(steps));
+    return query select 'steps', format('must be at most 200 steps, not %s', jsonb_array_length(steps));
     return;
   end if;
 
-  -- By key, the keys of all steps that it depends on, directly or through others. Who depends on itself is in a cycle.
+  -- For each key, all steps that it depends on, directly or through others. A step that depends on itself is in a cycle.
   with recursive dependencies as (
     select distinct i.item ->> 'key' as key, d.key as dependency
     from jsonb_array_elements(workflow_steps_problems.steps) i(item)
@@ -4028,7 +4020,7 @@ begin
     select 1 as part, 0::bigint as nth, s.path, s.problem
     from app_private.workflow_step_problems(l.place, l.item) s
     union all
-    select 2, 0, l.place || '.key', format('steps[%s] has the key %s already', min(f.position) - 1, l.item -> 'key')
+    select 2, 0, l.place || '.key', format('steps[%s] already has the key %s', min(f.position) - 1, l.item -> 'key')
     from listed f
     where f.key = l.key and f.position < l.position
     having count(*) > 0
@@ -4036,7 +4028,7 @@ begin
     select
       3, d.position, format('%s.depends_on[%s]', l.place, d.position - 1),
       case
-        when jsonb_typeof(d.item) <> 'string' then 'it is no key of a step'
+        when jsonb_typeof(d.item) <> 'string' then 'must be the key of a step'
         when not exists (select from listed f where f.key = d.item #>> '{}') then format('unknown step %s', d.item)
         when exists (
           select from jsonb_array_elements(l.depends_on) with ordinality f(item, position)
@@ -4059,7 +4051,7 @@ begin
 end
 $$;
 
-comment on function app_private.workflow_steps_problems(jsonb) is 'What is wrong with the steps of a workflow, by path; no rows: they can run.';
+comment on function app_private.workflow_steps_problems(jsonb) is 'The problems of a workflow''s steps, by path; no rows when they can run.';
 --! EndIncluded workflows/workflow_steps_problems.sql
 
 --! Included knowledge/add_knowledge.sql
@@ -4079,15 +4071,15 @@ declare
   v_knowledge app_public.knowledge;
 begin
   if nullif(btrim(content), '') is null then
-    raise exception 'content is missing'
-      using errcode = 'LTS15', hint = 'Knowledge without a text can be found by nothing.';
+    raise exception 'content must not be blank'
+      using errcode = 'LTS15', hint = 'No search finds knowledge without text.';
   end if;
   if public.vector_dims(embedding) <> 1536 then
-    raise exception 'the embedding has % dimensions; 1536 are needed', public.vector_dims(embedding)
+    raise exception 'the embedding must have 1536 dimensions, not %', public.vector_dims(embedding)
       using errcode = 'LTS01', hint = 'Embed with the model that the knowledge was embedded with.';
   end if;
   if public.vector_norm(embedding) = 0 then
-    raise exception 'the embedding is zero throughout, and nothing is near to it or far from it'
+    raise exception 'the embedding must not be all zeros: nothing is near to such a vector or far from it'
       using errcode = 'LTS02';
   end if;
   insert into app_public.knowledge (id, agent_id, category, content, source, metadata, embedding)
@@ -4102,11 +4094,11 @@ $$;
 
 comment on function app_public.add_knowledge(text, text, text, text, text, jsonb, public.vector) is $$Adds an item of knowledge.
 
-content: the text. id: a random one where none is given. agent_id, category, source, metadata: as in the table. embedding: 1536 dimensions; without one the worker makes it, where EMBEDDINGS_URL is set.
+content: the text. id: random if not given. agent_id, category, source, metadata: as in the table. embedding: 1536 dimensions; without one the worker makes it, where EMBEDDINGS_URL is set.
 
-Gives the item.
+Returns the item.
 
-Errors: LTS15 content is missing; LTS01 or LTS02 an embedding of another dimension or of zeros; 23505 there is one of this id; 23503 there is no such agent.$$;
+Errors: LTS15 content is blank; LTS01 or LTS02 the embedding has another dimension or is all zeros; 23505 an item with this id exists; 23503 the agent does not exist.$$;
 grant execute on function app_public.add_knowledge(text, text, text, text, text, jsonb, public.vector)
   to :MEMBER, :SERVICE, :ADMIN;
 --! EndIncluded knowledge/add_knowledge.sql
@@ -4120,37 +4112,40 @@ declare
   v_reason text;
 begin
   if items is null or jsonb_typeof(items) <> 'array' or jsonb_array_length(items) not between 1 and 10000 then
-    raise exception 'items is no JSON array of 1 to 10000 objects'
+    raise exception 'items must be a JSON array of 1 to 10000 objects, not %', case
+        when jsonb_typeof(items) = 'array' then format('an array of %s', jsonb_array_length(items))
+        else coalesce(jsonb_typeof(items), 'null')
+      end
       using errcode = 'LTS16';
   end if;
 
-  -- What is wrong with an item is said with its position; the table's own rules hold besides.
+  -- Finds the first invalid item, its position and the reason. The table's own constraints apply as well.
   select i.position - 1, r.reason into v_position, v_reason
   from jsonb_array_elements(items) with ordinality i(item, position)
   cross join lateral (
     select case
-      when jsonb_typeof(i.item) <> 'object' then 'it is a JSON ' || jsonb_typeof(i.item) || ', not an object'
+      when jsonb_typeof(i.item) <> 'object' then 'it must be an object, not ' || jsonb_typeof(i.item)
       when exists (
         select from jsonb_object_keys(i.item) key
         where key not in ('id', 'agent_id', 'category', 'content', 'source', 'metadata', 'embedding')
       ) then (
-        select 'there is no field ' || min(key)
+        select 'unknown field ' || min(key)
         from jsonb_object_keys(i.item) key
         where key not in ('id', 'agent_id', 'category', 'content', 'source', 'metadata', 'embedding')
       )
       when jsonb_typeof(i.item -> 'content') is distinct from 'string' or btrim(i.item ->> 'content') = ''
-        then 'content is missing'
+        then 'content must be a non-blank string'
       when exists (
         select from jsonb_each(i.item) field
         where field.key in ('id', 'agent_id', 'category', 'source') and jsonb_typeof(field.value) not in ('string', 'null')
-      ) then 'id, agent_id, category and source are strings'
-      when jsonb_typeof(i.item -> 'metadata') not in ('object', 'null') then 'metadata is no object'
+      ) then 'id, agent_id, category and source must be strings'
+      when jsonb_typeof(i.item -> 'metadata') not in ('object', 'null') then 'metadata must be an object'
       when coalesce(jsonb_typeof(i.item -> 'embedding'), 'null') = 'null' then null
-      when jsonb_typeof(i.item -> 'embedding') <> 'array' then 'embedding is no array'
+      when jsonb_typeof(i.item -> 'embedding') <> 'array' then 'embedding must be an array'
       when jsonb_array_length(i.item -> 'embedding') <> 1536
-        then 'embedding has ' || jsonb_array_length(i.item -> 'embedding') || ' dimensions; 1536 are needed'
-      when jsonb_path_exists(i.item, '$.embedding[*] ? (@.type() != "number")') then 'embedding holds what is no number'
-      when not jsonb_path_exists(i.item, '$.embedding[*] ? (@ != 0)') then 'embedding is zero throughout'
+        then 'embedding must have 1536 dimensions, not ' || jsonb_array_length(i.item -> 'embedding')
+      when jsonb_path_exists(i.item, '$.embedding[*] ? (@.type() != "number")') then 'embedding must contain only numbers'
+      when not jsonb_path_exists(i.item, '$.embedding[*] ? (@ != 0)') then 'embedding must not be all zeros'
     end as reason
   ) r
   where r.reason is not null
@@ -4175,20 +4170,19 @@ $$;
 
 comment on function app_public.add_knowledge_items(jsonb) is $$Adds many items of knowledge, all or none.
 
-items: an array of 1 to 10000 objects with content and, where there is one, id, agent_id, category, source, metadata, embedding.
+items: an array of 1 to 10000 objects with content and, optionally, id, agent_id, category, source, metadata, embedding.
 
-Gives the items.
+Returns the items.
 
-Errors: LTS16 no array, or too long a one; LTS17 what is wrong with which item, counted from 0; 23505 there is one of an id; 23503 there is no such agent.$$;
+Errors: LTS16 items is not an array, is empty or is too long; LTS17 an item is invalid: the message has its position, counted from 0, and the reason; 23505 an item with the same id exists; 23503 the agent does not exist.$$;
 grant execute on function app_public.add_knowledge_items(jsonb) to :MEMBER, :SERVICE, :ADMIN;
 --! EndIncluded knowledge/add_knowledge_items.sql
 --! Included knowledge/knowledge_by_text.sql
--- The knowledge of a tenant that holds the words of a text, the most relevant first. For search_knowledge, which runs
--- as :SEARCH and says the tenant. The condition is written as the index has it: knowledge_content_idx, whose documents
--- have their tenant as a word.
+-- A tenant's knowledge that contains the words of a text, most relevant first. For search_knowledge, which runs as :SEARCH and
+-- names the tenant. The condition matches the index knowledge_content_idx, whose documents contain their tenant as a word.
 --
--- To rank a row its content is parsed anew, which takes some 100 microseconds. So of more than 2,000 rows that match the newest
--- 2,000 are ranked: words that so many hold tell little, and a search for one of them must not take seconds.
+-- Ranking a row parses its content again, which takes some 100 microseconds. So when more than 2,000 rows match, only the
+-- newest 2,000 are ranked: words that so many rows contain tell little, and a search for one must not take seconds.
 create or replace function app_private.knowledge_by_text(
   tenant_id text,
   query_text text,
@@ -4200,14 +4194,14 @@ create or replace function app_private.knowledge_by_text(
 language plpgsql stable
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_custom_plan
--- Postgres tells of a text that is all stop words in a notice.
+-- Postgres sends a notice about a text that is all stop words.
 set client_min_messages to warning
 as $$
 declare
   v_words tsquery := websearch_to_tsquery('pg_catalog.english', query_text);
   v_indexed tsquery := quote_literal('tenant:' || tenant_id)::tsquery && v_words;
 begin
-  -- Nothing but stop words: no row holds none of them.
+  -- Nothing but stop words: no row matches.
   if numnode(v_words) = 0 then
     return;
   end if;
@@ -4233,26 +4227,26 @@ begin
 end
 $$;
 
-comment on function app_private.knowledge_by_text(text, text, text, text, jsonb, integer) is 'The knowledge of a tenant that holds the words of a text, the most relevant first; of more than 2,000 items the newest 2,000. For search_knowledge.';
+comment on function app_private.knowledge_by_text(text, text, text, text, jsonb, integer) is 'A tenant''s knowledge that contains the words of a text, most relevant first; when more than 2,000 items match, only the newest 2,000. For search_knowledge.';
 grant execute on function app_private.knowledge_by_text(text, text, text, text, jsonb, integer) to :SEARCH;
 --! EndIncluded knowledge/knowledge_by_text.sql
 --! Included knowledge/nearest_knowledge.sql
--- The knowledge of a tenant that is nearest to an embedding, nearest first: `row_limit` rows whenever there are as many
--- that match, whatever other tenants hold. For the search functions, which run as :SEARCH; they say the tenant.
+-- A tenant's knowledge that is nearest to an embedding, nearest first: `row_limit` rows whenever as many match, whatever other
+-- tenants have. For the search functions, which run as :SEARCH and name the tenant.
 --
--- Rows that match are counted, as far as it matters, and that decides. Few: every one of them is compared. Many: the HNSW
--- index is walked until enough of what it gives belongs to the tenant and matches, and what it gave is put into order by
--- the embeddings themselves, which the index holds with half the precision. If the walk ends early (hnsw.max_scan_tuples),
--- every row is compared after all.
+-- The number of matching rows decides, counted as far as it matters. When they are few, every one is compared. When they are
+-- many, the HNSW index is walked until enough of its rows belong to the tenant and match. These are then ordered by their
+-- full embeddings, of which the index holds half the precision. If the walk ends early (hnsw.max_scan_tuples), every row is
+-- compared after all.
 --
--- "Few" is where both cost the same: of a table of T rows, the walk sees about row_limit * T / n of them to find
--- row_limit among the n that match, the comparison n; equal at n = sqrt(row_limit * T).
+-- The limit of "few" is where both cost the same. In a table of T rows the walk sees about row_limit * T / n of them to find
+-- row_limit among the n that match; the comparison sees n. Both are equal at n = sqrt(row_limit * T).
 --
--- The settings hold for this function alone. Plans are made for the values given, so that a filter that is null
--- costs nothing; the one order by that an index can give is to be given by it. With an ef_search of 100 whole topics were
+-- The settings apply to this function alone. Plans are made for the given values, so a filter that is null costs nothing.
+-- With sorting off, the one order that an index can give comes from the index. With an ef_search of 100 whole topics were
 -- missed among 100,000 clustered vectors (recall 0.90 to 0.95), with 400 none (docs/knowledge.md).
 
--- Settings of an extension can be named in a function once the session has loaded it.
+-- A function can name the settings of an extension only once the session has loaded it.
 do $$
 begin
   perform '[1]'::public.vector;
@@ -4342,18 +4336,18 @@ grant execute on function app_private.nearest_knowledge(text, public.vector, tex
   to :SEARCH;
 --! EndIncluded knowledge/nearest_knowledge.sql
 --! Included knowledge/refuse_embedding.sql
--- Raises unless an embedding can be searched with: the type of an argument holds vectors of any dimension.
+-- Raises unless an embedding can be searched for: an argument of type vector may have any dimension.
 create or replace function app_private.refuse_embedding(embedding public.vector) returns void
 language plpgsql immutable
 set search_path to pg_catalog, pg_temp
 as $$
 begin
   if public.vector_dims(embedding) <> 1536 then
-    raise exception 'the embedding has % dimensions; 1536 are needed', public.vector_dims(embedding)
+    raise exception 'the embedding must have 1536 dimensions, not %', public.vector_dims(embedding)
       using errcode = 'LTS01', hint = 'Embed with the model that the knowledge was embedded with.';
   end if;
   if public.vector_norm(embedding) = 0 then
-    raise exception 'the embedding is zero throughout, and nothing is near to it or far from it'
+    raise exception 'the embedding must not be all zeros: nothing is near to such a vector or far from it'
       using errcode = 'LTS02';
   end if;
 end
@@ -4363,10 +4357,10 @@ comment on function app_private.refuse_embedding(public.vector) is 'Raises LTS01
 grant execute on function app_private.refuse_embedding(public.vector) to :SEARCH;
 --! EndIncluded knowledge/refuse_embedding.sql
 --! Included knowledge/search_knowledge.sql
--- Runs as :SEARCH, whose policy on knowledge is open: below a policy that compares the tenant neither `@@` nor `@>` may
--- use an index. So the tenant's condition stands in the statements, and it is the caller's: no argument names it.
+-- Runs as :SEARCH, whose policy on knowledge is open: under a policy that compares the tenant, neither `@@` nor `@>` can use
+-- an index. So the statements compare the tenant themselves. It is always the caller's: no argument names it.
 --
--- Only its owner can replace a function, and :SEARCH owns nothing else and may make nothing else.
+-- Only its owner can replace a function. :SEARCH owns nothing else and may create nothing else.
 grant create on schema app_public to :SEARCH;
 set local role :SEARCH;
 
@@ -4388,48 +4382,48 @@ as $$
 declare
   v_tenant_id text := app_private.current_tenant_id();
   v_text text := nullif(btrim(query_text), '');
-  -- How deep each part is read: an item that is middling in both may be the best of all.
+  -- How many rows each part reads: an item that is middling in both may be the best overall.
   v_depth integer;
   v_vector_weight double precision;
   v_text_weight double precision;
 begin
   if match_count is null or match_count not between 1 and 1000 then
-    raise exception 'match_count is %; a whole number from 1 to 1000 is needed', match_count
+    raise exception 'match_count must be a whole number from 1 to 1000, not %', match_count
       using errcode = 'LTS03';
   end if;
   if query_embedding is null and v_text is null then
     raise exception 'there is nothing to search for: query_embedding and query_text are both missing'
       using errcode = 'LTS04', hint = 'Give one of them, or both.';
   end if;
-  -- Parsing a text takes time by the square of its length, and ranking by its words.
+  -- The time to parse a text grows with the square of its length, and the time to rank with its words.
   if char_length(query_text) > 10000 then
-    raise exception 'query_text has % characters; at most 10000 are searched for', char_length(query_text)
+    raise exception 'query_text must have at most 10000 characters, not %', char_length(query_text)
       using errcode = 'LTS18', hint = 'Search for a part of it, or for its embedding.';
   end if;
-  -- NaN is refused, too: to Postgres it is greater than any number.
+  -- This refuses NaN too, which Postgres takes for greater than any number.
   if vector_weight is null or text_weight is null
     or vector_weight not between 0 and 1000 or text_weight not between 0 and 1000
   then
-    raise exception 'vector_weight is % and text_weight is %; numbers from 0 to 1000 are needed', vector_weight, text_weight
+    raise exception 'vector_weight and text_weight must be numbers from 0 to 1000, not % and %', vector_weight, text_weight
       using errcode = 'LTS05';
   end if;
   v_vector_weight := case when query_embedding is null then 0 else vector_weight end;
   v_text_weight := case when v_text is null then 0 else text_weight end;
   if v_vector_weight = 0 and v_text_weight = 0 then
-    raise exception 'the weight of what is searched for is 0'
+    raise exception 'every part of the search has a weight of 0'
       using errcode = 'LTS06', hint = 'Give query_embedding a vector_weight above 0, or query_text a text_weight.';
   end if;
   if min_score is null or min_score not between 0 and 1 then
-    raise exception 'min_score is %; a number from 0 to 1 is needed', min_score
+    raise exception 'min_score must be a number from 0 to 1, not %', min_score
       using errcode = 'LTS07';
   end if;
   if min_similarity not between -1 and 1 then
-    raise exception 'min_similarity is %; a number from -1 to 1 is needed', min_similarity
+    raise exception 'min_similarity must be a number from -1 to 1, not %', min_similarity
       using errcode = 'LTS08';
   end if;
   if jsonb_typeof(metadata) <> 'object' then
-    raise exception 'metadata is a JSON %; an object is needed, of what an item''s metadata must contain', jsonb_typeof(metadata)
-      using errcode = 'LTS09';
+    raise exception 'metadata must be an object, not %', jsonb_typeof(metadata)
+      using errcode = 'LTS09', hint = 'The search keeps to items whose metadata contains this object.';
   end if;
   if query_embedding is not null then
     perform app_private.refuse_embedding(query_embedding);
@@ -4450,7 +4444,7 @@ begin
       ) t
       where v_text_weight > 0
     ), fused as (
-      -- Reciprocal rank fusion with the usual constant of 60, as a share of what the first of both parts gets.
+      -- Reciprocal rank fusion with the usual constant of 60, as a share of the score of an item that is first in both.
       select
         id,
         (coalesce(v_vector_weight * 61 / (60 + v.rank), 0) + coalesce(v_text_weight * 61 / (60 + t.rank), 0))
@@ -4485,22 +4479,22 @@ comment on function app_public.search_knowledge(
   public.vector, text, text, text, jsonb, integer, double precision, double precision, double precision, double precision
 ) is $$Finds knowledge by meaning, by its words, or by both.
 
-query_embedding: 1536 dimensions, compared by cosine. query_text: words that must all be there; "a phrase", or, -not; at most 10,000 characters. At least one of the two.
-agent, category, metadata: only items of this agent, of this category, whose metadata contains this object.
-match_count: how many to give, 1 to 1000. As many come whenever as many match; every item with an embedding matches an embedding.
-vector_weight, text_weight: what the ranks of both parts count for. min_score: leaves out what scores less (0 to 1). min_similarity: leaves out of the part by meaning what is less similar (-1 to 1).
+query_embedding: 1536 dimensions, compared by cosine. query_text: words that an item must all contain; "a phrase", or, -not; at most 10,000 characters. Give at least one of the two.
+agent, category, metadata: keep to items of this agent, of this category, whose metadata contains this object.
+match_count: how many items to return, 1 to 1000. Fewer come only when fewer match; every item with an embedding matches an embedding.
+vector_weight, text_weight: how much the rank in each part counts. min_score: leaves out items with a lower score (0 to 1). min_similarity: leaves out less similar items of the part by meaning (-1 to 1).
 
-Gives the items, best first, each with its score (reciprocal rank fusion; 1: first in every part), its similarity and rank by meaning and its relevance and rank by words; null where that part did not find it.
+Returns the items, best first, each with its score (reciprocal rank fusion; 1: first in both parts), its similarity and rank by meaning, and its relevance and rank by words; null where that part did not find it.
 
-Errors: LTS01 or LTS02 an embedding of another dimension or of zeros; LTS03 match_count; LTS04 nothing to search for; LTS05, LTS06 weights; LTS07 min_score; LTS08 min_similarity; LTS09 metadata is no object; LTS18 query_text has more than 10,000 characters.$$;
+Errors: LTS01 or LTS02 the embedding has another dimension or is all zeros; LTS03 match_count; LTS04 nothing to search for; LTS05, LTS06 weights; LTS07 min_score; LTS08 min_similarity; LTS09 metadata is not an object; LTS18 query_text has more than 10,000 characters.$$;
 
 set local role :OWNER;
 revoke create on schema app_public from :SEARCH;
 --! EndIncluded knowledge/search_knowledge.sql
 --! Included knowledge/search_knowledge_text.sql
--- The same search for those who have no embedding: the API's process sees the call, embeds the text and leaves the
--- embedding in a setting of the request's transaction (src/embeddings/). Called in any other way there is none. Who sets
--- the setting by hand searches by what they set, within their own tenant: nothing is decided by it.
+-- The same search for callers without an embedding. The process of the API sees the call, embeds the text, and leaves the
+-- embedding in a setting of the request's transaction (src/embeddings/). Any other call finds none there. Callers who set it
+-- by hand search for that embedding, within their own tenant: it grants them nothing.
 create or replace function app_public.search_knowledge_text(
   query_text text,
   agent text default null,
@@ -4516,20 +4510,20 @@ language plpgsql stable rows 10
 set search_path to pg_catalog, pg_temp
 as $$
 declare
-  -- By text: one GraphQL operation may search for several.
+  -- Embeddings by text: one GraphQL operation may search for several texts.
   v_embeddings jsonb := nullif(current_setting('app.query_embeddings', true), '')::jsonb;
 begin
   if nullif(btrim(query_text), '') is null then
     raise exception 'query_text is missing'
       using errcode = 'LTS10', hint = 'Say in words what to look for.';
   end if;
-  -- As search_knowledge does: the API makes no embedding of a longer text (src/embeddings/query-embeddings.ts).
+  -- As in search_knowledge: the API does not embed a longer text (src/embeddings/query-embeddings.ts).
   if char_length(query_text) > 10000 then
-    raise exception 'query_text has % characters; at most 10000 are searched for', char_length(query_text)
+    raise exception 'query_text must have at most 10000 characters, not %', char_length(query_text)
       using errcode = 'LTS18', hint = 'Search for a part of it.';
   end if;
   if v_embeddings ->> query_text is null then
-    raise exception 'the text has no embedding: it is made in the API''s process, with an endpoint of embeddings'
+    raise exception 'query_text has no embedding: the process of the API makes it, through an embeddings endpoint'
       using errcode = 'LTS11', hint = 'Set EMBEDDINGS_URL and call through REST or GraphQL, or call search_knowledge.';
   end if;
   return query
@@ -4552,9 +4546,9 @@ comment on function app_public.search_knowledge_text(
   text, text, text, jsonb, integer, double precision, double precision, double precision, double precision
 ) is $$Finds knowledge by what a text means and by its words, without an embedding from the caller.
 
-The API embeds query_text as the knowledge was embedded, and searches as search_knowledge does, which explains the other arguments and the result. Through REST and GraphQL only, and where EMBEDDINGS_URL is set.
+The API embeds query_text as the knowledge was embedded, and searches as search_knowledge does, which explains the other arguments and the result. Works through REST and GraphQL only, and where EMBEDDINGS_URL is set.
 
-Errors: LTS10 query_text is missing; LTS18 it has more than 10,000 characters; LTS11 there is no embedding of it (the endpoint is not set or does not answer); those of search_knowledge.$$;
+Errors: LTS10 query_text is missing; LTS18 it has more than 10,000 characters; LTS11 it could not be embedded (the endpoint is not set or does not answer); those of search_knowledge.$$;
 --! EndIncluded knowledge/search_knowledge_text.sql
 --! Included knowledge/similar_knowledge.sql
 -- Runs as :SEARCH, as app_public.search_knowledge does and for the same reasons.
@@ -4577,27 +4571,27 @@ declare
   v_embedding public.vector;
 begin
   if match_count is null or match_count not between 1 and 1000 then
-    raise exception 'match_count is %; a whole number from 1 to 1000 is needed', match_count
+    raise exception 'match_count must be a whole number from 1 to 1000, not %', match_count
       using errcode = 'LTS03';
   end if;
   if min_similarity not between -1 and 1 then
-    raise exception 'min_similarity is %; a number from -1 to 1 is needed', min_similarity
+    raise exception 'min_similarity must be a number from -1 to 1, not %', min_similarity
       using errcode = 'LTS08';
   end if;
   if jsonb_typeof(metadata) <> 'object' then
-    raise exception 'metadata is a JSON %; an object is needed, of what an item''s metadata must contain', jsonb_typeof(metadata)
-      using errcode = 'LTS09';
+    raise exception 'metadata must be an object, not %', jsonb_typeof(metadata)
+      using errcode = 'LTS09', hint = 'The search keeps to items whose metadata contains this object.';
   end if;
   select k.embedding into v_embedding
   from app_public.knowledge k
   where k.tenant_id = v_tenant_id and k.id = similar_knowledge.id;
   if not found then
-    raise exception 'there is no knowledge %', id
+    raise exception 'knowledge % does not exist', id
       using errcode = 'LTS12';
   end if;
   if v_embedding is null then
     raise exception 'knowledge % has no embedding yet', id
-      using errcode = 'LTS13', hint = 'Its column embedding_error says why, if embedding it was tried.';
+      using errcode = 'LTS13', hint = 'If embedding it failed, its column embedding_error says why.';
   end if;
   perform app_private.refuse_embedding(v_embedding);
 
@@ -4626,16 +4620,16 @@ comment on function app_public.similar_knowledge(text, text, text, jsonb, intege
 
 id: the item, which is not in the result. agent, category, metadata, match_count, min_similarity: as in search_knowledge.
 
-Gives the items, most similar first, as search_knowledge does.
+Returns the items, most similar first, as search_knowledge does.
 
-Errors: LTS12 there is no such item; LTS13 it has no embedding yet; LTS02 its embedding is zero throughout; LTS03 match_count; LTS08 min_similarity; LTS09 metadata is no object.$$;
+Errors: LTS12 the item does not exist; LTS13 it has no embedding yet; LTS02 its embedding is all zeros; LTS03 match_count; LTS08 min_similarity; LTS09 metadata is not an object.$$;
 
 set local role :OWNER;
 revoke create on schema app_public from :SEARCH;
 --! EndIncluded knowledge/similar_knowledge.sql
 --! Included knowledge/tg_knowledge__clear_embedding.sql
--- An embedding belongs to the content that it was computed from. Content that changes without a new one loses the old
--- one, and the embedding job makes another: a stale embedding would find the item by what it no longer says.
+-- An embedding belongs to the content that it was computed from. When the content changes without a new embedding, the old one
+-- goes and the embedding job makes another: a stale embedding would find the item by what it no longer says.
 create or replace function app_private.tg_knowledge__clear_embedding() returns trigger
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -4649,12 +4643,12 @@ begin
 end
 $$;
 
-comment on function app_private.tg_knowledge__clear_embedding() is 'Takes away the embedding of content that changed without a new one.';
+comment on function app_private.tg_knowledge__clear_embedding() is 'Trigger: removes the embedding of content that changed without a new one.';
 --! EndIncluded knowledge/tg_knowledge__clear_embedding.sql
 --! Included knowledge/touch_knowledge.sql
--- Runs as :SEARCH, whose updates are not audited (knowledge/knowledge.sql): a search would leave a row of history for
--- each item that it used. It may update nothing but the two columns that are set here. The rows are locked in the order
--- of their keys, so that two searches that used the same items do not deadlock.
+-- Runs as :SEARCH, whose updates are not audited (knowledge/knowledge.sql): otherwise a search would leave a row in the log for
+-- each item that it used. It may update only the two columns that are set here. It locks the rows in the order of their keys,
+-- so that two searches that used the same items do not deadlock.
 grant create on schema app_public to :SEARCH;
 set local role :SEARCH;
 
@@ -4667,7 +4661,7 @@ declare
   v_touched integer;
 begin
   if ids is null or cardinality(ids) > 10000 then
-    raise exception 'ids has % items; a list of at most 10000 is needed', coalesce(cardinality(ids)::text, 'no')
+    raise exception 'ids must be a list of at most 10000 items, not %', coalesce(cardinality(ids)::text, 'null')
       using errcode = 'LTS14';
   end if;
   update app_public.knowledge k
@@ -4690,19 +4684,20 @@ grant execute on function app_public.touch_knowledge(text[]) to :MEMBER, :SERVIC
 
 comment on function app_public.touch_knowledge(text[]) is $$Counts one use of each item: usage_count and last_used_at.
 
-ids: the items, 10000 at most. What is twice in it counts once; an id that there is not is passed over. Leaves no trace in the audit log.
+ids: the items, 10000 at most. A repeated id counts once; an unknown id is skipped. Leaves no trace in the audit log.
 
-Gives how many items were counted.
+Returns how many items were counted.
 
-Errors: LTS14 no list, or too long a one.$$;
+Errors: LTS14 ids is missing or too long.$$;
 
 set local role :OWNER;
 revoke create on schema app_public from :SEARCH;
 --! EndIncluded knowledge/touch_knowledge.sql
 
 --! Included metrics/close_metric_floors.sql
--- Closes what is refused, for removal: when everybody who may not have seen the new floor has ended, and everything below it
--- is rolled up, but for what is set aside: that would keep everybody's points for ever. Returns how many floors are left open.
+-- Closes floors, so that the points below can be removed. A floor closes once every transaction that may not have seen it has
+-- ended and everything below it is rolled up. Buckets that are set aside do not count: they would keep everybody's points
+-- forever. Returns how many floors are still open.
 create or replace function ops.close_metric_floors() returns integer
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -4724,11 +4719,11 @@ begin
 end
 $$;
 
-comment on function ops.close_metric_floors() is 'Closes for removal what is refused and rolled up. Returns how many floors wait for a writer or for the rolling up.';
+comment on function ops.close_metric_floors() is 'Closes floors whose points are refused and rolled up, so that these can be removed. Returns how many floors still wait for a writer or for the rollup.';
 grant execute on function ops.close_metric_floors() to :WORKER;
 --! EndIncluded metrics/close_metric_floors.sql
 --! Included metrics/metric_item.sql
--- What ops.quarantined_items calls a bucket of a rollup.
+-- The name of a bucket of a rollup in ops.quarantined_items.
 create or replace function ops.metric_item(resolution text, bucket timestamptz) returns text
 language sql stable
 return resolution || pg_catalog.to_char(bucket at time zone 'UTC', ' YYYY-MM-DD HH24:MI"Z"');
@@ -4738,7 +4733,8 @@ grant execute on function ops.metric_item(text, timestamptz) to :WORKER, :OPERAT
 --! EndIncluded metrics/metric_item.sql
 --! Included metrics/due_metric_buckets.sql
 -- The oldest buckets from `since` on that a rollup lacks and that are over by `until`, each once, out of a stretch of
--- `how_many`; not those that are set aside. Steps from one to the next by the index: a minute has as many notes as statements wrote into it.
+-- `how_many`, without those that are set aside. It steps from one to the next by the index, because a minute has a note for
+-- each statement that wrote into it.
 create or replace function ops.due_metric_buckets(
   resolution text,
   width interval,
@@ -4796,8 +4792,8 @@ comment on function ops.make_metric_buckets(text, timestamptz[], text) is 'Makes
 grant execute on function ops.make_metric_buckets(text, timestamptz[], text) to :WORKER;
 --! EndIncluded metrics/make_metric_buckets.sql
 --! Included metrics/make_metrics.sql
--- Makes buckets of a rollup for all tenants in one statement; when that fails, tenant by tenant; of a tenant that fails,
--- bucket by bucket, and sets aside what cannot be made. The notes of what is set aside stay, so readers take its points.
+-- Makes buckets of a rollup for all tenants in one statement. If that fails, goes on tenant by tenant, and where a tenant fails
+-- bucket by bucket, and sets aside each bucket that fails. The notes of such a bucket stay, so readers use its points.
 create or replace function ops.make_metrics(resolution text, buckets timestamptz[]) returns void
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -4846,9 +4842,9 @@ grant execute on function ops.make_metrics(text, timestamptz[]) to :WORKER;
 --! EndIncluded metrics/make_metrics.sql
 --! Included metrics/metric_key.sql
 -- The bucket of the sketch that a value falls into. Bucket k of the positive values reaches from 1.0202^(k - 1 - 37500) to
--- 1.0202^(k - 37500), so that its middle is within one per cent of each of them; 1.0202 is 1.01 / 0.99, and 0.0200006667
--- its logarithm. Zero has bucket 0, a negative value minus that of its opposite: buckets are in the order of their values.
--- 37500 makes the smallest double's bucket positive, so every finite value has one.
+-- 1.0202^(k - 37500), so its middle is within one per cent of each value in it; 1.0202 is 1.01 / 0.99, and 0.0200006667 its
+-- logarithm. Zero has bucket 0. A negative value has the negated bucket of its opposite, so buckets are in the order of their
+-- values. 37500 makes the smallest double's bucket positive, so every finite value has a bucket.
 create or replace function app_private.metric_key(value double precision) returns integer
 language sql immutable parallel safe
 return case
@@ -4863,9 +4859,9 @@ grant execute on function app_private.metric_key(double precision)
   to :MEMBER, :SERVICE, :ADMIN, :ANALYST, :WORKER;
 --! EndIncluded metrics/metric_key.sql
 --! Included metrics/metric_sum.sql
--- A sum of doubles that may be beyond a double, for which it is null: Postgres' own sum raises, and would do so for a whole
--- table. It is given in two parts, neither of which can overflow: the sum of what is within 1e280, and that of the rest by
--- 2^100, to lose nothing. What is summed up of sums that were beyond (infinite here) is beyond, too.
+-- A sum of doubles, or null where it exceeds a double: Postgres' own sum raises an error then, and would do so for a whole
+-- table. The arguments are two parts, neither of which can overflow: the sum of the values within 1e280, and the sum of the
+-- others divided by 2^100, which loses nothing. A sum of sums that exceeded a double (infinite here) exceeds it too.
 create or replace function app_private.metric_sum(small double precision, large double precision) returns double precision
 language sql immutable parallel safe
 return case
@@ -4876,18 +4872,19 @@ return case
     (large + case when pg_catalog.abs(small) > 1e200 then small / pg_catalog.power(2, 100) else 0 end) * pg_catalog.power(2, 100)
 end;
 
-comment on function app_private.metric_sum(double precision, double precision) is 'The sum of doubles within 1e280, and of others by 2^100; null where it is beyond a double.';
+comment on function app_private.metric_sum(double precision, double precision) is 'The total of a sum of doubles within 1e280 and a sum of others divided by 2^100; null where it exceeds a double.';
 grant execute on function app_private.metric_sum(double precision, double precision)
   to :MEMBER, :SERVICE, :ADMIN, :ANALYST, :WORKER;
 --! EndIncluded metrics/metric_sum.sql
 --! Included metrics/make_metrics_minute.sql
--- Makes the rollups of these minutes anew from all of their points, for the tenants that ops.metric_changes names (of them
--- one, or all: null), ends the notes and notes the hours: one statement and so of one snapshot. Points that are committed
--- later have notes of their own. Parsed ahead, because the worker may not name what is in app_private.
+-- Makes the rollups of these minutes anew from all of their points, for one or all (null) of the tenants that
+-- ops.metric_changes names, deletes these notes and adds notes for the hours. One statement does it, so with one snapshot.
+-- Points that are committed later have notes of their own. The body is parsed ahead, because the worker may not name the
+-- functions of app_private.
 create or replace function ops.make_metrics_minute(minutes timestamptz[], tenant text) returns void
 language sql volatile
--- The tenant's points of a minute are a stretch of the primary key: one look into the index for each. The planner does not
--- know how many notes there are, and would read whole days.
+-- A tenant's points of a minute are a stretch of the primary key, so one look into the index finds them. The planner does not
+-- know how many notes there are and would read whole days.
 set enable_hashjoin to off
 set enable_mergejoin to off
 begin atomic
@@ -4901,7 +4898,7 @@ begin atomic
   changed as materialized (
     select distinct e.tenant_id, e.bucket
     from ended e
-    -- Of a time whose points are being removed nothing is made any more: there may be half of them.
+    -- Once the points of a time are being removed it gets no new rollups: half of the points may be gone.
     where not exists (
         select
         from ops.metric_floors f
@@ -4951,8 +4948,8 @@ comment on function ops.make_metrics_minute(timestamptz[], text) is 'Makes the r
 grant execute on function ops.make_metrics_minute(timestamptz[], text) to :WORKER;
 --! EndIncluded metrics/make_metrics_minute.sql
 --! Included metrics/make_metrics_hour.sql
--- Merges the rollups of a minute into those of these hours, for the tenants that ops.metric_changes names (of them one, or
--- all: null): sketches merge by adding up. Otherwise as ops.make_metrics_minute.
+-- Merges rollups of minutes into those of these hours, for one or all (null) of the tenants that ops.metric_changes names.
+-- Sketches merge by addition. Otherwise as ops.make_metrics_minute.
 create or replace function ops.make_metrics_hour(hours timestamptz[], tenant text) returns void
 language sql volatile
 begin atomic
@@ -4972,7 +4969,7 @@ begin atomic
     from changed c
     join app_public.metrics_minute m
       on m.tenant_id = c.tenant_id and date_bin('1 hour', m.bucket, '2001-01-01 00:00:00Z') = c.bucket
-    -- By the index of time, which is small.
+    -- Uses the index of time, which is small.
     where m.bucket >= make_metrics_hour.hours[1]
       and m.bucket < make_metrics_hour.hours[cardinality(make_metrics_hour.hours)] + interval '1 hour'
   ),
@@ -5023,7 +5020,7 @@ comment on function ops.make_metrics_hour(timestamptz[], text) is 'Makes the rol
 grant execute on function ops.make_metrics_hour(timestamptz[], text) to :WORKER;
 --! EndIncluded metrics/make_metrics_hour.sql
 --! Included metrics/make_metrics_day.sql
--- Merges the rollups of an hour into those of these days (of UTC). Otherwise as ops.make_metrics_hour.
+-- Merges rollups of hours into those of these days (of UTC). Otherwise as ops.make_metrics_hour.
 create or replace function ops.make_metrics_day(days timestamptz[], tenant text) returns void
 language sql volatile
 begin atomic
@@ -5043,7 +5040,7 @@ begin atomic
     from changed c
     join app_public.metrics_hour m
       on m.tenant_id = c.tenant_id and date_bin('24 hours', m.bucket, '2001-01-01 00:00:00Z') = c.bucket
-    -- By the index of time, which is small.
+    -- Uses the index of time, which is small.
     where m.bucket >= make_metrics_day.days[1]
       and m.bucket < make_metrics_day.days[cardinality(make_metrics_day.days)] + interval '24 hours'
   ),
@@ -5089,8 +5086,8 @@ comment on function ops.make_metrics_day(timestamptz[], text) is 'Makes the roll
 grant execute on function ops.make_metrics_day(timestamptz[], text) to :WORKER;
 --! EndIncluded metrics/make_metrics_day.sql
 --! Included metrics/metric_key_value.sql
--- The value that stands for a bucket of a sketch: 2 / (1.0202 + 1) = 0.99 of its upper end is within one per cent of all of
--- it. The ends of what a double holds would overflow by a rounding error, hence `least` and `greatest`.
+-- The value that stands for a bucket of a sketch: 2 / (1.0202 + 1) = 0.99 of its upper end, which is within one per cent of
+-- every value in it. At both ends of the range of a double a rounding error would overflow, hence `least` and `greatest`.
 create or replace function app_private.metric_key_value(key integer) returns double precision
 language sql immutable parallel safe
 return case
@@ -5104,10 +5101,10 @@ comment on function app_private.metric_key_value(integer) is 'The value that sta
 grant execute on function app_private.metric_key_value(integer) to :MEMBER, :SERVICE, :ADMIN, :ANALYST;
 --! EndIncluded metrics/metric_key_value.sql
 --! Included metrics/metric_request.sql
--- Checks what the functions that read metrics are asked, and says it in the terms that they compute in:
+-- Checks the arguments of the functions that read metrics, and converts them to the terms that these compute in:
 --   range_start, range_end  of a series: widened to whole buckets
---   bucket                  in seconds alone, because a day added in the session's time zone may have 23 hours; where none
---                           is given, the smallest of the usual that makes at most 200
+--   bucket                  in seconds alone, because a day added in the session's time zone may have 23 hours; by default
+--                           the smallest of the usual widths that makes at most 200
 --   fraction                0 to 1 when the aggregate is a percentile, null otherwise
 create or replace function app_private.metric_request(
   inout range_start timestamptz,
@@ -5129,20 +5126,20 @@ begin
   if range_start is null or range_end is null or not isfinite(range_start) or not isfinite(range_end)
     or range_start >= range_end
   then
-    raise exception 'there is no time from % to %', coalesce(range_start::text, 'null'), coalesce(range_end::text, 'null')
-      using errcode = 'LTM02', hint = '"from" is before "to", and both are given.';
+    raise exception 'the range must run from one finite time to a later one, not from % to %', coalesce(range_start::text, 'null'), coalesce(range_end::text, 'null')
+      using errcode = 'LTM02', hint = 'Give both "from" and "to".';
   end if;
 
   if tags is null or jsonb_typeof(tags) <> 'object' or jsonb_path_exists(tags, 'strict $.* ? (@.type() == "object" || @.type() == "array")')
   then
-    raise exception 'tags is not a flat object: %', coalesce(tags::text, 'null')
-      using errcode = 'LTM05', hint = 'Points have all of the tags of the filter: {"route": "/"}; {} filters nothing.';
+    raise exception 'tags must be a flat object, not %', coalesce(tags::text, 'null')
+      using errcode = 'LTM05', hint = 'A point matches when it has all of these tags: {"route": "/"}. Every point matches {}.';
   end if;
 
   if aggregate ~ '^p\d{1,2}(\.\d{1,6})?$' then
     fraction := substr(aggregate, 2)::double precision / 100;
   elsif aggregate is null or aggregate not in ('avg', 'sum', 'min', 'max', 'count', 'rate', 'last') then
-    raise exception 'there is no aggregate %', coalesce(aggregate, 'null')
+    raise exception 'unknown aggregate %', coalesce(aggregate, 'null')
       using errcode = 'LTM04', hint = 'Use avg, sum, min, max, count, rate, last, or a percentile: p50, p99, p99.9.';
   end if;
 
@@ -5158,7 +5155,7 @@ begin
     or extract(epoch from v_given) <= 0 or extract(epoch from range_end - range_start) / extract(epoch from v_given) > 10000
   then
     raise exception 'a series from % to % cannot have buckets of %', range_start, range_end, v_given
-      using errcode = 'LTM03', hint = 'A bucket is longer than nothing, has no months, and a series has at most 10,000.';
+      using errcode = 'LTM03', hint = 'A bucket must be longer than 0 and must not contain months. A series has at most 10,000 buckets.';
   end if;
   bucket := make_interval(secs => extract(epoch from bucket)::double precision);
   range_start := date_bin(bucket, range_start, v_origin);
@@ -5166,13 +5163,13 @@ begin
 end
 $$;
 
-comment on function app_private.metric_request(timestamptz, timestamptz, interval, text, text, jsonb) is 'What is asked of metrics, checked: the range in whole buckets, the bucket, and the fraction of a percentile. LTM02 to LTM06.';
+comment on function app_private.metric_request(timestamptz, timestamptz, interval, text, text, jsonb) is 'The checked arguments of a query of metrics: the range in whole buckets, the bucket, and the fraction of a percentile. LTM02 to LTM06.';
 grant execute on function app_private.metric_request(timestamptz, timestamptz, interval, text, text, jsonb)
   to :MEMBER, :SERVICE, :ADMIN, :ANALYST;
 --! EndIncluded metrics/metric_request.sql
 --! Included metrics/metric_latest.sql
--- The newest point of each metric of a service, or of each value of a tag. Without a tag to group by it jumps from metric to
--- metric and reads the newest point of each; to group it has to read all points since then.
+-- The newest point of each metric of a service, or of each value of a tag. Without a tag to group by, it jumps from metric to
+-- metric and reads the newest point of each. With one, it has to read all points since then.
 create or replace function app_public.metric_latest(
   service text,
   metric text default null,
@@ -5252,12 +5249,12 @@ begin atomic
 end;
 
 comment on function app_public.metric_latest(text, text, jsonb, text, timestamptz) is
-  E'The newest point of each metric of a service (of one, where `metric` names it) `since` a time, a day ago unless told otherwise. `tags` keeps to points that have all of these tags; `group_by` names a tag, of each value of which the newest point is given (null: of points without it). LTM02 since, LTM05 tags.';
+  E'The newest point of each metric of a service (or of the one that `metric` names) `since` a time, by default a day ago. `tags` keeps to points that have all of these tags. `group_by` names a tag: the newest point of each of its values is returned (null: of points without the tag). LTM02 since, LTM05 tags.';
 grant execute on function app_public.metric_latest(text, text, jsonb, text, timestamptz)
   to :MEMBER, :SERVICE, :ADMIN, :ANALYST;
 --! EndIncluded metrics/metric_latest.sql
 --! Included metrics/metric_percentile_list.sql
--- The percentiles that are asked for, each once.
+-- The requested percentiles, each once.
 create or replace function app_private.metric_percentile_list(percentiles double precision[]) returns double precision[]
 language plpgsql immutable parallel safe
 set search_path to pg_catalog, pg_temp
@@ -5266,24 +5263,23 @@ begin
   if percentiles is null or cardinality(percentiles) not between 1 and 100
     or exists (select from unnest(percentiles) p where p is null or not p between 0 and 100)
   then
-    raise exception 'these are no percentiles: %', coalesce(percentiles::text, 'null')
-      using errcode = 'LTM07', hint = 'One to a hundred numbers between 0 and 100: {50,99,99.9}.';
+    raise exception 'percentiles must be 1 to 100 numbers from 0 to 100, not %', coalesce(percentiles::text, 'null')
+      using errcode = 'LTM07', hint = 'For example {50,99,99.9}.';
   end if;
   return array(select distinct p from unnest(percentiles) p order by p);
 end
 $$;
 
-comment on function app_private.metric_percentile_list(double precision[]) is 'The percentiles in order, each once. LTM07 when there are none, more than a hundred, or one is out of 0 to 100.';
+comment on function app_private.metric_percentile_list(double precision[]) is 'The percentiles in order, each once. LTM07 when the list is empty, has more than a hundred, or has one outside 0 to 100.';
 grant execute on function app_private.metric_percentile_list(double precision[]) to :MEMBER, :SERVICE, :ADMIN, :ANALYST;
 --! EndIncluded metrics/metric_percentile_list.sql
 --! Included metrics/metric_reach.sql
--- A range that holds all of a series or of percentiles, for the planner: immutable, so that it is a constant where the
--- arguments are, and partitions outside of it are left out before anything is planned for them. Months and days in the
--- session's time zone would make it stable, hence `at time zone`. What metric_request refuses has no bounds here.
+-- A range that holds all of a series or of percentiles, for the planner. It is immutable, so it is a constant where its
+-- arguments are, and the planner leaves out partitions outside of it from the start. Months and days in the session's time
+-- zone would make it stable, hence `at time zone`. A range that metric_request refuses has no bounds here.
 --
--- PL/pgSQL, so that it is not inlined, and a cost that no plan for any arguments can afford: that would ask it for every
--- point, and sum up for every aggregate. So a prepared statement goes on to be planned for the arguments of each call, which
--- takes half the time.
+-- PL/pgSQL, so that it is not inlined, and a cost that no generic plan can afford: such a plan would call it for every point,
+-- and for every aggregate. So a prepared statement is planned for the arguments of each call, which takes half the time.
 create or replace function app_private.metric_reach("from" timestamptz, "to" timestamptz, bucket interval) returns tstzrange
 language plpgsql immutable parallel safe cost 1000000
 set search_path to pg_catalog, pg_temp
@@ -5311,11 +5307,11 @@ grant execute on function app_private.metric_reach(timestamptz, timestamptz, int
   to :MEMBER, :SERVICE, :ADMIN, :ANALYST;
 --! EndIncluded metrics/metric_reach.sql
 --! Included metrics/metric_sources.sql
--- Which table answers for which part of a range: the coarsest rollup that has it, points where none does. A rollup has
--- everything but what ops.metric_changes says it lacks; points and their notes are committed together, rollups and the end
--- of the notes, too, so a statement never sees a part of a rollup as the whole. A rollup can serve buckets that are a
--- multiple of its own width, and whole ones only; a null bucket is any.
--- Definer: it reads the notes, of the caller's tenant.
+-- Which table answers for which part of a range: the coarsest rollup that has it, or points where none does. A rollup has
+-- everything except what ops.metric_changes says it lacks. Points are committed together with their notes, and rollups with
+-- the deletion of the notes, so a statement never takes a part of a rollup for the whole. A rollup can serve whole buckets
+-- whose width is a multiple of its own; a null bucket stands for any width.
+-- Definer: it reads the notes, of the caller's tenant only.
 create or replace function app_private.metric_sources(
   range_start timestamptz,
   range_end timestamptz,
@@ -5329,7 +5325,7 @@ as $$
     from ops.metric_changes c
     where c.tenant_id = (select app_private.current_tenant_id())
       and c.bucket >= metric_sources.range_start and c.bucket < metric_sources.range_end
-      -- Of a time whose points are being removed, what is rolled up counts.
+      -- Where points are being removed, the rollups count.
       and (
         c.bucket >= (
           select coalesce(max(f.closed_to), '-infinity')
@@ -5340,7 +5336,7 @@ as $$
       )
     group by c.resolution, c.bucket
   ),
-  -- What is changed in a minute is changed in its hour and its day.
+  -- A change in a minute is also one in its hour and its day.
   lacking as (
     select
       w.resolution, w.width,
@@ -5395,10 +5391,10 @@ grant execute on function app_private.metric_sources(timestamptz, timestamptz, i
   to :MEMBER, :SERVICE, :ADMIN, :ANALYST;
 --! EndIncluded metrics/metric_sources.sql
 --! Included metrics/metric_rows.sql
--- The points of a range, or the rollups that stand for them (metric_sources). With `by_key` a rollup gives a row per bucket
--- of its sketch, of which only key, count, min and max mean something; without, the key is null. A sum that a rollup has not,
--- for it is beyond a double, is infinite (metric_sum). A filter that lets everything
--- through is left out by the planner: to ask it of every point took a quarter of an average.
+-- The points of a range, or the rollups that stand for them (metric_sources). With `by_key` a rollup gives a row per bucket of
+-- its sketch, of which only key, count, min and max have a meaning; without it, the key is null. Where a rollup's sum exceeds a
+-- double and is null, the sum here is infinite (metric_sum). The planner leaves out a filter that lets everything through: to
+-- evaluate it for every point took a quarter of the time of an average.
 create or replace function app_private.metric_rows(
   service text,
   metric text,
@@ -5420,7 +5416,7 @@ create or replace function app_private.metric_rows(
 )
 language sql stable
 begin atomic
-  -- Materialized: what joins the tables are plain columns, which row-level security lets into an index condition.
+  -- Materialized, so that plain columns join the tables: row-level security lets these into an index condition.
   with sources as materialized (
     select s.resolution, s.range_start, s.range_end
     from app_private.metric_sources(metric_rows.range_start, metric_rows.range_end, metric_rows.bucket) s
@@ -5464,8 +5460,8 @@ grant execute on function app_private.metric_rows(text, text, timestamptz, times
   to :MEMBER, :SERVICE, :ADMIN, :ANALYST;
 --! EndIncluded metrics/metric_rows.sql
 --! Included metrics/metric_percentiles.sql
--- Several percentiles of one range, of sketches. The range is exact: whole minutes, hours and days of it come from rollups,
--- its edges from points.
+-- Several percentiles of one range, computed from sketches. The range is exact: its whole minutes, hours and days come from
+-- rollups, its edges from points.
 create or replace function app_public.metric_percentiles(
   service text,
   metric text,
@@ -5492,7 +5488,7 @@ begin atomic
       metric_percentiles.service, metric_percentiles.metric, metric_percentiles."from", metric_percentiles."to", null,
       metric_percentiles.tags, true
     ) r
-    -- All of them, as constants (metric_reach).
+    -- A range that holds all of them, as constants (metric_reach).
     where r.at >= lower(app_private.metric_reach(metric_percentiles."from", metric_percentiles."to", '1 second'))
       and r.at < upper(app_private.metric_reach(metric_percentiles."from", metric_percentiles."to", '1 second'))
     group by 1, 2
@@ -5523,7 +5519,7 @@ begin atomic
 end;
 
 comment on function app_public.metric_percentiles(text, text, timestamptz, timestamptz, double precision[], jsonb, text) is
-  E'Percentiles (0 to 100; 50, 90, 95 and 99 unless told otherwise) of a metric of a service between `from` and `to`, right to one per cent. `tags` keeps to points that have all of these tags; `group_by` names a tag, each value of which has percentiles of its own. No rows when there are no points. LTM02 no range, LTM05 tags, LTM07 percentiles.';
+  E'Percentiles (0 to 100; by default 50, 90, 95 and 99) of a metric of a service between `from` and `to`, accurate to one per cent. `tags` keeps to points that have all of these tags. `group_by` names a tag, each value of which gets its own percentiles. Returns no rows without points. LTM02 the range, LTM05 tags, LTM07 percentiles.';
 grant execute on function app_public.metric_percentiles(text, text, timestamptz, timestamptz, double precision[], jsonb, text)
   to :MEMBER, :SERVICE, :ADMIN, :ANALYST;
 --! EndIncluded metrics/metric_percentiles.sql
@@ -5538,7 +5534,7 @@ begin
     when 'array' then return points;
     when 'object' then return json_build_array(points);
     else
-      raise exception 'points is neither an object nor an array of objects, but %', coalesce(json_typeof(points), 'null')
+      raise exception 'points must be an object or an array of objects, not %', coalesce(json_typeof(points), 'null')
         using errcode = 'LTM01',
           hint = 'A point: {"service_name": "api", "metric_name": "latency_ms", "value": 12.5, "tags": {"route": "/"}}.';
   end case;
@@ -5549,8 +5545,9 @@ comment on function app_private.metric_points(json) is 'The points as an array. 
 grant execute on function app_private.metric_points(json) to :SERVICE, :ADMIN;
 --! EndIncluded metrics/metric_points.sql
 --! Included metrics/metric_quotient.sql
--- A sum by a number of points or seconds. Where Postgres' own division raises an overflow it is null, as such a sum is; where it
--- raises an underflow, nearer to zero than any double, it is zero. The ends of what a double holds are 1.8e308 and 4.9e-324.
+-- A sum divided by a number of points or seconds. Where Postgres' own division would raise an overflow, the result is null,
+-- like such a sum. Where it would raise an underflow, nearer to zero than any double, the result is zero. A double reaches
+-- from 4.9e-324 to 1.8e308.
 create or replace function app_private.metric_quotient(dividend double precision, divisor double precision)
 returns double precision
 language sql immutable parallel safe
@@ -5561,7 +5558,7 @@ return case
   else dividend / divisor
 end;
 
-comment on function app_private.metric_quotient(double precision, double precision) is 'A sum of values by a number of points or seconds; null where it is beyond a double, zero where it is nearer to zero than any.';
+comment on function app_private.metric_quotient(double precision, double precision) is 'A sum of values divided by a number of points or seconds; null where it exceeds a double, zero where it is nearer to zero than any double.';
 grant execute on function app_private.metric_quotient(double precision, double precision)
   to :MEMBER, :SERVICE, :ADMIN, :ANALYST;
 --! EndIncluded metrics/metric_quotient.sql
@@ -5588,7 +5585,7 @@ begin atomic
       metric_series.tags
     ) q
   ),
-  -- A row per bucket and group; of a percentile, per key of the sketch, too.
+  -- A row per bucket and group; for a percentile, also per key of the sketch.
   keyed as (
     select
       date_bin(q.bucket, r.at, '2001-01-01 00:00:00Z') as bucket_start,
@@ -5608,7 +5605,7 @@ begin atomic
       metric_series.service, metric_series.metric, q.range_start, q.range_end, q.bucket, metric_series.tags,
       q.fraction is not null
     ) r
-    -- All of them, as constants (metric_reach).
+    -- A range that holds all of them, as constants (metric_reach).
     where r.at >= lower(app_private.metric_reach(metric_series."from", metric_series."to", metric_series.bucket))
       and r.at < upper(app_private.metric_reach(metric_series."from", metric_series."to", metric_series.bucket))
     group by 1, 2, 3
@@ -5616,7 +5613,7 @@ begin atomic
   ranked as (
     select
       k.*,
-      -- Each key is there once, so rows are as good as a range, and need no look at the next one.
+      -- Each key occurs once, so `rows` gives what `range` would, without a look at the next row.
       sum(k.points) over (
         partition by k.bucket_start, k.tag_value order by k.key rows unbounded preceding
       ) as points_up_to
@@ -5640,7 +5637,7 @@ begin atomic
           least(
             max(r.most),
             app_private.metric_key_value(
-              -- The first key up to which there are more points than the fraction of all.
+              -- The first key up to which there are more points than the fraction of all points.
               (array_agg(r.key order by r.key))[
                 1 + width_bucket(
                   (select q.fraction from request q) * (max(r.points_up_to) - 1), array_agg(r.points_up_to order by r.key)
@@ -5661,7 +5658,7 @@ begin atomic
   series as (
     select
       s.bucket_start, g.tag_value, coalesce(f.points, 0) as points,
-      -- A sum beyond a double is null, and no gap.
+      -- A sum beyond a double is null but not a gap.
       case
         when f.points is not null then f.value
         when metric_series.fill = 'zero' or metric_series.aggregate in ('sum', 'rate', 'count') then 0
@@ -5690,12 +5687,12 @@ begin atomic
 end;
 
 comment on function app_public.metric_series(text, text, timestamptz, timestamptz, interval, text, jsonb, text, text) is
-  E'A metric of a service over time, in buckets. `from` and `to` are widened to whole buckets, counted from midnight UTC (a week''s from Monday); without a `bucket` it is chosen to give at most 200. `aggregate` is avg, sum, min, max, count, rate (sum per second), last or a percentile such as p95 or p99.9 (right to one per cent). `tags` keeps to points that have all of these tags; `group_by` names a tag, each value of which has a series of its own (null: points without it). Buckets without points are there: count, sum and rate are 0, others as `fill` says: null, zero or previous (the value of the last bucket before). A sum beyond a double is null, and so are avg and rate. Reads points or rollups, whichever has them coarsest. LTM02 no range, LTM03 bucket, LTM04 aggregate, LTM05 tags, LTM06 fill.';
+  E'A metric of a service over time, in buckets. `from` and `to` are widened to whole buckets, counted from midnight UTC (those of a week from Monday). Without a `bucket` it chooses one that gives at most 200. `aggregate` is avg, sum, min, max, count, rate (sum per second), last or a percentile such as p95 or p99.9 (accurate to one per cent). `tags` keeps to points that have all of these tags. `group_by` names a tag, each value of which gets its own series (null: points without the tag). Buckets without points are included: count, sum and rate are 0, other aggregates as `fill` says: null, zero or previous (the value of the last bucket before). A sum beyond a double is null, and so are avg and rate. Reads points or rollups, whichever has them coarsest. LTM02 the range, LTM03 bucket, LTM04 aggregate, LTM05 tags, LTM06 fill.';
 grant execute on function app_public.metric_series(text, text, timestamptz, timestamptz, interval, text, jsonb, text, text)
   to :MEMBER, :SERVICE, :ADMIN, :ANALYST;
 --! EndIncluded metrics/metric_series.sql
 --! Included metrics/metrics_kept_from.sql
--- Before when points of the caller's tenant are refused. Definer: nobody of a tenant reads the floors.
+-- The time before which points of the caller's tenant are refused. Definer: nobody of a tenant reads the floors.
 create or replace function app_private.metrics_kept_from() returns timestamptz
 language sql stable security definer
 set search_path to pg_catalog, pg_temp
@@ -5705,12 +5702,12 @@ as $$
   where f.tenant_id is null or f.tenant_id = (select app_private.current_tenant_id())
 $$;
 
-comment on function app_private.metrics_kept_from() is 'Since when points of the caller''s tenant are kept.';
+comment on function app_private.metrics_kept_from() is 'The time from which points of the caller''s tenant are kept.';
 grant execute on function app_private.metrics_kept_from() to :SERVICE, :ADMIN;
 --! EndIncluded metrics/metrics_kept_from.sql
 --! Included metrics/move_metric_floors.sql
--- Moves up the time before which points are refused, to the midnight before which no tenant (for each that keeps less: it)
--- keeps them. Never down. What is refused can be removed once it is closed: ops.close_metric_floors.
+-- Moves up the time before which points are refused: to the midnight before which no tenant keeps them, and further for each
+-- tenant that keeps less. Never moves it down. Points can be removed once their floor is closed: ops.close_metric_floors.
 create or replace function ops.move_metric_floors(at timestamptz default now()) returns void
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -5734,13 +5731,13 @@ begin
 end
 $$;
 
-comment on function ops.move_metric_floors(timestamptz) is 'Moves up the time before which points are refused, as the retention of metrics.raw says.';
+comment on function ops.move_metric_floors(timestamptz) is 'Moves up the time before which points are refused, by the retention of metrics.raw.';
 grant execute on function ops.move_metric_floors(timestamptz) to :WORKER;
 --! EndIncluded metrics/move_metric_floors.sql
 --! Included metrics/record_metrics.sql
--- Stores the good ones of many points in one statement, and says of the others why not. A point is read with
--- json_to_record, in one pass; only what cannot make it fail is let in: texts that have no escape that text cannot hold.
--- Every cast of a value from outside stands in a `case` behind the question whether it can be cast.
+-- Stores the valid points among many in one statement, and returns a reason for each of the others. json_to_record reads a
+-- point in one pass. It gets only points that cannot make it fail: those without an escape that the type text cannot hold.
+-- Every cast of a value from outside stands in a `case`, after a check that the cast will succeed.
 create or replace function app_public.record_metrics(points json, out stored integer, out rejected jsonb)
 language sql volatile
 set timezone to 'UTC'
@@ -5769,8 +5766,8 @@ begin atomic
     select
       f.index, f.service_name, f.metric_name, f.value, f.tags, f.at,
       case
-        when not f.is_object then 'a point is an object, not ' || json_typeof(f.point)
-        when not f.is_storable then 'it holds a character that cannot be stored, \u0000 or half of a pair'
+        when not f.is_object then 'a point must be an object, not ' || json_typeof(f.point)
+        when not f.is_storable then 'it contains a character that cannot be stored: \u0000 or half of a surrogate pair'
         when f.service_name is null or f.service_name = '' then 'service_name is missing'
         when length(f.service_name) > 50 then 'service_name is longer than 50 characters'
         when f.metric_name is null or f.metric_name = '' then 'metric_name is missing'
@@ -5782,13 +5779,13 @@ begin atomic
         when f.at is null then 'timestamp is not a time: ' || left(f."timestamp", 40)
         when not (select app_private.partition_ranges('app_public.metrics')) @> f.at
           or f.at < (select app_private.metrics_kept_from())
-          then 'timestamp is out of the range that is kept: ' || f.at
+          then 'timestamp is outside the range that is kept: ' || f.at
         when f.tags is null then null
-        when json_typeof(f.tags) <> 'object' then 'tags is not an object'
-        when not pg_input_is_valid(f.tags::text, 'jsonb') then 'tags has a number that cannot be stored'
+        when json_typeof(f.tags) <> 'object' then 'tags must be an object'
+        when not pg_input_is_valid(f.tags::text, 'jsonb') then 'tags contains a number that cannot be stored'
         when f.tags::text ~ '^.+[[{]' and exists (
           select from json_each(f.tags) t where json_typeof(t.value) in ('object', 'array')
-        ) then 'tags is not flat: a tag is a text, a number or a boolean'
+        ) then 'tags must be flat: a tag is a string, a number or a boolean'
       end as reason
     from fields f
   ),
@@ -5810,13 +5807,14 @@ begin atomic
 end;
 
 comment on function app_public.record_metrics(json) is
-  E'Records points, one object or an array of thousands. A point has `service_name`, `metric_name`, `value` (a finite number), and may have `tags` (a flat object) and `timestamp` (now; UTC where it names no zone). Answers with how many were `stored` and which were `rejected`: `[{"index": 3, "reason": "value is missing"}]`, counted from 0. Good points are stored whatever the others are. LTM01 when `points` is neither an object nor an array.';
+  E'Records points, one object or an array of thousands. A point has `service_name`, `metric_name`, `value` (a finite number), and may have `tags` (a flat object) and `timestamp` (default: now; UTC unless it names a zone). Returns how many were `stored` and which were `rejected`: `[{"index": 3, "reason": "value is missing"}]`, counted from 0. Valid points are stored whatever the others are. LTM01 when `points` is neither an object nor an array.';
 grant execute on function app_public.record_metrics(json) to :SERVICE, :ADMIN;
 --! EndIncluded metrics/record_metrics.sql
 --! Included metrics/roll_up_metrics.sql
 -- Makes the oldest buckets of a rollup that are over by `until` and have changed, of all tenants, out of a stretch of
--- `how_many`: minutes from points, hours from minutes, days from hours. Killed anywhere, it has done all or nothing. One at a
--- time for each rollup: whoever finds its row of ops.metric_rollups locked does nothing, and answers null. Runs as the worker.
+-- `how_many`: minutes from points, hours from minutes, days from hours. If it is killed, it has done all or nothing. Only one
+-- runs at a time for each rollup: a second one finds the row of ops.metric_rollups locked, does nothing and returns null.
+-- Runs as the worker.
 create or replace function ops.roll_up_metrics(
   resolution text,
   until timestamptz default now(),
@@ -5839,7 +5837,7 @@ begin
   if not found then
     return;
   end if;
-  -- A day is 24 hours: one that is added in the session's time zone may have 23.
+  -- A day is 24 hours: a day added in the session's time zone may have 23.
   v_width := case resolution when 'minute' then interval '1 minute' when 'hour' then interval '1 hour' else interval '24 hours' end;
   v_due := ops.due_metric_buckets(resolution, v_width, since, until, how_many);
   buckets := cardinality(v_due);
@@ -5852,14 +5850,13 @@ begin
 end
 $$;
 
-comment on function ops.roll_up_metrics(text, timestamptz, integer, timestamptz) is 'Rolls metrics up to minutes, hours or days (`resolution`): the oldest `how_many` that are over by `until` and have changed, from `since` on. What cannot be made of a tenant is set aside. Gives how many they were (0, there are none; null, somebody else is at it) and from where to go on: whoever goes on from there comes to an end however fast points come late.';
+comment on function ops.roll_up_metrics(text, timestamptz, integer, timestamptz) is 'Rolls metrics up to minutes, hours or days (`resolution`): the oldest `how_many` that are over by `until` and have changed, from `since` on. Buckets of a tenant that fail are set aside. Returns how many there were (0: none; null: another session is making them) and where to continue: a caller that continues from there comes to an end however fast late points arrive.';
 grant execute on function ops.roll_up_metrics(text, timestamptz, integer, timestamptz) to :WORKER;
 --! EndIncluded metrics/roll_up_metrics.sql
 --! Included metrics/tg_metrics__mark_changes.sql
--- Notes the minutes that points arrived in, a row per statement, tenant and minute: what the worker has to roll up, and
--- what readers take from the points until it has. Rows are only added, so that writers never wait for each other or for
--- the worker. Points of a time that is being removed are refused: they would be rolled up without those that have gone.
--- Definer: nobody may write the notes.
+-- Notes the minutes that points arrived in, a row per statement, tenant and minute. The worker rolls these up; until then
+-- readers use their points. Rows are only added, so writers never wait for each other or for the worker. Refuses points from a
+-- time that is being removed: they would be rolled up without the points that are gone. Definer: nobody may write the notes.
 create or replace function app_private.tg_metrics__mark_changes() returns trigger
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -5878,18 +5875,18 @@ begin
   join ops.metric_floors f on (f.tenant_id = m.tenant_id or f.tenant_id is null) and m.bucket < f.kept_from
   where not ops.is_held('metrics.raw', m.tenant_id, m.bucket);
   if v_gone is not null then
-    raise exception 'points of % are not kept any more', v_gone
-      using errcode = 'LTM09', hint = 'Leave out what is older than the retention of metrics.raw.';
+    raise exception 'points from % are no longer kept', v_gone
+      using errcode = 'LTM09', hint = 'Leave out points that are older than the retention of metrics.raw.';
   end if;
   return null;
 end
 $$;
 
-comment on function app_private.tg_metrics__mark_changes() is 'Trigger: notes in ops.metric_changes the minutes that points arrived in. LTM09 when points of then are not kept any more.';
+comment on function app_private.tg_metrics__mark_changes() is 'Trigger: notes in ops.metric_changes the minutes that points arrived in. LTM09 when points from that time are no longer kept.';
 --! EndIncluded metrics/tg_metrics__mark_changes.sql
 
 --! Included sessions/caller_subject.sql
--- Whom the API verified; null for a login of its own, whose settings prove nothing.
+-- The subject that the API verified; null for a direct login, whose settings prove nothing.
 create or replace function app_private.caller_subject() returns text
 language sql stable parallel safe
 return case
@@ -5897,10 +5894,10 @@ return case
     then nullif(pg_catalog.current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub'
 end;
 
-comment on function app_private.caller_subject() is 'The verified subject of the request: a user''s or service''s name. Null for a login of its own.';
+comment on function app_private.caller_subject() is 'The verified subject of the request: the name of a user or service. Null for a direct login.';
 --! EndIncluded sessions/caller_subject.sql
 --! Included sessions/check_session.sql
--- What is asked of a new session. True, or an error: it stands in the `where` of what opens it.
+-- Checks the arguments of a new session. Returns true or raises: it stands in the `where` of the statement that opens one.
 create or replace function app_private.check_session(
   user_id text,
   data jsonb,
@@ -5914,7 +5911,7 @@ set search_path to pg_catalog, pg_temp
 as $$
 begin
   if user_id is null or length(user_id) not between 1 and 100 then
-    raise exception 'the user''s id has % characters, not 1 to 100', coalesce(length(user_id), 0)
+    raise exception 'user_id must have 1 to 100 characters, not %', coalesce(length(user_id), 0)
       using errcode = 'LTU01', hint = 'Name the user whose session it is.';
   end if;
   if ttl is null or ttl < interval '1 second' or ttl > interval '1 year'
@@ -5922,35 +5919,35 @@ begin
   then
     raise exception 'a session cannot live for % (sliding: %, at most %)',
       coalesce(ttl::text, 'null'), coalesce(sliding::text, 'null'), coalesce(max_age::text, 'null')
-      using errcode = 'LTU02', hint = 'One second to one year.';
+      using errcode = 'LTU02', hint = 'ttl, and max_age of a sliding session, must be between one second and one year.';
   end if;
   if role is null or role not in ('member', 'service', 'admin') then
-    raise exception 'there is no role % for a session', coalesce(role, 'null')
+    raise exception 'a session cannot have the role %', coalesce(role, 'null')
       using errcode = 'LTU03', hint = 'Use member, service or admin.';
   end if;
   if data is null or jsonb_typeof(data) <> 'object' then
-    raise exception 'the data of a session is not an object, but %', coalesce(jsonb_typeof(data), 'null')
+    raise exception 'data must be an object, not %', coalesce(jsonb_typeof(data), 'null')
       using errcode = 'LTU05', hint = 'Leave it out, or pass an object.';
   end if;
   return true;
 end
 $$;
 
-comment on function app_private.check_session(text, jsonb, interval, text, boolean, interval) is 'Whether a session can be opened so: true, or LTU01, LTU02, LTU03, LTU05.';
+comment on function app_private.check_session(text, jsonb, interval, text, boolean, interval) is 'Checks the arguments of a new session: true, or LTU01, LTU02, LTU03, LTU05.';
 grant execute on function app_private.check_session(text, jsonb, interval, text, boolean, interval) to :SERVICE, :ADMIN;
 --! EndIncluded sessions/check_session.sql
 --! Included sessions/token_digest.sql
--- What is stored of a token. SHA-256 without a salt is enough: a token is 32 random bytes, so there is nothing to guess.
+-- The digest that is stored in place of a token. SHA-256 without a salt is enough: 32 random bytes cannot be guessed.
 create or replace function app_private.token_digest(token text) returns text
 language sql immutable strict parallel safe
 return pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(token, 'UTF8')), 'hex');
 
-comment on function app_private.token_digest(text) is 'SHA-256 of a token, 64 hexadecimal digits: what sessions store of it.';
+comment on function app_private.token_digest(text) is 'SHA-256 of a token, 64 hexadecimal digits, which sessions store in its place.';
 grant execute on function app_private.token_digest(text) to :SERVICE, :ADMIN;
 --! EndIncluded sessions/token_digest.sql
 --! Included sessions/create_session.sql
--- Opens a session and gives back its token, this once: what is stored is its digest. 32 bytes from three random UUIDs, each
--- 122 bits of the system's generator, folded by SHA-256.
+-- Opens a session and returns its token, this one time: only its digest is stored. The 32 bytes come from three random UUIDs,
+-- each 122 bits of the system's generator, folded by SHA-256.
 create or replace function app_public.create_session(
   user_id text,
   data jsonb default '{}',
@@ -5996,15 +5993,15 @@ begin atomic
 end;
 
 comment on function app_public.create_session(text, jsonb, interval, text, boolean, interval) is
-  E'@name openSession\nOpens a session of a user and returns its `token`, which nobody can read again; the API takes it as a bearer token in place of a JWT. `ttl` is how long it lives; with `sliding`, use prolongs it by as much, up to `max_age` after it was opened. `role` is what its requests run as: member, service, or admin (only for administrators). `data` is the service''s own. LTU01 user_id, LTU02 ttl or max_age, LTU03 role, LTU04 a session of an administrator, LTU05 data.';
+  E'@name openSession\nOpens a session of a user and returns its `token`, which nobody can read again; the API takes it as a bearer token in place of a JWT. `ttl` is how long it lives; with `sliding`, each use prolongs it by as much, up to `max_age` after it was opened. `role` is the role of its requests: member, service, or admin (only for administrators). `data` is the service''s own. LTU01 user_id, LTU02 ttl or max_age, LTU03 role, LTU04 only an administrator opens an administrator''s session, LTU05 data.';
 grant execute on function app_public.create_session(text, jsonb, interval, text, boolean, interval) to :SERVICE, :ADMIN;
 --! EndIncluded sessions/create_session.sql
 --! Included sessions/use_session.sql
--- The session that a token opens, wherever it is; nothing when it is unknown, over, or its tenant is locked out, and no
--- word about which. The same work is done for any text: one digest, one look-up by it. What is compared is the digest, so
--- that time tells nothing of the token.
+-- The session that a token opens, in any tenant. No row when the token is unknown, the session is over or its tenant is locked
+-- out; the caller does not learn which. Every text takes the same work: one digest and one look-up. It compares digests, so the
+-- time taken reveals nothing about the token.
 --
--- Use prolongs a session that slides, when that is worth a write: once a tenth of its time has passed.
+-- Use prolongs a sliding session when that is worth a write: once a tenth of its time has passed.
 create or replace function app_private.use_session(token text) returns setof app_public.sessions
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -6022,17 +6019,17 @@ begin
   if not found then
     return;
   end if;
-  -- A year is the longest that create_session takes. A row that a service inserts may say what is beyond any time.
+  -- create_session accepts at most a year. A row that a service inserts may have an interval that overflows any timestamp.
   if v_session.sliding_ttl > interval '1 year' then
     v_session.sliding_ttl := interval '1 year';
   end if;
-  -- Null, and so not taken, for a session that does not slide; least() would pass over the null alone.
+  -- Null, and so false, for a session that does not slide. least() alone would ignore the null.
   if v_session.expires_at < now() + v_session.sliding_ttl * 0.9 and v_session.expires_at < coalesce(v_session.ends_at, 'infinity') then
     update app_public.sessions s
     set expires_at = least(now() + v_session.sliding_ttl, s.ends_at)
     where s.tenant_id = v_session.tenant_id and s.id = v_session.id
     returning s.* into v_session;
-    -- Ended in this moment.
+    -- It has just ended.
     if not found then
       return;
     end if;
@@ -6041,11 +6038,11 @@ begin
 end
 $$;
 
-comment on function app_private.use_session(text) is 'The live session that a token opens, in whichever tenant, prolonged if it slides; no row otherwise.';
+comment on function app_private.use_session(text) is 'The live session that a token opens, in any tenant, prolonged if it slides; no row if there is none.';
 --! EndIncluded sessions/use_session.sql
 --! Included sessions/session_claims.sql
--- Whom a session's token stands for. The API asks before it knows anything about the request, as an anonymous one: definer,
--- and all that it gives away goes to whoever has the token.
+-- The user and role that a session's token stands for. The API asks as an anonymous request, because it knows nothing about
+-- the request yet. So it is a definer; everything that it reveals goes to a caller who has the token.
 create or replace function ops.session_claims(token text)
 returns table (tenant_id text, session_id uuid, user_id text, role text, expires_at timestamptz)
 language sql volatile security definer
@@ -6056,13 +6053,13 @@ as $$
   from app_private.use_session(session_claims.token) s
 $$;
 
-comment on function ops.session_claims(text) is 'Whom a session''s token stands for, in whichever tenant: one row, or none when it opens nothing. Prolongs a session that slides.';
+comment on function ops.session_claims(text) is 'The user and role that a session''s token stands for, in any tenant: one row, or none when it opens no session. Prolongs a sliding session.';
 grant execute on function ops.session_claims(text) to :ANON;
 --! EndIncluded sessions/session_claims.sql
 --! Included sessions/live_sessions.sql
--- Which of these sessions are still open. Each process of the API asks for those whose streams it serves, once for all of
--- them, as an anonymous request, and ends the streams of the others. Definer, as ops.session_claims: that a session lives is
--- all that it gives away, to who knows its id. It prolongs nothing: a stream that is left open is no use of a session.
+-- Which of these sessions are still open. Each process of the API asks for the sessions whose streams it serves, all in one
+-- anonymous request, and ends the streams of the others. Definer, as ops.session_claims: it reveals only that a session lives,
+-- to callers who know its id. It prolongs nothing: a stream that is left open does not count as use of a session.
 create or replace function ops.live_sessions(tenant_ids text[], session_ids uuid[]) returns setof uuid
 language sql stable security definer
 set search_path to pg_catalog, pg_temp
@@ -6078,7 +6075,7 @@ comment on function ops.live_sessions(text[], uuid[]) is 'Which of these session
 grant execute on function ops.live_sessions(text[], uuid[]) to :ANON;
 --! EndIncluded sessions/live_sessions.sql
 --! Included sessions/own_sessions.sql
--- The sessions of whoever asks. Definer: members have no right on sessions. The subject is the verified token's.
+-- The sessions of the caller. Definer: members have no rights on sessions. The subject comes from the verified token.
 create or replace function app_public.own_sessions()
 returns table (session_id uuid, role text, created_at timestamptz, expires_at timestamptz, is_current boolean)
 language sql stable security definer
@@ -6097,11 +6094,11 @@ as $$
 $$;
 
 comment on function app_public.own_sessions() is
-  E'The live sessions of the caller (the subject of the token), without tokens and data; `is_current` marks the one that this request came with.';
+  E'The live sessions of the caller (the subject of the token), without tokens and data; `is_current` marks the one that this request uses.';
 grant execute on function app_public.own_sessions() to :MEMBER, :SERVICE, :ADMIN;
 --! EndIncluded sessions/own_sessions.sql
 --! Included sessions/revoke_own_session.sql
--- Ends a session of whoever asks. Definer, as own_sessions.
+-- Ends a session of the caller. Definer, as own_sessions.
 create or replace function app_public.revoke_own_session(session_id uuid) returns boolean
 language sql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -6151,16 +6148,16 @@ comment on function app_public.revoke_user_sessions(text) is
 grant execute on function app_public.revoke_user_sessions(text) to :SERVICE, :ADMIN;
 --! EndIncluded sessions/revoke_user_sessions.sql
 --! Included sessions/tg_sessions__guard_role.sql
--- A session's token opens the API, so whoever opens a session hands out its role: an administrator's is an administrator's
--- to give. A service could otherwise make itself one.
+-- A session's token opens the API, so whoever opens a session hands out its role. Only an administrator may hand out the role
+-- of one; a service could otherwise make itself an administrator.
 create or replace function app_private.tg_sessions__guard_role() returns trigger
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
 as $$
 begin
   if current_user <> ':ADMIN' then
-    raise exception 'only an administrator opens a session of an administrator'
-      using errcode = 'LTU04', hint = 'Ask with an administrator''s token, or for another role.';
+    raise exception 'only an administrator can open a session with the role admin'
+      using errcode = 'LTU04', hint = 'Use an administrator''s token, or ask for another role.';
   end if;
   return NEW;
 end
@@ -6169,7 +6166,7 @@ $$;
 comment on function app_private.tg_sessions__guard_role() is 'Trigger: refuses a session of an administrator, with LTU04, to anybody but an administrator.';
 --! EndIncluded sessions/tg_sessions__guard_role.sql
 --! Included sessions/touch_session.sql
--- Lets a session live on from now: as long as it slides, or as long as is said.
+-- Prolongs a session from now: by its own sliding time, or by `ttl`.
 create or replace function app_public.touch_session(session_id uuid, ttl interval default null) returns timestamptz
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -6179,7 +6176,7 @@ declare
 begin
   if ttl < interval '1 second' or ttl > interval '1 year' then
     raise exception 'a session cannot be prolonged by %', ttl
-      using errcode = 'LTU06', hint = 'One second to one year.';
+      using errcode = 'LTU06', hint = 'ttl must be between one second and one year.';
   end if;
   update app_public.sessions s
   set expires_at = coalesce(
@@ -6194,20 +6191,20 @@ begin
   where s.id = touch_session.session_id and s.expires_at > now()
   returning s.expires_at into v_expires_at;
   if not found then
-    raise exception 'there is no live session %', coalesce(session_id::text, 'null')
-      using errcode = 'LTU07', hint = 'It was revoked, is over, or never was: open a new one.';
+    raise exception 'session % does not exist or is over', coalesce(session_id::text, 'null')
+      using errcode = 'LTU07', hint = 'It was revoked, has expired or never existed: open a new one.';
   end if;
   return v_expires_at;
 end
 $$;
 
 comment on function app_public.touch_session(uuid, interval) is
-  E'Prolongs a session from now by `ttl`, or, without one, as it slides (a session that does not slide stays as it is), and never beyond its `max_age`. Returns when it ends. LTU06 ttl, LTU07 no live session.';
+  E'Prolongs a session from now by `ttl`, or without one by its sliding time (a session that does not slide stays as it is), and never beyond its `max_age`. Returns when it ends. LTU06 ttl, LTU07 no such session, or it is over.';
 grant execute on function app_public.touch_session(uuid, interval) to :SERVICE;
 --! EndIncluded sessions/touch_session.sql
 --! Included sessions/validate_session.sql
--- The session that a token opens, for services that look after their users themselves. Definer: nobody may look for a token.
--- Sessions of other tenants are as good as none.
+-- The session that a token opens, for services that manage their users themselves. Definer: nobody may look up a token.
+-- Sessions of other tenants give no row.
 create or replace function app_public.validate_session(token text)
 returns table (session_id uuid, user_id text, role text, data jsonb, expires_at timestamptz)
 language sql volatile security definer
@@ -6220,12 +6217,12 @@ as $$
 $$;
 
 comment on function app_public.validate_session(text) is
-  E'The session that a token opens: one row, or none when there is no such session of this tenant, or it is over. Prolongs a session that slides.';
+  E'The session that a token opens: one row, or none when this tenant has no such session, or it is over. Prolongs a sliding session.';
 grant execute on function app_public.validate_session(text) to :SERVICE, :ADMIN;
 --! EndIncluded sessions/validate_session.sql
 
 --! Included jobs/abandon_runs.sql
--- Gives up the runs whose processes were not heard of in time, all of them or those under one lock; gives their number.
+-- Abandons runs whose processes have not reported in time, all of them or those under one lock, and returns their number.
 -- Definer: nobody writes the table by hand.
 create or replace function ops.abandon_runs(lock text default null) returns integer
 language plpgsql volatile security definer
@@ -6238,7 +6235,7 @@ begin
   set
     outcome = 'abandoned',
     finished_at = clock_timestamp(),
-    error = format('nothing was heard of %s since %s', r.worker, r.updated_at)
+    error = format('nothing has been heard from %s since %s', r.worker, r.updated_at)
   where r.outcome = 'running' and r.lease_until <= clock_timestamp()
     and (abandon_runs.lock is null or r.lock = abandon_runs.lock);
   get diagnostics v_count = row_count;
@@ -6246,11 +6243,11 @@ begin
 end
 $$;
 
-comment on function ops.abandon_runs(text) is 'Gives up the runs whose leases are over, of one lock or of all. Returns their number.';
+comment on function ops.abandon_runs(text) is 'Abandons the runs whose leases are over, of one lock or of all. Returns their number.';
 grant execute on function ops.abandon_runs(text) to :WORKER;
 --! EndIncluded jobs/abandon_runs.sql
 --! Included jobs/alert_event.sql
--- What happened to an alert, as the log and the webhook have it. `text` is what chat programs show.
+-- A change of an alert, as the log and the webhook report it. Chat programs show `text`.
 create or replace function ops.alert_event(event text, alert ops.alerts) returns jsonb
 language sql stable
 return jsonb_build_object(
@@ -6259,13 +6256,13 @@ return jsonb_build_object(
   'alert', to_jsonb(alert)
 );
 
-comment on function ops.alert_event(text, ops.alerts) is 'What happened to an alert: {event, text, alert}.';
+comment on function ops.alert_event(text, ops.alerts) is 'A change of an alert: {event, text, alert}.';
 grant execute on function ops.alert_event(text, ops.alerts) to :WORKER;
 --! EndIncluded jobs/alert_event.sql
 --! Included jobs/begin_run.sql
--- Writes down that a run of a job begins, and gives its id. With a `lock` it is the only one under that name: LTJ01 while
--- another one lives. Who runs it has to say so again (ops.renew_run) before the lease is over, or is taken for dead.
--- Definer: nobody writes the table by hand.
+-- Records that a run of a job begins, and returns its id. With a `lock` it is the only run under that name: LTJ01 while another
+-- one lives. Its process has to renew it (ops.renew_run) before the lease is over; otherwise it is taken for dead. Definer:
+-- nobody writes the table by hand.
 create or replace function ops.begin_run(
   task text,
   worker text,
@@ -6297,7 +6294,7 @@ begin
     select r.* into v_holder from ops.job_runs r where r.lock = begin_run.lock and r.outcome = 'running';
     -- It may have ended in between.
     if found then
-      raise exception '% is running already: run % of %, since %', begin_run.lock, v_holder.id, v_holder.worker,
+      raise exception '% is already running: run % of %, since %', begin_run.lock, v_holder.id, v_holder.worker,
         to_char(v_holder.started_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
         using errcode = 'LTJ01', hint = 'Wait for its end: select * from ops.job_runs where outcome = ''running''.';
     end if;
@@ -6305,13 +6302,13 @@ begin
 end
 $$;
 
-comment on function ops.begin_run(text, text, interval, text, jsonb, bigint) is 'Begins a run of a job and gives its id; under a lock it is the only one. LTJ01 when another one holds the lock.';
+comment on function ops.begin_run(text, text, interval, text, jsonb, bigint) is 'Begins a run of a job and returns its id; under a lock it is the only one. LTJ01 when another run holds the lock.';
 grant execute on function ops.begin_run(text, text, interval, text, jsonb, bigint) to :WORKER;
 --! EndIncluded jobs/begin_run.sql
 --! Included jobs/check_alerts.sql
--- Looks whether something is wrong: asks every view ops.check_<kind> (subject, severity, message, details), and gives the
--- events of alerts that were raised, changed or resolved. To add a check, add a view. One that fails is itself an alert, and
--- keeps no other from being asked. Definer: nobody writes alerts by hand.
+-- Checks for problems: reads every view ops.check_<kind> (subject, severity, message, details), and returns the events of
+-- alerts that were raised, changed or resolved. To add a check, add a view. A view that fails raises an alert of its own,
+-- and the others are read all the same. Definer: nobody writes alerts by hand.
 create or replace function ops.check_alerts() returns setof jsonb
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -6341,7 +6338,7 @@ begin
     exception
       when others then
         v_broken := v_broken || jsonb_build_object(
-          'subject', v_check, 'severity', 'error', 'message', format('ops.%s cannot be asked: %s', v_check, sqlerrm),
+          'subject', v_check, 'severity', 'error', 'message', format('ops.%s failed: %s', v_check, sqlerrm),
           'details', '{}'::jsonb
         );
     end;
@@ -6350,12 +6347,13 @@ begin
 end
 $$;
 
-comment on function ops.check_alerts() is 'Asks every view ops.check_<kind> what is wrong, and gives the events of alerts that were raised, changed or resolved.';
+comment on function ops.check_alerts() is 'Reads every view ops.check_<kind>, and returns the events of alerts that were raised, changed or resolved.';
 grant execute on function ops.check_alerts() to :WORKER;
 --! EndIncluded jobs/check_alerts.sql
 --! Included jobs/end_run.sql
--- Ends a run: succeeded, or failed when there is an error. Of runs that had nothing to do only the newest of a task is kept:
--- enough to see when it last looked. False: it was taken for dead before. Definer: nobody writes the table by hand.
+-- Ends a run as succeeded, or with an error as failed. Of a task's runs that had nothing to do it keeps only the newest,
+-- which is enough to see when the task last looked. Returns false when the run was taken for dead before. Definer: nobody
+-- writes the table by hand.
 create or replace function ops.end_run(
   run_id bigint,
   error text default null,
@@ -6380,7 +6378,7 @@ begin
   where r.id = end_run.run_id and r.outcome = 'running'
   returning r.task into v_task;
   if not found then
-    -- Its own end, said twice because the answer was lost?
+    -- Did it report the same end before, and the answer was lost?
     return exists (
       select
       from ops.job_runs r
@@ -6395,38 +6393,38 @@ begin
 end
 $$;
 
-comment on function ops.end_run(bigint, text, text, boolean) is 'Ends a run: succeeded, or failed with an error. False when it was taken for dead before.';
+comment on function ops.end_run(bigint, text, text, boolean) is 'Ends a run as succeeded, or with an error as failed. False when it was taken for dead before.';
 grant execute on function ops.end_run(bigint, text, text, boolean) to :WORKER;
 --! EndIncluded jobs/end_run.sql
 --! Included jobs/lose_workers.sql
--- Gives up workers and the runs that they were at. Forgets those that ended a week ago. Definer: nobody writes the tables by
+-- Takes workers for dead and abandons their runs. Deletes workers that ended a week ago. Definer: nobody writes the tables by
 -- hand.
 create or replace function ops.lose_workers(ids text[]) returns void
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
 begin
-  -- In one order, so that two who look at the same time do not wait for each other.
+  -- Locked in one order, so that two callers do not wait for each other.
   perform from ops.workers w where w.id = any (ids) order by w.id for update;
   update ops.workers w set lost_at = clock_timestamp() where w.id = any (ids) and w.lost_at is null;
   update ops.job_runs r
   set
     outcome = 'abandoned',
     finished_at = clock_timestamp(),
-    error = format('worker %s was not seen any more', r.worker)
+    error = format('worker %s is no longer seen', r.worker)
   where r.outcome = 'running' and r.worker = any (ids);
   delete from ops.workers w where coalesce(w.stopped_at, w.lost_at) < clock_timestamp() - interval '7 days';
 end
 $$;
 
-comment on function ops.lose_workers(text[]) is 'Takes workers for dead: their runs are abandoned.';
+comment on function ops.lose_workers(text[]) is 'Takes workers for dead and abandons their runs.';
 grant execute on function ops.lose_workers(text[]) to :WORKER;
 --! EndIncluded jobs/lose_workers.sql
 --! Included jobs/open_job_queue.sql
 -- Lets the owner read graphile-worker's view of the queue, which has no payloads, so that ops.jobs can show it. Each worker
--- calls it when it starts; it changes something once.
+-- calls it when it starts; only the first call changes something.
 --
--- Invoker: the schema belongs to the worker's role, which makes it after all migrations.
+-- Invoker: the schema belongs to the worker's role, which creates it after all migrations.
 create or replace function ops.open_job_queue() returns void
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -6445,13 +6443,13 @@ comment on function ops.open_job_queue() is 'Lets the owner read graphile_worker
 grant execute on function ops.open_job_queue() to :WORKER;
 --! EndIncluded jobs/open_job_queue.sql
 --! Included jobs/quarantine_item.sql
--- Sets one tenant's item aside, with the reason, so that a job goes on with everybody else's. It is tried again after a
+-- Sets one tenant's item aside, with the reason, so that a job goes on with the other items. The item is tried again after a
 -- minute, then after twice as long each time, up to an hour (ops.quarantined), and ops.check_quarantined_items tells operators.
--- The one way to set anything aside, for functions (in an exception handler) and for jobs in TypeScript.
+-- Functions (in an exception handler) and jobs in TypeScript set items aside in this way only.
 --
--- False: the error is not the item's, and the caller raises it: the server is shutting down or cannot write, a connection
--- or a timeout ended the statement. Whoever was in the way (40, 55) will not be the next time: true, without a note.
--- Definer: nobody writes the table by hand.
+-- Returns false when the error is not the item's, and the caller has to raise it: the server is shutting down or cannot write,
+-- or a connection or a timeout ended the statement. When another session was in the way (40, 55), it returns true without
+-- recording anything: the next try will succeed. Definer: nobody writes the table by hand.
 create or replace function ops.quarantine_item(task text, tenant_id text, item text, code text, reason text) returns boolean
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -6478,7 +6476,7 @@ comment on function ops.quarantine_item(text, text, text, text, text) is 'Sets o
 grant execute on function ops.quarantine_item(text, text, text, text, text) to :WORKER;
 --! EndIncluded jobs/quarantine_item.sql
 --! Included jobs/queued_jobs.sql
--- The jobs in graphile-worker's queue; none before the first worker has made it. Definer: operators may see the queue and
+-- The jobs in graphile-worker's queue; no rows before the first worker has created it. Definer: operators may see the queue but
 -- nothing else of that schema (ops.open_job_queue).
 create or replace function ops.queued_jobs() returns table (
   id bigint,
@@ -6507,13 +6505,13 @@ begin
 end
 $$;
 
-comment on function ops.queued_jobs() is 'The jobs in the queue, without their payloads; ops.jobs says in words what they are at.';
+comment on function ops.queued_jobs() is 'The jobs in the queue, without payloads; ops.jobs shows their state.';
 grant execute on function ops.queued_jobs() to :OPERATOR, :WORKER;
 --! EndIncluded jobs/queued_jobs.sql
 --! Included jobs/release_items.sql
--- Forgets the items of a task that were to be tried again before a time and have not failed since: they succeeded, or are
--- not there any more. A job calls it at the end of a run, with the time at which the run began. Returns their number.
--- Definer: nobody writes the table by hand.
+-- Forgets the items of a task that were due to be tried again by a time and have not failed since: they have succeeded or no
+-- longer exist. A job calls it at the end of a run, with the time at which the run began. Returns their number. Definer: nobody
+-- writes the table by hand.
 create or replace function ops.release_items(task text, before timestamptz) returns integer
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -6531,8 +6529,8 @@ comment on function ops.release_items(text, timestamptz) is 'Forgets the items o
 grant execute on function ops.release_items(text, timestamptz) to :WORKER;
 --! EndIncluded jobs/release_items.sql
 --! Included jobs/renew_run.sql
--- Says that a run lives, and how far it is; null leaves what was said last. False: it was taken for dead, and somebody else
--- may be at the same by now, so that it has to stop. Definer: nobody writes the table by hand.
+-- Reports that a run lives, and its progress; null keeps the last report. Returns false when the run was taken for dead: it has
+-- to stop, because another may have taken its place. Definer: nobody writes the table by hand.
 create or replace function ops.renew_run(
   run_id bigint,
   lease interval,
@@ -6543,7 +6541,7 @@ language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
 begin
-  -- A lease that is over and was not taken from it is as good as before.
+  -- A lease that is over can be renewed as long as the run was not abandoned.
   update ops.job_runs r
   set
     lease_until = clock_timestamp() + renew_run.lease,
@@ -6552,7 +6550,7 @@ begin
       when renew_run.progress is null and renew_run.note is null then r.progressed_at
       else clock_timestamp()
     end,
-    -- least and greatest pass over null.
+    -- least and greatest ignore null.
     progress = case when renew_run.progress is null then r.progress else least(greatest(renew_run.progress, 0), 1) end,
     note = coalesce(renew_run.note, r.note)
   where r.id = renew_run.run_id and r.outcome = 'running';
@@ -6560,13 +6558,13 @@ begin
 end
 $$;
 
-comment on function ops.renew_run(bigint, interval, double precision, text) is 'Extends the lease of a run and says how far it is. False when the run was taken for dead, or has ended.';
+comment on function ops.renew_run(bigint, interval, double precision, text) is 'Extends the lease of a run and reports its progress. False when the run was taken for dead or has ended.';
 grant execute on function ops.renew_run(bigint, interval, double precision, text) to :WORKER;
 --! EndIncluded jobs/renew_run.sql
 --! Included jobs/report_alerts.sql
--- Brings the alerts of a kind in line with what is wrong now: a list of {subject, severity, message, details}. What is new is
--- raised, what is not there any more is resolved. Gives an event for each alert that was raised, whose severity changed, or
--- that was resolved: what the log and the webhook say. Definer: nobody writes the table by hand.
+-- Brings the alerts of a kind in line with the current findings, a list of {subject, severity, message, details}. Raises
+-- new ones and resolves those that are gone. Returns an event, for the log and the webhook, for each alert that was raised,
+-- changed its severity or was resolved. Definer: nobody writes the table by hand.
 create or replace function ops.report_alerts(of_kind text, findings jsonb) returns setof jsonb
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -6609,12 +6607,12 @@ begin
 end
 $$;
 
-comment on function ops.report_alerts(text, jsonb) is 'Brings the alerts of a kind in line with what is wrong now, a list of {subject, severity, message, details}. Gives an event {event, text, alert} for each that was raised, changed its severity or was resolved.';
+comment on function ops.report_alerts(text, jsonb) is 'Brings the alerts of a kind in line with the current findings, a list of {subject, severity, message, details}. Returns an event {event, text, alert} for each that was raised, changed its severity or was resolved.';
 grant execute on function ops.report_alerts(text, jsonb) to :WORKER;
 --! EndIncluded jobs/report_alerts.sql
 --! Included jobs/see_worker.sql
--- Says that a worker lives. False: it was taken for dead since it last said so, and its jobs were given to others. Definer:
--- nobody writes the table by hand.
+-- Reports that a worker lives. Returns false when it was taken for dead since its last report, and others have its jobs.
+-- Definer: nobody writes the table by hand.
 create or replace function ops.see_worker(id text, host text, pid integer, version text) returns boolean
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -6630,12 +6628,12 @@ begin
 end
 $$;
 
-comment on function ops.see_worker(text, text, integer, text) is 'Says that a worker lives. False when it was taken for dead since it last said so.';
+comment on function ops.see_worker(text, text, integer, text) is 'Reports that a worker lives. False when it was taken for dead since its last report.';
 grant execute on function ops.see_worker(text, text, integer, text) to :WORKER;
 --! EndIncluded jobs/see_worker.sql
 --! Included jobs/set_job_tasks.sql
--- Replaces what is known of the tasks: a list of {task, does, schedule, every, expected}, the last two as intervals, schedule
--- and every null for what nothing schedules. Each worker says it when it starts. Definer: nobody writes the table by hand.
+-- Replaces the list of tasks: {task, does, schedule, every, expected}, the last two as intervals; schedule and every are
+-- null for a task that is not scheduled. Each worker calls it when it starts. Definer: nobody writes the table by hand.
 create or replace function ops.set_job_tasks(tasks jsonb) returns void
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -6654,11 +6652,11 @@ begin
 end
 $$;
 
-comment on function ops.set_job_tasks(jsonb) is 'Replaces what is known of the tasks: a list of {task, does, schedule, every, expected}.';
+comment on function ops.set_job_tasks(jsonb) is 'Replaces the list of tasks: {task, does, schedule, every, expected}.';
 grant execute on function ops.set_job_tasks(jsonb) to :WORKER;
 --! EndIncluded jobs/set_job_tasks.sql
 --! Included jobs/stop_worker.sql
--- Says that a worker has ended as it should. Definer: nobody writes the table by hand.
+-- Reports that a worker has ended as it should. Definer: nobody writes the table by hand.
 create or replace function ops.stop_worker(id text) returns void
 language sql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -6666,13 +6664,13 @@ begin atomic
   update ops.workers w set stopped_at = clock_timestamp(), seen_at = clock_timestamp() where w.id = stop_worker.id;
 end;
 
-comment on function ops.stop_worker(text) is 'Says that a worker has ended as it should.';
+comment on function ops.stop_worker(text) is 'Reports that a worker has ended as it should.';
 grant execute on function ops.stop_worker(text) to :WORKER;
 --! EndIncluded jobs/stop_worker.sql
 --! Included jobs/sweep_workers.sql
--- Takes the workers that were not seen for so long for dead, and gives their jobs to whoever works next: graphile-worker by
--- itself leaves them locked for four hours. A job that took its worker with it gets its attempt back, up to three times: one
--- that is tried once would otherwise be lost with the first worker that is killed. Gives the jobs.
+-- Takes for dead the workers that were not seen for `unseen_for`, and frees their jobs for other workers: graphile-worker
+-- itself leaves them locked for four hours. A job whose worker died gets its attempt back, up to three times: otherwise a
+-- job with a single attempt would be lost with the first worker that is killed. Returns the jobs.
 --
 -- Invoker: the queue belongs to the worker's role, not to the owner.
 create or replace function ops.sweep_workers(unseen_for interval default '1 minute')
@@ -6689,12 +6687,12 @@ begin
     from ops.workers w
     where w.seen_at <= clock_timestamp() - unseen_for and w.lost_at is null and w.stopped_at is null
   );
-  -- A database whose first worker has not started yet.
+  -- No worker has started on this database yet.
   if pg_catalog.to_regclass('graphile_worker.jobs') is null then
     perform ops.lose_workers(v_lost);
     return;
   end if;
-  -- Who never said that it lives, or no more, and holds a job all the same.
+  -- Workers that hold a job but never reported that they live, or no longer do.
   v_lost := v_lost || array(
     select distinct j.locked_by
     from graphile_worker.jobs j
@@ -6721,18 +6719,18 @@ begin
     where j.id = sweep_workers.job_id and j.attempts >= j.max_attempts and sweep_workers.runs_again;
     return next;
   end loop;
-  -- Queues that are locked without a job.
+  -- Frees queues that are locked without a job.
   perform graphile_worker.force_unlock_workers(v_lost);
 end
 $$;
 
-comment on function ops.sweep_workers(interval) is 'Takes workers for dead that were not seen for so long, and unlocks their jobs. Gives the jobs, and whether they run again.';
+comment on function ops.sweep_workers(interval) is 'Takes for dead the workers that were not seen for `unseen_for`, and unlocks their jobs. Returns the jobs, and whether they run again.';
 grant execute on function ops.sweep_workers(interval) to :WORKER;
 --! EndIncluded jobs/sweep_workers.sql
 
 --! Included retention/begin_partition_removal.sql
--- Notes that a partition is going to be removed, and how many rows of whom are in it: nobody can count them once it is
--- detached. Nothing is added to it any more. Runs as the worker, which sees the rows of all tenants.
+-- Records that a partition is to be removed, and its rows by tenant: once it is detached nobody can count them. No rows are
+-- added to it any more. Runs as the worker, which sees the rows of all tenants.
 create or replace function ops.begin_partition_removal(
   policy text,
   parent text,
@@ -6752,11 +6750,175 @@ begin
 end
 $$;
 
-comment on function ops.begin_partition_removal(text, text, text, timestamptz, timestamptz) is 'Notes in ops.partition_removals that a partition is going to be removed, with its rows by tenant.';
+comment on function ops.begin_partition_removal(text, text, text, timestamptz, timestamptz) is 'Records in ops.partition_removals that a partition is to be removed, with its rows by tenant.';
 grant execute on function ops.begin_partition_removal(text, text, text, timestamptz, timestamptz) to :WORKER;
 --! EndIncluded retention/begin_partition_removal.sql
+--! Included retention/expired_alerts.sql
+create or replace function ops.expired_alerts(older_than timestamptz) returns setof bigint
+language sql stable
+begin atomic
+  select a.id from ops.alerts a where a.resolved_at < expired_alerts.older_than;
+end;
+
+comment on function ops.expired_alerts(timestamptz) is 'Resolved alerts that the policy alerts does not keep.';
+grant execute on function ops.expired_alerts(timestamptz) to :WORKER;
+--! EndIncluded retention/expired_alerts.sql
+--! Included retention/expired_backups.sql
+create or replace function ops.expired_backups(older_than timestamptz) returns setof text
+language sql stable
+begin atomic
+  select b.id from ops.backups b where b.removed_at < expired_backups.older_than;
+end;
+
+comment on function ops.expired_backups(timestamptz) is 'Records of removed backups that the policy backups does not keep.';
+grant execute on function ops.expired_backups(timestamptz) to :WORKER;
+--! EndIncluded retention/expired_backups.sql
+--! Included retention/expired_dead_jobs.sql
+-- Jobs that failed for good, in graphile-worker's queue. Its schema is the worker's, made when it first starts.
+create or replace function ops.expired_dead_jobs(older_than timestamptz, how_many integer default null) returns setof bigint
+language plpgsql stable
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  if to_regclass('graphile_worker.jobs') is null then
+    return;
+  end if;
+  return query
+  select j.id
+  from graphile_worker.jobs j
+  where j.attempts >= j.max_attempts and j.locked_at is null and j.updated_at < older_than
+  limit how_many;
+end
+$$;
+
+comment on function ops.expired_dead_jobs(timestamptz, integer) is 'Up to `how_many` jobs (null: all) that the policy dead_jobs does not keep.';
+grant execute on function ops.expired_dead_jobs(timestamptz, integer) to :WORKER;
+--! EndIncluded retention/expired_dead_jobs.sql
+--! Included retention/expired_drills.sql
+-- The newest drill and the newest that passed stay: ops.recovery answers by them.
+create or replace function ops.expired_drills(older_than timestamptz) returns setof bigint
+language sql stable
+begin atomic
+  select d.id
+  from ops.drills d
+  where d.finished_at < expired_drills.older_than
+    and d.id < (select max(n.id) from ops.drills n)
+    and d.id is distinct from (select max(p.id) from ops.drills p where p.passed);
+end;
+
+comment on function ops.expired_drills(timestamptz) is 'Drills that the policy drills does not keep.';
+grant execute on function ops.expired_drills(timestamptz) to :WORKER;
+--! EndIncluded retention/expired_drills.sql
+--! Included retention/expired_job_runs.sql
+create or replace function ops.expired_job_runs(older_than timestamptz) returns setof bigint
+language sql stable
+begin atomic
+  select r.id from ops.job_runs r where r.outcome <> 'running' and r.finished_at < expired_job_runs.older_than;
+end;
+
+comment on function ops.expired_job_runs(timestamptz) is 'Runs of jobs that the policy job_runs does not keep.';
+grant execute on function ops.expired_job_runs(timestamptz) to :WORKER;
+--! EndIncluded retention/expired_job_runs.sql
+--! Included retention/expired_metrics_day.sql
+create or replace function ops.expired_metrics_day(tenant_id text, older_than timestamptz) returns table (service_name text, metric_name text, bucket timestamptz, tags_hash uuid)
+language sql stable
+begin atomic
+  select m.service_name, m.metric_name, m.bucket, m.tags_hash
+  from app_public.metrics_day m
+  where m.tenant_id = expired_metrics_day.tenant_id and m.bucket < expired_metrics_day.older_than
+    and not ops.is_held('metrics.day', m.tenant_id, m.bucket);
+end;
+
+comment on function ops.expired_metrics_day(text, timestamptz) is 'Rollups of a tenant that the policy metrics.day does not keep.';
+grant execute on function ops.expired_metrics_day(text, timestamptz) to :WORKER;
+--! EndIncluded retention/expired_metrics_day.sql
+--! Included retention/expired_metrics_hour.sql
+create or replace function ops.expired_metrics_hour(tenant_id text, older_than timestamptz) returns table (service_name text, metric_name text, bucket timestamptz, tags_hash uuid)
+language sql stable
+begin atomic
+  select m.service_name, m.metric_name, m.bucket, m.tags_hash
+  from app_public.metrics_hour m
+  where m.tenant_id = expired_metrics_hour.tenant_id and m.bucket < expired_metrics_hour.older_than
+    and not ops.is_held('metrics.hour', m.tenant_id, m.bucket);
+end;
+
+comment on function ops.expired_metrics_hour(text, timestamptz) is 'Rollups of a tenant that the policy metrics.hour does not keep.';
+grant execute on function ops.expired_metrics_hour(text, timestamptz) to :WORKER;
+--! EndIncluded retention/expired_metrics_hour.sql
+--! Included retention/expired_metrics_minute.sql
+create or replace function ops.expired_metrics_minute(tenant_id text, older_than timestamptz) returns table (service_name text, metric_name text, bucket timestamptz, tags_hash uuid)
+language sql stable
+begin atomic
+  select m.service_name, m.metric_name, m.bucket, m.tags_hash
+  from app_public.metrics_minute m
+  where m.tenant_id = expired_metrics_minute.tenant_id and m.bucket < expired_metrics_minute.older_than
+    and not ops.is_held('metrics.minute', m.tenant_id, m.bucket);
+end;
+
+comment on function ops.expired_metrics_minute(text, timestamptz) is 'Rollups of a tenant that the policy metrics.minute does not keep.';
+grant execute on function ops.expired_metrics_minute(text, timestamptz) to :WORKER;
+--! EndIncluded retention/expired_metrics_minute.sql
+--! Included retention/expired_metrics_raw.sql
+create or replace function ops.expired_metrics_raw(tenant_id text, older_than timestamptz) returns table ("timestamp" timestamptz, id bigint)
+language sql stable
+begin atomic
+  select m."timestamp", m.id
+  from app_public.metrics m
+  where m.tenant_id = expired_metrics_raw.tenant_id and m."timestamp" < expired_metrics_raw.older_than
+    and not ops.is_held('metrics.raw', m.tenant_id, m."timestamp");
+end;
+
+comment on function ops.expired_metrics_raw(text, timestamptz) is 'Points of a tenant that the policy metrics.raw does not keep.';
+grant execute on function ops.expired_metrics_raw(text, timestamptz) to :WORKER;
+--! EndIncluded retention/expired_metrics_raw.sql
+--! Included retention/expired_sessions.sql
+create or replace function ops.expired_sessions(tenant_id text, older_than timestamptz) returns setof uuid
+language sql stable
+begin atomic
+  select s.id
+  from app_public.sessions s
+  where s.tenant_id = expired_sessions.tenant_id and s.expires_at < expired_sessions.older_than
+    and not ops.is_held('sessions', s.tenant_id, s.expires_at);
+end;
+
+comment on function ops.expired_sessions(text, timestamptz) is 'Sessions of a tenant that the policy sessions does not keep.';
+grant execute on function ops.expired_sessions(text, timestamptz) to :WORKER;
+--! EndIncluded retention/expired_sessions.sql
+--! Included retention/expired_task_attempts.sql
+-- Attempts at a task that has not ended stay.
+create or replace function ops.expired_task_attempts(tenant_id text, older_than timestamptz) returns table (task_id uuid, attempt integer)
+language sql stable
+begin atomic
+  select a.task_id, a.attempt
+  from app_public.task_attempts a
+  join app_public.tasks t on t.tenant_id = a.tenant_id and t.id = a.task_id
+  where a.tenant_id = expired_task_attempts.tenant_id and a.ended_at < expired_task_attempts.older_than
+    and t.status in ('completed', 'failed', 'dead', 'cancelled')
+    and not ops.is_held('task_attempts', a.tenant_id, a.ended_at);
+end;
+
+comment on function ops.expired_task_attempts(text, timestamptz) is 'Attempts at tasks of a tenant that the policy task_attempts does not keep.';
+grant execute on function ops.expired_task_attempts(text, timestamptz) to :WORKER;
+--! EndIncluded retention/expired_task_attempts.sql
+--! Included retention/expired_tasks.sql
+-- A workflow that has not ended may still ask what became of its tasks: they stay.
+create or replace function ops.expired_tasks(tenant_id text, older_than timestamptz) returns setof uuid
+language sql stable
+begin atomic
+  select t.id
+  from app_public.tasks t
+  left join app_public.workflows w on w.tenant_id = t.tenant_id and w.id = t.workflow_id
+  where t.tenant_id = expired_tasks.tenant_id and t.status in ('completed', 'failed', 'dead', 'cancelled')
+    and coalesce(t.completed_at, t.created_at) < expired_tasks.older_than
+    and (w.id is null or w.status in ('completed', 'failed', 'cancelled'))
+    and not ops.is_held('tasks', t.tenant_id, coalesce(t.completed_at, t.created_at));
+end;
+
+comment on function ops.expired_tasks(text, timestamptz) is 'Tasks of a tenant that the policy tasks does not keep.';
+grant execute on function ops.expired_tasks(text, timestamptz) to :WORKER;
+--! EndIncluded retention/expired_tasks.sql
 --! Included retention/count_expired_rows.sql
--- How many rows of a tenant are older than a policy keeps them: what a dry run says. Runs as the worker, of one tenant.
+-- Counts the rows of a tenant that a policy does not keep, for a dry run. Runs as the worker, confined to one tenant.
 create or replace function ops.count_expired_rows(policy text, tenant_id text, older_than timestamptz) returns bigint
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -6767,64 +6929,42 @@ begin
   perform set_config('app.retention_tenant_id', coalesce(count_expired_rows.tenant_id, ''), true);
   case count_expired_rows.policy
     when 'metrics.raw' then
-      select count(*) into v_count from app_public.metrics o
-      where o.tenant_id = count_expired_rows.tenant_id and o."timestamp" < count_expired_rows.older_than
-        and not ops.is_held('metrics.raw', o.tenant_id, o."timestamp");
+      select count(*) into v_count
+      from ops.expired_metrics_raw(count_expired_rows.tenant_id, count_expired_rows.older_than);
     when 'metrics.minute' then
-      select count(*) into v_count from app_public.metrics_minute o
-      where o.tenant_id = count_expired_rows.tenant_id and o.bucket < count_expired_rows.older_than
-        and not ops.is_held('metrics.minute', o.tenant_id, o.bucket);
+      select count(*) into v_count
+      from ops.expired_metrics_minute(count_expired_rows.tenant_id, count_expired_rows.older_than);
     when 'metrics.hour' then
-      select count(*) into v_count from app_public.metrics_hour o
-      where o.tenant_id = count_expired_rows.tenant_id and o.bucket < count_expired_rows.older_than
-        and not ops.is_held('metrics.hour', o.tenant_id, o.bucket);
+      select count(*) into v_count
+      from ops.expired_metrics_hour(count_expired_rows.tenant_id, count_expired_rows.older_than);
     when 'metrics.day' then
-      select count(*) into v_count from app_public.metrics_day o
-      where o.tenant_id = count_expired_rows.tenant_id and o.bucket < count_expired_rows.older_than
-        and not ops.is_held('metrics.day', o.tenant_id, o.bucket);
+      select count(*) into v_count
+      from ops.expired_metrics_day(count_expired_rows.tenant_id, count_expired_rows.older_than);
     when 'sessions' then
-      select count(*) into v_count from app_public.sessions o
-      where o.tenant_id = count_expired_rows.tenant_id and o.expires_at < count_expired_rows.older_than
-        and not ops.is_held('sessions', o.tenant_id, o.expires_at);
+      select count(*) into v_count
+      from ops.expired_sessions(count_expired_rows.tenant_id, count_expired_rows.older_than);
     when 'tasks' then
       select count(*) into v_count
-      from app_public.tasks o
-      left join app_public.workflows w on w.tenant_id = o.tenant_id and w.id = o.workflow_id
-      where o.tenant_id = count_expired_rows.tenant_id and o.status in ('completed', 'failed', 'dead', 'cancelled')
-        and coalesce(o.completed_at, o.created_at) < count_expired_rows.older_than
-        and (w.id is null or w.status in ('completed', 'failed', 'cancelled'))
-        and not ops.is_held('tasks', o.tenant_id, coalesce(o.completed_at, o.created_at));
+      from ops.expired_tasks(count_expired_rows.tenant_id, count_expired_rows.older_than);
     when 'task_attempts' then
       select count(*) into v_count
-      from app_public.task_attempts o
-      join app_public.tasks t on t.tenant_id = o.tenant_id and t.id = o.task_id
-      where o.tenant_id = count_expired_rows.tenant_id and o.ended_at < count_expired_rows.older_than
-        and t.status in ('completed', 'failed', 'dead', 'cancelled')
-        and not ops.is_held('task_attempts', o.tenant_id, o.ended_at);
+      from ops.expired_task_attempts(count_expired_rows.tenant_id, count_expired_rows.older_than);
     when 'job_runs' then
-      select count(*) into v_count from ops.job_runs r
-      where r.outcome <> 'running' and r.finished_at < count_expired_rows.older_than;
+      select count(*) into v_count from ops.expired_job_runs(count_expired_rows.older_than);
     when 'alerts' then
-      select count(*) into v_count from ops.alerts a where a.resolved_at < count_expired_rows.older_than;
+      select count(*) into v_count from ops.expired_alerts(count_expired_rows.older_than);
     when 'drills' then
-      select count(*) into v_count from ops.drills d
-      where d.finished_at < count_expired_rows.older_than
-        and d.id < (select max(n.id) from ops.drills n)
-        and d.id is distinct from (select max(p.id) from ops.drills p where p.passed);
+      select count(*) into v_count from ops.expired_drills(count_expired_rows.older_than);
     when 'backups' then
-      select count(*) into v_count from ops.backups b where b.removed_at < count_expired_rows.older_than;
+      select count(*) into v_count from ops.expired_backups(count_expired_rows.older_than);
     when 'dead_jobs' then
-      if to_regclass('graphile_worker.jobs') is not null then
-        execute 'select count(*) from graphile_worker.jobs j
-          where j.attempts >= j.max_attempts and j.locked_at is null and j.updated_at < $1'
-          into v_count using count_expired_rows.older_than;
-      end if;
+      select count(*) into v_count from ops.expired_dead_jobs(count_expired_rows.older_than);
     else
-      raise exception 'there is no policy %', count_expired_rows.policy
-        using errcode = 'LTP01', hint = 'select policy, keep from ops.retention_policies;';
+      raise exception 'policy % does not exist', count_expired_rows.policy
+        using errcode = 'LTP01', hint = 'List them: select policy, keep from ops.retention_policies;';
   end case;
   perform set_config('app.retention_tenant_id', '', true);
-  return coalesce(v_count, 0);
+  return v_count;
 end
 $$;
 
@@ -6833,10 +6973,9 @@ grant execute on function ops.count_expired_rows(text, text, timestamptz) to :WO
 --! EndIncluded retention/count_expired_rows.sql
 --! Included retention/create_partition.sql
 -- Makes one partition and attaches it. `create table (like ...)` and `attach` take weaker locks than `create table ...
--- partition of`, which waits for every open reader of the parent. A partition gets what its parent has and does not
--- inherit: row-level security without any policy (rights and policies are the parent's; nobody reads a partition
--- directly), and statement triggers, which fire for the table that a statement names.
--- Returns false when the partition is there already.
+-- partition of`, which waits for every open reader of the parent. A partition does not inherit everything, so it gets
+-- row-level security without any policy (rights and policies are the parent's; nobody reads a partition directly) and the
+-- statement triggers, which fire for the table that a statement names. Returns false when the partition already exists.
 create or replace function app_private.create_partition(
   parent regclass,
   partition_name name,
@@ -6868,12 +7007,12 @@ begin
 end
 $$;
 
-comment on function app_private.create_partition(regclass, name, timestamptz, timestamptz) is 'Makes the partition [range_start, range_end) of a table, with row-level security and audit; false when it is there already.';
+comment on function app_private.create_partition(regclass, name, timestamptz, timestamptz) is 'Makes the partition [range_start, range_end) of a table, with row-level security and audit; false when it already exists.';
 --! EndIncluded retention/create_partition.sql
 --! Included retention/drop_partition.sql
--- Drops a partition that has been detached, with a receipt and a row of the audit log for each tenant. That takes the table
--- of tenants for an instant, because the partition's foreign key goes: it gives up after 200 ms, so that whoever queues
--- behind waits no longer. Definer: partitions belong to the owner, and this drops only what ops.partition_removals names.
+-- Drops a detached partition, with a receipt and a row of the audit log for each tenant. Dropping its foreign key locks the
+-- table of tenants for an instant. It gives up waiting for that lock after 200 ms, so that nobody queues behind it for
+-- longer. Definer: partitions belong to the owner, and this drops only those that ops.partition_removals names.
 create or replace function ops.drop_partition(partition text) returns void
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -6888,7 +7027,7 @@ begin
   select r.* into v_removal from ops.partition_removals r where r.partition = drop_partition.partition for update;
   if not found or v_table is null or exists (select from pg_inherits i where i.inhrelid = v_table) then
     raise exception '% is not a detached partition', partition
-      using errcode = 'LTP05', hint = 'It is detached first: `lightning retention`, or the worker, does it.';
+      using errcode = 'LTP05', hint = '`lightning retention` or the worker detaches it first.';
   end if;
 
   v_bytes := pg_total_relation_size(v_table);
@@ -6908,13 +7047,13 @@ begin
 end
 $$;
 
-comment on function ops.drop_partition(text) is 'Drops a partition that has been detached, and leaves receipts. LTP05 when it is none.';
+comment on function ops.drop_partition(text) is 'Drops a detached partition, and leaves receipts. LTP05 when it is not a detached partition.';
 grant execute on function ops.drop_partition(text) to :WORKER;
 --! EndIncluded retention/drop_partition.sql
 --! Included retention/ensure_partitions.sql
--- Makes the partitions that are missing between now and the horizons: a day each for metrics and their rollups of a minute,
--- a month each for the rollups of an hour and for the audit log. The worker runs it every hour and `lightning migrate` at its end; it can be run at any time and by several
--- at once. Definer: partitions belong to the owner, and this makes only these two kinds.
+-- Makes the missing partitions between now and the horizons: one a day for metrics and their rollups by minute, one a month
+-- for the rollups by hour and for the audit log. The worker runs it every hour and `lightning migrate` at its end. It can
+-- run at any time, and several times at once. Definer: partitions belong to the owner, and this makes only these.
 create or replace function ops.ensure_partitions(
   metrics_days_ahead integer default 14,
   audit_months_ahead integer default 3,
@@ -6929,10 +7068,10 @@ declare
   v_start timestamptz;
   v_name text;
 begin
-  -- One maker at a time: a second one would find the name taken between the look and the create.
+  -- One caller at a time: between its check and its create, another could take the name.
   perform pg_advisory_xact_lock(hashtext('ops.ensure_partitions'));
 
-  -- Yesterday too: a point that is on its way at midnight belongs to the day that ended.
+  -- Yesterday too: a point that is on its way at midnight belongs to the day that has ended.
   for v_start in
     select d from generate_series(
       date_trunc('day', at) - interval '1 day',
@@ -6983,9 +7122,8 @@ comment on function ops.ensure_partitions(integer, integer, timestamptz) is 'Mak
 grant execute on function ops.ensure_partitions(integer, integer, timestamptz) to :WORKER;
 --! EndIncluded retention/ensure_partitions.sql
 --! Included retention/expire_operations.sql
--- Deletes up to `how_many` rows of what operators look at: runs of jobs, alerts that are resolved, drills, backups that are
--- gone. The newest drill and the newest that passed stay: ops.recovery answers by them. Definer: nobody writes these tables by
--- hand.
+-- Deletes up to `how_many` rows of operations: runs of jobs, resolved alerts, drills, records of removed backups. Definer:
+-- nobody writes these tables by hand.
 create or replace function ops.expire_operations(policy text, older_than timestamptz, how_many integer) returns integer
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -6996,47 +7134,32 @@ begin
   case expire_operations.policy
     when 'job_runs' then
       delete from ops.job_runs r
-      where r.id in (
-        select o.id from ops.job_runs o
-        where o.outcome <> 'running' and o.finished_at < expire_operations.older_than
-        limit expire_operations.how_many
-      );
+      where r.id in (select o.id from ops.expired_job_runs(expire_operations.older_than) o(id) limit expire_operations.how_many);
     when 'alerts' then
       delete from ops.alerts a
-      where a.id in (
-        select o.id from ops.alerts o
-        where o.resolved_at < expire_operations.older_than
-        limit expire_operations.how_many
-      );
+      where a.id in (select o.id from ops.expired_alerts(expire_operations.older_than) o(id) limit expire_operations.how_many);
     when 'drills' then
       delete from ops.drills d
-      where d.id in (
-        select o.id from ops.drills o
-        where o.finished_at < expire_operations.older_than
-          and o.id < (select max(n.id) from ops.drills n)
-          and o.id is distinct from (select max(p.id) from ops.drills p where p.passed)
-        limit expire_operations.how_many
-      );
+      where d.id in (select o.id from ops.expired_drills(expire_operations.older_than) o(id) limit expire_operations.how_many);
     when 'backups' then
       delete from ops.backups b
-      where b.id in (
-        select o.id from ops.backups o
-        where o.removed_at < expire_operations.older_than
-        limit expire_operations.how_many
-      );
+      where b.id in (select o.id from ops.expired_backups(expire_operations.older_than) o(id) limit expire_operations.how_many);
   end case;
   get diagnostics v_count = row_count;
   return v_count;
 end
 $$;
 
-comment on function ops.expire_operations(text, timestamptz, integer) is 'Deletes up to `how_many` rows that the policy job_runs, alerts, drills or backups does not keep; returns how many.';
+comment on function ops.expire_operations(text, timestamptz, integer) is 'Deletes up to `how_many` rows that the policy job_runs, alerts, drills or backups does not keep. Returns how many.';
 grant execute on function ops.expire_operations(text, timestamptz, integer) to :WORKER;
 --! EndIncluded retention/expire_operations.sql
 --! Included retention/expire_rows.sql
--- Deletes up to `how_many` rows of a tenant that are older than a policy keeps them, and adds them to the receipt. The
--- tenant's rows and no other's: the statements name it, and row-level security lets the worker delete nobody else's while the
--- setting says so. Returns how many went: less than asked for, there are no more. Runs as the worker.
+-- Deletes up to `how_many` rows of a tenant that a policy does not keep, and adds them to the receipt. Deletes no other
+-- tenant's rows: the statements name the tenant, and by the setting row-level security confines the worker to it. Returns
+-- how many it deleted; fewer than `how_many` means that none are left. Runs as the worker.
+--
+-- The rule of a policy is one function, ops.expired_<policy>. ops.count_expired_rows uses the same, so that a dry run
+-- counts the rows that a run deletes.
 create or replace function ops.expire_rows(policy text, tenant_id text, older_than timestamptz, how_many integer default 5000)
 returns integer
 language plpgsql volatile
@@ -7044,6 +7167,7 @@ set search_path to pg_catalog, pg_temp
 as $$
 declare
   v_count integer;
+  v_jobs bigint[];
 begin
   perform set_config('app.retention_tenant_id', coalesce(expire_rows.tenant_id, ''), true);
   case expire_rows.policy
@@ -7051,9 +7175,7 @@ begin
       delete from app_public.metrics m
       using (
         select o."timestamp", o.id
-        from app_public.metrics o
-        where o.tenant_id = expire_rows.tenant_id and o."timestamp" < expire_rows.older_than
-          and not ops.is_held('metrics.raw', o.tenant_id, o."timestamp")
+        from ops.expired_metrics_raw(expire_rows.tenant_id, expire_rows.older_than) o
         order by o."timestamp"
         limit expire_rows.how_many
       ) o
@@ -7061,84 +7183,52 @@ begin
     when 'metrics.minute' then
       delete from app_public.metrics_minute m
       using (
-        select o.service_name, o.metric_name, o.bucket, o.tags_hash
-        from app_public.metrics_minute o
-        where o.tenant_id = expire_rows.tenant_id and o.bucket < expire_rows.older_than
-          and not ops.is_held('metrics.minute', o.tenant_id, o.bucket)
-        limit expire_rows.how_many
+        select o.* from ops.expired_metrics_minute(expire_rows.tenant_id, expire_rows.older_than) o limit expire_rows.how_many
       ) o
       where m.tenant_id = expire_rows.tenant_id and m.service_name = o.service_name and m.metric_name = o.metric_name
         and m.bucket = o.bucket and m.tags_hash = o.tags_hash;
     when 'metrics.hour' then
       delete from app_public.metrics_hour m
       using (
-        select o.service_name, o.metric_name, o.bucket, o.tags_hash
-        from app_public.metrics_hour o
-        where o.tenant_id = expire_rows.tenant_id and o.bucket < expire_rows.older_than
-          and not ops.is_held('metrics.hour', o.tenant_id, o.bucket)
-        limit expire_rows.how_many
+        select o.* from ops.expired_metrics_hour(expire_rows.tenant_id, expire_rows.older_than) o limit expire_rows.how_many
       ) o
       where m.tenant_id = expire_rows.tenant_id and m.service_name = o.service_name and m.metric_name = o.metric_name
         and m.bucket = o.bucket and m.tags_hash = o.tags_hash;
     when 'metrics.day' then
       delete from app_public.metrics_day m
       using (
-        select o.service_name, o.metric_name, o.bucket, o.tags_hash
-        from app_public.metrics_day o
-        where o.tenant_id = expire_rows.tenant_id and o.bucket < expire_rows.older_than
-          and not ops.is_held('metrics.day', o.tenant_id, o.bucket)
-        limit expire_rows.how_many
+        select o.* from ops.expired_metrics_day(expire_rows.tenant_id, expire_rows.older_than) o limit expire_rows.how_many
       ) o
       where m.tenant_id = expire_rows.tenant_id and m.service_name = o.service_name and m.metric_name = o.metric_name
         and m.bucket = o.bucket and m.tags_hash = o.tags_hash;
     when 'sessions' then
       delete from app_public.sessions s
       where s.tenant_id = expire_rows.tenant_id and s.id in (
-        select o.id
-        from app_public.sessions o
-        where o.tenant_id = expire_rows.tenant_id and o.expires_at < expire_rows.older_than
-          and not ops.is_held('sessions', o.tenant_id, o.expires_at)
-        limit expire_rows.how_many
+        select o.id from ops.expired_sessions(expire_rows.tenant_id, expire_rows.older_than) o(id) limit expire_rows.how_many
       );
     when 'tasks' then
-      -- Not those of a workflow that may still ask what became of them.
       delete from app_public.tasks t
       where t.tenant_id = expire_rows.tenant_id and t.id in (
-        select o.id
-        from app_public.tasks o
-        left join app_public.workflows w on w.tenant_id = o.tenant_id and w.id = o.workflow_id
-        where o.tenant_id = expire_rows.tenant_id and o.status in ('completed', 'failed', 'dead', 'cancelled')
-          and coalesce(o.completed_at, o.created_at) < expire_rows.older_than
-          and (w.id is null or w.status in ('completed', 'failed', 'cancelled'))
-          and not ops.is_held('tasks', o.tenant_id, coalesce(o.completed_at, o.created_at))
-        limit expire_rows.how_many
+        select o.id from ops.expired_tasks(expire_rows.tenant_id, expire_rows.older_than) o(id) limit expire_rows.how_many
       );
     when 'task_attempts' then
       delete from app_public.task_attempts a
       using (
-        select o.task_id, o.attempt
-        from app_public.task_attempts o
-        join app_public.tasks t on t.tenant_id = o.tenant_id and t.id = o.task_id
-        where o.tenant_id = expire_rows.tenant_id and o.ended_at < expire_rows.older_than
-          and t.status in ('completed', 'failed', 'dead', 'cancelled')
-          and not ops.is_held('task_attempts', o.tenant_id, o.ended_at)
-        limit expire_rows.how_many
+        select o.* from ops.expired_task_attempts(expire_rows.tenant_id, expire_rows.older_than) o limit expire_rows.how_many
       ) o
       where a.tenant_id = expire_rows.tenant_id and a.task_id = o.task_id and a.attempt = o.attempt;
     when 'job_runs', 'alerts', 'drills', 'backups' then
       v_count := ops.expire_operations(expire_rows.policy, expire_rows.older_than, expire_rows.how_many);
     when 'dead_jobs' then
-      if to_regclass('graphile_worker.jobs') is null then
-        return 0;
+      v_jobs := array(select ops.expired_dead_jobs(expire_rows.older_than, expire_rows.how_many));
+      v_count := 0;
+      if v_jobs <> '{}' then
+        -- The function by which graphile-worker itself removes jobs.
+        select count(*) into v_count from graphile_worker.complete_jobs(v_jobs);
       end if;
-      -- graphile-worker's own way to remove them. A literal: the schema is the worker's, made when it first starts.
-      execute 'select count(*) from graphile_worker.complete_jobs(array(
-          select j.id from graphile_worker.jobs j
-          where j.attempts >= j.max_attempts and j.locked_at is null and j.updated_at < $1 limit $2))'
-        into v_count using expire_rows.older_than, expire_rows.how_many;
     else
-      raise exception 'there is no policy %', expire_rows.policy
-        using errcode = 'LTP01', hint = 'select policy, keep from ops.retention_policies;';
+      raise exception 'policy % does not exist', expire_rows.policy
+        using errcode = 'LTP01', hint = 'List them: select policy, keep from ops.retention_policies;';
   end case;
   if v_count is null then
     get diagnostics v_count = row_count;
@@ -7163,8 +7253,8 @@ comment on function ops.expire_rows(text, text, timestamptz, integer) is 'Delete
 grant execute on function ops.expire_rows(text, text, timestamptz, integer) to :WORKER;
 --! EndIncluded retention/expire_rows.sql
 --! Included retention/partition_waits.sql
--- Whom the removal of a partition waits for: sessions that have held its parent since before it was tried last. Definer:
--- what a session does is shown to those who may read all statistics, which the owner may.
+-- The sessions that the removal of a partition waits for: they have held its parent since before the last try. Definer: only
+-- roles that may read all statistics see other sessions, and the owner may.
 create or replace function ops.partition_waits()
 returns table (
   partition text, waiting_since timestamptz, pid integer, login name, application text, transaction_since timestamptz, query_since timestamptz
@@ -7182,18 +7272,18 @@ as $$
       and l.relation in (to_regclass(r.parent), to_regclass(r.partition))
   ) l on true
   join pg_stat_activity a on a.pid = l.pid
-  -- Locks are read before activities: a transaction that ended in between has no beginning any more, and nobody waits for it.
+  -- Locks are read before activities. A transaction that ended in between has no start any more, and nobody waits for it.
   where a.xact_start < r.tried_at
   order by a.xact_start
 $$;
 
-comment on function ops.partition_waits() is 'Whom the removal of a partition waits for, longest first: the session, its login, and since when its transaction and its statement run.';
+comment on function ops.partition_waits() is 'The sessions that the removal of a partition waits for, longest first: the session, its login, and when its transaction and its statement began.';
 grant execute on function ops.partition_waits() to :OPERATOR, :WORKER;
 --! EndIncluded retention/partition_waits.sql
 --! Included retention/retention_cutoffs.sql
--- Before when something of a tenant goes (null: nothing does), under each policy; under those of no tenant with a null one.
--- Metrics go by whole days, and not before they are rolled up and merged; with `planned` as if they were.
---   by_rows  whether rows are deleted: not where the partition goes as a whole, for everybody at the same time
+-- For each policy and tenant, the time before which data goes (null: it is kept); for a policy without tenants, the tenant is
+-- null. Metrics go by whole days, and not before they are rolled up and merged; `planned` takes them as rolled up.
+--   by_rows  whether rows are deleted: not where the partition goes as a whole, for all tenants at the same time
 create or replace function ops.retention_cutoffs(at timestamptz default now(), planned boolean default false)
 returns table (policy text, tenant_id text, older_than timestamptz, by_rows boolean)
 language sql stable security definer
@@ -7212,7 +7302,8 @@ as $$
     union all
     select p.policy, null, retention_cutoffs.at - p.keep from ops.retention_policies p where not p.by_tenant
   ),
-  -- What has to be there still to be merged. Not for what is set aside: no partition could go, of anybody.
+  -- Buckets that still have to be merged. Those that are set aside do not count: otherwise no partition could go, of any
+  -- tenant.
   changes as materialized (
     select c.tenant_id, c.resolution, c.bucket
     from ops.metric_changes c
@@ -7260,12 +7351,12 @@ as $$
   from cut c
 $$;
 
-comment on function ops.retention_cutoffs(timestamptz, boolean) is 'Before when something of each tenant goes, under each policy; null: nothing does. With `planned` as if all metrics were rolled up.';
+comment on function ops.retention_cutoffs(timestamptz, boolean) is 'For each policy and tenant, the time before which data goes; null: it is kept. `planned` takes all metrics as rolled up.';
 grant execute on function ops.retention_cutoffs(timestamptz, boolean) to :OPERATOR, :WORKER;
 --! EndIncluded retention/retention_cutoffs.sql
 --! Included retention/removable_partitions.sql
--- The partitions that no tenant keeps any more and no hold does, and those whose removal has begun, oldest first.
---   state  attached: detach it; pending: finalize that; detached: drop it
+-- The partitions that neither a tenant nor a hold keeps any more, and those whose removal has begun, oldest first.
+--   state  attached: detach it; pending: finalize the detach; detached: drop it
 create or replace function ops.removable_partitions(at timestamptz default now(), planned boolean default false)
 returns table (policy text, parent text, partition text, range_start timestamptz, range_end timestamptz, state text)
 language sql stable security definer
@@ -7313,11 +7404,11 @@ as $$
   order by 4, 1
 $$;
 
-comment on function ops.removable_partitions(timestamptz, boolean) is 'The partitions that can go, and how far each is on its way, oldest first.';
+comment on function ops.removable_partitions(timestamptz, boolean) is 'The partitions that can be removed, and the state of each removal, oldest first.';
 grant execute on function ops.removable_partitions(timestamptz, boolean) to :OPERATOR, :WORKER;
 --! EndIncluded retention/removable_partitions.sql
 --! Included retention/reset_retention.sql
--- Takes a tenant's own choice back.
+-- Removes a tenant's own retention.
 create or replace function ops.reset_retention(policy text, tenant_id text) returns boolean
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -7329,11 +7420,11 @@ begin
 end
 $$;
 
-comment on function ops.reset_retention(text, text) is 'Takes back how long a tenant''s rows are kept: as everybody''s again. False when it had no choice of its own.';
+comment on function ops.reset_retention(text, text) is 'Removes a tenant''s own retention, so that its rows are kept as long as everybody''s. False when it had none.';
 grant execute on function ops.reset_retention(text, text) to :OPERATOR;
 --! EndIncluded retention/reset_retention.sql
 --! Included retention/rows_by_tenant.sql
--- How many rows of each tenant a table that is partitioned by time has of a range. Runs as the worker, which sees all of them.
+-- Counts the rows of each tenant in a range of a table that is partitioned by time. Runs as the worker, which sees all rows.
 create or replace function ops.rows_by_tenant(parent text, range_start timestamptz, range_end timestamptz) returns jsonb
 language plpgsql stable
 set search_path to pg_catalog, pg_temp
@@ -7350,12 +7441,12 @@ begin
 end
 $$;
 
-comment on function ops.rows_by_tenant(text, timestamptz, timestamptz) is 'How many rows of each tenant a partitioned table of metrics has of a range of time.';
+comment on function ops.rows_by_tenant(text, timestamptz, timestamptz) is 'How many rows of each tenant a partitioned table of metrics has in a range of time.';
 grant execute on function ops.rows_by_tenant(text, timestamptz, timestamptz) to :WORKER;
 --! EndIncluded retention/rows_by_tenant.sql
 --! Included retention/set_retention.sql
--- Sets how long something is kept, for every tenant or for one. What is made of something is kept at least as long as it:
--- otherwise late points would be rolled up to half of what there was.
+-- Sets how long data is kept, for every tenant or for one. A rollup is kept at least as long as its source: otherwise late
+-- points would be rolled up into a part of what was there.
 create or replace function ops.set_retention(policy text, keep interval, tenant_id text default null) returns void
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -7366,21 +7457,21 @@ declare
 begin
   select p.* into v_policy from ops.retention_policies p where p.policy = set_retention.policy for update;
   if not found then
-    raise exception 'there is no policy %', set_retention.policy
-      using errcode = 'LTP01', hint = 'select policy, keep from ops.retention_policies;';
+    raise exception 'policy % does not exist', set_retention.policy
+      using errcode = 'LTP01', hint = 'List them: select policy, keep from ops.retention_policies;';
   end if;
-  -- A time that is so long ago has to exist: one tenant's would end the retention of all.
+  -- The time that far back has to be a valid timestamp: otherwise one tenant's setting would stop retention for all.
   if keep < interval '1 hour' or keep > interval '1000 years' then
     raise exception '% cannot be kept for %', policy, keep
-      using errcode = 'LTP02', hint = 'An hour is the least, 1000 years are the most; null is for ever.';
+      using errcode = 'LTP02', hint = 'Give 1 hour to 1000 years, or null to keep it forever.';
   end if;
 
   if set_retention.tenant_id is null then
     update ops.retention_policies p set keep = set_retention.keep where p.policy = set_retention.policy;
   elsif not v_policy.by_tenant then
-    raise exception '% is of no tenant', policy using errcode = 'LTP03', hint = 'Leave the tenant out.';
+    raise exception '% does not hold data of tenants', policy using errcode = 'LTP03', hint = 'Leave the tenant out.';
   elsif not exists (select from app_public.tenants t where t.id = set_retention.tenant_id) then
-    raise exception 'there is no tenant %', set_retention.tenant_id using errcode = 'LTT02';
+    raise exception 'tenant % does not exist', set_retention.tenant_id using errcode = 'LTT02';
   else
     insert into ops.retention_overrides as o (policy, tenant_id, keep)
     values (set_retention.policy, set_retention.tenant_id, set_retention.keep)
@@ -7399,21 +7490,21 @@ begin
   where coalesce(c.finer_keep, 'infinity') > coalesce(c.coarser_keep, 'infinity')
   limit 1;
   if found then
-    raise exception '% of % would be kept for %, and % for %', v_broken.finer, v_broken.tenant_id,
+    raise exception '% of % would be kept for %, but % only for %', v_broken.finer, v_broken.tenant_id,
       coalesce(v_broken.finer_keep::text, 'ever'), v_broken.coarser, coalesce(v_broken.coarser_keep::text, 'ever')
-      using errcode = 'LTP04', hint = 'What is made of it is kept as long, or longer: raw, minute, hour, day.';
+      using errcode = 'LTP04', hint = 'Keep each of raw, minute, hour, day at least as long as the one before it.';
   end if;
 end
 $$;
 
-comment on function ops.set_retention(text, interval, text) is 'Sets how long something is kept, for all tenants or for one; null is for ever. LTP01 no such policy, LTP02 too short or too long, LTP03 not of tenants, LTP04 less than what it is made of, LTT02 no such tenant.';
+comment on function ops.set_retention(text, interval, text) is 'Sets how long data is kept, for all tenants or for one; null is forever. LTP01 no such policy, LTP02 too short or too long, LTP03 not data of tenants, LTP04 shorter than its source, LTT02 no such tenant.';
 grant execute on function ops.set_retention(text, interval, text) to :OPERATOR;
 --! EndIncluded retention/set_retention.sql
 
 --! Included backup/record_backups.sql
--- Takes over what the store holds: an array of {id, kind, parentId, startedAt, endedAt, objects, bytes, storedBytes,
--- manifestSha256, server}. A backup that is not there any more is marked so. Gives the ids of those whose manifest is another
--- than the one that was recorded first: the record stays, it is the witness. Definer: nobody writes the table by hand.
+-- Records what the store holds: an array of {id, kind, parentId, startedAt, endedAt, objects, bytes, storedBytes,
+-- manifestSha256, server}. Marks backups that are missing from it. Returns the ids of backups whose manifest differs from the
+-- one first recorded; that record stays as evidence. Definer: nobody writes the table by hand.
 create or replace function ops.record_backups(backups jsonb) returns setof text
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -7440,12 +7531,11 @@ begin
 end
 $$;
 
-comment on function ops.record_backups(jsonb) is 'Takes over which backups the store holds. Gives the ids of those whose manifest is another than was recorded.';
+comment on function ops.record_backups(jsonb) is 'Records which backups the store holds. Returns the ids of those whose manifest differs from the recorded one.';
 grant execute on function ops.record_backups(jsonb) to :WORKER;
 --! EndIncluded backup/record_backups.sql
 --! Included backup/record_drill.sql
--- Writes down what a drill found, and says whether the backups are proven: nothing was wrong. Definer: nobody writes a
--- verdict by hand.
+-- Records what a drill found, and returns whether it proves the backups. Definer: nobody writes a verdict by hand.
 create or replace function ops.record_drill(
   started_at timestamptz,
   backups text[],
@@ -7464,11 +7554,11 @@ as $$
   returning passed
 $$;
 
-comment on function ops.record_drill(timestamptz, text[], text, integer, bigint, bigint, text[], jsonb) is 'Writes down what a drill found; true when it passed.';
+comment on function ops.record_drill(timestamptz, text[], text, integer, bigint, bigint, text[], jsonb) is 'Records what a drill found; true when it passed.';
 grant execute on function ops.record_drill(timestamptz, text[], text, integer, bigint, bigint, text[], jsonb) to :WORKER;
 --! EndIncluded backup/record_drill.sql
 --! Included backup/see_wal_receiver.sql
--- How receiving WAL through a slot stands. Definer: nobody writes the table by hand.
+-- Records the state of receiving WAL through a slot. Definer: nobody writes the table by hand.
 create or replace function ops.see_wal_receiver(
   slot text, receiving boolean, received_lsn pg_lsn, kept_bytes bigint, safe_bytes bigint, wal_status text, problem text
 ) returns void
@@ -7490,7 +7580,7 @@ begin atomic
     seen_at = clock_timestamp();
 end;
 
-comment on function ops.see_wal_receiver(text, boolean, pg_lsn, bigint, bigint, text, text) is 'Says how receiving WAL through a slot stands.';
+comment on function ops.see_wal_receiver(text, boolean, pg_lsn, bigint, bigint, text, text) is 'Records the state of receiving WAL through a slot.';
 grant execute on function ops.see_wal_receiver(text, boolean, pg_lsn, bigint, bigint, text, text) to :WORKER;
 --! EndIncluded backup/see_wal_receiver.sql
 
@@ -7512,7 +7602,7 @@ from app_public.tenants t;
 comment on view ops.tenants is 'All tenants with their logins.';
 comment on column ops.tenants.id is 'The tenant''s id.';
 comment on column ops.tenants.name is 'The name to show.';
-comment on column ops.tenants.suspended_at is 'Since when it is locked out; null: it is not.';
+comment on column ops.tenants.suspended_at is 'When it was suspended; null: it is not suspended.';
 comment on column ops.tenants.created_at is 'When it was made.';
 comment on column ops.tenants.logins is 'Names of the logins that see it, in order.';
 
@@ -7520,8 +7610,8 @@ revoke all on ops.tenants from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYS
 grant select on ops.tenants to :OPERATOR;
 --! EndIncluded tenancy/ops_tenants.sql
 --! Included tenancy/tenant_logins.sql
-comment on table app_private.tenant_logins is 'Which tenant a login of its own (an analyst''s) sees.';
-comment on column app_private.tenant_logins.login is 'The login''s name, as session_user says it.';
+comment on table app_private.tenant_logins is 'The tenant that a direct login (an analyst''s) sees.';
+comment on column app_private.tenant_logins.login is 'The login''s name, as session_user returns it.';
 comment on column app_private.tenant_logins.tenant_id is 'The one tenant that it sees.';
 comment on column app_private.tenant_logins.created_at is 'When it was bound.';
 
@@ -7542,9 +7632,9 @@ revoke all on app_private.tenant_logins from public, :ANON, :MEMBER, :SERVICE, :
 comment on table app_public.tenants is 'A tenant: one customer or team, whose data nobody else sees.';
 comment on column app_public.tenants.id is 'A short name in lower case, e.g. `default`. Never changes.';
 comment on column app_public.tenants.name is 'The name to show.';
-comment on column app_public.tenants.suspended_at is 'Since when the tenant is locked out; null: it is not.';
+comment on column app_public.tenants.suspended_at is 'When the tenant was suspended; null: it is not suspended.';
 comment on column app_public.tenants.created_at is 'When the tenant was made.';
-comment on column app_public.tenants.updated_at is 'When the row last changed; kept by a trigger.';
+comment on column app_public.tenants.updated_at is 'When the row last changed; set by a trigger.';
 
 alter table app_public.tenants enable row level security, force row level security;
 
@@ -7587,15 +7677,15 @@ select audit.enable_tracking('app_public.tenants');
 --! EndIncluded tenancy/tenants.sql
 
 --! Included audit/check_audit.sql
--- Changes that leave no row in audit.log though the table, or one above it, is audited: a partition or a child that was made
--- without the triggers, triggers that were dropped, or disabled and forgotten. And tables that have other columns than when
--- tracking was enabled: their log is complete, and costs more.
+-- Changes that leave no row in audit.log although the table or its parent is audited: a partition or child was made without the
+-- triggers, or triggers were dropped, or disabled and forgotten. Also tables whose columns have changed since tracking was
+-- enabled: their log is complete but costs more.
 create or replace view ops.check_audit with (security_barrier) as
 select
   t.name as subject,
   case when t.missing = '{}' then 'warning' else 'error' end as severity,
   case
-    when t.missing = '{}' then format('%s has other columns than when its audit was enabled, which makes it slower', t.name)
+    when t.missing = '{}' then format('the columns of %s have changed since its audit was enabled, which makes auditing slower', t.name)
     else format('%s leaves no row in the audit log for %s', t.name, array_to_string(t.missing, ', '))
   end as message,
   jsonb_build_object('missing', t.missing) as details
@@ -7623,7 +7713,7 @@ from (
     with recursive audited as (
       select distinct g.tgrelid as relation
       from pg_trigger g
-      -- Leases of tasks are exempt, but for a truncate.
+      -- Leases of tasks are exempt, except for a truncate.
       where g.tgname like '\_800\_audit\_%' and g.tgrelid <> 'app_public.task_leases'::regclass
       union
       select i.inhrelid from audited a join pg_inherits i on i.inhparent = a.relation
@@ -7635,27 +7725,27 @@ from (
 ) t
 where t.missing <> '{}' or t.differs;
 
-comment on view ops.check_audit is 'A check of ops.check_alerts. Tables whose changes the audit log misses, or logs at a higher cost than it need.';
+comment on view ops.check_audit is 'A check of ops.check_alerts. Tables whose changes the audit log misses, or logs at a higher cost than necessary.';
 comment on column ops.check_audit.subject is 'What it is about.';
 comment on column ops.check_audit.severity is 'warning or error.';
 comment on column ops.check_audit.message is 'What is wrong, in a sentence.';
-comment on column ops.check_audit.details is 'The same for programs.';
+comment on column ops.check_audit.details is 'The same as JSON, for programs.';
 
 revoke all on ops.check_audit from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.check_audit to :OPERATOR, :WORKER;
 --! EndIncluded audit/check_audit.sql
 --! Included audit/log.sql
 comment on table audit.log is 'One row per changed row (or per statement, for tables exempt from detail). Partitioned by month.';
-comment on column audit.log.id is 'Orders the rows of a moment.';
+comment on column audit.log.id is 'Orders the rows of the same moment.';
 comment on column audit.log.at is 'When the transaction began.';
 comment on column audit.log.transaction_id is 'The transaction that made the change.';
 comment on column audit.log.tenant_id is 'Whose data it was: the row''s tenant_id. Null for a truncate, which hits all.';
-comment on column audit.log.table_name is 'The table, with its schema, as it was called then; a partition where the statement named that.';
+comment on column audit.log.table_name is 'The table, with its schema, under its name of that time; the partition if the statement named one.';
 comment on column audit.log.operation is 'insert, update, delete or truncate.';
 comment on column audit.log.row_count is '1 for a row of detail, the number of rows for a summary.';
 comment on column audit.log.key is 'The row''s primary key; null in a summary.';
-comment on column audit.log.old_values is 'What was there: the whole row of a delete, the changed columns of an update. Secrets and embeddings as sha256:<hex>.';
-comment on column audit.log.new_values is 'What came: the whole row of an insert, the changed columns of an update. Secrets and embeddings as sha256:<hex>.';
+comment on column audit.log.old_values is 'The values before: the whole row of a delete, the changed columns of an update. Secrets and embeddings as sha256:<hex>.';
+comment on column audit.log.new_values is 'The values after: the whole row of an insert, the changed columns of an update. Secrets and embeddings as sha256:<hex>.';
 comment on column audit.log.subject is 'The verified token''s subject; null for a direct login.';
 comment on column audit.log.login is 'The login of the connection.';
 comment on column audit.log.role is 'The role that the statement ran under.';
@@ -7663,7 +7753,7 @@ comment on column audit.log.request_id is 'The API request, as in its X-Request-
 
 alter table audit.log enable row level security, force row level security;
 
--- A tenant's administrators read its trail.
+-- A tenant's administrators read its log.
 drop policy if exists select_tenant on audit.log;
 create policy select_tenant on audit.log for select to :ADMIN
   using (tenant_id = (select app_private.current_tenant_id()));
@@ -7686,13 +7776,13 @@ grant select on audit.log to :ADMIN, :OPERATOR;
 --! EndIncluded audit/log.sql
 
 --! Included live/check_untrimmed_events.sql
--- The outbox of live updates, when it holds more than it should: what is older than an hour goes within minutes.
+-- The outbox of live updates, when it holds more than it should: events older than an hour go within minutes.
 create or replace view ops.check_untrimmed_events with (security_barrier) as
 select
   'app_private.events'::text as subject,
   'warning'::text as severity,
   format(
-    'the outbox of live updates holds events of %s, and should hold an hour',
+    'the outbox of live updates holds events from %s, and should hold one hour',
     to_char(e.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
   ) as message,
   jsonb_build_object('oldest', e.at) as details
@@ -7703,7 +7793,7 @@ comment on view ops.check_untrimmed_events is 'A check of ops.check_alerts. The 
 comment on column ops.check_untrimmed_events.subject is 'What it is about.';
 comment on column ops.check_untrimmed_events.severity is 'warning or error.';
 comment on column ops.check_untrimmed_events.message is 'What is wrong, in a sentence.';
-comment on column ops.check_untrimmed_events.details is 'The same for programs.';
+comment on column ops.check_untrimmed_events.details is 'The same as JSON, for programs.';
 
 revoke all on ops.check_untrimmed_events from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.check_untrimmed_events to :OPERATOR, :WORKER;
@@ -7711,8 +7801,8 @@ grant select on ops.check_untrimmed_events to :OPERATOR, :WORKER;
 --! Included live/event_marks.sql
 comment on table app_private.event_marks is 'Snapshots by time, for trimming the outbox.';
 comment on column app_private.event_marks.at is 'When the snapshot was taken.';
-comment on column app_private.event_marks.snapshot is 'What was visible then.';
-comment on column app_private.event_marks.trimmed is 'The one mark that the outbox was trimmed to.';
+comment on column app_private.event_marks.snapshot is 'The transactions that were visible then.';
+comment on column app_private.event_marks.trimmed is 'Whether the outbox was trimmed to this mark; true for one of them.';
 
 alter table app_private.event_marks enable row level security, force row level security;
 
@@ -7728,10 +7818,10 @@ revoke all on app_private.event_marks from public, :ANON, :MEMBER, :SERVICE, :AD
 -- No grant to anybody: ops.trim_events keeps it.
 --! EndIncluded live/event_marks.sql
 --! Included live/events.sql
-comment on table app_private.events is 'The outbox of live updates: which rows changed, a row per statement and tenant. Kept for about an hour.';
+comment on table app_private.events is 'The outbox of live updates: the rows that changed, in one event per statement and tenant. Kept for about an hour.';
 comment on column app_private.events.transaction_id is 'The transaction that made the change.';
-comment on column app_private.events.id is 'The order within a transaction; across transactions it says nothing.';
-comment on column app_private.events.tenant_id is 'Whose rows changed.';
+comment on column app_private.events.id is 'The order within a transaction; it has no meaning across transactions.';
+comment on column app_private.events.tenant_id is 'The tenant whose rows changed.';
 comment on column app_private.events.topic is 'The table: tasks, workflows, agents.';
 comment on column app_private.events.operation is 'One of insert, update, delete.';
 comment on column app_private.events.keys is 'The ids of the rows; null when more than 1,000 changed at once.';
@@ -7748,7 +7838,7 @@ create policy manage_owner on app_private.events for all to :OWNER
   with check (true);
 
 revoke all on app_private.events from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
--- No grant to anybody: tg__publish writes it, ops.read_events reads it to the API, ops.trim_events trims it.
+-- No grant to anybody: tg__publish writes it, ops.read_events reads it for the API, ops.trim_events trims it.
 --! EndIncluded live/events.sql
 
 --! Included agents/agents.sql
@@ -7761,9 +7851,9 @@ comment on column app_public.agents.specialization is 'What it is good at, in a 
 comment on column app_public.agents.status is 'One of idle, busy, paused, offline, error.';
 comment on column app_public.agents.config is 'Everything else about it: prompts, capabilities, limits.';
 comment on column app_public.agents.created_at is 'When the agent was registered.';
-comment on column app_public.agents.updated_at is 'When the row last changed; kept by a trigger.';
+comment on column app_public.agents.updated_at is 'When the row last changed; set by a trigger.';
 
-comment on constraint agents_pkey on app_public.agents is E'@behavior -single -update -delete\nA row is known by its tenant and its id.';
+comment on constraint agents_pkey on app_public.agents is E'@behavior -single -update -delete\nThe tenant and the id identify a row.';
 comment on constraint agents_tenant_id_fkey on app_public.agents is E'@behavior -*\nA row belongs to a tenant.';
 
 alter table app_public.agents enable row level security, force row level security;
@@ -7793,13 +7883,13 @@ revoke all on app_public.agents from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :
 grant select on app_public.agents to :MEMBER, :SERVICE, :ADMIN, :ANALYST;
 grant insert (tenant_id, id, name, model, specialization, status, config) on app_public.agents to :MEMBER,
   :SERVICE, :ADMIN;
--- Only programs bring history with them.
+-- Only programs import rows with their history.
 grant insert (created_at) on app_public.agents to :SERVICE, :ADMIN;
--- No update of tenant_id, id or created_at for anybody: keys and beginnings do not change.
+-- No update of tenant_id, id or created_at for anybody: keys and creation times do not change.
 grant update (name, model, specialization, status, config) on app_public.agents to :MEMBER, :SERVICE, :ADMIN;
 -- No delete for members: an agent's removal clears it from all of its tasks and knowledge.
 grant delete on app_public.agents to :SERVICE, :ADMIN;
--- No truncate for anybody: it knows no tenants.
+-- No truncate for anybody: it ignores tenants.
 
 create or replace trigger _100_timestamps
   before update on app_public.agents
@@ -7841,35 +7931,35 @@ select audit.enable_tracking('app_public.agents');
 --! EndIncluded agents/agents.sql
 
 --! Included tasks/claimed_task.sql
-comment on type app_public.claimed_task is 'A task as a claim gives it: with what is needed to work on it and to report back.';
+comment on type app_public.claimed_task is 'A claimed task, with everything that is needed to work on it and to report back.';
 comment on column app_public.claimed_task.task_id is 'The task''s id.';
-comment on column app_public.claimed_task.fencing_token is 'To be given back with every call about this attempt.';
-comment on column app_public.claimed_task.attempt is 'Which attempt it is, from 1.';
-comment on column app_public.claimed_task.max_attempts is 'As many failures make it dead.';
-comment on column app_public.claimed_task.expires_at is 'When somebody else may have it, unless heartbeat_task extends it.';
-comment on column app_public.claimed_task.agent_id is 'Which agent is to do it; null: any.';
+comment on column app_public.claimed_task.fencing_token is 'Pass it with every call about this attempt.';
+comment on column app_public.claimed_task.attempt is 'The number of this attempt, from 1.';
+comment on column app_public.claimed_task.max_attempts is 'After this many failures it is dead.';
+comment on column app_public.claimed_task.expires_at is 'When the lease ends, and others may claim the task, unless heartbeat_task extends it.';
+comment on column app_public.claimed_task.agent_id is 'The agent that should do it; null: any.';
 comment on column app_public.claimed_task.priority is 'One of low, normal, high, critical.';
-comment on column app_public.claimed_task.description is 'What is to be done.';
+comment on column app_public.claimed_task.description is 'What to do.';
 comment on column app_public.claimed_task.context is 'What the agent needs to know.';
-comment on column app_public.claimed_task.required_capabilities is 'What it takes to do it.';
+comment on column app_public.claimed_task.required_capabilities is 'The capabilities that an agent needs to claim it.';
 comment on column app_public.claimed_task.created_at is 'When the task was made.';
 --! EndIncluded tasks/claimed_task.sql
 --! Included tasks/task_attempts.sql
-comment on table app_public.task_attempts is 'What became of each time that a task was claimed. Written by the functions of tasks only.';
+comment on table app_public.task_attempts is 'How each claim of a task ended. Only the functions of tasks write it.';
 comment on column app_public.task_attempts.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
 comment on column app_public.task_attempts.task_id is 'The task.';
-comment on column app_public.task_attempts.attempt is 'Which attempt at the task it was, from 1.';
-comment on column app_public.task_attempts.fencing_token is 'The token that it wrote with.';
-comment on column app_public.task_attempts.agent is 'Who claimed it, as they call themselves.';
+comment on column app_public.task_attempts.attempt is 'The number of the attempt, from 1.';
+comment on column app_public.task_attempts.fencing_token is 'The fencing token of the attempt.';
+comment on column app_public.task_attempts.agent is 'The agent that claimed it, by the name that it gave.';
 comment on column app_public.task_attempts.claimed_at is 'When it was claimed.';
 comment on column app_public.task_attempts.ended_at is 'When it ended.';
 comment on column app_public.task_attempts.outcome is 'One of completed, failed, expired, released, cancelled.';
 comment on column app_public.task_attempts.error is 'Why it failed, expired or was cancelled.';
-comment on column app_public.task_attempts.progress is 'How far it came, from 0 to 1; null: nothing was said.';
-comment on column app_public.task_attempts.note is 'What its holder said last about it.';
+comment on column app_public.task_attempts.progress is 'How far it came, from 0 to 1; null: not reported.';
+comment on column app_public.task_attempts.note is 'The last note of its holder.';
 
-comment on constraint task_attempts_pkey on app_public.task_attempts is E'@behavior -single\nAn attempt is known by its task and number.';
-comment on constraint task_attempts_task_id_fkey on app_public.task_attempts is E'@fieldName task\n@foreignFieldName attempts\nThe task that was tried.';
+comment on constraint task_attempts_pkey on app_public.task_attempts is E'@behavior -single\nThe task and the number identify an attempt.';
+comment on constraint task_attempts_task_id_fkey on app_public.task_attempts is E'@fieldName task\n@foreignFieldName attempts\nThe task of the attempt.';
 
 alter table app_public.task_attempts enable row level security, force row level security;
 
@@ -7886,18 +7976,17 @@ drop policy if exists insert_definer on app_public.task_attempts;
 create policy insert_definer on app_public.task_attempts for insert to :OWNER
   with check (tenant_id = (select app_private.current_tenant_id()));
 
--- What is not kept any longer goes, of one tenant at a time, the one that the worker names: ops.expire_rows.
+-- ops.expire_rows removes expired rows of one tenant at a time: the tenant that the worker names.
 drop policy if exists select_worker on app_public.task_attempts;
 create policy select_worker on app_public.task_attempts for select to :WORKER
   using (tenant_id = (select app_private.retention_tenant_id()));
-
 drop policy if exists delete_worker on app_public.task_attempts;
 create policy delete_worker on app_public.task_attempts for delete to :WORKER
   using (tenant_id = (select app_private.retention_tenant_id()));
 
 -- Across tenants
 
--- ops.reap_expired_leases, as the worker: what expired leaves an attempt.
+-- ops.reap_expired_leases, as the worker: an expired lease leaves an attempt.
 drop policy if exists insert_worker on app_public.task_attempts;
 create policy insert_worker on app_public.task_attempts for insert to :WORKER
   with check (true);
@@ -7906,8 +7995,8 @@ revoke all on app_public.task_attempts from public, :ANON, :MEMBER, :SERVICE, :A
 grant select on app_public.task_attempts to :MEMBER, :SERVICE, :ADMIN, :ANALYST;
 grant insert (tenant_id, task_id, attempt, fencing_token, agent, claimed_at, ended_at, outcome, error, progress, note)
   on app_public.task_attempts to :WORKER;
--- No update and no delete for anybody: history goes with its task and not before.
--- What is not kept any longer: ops.expire_rows.
+-- No update and no delete for anybody of a tenant: history goes with its task, not before.
+-- For ops.expire_rows.
 grant select (tenant_id, task_id, attempt, ended_at), delete on app_public.task_attempts to :WORKER;
 
 create or replace trigger _200_keys
@@ -7924,22 +8013,22 @@ create or replace trigger _200_keys
 select audit.enable_tracking('app_public.task_attempts', detail => false);
 --! EndIncluded tasks/task_attempts.sql
 --! Included tasks/task_leases.sql
-comment on table app_public.task_leases is E'@unique task_id|@fieldName taskLease\nWho works on a task at the moment, and until when. Written by the functions of tasks only.';
+comment on table app_public.task_leases is E'@unique task_id|@fieldName taskLease\nThe agent that works on a task now, and until when. Only the functions of tasks write it.';
 comment on column app_public.task_leases.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
 comment on column app_public.task_leases.task_id is 'The task.';
 comment on column app_public.task_leases.fencing_token is 'Grows with every claim; every write of the task needs the current one.';
-comment on column app_public.task_leases.attempt is 'Which attempt at the task it is, from 1.';
-comment on column app_public.task_leases.agent is 'Who claimed it, as they call themselves.';
-comment on column app_public.task_leases.lease is 'For how long each heartbeat extends it.';
+comment on column app_public.task_leases.attempt is 'The number of the attempt, from 1.';
+comment on column app_public.task_leases.agent is 'The agent that claimed it, by the name that it gave.';
+comment on column app_public.task_leases.lease is 'How long each heartbeat extends it.';
 comment on column app_public.task_leases.claimed_at is 'When it was claimed.';
-comment on column app_public.task_leases.heartbeat_at is 'When something was heard last.';
-comment on column app_public.task_leases.expires_at is 'When somebody else may have it.';
-comment on column app_public.task_leases.progress is 'How far it is, from 0 to 1; null: nothing was said.';
-comment on column app_public.task_leases.note is 'What its holder said last about it.';
-comment on sequence app_private.fencing_tokens is 'Tokens of leases: later claims have larger ones.';
+comment on column app_public.task_leases.heartbeat_at is 'When the last heartbeat came.';
+comment on column app_public.task_leases.expires_at is 'When it ends, and others may claim the task.';
+comment on column app_public.task_leases.progress is 'How far the work is, from 0 to 1; null: not reported.';
+comment on column app_public.task_leases.note is 'The last note of its holder.';
+comment on sequence app_private.fencing_tokens is 'Fencing tokens of leases: a later claim has a larger one.';
 
 comment on constraint task_leases_pkey on app_public.task_leases is E'@behavior -single\nA task has one lease at a time.';
-comment on constraint task_leases_task_id_fkey on app_public.task_leases is E'@fieldName task\n@foreignSingleFieldName lease\nThe task that is worked on.';
+comment on constraint task_leases_task_id_fkey on app_public.task_leases is E'@fieldName task\n@foreignSingleFieldName lease\nThe task that is being worked on.';
 
 alter table app_public.task_leases enable row level security, force row level security;
 
@@ -7956,7 +8045,7 @@ create policy manage_definer on app_public.task_leases for all to :OWNER
 
 -- Across tenants
 
--- ops.reap_expired_leases, as the worker: it takes back what expired of every tenant.
+-- ops.reap_expired_leases, as the worker: it takes back expired leases of every tenant.
 drop policy if exists manage_worker on app_public.task_leases;
 create policy manage_worker on app_public.task_leases for all to :WORKER
   using (true)
@@ -7964,8 +8053,8 @@ create policy manage_worker on app_public.task_leases for all to :WORKER
 
 revoke all on app_public.task_leases from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on app_public.task_leases to :MEMBER, :SERVICE, :ADMIN, :ANALYST, :WORKER;
--- No insert, update or delete for those who make requests: a fencing token that could be written would prove nothing.
--- The worker takes expired leases away; it can lock a row only where it may update a column.
+-- No insert, update or delete for requests: a fencing token that they could write would prove nothing.
+-- The worker removes expired leases. It can lock a row only where it may update a column.
 grant update (heartbeat_at) on app_public.task_leases to :WORKER;
 grant delete on app_public.task_leases to :WORKER;
 
@@ -7975,8 +8064,8 @@ create or replace trigger _200_keys
   when (old.tenant_id is distinct from new.tenant_id or old.task_id is distinct from new.task_id)
   execute function app_private.tg__refuse_key_change();
 
--- Exempt from audit, but for a truncate: app_public.task_leases. Heartbeats say nothing that outlives their lease; how it
--- ended is an attempt. That all leases go at once is logged.
+-- Exempt from audit, but for a truncate: app_public.task_leases. A heartbeat means nothing once its lease
+-- has ended, and the end is an attempt. A truncate, which ends all leases at once, is logged.
 create or replace trigger _800_audit_truncate
   after truncate on app_public.task_leases
   for each statement
@@ -7986,30 +8075,30 @@ create or replace trigger _800_audit_truncate
 comment on table app_public.tasks is E'@unique id|@fieldName task|@updateFieldName updateTask|@deleteFieldName deleteTask\nA piece of work for an agent.';
 comment on column app_public.tasks.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
 comment on column app_public.tasks.id is 'The task''s id.';
-comment on column app_public.tasks.agent_id is 'Which agent is to do it; null: whoever claims it, or the agent was removed.';
-comment on column app_public.tasks.description is 'What is to be done.';
+comment on column app_public.tasks.agent_id is 'The agent that should do it; null: any agent, or the agent was removed.';
+comment on column app_public.tasks.description is 'What to do.';
 comment on column app_public.tasks.status is 'One of pending, assigned, running, completed, failed, cancelled, dead.';
 comment on column app_public.tasks.priority is 'One of low, normal, high, critical.';
 comment on column app_public.tasks.context is 'What the agent needs to know.';
-comment on column app_public.tasks.result is 'What came out; null until it is completed.';
+comment on column app_public.tasks.result is 'The result; null until it is completed.';
 comment on column app_public.tasks.created_at is 'When the task was made.';
-comment on column app_public.tasks.started_at is 'When work began, at the latest attempt.';
-comment on column app_public.tasks.completed_at is 'When it ended, well or badly.';
-comment on column app_public.tasks.error_message is 'Why it failed, the latest time, or why it was cancelled.';
-comment on column app_public.tasks.required_capabilities is 'Only who has all of them may claim it.';
-comment on column app_public.tasks.run_after is 'It is not claimed before.';
-comment on column app_public.tasks.queue_at is 'Its place in the queue: run_after, put forward by 3 hours for critical, 1 hour for high, 20 minutes for normal. Kept by a trigger.';
+comment on column app_public.tasks.started_at is 'When the latest attempt began.';
+comment on column app_public.tasks.completed_at is 'When it ended, with or without success.';
+comment on column app_public.tasks.error_message is 'Why its latest attempt failed, or why it was cancelled.';
+comment on column app_public.tasks.required_capabilities is 'Only an agent with all of them may claim it.';
+comment on column app_public.tasks.run_after is 'It is not claimed before this time.';
+comment on column app_public.tasks.queue_at is 'Its place in the queue: run_after, moved forward by 3 hours for critical, 1 hour for high, 20 minutes for normal. Set by a trigger.';
 comment on column app_public.tasks.attempt is 'How often it was claimed: the number of the latest attempt.';
 comment on column app_public.tasks.failures is 'How many attempts failed or expired since it was made or retried.';
-comment on column app_public.tasks.max_attempts is 'As many failures make it dead.';
-comment on column app_public.tasks.workflow_id is 'The workflow of whose step it is the task; null: none, or the workflow was deleted.';
+comment on column app_public.tasks.max_attempts is 'After this many failures it is dead.';
+comment on column app_public.tasks.workflow_id is 'The workflow that made it for a step; null: none did, or the workflow was deleted.';
 comment on column app_public.tasks.step_key is 'The step''s key in the workflow.';
-comment on column app_public.tasks.idempotency_key is 'Enqueued again under the same key it stays one task. Unique in the tenant.';
+comment on column app_public.tasks.idempotency_key is 'A task that is enqueued again under the same key stays one task. Unique in the tenant.';
 
-comment on constraint tasks_pkey on app_public.tasks is E'@behavior -single -update -delete\nA row is known by its tenant and its id.';
+comment on constraint tasks_pkey on app_public.tasks is E'@behavior -single -update -delete\nThe tenant and the id identify a row.';
 comment on constraint tasks_tenant_id_fkey on app_public.tasks is E'@behavior -*\nA row belongs to a tenant.';
-comment on constraint tasks_agent_id_fkey on app_public.tasks is E'@fieldName agent\n@foreignFieldName tasks\nWho does the task.';
-comment on constraint tasks_workflow_id_fkey on app_public.tasks is E'@fieldName workflow\n@foreignFieldName tasks\nThe workflow of whose step it is the task.';
+comment on constraint tasks_agent_id_fkey on app_public.tasks is E'@fieldName agent\n@foreignFieldName tasks\nThe agent that does the task.';
+comment on constraint tasks_workflow_id_fkey on app_public.tasks is E'@fieldName workflow\n@foreignFieldName tasks\nThe workflow that made it for a step.';
 
 alter table app_public.tasks enable row level security, force row level security;
 
@@ -8046,7 +8135,7 @@ create policy update_definer on app_public.tasks for update to :OWNER
   using (tenant_id = (select app_private.current_tenant_id()))
   with check (tenant_id = (select app_private.current_tenant_id()));
 
--- What is not kept any longer goes, of one tenant at a time, the one that the worker names: ops.expire_rows.
+-- ops.expire_rows removes expired rows of one tenant at a time: the tenant that the worker names.
 drop policy if exists delete_worker on app_public.tasks;
 create policy delete_worker on app_public.tasks for delete to :WORKER
   using (tenant_id = (select app_private.retention_tenant_id()));
@@ -8072,20 +8161,20 @@ grant select on app_public.tasks to :MEMBER, :SERVICE, :ADMIN, :ANALYST, :WORKER
 grant insert (tenant_id, id, agent_id, description, status, priority, context, result, started_at, completed_at,
   error_message, required_capabilities, run_after, max_attempts, idempotency_key) on app_public.tasks to :MEMBER, :SERVICE,
   :ADMIN;
--- Only programs bring history with them.
+-- Only programs import rows with their history.
 grant insert (created_at) on app_public.tasks to :SERVICE, :ADMIN;
--- No update of tenant_id, id, idempotency_key or created_at for anybody: keys and beginnings do not change.
+-- No update of tenant_id, id, idempotency_key or created_at for anybody: keys and creation times do not change.
 grant update (agent_id, description, status, priority, context, result, started_at, completed_at, error_message,
   required_capabilities, run_after, max_attempts) on app_public.tasks to :MEMBER, :SERVICE, :ADMIN;
--- No insert and no update of attempt, failures and queue_at: the functions and triggers keep them. Nor of workflow_id and
--- step_key: a task of a step is made by its workflow.
+-- No insert and no update of attempt, failures and queue_at: functions and triggers set them. Nor of workflow_id and
+-- step_key: a workflow makes the tasks of its steps.
 -- ops.reap_expired_leases, and ops.advance_workflow, which holds tasks back and makes those of the next steps.
 grant update (status, failures, error_message, completed_at, run_after) on app_public.tasks to :WORKER;
 grant insert (tenant_id, description, priority, agent_id, required_capabilities, max_attempts, workflow_id, step_key,
   context) on app_public.tasks to :WORKER;
 grant delete on app_public.tasks to :MEMBER, :SERVICE, :ADMIN;
--- No truncate for anybody: it knows no tenants.
--- What is not kept any longer: ops.expire_rows.
+-- No truncate for anybody: it ignores tenants.
+-- For ops.expire_rows.
 grant delete on app_public.tasks to :WORKER;
 
 create or replace trigger _100_queue_insert
@@ -8156,13 +8245,13 @@ select audit.enable_tracking('app_public.tasks');
 --! EndIncluded tasks/tasks.sql
 
 --! Included workflows/workflow_overview.sql
-comment on type app_public.workflow_overview is 'How far a workflow is.';
+comment on type app_public.workflow_overview is 'The progress of a workflow.';
 comment on column app_public.workflow_overview.workflow_id is 'The workflow''s id.';
 comment on column app_public.workflow_overview.status is 'One of draft, pending, running, paused, completed, failed, cancelled.';
 comment on column app_public.workflow_overview.progress is 'From 0 to 1: the mean of its steps.';
 comment on column app_public.workflow_overview.total is 'How many steps it has.';
 comment on column app_public.workflow_overview.pending is 'How many have not begun.';
-comment on column app_public.workflow_overview.running is 'How many have a task that waits or is worked on.';
+comment on column app_public.workflow_overview.running is 'How many have a task that waits or is being worked on.';
 comment on column app_public.workflow_overview.completed is 'How many are completed.';
 comment on column app_public.workflow_overview.failed is 'How many failed.';
 comment on column app_public.workflow_overview.skipped is 'How many were skipped.';
@@ -8173,23 +8262,23 @@ comment on column app_public.workflow_overview.completed_at is 'When it ended.';
 comment on column app_public.workflow_overview.steps is 'Each step: key, status, progress, task_id, task_status, attempt, max_attempts, agent, note, error, started_at, completed_at, timeout_at.';
 --! EndIncluded workflows/workflow_overview.sql
 --! Included workflows/workflow_steps.sql
-comment on table app_public.workflow_steps is E'@unique workflow_id,key|@fieldName workflowStep\nHow far the steps of a started workflow are. Written by the functions of workflows only.';
+comment on table app_public.workflow_steps is E'@unique workflow_id,key|@fieldName workflowStep\nThe state of a started workflow''s steps. Only the functions of workflows write it.';
 comment on column app_public.workflow_steps.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
 comment on column app_public.workflow_steps.workflow_id is 'The workflow.';
 comment on column app_public.workflow_steps.key is 'The step''s key in its workflow.';
 comment on column app_public.workflow_steps.position is 'Its place in the workflow''s steps, from 1.';
 comment on column app_public.workflow_steps.depends_on is 'Keys of the steps that come before it.';
-comment on column app_public.workflow_steps.on_failure is 'What follows when it fails. fail: the workflow fails; skip: what depends on it is skipped; continue: what depends on it runs.';
+comment on column app_public.workflow_steps.on_failure is 'What follows when it fails. fail: the workflow fails; skip: the steps that depend on it are skipped; continue: they run.';
 comment on column app_public.workflow_steps.definition is 'The step as the workflow had it when it was started or tried again.';
-comment on column app_public.workflow_steps.status is 'One of pending, running (its task waits or is worked on), completed, failed, skipped, cancelled.';
-comment on column app_public.workflow_steps.task_id is 'Its latest task; null: there was none yet, or it was deleted.';
+comment on column app_public.workflow_steps.status is 'One of pending, running (its task waits or is being worked on), completed, failed, skipped, cancelled.';
+comment on column app_public.workflow_steps.task_id is 'Its latest task; null: it has had none yet, or the task was deleted.';
 comment on column app_public.workflow_steps.result is 'The result of its task.';
-comment on column app_public.workflow_steps.error_message is 'Why it failed, or for which failure it was skipped; null: it was skipped because its condition did not hold, or all that it depends on was.';
+comment on column app_public.workflow_steps.error_message is 'Why it failed, or because of which failure it was skipped. Null for a step that was skipped because its condition did not hold, or because all of its dependencies were skipped.';
 comment on column app_public.workflow_steps.started_at is 'When its task was made.';
-comment on column app_public.workflow_steps.completed_at is 'When it ended, well or badly, or was skipped.';
+comment on column app_public.workflow_steps.completed_at is 'When it ended or was skipped.';
 comment on column app_public.workflow_steps.timeout_at is 'When it fails unless it has ended; null: never.';
 
-comment on constraint workflow_steps_pkey on app_public.workflow_steps is E'@behavior -single\nA step is known by its workflow and key.';
+comment on constraint workflow_steps_pkey on app_public.workflow_steps is E'@behavior -single\nThe workflow and the key identify a step.';
 comment on constraint workflow_steps_workflow_id_fkey on app_public.workflow_steps is E'@fieldName workflow\n@foreignFieldName stepStates\nThe workflow.';
 comment on constraint workflow_steps_task_id_fkey on app_public.workflow_steps is E'@fieldName task\n@foreignFieldName stepStates\nThe step''s latest task.';
 
@@ -8208,7 +8297,7 @@ create policy manage_definer on app_public.workflow_steps for all to :OWNER
 
 -- Across tenants
 
--- ops.advance_workflow and ops.tend_workflows, as the worker: it ends tasks of every tenant, and their workflows go on.
+-- ops.advance_workflow and ops.tend_workflows, as the worker: it ends tasks of every tenant and advances their workflows.
 drop policy if exists select_worker on app_public.workflow_steps;
 create policy select_worker on app_public.workflow_steps for select to :WORKER
   using (true);
@@ -8219,7 +8308,7 @@ create policy update_worker on app_public.workflow_steps for update to :WORKER
 
 revoke all on app_public.workflow_steps from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on app_public.workflow_steps to :MEMBER, :SERVICE, :ADMIN, :ANALYST, :WORKER;
--- No insert, update or delete for those who make requests: the functions and triggers keep the state of steps.
+-- No insert, update or delete for requests: functions and triggers keep the state of steps.
 -- ops.advance_workflow and ops.tend_workflows.
 grant update (status, task_id, result, error_message, started_at, completed_at, timeout_at) on app_public.workflow_steps
   to :WORKER;
@@ -8248,13 +8337,13 @@ comment on column app_public.workflows.created_by is 'Who made it.';
 comment on column app_public.workflows.assigned_to is 'Who looks after it.';
 comment on column app_public.workflows.context is 'What all steps need to know.';
 comment on column app_public.workflows.created_at is 'When the workflow was made.';
-comment on column app_public.workflows.updated_at is 'When the row last changed; kept by a trigger.';
-comment on column app_public.workflows.started_at is 'When start_workflow started it; null: not yet, or its status is kept by somebody else.';
-comment on column app_public.workflows.paused_at is 'Since when it is paused; null: it is not.';
-comment on column app_public.workflows.completed_at is 'When it ended, well or badly.';
+comment on column app_public.workflows.updated_at is 'When the row last changed; set by a trigger.';
+comment on column app_public.workflows.started_at is 'When start_workflow started it; null: not yet, or another program keeps its status.';
+comment on column app_public.workflows.paused_at is 'When it was paused; null: it is not paused.';
+comment on column app_public.workflows.completed_at is 'When it ended, with or without success.';
 comment on column app_public.workflows.error_message is 'Why it failed or was cancelled.';
 
-comment on constraint workflows_pkey on app_public.workflows is E'@behavior -single -update -delete\nA row is known by its tenant and its id.';
+comment on constraint workflows_pkey on app_public.workflows is E'@behavior -single -update -delete\nThe tenant and the id identify a row.';
 comment on constraint workflows_tenant_id_fkey on app_public.workflows is E'@behavior -*\nA row belongs to a tenant.';
 
 alter table app_public.workflows enable row level security, force row level security;
@@ -8291,7 +8380,7 @@ create policy update_definer on app_public.workflows for update to :OWNER
 
 -- Across tenants
 
--- ops.advance_workflow and ops.tend_workflows, as the worker: it ends tasks of every tenant, and their workflows go on.
+-- ops.advance_workflow and ops.tend_workflows, as the worker: it ends tasks of every tenant and advances their workflows.
 drop policy if exists select_worker on app_public.workflows;
 create policy select_worker on app_public.workflows for select to :WORKER
   using (true);
@@ -8304,16 +8393,16 @@ revoke all on app_public.workflows from public, :ANON, :MEMBER, :SERVICE, :ADMIN
 grant select on app_public.workflows to :MEMBER, :SERVICE, :ADMIN, :ANALYST, :WORKER;
 grant insert (tenant_id, id, name, description, steps, status, created_by, assigned_to, context) on
   app_public.workflows to :MEMBER, :SERVICE, :ADMIN;
--- Only programs bring history with them.
+-- Only programs import rows with their history.
 grant insert (created_at) on app_public.workflows to :SERVICE, :ADMIN;
--- No update of tenant_id, id or created_at for anybody: keys and beginnings do not change.
+-- No update of tenant_id, id or created_at for anybody: keys and creation times do not change.
 grant update (name, description, steps, status, created_by, assigned_to, context) on app_public.workflows to
   :MEMBER, :SERVICE, :ADMIN;
--- No insert and no update of started_at, paused_at, completed_at and error_message: the functions keep them.
+-- No insert and no update of started_at, paused_at, completed_at and error_message: the functions set them.
 -- ops.advance_workflow.
 grant update (status, error_message, completed_at) on app_public.workflows to :WORKER;
 grant delete on app_public.workflows to :MEMBER, :SERVICE, :ADMIN;
--- No truncate for anybody: it knows no tenants.
+-- No truncate for anybody: it ignores tenants.
 
 create or replace trigger _100_timestamps
   before update on app_public.workflows
@@ -8379,22 +8468,22 @@ select audit.enable_tracking('app_public.workflows');
 --! Included knowledge/knowledge.sql
 comment on table app_public.knowledge is E'@unique id|@fieldName knowledge|@updateFieldName updateKnowledge|@deleteFieldName deleteKnowledge\nAn item of knowledge that agents look up, with an embedding to find it by meaning.';
 comment on column app_public.knowledge.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
-comment on column app_public.knowledge.id is 'The item''s id; a random one where none is given.';
-comment on column app_public.knowledge.agent_id is 'Whose knowledge it is; null: everybody''s, or the agent was removed.';
+comment on column app_public.knowledge.id is 'The item''s id; random if not given.';
+comment on column app_public.knowledge.agent_id is 'The agent whose knowledge it is; null: every agent''s, or the agent was removed.';
 comment on column app_public.knowledge.category is 'A word to group by.';
 comment on column app_public.knowledge.content is 'The text itself.';
 comment on column app_public.knowledge.source is 'Where it comes from: a file, an address, a whole quotation.';
 comment on column app_public.knowledge.metadata is 'Anything else about it.';
 comment on column app_public.knowledge.embedding is 'The content''s embedding, 1536 dimensions; null until it is computed.';
-comment on column app_public.knowledge.embedding_error is 'Why the content could not be embedded; null: it was, or it has not been tried. Content that changes is tried again.';
+comment on column app_public.knowledge.embedding_error is 'Why the content could not be embedded; null: it was embedded, or this was not tried yet. Changed content is tried again.';
 comment on column app_public.knowledge.usage_count is 'How often it was used.';
 comment on column app_public.knowledge.relevance_score is 'How useful it proved; 1 is neutral.';
 comment on column app_public.knowledge.created_at is 'When it was added.';
 comment on column app_public.knowledge.last_used_at is 'When it was last used.';
 
-comment on constraint knowledge_pkey on app_public.knowledge is E'@behavior -single -update -delete\nA row is known by its tenant and its id.';
+comment on constraint knowledge_pkey on app_public.knowledge is E'@behavior -single -update -delete\nThe tenant and the id identify a row.';
 comment on constraint knowledge_tenant_id_fkey on app_public.knowledge is E'@behavior -*\nA row belongs to a tenant.';
-comment on constraint knowledge_agent_id_fkey on app_public.knowledge is E'@fieldName agent\n@foreignFieldName knowledge\nWhose knowledge it is.';
+comment on constraint knowledge_agent_id_fkey on app_public.knowledge is E'@fieldName agent\n@foreignFieldName knowledge\nThe agent whose knowledge it is.';
 
 alter table app_public.knowledge enable row level security, force row level security;
 
@@ -8408,7 +8497,7 @@ drop policy if exists insert_tenant on app_public.knowledge;
 create policy insert_tenant on app_public.knowledge for insert to :MEMBER, :SERVICE, :ADMIN
   with check (tenant_id = (select app_private.current_tenant_id()));
 
--- They change their tenant's knowledge, and cannot move one out of it.
+-- They change their tenant's knowledge, and cannot move an item out of it.
 drop policy if exists update_tenant on app_public.knowledge;
 create policy update_tenant on app_public.knowledge for update to :MEMBER, :SERVICE, :ADMIN
   using (tenant_id = (select app_private.current_tenant_id()))
@@ -8421,7 +8510,7 @@ create policy delete_tenant on app_public.knowledge for delete to :MEMBER, :SERV
 
 -- Across tenants
 
--- The search functions, which compare the tenant themselves; below any other policy `@@` and `@>` use no index.
+-- The search functions, which compare the tenant themselves. Under any other policy `@@` and `@>` cannot use an index.
 drop policy if exists select_search on app_public.knowledge;
 create policy select_search on app_public.knowledge for select to :SEARCH
   using (true);
@@ -8432,7 +8521,7 @@ create policy update_search on app_public.knowledge for update to :SEARCH
   using (true)
   with check (true);
 
--- The embedding job: what has no embedding, of all tenants.
+-- The embedding job: items without an embedding, of all tenants.
 drop policy if exists select_worker on app_public.knowledge;
 create policy select_worker on app_public.knowledge for select to :WORKER
   using (true);
@@ -8445,20 +8534,20 @@ revoke all on app_public.knowledge from public, :ANON, :MEMBER, :SERVICE, :ADMIN
 grant select on app_public.knowledge to :MEMBER, :SERVICE, :ADMIN, :ANALYST;
 grant insert (tenant_id, id, agent_id, category, content, source, metadata, embedding) on app_public.knowledge
   to :MEMBER, :SERVICE, :ADMIN;
--- Only programs bring history with them.
+-- Only programs import rows with their history.
 grant insert (usage_count, relevance_score, created_at, last_used_at) on app_public.knowledge to :SERVICE, :ADMIN;
--- No update of tenant_id, id or created_at for anybody: keys and beginnings do not change.
+-- No update of tenant_id, id or created_at for anybody: keys and creation times do not change.
 grant update (agent_id, category, content, source, metadata, embedding) on app_public.knowledge to :MEMBER,
   :SERVICE, :ADMIN;
 grant update (usage_count, relevance_score, last_used_at) on app_public.knowledge to :SERVICE, :ADMIN;
 grant delete on app_public.knowledge to :MEMBER, :SERVICE, :ADMIN;
--- The search functions and touch_knowledge. Nothing else is theirs to update: updates of :SEARCH are not audited.
+-- The search functions and touch_knowledge. They may update nothing else: updates of :SEARCH are not audited.
 grant select on app_public.knowledge to :SEARCH;
 grant update (usage_count, last_used_at) on app_public.knowledge to :SEARCH;
--- The embedding job. Nobody else says why an embedding failed.
+-- The embedding job. Only it records why an embedding failed.
 grant select (tenant_id, id, content, embedding, embedding_error, created_at) on app_public.knowledge to :WORKER;
 grant update (embedding, embedding_error) on app_public.knowledge to :WORKER;
--- No truncate for anybody: it knows no tenants.
+-- No truncate for anybody: it ignores tenants.
 
 create or replace trigger _200_keys
   before update of tenant_id, id on app_public.knowledge
@@ -8478,13 +8567,13 @@ create or replace trigger _500_clear_embedding
   when (old.content is distinct from new.content)
   execute function app_private.tg_knowledge__clear_embedding();
 
--- Uses are counted without a trace, by app_public.touch_knowledge: :SEARCH may update the counters and nothing else.
+-- app_public.touch_knowledge counts uses without a trace: :SEARCH may update the counters and nothing else.
 select audit.enable_tracking('app_public.knowledge', digested => '{embedding}', counter => ':SEARCH');
 --! EndIncluded knowledge/knowledge.sql
 --! Included knowledge/knowledge_match.sql
 comment on type app_public.knowledge_match is 'An item of knowledge that a search found, and why.';
 comment on column app_public.knowledge_match.id is 'The item''s id.';
-comment on column app_public.knowledge_match.agent_id is 'Whose knowledge it is.';
+comment on column app_public.knowledge_match.agent_id is 'The agent whose knowledge it is.';
 comment on column app_public.knowledge_match.category is 'A word to group by.';
 comment on column app_public.knowledge_match.content is 'The text itself.';
 comment on column app_public.knowledge_match.source is 'Where it comes from.';
@@ -8493,24 +8582,24 @@ comment on column app_public.knowledge_match.usage_count is 'How often it was us
 comment on column app_public.knowledge_match.relevance_score is 'How useful it proved; 1 is neutral.';
 comment on column app_public.knowledge_match.created_at is 'When it was added.';
 comment on column app_public.knowledge_match.last_used_at is 'When it was last used.';
-comment on column app_public.knowledge_match.score is 'Reciprocal rank fusion of the parts: 1, first in every part; results are in its order.';
-comment on column app_public.knowledge_match.similarity is 'By meaning: cosine similarity, -1 to 1; null: that part did not find it.';
-comment on column app_public.knowledge_match.vector_rank is 'By meaning: its place, from 1.';
-comment on column app_public.knowledge_match.text_relevance is 'By words: how well and how densely they match, more is better; null: that part did not find it.';
-comment on column app_public.knowledge_match.text_rank is 'By words: its place, from 1.';
+comment on column app_public.knowledge_match.score is 'Reciprocal rank fusion of both parts; 1: first in each. Results are in this order.';
+comment on column app_public.knowledge_match.similarity is 'By meaning: cosine similarity, -1 to 1; null: the search by meaning did not find it.';
+comment on column app_public.knowledge_match.vector_rank is 'By meaning: its rank, from 1.';
+comment on column app_public.knowledge_match.text_relevance is 'By words: how well and how densely they match; higher is better. Null: the search by words did not find it.';
+comment on column app_public.knowledge_match.text_rank is 'By words: its rank, from 1.';
 --! EndIncluded knowledge/knowledge_match.sql
 
 --! Included metrics/metric_changes.sql
-comment on table ops.metric_changes is 'What metrics have to be rolled up, once more where they were: a row per statement that changed it. Until then readers take the finer table.';
-comment on column ops.metric_changes.resolution is 'The rollup that lacks it: minute, hour or day.';
+comment on table ops.metric_changes is 'Buckets of metrics that have to be rolled up, or rolled up again: a row for each statement that changed one. Until then readers use the finer table.';
+comment on column ops.metric_changes.resolution is 'The rollup that lacks the bucket: minute, hour or day.';
 comment on column ops.metric_changes.tenant_id is 'The tenant.';
-comment on column ops.metric_changes.bucket is 'When what is lacking begins.';
+comment on column ops.metric_changes.bucket is 'When the bucket begins.';
 
 alter table ops.metric_changes enable row level security, force row level security;
 
 -- Across tenants
 
--- tg_metrics__mark_changes adds to what has to be rolled up; metric_sources reads it, and compares the tenant itself.
+-- tg_metrics__mark_changes adds buckets that have to be rolled up; metric_sources reads them, and compares the tenant itself.
 drop policy if exists manage_owner on ops.metric_changes;
 create policy manage_owner on ops.metric_changes for all to :OWNER
   using (true)
@@ -8523,24 +8612,24 @@ create policy manage_worker on ops.metric_changes for all to :WORKER
   with check (true);
 
 revoke all on ops.metric_changes from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
--- tg_metrics__mark_changes writes it and metric_sources reads it, as the owner; the worker rolls up what it names, and
--- names what that changes.
+-- tg_metrics__mark_changes writes it and metric_sources reads it, as the owner. The worker rolls up the buckets that it names,
+-- and adds those that this changes.
 grant select, delete on ops.metric_changes to :WORKER;
 grant insert (resolution, tenant_id, bucket) on ops.metric_changes to :WORKER;
 --! EndIncluded metrics/metric_changes.sql
 --! Included metrics/metric_floors.sql
-comment on table ops.metric_floors is 'Before when points are refused, because what is older is removed.';
-comment on column ops.metric_floors.tenant_id is 'The tenant; null: all of them.';
-comment on column ops.metric_floors.kept_from is 'Points from before are refused.';
-comment on column ops.metric_floors.closed_to is 'Points from before may be removed: all of them are rolled up, and nobody can add one.';
-comment on column ops.metric_floors.moved_by is 'The transaction that moved it: whoever is older may not know.';
+comment on table ops.metric_floors is 'The times before which points are refused, because older points are removed.';
+comment on column ops.metric_floors.tenant_id is 'The tenant; null: all tenants.';
+comment on column ops.metric_floors.kept_from is 'Points from before this time are refused.';
+comment on column ops.metric_floors.closed_to is 'Points from before this time may be removed: all are rolled up, and nobody can add one.';
+comment on column ops.metric_floors.moved_by is 'The transaction that moved it: older transactions may not know the new floor.';
 
 alter table ops.metric_floors enable row level security, force row level security;
 
 -- Across tenants
 
--- ops.move_metric_floors and ops.close_metric_floors keep it as the owner, and the functions that record and read
--- points ask it for the caller's tenant; the worker and operators read it.
+-- ops.move_metric_floors and ops.close_metric_floors keep it as the owner. The functions that record and read points look up
+-- the caller's tenant in it; the worker and operators read it.
 drop policy if exists manage_owner on ops.metric_floors;
 create policy manage_owner on ops.metric_floors for all to :OWNER
   using (true)
@@ -8554,12 +8643,12 @@ create policy select_worker on ops.metric_floors for select to :WORKER
 
 revoke all on ops.metric_floors from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.metric_floors to :OPERATOR, :WORKER;
--- Kept by ops.move_metric_floors and ops.close_metric_floors.
+-- No other grant: ops.move_metric_floors and ops.close_metric_floors keep it.
 --! EndIncluded metrics/metric_floors.sql
 --! Included metrics/metric_rollups.sql
-comment on table ops.metric_rollups is 'The rollups of metrics. Who makes one holds its row locked, so that there is one at a time.';
+comment on table ops.metric_rollups is 'The rollups of metrics. Whoever makes a rollup locks its row, so that only one does so at a time.';
 comment on column ops.metric_rollups.resolution is 'minute, hour or day.';
-comment on column ops.metric_rollups.rolled_up_at is 'When it was looked at last.';
+comment on column ops.metric_rollups.rolled_up_at is 'When it was last checked.';
 
 alter table ops.metric_rollups enable row level security, force row level security;
 
@@ -8571,27 +8660,27 @@ create policy manage_worker on ops.metric_rollups for all to :WORKER
   using (true)
   with check (true);
 
--- Operators see how far rolling up is.
+-- Operators see how far the rollups are.
 drop policy if exists select_operator on ops.metric_rollups;
 create policy select_operator on ops.metric_rollups for select to :OPERATOR
   using (true);
 
 revoke all on ops.metric_rollups from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
--- Who rolls up holds its row; of no tenant.
+-- Whoever makes a rollup locks its row. It holds no tenant's data.
 grant select on ops.metric_rollups to :WORKER, :OPERATOR;
 grant update (rolled_up_at) on ops.metric_rollups to :WORKER;
 --! EndIncluded metrics/metric_rollups.sql
 --! Included metrics/metrics.sql
-comment on table app_public.metrics is 'A measurement of a service at a point in time. Partitioned by day, removed by retention.';
+comment on table app_public.metrics is 'A measurement of a service at a point in time. Partitioned by day; retention removes it.';
 comment on column app_public.metrics.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
 comment on column app_public.metrics.id is 'Tells points of the same instant apart.';
-comment on column app_public.metrics.service_name is 'Who measured.';
+comment on column app_public.metrics.service_name is 'The service that measured.';
 comment on column app_public.metrics.metric_name is 'What was measured.';
 comment on column app_public.metrics.value is 'The value, in the metric''s own unit.';
 comment on column app_public.metrics.tags is 'Dimensions to filter and group by: a flat object.';
 comment on column app_public.metrics."timestamp" is 'When it was measured.';
 
-comment on constraint metrics_pkey on app_public.metrics is E'@behavior -single -update -delete\nA row is known by its tenant, its time and its id.';
+comment on constraint metrics_pkey on app_public.metrics is E'@behavior -single -update -delete\nThe tenant, the time and the id identify a row.';
 comment on constraint metrics_tenant_id_fkey on app_public.metrics is E'@behavior -*\nA row belongs to a tenant.';
 
 alter table app_public.metrics enable row level security, force row level security;
@@ -8606,29 +8695,29 @@ drop policy if exists insert_service on app_public.metrics;
 create policy insert_service on app_public.metrics for insert to :SERVICE, :ADMIN
   with check (tenant_id = (select app_private.current_tenant_id()));
 
--- What is not kept any longer goes, of one tenant at a time, the one that the worker names: ops.expire_rows.
+-- ops.expire_rows removes expired rows of one tenant at a time: the tenant that the worker names.
 drop policy if exists delete_worker on app_public.metrics;
 create policy delete_worker on app_public.metrics for delete to :WORKER
   using (tenant_id = (select app_private.retention_tenant_id()));
 
 -- Across tenants
 
--- ops.roll_up_metrics: rollups are made for all tenants at once.
+-- ops.roll_up_metrics, which makes rollups for all tenants at once.
 drop policy if exists select_worker on app_public.metrics;
 create policy select_worker on app_public.metrics for select to :WORKER
   using (true);
 
 revoke all on app_public.metrics from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on app_public.metrics to :MEMBER, :SERVICE, :ADMIN, :ANALYST;
--- It rolls points up: ops.roll_up_metrics.
+-- For ops.roll_up_metrics.
 grant select on app_public.metrics to :WORKER;
--- What is not kept any longer: ops.expire_rows.
+-- For ops.expire_rows.
 grant delete on app_public.metrics to :WORKER;
--- No insert of id: it is the database's. No update and no delete for anybody of a tenant: a measurement stands until it expires.
+-- No insert of id: the database sets it. No update and no delete for anybody of a tenant: a measurement stays until it expires.
 grant insert (tenant_id, service_name, metric_name, value, tags, "timestamp") on app_public.metrics to :SERVICE, :ADMIN;
 -- The partitions have no grants and no policies: nobody but the owner can name one.
 
--- A partitioned table's row triggers are made on its partitions by Postgres, those attached later included.
+-- Postgres makes a partitioned table's row triggers on its partitions too, including those attached later.
 create or replace trigger _200_keys
   before update of tenant_id, id, "timestamp" on app_public.metrics
   for each row
@@ -8656,15 +8745,15 @@ create or replace trigger _500_mark_changes
 select audit.enable_tracking('app_public.metrics', detail => false);
 --! EndIncluded metrics/metrics.sql
 --! Included metrics/metrics_day.sql
-comment on table app_public.metrics_day is 'What the points of a series amount to in a day (of UTC): made by the worker, read by `metric_series` and `metric_percentiles`.';
+comment on table app_public.metrics_day is 'The points of a series aggregated by day (of UTC): made by the worker, read by `metric_series` and `metric_percentiles`.';
 comment on column app_public.metrics_day.tenant_id is E'@behavior -*\nThe tenant.';
-comment on column app_public.metrics_day.service_name is 'Who measured.';
+comment on column app_public.metrics_day.service_name is 'The service that measured.';
 comment on column app_public.metrics_day.metric_name is 'What was measured.';
 comment on column app_public.metrics_day.tags is 'The dimensions of the series.';
 comment on column app_public.metrics_day.tags_hash is E'@behavior -*\nDigest of the tags, for the key.';
 comment on column app_public.metrics_day.bucket is 'When it begins.';
 comment on column app_public.metrics_day.count is 'How many points.';
-comment on column app_public.metrics_day.sum is 'Their sum; null: it is beyond a double.';
+comment on column app_public.metrics_day.sum is 'Their sum; null: it exceeds a double.';
 comment on column app_public.metrics_day.min is 'The smallest value.';
 comment on column app_public.metrics_day.max is 'The largest value.';
 comment on column app_public.metrics_day.last is 'The value that was measured last.';
@@ -8672,24 +8761,24 @@ comment on column app_public.metrics_day.last_at is 'When that was.';
 comment on column app_public.metrics_day.sketch_keys is E'@behavior -*\nThe buckets of the histogram that have values, in order; see the documentation of metrics.';
 comment on column app_public.metrics_day.sketch_counts is E'@behavior -*\nHow many values each of them has.';
 
-comment on constraint metrics_day_pkey on app_public.metrics_day is E'@behavior -single -update -delete\nA row is known by its tenant, its series and its time.';
+comment on constraint metrics_day_pkey on app_public.metrics_day is E'@behavior -single -update -delete\nThe tenant, the series and the time identify a row.';
 comment on constraint metrics_day_tenant_id_fkey on app_public.metrics_day is E'@behavior -*\nA row belongs to a tenant.';
 
 alter table app_public.metrics_day enable row level security, force row level security;
 
--- Who reads the points reads what they amount to.
+-- Everybody who reads the points reads their rollups.
 drop policy if exists select_tenant on app_public.metrics_day;
 create policy select_tenant on app_public.metrics_day for select to :MEMBER, :SERVICE, :ADMIN, :ANALYST
   using (tenant_id = (select app_private.current_tenant_id()));
 
--- What is not kept any longer goes, of one tenant at a time, the one that the worker names: ops.expire_rows.
+-- ops.expire_rows removes expired rows of one tenant at a time: the tenant that the worker names.
 drop policy if exists delete_worker on app_public.metrics_day;
 create policy delete_worker on app_public.metrics_day for delete to :WORKER
   using (tenant_id = (select app_private.retention_tenant_id()));
 
 -- Across tenants
 
--- ops.roll_up_metrics: rollups are made for all tenants at once.
+-- ops.roll_up_metrics, which makes rollups for all tenants at once.
 drop policy if exists select_worker on app_public.metrics_day;
 create policy select_worker on app_public.metrics_day for select to :WORKER
   using (true);
@@ -8710,21 +8799,21 @@ grant insert (
   ),
   update (count, sum, min, max, last, last_at, sketch_keys, sketch_counts)
   on app_public.metrics_day to :WORKER;
--- What is not kept any longer: ops.expire_rows.
+-- For ops.expire_rows.
 grant delete on app_public.metrics_day to :WORKER;
 
 select audit.enable_tracking('app_public.metrics_day', detail => false);
 --! EndIncluded metrics/metrics_day.sql
 --! Included metrics/metrics_hour.sql
-comment on table app_public.metrics_hour is 'What the points of a series amount to in an hour: made by the worker, read by `metric_series` and `metric_percentiles`.';
+comment on table app_public.metrics_hour is 'The points of a series aggregated by hour: made by the worker, read by `metric_series` and `metric_percentiles`.';
 comment on column app_public.metrics_hour.tenant_id is E'@behavior -*\nThe tenant.';
-comment on column app_public.metrics_hour.service_name is 'Who measured.';
+comment on column app_public.metrics_hour.service_name is 'The service that measured.';
 comment on column app_public.metrics_hour.metric_name is 'What was measured.';
 comment on column app_public.metrics_hour.tags is 'The dimensions of the series.';
 comment on column app_public.metrics_hour.tags_hash is E'@behavior -*\nDigest of the tags, for the key.';
 comment on column app_public.metrics_hour.bucket is 'When it begins.';
 comment on column app_public.metrics_hour.count is 'How many points.';
-comment on column app_public.metrics_hour.sum is 'Their sum; null: it is beyond a double.';
+comment on column app_public.metrics_hour.sum is 'Their sum; null: it exceeds a double.';
 comment on column app_public.metrics_hour.min is 'The smallest value.';
 comment on column app_public.metrics_hour.max is 'The largest value.';
 comment on column app_public.metrics_hour.last is 'The value that was measured last.';
@@ -8732,24 +8821,24 @@ comment on column app_public.metrics_hour.last_at is 'When that was.';
 comment on column app_public.metrics_hour.sketch_keys is E'@behavior -*\nThe buckets of the histogram that have values, in order; see the documentation of metrics.';
 comment on column app_public.metrics_hour.sketch_counts is E'@behavior -*\nHow many values each of them has.';
 
-comment on constraint metrics_hour_pkey on app_public.metrics_hour is E'@behavior -single -update -delete\nA row is known by its tenant, its series and its time.';
+comment on constraint metrics_hour_pkey on app_public.metrics_hour is E'@behavior -single -update -delete\nThe tenant, the series and the time identify a row.';
 comment on constraint metrics_hour_tenant_id_fkey on app_public.metrics_hour is E'@behavior -*\nA row belongs to a tenant.';
 
 alter table app_public.metrics_hour enable row level security, force row level security;
 
--- Who reads the points reads what they amount to.
+-- Everybody who reads the points reads their rollups.
 drop policy if exists select_tenant on app_public.metrics_hour;
 create policy select_tenant on app_public.metrics_hour for select to :MEMBER, :SERVICE, :ADMIN, :ANALYST
   using (tenant_id = (select app_private.current_tenant_id()));
 
--- What is not kept any longer goes, of one tenant at a time, the one that the worker names: ops.expire_rows.
+-- ops.expire_rows removes expired rows of one tenant at a time: the tenant that the worker names.
 drop policy if exists delete_worker on app_public.metrics_hour;
 create policy delete_worker on app_public.metrics_hour for delete to :WORKER
   using (tenant_id = (select app_private.retention_tenant_id()));
 
 -- Across tenants
 
--- ops.roll_up_metrics: rollups are made for all tenants at once.
+-- ops.roll_up_metrics, which makes rollups for all tenants at once.
 drop policy if exists select_worker on app_public.metrics_hour;
 create policy select_worker on app_public.metrics_hour for select to :WORKER
   using (true);
@@ -8770,21 +8859,21 @@ grant insert (
   ),
   update (count, sum, min, max, last, last_at, sketch_keys, sketch_counts)
   on app_public.metrics_hour to :WORKER;
--- What is not kept any longer: ops.expire_rows.
+-- For ops.expire_rows.
 grant delete on app_public.metrics_hour to :WORKER;
 
 select audit.enable_tracking('app_public.metrics_hour', detail => false);
 --! EndIncluded metrics/metrics_hour.sql
 --! Included metrics/metrics_minute.sql
-comment on table app_public.metrics_minute is 'What the points of a series amount to in a minute: made by the worker, read by `metric_series` and `metric_percentiles`.';
+comment on table app_public.metrics_minute is 'The points of a series aggregated by minute: made by the worker, read by `metric_series` and `metric_percentiles`.';
 comment on column app_public.metrics_minute.tenant_id is E'@behavior -*\nThe tenant.';
-comment on column app_public.metrics_minute.service_name is 'Who measured.';
+comment on column app_public.metrics_minute.service_name is 'The service that measured.';
 comment on column app_public.metrics_minute.metric_name is 'What was measured.';
 comment on column app_public.metrics_minute.tags is 'The dimensions of the series.';
 comment on column app_public.metrics_minute.tags_hash is E'@behavior -*\nDigest of the tags, for the key.';
 comment on column app_public.metrics_minute.bucket is 'When it begins.';
 comment on column app_public.metrics_minute.count is 'How many points.';
-comment on column app_public.metrics_minute.sum is 'Their sum; null: it is beyond a double.';
+comment on column app_public.metrics_minute.sum is 'Their sum; null: it exceeds a double.';
 comment on column app_public.metrics_minute.min is 'The smallest value.';
 comment on column app_public.metrics_minute.max is 'The largest value.';
 comment on column app_public.metrics_minute.last is 'The value that was measured last.';
@@ -8792,24 +8881,24 @@ comment on column app_public.metrics_minute.last_at is 'When that was.';
 comment on column app_public.metrics_minute.sketch_keys is E'@behavior -*\nThe buckets of the histogram that have values, in order; see the documentation of metrics.';
 comment on column app_public.metrics_minute.sketch_counts is E'@behavior -*\nHow many values each of them has.';
 
-comment on constraint metrics_minute_pkey on app_public.metrics_minute is E'@behavior -single -update -delete\nA row is known by its tenant, its series and its time.';
+comment on constraint metrics_minute_pkey on app_public.metrics_minute is E'@behavior -single -update -delete\nThe tenant, the series and the time identify a row.';
 comment on constraint metrics_minute_tenant_id_fkey on app_public.metrics_minute is E'@behavior -*\nA row belongs to a tenant.';
 
 alter table app_public.metrics_minute enable row level security, force row level security;
 
--- Who reads the points reads what they amount to.
+-- Everybody who reads the points reads their rollups.
 drop policy if exists select_tenant on app_public.metrics_minute;
 create policy select_tenant on app_public.metrics_minute for select to :MEMBER, :SERVICE, :ADMIN, :ANALYST
   using (tenant_id = (select app_private.current_tenant_id()));
 
--- What is not kept any longer goes, of one tenant at a time, the one that the worker names: ops.expire_rows.
+-- ops.expire_rows removes expired rows of one tenant at a time: the tenant that the worker names.
 drop policy if exists delete_worker on app_public.metrics_minute;
 create policy delete_worker on app_public.metrics_minute for delete to :WORKER
   using (tenant_id = (select app_private.retention_tenant_id()));
 
 -- Across tenants
 
--- ops.roll_up_metrics: rollups are made for all tenants at once.
+-- ops.roll_up_metrics, which makes rollups for all tenants at once.
 drop policy if exists select_worker on app_public.metrics_minute;
 create policy select_worker on app_public.metrics_minute for select to :WORKER
   using (true);
@@ -8830,10 +8919,10 @@ grant insert (
   ),
   update (count, sum, min, max, last, last_at, sketch_keys, sketch_counts)
   on app_public.metrics_minute to :WORKER;
--- What is not kept any longer: ops.expire_rows.
+-- For ops.expire_rows.
 grant delete on app_public.metrics_minute to :WORKER;
 
--- Made of the points again and again; a row per statement says that it was the worker.
+-- The worker makes them again and again from the points; a row per statement says so.
 select audit.enable_tracking('app_public.metrics_minute', detail => false);
 --! EndIncluded metrics/metrics_minute.sql
 
@@ -8841,18 +8930,18 @@ select audit.enable_tracking('app_public.metrics_minute', detail => false);
 comment on table app_public.sessions is E'@unique id|@fieldName session|@updateFieldName updateSession|@deleteFieldName deleteSession\nA user''s login session. The token itself is stored nowhere.';
 comment on column app_public.sessions.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
 comment on column app_public.sessions.id is 'The session''s id.';
-comment on column app_public.sessions.user_id is 'Whose session it is.';
-comment on column app_public.sessions.token is 'SHA-256 of the token, 64 hexadecimal digits. Can be written and never read.';
+comment on column app_public.sessions.user_id is 'The user whose session it is.';
+comment on column app_public.sessions.token is 'SHA-256 of the token, 64 hexadecimal digits. Can be written but never read.';
 comment on column app_public.sessions.data is 'What the service keeps in it.';
 comment on column app_public.sessions.expires_at is 'When it ends.';
 comment on column app_public.sessions.created_at is 'When it was opened.';
-comment on column app_public.sessions.role is 'What requests with its token run as: member, service or admin.';
-comment on column app_public.sessions.sliding_ttl is 'For how long use prolongs it; null: use does not.';
+comment on column app_public.sessions.role is 'The role of requests with its token: member, service or admin.';
+comment on column app_public.sessions.sliding_ttl is 'How long each use prolongs it; null: use does not prolong it.';
 comment on column app_public.sessions.ends_at is 'Until when use can prolong it.';
 
-comment on constraint sessions_pkey on app_public.sessions is E'@behavior -single -update -delete\nA row is known by its tenant and its id.';
+comment on constraint sessions_pkey on app_public.sessions is E'@behavior -single -update -delete\nThe tenant and the id identify a row.';
 comment on constraint sessions_tenant_id_fkey on app_public.sessions is E'@behavior -*\nA row belongs to a tenant.';
-comment on constraint sessions_token_key on app_public.sessions is E'@behavior -*\nA token opens one session, in whichever tenant. Nobody looks up by what they cannot read.';
+comment on constraint sessions_token_key on app_public.sessions is E'@behavior -*\nA token opens one session, whatever the tenant. Nobody can look up a session by a digest that they cannot read.';
 
 alter table app_public.sessions enable row level security, force row level security;
 
@@ -8861,8 +8950,8 @@ drop policy if exists select_tenant on app_public.sessions;
 create policy select_tenant on app_public.sessions for select to :SERVICE, :ADMIN
   using (tenant_id = (select app_private.current_tenant_id()));
 
--- Services open sessions, and administrators: create_session knows the token for a moment, the digest is stored. The role of
--- an administrator is theirs alone to give (trigger _200_role).
+-- Services and administrators open sessions: create_session knows the token for a moment and stores its digest. Only an
+-- administrator may give the role of one (trigger _200_role).
 drop policy if exists insert_service on app_public.sessions;
 create policy insert_service on app_public.sessions for insert to :SERVICE, :ADMIN
   with check (tenant_id = (select app_private.current_tenant_id()));
@@ -8873,7 +8962,7 @@ create policy update_service on app_public.sessions for update to :SERVICE
   using (tenant_id = (select app_private.current_tenant_id()))
   with check (tenant_id = (select app_private.current_tenant_id()));
 
--- Services end sessions, and administrators throw somebody out.
+-- Services end sessions, and administrators sign users out.
 drop policy if exists delete_tenant on app_public.sessions;
 create policy delete_tenant on app_public.sessions for delete to :SERVICE, :ADMIN
   using (tenant_id = (select app_private.current_tenant_id()));
@@ -8883,25 +8972,24 @@ drop policy if exists delete_owner on app_public.sessions;
 create policy delete_owner on app_public.sessions for delete to :OWNER
   using (tenant_id = (select app_private.current_tenant_id()));
 
--- What is not kept any longer goes, of one tenant at a time, the one that the worker names: ops.expire_rows.
+-- ops.expire_rows removes expired rows of one tenant at a time: the tenant that the worker names.
 drop policy if exists select_worker on app_public.sessions;
 create policy select_worker on app_public.sessions for select to :WORKER
   using (tenant_id = (select app_private.retention_tenant_id()));
-
 drop policy if exists delete_worker on app_public.sessions;
 create policy delete_worker on app_public.sessions for delete to :WORKER
   using (tenant_id = (select app_private.retention_tenant_id()));
 
 -- Across tenants
 
--- ops.session_claims and validate_session find a session by the digest of its token and prolong it: that tells whose tenant
--- it is of, so no tenant can be asked for before. ops.live_sessions looks for those of all tenants at once; own_sessions
+-- ops.session_claims and validate_session find a session by the digest of its token and prolong it. Only this look-up tells its
+-- tenant, so no tenant can be compared before. ops.live_sessions looks up sessions of all tenants at once. own_sessions
 -- compares tenant and user itself, the view user_sessions the tenant.
 --
--- It has to be `true`. The rows of the caller's tenant are none before the look-up; a setting with the digest that is looked
--- for would hold off nobody who can run a statement as the owner, for they can say any setting; and a role of its own, as
--- :SEARCH, would have these same two policies. So nothing runs as the owner but migrations and the functions named here,
--- and test/db/sessions/sessions.test.ts shows of each that other tenants' sessions are as good as none.
+-- It has to be `true`. Before the look-up the caller has no tenant, and so no rows. A setting with the wanted digest would not
+-- stop anybody who can run a statement as the owner, because they can set anything. A role of its own, like :SEARCH, would
+-- have these same two policies. So only migrations and the functions named here run as the owner, and
+-- test/db/sessions/sessions.test.ts shows for each that it reveals no session of another tenant.
 drop policy if exists select_owner on app_public.sessions;
 create policy select_owner on app_public.sessions for select to :OWNER
   using (true);
@@ -8911,7 +8999,7 @@ create policy update_owner on app_public.sessions for update to :OWNER
   with check (true);
 
 revoke all on app_public.sessions from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
--- Never the token, not even its digest: who can read it can look for it.
+-- Never the token, not even its digest: whoever can read it can look for it.
 grant select (tenant_id, id, user_id, data, expires_at, created_at, role, sliding_ttl, ends_at)
   on app_public.sessions to :SERVICE, :ADMIN;
 grant insert (tenant_id, id, user_id, token, data, expires_at, role, sliding_ttl, ends_at)
@@ -8919,7 +9007,7 @@ grant insert (tenant_id, id, user_id, token, data, expires_at, role, sliding_ttl
 -- Not role: a session keeps what it was opened with.
 grant update (data, expires_at) on app_public.sessions to :SERVICE;
 grant delete on app_public.sessions to :SERVICE, :ADMIN;
--- Expired ones go: ops.expire_rows. Nothing that says whose they are or what is in them.
+-- For ops.expire_rows, which removes expired sessions. No column that names their user or holds their data.
 grant select (tenant_id, id, expires_at), delete on app_public.sessions to :WORKER;
 
 create or replace trigger _200_keys
@@ -8943,9 +9031,9 @@ create or replace trigger _200_long_numbers
 select audit.enable_tracking('app_public.sessions', digested => '{token}');
 --! EndIncluded sessions/sessions.sql
 --! Included sessions/user_sessions.sql
--- What may be seen of sessions: no token and no data. Runs with the owner's rights, so that nobody needs any on the table
--- for it, and the owner's policy lets session look-ups see all tenants: it is the view that confines to the caller's, and a
--- barrier keeps a caller's functions from seeing rows before that.
+-- The visible part of sessions, without tokens and data. It runs with the owner's rights, so nobody needs rights on the table.
+-- The owner's policy lets session look-ups see all tenants, so the view itself confines rows to the caller's tenant, and a
+-- barrier keeps a caller's functions from seeing other rows.
 create or replace view app_public.user_sessions with (security_barrier) as
 select s.tenant_id, s.id, s.user_id, s.expires_at, s.created_at, s.role
 from app_public.sessions s
@@ -8954,26 +9042,26 @@ where s.tenant_id = (select app_private.current_tenant_id());
 comment on view app_public.user_sessions is E'@primaryKey id|@fieldName userSession\nThe sessions of the tenant''s users, without tokens and data.';
 comment on column app_public.user_sessions.tenant_id is E'@behavior -*\nThe tenant.';
 comment on column app_public.user_sessions.id is 'The session''s id.';
-comment on column app_public.user_sessions.user_id is 'Whose session it is.';
+comment on column app_public.user_sessions.user_id is 'The user whose session it is.';
 comment on column app_public.user_sessions.expires_at is 'When it ends.';
 comment on column app_public.user_sessions.created_at is 'When it was opened.';
-comment on column app_public.user_sessions.role is 'What requests with its token run as.';
+comment on column app_public.user_sessions.role is 'The role of requests with its token.';
 
 revoke all on app_public.user_sessions from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on app_public.user_sessions to :SERVICE, :ADMIN, :ANALYST;
 --! EndIncluded sessions/user_sessions.sql
 
 --! Included jobs/alerts.sql
-comment on table ops.alerts is 'What is wrong, and what was: one open row for each kind and subject. Those that are over are resolved by themselves.';
-comment on column ops.alerts.id is 'In the order in which they were raised.';
-comment on column ops.alerts.kind is 'Which check: ops.check_<kind>.';
+comment on table ops.alerts is 'Present and past problems: one open row for each kind and subject. An alert resolves by itself when its problem is over.';
+comment on column ops.alerts.id is 'Grows in the order in which alerts were raised.';
+comment on column ops.alerts.kind is 'The check that raised it: ops.check_<kind>.';
 comment on column ops.alerts.subject is 'What it is about.';
 comment on column ops.alerts.severity is 'warning: look at it; error: something that should happen does not.';
 comment on column ops.alerts.message is 'What is wrong, in a sentence.';
-comment on column ops.alerts.details is 'The same for programs, an object; no secrets.';
-comment on column ops.alerts.raised_at is 'Since when.';
-comment on column ops.alerts.last_seen_at is 'When it was last so.';
-comment on column ops.alerts.resolved_at is 'When it was over; null: it is open.';
+comment on column ops.alerts.details is 'The same as a JSON object, for programs; no secrets.';
+comment on column ops.alerts.raised_at is 'When it was raised.';
+comment on column ops.alerts.last_seen_at is 'When the check last found it.';
+comment on column ops.alerts.resolved_at is 'When it was resolved; null: it is open.';
 
 alter table ops.alerts enable row level security, force row level security;
 
@@ -8996,7 +9084,7 @@ grant select on ops.alerts to :OPERATOR, :WORKER;
 -- No insert, update or delete for anybody: ops.report_alerts keeps it.
 --! EndIncluded jobs/alerts.sql
 --! Included jobs/check_dead_jobs.sql
--- Jobs that failed as often as they may. Of a task that comes again by itself the next success is enough.
+-- Jobs that have used up their attempts. For a scheduled task, the next success of the task clears the alert.
 create or replace view ops.check_dead_jobs with (security_barrier) as
 select
   j.task as subject,
@@ -9021,14 +9109,14 @@ comment on view ops.check_dead_jobs is 'A check of ops.check_alerts. Jobs that f
 comment on column ops.check_dead_jobs.subject is 'What it is about.';
 comment on column ops.check_dead_jobs.severity is 'warning or error.';
 comment on column ops.check_dead_jobs.message is 'What is wrong, in a sentence.';
-comment on column ops.check_dead_jobs.details is 'The same for programs.';
+comment on column ops.check_dead_jobs.details is 'The same as JSON, for programs.';
 
 revoke all on ops.check_dead_jobs from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.check_dead_jobs to :OPERATOR, :WORKER;
 --! EndIncluded jobs/check_dead_jobs.sql
 --! Included jobs/check_late_jobs.sql
--- Scheduled jobs that have not succeeded for one and a quarter of their interval and ten minutes. They get that time anew
--- when the workers start, a day at most: while none ran nothing could succeed.
+-- Scheduled jobs that have not succeeded for one and a quarter of their interval plus ten minutes. When the workers start, they
+-- get an interval again, a day at most: without a worker nothing could succeed.
 create or replace view ops.check_late_jobs with (security_barrier) as
 select
   t.task as subject,
@@ -9062,19 +9150,19 @@ comment on view ops.check_late_jobs is 'A check of ops.check_alerts. Scheduled j
 comment on column ops.check_late_jobs.subject is 'What it is about.';
 comment on column ops.check_late_jobs.severity is 'warning or error.';
 comment on column ops.check_late_jobs.message is 'What is wrong, in a sentence.';
-comment on column ops.check_late_jobs.details is 'The same for programs.';
+comment on column ops.check_late_jobs.details is 'The same as JSON, for programs.';
 
 revoke all on ops.check_late_jobs from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.check_late_jobs to :OPERATOR, :WORKER;
 --! EndIncluded jobs/check_late_jobs.sql
 --! Included jobs/check_lost_workers.sql
--- Workers that were taken for dead in the last hour. Their jobs were given to others; somebody may want to know why they died.
+-- Workers that were taken for dead in the last hour. Others have their jobs now, but somebody may want to know why they died.
 create or replace view ops.check_lost_workers with (security_barrier) as
 select
   w.id as subject,
   'warning'::text as severity,
   format(
-    'worker %s (process %s on %s) was not seen after %s; its jobs were given to others',
+    'worker %s (process %s on %s) was last seen at %s; its jobs were given to others',
     w.id, w.pid, w.host, to_char(w.seen_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
   ) as message,
   jsonb_build_object('host', w.host, 'pid', w.pid, 'seen_at', w.seen_at) as details
@@ -9085,19 +9173,19 @@ comment on view ops.check_lost_workers is 'A check of ops.check_alerts. Workers 
 comment on column ops.check_lost_workers.subject is 'What it is about.';
 comment on column ops.check_lost_workers.severity is 'warning or error.';
 comment on column ops.check_lost_workers.message is 'What is wrong, in a sentence.';
-comment on column ops.check_lost_workers.details is 'The same for programs.';
+comment on column ops.check_lost_workers.details is 'The same as JSON, for programs.';
 
 revoke all on ops.check_lost_workers from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.check_lost_workers to :OPERATOR, :WORKER;
 --! EndIncluded jobs/check_lost_workers.sql
 --! Included jobs/check_quarantined_items.sql
--- What a job sets aside of a tenant, a line for each of both: it goes on with everybody else's.
+-- Items that a job has set aside, a row for each job and tenant. The job goes on with the items of the other tenants.
 create or replace view ops.check_quarantined_items with (security_barrier) as
 select
   format('%s of tenant %s', q.task, q.tenant_id) as subject,
   'error'::text as severity,
   format(
-    '%s sets %s of tenant %s aside since %s: %s failed with %s: %s', q.task,
+    '%s has set aside %s of tenant %s since %s: %s failed with %s: %s', q.task,
     case when count(*) = 1 then 'an item' else count(*) || ' items' end, q.tenant_id,
     to_char(min(q.first_failed_at) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
     (array_agg(q.item order by q.last_failed_at desc))[1], (array_agg(q.code order by q.last_failed_at desc))[1],
@@ -9110,18 +9198,18 @@ select
 from ops.quarantined_items q
 group by q.task, q.tenant_id;
 
-comment on view ops.check_quarantined_items is 'A check of ops.check_alerts. What jobs set aside, by task and tenant.';
+comment on view ops.check_quarantined_items is 'A check of ops.check_alerts. Items that jobs have set aside, by task and tenant.';
 comment on column ops.check_quarantined_items.subject is 'What it is about.';
 comment on column ops.check_quarantined_items.severity is 'warning or error.';
 comment on column ops.check_quarantined_items.message is 'What is wrong, in a sentence.';
-comment on column ops.check_quarantined_items.details is 'The same for programs.';
+comment on column ops.check_quarantined_items.details is 'The same as JSON, for programs.';
 
 revoke all on ops.check_quarantined_items from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.check_quarantined_items to :OPERATOR, :WORKER;
 --! EndIncluded jobs/check_quarantined_items.sql
 --! Included jobs/jobs.sql
--- The queue in words. Jobs that are done are not in it: ops.job_runs has what became of them. No payloads: they may hold
--- what operators have no business with.
+-- The queue of jobs, readable. It lacks jobs that are done, whose outcome is in ops.job_runs, and payloads, which may hold data
+-- that operators must not see.
 create or replace view ops.jobs with (security_barrier) as
 select
   j.id,
@@ -9143,25 +9231,25 @@ select
 from ops.queued_jobs() j
 left join ops.job_runs r on r.job_id = j.id and r.outcome = 'running';
 
-comment on view ops.jobs is 'The queue of jobs, without their payloads. Those that are done are not in it.';
-comment on column ops.jobs.id is 'Of graphile-worker.';
-comment on column ops.jobs.task is 'What is to be done.';
-comment on column ops.jobs.state is 'waiting, running, or failed: it was tried as often as it may.';
+comment on view ops.jobs is 'The queue of jobs, without payloads and without jobs that are done.';
+comment on column ops.jobs.id is 'The id of the job in graphile-worker.';
+comment on column ops.jobs.task is 'The task that it runs.';
+comment on column ops.jobs.state is 'waiting, running, or failed: its attempts are used up.';
 comment on column ops.jobs.due_at is 'When it may run, or run again.';
-comment on column ops.jobs.attempts is 'How often it was begun.';
-comment on column ops.jobs.max_attempts is 'How often it may be.';
+comment on column ops.jobs.attempts is 'How often it has begun.';
+comment on column ops.jobs.max_attempts is 'How often it may begin.';
 comment on column ops.jobs.last_error is 'Why the last attempt failed.';
 comment on column ops.jobs.created_at is 'When it came into the queue.';
-comment on column ops.jobs.running_since is 'When the attempt under way began.';
-comment on column ops.jobs.worker is 'Who runs it; ops.workers has where.';
-comment on column ops.jobs.progress is 'Of the attempt under way, from 0 to 1.';
-comment on column ops.jobs.note is 'What it is at.';
+comment on column ops.jobs.running_since is 'When the current attempt began.';
+comment on column ops.jobs.worker is 'The worker that runs it; ops.workers says where.';
+comment on column ops.jobs.progress is 'How much of the current attempt is done, from 0 to 1.';
+comment on column ops.jobs.note is 'What it is doing.';
 
 revoke all on ops.jobs from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.jobs to :OPERATOR, :WORKER;
 --! EndIncluded jobs/jobs.sql
 --! Included jobs/running.sql
--- What runs now. A run whose process died stays here until its lease is over, a minute at most.
+-- The current runs. A run whose process died stays here until its lease is over, a minute at most.
 create or replace view ops.running with (security_barrier) as
 select
   r.id,
@@ -9179,15 +9267,15 @@ from ops.job_runs r
 left join ops.workers w on w.id = r.worker
 where r.outcome = 'running' and r.lease_until > clock_timestamp();
 
-comment on view ops.running is 'What runs now: since when, how far it is, and where.';
+comment on view ops.running is 'The current runs: since when, how far and where.';
 comment on column ops.running.id is 'The run in ops.job_runs.';
-comment on column ops.running.task is 'Which job.';
-comment on column ops.running.details is 'What about.';
-comment on column ops.running.progress is 'From 0 to 1; null: nobody knows.';
-comment on column ops.running.note is 'What it is at.';
+comment on column ops.running.task is 'The task that it runs.';
+comment on column ops.running.details is 'Its parameters.';
+comment on column ops.running.progress is 'How much is done, from 0 to 1; null: unknown.';
+comment on column ops.running.note is 'What it is doing.';
 comment on column ops.running.started_at is 'When it began.';
 comment on column ops.running.running_for is 'How long it has been running.';
-comment on column ops.running.updated_at is 'When it was last heard of.';
+comment on column ops.running.updated_at is 'When its process last reported.';
 comment on column ops.running.worker is 'The id of a worker, or host:pid of a command.';
 comment on column ops.running.process is 'host:pid.';
 comment on column ops.running.job_id is 'Its job in ops.jobs; null: a command.';
@@ -9196,8 +9284,8 @@ revoke all on ops.running from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYS
 grant select on ops.running to :OPERATOR, :WORKER;
 --! EndIncluded jobs/running.sql
 --! Included jobs/check_stuck_runs.sql
--- Runs that take longer than they should: a warning while they say that they get on, an error when they have said nothing
--- new for ten minutes. An hour is what a command may take that is no task.
+-- Runs that take longer than they should: a warning while they report progress, an error when they have reported nothing new
+-- for ten minutes. A command that is not a task may take an hour.
 create or replace view ops.check_stuck_runs with (security_barrier) as
 select
   format('%s, run %s', r.task, r.id) as subject,
@@ -9206,9 +9294,9 @@ select
     else 'warning'
   end as severity,
   format(
-    '%s has been running since %s on %s and should take %s; it is at %s',
+    '%s has been running since %s on %s and should take at most %s; its last report: %s',
     r.task, to_char(r.started_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), r.process,
-    coalesce(t.expected, interval '1 hour'), coalesce(r.note, round((r.progress * 100)::numeric) || ' %', 'nothing it told')
+    coalesce(t.expected, interval '1 hour'), coalesce(r.note, round((r.progress * 100)::numeric) || ' %', 'none')
   ) as message,
   jsonb_build_object('run', r.id, 'task', r.task, 'worker', r.worker, 'progress', r.progress) as details
 from (
@@ -9221,29 +9309,29 @@ comment on view ops.check_stuck_runs is 'A check of ops.check_alerts. Runs that 
 comment on column ops.check_stuck_runs.subject is 'What it is about.';
 comment on column ops.check_stuck_runs.severity is 'warning or error.';
 comment on column ops.check_stuck_runs.message is 'What is wrong, in a sentence.';
-comment on column ops.check_stuck_runs.details is 'The same for programs.';
+comment on column ops.check_stuck_runs.details is 'The same as JSON, for programs.';
 
 revoke all on ops.check_stuck_runs from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.check_stuck_runs to :OPERATOR, :WORKER;
 --! EndIncluded jobs/check_stuck_runs.sql
 --! Included jobs/job_runs.sql
-comment on table ops.job_runs is 'Runs of jobs, by the worker or by a command: how far they are and what came of them. Of runs that had nothing to do only the newest of each task is kept.';
-comment on column ops.job_runs.id is 'In the order in which they began.';
-comment on column ops.job_runs.task is 'Which job.';
-comment on column ops.job_runs.details is 'What about, as an object; no secrets.';
-comment on column ops.job_runs.worker is 'Who ran it: the id of a worker, or host:pid of a command.';
+comment on table ops.job_runs is 'Runs of jobs, by the worker or by a command: their progress and their outcome. Of runs that had nothing to do, only the newest of each task is kept.';
+comment on column ops.job_runs.id is 'Grows in the order in which runs began.';
+comment on column ops.job_runs.task is 'The task that it runs.';
+comment on column ops.job_runs.details is 'Its parameters, as an object; no secrets.';
+comment on column ops.job_runs.worker is 'The process that runs it: the id of a worker, or host:pid of a command.';
 comment on column ops.job_runs.job_id is 'The job of graphile-worker; null: a command.';
-comment on column ops.job_runs.lock is 'Of those that run, at most one has this name; null: any number may run.';
-comment on column ops.job_runs.outcome is 'running, succeeded, failed, or abandoned: its process was not heard of in time.';
-comment on column ops.job_runs.progress is 'How much is done, from 0 to 1; null: nobody knows.';
-comment on column ops.job_runs.note is 'What it is at, or what it did; a sentence.';
+comment on column ops.job_runs.lock is 'At most one running run has this name; null: any number may run.';
+comment on column ops.job_runs.outcome is 'running, succeeded, failed, or abandoned: its process did not report in time.';
+comment on column ops.job_runs.progress is 'How much is done, from 0 to 1; null: unknown.';
+comment on column ops.job_runs.note is 'What it is doing, or what it did; a sentence.';
 comment on column ops.job_runs.error is 'Why it did not succeed.';
-comment on column ops.job_runs.idle is 'It succeeded because there was nothing to do.';
+comment on column ops.job_runs.idle is 'Whether it succeeded because it had nothing to do.';
 comment on column ops.job_runs.started_at is 'When it began.';
-comment on column ops.job_runs.updated_at is 'When it was last heard of.';
-comment on column ops.job_runs.progressed_at is 'When it last said something new; null: it has not yet.';
-comment on column ops.job_runs.lease_until is 'When it is taken for dead unless it is heard of before.';
-comment on column ops.job_runs.finished_at is 'When it ended; null: it runs.';
+comment on column ops.job_runs.updated_at is 'When its process last reported.';
+comment on column ops.job_runs.progressed_at is 'When it last reported something new; null: not yet.';
+comment on column ops.job_runs.lease_until is 'When it is taken for dead, unless its process reports before.';
+comment on column ops.job_runs.finished_at is 'When it ended; null: it is running.';
 
 alter table ops.job_runs enable row level security, force row level security;
 
@@ -9267,13 +9355,13 @@ grant select on ops.job_runs to :OPERATOR, :WORKER;
 -- No insert, update or delete for anybody: ops.begin_run and its like keep it.
 --! EndIncluded jobs/job_runs.sql
 --! Included jobs/job_tasks.sql
-comment on table ops.job_tasks is 'The tasks that the workers know, and when they run by themselves (UTC).';
+comment on table ops.job_tasks is 'The tasks that the workers know, and their schedules (UTC).';
 comment on column ops.job_tasks.task is 'Its name.';
 comment on column ops.job_tasks.does is 'What it is for.';
-comment on column ops.job_tasks.schedule is 'The pattern of its crontab; null: nothing schedules it.';
-comment on column ops.job_tasks.every is 'The longest time between two of its runs; null: nothing schedules it.';
-comment on column ops.job_tasks.expected is 'How long a run takes at most; a longer one raises an alert.';
-comment on column ops.job_tasks.known_since is 'When a worker first said that it knows it.';
+comment on column ops.job_tasks.schedule is 'Its crontab pattern; null: it is not scheduled.';
+comment on column ops.job_tasks.every is 'The longest time between two of its runs; null: it is not scheduled.';
+comment on column ops.job_tasks.expected is 'How long a run may take; a longer one raises an alert.';
+comment on column ops.job_tasks.known_since is 'When a worker first reported that it knows the task.';
 
 alter table ops.job_tasks enable row level security, force row level security;
 
@@ -9296,10 +9384,10 @@ grant select on ops.job_tasks to :OPERATOR, :WORKER;
 -- No insert, update or delete for anybody: ops.set_job_tasks keeps it.
 --! EndIncluded jobs/job_tasks.sql
 --! Included jobs/quarantined_items.sql
-comment on table ops.quarantined_items is 'What jobs set aside of single tenants, to go on with everybody else''s. Each is tried again with growing pauses, and forgotten once it does not fail any more.';
-comment on column ops.quarantined_items.task is 'The task that it failed in; reap_leases is the look for expired leases, every five seconds.';
-comment on column ops.quarantined_items.tenant_id is 'Whose it is.';
-comment on column ops.quarantined_items.item is 'What it is, in the task''s terms: a bucket of a rollup, the id of a task, a workflow or knowledge, a policy of retention.';
+comment on table ops.quarantined_items is 'Items of single tenants that jobs set aside, to go on with the other items. Each is tried again with growing pauses, and forgotten once it no longer fails.';
+comment on column ops.quarantined_items.task is 'The task that it failed in; reap_leases is the search for expired leases, every five seconds.';
+comment on column ops.quarantined_items.tenant_id is 'The tenant whose item it is.';
+comment on column ops.quarantined_items.item is 'Its name in the task''s terms: a bucket of a rollup, the id of a task, a workflow or knowledge, a policy of retention.';
 comment on column ops.quarantined_items.code is 'The SQLSTATE of its last error, or another word for its kind.';
 comment on column ops.quarantined_items.reason is 'The message of its last error, 1,000 characters at most.';
 comment on column ops.quarantined_items.failures is 'How often it failed.';
@@ -9312,7 +9400,7 @@ alter table ops.quarantined_items enable row level security, force row level sec
 -- Across tenants
 
 -- ops.quarantine_item and ops.release_items, which jobs call, keep it as the owner; operators and the check of alerts
--- read what is set aside of all tenants.
+-- read the items of all tenants.
 drop policy if exists manage_owner on ops.quarantined_items;
 create policy manage_owner on ops.quarantined_items for all to :OWNER
   using (true)
@@ -9332,12 +9420,12 @@ grant select on ops.quarantined_items to :OPERATOR, :WORKER;
 comment on table ops.workers is 'Processes that work on jobs, by the id under which graphile-worker locks jobs for them.';
 comment on column ops.workers.id is 'The id of the pool.';
 comment on column ops.workers.host is 'The machine that it runs on.';
-comment on column ops.workers.pid is 'Its process there.';
-comment on column ops.workers.version is 'Of this project.';
+comment on column ops.workers.pid is 'The id of its process there.';
+comment on column ops.workers.version is 'The version of this project that it runs.';
 comment on column ops.workers.started_at is 'When it began.';
-comment on column ops.workers.seen_at is 'When it last said that it lives; it does every 15 seconds.';
-comment on column ops.workers.stopped_at is 'When it ended as it should; null: it lives or died.';
-comment on column ops.workers.lost_at is 'When it was taken for dead; null: it was not.';
+comment on column ops.workers.seen_at is 'When it last reported that it lives, which it does every 15 seconds.';
+comment on column ops.workers.stopped_at is 'When it ended as it should; null: it lives, or it died.';
+comment on column ops.workers.lost_at is 'When it was taken for dead; null: never.';
 
 alter table ops.workers enable row level security, force row level security;
 
@@ -9362,14 +9450,14 @@ grant select on ops.workers to :OPERATOR, :WORKER;
 --! EndIncluded jobs/workers.sql
 
 --! Included retention/check_partition_horizon.sql
--- Tables partitioned by time whose partitions end soon: without the next one writes are refused. ensure_partitions keeps two
--- weeks ahead and more, so less than one means that it fails.
+-- Tables partitioned by time whose partitions end soon: without the next partition, writes are refused. ensure_partitions stays
+-- at least two weeks ahead, so less than one week means that it fails.
 create or replace view ops.check_partition_horizon with (security_barrier) as
 select
   p.name as subject,
   case when p.until > clock_timestamp() + interval '2 days' then 'warning' else 'error' end as severity,
   case
-    when p.until is null then format('%s has no partition for now: writes are refused', p.name)
+    when p.until is null then format('%s has no partition for the current time: writes are refused', p.name)
     else format('%s has partitions until %s only', p.name, to_char(p.until at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
   end as message,
   jsonb_build_object('until', p.until) as details
@@ -9394,13 +9482,13 @@ comment on view ops.check_partition_horizon is 'A check of ops.check_alerts. Tab
 comment on column ops.check_partition_horizon.subject is 'What it is about.';
 comment on column ops.check_partition_horizon.severity is 'warning or error.';
 comment on column ops.check_partition_horizon.message is 'What is wrong, in a sentence.';
-comment on column ops.check_partition_horizon.details is 'The same for programs.';
+comment on column ops.check_partition_horizon.details is 'The same as JSON, for programs.';
 
 revoke all on ops.check_partition_horizon from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.check_partition_horizon to :OPERATOR, :WORKER;
 --! EndIncluded retention/check_partition_horizon.sql
 --! Included retention/partition_horizons.sql
--- How far partitions are made ahead. Without a default partition a row beyond is refused, so less than is needed is an alarm.
+-- How far ahead partitions exist. There is a default partition nowhere, so a row beyond them is refused: too few are an alarm.
 create or replace view ops.partition_horizons with (security_barrier) as
 select
   p.parent,
@@ -9409,64 +9497,64 @@ select
   p.needed,
   coalesce(h.reaches_to < now() + p.needed, true) as short
 from (
-  -- Names and what they mean, apart: nobody who asks needs to see into the schemas.
+  -- Names apart from the tables that they mean: callers need not see into the schemas.
   values ('app_public.metrics', 'app_public.metrics'::regclass, interval '3 days'),
     ('app_public.metrics_minute', 'app_public.metrics_minute', interval '3 days'),
     ('app_public.metrics_hour', 'app_public.metrics_hour', interval '3 days'),
     ('audit.log', 'audit.log', interval '14 days')
 ) p(parent, relation, needed)
--- The end of the stretch that holds now.
+-- The end of the unbroken range of partitions that contains now.
 left join lateral (
   select upper(r.range) as reaches_to
   from unnest(app_private.partition_ranges(p.relation)) r(range)
   where r.range @> now()
 ) h on true;
 
-comment on view ops.partition_horizons is 'How far partitions are made ahead. `short` is an alarm: rows beyond are refused.';
+comment on view ops.partition_horizons is 'How far ahead partitions exist. `short` is an alarm: rows beyond them are refused.';
 comment on column ops.partition_horizons.parent is 'The table.';
-comment on column ops.partition_horizons.reaches_to is 'The end of the last of the partitions that follow each other from now on.';
-comment on column ops.partition_horizons.ahead is 'How far that is.';
-comment on column ops.partition_horizons.needed is 'How far it has to be.';
-comment on column ops.partition_horizons.short is 'Whether it is less.';
+comment on column ops.partition_horizons.reaches_to is 'The end of the last partition in the unbroken row from now on.';
+comment on column ops.partition_horizons.ahead is 'How far ahead that is.';
+comment on column ops.partition_horizons.needed is 'How far ahead it has to be.';
+comment on column ops.partition_horizons.short is 'Whether it is less far ahead than needed.';
 
 revoke all on ops.partition_horizons from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.partition_horizons to :OPERATOR, :WORKER;
 --! EndIncluded retention/partition_horizons.sql
 --! Included retention/removal_waits.sql
--- Whom the removal of a partition waits for, for whoever would rather look than call.
+-- The sessions that the removal of a partition waits for, as a view for those who would rather not call a function.
 create or replace view ops.removal_waits with (security_barrier) as
 select w.partition, w.waiting_since, w.pid, w.login, w.application, w.transaction_since, w.query_since
 from ops.partition_waits() w;
 
-comment on view ops.removal_waits is 'Whom the removal of a partition waits for, longest first.';
-comment on column ops.removal_waits.partition is 'The partition that is to go.';
-comment on column ops.removal_waits.waiting_since is 'Since when.';
-comment on column ops.removal_waits.pid is 'The session that is waited for.';
-comment on column ops.removal_waits.login is 'Its login.';
-comment on column ops.removal_waits.application is 'What it calls itself.';
-comment on column ops.removal_waits.transaction_since is 'Since when its transaction is open.';
-comment on column ops.removal_waits.query_since is 'Since when its statement runs.';
+comment on view ops.removal_waits is 'The sessions that the removal of a partition waits for, longest first.';
+comment on column ops.removal_waits.partition is 'The partition that is to be removed.';
+comment on column ops.removal_waits.waiting_since is 'When the removal began.';
+comment on column ops.removal_waits.pid is 'The process of the session that it waits for.';
+comment on column ops.removal_waits.login is 'The login of that session.';
+comment on column ops.removal_waits.application is 'The application_name of that session.';
+comment on column ops.removal_waits.transaction_since is 'When its transaction began.';
+comment on column ops.removal_waits.query_since is 'When its statement began.';
 
 revoke all on ops.removal_waits from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.removal_waits to :OPERATOR, :WORKER;
 --! EndIncluded retention/removal_waits.sql
 --! Included retention/partition_removals.sql
-comment on table ops.partition_removals is 'Partitions whose removal has begun and not ended.';
+comment on table ops.partition_removals is 'Partitions whose removal has begun but not ended.';
 comment on column ops.partition_removals.partition is 'Its name, with its schema.';
-comment on column ops.partition_removals.parent is 'The table that it is, or was, a part of.';
-comment on column ops.partition_removals.policy is 'The policy that it goes under.';
+comment on column ops.partition_removals.parent is 'The table that it belongs to or did before it was detached.';
+comment on column ops.partition_removals.policy is 'The policy by which it is removed.';
 comment on column ops.partition_removals.held is 'The times that it holds.';
-comment on column ops.partition_removals.rows_by_tenant is 'How many rows of each tenant are in it.';
+comment on column ops.partition_removals.rows_by_tenant is 'How many rows of each tenant it has.';
 comment on column ops.partition_removals.began_at is 'When the removal began.';
-comment on column ops.partition_removals.tried_at is 'When it was tried last.';
-comment on column ops.partition_removals.problem is 'What stood in its way then; ops.removal_waits says who.';
+comment on column ops.partition_removals.tried_at is 'When it was last tried.';
+comment on column ops.partition_removals.problem is 'The obstacle at that try; ops.removal_waits names the sessions.';
 
 alter table ops.partition_removals enable row level security, force row level security;
 
 -- Across tenants
 
--- ops.drop_partition ends a removal and ops.removable_partitions reads what is under way, as the owner; the worker and
--- operators read it. A partition holds rows of all tenants.
+-- ops.drop_partition ends a removal and ops.removable_partitions reads the current ones, as the owner; the worker and operators
+-- read it. A partition holds rows of all tenants.
 drop policy if exists manage_owner on ops.partition_removals;
 create policy manage_owner on ops.partition_removals for all to :OWNER
   using (true)
@@ -9489,24 +9577,23 @@ create policy update_worker on ops.partition_removals for update to :WORKER
 
 revoke all on ops.partition_removals from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.partition_removals to :OPERATOR, :WORKER;
--- The worker notes what it begins and what stands in its way; ops.drop_partition ends it.
+-- The worker records a removal that it begins, and its obstacles; ops.drop_partition ends it.
 grant insert (partition, parent, policy, held, rows_by_tenant), update (tried_at, problem) on ops.partition_removals to :WORKER;
 --! EndIncluded retention/partition_removals.sql
 --! Included retention/retention_holds.sql
-comment on table ops.retention_holds is 'What stays whatever its age: imported history that the operator has not released, a dispute.';
-comment on column ops.retention_holds.id is 'Which.';
-comment on column ops.retention_holds.policy is 'The policy that it is exempt from.';
-comment on column ops.retention_holds.tenant_id is 'The tenant; null: all of them.';
-comment on column ops.retention_holds.held is 'Of which time.';
-comment on column ops.retention_holds.reason is 'Why, for whoever would remove it.';
-comment on column ops.retention_holds.created_at is 'Since when.';
+comment on table ops.retention_holds is 'Data that stays whatever its age: imported history that the operator has not released, a dispute.';
+comment on column ops.retention_holds.id is 'The id of the hold.';
+comment on column ops.retention_holds.policy is 'The policy that the data is exempt from.';
+comment on column ops.retention_holds.tenant_id is 'The tenant; null: all tenants.';
+comment on column ops.retention_holds.held is 'The time of the data.';
+comment on column ops.retention_holds.reason is 'The reason, for whoever wants to remove it.';
+comment on column ops.retention_holds.created_at is 'When it was made.';
 
 alter table ops.retention_holds enable row level security, force row level security;
 
 -- Across tenants
 
--- ops.removable_partitions and ops.retention_cutoffs read it as the owner; the worker and operators read what has to
--- stay.
+-- ops.removable_partitions and ops.retention_cutoffs read it as the owner; the worker and operators read the holds.
 drop policy if exists manage_owner on ops.retention_holds;
 create policy manage_owner on ops.retention_holds for all to :OWNER
   using (true)
@@ -9518,7 +9605,7 @@ drop policy if exists select_worker on ops.retention_holds;
 create policy select_worker on ops.retention_holds for select to :WORKER
   using (true);
 
--- An operator says what has to stay.
+-- Operators make and remove holds.
 drop policy if exists insert_operator on ops.retention_holds;
 create policy insert_operator on ops.retention_holds for insert to :OPERATOR
   with check (true);
@@ -9528,22 +9615,21 @@ create policy delete_operator on ops.retention_holds for delete to :OPERATOR
 
 revoke all on ops.retention_holds from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.retention_holds to :OPERATOR, :WORKER;
--- Operators say what has to stay, and when it need not any more.
+-- Operators make holds, and remove them.
 grant insert (policy, tenant_id, held, reason) on ops.retention_holds to :OPERATOR;
 grant delete on ops.retention_holds to :OPERATOR;
 --! EndIncluded retention/retention_holds.sql
 --! Included retention/retention_overrides.sql
-comment on table ops.retention_overrides is 'For how long a tenant keeps something, other than all.';
+comment on table ops.retention_overrides is 'The retention of single tenants, where it differs from that of all.';
 comment on column ops.retention_overrides.policy is 'The policy.';
 comment on column ops.retention_overrides.tenant_id is 'The tenant.';
-comment on column ops.retention_overrides.keep is 'How long it is kept; null: for ever.';
+comment on column ops.retention_overrides.keep is 'How long it is kept; null: forever.';
 
 alter table ops.retention_overrides enable row level security, force row level security;
 
 -- Across tenants
 
--- ops.set_retention and ops.reset_retention change it as the owner; the worker and operators read what each tenant
--- keeps.
+-- ops.set_retention and ops.reset_retention change it as the owner; the worker and operators read it.
 drop policy if exists manage_owner on ops.retention_overrides;
 create policy manage_owner on ops.retention_overrides for all to :OWNER
   using (true)
@@ -9557,14 +9643,14 @@ create policy select_worker on ops.retention_overrides for select to :WORKER
 
 revoke all on ops.retention_overrides from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.retention_overrides to :OPERATOR, :WORKER;
--- Changed by ops.set_retention and ops.reset_retention.
+-- No other grant: ops.set_retention and ops.reset_retention change it.
 --! EndIncluded retention/retention_overrides.sql
 --! Included retention/retention_policies.sql
-comment on table ops.retention_policies is 'What is kept for how long. Changed by ops.set_retention.';
-comment on column ops.retention_policies.policy is 'Its name.';
-comment on column ops.retention_policies.description is 'What it is of.';
-comment on column ops.retention_policies.keep is 'How long it is kept; null: for ever.';
-comment on column ops.retention_policies.by_tenant is 'Whether it is of tenants, each of which may have another.';
+comment on table ops.retention_policies is 'How long data is kept. ops.set_retention changes it.';
+comment on column ops.retention_policies.policy is 'The name of the policy.';
+comment on column ops.retention_policies.description is 'The data that it covers.';
+comment on column ops.retention_policies.keep is 'How long it is kept; null: forever.';
+comment on column ops.retention_policies.by_tenant is 'Whether it covers data of tenants, each of which may have its own.';
 
 alter table ops.retention_policies enable row level security, force row level security;
 
@@ -9584,18 +9670,18 @@ create policy select_worker on ops.retention_policies for select to :WORKER
 
 revoke all on ops.retention_policies from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.retention_policies to :OPERATOR, :WORKER;
--- Changed by ops.set_retention, which checks what it is given.
+-- No other grant: ops.set_retention changes it, and checks its arguments.
 --! EndIncluded retention/retention_policies.sql
 --! Included retention/retention_receipts.sql
-comment on table ops.retention_receipts is 'What was removed, under which policy.';
-comment on column ops.retention_receipts.id is 'Which.';
-comment on column ops.retention_receipts.at is 'When the last of it went.';
+comment on table ops.retention_receipts is 'Removed data, by policy.';
+comment on column ops.retention_receipts.id is 'The id of the receipt.';
+comment on column ops.retention_receipts.at is 'When the last of it was removed.';
 comment on column ops.retention_receipts.policy is 'The policy.';
-comment on column ops.retention_receipts.tenant_id is 'Whose it was; null: no tenant''s.';
-comment on column ops.retention_receipts.older_than is 'It was older than this.';
-comment on column ops.retention_receipts.partition is 'The partition that went as a whole; null: rows were deleted.';
-comment on column ops.retention_receipts.row_count is 'How many rows.';
-comment on column ops.retention_receipts.bytes is 'How much of the disk the partition took, the tenant''s share by rows; null of rows, whose room is used again.';
+comment on column ops.retention_receipts.tenant_id is 'The tenant whose data it was; null: no tenant''s.';
+comment on column ops.retention_receipts.older_than is 'The data was older than this.';
+comment on column ops.retention_receipts.partition is 'The partition that was dropped; null: rows were deleted.';
+comment on column ops.retention_receipts.row_count is 'How many rows were removed.';
+comment on column ops.retention_receipts.bytes is 'The disk space of the partition, the tenant''s share by its rows; null for deleted rows, whose space is used again.';
 
 alter table ops.retention_receipts enable row level security, force row level security;
 
@@ -9624,24 +9710,24 @@ create policy update_worker on ops.retention_receipts for update to :WORKER
 
 revoke all on ops.retention_receipts from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.retention_receipts to :OPERATOR, :WORKER;
--- A receipt grows with the batches of its run, and is never taken back.
+-- A receipt grows with the batches of its run, and is never removed.
 grant insert (policy, tenant_id, older_than, row_count), update (at, row_count) on ops.retention_receipts to :WORKER;
 --! EndIncluded retention/retention_receipts.sql
 
 --! Included backup/backups.sql
-comment on table ops.backups is 'What backups the store holds, or held: a mirror of its manifests for who asks in SQL. The store is the truth.';
-comment on column ops.backups.id is 'Its name; in the order of time.';
+comment on table ops.backups is 'The backups that the store holds or has held: a copy of its manifests, for queries in SQL. The store is authoritative.';
+comment on column ops.backups.id is 'Its name; names sort by time.';
 comment on column ops.backups.kind is 'full, incremental or snapshot.';
-comment on column ops.backups.parent_id is 'What it builds on; null: nothing.';
+comment on column ops.backups.parent_id is 'The backup that it builds on; null for a full one.';
 comment on column ops.backups.started_at is 'When it began, by the server''s clock.';
 comment on column ops.backups.ended_at is 'When it ended: the first moment that it can be restored to.';
 comment on column ops.backups.objects is 'How many objects it has in the store.';
-comment on column ops.backups.bytes is 'Of their content.';
-comment on column ops.backups.stored_bytes is 'As they are stored.';
-comment on column ops.backups.manifest_sha256 is 'Of its manifest, as it was first recorded: a store that says otherwise was changed.';
-comment on column ops.backups.server is 'Where in the server''s WAL it is; null: of an embedded database.';
+comment on column ops.backups.bytes is 'The size of their content.';
+comment on column ops.backups.stored_bytes is 'Their size in the store.';
+comment on column ops.backups.manifest_sha256 is 'SHA-256 of its manifest when it was first recorded: if the store has another, it was changed.';
+comment on column ops.backups.server is 'Its place in the server''s WAL; null for an embedded database.';
 comment on column ops.backups.recorded_at is 'When it was first seen in the store.';
-comment on column ops.backups.removed_at is 'When it was found not to be in the store any more; null: it is there.';
+comment on column ops.backups.removed_at is 'When it was first missing from the store; null: it is there.';
 
 alter table ops.backups enable row level security, force row level security;
 
@@ -9665,15 +9751,15 @@ grant select on ops.backups to :OPERATOR, :WORKER;
 -- No insert, update or delete for anybody: ops.record_backups keeps it.
 --! EndIncluded backup/backups.sql
 --! Included backup/check_backups.sql
--- A backup that should be there and is not, or never was. When one is due say the workers for which backups are configured, which
--- there are the store says: so a job that succeeded and a backup that went since are no excuse. One that is being made is waited
--- for, and so is the first look of a worker that has just started.
+-- A backup that should exist and does not. Workers with configured backups record when one is due, and the store says which
+-- exist, so the alert comes even if the job succeeded but its backup is gone. It waits for a backup that is being made, and for
+-- the first look of a worker that has just started.
 create or replace view ops.check_backups with (security_barrier) as
 select
   'backups'::text as subject,
   'error'::text as severity,
   case
-    when b.recorded = 0 then 'there never was a backup: lightning backup makes one now, and says why when it cannot'
+    when b.recorded = 0 then 'no backup was ever made: lightning backup makes one now, and says why when it cannot'
     when b.newest is null then 'no backup is left in the store: lightning backup --full makes one now'
     else format(
       'the newest backup ended at %s, and one is due every %s: lightning backup makes one now',
@@ -9694,11 +9780,11 @@ where t.task = 'back_up' and t.every is not null
   and clock_timestamp() > coalesce(w.working_since, '-infinity') + interval '30 seconds'
   and not exists (select from ops.job_runs r where r.task = 'back_up' and r.outcome = 'running');
 
-comment on view ops.check_backups is 'A check of ops.check_alerts. A backup that should be there and is not.';
+comment on view ops.check_backups is 'A check of ops.check_alerts. A backup that should exist and does not.';
 comment on column ops.check_backups.subject is 'What it is about.';
 comment on column ops.check_backups.severity is 'warning or error.';
 comment on column ops.check_backups.message is 'What is wrong, in a sentence.';
-comment on column ops.check_backups.details is 'The same for programs.';
+comment on column ops.check_backups.details is 'The same as JSON, for programs.';
 
 revoke all on ops.check_backups from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.check_backups to :OPERATOR, :WORKER;
@@ -9721,13 +9807,13 @@ comment on view ops.check_drills is 'A check of ops.check_alerts. Backups that t
 comment on column ops.check_drills.subject is 'What it is about.';
 comment on column ops.check_drills.severity is 'warning or error.';
 comment on column ops.check_drills.message is 'What is wrong, in a sentence.';
-comment on column ops.check_drills.details is 'The same for programs.';
+comment on column ops.check_drills.details is 'The same as JSON, for programs.';
 
 revoke all on ops.check_drills from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.check_drills to :OPERATOR, :WORKER;
 --! EndIncluded backup/check_drills.sql
 --! Included backup/check_wal_receivers.sql
--- WAL that is not received: the server keeps it, and its disk fills; or it gives the slot up, and there is a gap.
+-- WAL that no worker receives: the server keeps it until its disk fills, or gives up the slot, which leaves a gap.
 create or replace view ops.check_wal_receivers with (security_barrier) as
 select
   r.slot as subject,
@@ -9735,9 +9821,9 @@ select
     as severity,
   case
     when r.wal_status = 'lost' then
-      format('the server gave slot %s up: WAL is missing, make a full backup (lightning backup --full)', r.slot)
+      format('the server gave up slot %s and WAL is missing: make a full backup (lightning backup --full)', r.slot)
     when r.seen_at < clock_timestamp() - interval '2 minutes' then format(
-      'no worker receives WAL through slot %s since %s', r.slot,
+      'no worker has received WAL through slot %s since %s', r.slot,
       to_char(r.seen_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
     )
     else format('WAL through slot %s: %s MB wait on the server%s', r.slot, r.kept_bytes / 1000000, coalesce('; ' || r.problem, ''))
@@ -9747,27 +9833,27 @@ from ops.wal_receivers r
 where r.wal_status = 'lost' or r.seen_at < clock_timestamp() - interval '2 minutes' or r.problem is not null
   or r.kept_bytes > 1073741824 or r.safe_bytes < 1073741824;
 
-comment on view ops.check_wal_receivers is 'A check of ops.check_alerts. WAL that is not received.';
+comment on view ops.check_wal_receivers is 'A check of ops.check_alerts. WAL that no worker receives.';
 comment on column ops.check_wal_receivers.subject is 'What it is about.';
 comment on column ops.check_wal_receivers.severity is 'warning or error.';
 comment on column ops.check_wal_receivers.message is 'What is wrong, in a sentence.';
-comment on column ops.check_wal_receivers.details is 'The same for programs.';
+comment on column ops.check_wal_receivers.details is 'The same as JSON, for programs.';
 
 revoke all on ops.check_wal_receivers from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
 grant select on ops.check_wal_receivers to :OPERATOR, :WORKER;
 --! EndIncluded backup/check_wal_receivers.sql
 --! Included backup/drills.sql
-comment on table ops.drills is 'Restores that were made to prove backups: what they found, and how long they took.';
-comment on column ops.drills.id is 'In the order in which they ended.';
+comment on table ops.drills is 'Restores that prove the backups: what they found, and how long they took.';
+comment on column ops.drills.id is 'Grows in the order in which drills ended.';
 comment on column ops.drills.started_at is 'When it began.';
-comment on column ops.drills.finished_at is 'When its verdict was written down.';
-comment on column ops.drills.backups is 'Ids of the backups that were restored, the full one first; empty: they could not be.';
-comment on column ops.drills."position" is 'Where in the WAL the comparison was made; null for an embedded database.';
+comment on column ops.drills.finished_at is 'When its verdict was recorded.';
+comment on column ops.drills.backups is 'Ids of the restored backups, the full one first; empty: none could be restored.';
+comment on column ops.drills."position" is 'The position in the WAL at which rows were compared; null for an embedded database.';
 comment on column ops.drills.compared_tables is 'How many tables were compared.';
 comment on column ops.drills.compared_rows is 'How many rows were compared.';
-comment on column ops.drills.restore_time is 'From the first byte read to a database that answers; null: it never did.';
+comment on column ops.drills.restore_time is 'The time from the first byte read to a database that answers; null: it never answered.';
 comment on column ops.drills.problems is 'A sentence for each thing that is wrong.';
-comment on column ops.drills.self_tests is 'Damages that the drill did to copies on purpose, and how each was noticed: an array of objects with `damage` and `noticed`.';
+comment on column ops.drills.self_tests is 'The damage that the drill did to copies on purpose, and how it was noticed: an array of objects with `damage` and `noticed`.';
 comment on column ops.drills.passed is 'Whether the backups are proven: nothing was wrong, and rows were compared.';
 
 alter table ops.drills enable row level security, force row level security;
@@ -9791,8 +9877,9 @@ grant select on ops.drills to :OPERATOR, :WORKER;
 -- No insert, update or delete for anybody: ops.record_drill writes it.
 --! EndIncluded backup/drills.sql
 --! Included backup/recovery.sql
--- Can we restore, to when, and when was that last proven. One row. From the oldest backup's end everything is reachable up to what was received; what the
--- store really holds, and whether it is whole, is said by `lightning backups` and `lightning backup verify`.
+-- Whether a restore is possible, to which time, and when this was last proven. One row. Every moment is reachable from the end
+-- of the oldest backup to the last received WAL. `lightning backups` and `lightning backup verify` say what the store really
+-- holds and whether it is intact.
 create or replace view ops.recovery with (security_barrier) as
 select
   b.oldest is not null as can_restore,
@@ -9823,17 +9910,17 @@ left join lateral (
   select p.* from ops.drills p where p.passed order by p.id desc limit 1
 ) d on true;
 
-comment on view ops.recovery is 'Can we restore, and to when. One row.';
+comment on view ops.recovery is 'Whether a restore is possible, and to which time. One row.';
 comment on column ops.recovery.can_restore is 'Whether there is a backup.';
 comment on column ops.recovery.reachable_from is 'The oldest moment that a restore can go to.';
 comment on column ops.recovery.newest_backup_at is 'When the newest backup ended.';
 comment on column ops.recovery.newest_full_at is 'When the newest full backup ended.';
 comment on column ops.recovery.newest_incremental_at is 'When the newest incremental backup ended.';
-comment on column ops.recovery.wal_received_lsn is 'Up to where WAL was received: the newest position that a restore can go to.';
-comment on column ops.recovery.wal_received_at is 'When that was.';
-comment on column ops.recovery.wal_waiting_bytes is 'WAL that the server keeps because it was not received.';
-comment on column ops.recovery.wal_problem is 'What went wrong with receiving last; null: all is well.';
-comment on column ops.recovery.proven_at is 'When a drill last passed; null: never.';
+comment on column ops.recovery.wal_received_lsn is 'The last received position of the WAL: the newest that a restore can go to.';
+comment on column ops.recovery.wal_received_at is 'When it was received.';
+comment on column ops.recovery.wal_waiting_bytes is 'Bytes of WAL that the server keeps because no worker has received them.';
+comment on column ops.recovery.wal_problem is 'The current problem with receiving WAL; null: all is well.';
+comment on column ops.recovery.proven_at is 'When a drill last passed; null: none has.';
 comment on column ops.recovery.proven_restore_time is 'How long that restore took.';
 comment on column ops.recovery.newest_drill_passed is 'Whether the newest drill passed; null: there was none.';
 
@@ -9841,15 +9928,15 @@ revoke all on ops.recovery from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALY
 grant select on ops.recovery to :OPERATOR, :WORKER;
 --! EndIncluded backup/recovery.sql
 --! Included backup/wal_receivers.sql
-comment on table ops.wal_receivers is 'How receiving WAL stands, by replication slot.';
+comment on table ops.wal_receivers is 'The state of receiving WAL, by replication slot.';
 comment on column ops.wal_receivers.slot is 'The slot that the server keeps WAL for.';
-comment on column ops.wal_receivers.receiving is 'Whether the worker that said this receives.';
-comment on column ops.wal_receivers.received_lsn is 'Up to where WAL was received.';
-comment on column ops.wal_receivers.kept_bytes is 'WAL that the server keeps because it was not received.';
-comment on column ops.wal_receivers.safe_bytes is 'What may still be written before the server gives the slot up; null: there is no limit.';
-comment on column ops.wal_receivers.wal_status is 'Of the slot: reserved, extended, unreserved or lost.';
-comment on column ops.wal_receivers.problem is 'What went wrong last; null: all is well.';
-comment on column ops.wal_receivers.seen_at is 'When this was said.';
+comment on column ops.wal_receivers.receiving is 'Whether the worker that reported this receives WAL.';
+comment on column ops.wal_receivers.received_lsn is 'The last received position of the WAL.';
+comment on column ops.wal_receivers.kept_bytes is 'Bytes of WAL that the server keeps because no worker has received them.';
+comment on column ops.wal_receivers.safe_bytes is 'Bytes that may still be written before the server gives up the slot; null: no limit.';
+comment on column ops.wal_receivers.wal_status is 'The state of the slot: reserved, extended, unreserved or lost.';
+comment on column ops.wal_receivers.problem is 'The current problem; null: all is well.';
+comment on column ops.wal_receivers.seen_at is 'When this was reported.';
 
 alter table ops.wal_receivers enable row level security, force row level security;
 

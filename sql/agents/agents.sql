@@ -7,9 +7,9 @@ comment on column app_public.agents.specialization is 'What it is good at, in a 
 comment on column app_public.agents.status is 'One of idle, busy, paused, offline, error.';
 comment on column app_public.agents.config is 'Everything else about it: prompts, capabilities, limits.';
 comment on column app_public.agents.created_at is 'When the agent was registered.';
-comment on column app_public.agents.updated_at is 'When the row last changed; kept by a trigger.';
+comment on column app_public.agents.updated_at is 'When the row last changed; set by a trigger.';
 
-comment on constraint agents_pkey on app_public.agents is E'@behavior -single -update -delete\nA row is known by its tenant and its id.';
+comment on constraint agents_pkey on app_public.agents is E'@behavior -single -update -delete\nThe tenant and the id identify a row.';
 comment on constraint agents_tenant_id_fkey on app_public.agents is E'@behavior -*\nA row belongs to a tenant.';
 
 alter table app_public.agents enable row level security, force row level security;
@@ -35,17 +35,17 @@ drop policy if exists delete_tenant on app_public.agents;
 create policy delete_tenant on app_public.agents for delete to :SERVICE, :ADMIN
   using (tenant_id = (select app_private.current_tenant_id()));
 
-revoke all on app_public.agents from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
+revoke all on app_public.agents from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH, :JOBS;
 grant select on app_public.agents to :MEMBER, :SERVICE, :ADMIN, :ANALYST;
 grant insert (tenant_id, id, name, model, specialization, status, config) on app_public.agents to :MEMBER,
   :SERVICE, :ADMIN;
--- Only programs bring history with them.
+-- Only programs import rows with their history.
 grant insert (created_at) on app_public.agents to :SERVICE, :ADMIN;
--- No update of tenant_id, id or created_at for anybody: keys and beginnings do not change.
+-- No update of tenant_id, id or created_at for anybody: keys and creation times do not change.
 grant update (name, model, specialization, status, config) on app_public.agents to :MEMBER, :SERVICE, :ADMIN;
 -- No delete for members: an agent's removal clears it from all of its tasks and knowledge.
 grant delete on app_public.agents to :SERVICE, :ADMIN;
--- No truncate for anybody: it knows no tenants.
+-- No truncate for anybody: it ignores tenants.
 
 create or replace trigger _100_timestamps
   before update on app_public.agents

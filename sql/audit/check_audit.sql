@@ -1,12 +1,12 @@
--- Changes that leave no row in audit.log though the table, or one above it, is audited: a partition or a child that was made
--- without the triggers, triggers that were dropped, or disabled and forgotten. And tables that have other columns than when
--- tracking was enabled: their log is complete, and costs more.
+-- Changes that leave no row in audit.log although the table or its parent is audited: a partition or child was made without the
+-- triggers, or triggers were dropped, or disabled and forgotten. Also tables whose columns have changed since tracking was
+-- enabled: their log is complete but costs more.
 create or replace view ops.check_audit with (security_barrier) as
 select
   t.name as subject,
   case when t.missing = '{}' then 'warning' else 'error' end as severity,
   case
-    when t.missing = '{}' then format('%s has other columns than when its audit was enabled, which makes it slower', t.name)
+    when t.missing = '{}' then format('the columns of %s have changed since its audit was enabled, which makes auditing slower', t.name)
     else format('%s leaves no row in the audit log for %s', t.name, array_to_string(t.missing, ', '))
   end as message,
   jsonb_build_object('missing', t.missing) as details
@@ -34,7 +34,7 @@ from (
     with recursive audited as (
       select distinct g.tgrelid as relation
       from pg_trigger g
-      -- Leases of tasks are exempt, but for a truncate.
+      -- Leases of tasks are exempt, except for a truncate.
       where g.tgname like '\_800\_audit\_%' and g.tgrelid <> 'app_public.task_leases'::regclass
       union
       select i.inhrelid from audited a join pg_inherits i on i.inhparent = a.relation
@@ -46,11 +46,11 @@ from (
 ) t
 where t.missing <> '{}' or t.differs;
 
-comment on view ops.check_audit is 'A check of ops.check_alerts. Tables whose changes the audit log misses, or logs at a higher cost than it need.';
+comment on view ops.check_audit is 'A check of ops.check_alerts. Tables whose changes the audit log misses, or logs at a higher cost than necessary.';
 comment on column ops.check_audit.subject is 'What it is about.';
 comment on column ops.check_audit.severity is 'warning or error.';
 comment on column ops.check_audit.message is 'What is wrong, in a sentence.';
-comment on column ops.check_audit.details is 'The same for programs.';
+comment on column ops.check_audit.details is 'The same as JSON, for programs.';
 
-revoke all on ops.check_audit from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
+revoke all on ops.check_audit from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH, :JOBS;
 grant select on ops.check_audit to :OPERATOR, :WORKER;

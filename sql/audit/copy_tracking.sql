@@ -1,5 +1,5 @@
--- Gives a partition the audit triggers of its parent: statement triggers fire for the table that a statement names, so
--- the parent's do not see a statement that names the partition. (Row triggers come by themselves.) Can be called again.
+-- Gives a partition the audit triggers of its parent. Statement triggers fire for the table that a statement names, so the
+-- parent's do not see a statement that names the partition. (A partition gets row triggers by itself.) Can be called again.
 create or replace function audit.copy_tracking(parent regclass, partition regclass) returns void
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -13,7 +13,7 @@ begin
     from pg_trigger t
     where t.tgrelid = parent and not t.tgisinternal and t.tgname like '\_800\_audit\_%' and t.tgtype & 1 = 0
   loop
-    -- The first one: nothing before it is a name that a user gave.
+    -- The first match: no user-defined name comes before it.
     v_definition := overlay(
       v_definition placing format(' ON %s ', partition) from strpos(v_definition, v_on) for length(v_on)
     );

@@ -1,17 +1,20 @@
--- Writes the trigger function that logs the rows of one table: an insert's new values, a delete's old values, of an update
--- what changed and only that (a row written again as it was leaves nothing). Called by enable_tracking.
+-- Writes the trigger function that logs the rows of one table: the new values of an insert, the old values of a delete, and of
+-- an update only the changed columns (a row that is written again unchanged leaves nothing). enable_tracking calls it.
 --
--- A function per table, because PL/pgSQL cannot name a column of OLD and NEW by a variable. One function for all has to
--- make JSON of both rows and compare these, which takes twice as long, for a single row as for each of a thousand. Inserts and
--- deletes log whole rows, for which one statement over the transition table is the shortest way.
+-- Each table has its own function, because PL/pgSQL cannot name a column of OLD and NEW by a variable. One function for all
+-- would have to convert both rows to JSON and compare these, which takes twice as long, for a single row as for each of a
+-- thousand. Inserts and deletes log whole rows, for which one statement over the transition table is the shortest way.
+-- An update compares the rows before and after, and logs a thousand of them in one statement: a statement each would take
+-- several times as long as the update. Postgres adds both rows of an update to the transition tables at the same moment, so the
+-- first before belongs to the first after, also where the key was changed.
 --
--- What is written for the columns of today must not fail on those of tomorrow, nor miss one, and to read the catalog for each
--- row would cost a quarter of the whole. A name that is gone, or another type, fails the comparison, before anything is
--- written. A column that came has the number after the last one, or, when some were dropped again, one of the next: four are
--- asked for, which the system caches know. Where columns are secret, audit.table_columns is asked, which is never wrong. What a table
--- does not answer as expected is logged by audit.log_row.
+-- A function written for today's columns must neither fail on tomorrow's nor miss one, and to read the catalog for each row
+-- would cost a quarter of the whole. A column that is gone, or has another type, fails the comparison before anything is
+-- written. A new column has the number after the last one, or one of the next when some were dropped again: the function looks
+-- for four of these, which the system caches know. Where columns are secret, it asks audit.table_columns, which is never
+-- wrong. When a table differs from what the function expects, audit.log_row logs the row.
 --
--- What it writes is a definer: nobody may write the log. #variable_conflict: columns may have the names of its variables.
+-- The written function is a definer: nobody may write the log. #variable_conflict: columns may be named like its variables.
 create or replace function audit.create_row_logger(target regclass, digested text[], omitted text[])
 returns regproc
 language plpgsql volatile
@@ -23,17 +26,18 @@ declare
   v_has_secrets boolean := digested <> '{}' or omitted <> '{}';
   v_key text[] := audit.key_columns(target);
   v_tenant_column text := audit.tenant_column(target);
-  -- Expressions: whether the table is as it was, for an update and for the others; the JSON of a row and of its key; how JSON
-  -- is logged.
+  -- Expressions: whether the table has changed (for an update) or has not (for the others); the JSON of a row and of its key;
+  -- how JSON is logged.
   v_changed text := 'audit.table_columns(TG_RELID) <> TG_ARGV[0]::text[]';
   v_nameable text := 'audit.table_columns(TG_RELID) = TG_ARGV[0]::text[]';
   v_doc text := 'to_jsonb(r.*)';
   v_row_key text;
   v_new_key text;
+  v_insert text;
   v_logged text := '%s';
   v_comparisons text;
 begin
-  -- Names end after 63 bytes, and tables of two schemas may share theirs.
+  -- Names end after 63 bytes, and tables of two schemas may have the same name.
   select c.relname into strict v_part from pg_class c where c.oid = target;
   while octet_length(v_part) > 44 loop
     v_part := left(v_part, -1);
@@ -58,7 +62,7 @@ begin
     from unnest(v_tenant_column || v_key) k;
   end if;
 
-  -- json itself, and types that may hold it or have a cast to it that a user made, may be more than jsonb takes.
+  -- jsonb may not accept values of json, of types that may contain it, and of types with a user's cast to it.
   if exists (
     select
     from pg_attribute a
@@ -85,7 +89,7 @@ begin
   end if;
   select
     format('jsonb_build_object(%s)', string_agg(format('%1$L, r.%1$I', k), ', ')),
-    format('jsonb_build_object(%s)', string_agg(format('%1$L, NEW.%1$I', k), ', '))
+    format('jsonb_build_object(%s)', string_agg(format('%1$L, v_after.%1$I', k), ', '))
   into strict v_row_key, v_new_key
   from unnest(v_key) k;
   if v_key && digested then
@@ -96,22 +100,22 @@ begin
   select string_agg(
     format(
       $column$
-    if %2$s then
-      v_old := v_old || jsonb_build_object(%1$L, OLD.%1$I);
-      v_new := v_new || jsonb_build_object(%1$L, NEW.%1$I);
-    end if;$column$,
+        if %2$s then
+          v_old := v_old || jsonb_build_object(%1$L, v_before.%1$I);
+          v_new := v_new || jsonb_build_object(%1$L, v_after.%1$I);
+        end if;$column$,
       a.attname,
       format(
         case
-          -- Types whose = says that two values are the same one. Others have none (json, point), or one of another meaning
-          -- (a box's compares areas, an interval's takes a month for 30 days), or theirs is not in the search path: the images
-          -- of their values are compared.
+          -- Types whose = holds for identical values only. Other types have no = (json, point), or one with another meaning (a
+          -- box's compares areas, an interval's takes a month for 30 days), or one outside the search path: for these the
+          -- images of the values are compared.
           when coalesce(e.oid, t.oid) in (
             'bool'::regtype, 'int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'oid'::regtype, 'uuid'::regtype,
             'date'::regtype, 'time'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype, 'bytea'::regtype,
             'text'::regtype, 'varchar'::regtype, 'jsonb'::regtype
-          ) and coalesce(c.collisdeterministic, true) then 'NEW.%1$I is distinct from OLD.%1$I'
-          else 'record_image_ne(row(NEW.%1$I), row(OLD.%1$I))'
+          ) and coalesce(c.collisdeterministic, true) then 'v_after.%1$I is distinct from v_before.%1$I'
+          else 'record_image_ne(row(v_after.%1$I), row(v_before.%1$I))'
         end,
         a.attname
       )
@@ -125,8 +129,16 @@ begin
   left join pg_collation c on c.oid = a.attcollation
   where a.attrelid = target and a.attnum > 0 and not a.attisdropped
     and a.attname <> all (v_tenant_column || omitted)
-    -- Computed when it is read, from columns that are here.
+    -- A virtual column is computed when it is read, from columns that are compared here.
     and a.attgenerated <> 'v';
+
+  v_insert := $insert$insert into audit.log (
+            tenant_id, table_name, operation, row_count, key, old_values, new_values, subject, role, request_id
+          )
+          select
+            e.of_tenant, TG_TABLE_SCHEMA || '.' || TG_TABLE_NAME, 'update', 1, e.of_key, e.before, e.after, a.subject, a.role, a.request_id
+          from unnest(v_tenants, v_keys, v_olds, v_news) e(of_tenant, of_key, before, after)
+          cross join audit.actor() a;$insert$;
 
   execute format(
     'create or replace function audit.%I() returns trigger language plpgsql volatile security definer '
@@ -137,9 +149,18 @@ begin
 #variable_conflict use_variable
 declare
   v_row record;
-  v_old jsonb := '{}';
-  v_new jsonb := '{}';
+  v_before record;
+  v_after record;
+  v_old jsonb;
+  v_new jsonb;
+  v_befores refcursor;
+  v_afters refcursor;
   v_changed boolean;
+  -- Entries that are not written yet: whose they are, keys, values before and after.
+  v_tenants text[] := '{}';
+  v_keys jsonb[] := '{}';
+  v_olds jsonb[] := '{}';
+  v_news jsonb[] := '{}';
 begin
   if TG_OP <> 'UPDATE' then
     begin
@@ -166,29 +187,67 @@ begin
     return null;
   end if;
 
+  open v_afters no scroll for select r.* from new_rows r;
+  fetch v_afters into v_after;
+  if not found then
+    close v_afters;
+    return null;
+  end if;
   begin
-    -- A row that moves to another tenant is logged at both, by audit.log_row.
-    v_changed := NEW.%2$I is distinct from OLD.%2$I or %5$s;%6$s
+    v_changed := %5$s;
+    if not v_changed then
+      open v_befores no scroll for select r.* from old_rows r;
+      loop
+        fetch v_befores into v_before;
+        exit when not found;
+        v_old := '{}';
+        v_new := '{}';%6$s
+        -- A row that moves to another tenant is logged at both.
+        if v_after.%2$I is distinct from v_before.%2$I or v_new = '{}' and v_after *<> v_before then
+          perform audit.log_row(
+            TG_RELID, TG_OP, v_before, v_after, TG_ARGV[0]::text[], TG_ARGV[1]::text[], TG_ARGV[2]::text[]
+          );
+        elsif v_new <> '{}' then
+          v_tenants := v_tenants || v_after.%2$I::text;
+          v_keys := v_keys || %7$s;
+          v_olds := v_olds || %8$s;
+          v_news := v_news || %9$s;
+          if cardinality(v_keys) = 1000 then
+            %10$s
+            v_tenants := '{}';
+            v_keys := '{}';
+            v_olds := '{}';
+            v_news := '{}';
+          end if;
+        end if;
+        fetch v_afters into v_after;
+      end loop;
+      close v_befores;
+      close v_afters;
+    end if;
   exception
     when others then
+      -- A column is gone or has another type. What was written is undone.
       v_changed := true;
   end;
-  if v_changed or v_new = '{}' and NEW *<> OLD then
-    perform audit.log_row(TG_RELID, TG_OP, OLD, NEW, TG_ARGV[0]::text[], TG_ARGV[1]::text[], TG_ARGV[2]::text[]);
-  elsif v_new <> '{}' then
-    insert into audit.log (
-      tenant_id, table_name, operation, row_count, key, old_values, new_values, subject, role, request_id
-    )
-    select
-      NEW.%2$I::text, TG_TABLE_SCHEMA || '.' || TG_TABLE_NAME, 'update', 1, %7$s, %8$s, %9$s,
-      a.subject, a.role, a.request_id
-    from audit.actor() a;
+  if v_changed then
+    close v_afters;
+    open v_befores no scroll for select r.* from old_rows r;
+    for v_after in select r.* from new_rows r loop
+      fetch v_befores into v_before;
+      perform audit.log_row(
+        TG_RELID, TG_OP, v_before, v_after, TG_ARGV[0]::text[], TG_ARGV[1]::text[], TG_ARGV[2]::text[]
+      );
+    end loop;
+    close v_befores;
+  elsif v_keys <> '{}' then
+    %10$s
   end if;
   return null;
 end
 $template$,
       v_nameable, v_tenant_column, v_row_key, format(v_logged, v_doc), v_changed, v_comparisons, v_new_key,
-      format(v_logged, 'v_old'), format(v_logged, 'v_new')
+      format(v_logged, 'v_old'), format(v_logged, 'v_new'), v_insert
     )
   );
   execute format('comment on function audit.%I() is %L', v_name, format('Trigger: a log row per changed row of %s.', target));

@@ -1,5 +1,5 @@
--- A row as the log keeps it: of the columns named in `digested` (secrets, and values that are large and mean nothing to
--- a reader) only a SHA-256, enough to see that one changed. A column that is absent or null stays so.
+-- A row as the log keeps it. Columns named in `digested` (secrets, and large values that mean nothing to a reader) are replaced
+-- by their SHA-256, which is enough to see that one changed. A column that is absent or null stays so.
 create or replace function audit.digest(doc jsonb, digested text[]) returns jsonb
 language sql immutable strict parallel safe
 return case

@@ -1,6 +1,6 @@
--- A row as JSON, whatever its columns hold. There are values that jsonb cannot: a json text with \u0000, a number without
--- end, a text beyond 256 MB. The log may not keep anybody from writing them: such a value is logged as its text, and a long one as
--- its SHA-256.
+-- A row as JSON, whatever its columns hold. Some values do not fit into jsonb: json with \u0000, an infinite number, a text
+-- beyond 256 MB. The log must not keep anybody from writing them, so it holds such a value as its text, and a long one as its
+-- SHA-256.
 create or replace function audit.document(source regclass, doc record) returns jsonb
 language plpgsql stable
 set search_path to pg_catalog, pg_temp
@@ -15,7 +15,7 @@ begin
     return to_jsonb(doc);
   exception
     when others then
-      -- One of its values; which one is found out below.
+      -- One of the values does not fit. The loop below finds out which.
   end;
   for v_column in
     select a.attname from pg_attribute a where a.attrelid = source and a.attnum > 0 and not a.attisdropped order by a.attnum
@@ -38,4 +38,4 @@ begin
 end
 $$;
 
-comment on function audit.document(regclass, record) is 'A row as JSON; of one that jsonb cannot hold, the texts of its values.';
+comment on function audit.document(regclass, record) is 'A row as JSON; values that jsonb cannot hold as their texts.';

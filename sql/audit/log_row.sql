@@ -1,11 +1,12 @@
--- Logs a change of one row of the table as it is at this moment: names, key and columns are asked of the catalog. It takes
--- several times as long as what create_row_logger writes for a table's columns, and does what that cannot: it serves tables
--- that have changed since tracking was enabled, and partitioned ones.
---   source    the table, or the partition, that holds the row
---   known     the columns when tracking was enabled, as audit.table_columns gives them
---   digested  the columns of which the log keeps a SHA-256 in place of the value
---   omitted   the columns that the log leaves out
--- In a table where some are digested or omitted, a column that is not known is digested too: a secret may have got another name.
+-- Logs a change of one row of a table as the table is at this moment: it reads names, key and columns from the catalog. It
+-- takes several times as long as a function of create_row_logger, but also serves tables that have changed since tracking was
+-- enabled, and partitioned ones.
+--   source     the table, or the partition, that holds the row
+--   operation  INSERT, UPDATE, DELETE; PRESENT: the row was there when tracking began
+--   known      the columns when tracking was enabled, as audit.table_columns gives them
+--   digested   the columns whose values the log replaces by their SHA-256
+--   omitted    the columns that the log leaves out
+-- Where some columns are digested or omitted, an unknown column is digested too: a secret may have got another name.
 -- Definer: nobody may write the log.
 create or replace function audit.log_row(
   source regclass,
@@ -30,7 +31,7 @@ declare
   v_key jsonb;
   v_same text[] := '{}';
 begin
-  -- A row that moves to another tenant: neither may read what it is, or was, at the other one.
+  -- A row moves to another tenant: neither tenant may read its values at the other.
   if operation = 'UPDATE' and v_new ->> v_tenant_column is distinct from v_old ->> v_tenant_column then
     perform audit.log_row(source, 'DELETE', old_row, old_row, known, digested, omitted);
     perform audit.log_row(source, 'INSERT', new_row, new_row, known, digested, omitted);
@@ -45,12 +46,12 @@ begin
     from pg_attribute a
     where a.attrelid = v_table and a.attnum > 0 and not a.attisdropped and known[a.attnum] is distinct from a.attname::text;
   end if;
-  -- The key may have been dropped: then the row has none.
+  -- If the primary key was dropped, the row has no key.
   select coalesce(jsonb_object_agg(k, coalesce(v_new, v_old) -> k), '{}') into strict v_key
   from unnest(audit.key_columns(v_table)) k;
 
   if operation = 'UPDATE' then
-    -- As texts: 1.0 and 1.00 are the same number.
+    -- Compared as texts, because 1.0 and 1.00 are the same number.
     select coalesce(array_agg(e.key), '{}') into strict v_same
     from jsonb_each_text(v_new) e
     where e.value is not distinct from v_old ->> e.key;

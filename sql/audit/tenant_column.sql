@@ -1,5 +1,5 @@
--- The column that says whose a row is, whether or not it is part of the key; null for a table that has none. A tenant's own
--- row is the tenant's.
+-- The column that holds a row's tenant, whether or not it is part of the key; null for a table without one. A tenant's own row
+-- belongs to that tenant.
 create or replace function audit.tenant_column(source regclass) returns text
 language sql stable parallel safe
 set search_path to pg_catalog, pg_temp
@@ -13,4 +13,4 @@ begin atomic
   end;
 end;
 
-comment on function audit.tenant_column(regclass) is 'The column that says whose a row is; null: none does.';
+comment on function audit.tenant_column(regclass) is 'The column that holds a row''s tenant; null for a table without one.';

@@ -1,5 +1,5 @@
--- Logs a row of a partitioned table. A row trigger, since partitions get these from their table by themselves, whoever makes
--- or attaches them. Definer: nobody may write the log.
+-- Logs a row of a partitioned table. It is a row trigger because partitions inherit these, whoever makes or attaches them.
+-- Definer: nobody may write the log.
 create or replace function audit.tg__log_row() returns trigger
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp

@@ -1,5 +1,5 @@
--- Logs one row per statement and tenant with the number of rows: for tables whose rows are too many and too small to
--- keep twice. Definer: nobody may write the log.
+-- Logs one row per statement and tenant, with the number of rows, for tables whose rows are too many and too small to keep
+-- twice. Definer: nobody may write the log.
 create or replace function audit.tg__log_summary() returns trigger
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -13,7 +13,7 @@ begin
     select array_agg(c.tenant), array_agg(c.count) into strict v_tenants, v_counts
     from (select r.tenant_id::text as tenant, count(*) as count from changed_rows r group by 1) c;
   exception
-    -- Not by its name: the table has changed since tracking was enabled, and nothing says whose a row is.
+    -- The table has changed since tracking was enabled: without the column nothing says whose a row is.
     when undefined_column then
       select array[null], array[nullif(count(*), 0)] into strict v_tenants, v_counts from changed_rows r;
   end;

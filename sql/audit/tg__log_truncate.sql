@@ -1,5 +1,5 @@
--- Logs that a table was emptied, of all tenants' rows at once: no tenant, no rows to count. Definer: nobody may write
--- the log.
+-- Logs that a truncate emptied a table of all tenants' rows at once: it has no tenant and no count of rows. Definer: nobody may
+-- write the log.
 create or replace function audit.tg__log_truncate() returns trigger
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp

@@ -1,12 +1,12 @@
--- A backup that should be there and is not, or never was. When one is due say the workers for which backups are configured, which
--- there are the store says: so a job that succeeded and a backup that went since are no excuse. One that is being made is waited
--- for, and so is the first look of a worker that has just started.
+-- A backup that should exist and does not. Workers with configured backups record when one is due, and the store says which
+-- exist, so the alert comes even if the job succeeded but its backup is gone. It waits for a backup that is being made, and for
+-- the first look of a worker that has just started.
 create or replace view ops.check_backups with (security_barrier) as
 select
   'backups'::text as subject,
   'error'::text as severity,
   case
-    when b.recorded = 0 then 'there never was a backup: lightning backup makes one now, and says why when it cannot'
+    when b.recorded = 0 then 'no backup was ever made: lightning backup makes one now, and says why when it cannot'
     when b.newest is null then 'no backup is left in the store: lightning backup --full makes one now'
     else format(
       'the newest backup ended at %s, and one is due every %s: lightning backup makes one now',
@@ -27,11 +27,11 @@ where t.task = 'back_up' and t.every is not null
   and clock_timestamp() > coalesce(w.working_since, '-infinity') + interval '30 seconds'
   and not exists (select from ops.job_runs r where r.task = 'back_up' and r.outcome = 'running');
 
-comment on view ops.check_backups is 'A check of ops.check_alerts. A backup that should be there and is not.';
+comment on view ops.check_backups is 'A check of ops.check_alerts. A backup that should exist and does not.';
 comment on column ops.check_backups.subject is 'What it is about.';
 comment on column ops.check_backups.severity is 'warning or error.';
 comment on column ops.check_backups.message is 'What is wrong, in a sentence.';
-comment on column ops.check_backups.details is 'The same for programs.';
+comment on column ops.check_backups.details is 'The same as JSON, for programs.';
 
-revoke all on ops.check_backups from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
+revoke all on ops.check_backups from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH, :JOBS;
 grant select on ops.check_backups to :OPERATOR, :WORKER;

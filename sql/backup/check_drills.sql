@@ -15,7 +15,7 @@ comment on view ops.check_drills is 'A check of ops.check_alerts. Backups that t
 comment on column ops.check_drills.subject is 'What it is about.';
 comment on column ops.check_drills.severity is 'warning or error.';
 comment on column ops.check_drills.message is 'What is wrong, in a sentence.';
-comment on column ops.check_drills.details is 'The same for programs.';
+comment on column ops.check_drills.details is 'The same as JSON, for programs.';
 
-revoke all on ops.check_drills from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
+revoke all on ops.check_drills from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH, :JOBS;
 grant select on ops.check_drills to :OPERATOR, :WORKER;

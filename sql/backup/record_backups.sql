@@ -1,6 +1,6 @@
--- Takes over what the store holds: an array of {id, kind, parentId, startedAt, endedAt, objects, bytes, storedBytes,
--- manifestSha256, server}. A backup that is not there any more is marked so. Gives the ids of those whose manifest is another
--- than the one that was recorded first: the record stays, it is the witness. Definer: nobody writes the table by hand.
+-- Records what the store holds: an array of {id, kind, parentId, startedAt, endedAt, objects, bytes, storedBytes,
+-- manifestSha256, server}. Marks backups that are missing from it. Returns the ids of backups whose manifest differs from the
+-- one first recorded; that record stays as evidence. Definer: nobody writes the table by hand.
 create or replace function ops.record_backups(backups jsonb) returns setof text
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -27,5 +27,5 @@ begin
 end
 $$;
 
-comment on function ops.record_backups(jsonb) is 'Takes over which backups the store holds. Gives the ids of those whose manifest is another than was recorded.';
+comment on function ops.record_backups(jsonb) is 'Records which backups the store holds. Returns the ids of those whose manifest differs from the recorded one.';
 grant execute on function ops.record_backups(jsonb) to :WORKER;

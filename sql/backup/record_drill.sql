@@ -1,5 +1,4 @@
--- Writes down what a drill found, and says whether the backups are proven: nothing was wrong. Definer: nobody writes a
--- verdict by hand.
+-- Records what a drill found, and returns whether it proves the backups. Definer: nobody writes a verdict by hand.
 create or replace function ops.record_drill(
   started_at timestamptz,
   backups text[],
@@ -18,5 +17,5 @@ as $$
   returning passed
 $$;
 
-comment on function ops.record_drill(timestamptz, text[], text, integer, bigint, bigint, text[], jsonb) is 'Writes down what a drill found; true when it passed.';
+comment on function ops.record_drill(timestamptz, text[], text, integer, bigint, bigint, text[], jsonb) is 'Records what a drill found; true when it passed.';
 grant execute on function ops.record_drill(timestamptz, text[], text, integer, bigint, bigint, text[], jsonb) to :WORKER;

@@ -1,5 +1,6 @@
--- Can we restore, to when, and when was that last proven. One row. From the oldest backup's end everything is reachable up to what was received; what the
--- store really holds, and whether it is whole, is said by `lightning backups` and `lightning backup verify`.
+-- Whether a restore is possible, to which time, and when this was last proven. One row. Every moment is reachable from the end
+-- of the oldest backup to the last received WAL. `lightning backups` and `lightning backup verify` say what the store really
+-- holds and whether it is intact.
 create or replace view ops.recovery with (security_barrier) as
 select
   b.oldest is not null as can_restore,
@@ -30,19 +31,19 @@ left join lateral (
   select p.* from ops.drills p where p.passed order by p.id desc limit 1
 ) d on true;
 
-comment on view ops.recovery is 'Can we restore, and to when. One row.';
+comment on view ops.recovery is 'Whether a restore is possible, and to which time. One row.';
 comment on column ops.recovery.can_restore is 'Whether there is a backup.';
 comment on column ops.recovery.reachable_from is 'The oldest moment that a restore can go to.';
 comment on column ops.recovery.newest_backup_at is 'When the newest backup ended.';
 comment on column ops.recovery.newest_full_at is 'When the newest full backup ended.';
 comment on column ops.recovery.newest_incremental_at is 'When the newest incremental backup ended.';
-comment on column ops.recovery.wal_received_lsn is 'Up to where WAL was received: the newest position that a restore can go to.';
-comment on column ops.recovery.wal_received_at is 'When that was.';
-comment on column ops.recovery.wal_waiting_bytes is 'WAL that the server keeps because it was not received.';
-comment on column ops.recovery.wal_problem is 'What went wrong with receiving last; null: all is well.';
-comment on column ops.recovery.proven_at is 'When a drill last passed; null: never.';
+comment on column ops.recovery.wal_received_lsn is 'The last received position of the WAL: the newest that a restore can go to.';
+comment on column ops.recovery.wal_received_at is 'When it was received.';
+comment on column ops.recovery.wal_waiting_bytes is 'Bytes of WAL that the server keeps because no worker has received them.';
+comment on column ops.recovery.wal_problem is 'The current problem with receiving WAL; null: all is well.';
+comment on column ops.recovery.proven_at is 'When a drill last passed; null: none has.';
 comment on column ops.recovery.proven_restore_time is 'How long that restore took.';
 comment on column ops.recovery.newest_drill_passed is 'Whether the newest drill passed; null: there was none.';
 
-revoke all on ops.recovery from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
+revoke all on ops.recovery from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH, :JOBS;
 grant select on ops.recovery to :OPERATOR, :WORKER;

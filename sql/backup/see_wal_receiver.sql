@@ -1,4 +1,4 @@
--- How receiving WAL through a slot stands. Definer: nobody writes the table by hand.
+-- Records the state of receiving WAL through a slot. Definer: nobody writes the table by hand.
 create or replace function ops.see_wal_receiver(
   slot text, receiving boolean, received_lsn pg_lsn, kept_bytes bigint, safe_bytes bigint, wal_status text, problem text
 ) returns void
@@ -20,5 +20,5 @@ begin atomic
     seen_at = clock_timestamp();
 end;
 
-comment on function ops.see_wal_receiver(text, boolean, pg_lsn, bigint, bigint, text, text) is 'Says how receiving WAL through a slot stands.';
+comment on function ops.see_wal_receiver(text, boolean, pg_lsn, bigint, bigint, text, text) is 'Records the state of receiving WAL through a slot.';
 grant execute on function ops.see_wal_receiver(text, boolean, pg_lsn, bigint, bigint, text, text) to :WORKER;

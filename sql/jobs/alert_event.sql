@@ -1,4 +1,4 @@
--- What happened to an alert, as the log and the webhook have it. `text` is what chat programs show.
+-- A change of an alert, as the log and the webhook report it. Chat programs show `text`.
 create or replace function ops.alert_event(event text, alert ops.alerts) returns jsonb
 language sql stable
 return jsonb_build_object(
@@ -7,5 +7,5 @@ return jsonb_build_object(
   'alert', to_jsonb(alert)
 );
 
-comment on function ops.alert_event(text, ops.alerts) is 'What happened to an alert: {event, text, alert}.';
+comment on function ops.alert_event(text, ops.alerts) is 'A change of an alert: {event, text, alert}.';
 grant execute on function ops.alert_event(text, ops.alerts) to :WORKER;

@@ -1,6 +1,6 @@
--- Writes down that a run of a job begins, and gives its id. With a `lock` it is the only one under that name: LTJ01 while
--- another one lives. Who runs it has to say so again (ops.renew_run) before the lease is over, or is taken for dead.
--- Definer: nobody writes the table by hand.
+-- Records that a run of a job begins, and returns its id. With a `lock` it is the only run under that name: LTJ01 while another
+-- one lives. Its process has to renew it (ops.renew_run) before the lease is over; otherwise it is taken for dead. Definer:
+-- nobody writes the table by hand.
 create or replace function ops.begin_run(
   task text,
   worker text,
@@ -32,7 +32,7 @@ begin
     select r.* into v_holder from ops.job_runs r where r.lock = begin_run.lock and r.outcome = 'running';
     -- It may have ended in between.
     if found then
-      raise exception '% is running already: run % of %, since %', begin_run.lock, v_holder.id, v_holder.worker,
+      raise exception '% is already running: run % of %, since %', begin_run.lock, v_holder.id, v_holder.worker,
         to_char(v_holder.started_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
         using errcode = 'LTJ01', hint = 'Wait for its end: select * from ops.job_runs where outcome = ''running''.';
     end if;
@@ -40,5 +40,5 @@ begin
 end
 $$;
 
-comment on function ops.begin_run(text, text, interval, text, jsonb, bigint) is 'Begins a run of a job and gives its id; under a lock it is the only one. LTJ01 when another one holds the lock.';
+comment on function ops.begin_run(text, text, interval, text, jsonb, bigint) is 'Begins a run of a job and returns its id; under a lock it is the only one. LTJ01 when another run holds the lock.';
 grant execute on function ops.begin_run(text, text, interval, text, jsonb, bigint) to :WORKER;

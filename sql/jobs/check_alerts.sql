@@ -1,6 +1,6 @@
--- Looks whether something is wrong: asks every view ops.check_<kind> (subject, severity, message, details), and gives the
--- events of alerts that were raised, changed or resolved. To add a check, add a view. One that fails is itself an alert, and
--- keeps no other from being asked. Definer: nobody writes alerts by hand.
+-- Checks for problems: reads every view ops.check_<kind> (subject, severity, message, details), and returns the events of
+-- alerts that were raised, changed or resolved. To add a check, add a view. A view that fails raises an alert of its own,
+-- and the others are read all the same. Definer: nobody writes alerts by hand.
 create or replace function ops.check_alerts() returns setof jsonb
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -30,7 +30,7 @@ begin
     exception
       when others then
         v_broken := v_broken || jsonb_build_object(
-          'subject', v_check, 'severity', 'error', 'message', format('ops.%s cannot be asked: %s', v_check, sqlerrm),
+          'subject', v_check, 'severity', 'error', 'message', format('ops.%s failed: %s', v_check, sqlerrm),
           'details', '{}'::jsonb
         );
     end;
@@ -39,5 +39,5 @@ begin
 end
 $$;
 
-comment on function ops.check_alerts() is 'Asks every view ops.check_<kind> what is wrong, and gives the events of alerts that were raised, changed or resolved.';
+comment on function ops.check_alerts() is 'Reads every view ops.check_<kind>, and returns the events of alerts that were raised, changed or resolved.';
 grant execute on function ops.check_alerts() to :WORKER;

@@ -1,4 +1,4 @@
--- Jobs that failed as often as they may. Of a task that comes again by itself the next success is enough.
+-- Jobs that have used up their attempts. For a scheduled task, the next success of the task clears the alert.
 create or replace view ops.check_dead_jobs with (security_barrier) as
 select
   j.task as subject,
@@ -9,7 +9,7 @@ select
     coalesce((array_agg(j.last_error order by j.id desc))[1], 'its worker was lost')
   ) as message,
   jsonb_build_object('jobs', (array_agg(j.id order by j.id desc))[1:20]) as details
-from ops.queued_jobs() j
+from ops.queued_jobs j
 where j.locked_at is null and j.attempts >= j.max_attempts
   and not exists (
     select
@@ -23,7 +23,7 @@ comment on view ops.check_dead_jobs is 'A check of ops.check_alerts. Jobs that f
 comment on column ops.check_dead_jobs.subject is 'What it is about.';
 comment on column ops.check_dead_jobs.severity is 'warning or error.';
 comment on column ops.check_dead_jobs.message is 'What is wrong, in a sentence.';
-comment on column ops.check_dead_jobs.details is 'The same for programs.';
+comment on column ops.check_dead_jobs.details is 'The same as JSON, for programs.';
 
-revoke all on ops.check_dead_jobs from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
+revoke all on ops.check_dead_jobs from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH, :JOBS;
 grant select on ops.check_dead_jobs to :OPERATOR, :WORKER;

@@ -1,5 +1,5 @@
--- Scheduled jobs that have not succeeded for one and a quarter of their interval and ten minutes. They get that time anew
--- when the workers start, a day at most: while none ran nothing could succeed.
+-- Scheduled jobs that have not succeeded for one and a quarter of their interval plus ten minutes. When the workers start, they
+-- get an interval again, a day at most: without a worker nothing could succeed.
 create or replace view ops.check_late_jobs with (security_barrier) as
 select
   t.task as subject,
@@ -33,7 +33,7 @@ comment on view ops.check_late_jobs is 'A check of ops.check_alerts. Scheduled j
 comment on column ops.check_late_jobs.subject is 'What it is about.';
 comment on column ops.check_late_jobs.severity is 'warning or error.';
 comment on column ops.check_late_jobs.message is 'What is wrong, in a sentence.';
-comment on column ops.check_late_jobs.details is 'The same for programs.';
+comment on column ops.check_late_jobs.details is 'The same as JSON, for programs.';
 
-revoke all on ops.check_late_jobs from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
+revoke all on ops.check_late_jobs from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH, :JOBS;
 grant select on ops.check_late_jobs to :OPERATOR, :WORKER;

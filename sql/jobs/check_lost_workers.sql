@@ -1,10 +1,10 @@
--- Workers that were taken for dead in the last hour. Their jobs were given to others; somebody may want to know why they died.
+-- Workers that were taken for dead in the last hour. Others have their jobs now, but somebody may want to know why they died.
 create or replace view ops.check_lost_workers with (security_barrier) as
 select
   w.id as subject,
   'warning'::text as severity,
   format(
-    'worker %s (process %s on %s) was not seen after %s; its jobs were given to others',
+    'worker %s (process %s on %s) was last seen at %s; its jobs were given to others',
     w.id, w.pid, w.host, to_char(w.seen_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
   ) as message,
   jsonb_build_object('host', w.host, 'pid', w.pid, 'seen_at', w.seen_at) as details
@@ -15,7 +15,7 @@ comment on view ops.check_lost_workers is 'A check of ops.check_alerts. Workers 
 comment on column ops.check_lost_workers.subject is 'What it is about.';
 comment on column ops.check_lost_workers.severity is 'warning or error.';
 comment on column ops.check_lost_workers.message is 'What is wrong, in a sentence.';
-comment on column ops.check_lost_workers.details is 'The same for programs.';
+comment on column ops.check_lost_workers.details is 'The same as JSON, for programs.';
 
-revoke all on ops.check_lost_workers from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
+revoke all on ops.check_lost_workers from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH, :JOBS;
 grant select on ops.check_lost_workers to :OPERATOR, :WORKER;

@@ -1,5 +1,6 @@
--- Ends a run: succeeded, or failed when there is an error. Of runs that had nothing to do only the newest of a task is kept:
--- enough to see when it last looked. False: it was taken for dead before. Definer: nobody writes the table by hand.
+-- Ends a run as succeeded, or with an error as failed. Of a task's runs that had nothing to do it keeps only the newest,
+-- which is enough to see when the task last looked. Returns false when the run was taken for dead before. Definer: nobody
+-- writes the table by hand.
 create or replace function ops.end_run(
   run_id bigint,
   error text default null,
@@ -24,7 +25,7 @@ begin
   where r.id = end_run.run_id and r.outcome = 'running'
   returning r.task into v_task;
   if not found then
-    -- Its own end, said twice because the answer was lost?
+    -- Did it report the same end before, and the answer was lost?
     return exists (
       select
       from ops.job_runs r
@@ -39,5 +40,5 @@ begin
 end
 $$;
 
-comment on function ops.end_run(bigint, text, text, boolean) is 'Ends a run: succeeded, or failed with an error. False when it was taken for dead before.';
+comment on function ops.end_run(bigint, text, text, boolean) is 'Ends a run as succeeded, or with an error as failed. False when it was taken for dead before.';
 grant execute on function ops.end_run(bigint, text, text, boolean) to :WORKER;

@@ -1,10 +1,10 @@
-comment on table ops.job_tasks is 'The tasks that the workers know, and when they run by themselves (UTC).';
+comment on table ops.job_tasks is 'The tasks that the workers know, and their schedules (UTC).';
 comment on column ops.job_tasks.task is 'Its name.';
 comment on column ops.job_tasks.does is 'What it is for.';
-comment on column ops.job_tasks.schedule is 'The pattern of its crontab; null: nothing schedules it.';
-comment on column ops.job_tasks.every is 'The longest time between two of its runs; null: nothing schedules it.';
-comment on column ops.job_tasks.expected is 'How long a run takes at most; a longer one raises an alert.';
-comment on column ops.job_tasks.known_since is 'When a worker first said that it knows it.';
+comment on column ops.job_tasks.schedule is 'Its crontab pattern; null: it is not scheduled.';
+comment on column ops.job_tasks.every is 'The longest time between two of its runs; null: it is not scheduled.';
+comment on column ops.job_tasks.expected is 'How long a run may take; a longer one raises an alert.';
+comment on column ops.job_tasks.known_since is 'When a worker first reported that it knows the task.';
 
 alter table ops.job_tasks enable row level security, force row level security;
 
@@ -22,6 +22,6 @@ drop policy if exists select_worker on ops.job_tasks;
 create policy select_worker on ops.job_tasks for select to :WORKER
   using (true);
 
-revoke all on ops.job_tasks from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
+revoke all on ops.job_tasks from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH, :JOBS;
 grant select on ops.job_tasks to :OPERATOR, :WORKER;
 -- No insert, update or delete for anybody: ops.set_job_tasks keeps it.

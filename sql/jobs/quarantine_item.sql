@@ -1,10 +1,10 @@
--- Sets one tenant's item aside, with the reason, so that a job goes on with everybody else's. It is tried again after a
+-- Sets one tenant's item aside, with the reason, so that a job goes on with the other items. The item is tried again after a
 -- minute, then after twice as long each time, up to an hour (ops.quarantined), and ops.check_quarantined_items tells operators.
--- The one way to set anything aside, for functions (in an exception handler) and for jobs in TypeScript.
+-- Functions (in an exception handler) and jobs in TypeScript set items aside in this way only.
 --
--- False: the error is not the item's, and the caller raises it: the server is shutting down or cannot write, a connection
--- or a timeout ended the statement. Whoever was in the way (40, 55) will not be the next time: true, without a note.
--- Definer: nobody writes the table by hand.
+-- Returns false when the error is not the item's, and the caller has to raise it: the server is shutting down or cannot write,
+-- or a connection or a timeout ended the statement. When another session was in the way (40, 55), it returns true without
+-- recording anything: the next try will succeed. Definer: nobody writes the table by hand.
 create or replace function ops.quarantine_item(task text, tenant_id text, item text, code text, reason text) returns boolean
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -28,4 +28,4 @@ end
 $$;
 
 comment on function ops.quarantine_item(text, text, text, text, text) is 'Sets one tenant''s item aside for a task, with the SQLSTATE and the message of its error; it is tried again with growing pauses. False: the error is not the item''s.';
-grant execute on function ops.quarantine_item(text, text, text, text, text) to :WORKER;
+grant execute on function ops.quarantine_item(text, text, text, text, text) to :WORKER, :JOBS;

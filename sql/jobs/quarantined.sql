@@ -1,4 +1,4 @@
--- The items that a task leaves out for now. A function of one query without `set`, so that it is inlined.
+-- The items that a task leaves out for now. One query without `set`, so that the planner inlines it.
 create or replace function ops.quarantined(task text) returns table (tenant_id text, item text)
 language sql stable
 begin atomic
@@ -8,4 +8,4 @@ begin atomic
 end;
 
 comment on function ops.quarantined(text) is 'The items that a task leaves out until it is time to try them again.';
-grant execute on function ops.quarantined(text) to :WORKER;
+grant execute on function ops.quarantined(text) to :JOBS;

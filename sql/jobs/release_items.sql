@@ -1,6 +1,6 @@
--- Forgets the items of a task that were to be tried again before a time and have not failed since: they succeeded, or are
--- not there any more. A job calls it at the end of a run, with the time at which the run began. Returns their number.
--- Definer: nobody writes the table by hand.
+-- Forgets the items of a task that were due to be tried again by a time and have not failed since: they have succeeded or no
+-- longer exist. A job calls it at the end of a run, with the time at which the run began. Returns their number. Definer: nobody
+-- writes the table by hand.
 create or replace function ops.release_items(task text, before timestamptz) returns integer
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp

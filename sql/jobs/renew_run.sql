@@ -1,5 +1,5 @@
--- Says that a run lives, and how far it is; null leaves what was said last. False: it was taken for dead, and somebody else
--- may be at the same by now, so that it has to stop. Definer: nobody writes the table by hand.
+-- Reports that a run lives, and its progress; null keeps the last report. Returns false when the run was taken for dead: it has
+-- to stop, because another may have taken its place. Definer: nobody writes the table by hand.
 create or replace function ops.renew_run(
   run_id bigint,
   lease interval,
@@ -10,7 +10,7 @@ language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
 begin
-  -- A lease that is over and was not taken from it is as good as before.
+  -- A lease that is over can be renewed as long as the run was not abandoned.
   update ops.job_runs r
   set
     lease_until = clock_timestamp() + renew_run.lease,
@@ -19,7 +19,7 @@ begin
       when renew_run.progress is null and renew_run.note is null then r.progressed_at
       else clock_timestamp()
     end,
-    -- least and greatest pass over null.
+    -- least and greatest ignore null.
     progress = case when renew_run.progress is null then r.progress else least(greatest(renew_run.progress, 0), 1) end,
     note = coalesce(renew_run.note, r.note)
   where r.id = renew_run.run_id and r.outcome = 'running';
@@ -27,5 +27,5 @@ begin
 end
 $$;
 
-comment on function ops.renew_run(bigint, interval, double precision, text) is 'Extends the lease of a run and says how far it is. False when the run was taken for dead, or has ended.';
+comment on function ops.renew_run(bigint, interval, double precision, text) is 'Extends the lease of a run and reports its progress. False when the run was taken for dead or has ended.';
 grant execute on function ops.renew_run(bigint, interval, double precision, text) to :WORKER;

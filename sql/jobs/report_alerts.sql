@@ -1,6 +1,6 @@
--- Brings the alerts of a kind in line with what is wrong now: a list of {subject, severity, message, details}. What is new is
--- raised, what is not there any more is resolved. Gives an event for each alert that was raised, whose severity changed, or
--- that was resolved: what the log and the webhook say. Definer: nobody writes the table by hand.
+-- Brings the alerts of a kind in line with the current findings, a list of {subject, severity, message, details}. Raises
+-- new ones and resolves those that are gone. Returns an event, for the log and the webhook, for each alert that was raised,
+-- changed its severity or was resolved. Definer: nobody writes the table by hand.
 create or replace function ops.report_alerts(of_kind text, findings jsonb) returns setof jsonb
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -43,5 +43,5 @@ begin
 end
 $$;
 
-comment on function ops.report_alerts(text, jsonb) is 'Brings the alerts of a kind in line with what is wrong now, a list of {subject, severity, message, details}. Gives an event {event, text, alert} for each that was raised, changed its severity or was resolved.';
+comment on function ops.report_alerts(text, jsonb) is 'Brings the alerts of a kind in line with the current findings, a list of {subject, severity, message, details}. Returns an event {event, text, alert} for each that was raised, changed its severity or was resolved.';
 grant execute on function ops.report_alerts(text, jsonb) to :WORKER;

@@ -1,5 +1,5 @@
--- Says that a worker lives. False: it was taken for dead since it last said so, and its jobs were given to others. Definer:
--- nobody writes the table by hand.
+-- Reports that a worker lives. Returns false when it was taken for dead since its last report, and others have its jobs.
+-- Definer: nobody writes the table by hand.
 create or replace function ops.see_worker(id text, host text, pid integer, version text) returns boolean
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -15,5 +15,5 @@ begin
 end
 $$;
 
-comment on function ops.see_worker(text, text, integer, text) is 'Says that a worker lives. False when it was taken for dead since it last said so.';
+comment on function ops.see_worker(text, text, integer, text) is 'Reports that a worker lives. False when it was taken for dead since its last report.';
 grant execute on function ops.see_worker(text, text, integer, text) to :WORKER;

@@ -1,5 +1,5 @@
--- Replaces what is known of the tasks: a list of {task, does, schedule, every, expected}, the last two as intervals, schedule
--- and every null for what nothing schedules. Each worker says it when it starts. Definer: nobody writes the table by hand.
+-- Replaces the list of tasks: {task, does, schedule, every, expected}, the last two as intervals; schedule and every are
+-- null for a task that is not scheduled. Each worker calls it when it starts. Definer: nobody writes the table by hand.
 create or replace function ops.set_job_tasks(tasks jsonb) returns void
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -18,5 +18,5 @@ begin
 end
 $$;
 
-comment on function ops.set_job_tasks(jsonb) is 'Replaces what is known of the tasks: a list of {task, does, schedule, every, expected}.';
+comment on function ops.set_job_tasks(jsonb) is 'Replaces the list of tasks: {task, does, schedule, every, expected}.';
 grant execute on function ops.set_job_tasks(jsonb) to :WORKER;

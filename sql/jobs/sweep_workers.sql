@@ -1,6 +1,6 @@
--- Takes the workers that were not seen for so long for dead, and gives their jobs to whoever works next: graphile-worker by
--- itself leaves them locked for four hours. A job that took its worker with it gets its attempt back, up to three times: one
--- that is tried once would otherwise be lost with the first worker that is killed. Gives the jobs.
+-- Takes for dead the workers that were not seen for `unseen_for`, and frees their jobs for other workers: graphile-worker
+-- itself leaves them locked for four hours. A job whose worker died gets its attempt back, up to three times: otherwise a
+-- job with a single attempt would be lost with the first worker that is killed. Returns the jobs.
 --
 -- Invoker: the queue belongs to the worker's role, not to the owner.
 create or replace function ops.sweep_workers(unseen_for interval default '1 minute')
@@ -17,12 +17,12 @@ begin
     from ops.workers w
     where w.seen_at <= clock_timestamp() - unseen_for and w.lost_at is null and w.stopped_at is null
   );
-  -- A database whose first worker has not started yet.
+  -- No worker has started on this database yet.
   if pg_catalog.to_regclass('graphile_worker.jobs') is null then
     perform ops.lose_workers(v_lost);
     return;
   end if;
-  -- Who never said that it lives, or no more, and holds a job all the same.
+  -- Workers that hold a job but never reported that they live, or no longer do.
   v_lost := v_lost || array(
     select distinct j.locked_by
     from graphile_worker.jobs j
@@ -49,10 +49,10 @@ begin
     where j.id = sweep_workers.job_id and j.attempts >= j.max_attempts and sweep_workers.runs_again;
     return next;
   end loop;
-  -- Queues that are locked without a job.
+  -- Frees queues that are locked without a job.
   perform graphile_worker.force_unlock_workers(v_lost);
 end
 $$;
 
-comment on function ops.sweep_workers(interval) is 'Takes workers for dead that were not seen for so long, and unlocks their jobs. Gives the jobs, and whether they run again.';
+comment on function ops.sweep_workers(interval) is 'Takes for dead the workers that were not seen for `unseen_for`, and unlocks their jobs. Returns the jobs, and whether they run again.';
 grant execute on function ops.sweep_workers(interval) to :WORKER;

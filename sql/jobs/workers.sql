@@ -1,12 +1,12 @@
 comment on table ops.workers is 'Processes that work on jobs, by the id under which graphile-worker locks jobs for them.';
 comment on column ops.workers.id is 'The id of the pool.';
 comment on column ops.workers.host is 'The machine that it runs on.';
-comment on column ops.workers.pid is 'Its process there.';
-comment on column ops.workers.version is 'Of this project.';
+comment on column ops.workers.pid is 'The id of its process there.';
+comment on column ops.workers.version is 'The version of this project that it runs.';
 comment on column ops.workers.started_at is 'When it began.';
-comment on column ops.workers.seen_at is 'When it last said that it lives; it does every 15 seconds.';
-comment on column ops.workers.stopped_at is 'When it ended as it should; null: it lives or died.';
-comment on column ops.workers.lost_at is 'When it was taken for dead; null: it was not.';
+comment on column ops.workers.seen_at is 'When it last reported that it lives, which it does every 15 seconds.';
+comment on column ops.workers.stopped_at is 'When it ended as it should; null: it lives, or it died.';
+comment on column ops.workers.lost_at is 'When it was taken for dead; null: never.';
 
 alter table ops.workers enable row level security, force row level security;
 
@@ -25,6 +25,6 @@ drop policy if exists select_worker on ops.workers;
 create policy select_worker on ops.workers for select to :WORKER
   using (true);
 
-revoke all on ops.workers from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
+revoke all on ops.workers from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH, :JOBS;
 grant select on ops.workers to :OPERATOR, :WORKER;
 -- No insert, update or delete for anybody: ops.see_worker, ops.stop_worker and ops.lose_workers keep it.

@@ -14,17 +14,14 @@ declare
   v_knowledge app_public.knowledge;
 begin
   if nullif(btrim(content), '') is null then
-    raise exception 'content is missing'
-      using errcode = 'LTS15', hint = 'Knowledge without a text can be found by nothing.';
+    raise exception 'content must not be blank'
+      using errcode = 'LTS15', hint = 'No search finds knowledge without text.';
   end if;
   if public.vector_dims(embedding) <> 1536 then
-    raise exception 'the embedding has % dimensions; 1536 are needed', public.vector_dims(embedding)
+    raise exception 'the embedding must have 1536 dimensions, not %', public.vector_dims(embedding)
       using errcode = 'LTS01', hint = 'Embed with the model that the knowledge was embedded with.';
   end if;
-  if public.vector_norm(embedding) = 0 then
-    raise exception 'the embedding is zero throughout, and nothing is near to it or far from it'
-      using errcode = 'LTS02';
-  end if;
+  -- A trigger refuses zeros with LTS02.
   insert into app_public.knowledge (id, agent_id, category, content, source, metadata, embedding)
   values (
     coalesce(add_knowledge.id, gen_random_uuid()::text), add_knowledge.agent_id, add_knowledge.category, add_knowledge.content,
@@ -37,10 +34,10 @@ $$;
 
 comment on function app_public.add_knowledge(text, text, text, text, text, jsonb, public.vector) is $$Adds an item of knowledge.
 
-content: the text. id: a random one where none is given. agent_id, category, source, metadata: as in the table. embedding: 1536 dimensions; without one the worker makes it, where EMBEDDINGS_URL is set.
+content: the text. id: random if not given. agent_id, category, source, metadata: as in the table. embedding: 1536 dimensions; without one the worker makes it, where EMBEDDINGS_URL is set.
 
-Gives the item.
+Returns the item.
 
-Errors: LTS15 content is missing; LTS01 or LTS02 an embedding of another dimension or of zeros; 23505 there is one of this id; 23503 there is no such agent.$$;
+Errors: LTS15 content is blank; LTS01 or LTS02 the embedding has another dimension or is all zeros; 23505 an item with this id exists; 23503 the agent does not exist.$$;
 grant execute on function app_public.add_knowledge(text, text, text, text, text, jsonb, public.vector)
   to :MEMBER, :SERVICE, :ADMIN;

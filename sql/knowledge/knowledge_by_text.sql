@@ -1,9 +1,8 @@
--- The knowledge of a tenant that holds the words of a text, the most relevant first. For search_knowledge, which runs
--- as :SEARCH and says the tenant. The condition is written as the index has it: knowledge_content_idx, whose documents
--- have their tenant as a word.
+-- A tenant's knowledge that contains the words of a text, most relevant first. For search_knowledge, which runs as :SEARCH and
+-- names the tenant. The condition matches the index knowledge_content_idx, whose documents contain their tenant as a word.
 --
--- To rank a row its content is parsed anew, which takes some 100 microseconds. So of more than 2,000 rows that match the newest
--- 2,000 are ranked: words that so many hold tell little, and a search for one of them must not take seconds.
+-- Ranking a row parses its content again, which takes some 100 microseconds. So when more than 2,000 rows match, only the
+-- newest 2,000 are ranked: words that so many rows contain tell little, and a search for one must not take seconds.
 create or replace function app_private.knowledge_by_text(
   tenant_id text,
   query_text text,
@@ -15,14 +14,14 @@ create or replace function app_private.knowledge_by_text(
 language plpgsql stable
 set search_path to pg_catalog, pg_temp
 set plan_cache_mode to force_custom_plan
--- Postgres tells of a text that is all stop words in a notice.
+-- Postgres sends a notice about a text that is all stop words.
 set client_min_messages to warning
 as $$
 declare
   v_words tsquery := websearch_to_tsquery('pg_catalog.english', query_text);
   v_indexed tsquery := quote_literal('tenant:' || tenant_id)::tsquery && v_words;
 begin
-  -- Nothing but stop words: no row holds none of them.
+  -- Nothing but stop words: no row matches.
   if numnode(v_words) = 0 then
     return;
   end if;
@@ -48,5 +47,5 @@ begin
 end
 $$;
 
-comment on function app_private.knowledge_by_text(text, text, text, text, jsonb, integer) is 'The knowledge of a tenant that holds the words of a text, the most relevant first; of more than 2,000 items the newest 2,000. For search_knowledge.';
+comment on function app_private.knowledge_by_text(text, text, text, text, jsonb, integer) is 'A tenant''s knowledge that contains the words of a text, most relevant first; when more than 2,000 items match, only the newest 2,000. For search_knowledge.';
 grant execute on function app_private.knowledge_by_text(text, text, text, text, jsonb, integer) to :SEARCH;

@@ -1,6 +1,6 @@
 comment on type app_public.knowledge_match is 'An item of knowledge that a search found, and why.';
 comment on column app_public.knowledge_match.id is 'The item''s id.';
-comment on column app_public.knowledge_match.agent_id is 'Whose knowledge it is.';
+comment on column app_public.knowledge_match.agent_id is 'The agent whose knowledge it is.';
 comment on column app_public.knowledge_match.category is 'A word to group by.';
 comment on column app_public.knowledge_match.content is 'The text itself.';
 comment on column app_public.knowledge_match.source is 'Where it comes from.';
@@ -9,8 +9,8 @@ comment on column app_public.knowledge_match.usage_count is 'How often it was us
 comment on column app_public.knowledge_match.relevance_score is 'How useful it proved; 1 is neutral.';
 comment on column app_public.knowledge_match.created_at is 'When it was added.';
 comment on column app_public.knowledge_match.last_used_at is 'When it was last used.';
-comment on column app_public.knowledge_match.score is 'Reciprocal rank fusion of the parts: 1, first in every part; results are in its order.';
-comment on column app_public.knowledge_match.similarity is 'By meaning: cosine similarity, -1 to 1; null: that part did not find it.';
-comment on column app_public.knowledge_match.vector_rank is 'By meaning: its place, from 1.';
-comment on column app_public.knowledge_match.text_relevance is 'By words: how well and how densely they match, more is better; null: that part did not find it.';
-comment on column app_public.knowledge_match.text_rank is 'By words: its place, from 1.';
+comment on column app_public.knowledge_match.score is 'Reciprocal rank fusion of both parts; 1: first in each. Results are in this order.';
+comment on column app_public.knowledge_match.similarity is 'By meaning: cosine similarity, -1 to 1; null: the search by meaning did not find it.';
+comment on column app_public.knowledge_match.vector_rank is 'By meaning: its rank, from 1.';
+comment on column app_public.knowledge_match.text_relevance is 'By words: how well and how densely they match; higher is better. Null: the search by words did not find it.';
+comment on column app_public.knowledge_match.text_rank is 'By words: its rank, from 1.';

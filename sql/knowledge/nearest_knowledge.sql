@@ -1,19 +1,19 @@
--- The knowledge of a tenant that is nearest to an embedding, nearest first: `row_limit` rows whenever there are as many
--- that match, whatever other tenants hold. For the search functions, which run as :SEARCH; they say the tenant.
+-- A tenant's knowledge that is nearest to an embedding, nearest first: `row_limit` rows whenever as many match, whatever other
+-- tenants have. For the search functions, which run as :SEARCH and name the tenant.
 --
--- Rows that match are counted, as far as it matters, and that decides. Few: every one of them is compared. Many: the HNSW
--- index is walked until enough of what it gives belongs to the tenant and matches, and what it gave is put into order by
--- the embeddings themselves, which the index holds with half the precision. If the walk ends early (hnsw.max_scan_tuples),
--- every row is compared after all.
+-- The number of matching rows decides, counted as far as it matters. When they are few, every one is compared. When they are
+-- many, the HNSW index is walked until enough of its rows belong to the tenant and match. These are then ordered by their
+-- full embeddings, of which the index holds half the precision. If the walk ends early (hnsw.max_scan_tuples), every row is
+-- compared after all.
 --
--- "Few" is where both cost the same: of a table of T rows, the walk sees about row_limit * T / n of them to find
--- row_limit among the n that match, the comparison n; equal at n = sqrt(row_limit * T).
+-- The limit of "few" is where both cost the same. In a table of T rows the walk sees about row_limit * T / n of them to find
+-- row_limit among the n that match; the comparison sees n. Both are equal at n = sqrt(row_limit * T).
 --
--- The settings hold for this function alone. Plans are made for the values given, so that a filter that is null
--- costs nothing; the one order by that an index can give is to be given by it. With an ef_search of 100 whole topics were
+-- The settings apply to this function alone. Plans are made for the given values, so a filter that is null costs nothing.
+-- With sorting off, the one order that an index can give comes from the index. With an ef_search of 100 whole topics were
 -- missed among 100,000 clustered vectors (recall 0.90 to 0.95), with 400 none (docs/knowledge.md).
 
--- Settings of an extension can be named in a function once the session has loaded it.
+-- A function can name the settings of an extension only once the session has loaded it.
 do $$
 begin
   perform '[1]'::public.vector;
@@ -84,17 +84,22 @@ begin
   end if;
 
   return query
-    select k.id, k.embedding operator(public.<=>) query_embedding as distance
-    from app_public.knowledge k
-    where k.tenant_id = nearest_knowledge.tenant_id
-      and (nearest_knowledge.agent is null or k.agent_id = nearest_knowledge.agent)
-      and (nearest_knowledge.category is null or k.category = nearest_knowledge.category)
-      and (nearest_knowledge.metadata is null or k.metadata @> nearest_knowledge.metadata)
-      and (excluded_id is null or k.id <> excluded_id)
-      and k.embedding is not null
-    -- An embedding of zeros has no distance (NaN) and comes last.
-    order by 2, 1
-    limit row_limit;
+    select c.id, c.distance
+    from (
+      select k.id, k.embedding operator(public.<=>) query_embedding as distance
+      from app_public.knowledge k
+      where k.tenant_id = nearest_knowledge.tenant_id
+        and (nearest_knowledge.agent is null or k.agent_id = nearest_knowledge.agent)
+        and (nearest_knowledge.category is null or k.category = nearest_knowledge.category)
+        and (nearest_knowledge.metadata is null or k.metadata @> nearest_knowledge.metadata)
+        and (excluded_id is null or k.id <> excluded_id)
+        and k.embedding is not null
+      order by 2, 1
+      limit row_limit
+    ) c
+    -- An embedding of zeros, which only a load with triggers off can store, has no distance. NaN comes last, and passes every
+    -- lower limit.
+    where c.distance <> 'NaN';
 end
 $$;
 

@@ -1,19 +1,25 @@
--- Raises unless an embedding can be searched with: the type of an argument holds vectors of any dimension.
-create or replace function app_private.refuse_embedding(embedding public.vector) returns void
-language plpgsql immutable
+-- Records why the text of an item cannot be embedded, and returns whether it did: not where the item has an embedding, or another
+-- text than that of the digest. Definer: the worker reaches no knowledge itself. Runs as :JOBS.
+grant create on schema ops to :JOBS;
+set local role :JOBS;
+
+create or replace function ops.refuse_embedding(tenant_id text, id text, digest text, reason text) returns boolean
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
 begin
-  if public.vector_dims(embedding) <> 1536 then
-    raise exception 'the embedding has % dimensions; 1536 are needed', public.vector_dims(embedding)
-      using errcode = 'LTS01', hint = 'Embed with the model that the knowledge was embedded with.';
-  end if;
-  if public.vector_norm(embedding) = 0 then
-    raise exception 'the embedding is zero throughout, and nothing is near to it or far from it'
-      using errcode = 'LTS02';
-  end if;
+  perform app_private.refuse_bounds('reason', length(reason) > 0, 'a sentence');
+  update app_public.knowledge k
+  set embedding_error = left(refuse_embedding.reason, 1000)
+  where k.tenant_id = refuse_embedding.tenant_id and k.id = refuse_embedding.id and k.embedding is null
+    and k.embedding_error is null and md5(k.content) = refuse_embedding.digest;
+  return found;
 end
 $$;
 
-comment on function app_private.refuse_embedding(public.vector) is 'Raises LTS01 for an embedding of another dimension, LTS02 for one of zeros.';
-grant execute on function app_private.refuse_embedding(public.vector) to :SEARCH;
+comment on function ops.refuse_embedding(text, text, text, text) is 'Records why the text of an item without an embedding cannot be embedded. Returns whether the item still has the text of the digest.';
+revoke execute on function ops.refuse_embedding(text, text, text, text) from public;
+grant execute on function ops.refuse_embedding(text, text, text, text) to :WORKER;
+
+set local role :OWNER;
+revoke create on schema ops from :JOBS;

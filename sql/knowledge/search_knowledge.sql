@@ -1,7 +1,7 @@
--- Runs as :SEARCH, whose policy on knowledge is open: below a policy that compares the tenant neither `@@` nor `@>` may
--- use an index. So the tenant's condition stands in the statements, and it is the caller's: no argument names it.
+-- Runs as :SEARCH, whose policy on knowledge is open: under a policy that compares the tenant, neither `@@` nor `@>` can use
+-- an index. So the statements compare the tenant themselves. It is always the caller's: no argument names it.
 --
--- Only its owner can replace a function, and :SEARCH owns nothing else and may make nothing else.
+-- Only its owner can replace a function. :SEARCH owns nothing else and may create nothing else.
 grant create on schema app_public to :SEARCH;
 set local role :SEARCH;
 
@@ -23,51 +23,52 @@ as $$
 declare
   v_tenant_id text := app_private.current_tenant_id();
   v_text text := nullif(btrim(query_text), '');
-  -- How deep each part is read: an item that is middling in both may be the best of all.
+  v_embedding public.vector;
+  -- How many rows each part reads: an item that is middling in both may be the best overall.
   v_depth integer;
   v_vector_weight double precision;
   v_text_weight double precision;
 begin
   if match_count is null or match_count not between 1 and 1000 then
-    raise exception 'match_count is %; a whole number from 1 to 1000 is needed', match_count
+    raise exception 'match_count must be a whole number from 1 to 1000, not %', match_count
       using errcode = 'LTS03';
   end if;
   if query_embedding is null and v_text is null then
     raise exception 'there is nothing to search for: query_embedding and query_text are both missing'
       using errcode = 'LTS04', hint = 'Give one of them, or both.';
   end if;
-  -- Parsing a text takes time by the square of its length, and ranking by its words.
+  -- The time to parse a text grows with the square of its length, and the time to rank with its words.
   if char_length(query_text) > 10000 then
-    raise exception 'query_text has % characters; at most 10000 are searched for', char_length(query_text)
+    raise exception 'query_text must have at most 10000 characters, not %', char_length(query_text)
       using errcode = 'LTS18', hint = 'Search for a part of it, or for its embedding.';
   end if;
-  -- NaN is refused, too: to Postgres it is greater than any number.
+  -- This refuses NaN too, which Postgres takes for greater than any number.
   if vector_weight is null or text_weight is null
     or vector_weight not between 0 and 1000 or text_weight not between 0 and 1000
   then
-    raise exception 'vector_weight is % and text_weight is %; numbers from 0 to 1000 are needed', vector_weight, text_weight
+    raise exception 'vector_weight and text_weight must be numbers from 0 to 1000, not % and %', vector_weight, text_weight
       using errcode = 'LTS05';
   end if;
   v_vector_weight := case when query_embedding is null then 0 else vector_weight end;
   v_text_weight := case when v_text is null then 0 else text_weight end;
   if v_vector_weight = 0 and v_text_weight = 0 then
-    raise exception 'the weight of what is searched for is 0'
+    raise exception 'every part of the search has a weight of 0'
       using errcode = 'LTS06', hint = 'Give query_embedding a vector_weight above 0, or query_text a text_weight.';
   end if;
   if min_score is null or min_score not between 0 and 1 then
-    raise exception 'min_score is %; a number from 0 to 1 is needed', min_score
+    raise exception 'min_score must be a number from 0 to 1, not %', min_score
       using errcode = 'LTS07';
   end if;
   if min_similarity not between -1 and 1 then
-    raise exception 'min_similarity is %; a number from -1 to 1 is needed', min_similarity
+    raise exception 'min_similarity must be a number from -1 to 1, not %', min_similarity
       using errcode = 'LTS08';
   end if;
   if jsonb_typeof(metadata) <> 'object' then
-    raise exception 'metadata is a JSON %; an object is needed, of what an item''s metadata must contain', jsonb_typeof(metadata)
-      using errcode = 'LTS09';
+    raise exception 'metadata must be an object, not %', jsonb_typeof(metadata)
+      using errcode = 'LTS09', hint = 'The search keeps to items whose metadata contains this object.';
   end if;
   if query_embedding is not null then
-    perform app_private.refuse_embedding(query_embedding);
+    v_embedding := app_private.comparable_embedding(query_embedding);
   end if;
 
   v_depth := 2 * match_count + 30;
@@ -75,7 +76,7 @@ begin
     with by_vector as materialized (
       select n.id, 1 - n.distance as similarity, row_number() over (order by n.distance, n.id)::integer as rank
       from app_private.nearest_knowledge(
-        v_tenant_id, query_embedding, search_knowledge.agent, search_knowledge.category, search_knowledge.metadata, null, v_depth
+        v_tenant_id, v_embedding, search_knowledge.agent, search_knowledge.category, search_knowledge.metadata, null, v_depth
       ) n
       where v_vector_weight > 0
     ), by_text as materialized (
@@ -85,7 +86,7 @@ begin
       ) t
       where v_text_weight > 0
     ), fused as (
-      -- Reciprocal rank fusion with the usual constant of 60, as a share of what the first of both parts gets.
+      -- Reciprocal rank fusion with the usual constant of 60, as a share of the score of an item that is first in both.
       select
         id,
         (coalesce(v_vector_weight * 61 / (60 + v.rank), 0) + coalesce(v_text_weight * 61 / (60 + t.rank), 0))
@@ -120,14 +121,14 @@ comment on function app_public.search_knowledge(
   public.vector, text, text, text, jsonb, integer, double precision, double precision, double precision, double precision
 ) is $$Finds knowledge by meaning, by its words, or by both.
 
-query_embedding: 1536 dimensions, compared by cosine. query_text: words that must all be there; "a phrase", or, -not; at most 10,000 characters. At least one of the two.
-agent, category, metadata: only items of this agent, of this category, whose metadata contains this object.
-match_count: how many to give, 1 to 1000. As many come whenever as many match; every item with an embedding matches an embedding.
-vector_weight, text_weight: what the ranks of both parts count for. min_score: leaves out what scores less (0 to 1). min_similarity: leaves out of the part by meaning what is less similar (-1 to 1).
+query_embedding: 1536 dimensions, compared by cosine. query_text: words that an item must all contain; "a phrase", or, -not; at most 10,000 characters. Give at least one of the two.
+agent, category, metadata: keep to items of this agent, of this category, whose metadata contains this object.
+match_count: how many items to return, 1 to 1000. Fewer come only when fewer match; every item with an embedding matches an embedding.
+vector_weight, text_weight: how much the rank in each part counts. min_score: leaves out items with a lower score (0 to 1). min_similarity: leaves out less similar items of the part by meaning (-1 to 1).
 
-Gives the items, best first, each with its score (reciprocal rank fusion; 1: first in every part), its similarity and rank by meaning and its relevance and rank by words; null where that part did not find it.
+Returns the items, best first, each with its score (reciprocal rank fusion; 1: first in both parts), its similarity and rank by meaning, and its relevance and rank by words; null where that part did not find it.
 
-Errors: LTS01 or LTS02 an embedding of another dimension or of zeros; LTS03 match_count; LTS04 nothing to search for; LTS05, LTS06 weights; LTS07 min_score; LTS08 min_similarity; LTS09 metadata is no object; LTS18 query_text has more than 10,000 characters.$$;
+Errors: LTS01 or LTS02 the embedding has another dimension or is all zeros; LTS03 match_count; LTS04 nothing to search for; LTS05, LTS06 weights; LTS07 min_score; LTS08 min_similarity; LTS09 metadata is not an object; LTS18 query_text has more than 10,000 characters.$$;
 
 set local role :OWNER;
 revoke create on schema app_public from :SEARCH;

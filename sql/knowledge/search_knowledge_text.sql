@@ -1,6 +1,6 @@
--- The same search for those who have no embedding: the API's process sees the call, embeds the text and leaves the
--- embedding in a setting of the request's transaction (src/embeddings/). Called in any other way there is none. Who sets
--- the setting by hand searches by what they set, within their own tenant: nothing is decided by it.
+-- The same search for callers without an embedding. The process of the API sees the call, embeds the text, and leaves the
+-- embedding in a setting of the request's transaction (src/embeddings/). Any other call finds none there. Callers who set it
+-- by hand search for that embedding, within their own tenant: it grants them nothing.
 create or replace function app_public.search_knowledge_text(
   query_text text,
   agent text default null,
@@ -16,20 +16,20 @@ language plpgsql stable rows 10
 set search_path to pg_catalog, pg_temp
 as $$
 declare
-  -- By text: one GraphQL operation may search for several.
+  -- Embeddings by text: one GraphQL operation may search for several texts.
   v_embeddings jsonb := nullif(current_setting('app.query_embeddings', true), '')::jsonb;
 begin
   if nullif(btrim(query_text), '') is null then
     raise exception 'query_text is missing'
       using errcode = 'LTS10', hint = 'Say in words what to look for.';
   end if;
-  -- As search_knowledge does: the API makes no embedding of a longer text (src/embeddings/query-embeddings.ts).
+  -- As in search_knowledge: the API does not embed a longer text (src/embeddings/query-embeddings.ts).
   if char_length(query_text) > 10000 then
-    raise exception 'query_text has % characters; at most 10000 are searched for', char_length(query_text)
+    raise exception 'query_text must have at most 10000 characters, not %', char_length(query_text)
       using errcode = 'LTS18', hint = 'Search for a part of it.';
   end if;
   if v_embeddings ->> query_text is null then
-    raise exception 'the text has no embedding: it is made in the API''s process, with an endpoint of embeddings'
+    raise exception 'query_text has no embedding: the process of the API makes it, through an embeddings endpoint'
       using errcode = 'LTS11', hint = 'Set EMBEDDINGS_URL and call through REST or GraphQL, or call search_knowledge.';
   end if;
   return query
@@ -52,6 +52,6 @@ comment on function app_public.search_knowledge_text(
   text, text, text, jsonb, integer, double precision, double precision, double precision, double precision
 ) is $$Finds knowledge by what a text means and by its words, without an embedding from the caller.
 
-The API embeds query_text as the knowledge was embedded, and searches as search_knowledge does, which explains the other arguments and the result. Through REST and GraphQL only, and where EMBEDDINGS_URL is set.
+The API embeds query_text as the knowledge was embedded, and searches as search_knowledge does, which explains the other arguments and the result. Works through REST and GraphQL only, and where EMBEDDINGS_URL is set.
 
-Errors: LTS10 query_text is missing; LTS18 it has more than 10,000 characters; LTS11 there is no embedding of it (the endpoint is not set or does not answer); those of search_knowledge.$$;
+Errors: LTS10 query_text is missing; LTS18 it has more than 10,000 characters; LTS11 it could not be embedded (the endpoint is not set or does not answer); those of search_knowledge.$$;

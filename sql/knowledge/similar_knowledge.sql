@@ -18,29 +18,29 @@ declare
   v_embedding public.vector;
 begin
   if match_count is null or match_count not between 1 and 1000 then
-    raise exception 'match_count is %; a whole number from 1 to 1000 is needed', match_count
+    raise exception 'match_count must be a whole number from 1 to 1000, not %', match_count
       using errcode = 'LTS03';
   end if;
   if min_similarity not between -1 and 1 then
-    raise exception 'min_similarity is %; a number from -1 to 1 is needed', min_similarity
+    raise exception 'min_similarity must be a number from -1 to 1, not %', min_similarity
       using errcode = 'LTS08';
   end if;
   if jsonb_typeof(metadata) <> 'object' then
-    raise exception 'metadata is a JSON %; an object is needed, of what an item''s metadata must contain', jsonb_typeof(metadata)
-      using errcode = 'LTS09';
+    raise exception 'metadata must be an object, not %', jsonb_typeof(metadata)
+      using errcode = 'LTS09', hint = 'The search keeps to items whose metadata contains this object.';
   end if;
   select k.embedding into v_embedding
   from app_public.knowledge k
   where k.tenant_id = v_tenant_id and k.id = similar_knowledge.id;
   if not found then
-    raise exception 'there is no knowledge %', id
+    raise exception 'knowledge % does not exist', id
       using errcode = 'LTS12';
   end if;
   if v_embedding is null then
     raise exception 'knowledge % has no embedding yet', id
-      using errcode = 'LTS13', hint = 'Its column embedding_error says why, if embedding it was tried.';
+      using errcode = 'LTS13', hint = 'If embedding it failed, its column embedding_error says why.';
   end if;
-  perform app_private.refuse_embedding(v_embedding);
+  v_embedding := app_private.comparable_embedding(v_embedding);
 
   return query
     select
@@ -67,9 +67,9 @@ comment on function app_public.similar_knowledge(text, text, text, jsonb, intege
 
 id: the item, which is not in the result. agent, category, metadata, match_count, min_similarity: as in search_knowledge.
 
-Gives the items, most similar first, as search_knowledge does.
+Returns the items, most similar first, as search_knowledge does.
 
-Errors: LTS12 there is no such item; LTS13 it has no embedding yet; LTS02 its embedding is zero throughout; LTS03 match_count; LTS08 min_similarity; LTS09 metadata is no object.$$;
+Errors: LTS12 the item does not exist; LTS13 it has no embedding yet; LTS02 its embedding is all zeros; LTS03 match_count; LTS08 min_similarity; LTS09 metadata is not an object.$$;
 
 set local role :OWNER;
 revoke create on schema app_public from :SEARCH;

@@ -1,6 +1,6 @@
--- Runs as :SEARCH, whose updates are not audited (knowledge/knowledge.sql): a search would leave a row of history for
--- each item that it used. It may update nothing but the two columns that are set here. The rows are locked in the order
--- of their keys, so that two searches that used the same items do not deadlock.
+-- Runs as :SEARCH, whose updates are not audited (knowledge/knowledge.sql): otherwise a search would leave a row in the log for
+-- each item that it used. It may update only the two columns that are set here. It locks the rows in the order of their keys,
+-- so that two searches that used the same items do not deadlock.
 grant create on schema app_public to :SEARCH;
 set local role :SEARCH;
 
@@ -13,7 +13,7 @@ declare
   v_touched integer;
 begin
   if ids is null or cardinality(ids) > 10000 then
-    raise exception 'ids has % items; a list of at most 10000 is needed', coalesce(cardinality(ids)::text, 'no')
+    raise exception 'ids must be a list of at most 10000 items, not %', coalesce(cardinality(ids)::text, 'null')
       using errcode = 'LTS14';
   end if;
   update app_public.knowledge k
@@ -36,11 +36,11 @@ grant execute on function app_public.touch_knowledge(text[]) to :MEMBER, :SERVIC
 
 comment on function app_public.touch_knowledge(text[]) is $$Counts one use of each item: usage_count and last_used_at.
 
-ids: the items, 10000 at most. What is twice in it counts once; an id that there is not is passed over. Leaves no trace in the audit log.
+ids: the items, 10000 at most. A repeated id counts once; an unknown id is skipped. Leaves no trace in the audit log.
 
-Gives how many items were counted.
+Returns how many items were counted.
 
-Errors: LTS14 no list, or too long a one.$$;
+Errors: LTS14 ids is missing or too long.$$;
 
 set local role :OWNER;
 revoke create on schema app_public from :SEARCH;

@@ -1,10 +1,10 @@
--- Reads the outbox on from a position: what is visible now and was not in the snapshot `since`. That is commit order with
--- nothing left out, whatever order ids were given in and however long a transaction took, and it is read from the index:
--- what began later, and what ran then. Of the transaction `after_transaction`, which was read in part, rows from
--- `after_id` on, and they come first. Null for `since`: nothing but where the outbox is now.
+-- Reads the outbox from a position on: the events that are visible now and were not in the snapshot `since`. That gives commit
+-- order without gaps, in whatever order ids were assigned and however long a transaction took. The index serves it, with the
+-- transactions that began later and those that were running then. From the transaction `after_transaction`, which was read in
+-- part, it takes the rows from `after_id` on, and these come first. With a null `since` it returns the position alone.
 --
--- The API asks as an anonymous request. Definer: nobody may read the outbox. Neither API offers this schema; who can say
--- `set role` as the API's login can say any tenant, too.
+-- The API asks as an anonymous request. Definer: nobody may read the outbox. Neither API offers this schema, and whoever can
+-- `set role` as the API's login can name any tenant, too.
 create or replace function ops.read_events(
   since pg_snapshot,
   after_transaction xid8,
@@ -40,6 +40,6 @@ as $$
     )
 $$;
 
-comment on function ops.read_events(pg_snapshot, xid8, bigint, text[], integer) is 'Reads the outbox of these tenants on from a position, at most max_rows rows: the snapshot of now, the one that the outbox is trimmed to, and rows {transaction, id, tenantId, topic, operation, keys} in the order to deliver them.';
--- What changed is read by each process of the API, for all of its subscribers at once, as an anonymous request.
+comment on function ops.read_events(pg_snapshot, xid8, bigint, text[], integer) is 'Reads the outbox of these tenants from a position on, at most max_rows rows: the current snapshot, the snapshot that the outbox is trimmed to, and rows {transaction, id, tenantId, topic, operation, keys} in the order to deliver them.';
+-- Each process of the API reads the changes for all of its subscribers at once, as an anonymous request.
 grant execute on function ops.read_events(pg_snapshot, xid8, bigint, text[], integer) to :ANON;

@@ -1,11 +1,12 @@
--- Writes a statement's changes into the outbox, keys only, and wakes up who listens on `lightning:<table>`. The payload is
--- empty: any login may listen. Definer: nobody may write the outbox.
+-- Writes the keys of a statement's changes into the outbox, and wakes up the listeners on `lightning:<table>`. The payload is
+-- empty because any login may listen. Definer: nobody may write the outbox.
 --
--- A transaction that notifies holds a lock of the whole database until it is on disk, so transactions that all notify
--- commit one after the other: a sixth of the inserts per second (test/bench/notify.ts). Hence one at a time: who finds the
--- advisory lock taken says nothing. Its transaction is running then, so a reader that the other one woke sees in its
--- snapshot that there is more to wait for, and looks again. Who holds the lock for longer can delay, never lose: readers
--- look every second by themselves.
+-- A transaction that notifies holds a lock of the whole database until it is on disk. If all notified, they would commit one
+-- after the other: a sixth of the inserts per second (test/bench/notify.ts). So only one notifies at a time, and a transaction
+-- that finds the advisory lock taken does not. It is still running then, so a reader that the other one woke sees in its
+-- snapshot that it has more to wait for, and looks again. Holding the lock for longer can delay events but never lose them:
+-- readers look every second by themselves. For the same reason nobody notifies while the queue of notifications fills up, which
+-- any login can do to it: a notification that finds it full fails its transaction.
 create or replace function app_private.tg__publish() returns trigger
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -16,11 +17,13 @@ begin
   from changed_rows c
   group by c.tenant_id;
   -- The first key is "live" in ASCII.
-  if found and pg_try_advisory_xact_lock(1818850917, (TG_RELID::bigint % 2147483647)::integer) then
+  if found and pg_try_advisory_xact_lock(1818850917, (TG_RELID::bigint % 2147483647)::integer)
+    and pg_notification_queue_usage() < 0.1
+  then
     perform pg_notify('lightning:' || TG_TABLE_NAME, '');
   end if;
   return null;
 end
 $$;
 
-comment on function app_private.tg__publish() is 'Trigger: writes the keys of what changed into app_private.events, and wakes up who listens on lightning:<table>, without payload.';
+comment on function app_private.tg__publish() is 'Trigger: writes the keys of changed rows into app_private.events, and wakes up the listeners on lightning:<table>, without payload.';

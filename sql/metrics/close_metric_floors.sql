@@ -1,5 +1,6 @@
--- Closes what is refused, for removal: when everybody who may not have seen the new floor has ended, and everything below it
--- is rolled up, but for what is set aside: that would keep everybody's points for ever. Returns how many floors are left open.
+-- Closes floors, so that the points below can be removed. A floor closes once every transaction that may not have seen it has
+-- ended and everything below it is rolled up. Buckets that are set aside do not count: they would keep everybody's points
+-- forever. Returns how many floors are still open.
 create or replace function ops.close_metric_floors() returns integer
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -21,5 +22,5 @@ begin
 end
 $$;
 
-comment on function ops.close_metric_floors() is 'Closes for removal what is refused and rolled up. Returns how many floors wait for a writer or for the rolling up.';
+comment on function ops.close_metric_floors() is 'Closes floors whose points are refused and rolled up, so that these can be removed. Returns how many floors still wait for a writer or for the rollup.';
 grant execute on function ops.close_metric_floors() to :WORKER;

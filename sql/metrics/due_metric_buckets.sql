@@ -1,5 +1,6 @@
 -- The oldest buckets from `since` on that a rollup lacks and that are over by `until`, each once, out of a stretch of
--- `how_many`; not those that are set aside. Steps from one to the next by the index: a minute has as many notes as statements wrote into it.
+-- `how_many`, without those that are set aside. It steps from one to the next by the index, because a minute has a note for
+-- each statement that wrote into it.
 create or replace function ops.due_metric_buckets(
   resolution text,
   width interval,
@@ -36,4 +37,4 @@ begin atomic
 end;
 
 comment on function ops.due_metric_buckets(text, interval, timestamptz, timestamptz, integer) is 'The oldest buckets from `since` on that a rollup (minute, hour, day) lacks and that are over by `until`, out of a stretch of `how_many`.';
-grant execute on function ops.due_metric_buckets(text, interval, timestamptz, timestamptz, integer) to :WORKER, :OPERATOR;
+grant execute on function ops.due_metric_buckets(text, interval, timestamptz, timestamptz, integer) to :JOBS, :OPERATOR;

@@ -13,4 +13,4 @@ end
 $$;
 
 comment on function ops.make_metric_buckets(text, timestamptz[], text) is 'Makes buckets of a rollup (minute, hour or day) anew, of one tenant or of all. For ops.make_metrics.';
-grant execute on function ops.make_metric_buckets(text, timestamptz[], text) to :WORKER;
+grant execute on function ops.make_metric_buckets(text, timestamptz[], text) to :JOBS;

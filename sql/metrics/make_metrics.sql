@@ -1,5 +1,5 @@
--- Makes buckets of a rollup for all tenants in one statement; when that fails, tenant by tenant; of a tenant that fails,
--- bucket by bucket, and sets aside what cannot be made. The notes of what is set aside stay, so readers take its points.
+-- Makes buckets of a rollup for all tenants in one statement. If that fails, goes on tenant by tenant, and where a tenant fails
+-- bucket by bucket, and sets aside each bucket that fails. The notes of such a bucket stay, so readers use its points.
 create or replace function ops.make_metrics(resolution text, buckets timestamptz[]) returns void
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -44,4 +44,4 @@ end
 $$;
 
 comment on function ops.make_metrics(text, timestamptz[]) is 'Makes buckets of a rollup anew, for the tenants that ops.metric_changes names, and sets aside those that fail. For ops.roll_up_metrics.';
-grant execute on function ops.make_metrics(text, timestamptz[]) to :WORKER;
+grant execute on function ops.make_metrics(text, timestamptz[]) to :JOBS;

@@ -1,4 +1,4 @@
--- Merges the rollups of an hour into those of these days (of UTC). Otherwise as ops.make_metrics_hour.
+-- Merges rollups of hours into those of these days (of UTC). Otherwise as ops.make_metrics_hour.
 create or replace function ops.make_metrics_day(days timestamptz[], tenant text) returns void
 language sql volatile
 begin atomic
@@ -18,7 +18,7 @@ begin atomic
     from changed c
     join app_public.metrics_hour m
       on m.tenant_id = c.tenant_id and date_bin('24 hours', m.bucket, '2001-01-01 00:00:00Z') = c.bucket
-    -- By the index of time, which is small.
+    -- Uses the index of time, which is small.
     where m.bucket >= make_metrics_day.days[1]
       and m.bucket < make_metrics_day.days[cardinality(make_metrics_day.days)] + interval '24 hours'
   ),
@@ -61,4 +61,4 @@ begin atomic
 end;
 
 comment on function ops.make_metrics_day(timestamptz[], text) is 'Makes the rollups of these days anew from those of their hours, where ops.metric_changes has notes of them, of one tenant or of all (null). For ops.make_metrics.';
-grant execute on function ops.make_metrics_day(timestamptz[], text) to :WORKER;
+grant execute on function ops.make_metrics_day(timestamptz[], text) to :JOBS;

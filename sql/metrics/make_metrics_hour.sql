@@ -1,5 +1,5 @@
--- Merges the rollups of a minute into those of these hours, for the tenants that ops.metric_changes names (of them one, or
--- all: null): sketches merge by adding up. Otherwise as ops.make_metrics_minute.
+-- Merges rollups of minutes into those of these hours, for one or all (null) of the tenants that ops.metric_changes names.
+-- Sketches merge by addition. Otherwise as ops.make_metrics_minute.
 create or replace function ops.make_metrics_hour(hours timestamptz[], tenant text) returns void
 language sql volatile
 begin atomic
@@ -19,7 +19,7 @@ begin atomic
     from changed c
     join app_public.metrics_minute m
       on m.tenant_id = c.tenant_id and date_bin('1 hour', m.bucket, '2001-01-01 00:00:00Z') = c.bucket
-    -- By the index of time, which is small.
+    -- Uses the index of time, which is small.
     where m.bucket >= make_metrics_hour.hours[1]
       and m.bucket < make_metrics_hour.hours[cardinality(make_metrics_hour.hours)] + interval '1 hour'
   ),
@@ -67,4 +67,4 @@ begin atomic
 end;
 
 comment on function ops.make_metrics_hour(timestamptz[], text) is 'Makes the rollups of these hours anew from those of their minutes, where ops.metric_changes has notes of them, of one tenant or of all (null). For ops.make_metrics.';
-grant execute on function ops.make_metrics_hour(timestamptz[], text) to :WORKER;
+grant execute on function ops.make_metrics_hour(timestamptz[], text) to :JOBS;

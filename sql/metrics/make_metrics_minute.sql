@@ -1,10 +1,10 @@
--- Makes the rollups of these minutes anew from all of their points, for the tenants that ops.metric_changes names (of them
--- one, or all: null), ends the notes and notes the hours: one statement and so of one snapshot. Points that are committed
--- later have notes of their own. Parsed ahead, because the worker may not name what is in app_private.
+-- Makes the rollups of these minutes anew from all of their points, for one or all (null) of the tenants that
+-- ops.metric_changes names, deletes these notes and adds notes for the hours. One statement does it, so with one snapshot.
+-- Points that are committed later have notes of their own.
 create or replace function ops.make_metrics_minute(minutes timestamptz[], tenant text) returns void
 language sql volatile
--- The tenant's points of a minute are a stretch of the primary key: one look into the index for each. The planner does not
--- know how many notes there are, and would read whole days.
+-- A tenant's points of a minute are a stretch of the primary key, so one look into the index finds them. The planner does not
+-- know how many notes there are and would read whole days.
 set enable_hashjoin to off
 set enable_mergejoin to off
 begin atomic
@@ -18,7 +18,7 @@ begin atomic
   changed as materialized (
     select distinct e.tenant_id, e.bucket
     from ended e
-    -- Of a time whose points are being removed nothing is made any more: there may be half of them.
+    -- Once the points of a time are being removed it gets no new rollups: half of the points may be gone.
     where not exists (
         select
         from ops.metric_floors f
@@ -65,4 +65,4 @@ begin atomic
 end;
 
 comment on function ops.make_metrics_minute(timestamptz[], text) is 'Makes the rollups of these minutes anew from their points, where ops.metric_changes has notes of them, of one tenant or of all (null). For ops.make_metrics.';
-grant execute on function ops.make_metrics_minute(timestamptz[], text) to :WORKER;
+grant execute on function ops.make_metrics_minute(timestamptz[], text) to :JOBS;

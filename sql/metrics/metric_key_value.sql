@@ -1,5 +1,5 @@
--- The value that stands for a bucket of a sketch: 2 / (1.0202 + 1) = 0.99 of its upper end is within one per cent of all of
--- it. The ends of what a double holds would overflow by a rounding error, hence `least` and `greatest`.
+-- The value that stands for a bucket of a sketch: 2 / (1.0202 + 1) = 0.99 of its upper end, which is within one per cent of
+-- every value in it. At both ends of the range of a double a rounding error would overflow, hence `least` and `greatest`.
 create or replace function app_private.metric_key_value(key integer) returns double precision
 language sql immutable parallel safe
 return case

@@ -1,5 +1,5 @@
--- The newest point of each metric of a service, or of each value of a tag. Without a tag to group by it jumps from metric to
--- metric and reads the newest point of each; to group it has to read all points since then.
+-- The newest point of each metric of a service, or of each value of a tag. Without a tag to group by, it jumps from metric to
+-- metric and reads the newest point of each. With one, it has to read all points since then.
 create or replace function app_public.metric_latest(
   service text,
   metric text default null,
@@ -79,6 +79,6 @@ begin atomic
 end;
 
 comment on function app_public.metric_latest(text, text, jsonb, text, timestamptz) is
-  E'The newest point of each metric of a service (of one, where `metric` names it) `since` a time, a day ago unless told otherwise. `tags` keeps to points that have all of these tags; `group_by` names a tag, of each value of which the newest point is given (null: of points without it). LTM02 since, LTM05 tags.';
+  E'The newest point of each metric of a service (or of the one that `metric` names) `since` a time, by default a day ago. `tags` keeps to points that have all of these tags. `group_by` names a tag: the newest point of each of its values is returned (null: of points without the tag). LTM02 since, LTM05 tags.';
 grant execute on function app_public.metric_latest(text, text, jsonb, text, timestamptz)
   to :MEMBER, :SERVICE, :ADMIN, :ANALYST;

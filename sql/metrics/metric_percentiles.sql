@@ -1,5 +1,5 @@
--- Several percentiles of one range, of sketches. The range is exact: whole minutes, hours and days of it come from rollups,
--- its edges from points.
+-- Several percentiles of one range, computed from sketches. The range is exact: its whole minutes, hours and days come from
+-- rollups, its edges from points.
 create or replace function app_public.metric_percentiles(
   service text,
   metric text,
@@ -13,8 +13,15 @@ language sql stable
 begin atomic
   with request as materialized (
     select p.percentile
+    -- Percentiles have no buckets, so the range has any length: the check gets no more of it than a day.
     from app_private.metric_request(
-      metric_percentiles."from", metric_percentiles."to", null, 'p50', 'null', metric_percentiles.tags
+      metric_percentiles."from",
+      case
+        when isfinite(metric_percentiles."to") and metric_percentiles."to" - interval '1 day' > metric_percentiles."from"
+          then metric_percentiles."from" + interval '1 day'
+        else metric_percentiles."to"
+      end,
+      null, 'p50', 'null', metric_percentiles.tags
     ) q
     cross join lateral unnest(app_private.metric_percentile_list(metric_percentiles.percentiles)) p(percentile)
   ),
@@ -26,7 +33,7 @@ begin atomic
       metric_percentiles.service, metric_percentiles.metric, metric_percentiles."from", metric_percentiles."to", null,
       metric_percentiles.tags, true
     ) r
-    -- All of them, as constants (metric_reach).
+    -- A range that holds all of them, as constants (metric_reach).
     where r.at >= lower(app_private.metric_reach(metric_percentiles."from", metric_percentiles."to", '1 second'))
       and r.at < upper(app_private.metric_reach(metric_percentiles."from", metric_percentiles."to", '1 second'))
     group by 1, 2
@@ -57,6 +64,6 @@ begin atomic
 end;
 
 comment on function app_public.metric_percentiles(text, text, timestamptz, timestamptz, double precision[], jsonb, text) is
-  E'Percentiles (0 to 100; 50, 90, 95 and 99 unless told otherwise) of a metric of a service between `from` and `to`, right to one per cent. `tags` keeps to points that have all of these tags; `group_by` names a tag, each value of which has percentiles of its own. No rows when there are no points. LTM02 no range, LTM05 tags, LTM07 percentiles.';
+  E'Percentiles (0 to 100; by default 50, 90, 95 and 99) of a metric of a service between `from` and `to`, accurate to one per cent. `tags` keeps to points that have all of these tags. `group_by` names a tag, each value of which gets its own percentiles. Returns no rows without points. LTM02 the range, LTM05 tags, LTM07 percentiles.';
 grant execute on function app_public.metric_percentiles(text, text, timestamptz, timestamptz, double precision[], jsonb, text)
   to :MEMBER, :SERVICE, :ADMIN, :ANALYST;

@@ -8,7 +8,7 @@ begin
     when 'array' then return points;
     when 'object' then return json_build_array(points);
     else
-      raise exception 'points is neither an object nor an array of objects, but %', coalesce(json_typeof(points), 'null')
+      raise exception 'points must be an object or an array of objects, not %', coalesce(json_typeof(points), 'null')
         using errcode = 'LTM01',
           hint = 'A point: {"service_name": "api", "metric_name": "latency_ms", "value": 12.5, "tags": {"route": "/"}}.';
   end case;

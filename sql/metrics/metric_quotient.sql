@@ -1,5 +1,6 @@
--- A sum by a number of points or seconds. Where Postgres' own division raises an overflow it is null, as such a sum is; where it
--- raises an underflow, nearer to zero than any double, it is zero. The ends of what a double holds are 1.8e308 and 4.9e-324.
+-- A sum divided by a number of points or seconds. Where Postgres' own division would raise an overflow, the result is null,
+-- like such a sum. Where it would raise an underflow, nearer to zero than any double, the result is zero. A double reaches
+-- from 4.9e-324 to 1.8e308.
 create or replace function app_private.metric_quotient(dividend double precision, divisor double precision)
 returns double precision
 language sql immutable parallel safe
@@ -10,6 +11,6 @@ return case
   else dividend / divisor
 end;
 
-comment on function app_private.metric_quotient(double precision, double precision) is 'A sum of values by a number of points or seconds; null where it is beyond a double, zero where it is nearer to zero than any.';
+comment on function app_private.metric_quotient(double precision, double precision) is 'A sum of values divided by a number of points or seconds; null where it exceeds a double, zero where it is nearer to zero than any double.';
 grant execute on function app_private.metric_quotient(double precision, double precision)
   to :MEMBER, :SERVICE, :ADMIN, :ANALYST;

@@ -1,10 +1,9 @@
--- A range that holds all of a series or of percentiles, for the planner: immutable, so that it is a constant where the
--- arguments are, and partitions outside of it are left out before anything is planned for them. Months and days in the
--- session's time zone would make it stable, hence `at time zone`. What metric_request refuses has no bounds here.
+-- A range that holds all of a series or of percentiles, for the planner. It is immutable, so it is a constant where its
+-- arguments are, and the planner leaves out partitions outside of it from the start. Months and days in the session's time
+-- zone would make it stable, hence `at time zone`. A range that metric_request refuses has no bounds here.
 --
--- PL/pgSQL, so that it is not inlined, and a cost that no plan for any arguments can afford: that would ask it for every
--- point, and sum up for every aggregate. So a prepared statement goes on to be planned for the arguments of each call, which
--- takes half the time.
+-- PL/pgSQL, so that it is not inlined, and a cost that no generic plan can afford: such a plan would call it for every point,
+-- and for every aggregate. So a prepared statement is planned for the arguments of each call, which takes half the time.
 create or replace function app_private.metric_reach("from" timestamptz, "to" timestamptz, bucket interval) returns tstzrange
 language plpgsql immutable parallel safe cost 1000000
 set search_path to pg_catalog, pg_temp

@@ -1,7 +1,7 @@
--- The points of a range, or the rollups that stand for them (metric_sources). With `by_key` a rollup gives a row per bucket
--- of its sketch, of which only key, count, min and max mean something; without, the key is null. A sum that a rollup has not,
--- for it is beyond a double, is infinite (metric_sum). A filter that lets everything
--- through is left out by the planner: to ask it of every point took a quarter of an average.
+-- The points of a range, or the rollups that stand for them (metric_sources). With `by_key` a rollup gives a row per bucket of
+-- its sketch, of which only key, count, min and max have a meaning; without it, the key is null. Where a rollup's sum exceeds a
+-- double and is null, the sum here is infinite (metric_sum). The planner leaves out a filter that lets everything through: to
+-- evaluate it for every point took a quarter of the time of an average.
 create or replace function app_private.metric_rows(
   service text,
   metric text,
@@ -23,7 +23,7 @@ create or replace function app_private.metric_rows(
 )
 language sql stable
 begin atomic
-  -- Materialized: what joins the tables are plain columns, which row-level security lets into an index condition.
+  -- Materialized, so that plain columns join the tables: row-level security lets these into an index condition.
   with sources as materialized (
     select s.resolution, s.range_start, s.range_end
     from app_private.metric_sources(metric_rows.range_start, metric_rows.range_end, metric_rows.bucket) s

@@ -20,7 +20,7 @@ begin atomic
       metric_series.tags
     ) q
   ),
-  -- A row per bucket and group; of a percentile, per key of the sketch, too.
+  -- A row per bucket and group; for a percentile, also per key of the sketch.
   keyed as (
     select
       date_bin(q.bucket, r.at, '2001-01-01 00:00:00Z') as bucket_start,
@@ -40,7 +40,7 @@ begin atomic
       metric_series.service, metric_series.metric, q.range_start, q.range_end, q.bucket, metric_series.tags,
       q.fraction is not null
     ) r
-    -- All of them, as constants (metric_reach).
+    -- A range that holds all of them, as constants (metric_reach).
     where r.at >= lower(app_private.metric_reach(metric_series."from", metric_series."to", metric_series.bucket))
       and r.at < upper(app_private.metric_reach(metric_series."from", metric_series."to", metric_series.bucket))
     group by 1, 2, 3
@@ -48,7 +48,7 @@ begin atomic
   ranked as (
     select
       k.*,
-      -- Each key is there once, so rows are as good as a range, and need no look at the next one.
+      -- Each key occurs once, so `rows` gives what `range` would, without a look at the next row.
       sum(k.points) over (
         partition by k.bucket_start, k.tag_value order by k.key rows unbounded preceding
       ) as points_up_to
@@ -72,7 +72,7 @@ begin atomic
           least(
             max(r.most),
             app_private.metric_key_value(
-              -- The first key up to which there are more points than the fraction of all.
+              -- The first key up to which there are more points than the fraction of all points.
               (array_agg(r.key order by r.key))[
                 1 + width_bucket(
                   (select q.fraction from request q) * (max(r.points_up_to) - 1), array_agg(r.points_up_to order by r.key)
@@ -93,7 +93,7 @@ begin atomic
   series as (
     select
       s.bucket_start, g.tag_value, coalesce(f.points, 0) as points,
-      -- A sum beyond a double is null, and no gap.
+      -- A sum beyond a double is null but not a gap.
       case
         when f.points is not null then f.value
         when metric_series.fill = 'zero' or metric_series.aggregate in ('sum', 'rate', 'count') then 0
@@ -122,6 +122,6 @@ begin atomic
 end;
 
 comment on function app_public.metric_series(text, text, timestamptz, timestamptz, interval, text, jsonb, text, text) is
-  E'A metric of a service over time, in buckets. `from` and `to` are widened to whole buckets, counted from midnight UTC (a week''s from Monday); without a `bucket` it is chosen to give at most 200. `aggregate` is avg, sum, min, max, count, rate (sum per second), last or a percentile such as p95 or p99.9 (right to one per cent). `tags` keeps to points that have all of these tags; `group_by` names a tag, each value of which has a series of its own (null: points without it). Buckets without points are there: count, sum and rate are 0, others as `fill` says: null, zero or previous (the value of the last bucket before). A sum beyond a double is null, and so are avg and rate. Reads points or rollups, whichever has them coarsest. LTM02 no range, LTM03 bucket, LTM04 aggregate, LTM05 tags, LTM06 fill.';
+  E'A metric of a service over time, in buckets. `from` and `to` are widened to whole buckets, counted from midnight UTC (those of a week from Monday). Without a `bucket` it chooses one that gives at most 200. `aggregate` is avg, sum, min, max, count, rate (sum per second), last or a percentile such as p95 or p99.9 (accurate to one per cent). `tags` keeps to points that have all of these tags. `group_by` names a tag, each value of which gets its own series (null: points without the tag). Buckets without points are included: count, sum and rate are 0, other aggregates as `fill` says: null, zero or previous (the value of the last bucket before). A sum beyond a double is null, and so are avg and rate. Reads points or rollups, whichever has them coarsest. LTM02 the range, LTM03 bucket, LTM04 aggregate, LTM05 tags, LTM06 fill.';
 grant execute on function app_public.metric_series(text, text, timestamptz, timestamptz, interval, text, jsonb, text, text)
   to :MEMBER, :SERVICE, :ADMIN, :ANALYST;

@@ -1,8 +1,8 @@
--- Which table answers for which part of a range: the coarsest rollup that has it, points where none does. A rollup has
--- everything but what ops.metric_changes says it lacks; points and their notes are committed together, rollups and the end
--- of the notes, too, so a statement never sees a part of a rollup as the whole. A rollup can serve buckets that are a
--- multiple of its own width, and whole ones only; a null bucket is any.
--- Definer: it reads the notes, of the caller's tenant.
+-- Which table answers for which part of a range: the coarsest rollup that has it, or points where none does. A rollup has
+-- everything except what ops.metric_changes says it lacks. Points are committed together with their notes, and rollups with
+-- the deletion of the notes, so a statement never takes a part of a rollup for the whole. A rollup can serve whole buckets
+-- whose width is a multiple of its own; a null bucket stands for any width.
+-- Definer: it reads the notes, of the caller's tenant only.
 create or replace function app_private.metric_sources(
   range_start timestamptz,
   range_end timestamptz,
@@ -16,7 +16,7 @@ as $$
     from ops.metric_changes c
     where c.tenant_id = (select app_private.current_tenant_id())
       and c.bucket >= metric_sources.range_start and c.bucket < metric_sources.range_end
-      -- Of a time whose points are being removed, what is rolled up counts.
+      -- Where points are being removed, the rollups count.
       and (
         c.bucket >= (
           select coalesce(max(f.closed_to), '-infinity')
@@ -27,7 +27,7 @@ as $$
       )
     group by c.resolution, c.bucket
   ),
-  -- What is changed in a minute is changed in its hour and its day.
+  -- A change in a minute is also one in its hour and its day.
   lacking as (
     select
       w.resolution, w.width,

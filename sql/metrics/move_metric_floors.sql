@@ -1,10 +1,12 @@
--- Moves up the time before which points are refused, to the midnight before which no tenant (for each that keeps less: it)
--- keeps them. Never down. What is refused can be removed once it is closed: ops.close_metric_floors.
+-- Moves up the time before which points are refused: to the midnight before which no tenant keeps them, and further for each
+-- tenant that keeps less. Never moves it down. Points can be removed once their floor is closed: ops.close_metric_floors.
 create or replace function ops.move_metric_floors(at timestamptz default now()) returns void
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
 begin
+  -- A floor never moves down again, so a time to come would refuse everybody's points until then.
+  perform app_private.refuse_bounds('at', at <= now() + interval '1 minute', 'a time that has come');
   with wanted as (
     select t.id as tenant_id, date_bin('24 hours', move_metric_floors.at - ops.retention_of('metrics.raw', t.id), '2001-01-01 00:00:00Z') as kept_from
     from app_public.tenants t
@@ -23,5 +25,5 @@ begin
 end
 $$;
 
-comment on function ops.move_metric_floors(timestamptz) is 'Moves up the time before which points are refused, as the retention of metrics.raw says.';
+comment on function ops.move_metric_floors(timestamptz) is 'Moves up the time before which points are refused, by the retention of metrics.raw. LTP06 for a time to come.';
 grant execute on function ops.move_metric_floors(timestamptz) to :WORKER;

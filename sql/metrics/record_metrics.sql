@@ -1,6 +1,7 @@
--- Stores the good ones of many points in one statement, and says of the others why not. A point is read with
--- json_to_record, in one pass; only what cannot make it fail is let in: texts that have no escape that text cannot hold.
--- Every cast of a value from outside stands in a `case` behind the question whether it can be cast.
+-- Stores the valid points among many in one statement, and returns a reason for each of the others. json_to_record reads a
+-- point in one pass. It gets only points that cannot make it fail: those without an escape that the type text cannot hold.
+-- The doors of the API put U+FFFD in the place of such an escape. A name that has it is refused, because names of two series could have
+-- become one. Every cast of a value from outside stands in a `case`, after a check that the cast will succeed.
 create or replace function app_public.record_metrics(points json, out stored integer, out rejected jsonb)
 language sql volatile
 set timezone to 'UTC'
@@ -29,11 +30,15 @@ begin atomic
     select
       f.index, f.service_name, f.metric_name, f.value, f.tags, f.at,
       case
-        when not f.is_object then 'a point is an object, not ' || json_typeof(f.point)
-        when not f.is_storable then 'it holds a character that cannot be stored, \u0000 or half of a pair'
+        when not f.is_object then 'a point must be an object, not ' || json_typeof(f.point)
+        when not f.is_storable then 'it contains a character that cannot be stored: \u0000 or half of a surrogate pair'
         when f.service_name is null or f.service_name = '' then 'service_name is missing'
+        when position(chr(65533) in f.service_name) > 0
+          then 'service_name has U+FFFD, which stands for a character that cannot be stored'
         when length(f.service_name) > 50 then 'service_name is longer than 50 characters'
         when f.metric_name is null or f.metric_name = '' then 'metric_name is missing'
+        when position(chr(65533) in f.metric_name) > 0
+          then 'metric_name has U+FFFD, which stands for a character that cannot be stored'
         when length(f.metric_name) > 100 then 'metric_name is longer than 100 characters'
         when f.value is null then 'value is missing'
         when not pg_input_is_valid(f.value, 'double precision') then 'value is not a number, or too large: ' || left(f.value, 40)
@@ -42,13 +47,15 @@ begin atomic
         when f.at is null then 'timestamp is not a time: ' || left(f."timestamp", 40)
         when not (select app_private.partition_ranges('app_public.metrics')) @> f.at
           or f.at < (select app_private.metrics_kept_from())
-          then 'timestamp is out of the range that is kept: ' || f.at
+          then 'timestamp is outside the range that is kept: ' || f.at
         when f.tags is null then null
-        when json_typeof(f.tags) <> 'object' then 'tags is not an object'
-        when not pg_input_is_valid(f.tags::text, 'jsonb') then 'tags has a number that cannot be stored'
+        when json_typeof(f.tags) <> 'object' then 'tags must be an object'
+        when not pg_input_is_valid(f.tags::text, 'jsonb') then 'tags contains a number that cannot be stored'
+        when position(chr(65533) in case when position('\u' in f.tags::text) > 0 then f.tags::jsonb::text else f.tags::text end) > 0
+          then 'tags has U+FFFD, which stands for a character that cannot be stored'
         when f.tags::text ~ '^.+[[{]' and exists (
           select from json_each(f.tags) t where json_typeof(t.value) in ('object', 'array')
-        ) then 'tags is not flat: a tag is a text, a number or a boolean'
+        ) then 'tags must be flat: a tag is a string, a number or a boolean'
       end as reason
     from fields f
   ),
@@ -70,5 +77,5 @@ begin atomic
 end;
 
 comment on function app_public.record_metrics(json) is
-  E'Records points, one object or an array of thousands. A point has `service_name`, `metric_name`, `value` (a finite number), and may have `tags` (a flat object) and `timestamp` (now; UTC where it names no zone). Answers with how many were `stored` and which were `rejected`: `[{"index": 3, "reason": "value is missing"}]`, counted from 0. Good points are stored whatever the others are. LTM01 when `points` is neither an object nor an array.';
+  E'Records points, one object or an array of thousands. A point has `service_name`, `metric_name`, `value` (a finite number), and may have `tags` (a flat object) and `timestamp` (default: now; UTC unless it names a zone). Returns how many were `stored` and which were `rejected`: `[{"index": 3, "reason": "value is missing"}]`, counted from 0. Valid points are stored whatever the others are. LTM01 when `points` is neither an object nor an array.';
 grant execute on function app_public.record_metrics(json) to :SERVICE, :ADMIN;

@@ -1,23 +1,31 @@
--- Notes that a partition is going to be removed, and how many rows of whom are in it: nobody can count them once it is
--- detached. Nothing is added to it any more. Runs as the worker, which sees the rows of all tenants.
-create or replace function ops.begin_partition_removal(
-  policy text,
-  parent text,
-  partition text,
-  range_start timestamptz,
-  range_end timestamptz
-) returns void
-language plpgsql volatile
+-- Records that the removal of a partition begins, or is tried again. Which partitions can go is asked of the catalog and of the
+-- policies, and of no argument: `at` may lie in the past, for a simulated clock, and never in the future. Definer: what stands in
+-- the table is dropped, so nobody writes it by hand.
+create or replace function ops.begin_partition_removal(partition text, at timestamptz default now()) returns void
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
+declare
+  v_removable record;
 begin
-  insert into ops.partition_removals (partition, parent, policy, held, rows_by_tenant)
-  select begin_partition_removal.partition, begin_partition_removal.parent, begin_partition_removal.policy,
-    tstzrange(range_start, range_end), ops.rows_by_tenant(parent, range_start, range_end)
-  where not exists (select from ops.partition_removals r where r.partition = begin_partition_removal.partition)
-  on conflict on constraint partition_removals_pkey do nothing;
+  select p.* into v_removable
+  from ops.removable_partitions(least(at, now())) p
+  where p.partition = begin_partition_removal.partition;
+  if not found then
+    raise exception '% is not a partition to be removed', partition
+      using errcode = 'LTP05', hint = 'List them: select * from ops.removable_partitions();';
+  end if;
+
+  -- The removal waits for transactions older than this; see ops.removal_waits.
+  insert into ops.partition_removals as r (partition, parent, policy, held, tried_at)
+  values (
+    v_removable.partition, v_removable.parent, v_removable.policy, tstzrange(v_removable.range_start, v_removable.range_end), now()
+  )
+  on conflict on constraint partition_removals_pkey do update
+  set
+    parent = excluded.parent, policy = excluded.policy, held = excluded.held, tried_at = excluded.tried_at, problem = null;
 end
 $$;
 
-comment on function ops.begin_partition_removal(text, text, text, timestamptz, timestamptz) is 'Notes in ops.partition_removals that a partition is going to be removed, with its rows by tenant.';
-grant execute on function ops.begin_partition_removal(text, text, text, timestamptz, timestamptz) to :WORKER;
+comment on function ops.begin_partition_removal(text, timestamptz) is 'Records in ops.partition_removals that the removal of a partition begins or is tried again. LTP05 when it must not be removed.';
+grant execute on function ops.begin_partition_removal(text, timestamptz) to :WORKER;

@@ -1,11 +1,11 @@
--- Tables partitioned by time whose partitions end soon: without the next one writes are refused. ensure_partitions keeps two
--- weeks ahead and more, so less than one means that it fails.
+-- Tables partitioned by time whose partitions end soon: without the next partition, writes are refused. ensure_partitions stays
+-- at least two weeks ahead, so less than one week means that it fails.
 create or replace view ops.check_partition_horizon with (security_barrier) as
 select
   p.name as subject,
   case when p.until > clock_timestamp() + interval '2 days' then 'warning' else 'error' end as severity,
   case
-    when p.until is null then format('%s has no partition for now: writes are refused', p.name)
+    when p.until is null then format('%s has no partition for the current time: writes are refused', p.name)
     else format('%s has partitions until %s only', p.name, to_char(p.until at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
   end as message,
   jsonb_build_object('until', p.until) as details
@@ -30,7 +30,7 @@ comment on view ops.check_partition_horizon is 'A check of ops.check_alerts. Tab
 comment on column ops.check_partition_horizon.subject is 'What it is about.';
 comment on column ops.check_partition_horizon.severity is 'warning or error.';
 comment on column ops.check_partition_horizon.message is 'What is wrong, in a sentence.';
-comment on column ops.check_partition_horizon.details is 'The same for programs.';
+comment on column ops.check_partition_horizon.details is 'The same as JSON, for programs.';
 
-revoke all on ops.check_partition_horizon from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
+revoke all on ops.check_partition_horizon from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH, :JOBS;
 grant select on ops.check_partition_horizon to :OPERATOR, :WORKER;

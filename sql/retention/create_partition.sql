@@ -1,8 +1,7 @@
 -- Makes one partition and attaches it. `create table (like ...)` and `attach` take weaker locks than `create table ...
--- partition of`, which waits for every open reader of the parent. A partition gets what its parent has and does not
--- inherit: row-level security without any policy (rights and policies are the parent's; nobody reads a partition
--- directly), and statement triggers, which fire for the table that a statement names.
--- Returns false when the partition is there already.
+-- partition of`, which waits for every open reader of the parent. A partition does not inherit everything, so it gets
+-- row-level security without any policy (rights and policies are the parent's; nobody reads a partition directly) and the
+-- statement triggers, which fire for the table that a statement names. Returns false when the partition already exists.
 create or replace function app_private.create_partition(
   parent regclass,
   partition_name name,
@@ -34,4 +33,4 @@ begin
 end
 $$;
 
-comment on function app_private.create_partition(regclass, name, timestamptz, timestamptz) is 'Makes the partition [range_start, range_end) of a table, with row-level security and audit; false when it is there already.';
+comment on function app_private.create_partition(regclass, name, timestamptz, timestamptz) is 'Makes the partition [range_start, range_end) of a table, with row-level security and audit; false when it already exists.';

@@ -1,6 +1,6 @@
--- Makes the partitions that are missing between now and the horizons: a day each for metrics and their rollups of a minute,
--- a month each for the rollups of an hour and for the audit log. The worker runs it every hour and `lightning migrate` at its end; it can be run at any time and by several
--- at once. Definer: partitions belong to the owner, and this makes only these two kinds.
+-- Makes the missing partitions between now and the horizons: one a day for metrics and their rollups by minute, one a month
+-- for the rollups by hour and for the audit log. The worker runs it every hour and `lightning migrate` at its end. It can
+-- run at any time, and several times at once. Definer: partitions belong to the owner, and this makes only these.
 create or replace function ops.ensure_partitions(
   metrics_days_ahead integer default 14,
   audit_months_ahead integer default 3,
@@ -15,10 +15,16 @@ declare
   v_start timestamptz;
   v_name text;
 begin
-  -- One maker at a time: a second one would find the name taken between the look and the create.
-  perform pg_advisory_xact_lock(hashtext('ops.ensure_partitions'));
+  -- The worker's login can make tables by this, and no more than these.
+  perform app_private.refuse_bounds('metrics_days_ahead', metrics_days_ahead between 0 and 62, '0 to 62');
+  perform app_private.refuse_bounds('audit_months_ahead', audit_months_ahead between 0 and 24, '0 to 24');
+  perform app_private.refuse_bounds('at', at between now() - interval '2 years' and now() + interval '1 day', 'a time of the last two years');
 
-  -- Yesterday too: a point that is on its way at midnight belongs to the day that ended.
+  -- One caller at a time: between its check and its create, another could take the name.
+  -- A lock of a table that nobody else may lock, and that is in nobody's way: anybody can take an advisory lock.
+  lock table ops.partition_removals in share update exclusive mode;
+
+  -- Yesterday too: a point that is on its way at midnight belongs to the day that has ended.
   for v_start in
     select d from generate_series(
       date_trunc('day', at) - interval '1 day',
@@ -65,5 +71,5 @@ begin
 end
 $$;
 
-comment on function ops.ensure_partitions(integer, integer, timestamptz) is 'Makes the missing partitions of metrics and their rollups (days ahead) and of audit.log (months ahead), and returns their names.';
+comment on function ops.ensure_partitions(integer, integer, timestamptz) is 'Makes the missing partitions of metrics and their rollups (days ahead) and of audit.log (months ahead), and returns their names. LTP06 for a time or a number that is too far.';
 grant execute on function ops.ensure_partitions(integer, integer, timestamptz) to :WORKER;

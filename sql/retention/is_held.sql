@@ -1,5 +1,4 @@
--- Whether something of a tenant at a time has to stay for another reason than its age: an import that the operator has not
--- released, or a dispute.
+-- Whether a tenant's data of a time has to stay whatever its age: an import that the operator has not released, or a dispute.
 create or replace function ops.is_held(policy text, tenant_id text, at timestamptz) returns boolean
 language sql stable
 begin atomic
@@ -10,5 +9,5 @@ begin atomic
   );
 end;
 
-comment on function ops.is_held(text, text, timestamptz) is 'Whether ops.retention_holds keeps something of a tenant at a time.';
-grant execute on function ops.is_held(text, text, timestamptz) to :OPERATOR, :WORKER;
+comment on function ops.is_held(text, text, timestamptz) is 'Whether ops.retention_holds keeps a tenant''s data of a time.';
+grant execute on function ops.is_held(text, text, timestamptz) to :OPERATOR, :JOBS;

@@ -1,4 +1,4 @@
--- What a table that is partitioned by range of one time holds, read from the bounds as the catalog shows them.
+-- The times covered by a table that is partitioned by range of one time, read from the bounds that the catalog prints.
 create or replace function app_private.partition_ranges(parent regclass) returns tstzmultirange
 language sql stable
 set search_path to pg_catalog, pg_temp

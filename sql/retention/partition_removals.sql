@@ -1,19 +1,19 @@
-comment on table ops.partition_removals is 'Partitions whose removal has begun and not ended.';
+comment on table ops.partition_removals is 'Partitions whose removal has begun but not ended.';
 comment on column ops.partition_removals.partition is 'Its name, with its schema.';
-comment on column ops.partition_removals.parent is 'The table that it is, or was, a part of.';
-comment on column ops.partition_removals.policy is 'The policy that it goes under.';
+comment on column ops.partition_removals.parent is 'The table that it belongs to or did before it was detached.';
+comment on column ops.partition_removals.policy is 'The policy by which it is removed.';
 comment on column ops.partition_removals.held is 'The times that it holds.';
-comment on column ops.partition_removals.rows_by_tenant is 'How many rows of each tenant are in it.';
+comment on column ops.partition_removals.rows_by_tenant is 'How many rows of each tenant an earlier version counted; nothing reads it, and the next release drops it.';
 comment on column ops.partition_removals.began_at is 'When the removal began.';
-comment on column ops.partition_removals.tried_at is 'When it was tried last.';
-comment on column ops.partition_removals.problem is 'What stood in its way then; ops.removal_waits says who.';
+comment on column ops.partition_removals.tried_at is 'When it was last tried.';
+comment on column ops.partition_removals.problem is 'The obstacle at that try; ops.removal_waits names the sessions.';
 
 alter table ops.partition_removals enable row level security, force row level security;
 
 -- Across tenants
 
--- ops.drop_partition ends a removal and ops.removable_partitions reads what is under way, as the owner; the worker and
--- operators read it. A partition holds rows of all tenants.
+-- The functions that begin, try and end a removal keep it as the owner; the worker and operators read it. A partition holds rows
+-- of all tenants.
 drop policy if exists manage_owner on ops.partition_removals;
 create policy manage_owner on ops.partition_removals for all to :OWNER
   using (true)
@@ -25,16 +25,10 @@ drop policy if exists select_worker on ops.partition_removals;
 create policy select_worker on ops.partition_removals for select to :WORKER
   using (true);
 
--- ops.begin_partition_removal.
+-- No policy to write for the worker: ops.drop_partition drops what stands here.
 drop policy if exists insert_worker on ops.partition_removals;
-create policy insert_worker on ops.partition_removals for insert to :WORKER
-  with check (true);
 drop policy if exists update_worker on ops.partition_removals;
-create policy update_worker on ops.partition_removals for update to :WORKER
-  using (true)
-  with check (true);
 
-revoke all on ops.partition_removals from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
+revoke all on ops.partition_removals from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH, :JOBS;
 grant select on ops.partition_removals to :OPERATOR, :WORKER;
--- The worker notes what it begins and what stands in its way; ops.drop_partition ends it.
-grant insert (partition, parent, policy, held, rows_by_tenant), update (tried_at, problem) on ops.partition_removals to :WORKER;
+-- No insert, update or delete for anybody: ops.begin_partition_removal, ops.note_removal_problem and ops.drop_partition keep it.

@@ -1,5 +1,5 @@
--- Whom the removal of a partition waits for: sessions that have held its parent since before it was tried last. Definer:
--- what a session does is shown to those who may read all statistics, which the owner may.
+-- The sessions that the removal of a partition waits for: they have held its parent since before the last try. Definer: only
+-- roles that may read all statistics see other sessions, and the owner may.
 create or replace function ops.partition_waits()
 returns table (
   partition text, waiting_since timestamptz, pid integer, login name, application text, transaction_since timestamptz, query_since timestamptz
@@ -17,10 +17,10 @@ as $$
       and l.relation in (to_regclass(r.parent), to_regclass(r.partition))
   ) l on true
   join pg_stat_activity a on a.pid = l.pid
-  -- Locks are read before activities: a transaction that ended in between has no beginning any more, and nobody waits for it.
+  -- Locks are read before activities. A transaction that ended in between has no start any more, and nobody waits for it.
   where a.xact_start < r.tried_at
   order by a.xact_start
 $$;
 
-comment on function ops.partition_waits() is 'Whom the removal of a partition waits for, longest first: the session, its login, and since when its transaction and its statement run.';
+comment on function ops.partition_waits() is 'The sessions that the removal of a partition waits for, longest first: the session, its login, and when its transaction and its statement began.';
 grant execute on function ops.partition_waits() to :OPERATOR, :WORKER;

@@ -1,5 +1,5 @@
--- The partitions that no tenant keeps any more and no hold does, and those whose removal has begun, oldest first.
---   state  attached: detach it; pending: finalize that; detached: drop it
+-- The partitions that neither a tenant nor a hold keeps any more, and those whose removal has begun, oldest first.
+--   state  attached: detach it; pending: finalize what an earlier version left half done; detached: drop it
 create or replace function ops.removable_partitions(at timestamptz default now(), planned boolean default false)
 returns table (policy text, parent text, partition text, range_start timestamptz, range_end timestamptz, state text)
 language sql stable security definer
@@ -47,5 +47,5 @@ as $$
   order by 4, 1
 $$;
 
-comment on function ops.removable_partitions(timestamptz, boolean) is 'The partitions that can go, and how far each is on its way, oldest first.';
-grant execute on function ops.removable_partitions(timestamptz, boolean) to :OPERATOR, :WORKER;
+comment on function ops.removable_partitions(timestamptz, boolean) is 'The partitions that can be removed, and the state of each removal, oldest first.';
+grant execute on function ops.removable_partitions(timestamptz, boolean) to :OPERATOR, :WORKER, :JOBS;

@@ -1,4 +1,4 @@
--- Takes a tenant's own choice back.
+-- Removes a tenant's own retention.
 create or replace function ops.reset_retention(policy text, tenant_id text) returns boolean
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -10,5 +10,5 @@ begin
 end
 $$;
 
-comment on function ops.reset_retention(text, text) is 'Takes back how long a tenant''s rows are kept: as everybody''s again. False when it had no choice of its own.';
+comment on function ops.reset_retention(text, text) is 'Removes a tenant''s own retention, so that its rows are kept as long as everybody''s. False when it had none.';
 grant execute on function ops.reset_retention(text, text) to :OPERATOR;

@@ -1,4 +1,4 @@
--- How long a tenant's rows are kept under a policy: as it chose, otherwise as everybody's.
+-- How long a policy keeps a tenant's rows: by the tenant's own setting, otherwise by that for all.
 create or replace function ops.retention_of(policy text, tenant_id text) returns interval
 language sql stable
 begin atomic
@@ -8,5 +8,5 @@ begin atomic
   where p.policy = retention_of.policy;
 end;
 
-comment on function ops.retention_of(text, text) is 'How long a tenant''s rows are kept under a policy; null: for ever.';
-grant execute on function ops.retention_of(text, text) to :OPERATOR, :WORKER;
+comment on function ops.retention_of(text, text) is 'How long a policy keeps a tenant''s rows; null: forever.';
+grant execute on function ops.retention_of(text, text) to :OPERATOR, :JOBS;

@@ -1,5 +1,5 @@
--- Keys never change: the audit log, the leases and other systems refer to rows by them. Grants already leave the key
--- columns out; this guards against the owner, too.
+-- Keys never change: the audit log, the leases and other systems refer to rows by them. Grants already exclude the key
+-- columns; this trigger stops the owner, too.
 create or replace function app_private.tg__refuse_key_change() returns trigger
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp

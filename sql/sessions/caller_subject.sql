@@ -1,4 +1,4 @@
--- Whom the API verified; null for a login of its own, whose settings prove nothing.
+-- The subject that the API verified; null for a direct login, whose settings prove nothing.
 create or replace function app_private.caller_subject() returns text
 language sql stable parallel safe
 return case
@@ -6,4 +6,4 @@ return case
     then nullif(pg_catalog.current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub'
 end;
 
-comment on function app_private.caller_subject() is 'The verified subject of the request: a user''s or service''s name. Null for a login of its own.';
+comment on function app_private.caller_subject() is 'The verified subject of the request: the name of a user or service. Null for a direct login.';

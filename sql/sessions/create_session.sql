@@ -1,5 +1,5 @@
--- Opens a session and gives back its token, this once: what is stored is its digest. 32 bytes from three random UUIDs, each
--- 122 bits of the system's generator, folded by SHA-256.
+-- Opens a session and returns its token, this one time: only its digest is stored. The 32 bytes come from three random UUIDs,
+-- each 122 bits of the system's generator, folded by SHA-256.
 create or replace function app_public.create_session(
   user_id text,
   data jsonb default '{}',
@@ -45,5 +45,5 @@ begin atomic
 end;
 
 comment on function app_public.create_session(text, jsonb, interval, text, boolean, interval) is
-  E'@name openSession\nOpens a session of a user and returns its `token`, which nobody can read again; the API takes it as a bearer token in place of a JWT. `ttl` is how long it lives; with `sliding`, use prolongs it by as much, up to `max_age` after it was opened. `role` is what its requests run as: member, service, or admin (only for administrators). `data` is the service''s own. LTU01 user_id, LTU02 ttl or max_age, LTU03 role, LTU04 a session of an administrator, LTU05 data.';
+  E'@name openSession\nOpens a session of a user and returns its `token`, which nobody can read again; the API takes it as a bearer token in place of a JWT. `ttl` is how long it lives; with `sliding`, each use prolongs it by as much, up to `max_age` after it was opened. `role` is the role of its requests: member, service, or admin (only for administrators). `data` is the service''s own. LTU01 user_id, LTU02 ttl or max_age, LTU03 role, LTU04 only an administrator opens an administrator''s session, LTU05 data.';
 grant execute on function app_public.create_session(text, jsonb, interval, text, boolean, interval) to :SERVICE, :ADMIN;

@@ -1,6 +1,6 @@
--- Which of these sessions are still open. Each process of the API asks for those whose streams it serves, once for all of
--- them, as an anonymous request, and ends the streams of the others. Definer, as ops.session_claims: that a session lives is
--- all that it gives away, to who knows its id. It prolongs nothing: a stream that is left open is no use of a session.
+-- Which of these sessions are still open. Each process of the API asks for the sessions whose streams it serves, all in one
+-- anonymous request, and ends the streams of the others. Definer, as ops.session_claims: it reveals only that a session lives,
+-- to callers who know its id. It prolongs nothing: a stream that is left open does not count as use of a session.
 create or replace function ops.live_sessions(tenant_ids text[], session_ids uuid[]) returns setof uuid
 language sql stable security definer
 set search_path to pg_catalog, pg_temp

@@ -1,4 +1,4 @@
--- The sessions of whoever asks. Definer: members have no right on sessions. The subject is the verified token's.
+-- The sessions of the caller. Definer: members have no rights on sessions. The subject comes from the verified token.
 create or replace function app_public.own_sessions()
 returns table (session_id uuid, role text, created_at timestamptz, expires_at timestamptz, is_current boolean)
 language sql stable security definer
@@ -17,5 +17,5 @@ as $$
 $$;
 
 comment on function app_public.own_sessions() is
-  E'The live sessions of the caller (the subject of the token), without tokens and data; `is_current` marks the one that this request came with.';
+  E'The live sessions of the caller (the subject of the token), without tokens and data; `is_current` marks the one that this request uses.';
 grant execute on function app_public.own_sessions() to :MEMBER, :SERVICE, :ADMIN;

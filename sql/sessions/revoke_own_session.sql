@@ -1,4 +1,4 @@
--- Ends a session of whoever asks. Definer, as own_sessions.
+-- Ends a session of the caller. Definer, as own_sessions.
 create or replace function app_public.revoke_own_session(session_id uuid) returns boolean
 language sql volatile security definer
 set search_path to pg_catalog, pg_temp

@@ -1,18 +1,18 @@
 comment on table app_public.sessions is E'@unique id|@fieldName session|@updateFieldName updateSession|@deleteFieldName deleteSession\nA user''s login session. The token itself is stored nowhere.';
 comment on column app_public.sessions.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
 comment on column app_public.sessions.id is 'The session''s id.';
-comment on column app_public.sessions.user_id is 'Whose session it is.';
-comment on column app_public.sessions.token is 'SHA-256 of the token, 64 hexadecimal digits. Can be written and never read.';
+comment on column app_public.sessions.user_id is 'The user whose session it is.';
+comment on column app_public.sessions.token is 'SHA-256 of the token, 64 hexadecimal digits. Can be written but never read.';
 comment on column app_public.sessions.data is 'What the service keeps in it.';
 comment on column app_public.sessions.expires_at is 'When it ends.';
 comment on column app_public.sessions.created_at is 'When it was opened.';
-comment on column app_public.sessions.role is 'What requests with its token run as: member, service or admin.';
-comment on column app_public.sessions.sliding_ttl is 'For how long use prolongs it; null: use does not.';
+comment on column app_public.sessions.role is 'The role of requests with its token: member, service or admin.';
+comment on column app_public.sessions.sliding_ttl is 'How long each use prolongs it; null: use does not prolong it.';
 comment on column app_public.sessions.ends_at is 'Until when use can prolong it.';
 
-comment on constraint sessions_pkey on app_public.sessions is E'@behavior -single -update -delete\nA row is known by its tenant and its id.';
+comment on constraint sessions_pkey on app_public.sessions is E'@behavior -single -update -delete\nThe tenant and the id identify a row.';
 comment on constraint sessions_tenant_id_fkey on app_public.sessions is E'@behavior -*\nA row belongs to a tenant.';
-comment on constraint sessions_token_key on app_public.sessions is E'@behavior -*\nA token opens one session, in whichever tenant. Nobody looks up by what they cannot read.';
+comment on constraint sessions_token_key on app_public.sessions is E'@behavior -*\nA token opens one session, whatever the tenant. Nobody can look up a session by a digest that they cannot read.';
 
 alter table app_public.sessions enable row level security, force row level security;
 
@@ -21,8 +21,8 @@ drop policy if exists select_tenant on app_public.sessions;
 create policy select_tenant on app_public.sessions for select to :SERVICE, :ADMIN
   using (tenant_id = (select app_private.current_tenant_id()));
 
--- Services open sessions, and administrators: create_session knows the token for a moment, the digest is stored. The role of
--- an administrator is theirs alone to give (trigger _200_role).
+-- Services and administrators open sessions: create_session knows the token for a moment and stores its digest. Only an
+-- administrator may give the role of one (trigger _200_role).
 drop policy if exists insert_service on app_public.sessions;
 create policy insert_service on app_public.sessions for insert to :SERVICE, :ADMIN
   with check (tenant_id = (select app_private.current_tenant_id()));
@@ -33,7 +33,7 @@ create policy update_service on app_public.sessions for update to :SERVICE
   using (tenant_id = (select app_private.current_tenant_id()))
   with check (tenant_id = (select app_private.current_tenant_id()));
 
--- Services end sessions, and administrators throw somebody out.
+-- Services end sessions, and administrators sign users out.
 drop policy if exists delete_tenant on app_public.sessions;
 create policy delete_tenant on app_public.sessions for delete to :SERVICE, :ADMIN
   using (tenant_id = (select app_private.current_tenant_id()));
@@ -43,25 +43,24 @@ drop policy if exists delete_owner on app_public.sessions;
 create policy delete_owner on app_public.sessions for delete to :OWNER
   using (tenant_id = (select app_private.current_tenant_id()));
 
--- What is not kept any longer goes, of one tenant at a time, the one that the worker names: ops.expire_rows.
-drop policy if exists select_worker on app_public.sessions;
-create policy select_worker on app_public.sessions for select to :WORKER
+-- ops.expire_tenant_rows removes expired rows of one tenant at a time: the tenant that it names.
+drop policy if exists select_jobs on app_public.sessions;
+create policy select_jobs on app_public.sessions for select to :JOBS
   using (tenant_id = (select app_private.retention_tenant_id()));
-
-drop policy if exists delete_worker on app_public.sessions;
-create policy delete_worker on app_public.sessions for delete to :WORKER
+drop policy if exists delete_jobs on app_public.sessions;
+create policy delete_jobs on app_public.sessions for delete to :JOBS
   using (tenant_id = (select app_private.retention_tenant_id()));
 
 -- Across tenants
 
--- ops.session_claims and validate_session find a session by the digest of its token and prolong it: that tells whose tenant
--- it is of, so no tenant can be asked for before. ops.live_sessions looks for those of all tenants at once; own_sessions
+-- ops.session_claims and validate_session find a session by the digest of its token and prolong it. Only this look-up tells its
+-- tenant, so no tenant can be compared before. ops.live_sessions looks up sessions of all tenants at once. own_sessions
 -- compares tenant and user itself, the view user_sessions the tenant.
 --
--- It has to be `true`. The rows of the caller's tenant are none before the look-up; a setting with the digest that is looked
--- for would hold off nobody who can run a statement as the owner, for they can say any setting; and a role of its own, as
--- :SEARCH, would have these same two policies. So nothing runs as the owner but migrations and the functions named here,
--- and test/db/sessions/sessions.test.ts shows of each that other tenants' sessions are as good as none.
+-- It has to be `true`. Before the look-up the caller has no tenant, and so no rows. A setting with the wanted digest would not
+-- stop anybody who can run a statement as the owner, because they can set anything. A role of its own, like :SEARCH, would
+-- have these same two policies. So only migrations and the functions named here run as the owner, and
+-- test/db/sessions/sessions.test.ts shows for each that it reveals no session of another tenant.
 drop policy if exists select_owner on app_public.sessions;
 create policy select_owner on app_public.sessions for select to :OWNER
   using (true);
@@ -70,8 +69,8 @@ create policy update_owner on app_public.sessions for update to :OWNER
   using (true)
   with check (true);
 
-revoke all on app_public.sessions from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
--- Never the token, not even its digest: who can read it can look for it.
+revoke all on app_public.sessions from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH, :JOBS;
+-- Never the token, not even its digest: whoever can read it can look for it.
 grant select (tenant_id, id, user_id, data, expires_at, created_at, role, sliding_ttl, ends_at)
   on app_public.sessions to :SERVICE, :ADMIN;
 grant insert (tenant_id, id, user_id, token, data, expires_at, role, sliding_ttl, ends_at)
@@ -79,8 +78,8 @@ grant insert (tenant_id, id, user_id, token, data, expires_at, role, sliding_ttl
 -- Not role: a session keeps what it was opened with.
 grant update (data, expires_at) on app_public.sessions to :SERVICE;
 grant delete on app_public.sessions to :SERVICE, :ADMIN;
--- Expired ones go: ops.expire_rows. Nothing that says whose they are or what is in them.
-grant select (tenant_id, id, expires_at), delete on app_public.sessions to :WORKER;
+-- For ops.expire_tenant_rows, which removes expired sessions. No column that names their user or holds their data.
+grant select (tenant_id, id, expires_at), delete on app_public.sessions to :JOBS;
 
 create or replace trigger _200_keys
   before update of tenant_id, id on app_public.sessions

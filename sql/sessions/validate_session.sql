@@ -1,5 +1,5 @@
--- The session that a token opens, for services that look after their users themselves. Definer: nobody may look for a token.
--- Sessions of other tenants are as good as none.
+-- The session that a token opens, for services that manage their users themselves. Definer: nobody may look up a token.
+-- Sessions of other tenants give no row.
 create or replace function app_public.validate_session(token text)
 returns table (session_id uuid, user_id text, role text, data jsonb, expires_at timestamptz)
 language sql volatile security definer
@@ -12,5 +12,5 @@ as $$
 $$;
 
 comment on function app_public.validate_session(text) is
-  E'The session that a token opens: one row, or none when there is no such session of this tenant, or it is over. Prolongs a session that slides.';
+  E'The session that a token opens: one row, or none when this tenant has no such session, or it is over. Prolongs a sliding session.';
 grant execute on function app_public.validate_session(text) to :SERVICE, :ADMIN;

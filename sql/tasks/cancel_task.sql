@@ -1,5 +1,5 @@
--- Definer: people may cancel what a service holds, and nobody may write leases. Everybody who ends a lease takes the
--- lease first and the task then, so that no two wait for each other.
+-- Definer: people may cancel a task that a service holds, and nobody may write leases. Whoever ends a lease locks the lease
+-- first and the task second, so no two callers wait for each other.
 create or replace function app_public.cancel_task(task_id uuid, reason text default null) returns app_public.tasks
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -12,29 +12,23 @@ declare
   v_task app_public.tasks;
 begin
   if task_id is null then
-    raise exception 'invalid %: %', 'task_id', 'it is missing'
-      using errcode = 'LTQ05';
+    perform app_private.refuse_argument('LTQ05', 'task_id', 'it is missing');
   end if;
 
-  -- Once more when it was claimed, given back or ended between two statements.
+  -- Tries again when the task was claimed, released or ended between two statements.
   loop
     delete from app_public.task_leases l
     where l.tenant_id = v_tenant and l.task_id = cancel_task.task_id
     returning * into v_lease;
     if found then
-      insert into app_public.task_attempts (
-        tenant_id, task_id, attempt, fencing_token, agent, claimed_at, ended_at, outcome, error, progress, note
-      )
-      values (
-        v_lease.tenant_id, v_lease.task_id, v_lease.attempt, v_lease.fencing_token, v_lease.agent, v_lease.claimed_at,
-        v_now, 'cancelled', cancel_task.reason, v_lease.progress, v_lease.note
-      );
+      insert into app_public.task_attempts
+      select a.* from ops.attempt_of(v_lease, v_now, 'cancelled', cancel_task.reason) a;
     end if;
 
     select * into v_task from app_public.tasks t where t.tenant_id = v_tenant and t.id = cancel_task.task_id;
     if not found then
-      raise exception 'there is no task %', task_id
-        using errcode = 'LTQ01', hint = 'It was deleted, or is not of your tenant.';
+      raise exception 'task % does not exist', task_id
+        using errcode = 'LTQ01', hint = 'It was deleted, or belongs to another tenant.';
     end if;
     if v_task.status = 'cancelled' then
       return v_task;
@@ -57,6 +51,6 @@ begin
 end
 $$;
 
-comment on function app_public.cancel_task(uuid, text) is 'Cancels a task that waits or is worked on; its holder learns it by LTQ03 at its next call. The `reason` is kept as error_message. A cancelled task is returned as it is. Returns the task. Errors: LTQ01 no such task, LTQ04 it has ended already, LTQ05 invalid argument.';
+comment on function app_public.cancel_task(uuid, text) is 'Cancels a task that waits or is being worked on. Its holder gets LTQ03 at the next call. Stores `reason` as error_message. Returns the task; a task that is already cancelled stays as it is. Errors: LTQ01 no such task, LTQ04 it has already ended, LTQ05 invalid argument.';
 -- Everybody who writes may add, cancel and retry tasks.
 grant execute on function app_public.cancel_task(uuid, text) to :MEMBER, :SERVICE, :ADMIN;

@@ -1,5 +1,5 @@
--- What claim_tasks does, for a single task: most claimers ask for one, and plain statements take two thirds of the time
--- of the one that claims many. Definer, and no sorting, for the reasons given there.
+-- Does what claim_tasks does, for a single task. Most claimers ask for one, and these plain statements take two thirds of
+-- the time of the statement that claims many. Definer and without sorting, for the reasons given there.
 create or replace function app_public.claim_task(
   agent text,
   capabilities text[] default '{}',
@@ -18,8 +18,7 @@ declare
   v_claimed app_public.claimed_task;
 begin
   if v_problem is not null then
-    raise exception 'invalid %: %', v_problem[1], v_problem[2]
-      using errcode = 'LTQ05';
+    perform app_private.refuse_argument('LTQ05', v_problem[1], v_problem[2]);
   end if;
 
   for v_try in 1..2 loop
@@ -40,7 +39,7 @@ begin
       t.description, t.context, t.required_capabilities, t.created_at
     into v_claimed;
     exit when found;
-    -- Nothing waits: the tasks of holders that died need not wait for the worker.
+    -- No task waits: take back those of dead holders now, without waiting for the worker.
     if v_try = 2 or app_private.reap_for_claim(v_tenant, 1) = 0 then
       return;
     end if;
@@ -57,6 +56,6 @@ begin
 end
 $$;
 
-comment on function app_public.claim_task(text, text[], jsonb, interval) is 'Claims one task: claim_tasks with `how_many` 1. No row when nothing waits. Errors: LTQ05 invalid argument.';
+comment on function app_public.claim_task(text, text[], jsonb, interval) is 'Claims one task, as claim_tasks does with `how_many` 1. Returns no row when no task waits. Errors: LTQ05 invalid argument.';
 -- Only programs work on tasks.
 grant execute on function app_public.claim_task(text, text[], jsonb, interval) to :SERVICE, :ADMIN;

@@ -1,8 +1,8 @@
--- Definer: nobody may write leases but through these functions, or a fencing token would prove nothing. It runs under
--- the owner's policies, which are confined to the caller's tenant.
+-- Definer: only these functions may write leases; otherwise a fencing token would prove nothing. It runs under the owner's
+-- policies, which are confined to the caller's tenant.
 --
--- The order of the queue is that of an index. Without sorting the planner can use no other, however wrong its statistics
--- are, and one plan is good for every caller.
+-- An index has the order of the queue. With sorting off the planner must use it, however wrong its statistics are, and one
+-- plan is good for every caller.
 create or replace function app_public.claim_tasks(
   agent text,
   capabilities text[] default '{}',
@@ -22,13 +22,12 @@ declare
   v_ids uuid[];
 begin
   if v_problem is not null then
-    raise exception 'invalid %: %', v_problem[1], v_problem[2]
-      using errcode = 'LTQ05';
+    perform app_private.refuse_argument('LTQ05', v_problem[1], v_problem[2]);
   end if;
 
   for v_try in 1..2 loop
     v_now := clock_timestamp();
-    -- Tasks that another claimer is about to take are passed over.
+    -- Skips tasks that another claimer is about to take.
     v_ids := array(
       select q.id
       from app_public.tasks q
@@ -37,7 +36,7 @@ begin
       limit how_many
       for no key update skip locked
     );
-    -- Too few are waiting: those of holders that died need not wait for the worker.
+    -- Too few tasks wait: take back those of dead holders now, without waiting for the worker.
     exit when v_try = 2 or cardinality(v_ids) = how_many or app_private.reap_for_claim(v_tenant, how_many) = 0;
   end loop;
   if v_ids = '{}' then
@@ -70,6 +69,6 @@ begin
 end
 $$;
 
-comment on function app_public.claim_tasks(text, text[], jsonb, interval, integer) is 'Claims up to `how_many` (1 to 1000) waiting tasks for `agent`, by priority and age: low ones are served at the latest three hours after critical ones of the same age. Only tasks for this agent or for any, whose required capabilities are all in `capabilities`, and whose context contains `filter`. The claim ends after `lease` (1 second to 1 day) unless heartbeat_task extends it. Returns the tasks with the attempt''s number and the fencing token that every write needs; none when nothing waits. Errors: LTQ05 invalid argument.';
+comment on function app_public.claim_tasks(text, text[], jsonb, interval, integer) is 'Claims up to `how_many` (1 to 1000) waiting tasks for `agent`, by priority and age: a low one is served at most three hours after a critical one of the same age. Claims only tasks for this agent or for any agent, whose required capabilities are all in `capabilities` and whose context contains `filter`. A claim ends after `lease` (1 second to 1 day) unless heartbeat_task extends it. Returns each task with the number of the attempt and the fencing token that every write needs; no row when no task waits. Errors: LTQ05 invalid argument.';
 -- Only programs work on tasks.
 grant execute on function app_public.claim_tasks(text, text[], jsonb, interval, integer) to :SERVICE, :ADMIN;

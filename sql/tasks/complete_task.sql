@@ -1,4 +1,4 @@
--- Definer, as claim_tasks. Taking the lease away is what decides: of two who come with the same token one finds it.
+-- Definer, as claim_tasks. Deleting the lease decides: of two callers with the same token, only one finds it.
 create or replace function app_public.complete_task(
   task_id uuid,
   fencing_token bigint,
@@ -27,13 +27,8 @@ begin
   where t.tenant_id = v_lease.tenant_id and t.id = v_lease.task_id
   returning * into strict v_task;
 
-  insert into app_public.task_attempts (
-    tenant_id, task_id, attempt, fencing_token, agent, claimed_at, ended_at, outcome, progress, note
-  )
-  values (
-    v_lease.tenant_id, v_lease.task_id, v_lease.attempt, v_lease.fencing_token, v_lease.agent, v_lease.claimed_at,
-    v_now, 'completed', v_lease.progress, v_lease.note
-  );
+  insert into app_public.task_attempts
+  select a.* from ops.attempt_of(v_lease, v_now, 'completed') a;
   return v_task;
 end
 $$;

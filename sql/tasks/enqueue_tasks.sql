@@ -1,4 +1,4 @@
--- Invoker, as enqueue_task. One insert for all of them, so one statement for triggers and listeners.
+-- Invoker, as enqueue_task. A single insert, so triggers and listeners see one statement.
 create or replace function app_public.enqueue_tasks(tasks jsonb) returns setof app_public.tasks
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -13,7 +13,7 @@ declare
   v_keys text[];
 begin
   if tasks is null or jsonb_typeof(tasks) <> 'array' then
-    raise exception 'invalid %: %', 'tasks', 'it is no array of objects'
+    raise exception 'invalid %: %', 'tasks', 'must be an array of objects'
       using errcode = 'LTQ05';
   end if;
 
@@ -22,30 +22,30 @@ begin
     select
       i.position,
       case
-        when jsonb_typeof(i.item) <> 'object' then array['', 'it is no object']
+        when jsonb_typeof(i.item) <> 'object' then array['', 'must be an object']
         when i.item - v_known <> '{}'
-          then array['.' || (select min(k) from jsonb_object_keys(i.item - v_known) k), 'there is no such property']
+          then array['.' || (select min(k) from jsonb_object_keys(i.item - v_known) k), 'unknown property']
         when jsonb_typeof(i.item -> 'description') is distinct from 'string' or i.item ->> 'description' = ''
-          then array['.description', 'it is no text or empty']
+          then array['.description', 'must be a non-empty string']
         when i.item ->> 'priority' not in ('low', 'normal', 'high', 'critical')
-          then array['.priority', format('%s is none of low, normal, high, critical', i.item ->> 'priority')]
+          then array['.priority', format('%s is not one of low, normal, high, critical', i.item ->> 'priority')]
         when i.item ->> 'max_attempts' is not null
           and not (i.item -> 'max_attempts') @? '$ ? (@ >= 1 && @ <= 2147483647 && @ == @.floor())'
-          then array['.max_attempts', format('%s is no whole number from 1 on', i.item ->> 'max_attempts')]
+          then array['.max_attempts', format('%s is not a whole number of at least 1', i.item ->> 'max_attempts')]
         when i.item ->> 'required_capabilities' is not null
           and (
             jsonb_typeof(i.item -> 'required_capabilities') <> 'array'
             or (i.item -> 'required_capabilities') @? '$[*] ? (@.type() != "string")'
           )
-          then array['.required_capabilities', 'it is no array of texts']
+          then array['.required_capabilities', 'must be an array of strings']
         when jsonb_typeof(i.item -> 'idempotency_key') not in ('string', 'null')
           or length(i.item ->> 'idempotency_key') not between 1 and 200
-          then array['.idempotency_key', 'it is no text of 1 to 200 characters']
+          then array['.idempotency_key', 'must be a string of 1 to 200 characters']
         when jsonb_typeof(i.item -> 'run_after') <> 'null' and not pg_input_is_valid(i.item ->> 'run_after', 'timestamptz')
-          then array['.run_after', format('%s is no time', i.item ->> 'run_after')]
+          then array['.run_after', format('%s is not a timestamp', i.item ->> 'run_after')]
         when i.item ->> 'agent_id' is not null
           and not exists (select from app_public.agents a where a.id = i.item ->> 'agent_id')
-          then array['.agent_id', format('there is no agent %s', i.item ->> 'agent_id')]
+          then array['.agent_id', format('agent %s does not exist', i.item ->> 'agent_id')]
       end as found
     from jsonb_array_elements(tasks) with ordinality i(item, position)
   ) p
@@ -75,7 +75,7 @@ begin
   order by i.position
   on conflict (tenant_id, idempotency_key) where idempotency_key is not null do nothing;
 
-  -- A statement of its own, so that it sees tasks that somebody else enqueued under the same keys at the same time.
+  -- A separate statement: it sees tasks that others enqueued under the same keys at the same time.
   return query
   select t.*
   from unnest(v_ids, v_keys) with ordinality i(id, idempotency_key, position)
@@ -88,6 +88,6 @@ begin
 end
 $$;
 
-comment on function app_public.enqueue_tasks(jsonb) is 'Adds many tasks to the queue: a JSON array of objects with the parameters of enqueue_task as properties, of which only description is needed. All or none. Returns a task for each, in their order; for an idempotency_key that there was already, the task of that key as it is. Errors: LTQ05 invalid argument, naming the place, such as tasks[3].priority.';
+comment on function app_public.enqueue_tasks(jsonb) is 'Adds many tasks to the queue, all or none. `tasks` is a JSON array of objects whose properties are the parameters of enqueue_task; only description is required. Returns one task for each object, in the same order; where a task with the idempotency_key exists, that task as it is. Errors: LTQ05 invalid argument; the message names the place, such as tasks[3].priority.';
 -- Everybody who writes may add, cancel and retry tasks.
 grant execute on function app_public.enqueue_tasks(jsonb) to :MEMBER, :SERVICE, :ADMIN;

@@ -1,7 +1,7 @@
--- Ends leases that are over, which the caller has locked, and goes on with the workflows of their tasks. All or none.
+-- Ends expired leases, which the caller has locked, and advances the workflows of their tasks. All or none.
 --
--- One statement for all tasks: the trigger that goes on with their workflows locks these in order, so that of two reapers
--- none waits for the other.
+-- One statement updates all tasks: the trigger that advances their workflows locks these in order, so two reapers never
+-- wait for each other.
 create or replace function ops.expire_leases(leases app_public.task_leases[]) returns void
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -13,23 +13,22 @@ begin
   delete from app_public.task_leases l
   using unnest(leases) e
   where l.tenant_id = e.tenant_id and l.task_id = e.task_id;
-  insert into app_public.task_attempts (
-    tenant_id, task_id, attempt, fencing_token, agent, claimed_at, ended_at, outcome, error, progress, note
-  )
-  select
-    e.tenant_id, e.task_id, e.attempt, e.fencing_token, e.agent, e.claimed_at, v_now, 'expired',
-    format('nothing was heard of %s since %s', e.agent, e.heartbeat_at), e.progress, e.note
-  from unnest(leases) e;
+  insert into app_public.task_attempts
+  select a.*
+  from unnest(leases) e
+  cross join lateral ops.attempt_of(
+    e, v_now, 'expired', format('nothing has been heard from %s since %s', e.agent, e.heartbeat_at)
+  ) a;
   update app_public.tasks t
   set
     status = case when t.failures + 1 < t.max_attempts then 'pending' else 'dead' end,
     failures = t.failures + 1,
-    error_message = format('nothing was heard of %s since %s', e.agent, e.heartbeat_at),
+    error_message = format('nothing has been heard from %s since %s', e.agent, e.heartbeat_at),
     completed_at = case when t.failures + 1 < t.max_attempts then null else v_now end
   from unnest(leases) e
   where t.tenant_id = e.tenant_id and t.id = e.task_id;
 
-  -- The trigger goes on with the workflows of the caller's tenant; the worker has none.
+  -- The trigger advances the workflows of the caller's tenant; the worker has no tenant.
   for v_found in
     select s.tenant_id, s.workflow_id
     from unnest(leases) e
@@ -42,5 +41,5 @@ begin
 end
 $$;
 
-comment on function ops.expire_leases(app_public.task_leases[]) is 'Ends leases that are over, and goes on with the workflows of their tasks. For ops.reap_expired_leases, which locks them.';
-grant execute on function ops.expire_leases(app_public.task_leases[]) to :WORKER;
+comment on function ops.expire_leases(app_public.task_leases[]) is 'Ends expired leases and advances the workflows of their tasks. For ops.take_back_leases, which locks them.';
+grant execute on function ops.expire_leases(app_public.task_leases[]) to :JOBS;

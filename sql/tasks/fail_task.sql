@@ -18,14 +18,13 @@ declare
   v_next text;
 begin
   v_problem := case
-    when coalesce(error, '') = '' then array['error', 'it is empty']
-    when retryable is null then array['retryable', 'it is null']
+    when coalesce(error, '') = '' then array['error', 'must not be empty']
+    when retryable is null then array['retryable', 'must not be null']
     when retry_in not between interval '0' and interval '30 days'
       then array['retry_in', format('%s is not between 0 and 30 days', retry_in)]
   end;
   if v_problem is not null then
-    raise exception 'invalid %: %', v_problem[1], v_problem[2]
-      using errcode = 'LTQ05';
+    perform app_private.refuse_argument('LTQ05', v_problem[1], v_problem[2]);
   end if;
 
   delete from app_public.task_leases l
@@ -49,8 +48,8 @@ begin
     failures = t.failures + 1,
     error_message = fail_task.error,
     completed_at = case when v_next <> 'pending' then v_now end,
-    -- 2 seconds, doubled with each failure, an hour at most; half of it at random, so that tasks which failed together
-    -- do not come back together.
+    -- 2 seconds, doubled with each failure, an hour at most. Half of it is random, so that tasks that failed together do
+    -- not come back together.
     run_after = case
       when v_next <> 'pending' then t.run_after
       else v_now + coalesce(
@@ -61,17 +60,12 @@ begin
   where t.tenant_id = v_lease.tenant_id and t.id = v_lease.task_id
   returning * into strict v_task;
 
-  insert into app_public.task_attempts (
-    tenant_id, task_id, attempt, fencing_token, agent, claimed_at, ended_at, outcome, error, progress, note
-  )
-  values (
-    v_lease.tenant_id, v_lease.task_id, v_lease.attempt, v_lease.fencing_token, v_lease.agent, v_lease.claimed_at,
-    v_now, 'failed', fail_task.error, v_lease.progress, v_lease.note
-  );
+  insert into app_public.task_attempts
+  select a.* from ops.attempt_of(v_lease, v_now, 'failed', fail_task.error) a;
   return v_task;
 end
 $$;
 
-comment on function app_public.fail_task(uuid, bigint, text, boolean, interval) is 'Reports that a claimed task could not be done, and why (`error`). A `retryable` one waits again after 2 seconds, doubled with each failure up to an hour, of which between half and all is waited, or after `retry_in` (0 to 30 days); when that was its last attempt it is dead. One that is not retryable is failed. Returns the task. Errors: LTQ01 no such task, LTQ02 the lease is over, LTQ03 the task was cancelled, LTQ05 invalid argument.';
+comment on function app_public.fail_task(uuid, bigint, text, boolean, interval) is 'Reports that a claimed task could not be done, and why (`error`). A `retryable` task waits again: for `retry_in` (0 to 30 days) if it is given, otherwise for 2 seconds, doubled with each failure up to an hour and shortened at random by up to half. After its last attempt it is dead. A task that is not retryable becomes failed. Returns the task. Errors: LTQ01 no such task, LTQ02 the lease is over, LTQ03 the task was cancelled, LTQ05 invalid argument.';
 -- Only programs work on tasks.
 grant execute on function app_public.fail_task(uuid, bigint, text, boolean, interval) to :SERVICE, :ADMIN;

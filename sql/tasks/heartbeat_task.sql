@@ -1,4 +1,4 @@
--- Definer, as claim_tasks. One update of a narrow row: neither the task nor the audit log hears of it.
+-- Definer, as claim_tasks. It updates one narrow row, and neither the task nor the audit log.
 create or replace function app_public.heartbeat_task(
   task_id uuid,
   fencing_token bigint,
@@ -21,8 +21,7 @@ begin
       then array['lease', format('%s is not between 1 second and 1 day', lease)]
   end;
   if v_problem is not null then
-    raise exception 'invalid %: %', v_problem[1], v_problem[2]
-      using errcode = 'LTQ05';
+    perform app_private.refuse_argument('LTQ05', v_problem[1], v_problem[2]);
   end if;
 
   update app_public.task_leases l
@@ -43,6 +42,6 @@ begin
 end
 $$;
 
-comment on function app_public.heartbeat_task(uuid, bigint, double precision, text, interval) is 'Extends the lease of a claimed task, by `lease` or as long as it was claimed for, and records `progress` (0 to 1) and a `note`; null leaves what was there. Returns the lease. Errors: LTQ01 no such task, LTQ02 the lease is over, LTQ03 the task was cancelled, LTQ05 invalid argument.';
+comment on function app_public.heartbeat_task(uuid, bigint, double precision, text, interval) is 'Extends the lease of a claimed task by `lease`, or by as much as before. Records `progress` (0 to 1) and a `note`; null keeps the earlier value. Returns the lease. Errors: LTQ01 no such task, LTQ02 the lease is over, LTQ03 the task was cancelled, LTQ05 invalid argument.';
 -- Only programs work on tasks.
 grant execute on function app_public.heartbeat_task(uuid, bigint, double precision, text, interval) to :SERVICE, :ADMIN;

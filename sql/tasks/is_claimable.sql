@@ -1,7 +1,7 @@
--- Whether an agent may have a task now: what every claim asks of the tasks of its tenant.
+-- Whether an agent may claim a task now: the condition of every claim.
 --
--- No definer, no `set`, and a body that is parsed now: so the planner inlines it, sees what the queue's index is for, and
--- compares the columns themselves.
+-- No definer, no `set`, and a body that is parsed now, so that the planner inlines it, can use the queue's index for it and
+-- compares the columns directly.
 create or replace function app_private.is_claimable(
   task app_public.tasks,
   agent text,
@@ -16,4 +16,4 @@ return task.status = 'pending'
   and task.required_capabilities <@ capabilities
   and task.context @> filter;
 
-comment on function app_private.is_claimable(app_public.tasks, text, text[], jsonb, timestamptz) is 'Whether an agent may have the task now.';
+comment on function app_private.is_claimable(app_public.tasks, text, text[], jsonb, timestamptz) is 'Whether an agent may claim the task now.';

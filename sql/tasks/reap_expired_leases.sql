@@ -1,73 +1,21 @@
--- Takes back the tasks whose holders were not heard of in time: each waits again at once, in its old place, or is dead
--- when its attempts are used up. Leases that their holders are about to extend or end are left to them. However many one
--- tenant has, the oldest of every tenant are among those that are taken.
---
--- All in one statement; when that fails one by one, and what cannot be taken back is set aside. Returns how many were.
---
--- Invoker: the worker reaches every tenant's leases, claim_tasks (which calls it when nothing waits) those of its tenant.
+-- Takes back tasks of every tenant whose leases have expired, as ops.take_back_leases does. Definer: the worker reaches no lease
+-- itself. Runs as :JOBS.
+grant create on schema ops to :JOBS;
+set local role :JOBS;
+
 create or replace function ops.reap_expired_leases(how_many integer default 1000) returns integer
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
-declare
-  v_now timestamptz := clock_timestamp();
-  v_leases app_public.task_leases[];
-  v_lease app_public.task_leases;
-  v_count integer := 0;
 begin
-  -- Idle agents ask this again and again: one look into the index.
-  if not exists (select from app_public.task_leases l where l.expires_at <= v_now) then
-    return 0;
-  end if;
-  v_leases := array(
-    select l.lease
-    from (
-      select e.tenant_id, e.task_id, row_number() over (partition by e.tenant_id order by e.expires_at) as turn
-      from app_public.task_leases e
-      where e.expires_at <= v_now
-        and (e.tenant_id, e.task_id::text) not in (select q.tenant_id, q.item from ops.quarantined('reap_leases') q)
-      order by turn, e.expires_at
-      limit how_many
-    ) e
-    -- Lateral: each is looked up by its key, however many there are that have not expired.
-    cross join lateral (
-      select l as lease
-      from app_public.task_leases l
-      where l.tenant_id = e.tenant_id and l.task_id = e.task_id and l.expires_at <= v_now
-      for update of l skip locked
-    ) l
-  );
-  if v_leases = '{}' then
-    return 0;
-  end if;
-
-  begin
-    perform ops.expire_leases(v_leases);
-    return cardinality(v_leases);
-  exception
-    when others then null;
-  end;
-
-  -- In the order of locks (ops.lock_workflow).
-  for v_lease in
-    select l.*
-    from unnest(v_leases) l
-    join app_public.tasks t on t.tenant_id = l.tenant_id and t.id = l.task_id
-    order by l.tenant_id, t.workflow_id, l.task_id
-  loop
-    begin
-      perform ops.expire_leases(array[v_lease]);
-      v_count := v_count + 1;
-    exception
-      when others then
-        if not ops.quarantine_item('reap_leases', v_lease.tenant_id, v_lease.task_id::text, sqlstate, sqlerrm) then
-          raise;
-        end if;
-    end;
-  end loop;
-  return v_count;
+  perform app_private.refuse_bounds('how_many', how_many between 1 and 10000, 'between 1 and 10,000');
+  return ops.take_back_leases(how_many);
 end
 $$;
 
-comment on function ops.reap_expired_leases(integer) is 'Takes back up to how_many tasks whose leases expired: they wait again, or are dead when their attempts are used up. Those that fail are set aside. Returns how many were taken back.';
+comment on function ops.reap_expired_leases(integer) is 'Takes back up to how_many tasks of all tenants whose leases expired: they wait again, or are dead when their attempts are used up. Tasks that cannot be taken back are set aside. Returns how many were taken back. LTP06 for a how_many out of bounds.';
+revoke execute on function ops.reap_expired_leases(integer) from public;
 grant execute on function ops.reap_expired_leases(integer) to :WORKER;
+
+set local role :OWNER;
+revoke create on schema ops from :JOBS;

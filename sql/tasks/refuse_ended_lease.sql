@@ -1,4 +1,4 @@
--- Raises the error of whoever writes to a task under a lease that is over, or never was.
+-- Raises the error for a write to a task under a lease that is over or never existed.
 create or replace function app_private.refuse_ended_lease(task_id uuid, fencing_token bigint) returns void
 language plpgsql stable
 set search_path to pg_catalog, pg_temp
@@ -10,15 +10,15 @@ declare
 begin
   if task_id is null or fencing_token is null then
     raise exception 'invalid %: %', case when task_id is null then 'task_id' else 'fencing_token' end, 'it is missing'
-      using errcode = 'LTQ05', hint = 'Give back both as claim_task gave them.';
+      using errcode = 'LTQ05', hint = 'Pass both as claim_task returned them.';
   end if;
 
   select t.status into v_status
   from app_public.tasks t
   where t.tenant_id = v_tenant and t.id = refuse_ended_lease.task_id;
   if not found then
-    raise exception 'there is no task %', task_id
-      using errcode = 'LTQ01', hint = 'It was deleted, or is not of your tenant.';
+    raise exception 'task % does not exist', task_id
+      using errcode = 'LTQ01', hint = 'It was deleted, or belongs to another tenant.';
   end if;
 
   select a.outcome into v_outcome
@@ -34,9 +34,9 @@ begin
   raise exception 'the lease of task % with fencing token % is over', task_id, fencing_token
     using
       errcode = 'LTQ02',
-      detail = format('That attempt ended: %s. The task is %s.', coalesce(v_outcome, 'there was none'), v_status),
+      detail = format('%s. The task is %s.', coalesce('That attempt ended: ' || v_outcome, 'No attempt has this token'), v_status),
       hint = 'Nothing was changed. Stop working on it, and claim another.';
 end
 $$;
 
-comment on function app_private.refuse_ended_lease(uuid, bigint) is 'Raises why a fencing token is good for nothing: LTQ01 no such task, LTQ02 the lease is over, LTQ03 the task was cancelled, LTQ05 an argument is missing.';
+comment on function app_private.refuse_ended_lease(uuid, bigint) is 'Raises the reason why a fencing token is not valid: LTQ01 no such task, LTQ02 the lease is over, LTQ03 the task was cancelled, LTQ05 an argument is missing.';

@@ -1,4 +1,4 @@
--- Definer, as cancel_task: it sets what only functions may set.
+-- Definer, as cancel_task: it sets columns that only functions may set.
 create or replace function app_public.retry_task(task_id uuid, run_after timestamptz default null) returns app_public.tasks
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -9,8 +9,7 @@ declare
   v_task app_public.tasks;
 begin
   if task_id is null then
-    raise exception 'invalid %: %', 'task_id', 'it is missing'
-      using errcode = 'LTQ05';
+    perform app_private.refuse_argument('LTQ05', 'task_id', 'it is missing');
   end if;
 
   select * into v_task
@@ -18,12 +17,12 @@ begin
   where t.tenant_id = v_tenant and t.id = retry_task.task_id
   for no key update;
   if not found then
-    raise exception 'there is no task %', task_id
-      using errcode = 'LTQ01', hint = 'It was deleted, or is not of your tenant.';
+    raise exception 'task % does not exist', task_id
+      using errcode = 'LTQ01', hint = 'It was deleted, or belongs to another tenant.';
   end if;
   if v_task.status not in ('failed', 'dead') then
-    raise exception 'task % is %, which cannot become %', task_id, v_task.status, 'pending'
-      using errcode = 'LTQ04', hint = 'Only a failed or dead task can be tried again.';
+    raise exception 'task % is % and cannot become %', task_id, v_task.status, 'pending'
+      using errcode = 'LTQ04', hint = 'Only a failed or dead task can be retried.';
   end if;
 
   update app_public.tasks t
@@ -36,6 +35,6 @@ begin
 end
 $$;
 
-comment on function app_public.retry_task(uuid, timestamptz) is 'Puts a failed or dead task into the queue again, not before `run_after`, with all of max_attempts before it. Its earlier attempts stay in task_attempts. Returns the task. Errors: LTQ01 no such task, LTQ04 it is neither failed nor dead, LTQ05 invalid argument.';
+comment on function app_public.retry_task(uuid, timestamptz) is 'Puts a failed or dead task back into the queue, to run not before `run_after` and with all of max_attempts again. Its earlier attempts stay in task_attempts. Returns the task. Errors: LTQ01 no such task, LTQ04 it is neither failed nor dead, LTQ05 invalid argument.';
 -- Everybody who writes may add, cancel and retry tasks.
 grant execute on function app_public.retry_task(uuid, timestamptz) to :MEMBER, :SERVICE, :ADMIN;

@@ -1,30 +1,30 @@
 comment on table app_public.tasks is E'@unique id|@fieldName task|@updateFieldName updateTask|@deleteFieldName deleteTask\nA piece of work for an agent.';
 comment on column app_public.tasks.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
 comment on column app_public.tasks.id is 'The task''s id.';
-comment on column app_public.tasks.agent_id is 'Which agent is to do it; null: whoever claims it, or the agent was removed.';
-comment on column app_public.tasks.description is 'What is to be done.';
+comment on column app_public.tasks.agent_id is 'The agent that should do it; null: any agent, or the agent was removed.';
+comment on column app_public.tasks.description is 'What to do.';
 comment on column app_public.tasks.status is 'One of pending, assigned, running, completed, failed, cancelled, dead.';
 comment on column app_public.tasks.priority is 'One of low, normal, high, critical.';
 comment on column app_public.tasks.context is 'What the agent needs to know.';
-comment on column app_public.tasks.result is 'What came out; null until it is completed.';
+comment on column app_public.tasks.result is 'The result; null until it is completed.';
 comment on column app_public.tasks.created_at is 'When the task was made.';
-comment on column app_public.tasks.started_at is 'When work began, at the latest attempt.';
-comment on column app_public.tasks.completed_at is 'When it ended, well or badly.';
-comment on column app_public.tasks.error_message is 'Why it failed, the latest time, or why it was cancelled.';
-comment on column app_public.tasks.required_capabilities is 'Only who has all of them may claim it.';
-comment on column app_public.tasks.run_after is 'It is not claimed before.';
-comment on column app_public.tasks.queue_at is 'Its place in the queue: run_after, put forward by 3 hours for critical, 1 hour for high, 20 minutes for normal. Kept by a trigger.';
+comment on column app_public.tasks.started_at is 'When the latest attempt began.';
+comment on column app_public.tasks.completed_at is 'When it ended, with or without success.';
+comment on column app_public.tasks.error_message is 'Why its latest attempt failed, or why it was cancelled.';
+comment on column app_public.tasks.required_capabilities is 'Only an agent with all of them may claim it.';
+comment on column app_public.tasks.run_after is 'It is not claimed before this time.';
+comment on column app_public.tasks.queue_at is 'Its place in the queue: run_after, moved forward by 3 hours for critical, 1 hour for high, 20 minutes for normal. Set by a trigger.';
 comment on column app_public.tasks.attempt is 'How often it was claimed: the number of the latest attempt.';
 comment on column app_public.tasks.failures is 'How many attempts failed or expired since it was made or retried.';
-comment on column app_public.tasks.max_attempts is 'As many failures make it dead.';
-comment on column app_public.tasks.workflow_id is 'The workflow of whose step it is the task; null: none, or the workflow was deleted.';
+comment on column app_public.tasks.max_attempts is 'After this many failures it is dead.';
+comment on column app_public.tasks.workflow_id is 'The workflow that made it for a step; null: none did, or the workflow was deleted.';
 comment on column app_public.tasks.step_key is 'The step''s key in the workflow.';
-comment on column app_public.tasks.idempotency_key is 'Enqueued again under the same key it stays one task. Unique in the tenant.';
+comment on column app_public.tasks.idempotency_key is 'A task that is enqueued again under the same key stays one task. Unique in the tenant.';
 
-comment on constraint tasks_pkey on app_public.tasks is E'@behavior -single -update -delete\nA row is known by its tenant and its id.';
+comment on constraint tasks_pkey on app_public.tasks is E'@behavior -single -update -delete\nThe tenant and the id identify a row.';
 comment on constraint tasks_tenant_id_fkey on app_public.tasks is E'@behavior -*\nA row belongs to a tenant.';
-comment on constraint tasks_agent_id_fkey on app_public.tasks is E'@fieldName agent\n@foreignFieldName tasks\nWho does the task.';
-comment on constraint tasks_workflow_id_fkey on app_public.tasks is E'@fieldName workflow\n@foreignFieldName tasks\nThe workflow of whose step it is the task.';
+comment on constraint tasks_agent_id_fkey on app_public.tasks is E'@fieldName agent\n@foreignFieldName tasks\nThe agent that does the task.';
+comment on constraint tasks_workflow_id_fkey on app_public.tasks is E'@fieldName workflow\n@foreignFieldName tasks\nThe workflow that made it for a step.';
 
 alter table app_public.tasks enable row level security, force row level security;
 
@@ -61,47 +61,47 @@ create policy update_definer on app_public.tasks for update to :OWNER
   using (tenant_id = (select app_private.current_tenant_id()))
   with check (tenant_id = (select app_private.current_tenant_id()));
 
--- What is not kept any longer goes, of one tenant at a time, the one that the worker names: ops.expire_rows.
-drop policy if exists delete_worker on app_public.tasks;
-create policy delete_worker on app_public.tasks for delete to :WORKER
+-- ops.expire_tenant_rows removes expired rows of one tenant at a time: the tenant that it names.
+drop policy if exists delete_jobs on app_public.tasks;
+create policy delete_jobs on app_public.tasks for delete to :JOBS
   using (tenant_id = (select app_private.retention_tenant_id()));
 
 -- Across tenants
 
--- ops.reap_expired_leases and the functions of workflows, as the worker: they take back and end tasks of every tenant.
-drop policy if exists select_worker on app_public.tasks;
-create policy select_worker on app_public.tasks for select to :WORKER
+-- ops.reap_expired_leases and ops.tend_workflows, as :JOBS: they take back and end tasks of every tenant.
+drop policy if exists select_jobs on app_public.tasks;
+create policy select_jobs on app_public.tasks for select to :JOBS
   using (true);
-drop policy if exists update_worker on app_public.tasks;
-create policy update_worker on app_public.tasks for update to :WORKER
+drop policy if exists update_jobs on app_public.tasks;
+create policy update_jobs on app_public.tasks for update to :JOBS
   using (true)
   with check (true);
 
 -- ops.advance_workflow and ops.tend_workflows make the tasks of the next steps.
-drop policy if exists insert_worker on app_public.tasks;
-create policy insert_worker on app_public.tasks for insert to :WORKER
+drop policy if exists insert_jobs on app_public.tasks;
+create policy insert_jobs on app_public.tasks for insert to :JOBS
   with check (true);
 
-revoke all on app_public.tasks from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
-grant select on app_public.tasks to :MEMBER, :SERVICE, :ADMIN, :ANALYST, :WORKER;
+revoke all on app_public.tasks from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH, :JOBS;
+grant select on app_public.tasks to :MEMBER, :SERVICE, :ADMIN, :ANALYST, :JOBS;
 grant insert (tenant_id, id, agent_id, description, status, priority, context, result, started_at, completed_at,
   error_message, required_capabilities, run_after, max_attempts, idempotency_key) on app_public.tasks to :MEMBER, :SERVICE,
   :ADMIN;
--- Only programs bring history with them.
+-- Only programs import rows with their history.
 grant insert (created_at) on app_public.tasks to :SERVICE, :ADMIN;
--- No update of tenant_id, id, idempotency_key or created_at for anybody: keys and beginnings do not change.
+-- No update of tenant_id, id, idempotency_key or created_at for anybody: keys and creation times do not change.
 grant update (agent_id, description, status, priority, context, result, started_at, completed_at, error_message,
   required_capabilities, run_after, max_attempts) on app_public.tasks to :MEMBER, :SERVICE, :ADMIN;
--- No insert and no update of attempt, failures and queue_at: the functions and triggers keep them. Nor of workflow_id and
--- step_key: a task of a step is made by its workflow.
+-- No insert and no update of attempt, failures and queue_at: functions and triggers set them. Nor of workflow_id and
+-- step_key: a workflow makes the tasks of its steps.
 -- ops.reap_expired_leases, and ops.advance_workflow, which holds tasks back and makes those of the next steps.
-grant update (status, failures, error_message, completed_at, run_after) on app_public.tasks to :WORKER;
+grant update (status, failures, error_message, completed_at, run_after) on app_public.tasks to :JOBS;
 grant insert (tenant_id, description, priority, agent_id, required_capabilities, max_attempts, workflow_id, step_key,
-  context) on app_public.tasks to :WORKER;
+  context) on app_public.tasks to :JOBS;
 grant delete on app_public.tasks to :MEMBER, :SERVICE, :ADMIN;
--- No truncate for anybody: it knows no tenants.
--- What is not kept any longer: ops.expire_rows.
-grant delete on app_public.tasks to :WORKER;
+-- No truncate for anybody: it ignores tenants.
+-- For ops.expire_tenant_rows.
+grant delete on app_public.tasks to :JOBS;
 
 create or replace trigger _100_queue_insert
   before insert on app_public.tasks

@@ -1,8 +1,8 @@
--- The states of a task and their order, and the lease: what everybody who writes has to keep to. One function without a
--- condition on its trigger: Postgres reads a trigger's condition anew for each statement, which took longer than this.
+-- Guards the order of a task's states, and its lease. One function does both, without a condition on its trigger: Postgres
+-- parses a trigger's condition for each statement, which took longer than this.
 --
--- Nobody writes past the one who holds the lease. The functions end the lease first and write then, so there is no
--- exception for them. Only the agent may change under way: that an agent is removed must not fail.
+-- Nobody changes a task that an agent holds. The functions end the lease before they write, so they need no exception. Only
+-- agent_id may change under a lease, because removing an agent must not fail.
 create or replace function app_private.tg_tasks__check_update() returns trigger
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -23,7 +23,7 @@ begin
           using
             errcode = 'LTQ06',
             detail = format('Its lease ends at %s unless it is extended.', v_lease.expires_at),
-            hint = 'With the fencing token: complete_task, fail_task, release_task. Without: cancel_task.';
+            hint = 'With the fencing token, use complete_task, fail_task or release_task; without it, cancel_task.';
       end if;
     end if;
   end if;
@@ -36,11 +36,11 @@ begin
     when 'dead' then NEW.status = 'pending'
     else false
   end) then
-    raise exception 'task % is %, which cannot become %', OLD.id, OLD.status, NEW.status
+    raise exception 'task % is % and cannot become %', OLD.id, OLD.status, NEW.status
       using errcode = 'LTQ04', hint = 'The states and their order are in docs/tasks.md.';
   end if;
   return NEW;
 end
 $$;
 
-comment on function app_private.tg_tasks__check_update() is 'Trigger: refuses an illegal change of state, with LTQ04, and a change of a claimed task but for its agent, with LTQ06.';
+comment on function app_private.tg_tasks__check_update() is 'Trigger: refuses an illegal change of state with LTQ04, and any change of a claimed task except of its agent_id with LTQ06.';

@@ -1,12 +1,12 @@
--- Where a task stands in the queue: from when it may run, put forward by its priority. A normal task is served before a
--- high one that came more than 40 minutes later, so none waits forever, and nothing has to be computed again as time
--- goes by.
+-- Sets a task's place in the queue: the time from which it may run, moved forward by its priority. A normal task is served
+-- before a high one that came more than 40 minutes later. So no task waits forever, and nothing is recomputed as time
+-- passes.
 create or replace function app_private.tg_tasks__place_in_queue() returns trigger
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
 as $$
 begin
-  -- A task that brings its history with it queues by its age.
+  -- An imported task queues by its age.
   if TG_OP = 'INSERT' and NEW.run_after = now() and NEW.created_at < NEW.run_after then
     NEW.run_after := NEW.created_at;
   end if;

@@ -1,5 +1,5 @@
--- Binds a login to the tenant that it will see. Refuses a login that may be more than a plain one, and one that belongs
--- to another tenant: its open connections would change tenant. Definer: nobody may write the bindings.
+-- Binds a login to the tenant that it will see. Refuses a login with rights beyond one tenant, and one that belongs to another
+-- tenant, whose open connections would change tenant. Definer: nobody may write the bindings.
 create or replace function ops.bind_login(login name, tenant_id text) returns void
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -8,7 +8,7 @@ declare
   v_bound text;
 begin
   if not exists (select from app_public.tenants t where t.id = bind_login.tenant_id) then
-    raise exception 'there is no tenant %', bind_login.tenant_id
+    raise exception 'tenant % does not exist', bind_login.tenant_id
       using errcode = 'LTT02', hint = 'List them: select * from ops.tenants.';
   end if;
   if exists (
@@ -16,8 +16,8 @@ begin
     where r.rolname = bind_login.login
       and (r.rolsuper or r.rolbypassrls or pg_has_role(r.oid, ':OWNER', 'member') or pg_has_role(r.oid, ':ANON', 'member'))
   ) then
-    raise exception 'login % may be more than one tenant''s', bind_login.login
-      using errcode = 'LTT03', hint = 'Make a login of its own: lightning login create NAME --tenant ' || bind_login.tenant_id;
+    raise exception 'login % has rights beyond one tenant', bind_login.login
+      using errcode = 'LTT03', hint = 'Create a login for this tenant: lightning login create NAME --tenant ' || bind_login.tenant_id;
   end if;
   insert into app_private.tenant_logins (login, tenant_id)
   values (bind_login.login, bind_login.tenant_id)
@@ -30,5 +30,5 @@ begin
 end
 $$;
 
-comment on function ops.bind_login(name, text) is 'Binds a login to the tenant it will see. LTT02 no such tenant, LTT03 the login is more than a plain one, LTT04 it belongs to another tenant.';
--- No grant: it is the owner's only. It goes with creating the login, which operators cannot.
+comment on function ops.bind_login(name, text) is 'Binds a login to the tenant that it will see. LTT02 no such tenant, LTT03 the login has rights beyond one tenant, LTT04 it belongs to another tenant.';
+-- No grant: only the owner calls it, when it creates or drops the login, which operators cannot do.

@@ -1,5 +1,5 @@
--- Makes a tenant, or gives back the one that is there when its name is the same. Definer: the owner's policy on tenants
--- is the only one that may write them.
+-- Makes a tenant, or returns the existing one if its name is the same. Definer: only the owner's policy on tenants may write
+-- them.
 create or replace function ops.create_tenant(tenant_id text, name text) returns app_public.tenants
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -14,7 +14,7 @@ begin
   if not found then
     select * into strict v_tenant from app_public.tenants t where t.id = create_tenant.tenant_id;
     if v_tenant.name <> create_tenant.name then
-      raise exception 'tenant % exists already, under the name %', v_tenant.id, v_tenant.name
+      raise exception 'tenant % already exists, under the name %', v_tenant.id, v_tenant.name
         using errcode = 'LTT01', hint = 'Choose another id.';
     end if;
   end if;
@@ -22,5 +22,5 @@ begin
 end
 $$;
 
-comment on function ops.create_tenant(text, text) is 'Makes a tenant, or gives back the one of that id and name. LTT01 when the id is taken under another name.';
+comment on function ops.create_tenant(text, text) is 'Makes a tenant, or returns the one with that id and name. LTT01 when the id is taken under another name.';
 grant execute on function ops.create_tenant(text, text) to :OPERATOR;

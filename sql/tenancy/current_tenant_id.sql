@@ -1,8 +1,8 @@
--- Who is the tenant? A login that may become :ANON is the API's: it has verified a token and says the tenant in a
--- setting. Every other login is bound to a tenant by a table, and whatever it sets is ignored.
+-- The tenant of the caller. A login that may become :ANON is the API's: it has verified a token and names the tenant in a
+-- setting. A table binds every other login to a tenant, and whatever such a login sets is ignored.
 --
--- No definer, no `set`, and a body that is parsed now instead of at each call: so the planner inlines it, and a policy
--- that says `(select app_private.current_tenant_id())` costs one evaluation of a plain expression per statement.
+-- No definer, no `set`, and a body that is parsed now instead of at each call, so that the planner inlines it: a policy with
+-- `(select app_private.current_tenant_id())` costs one evaluation of a plain expression per statement.
 create or replace function app_private.current_tenant_id() returns text
 language sql stable parallel safe
 return case
@@ -11,6 +11,6 @@ return case
   else app_private.login_tenant_id()
 end;
 
-comment on function app_private.current_tenant_id() is 'The tenant of whoever asks: from the setting app.tenant_id for the API''s login, from app_private.tenant_logins for any other, null for nobody''s.';
+comment on function app_private.current_tenant_id() is 'The tenant of the caller: from the setting app.tenant_id for the API''s login, from app_private.tenant_logins for any other; null for a caller without one.';
 -- Defaults and policies name it by identity, which needs no usage of the schema.
 grant execute on function app_private.current_tenant_id() to :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :SEARCH;

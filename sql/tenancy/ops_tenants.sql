@@ -11,9 +11,9 @@ from app_public.tenants t;
 comment on view ops.tenants is 'All tenants with their logins.';
 comment on column ops.tenants.id is 'The tenant''s id.';
 comment on column ops.tenants.name is 'The name to show.';
-comment on column ops.tenants.suspended_at is 'Since when it is locked out; null: it is not.';
+comment on column ops.tenants.suspended_at is 'When it was suspended; null: it is not suspended.';
 comment on column ops.tenants.created_at is 'When it was made.';
 comment on column ops.tenants.logins is 'Names of the logins that see it, in order.';
 
-revoke all on ops.tenants from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :WORKER, :SEARCH;
+revoke all on ops.tenants from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :WORKER, :SEARCH, :JOBS;
 grant select on ops.tenants to :OPERATOR;

@@ -1,4 +1,4 @@
--- Suspends a tenant or lets it in again. A suspended tenant's tokens are refused and its logins see nothing; its data
+-- Suspends a tenant or lets it in again. The tokens of a suspended tenant are refused and its logins see nothing; its data
 -- stays as it is. Definer, as ops.create_tenant.
 create or replace function ops.set_tenant_suspended(tenant_id text, suspended boolean) returns app_public.tenants
 language plpgsql volatile security definer
@@ -12,12 +12,12 @@ begin
   where t.id = set_tenant_suspended.tenant_id
   returning * into v_tenant;
   if not found then
-    raise exception 'there is no tenant %', set_tenant_suspended.tenant_id
+    raise exception 'tenant % does not exist', set_tenant_suspended.tenant_id
       using errcode = 'LTT02', hint = 'List them: select * from ops.tenants.';
   end if;
   return v_tenant;
 end
 $$;
 
-comment on function ops.set_tenant_suspended(text, boolean) is 'Locks a tenant out, or lets it in again. LTT02 when there is none.';
+comment on function ops.set_tenant_suspended(text, boolean) is 'Suspends a tenant, or lets it in again. LTT02 when it does not exist.';
 grant execute on function ops.set_tenant_suspended(text, boolean) to :OPERATOR;

@@ -1,9 +1,9 @@
 comment on table app_public.tenants is 'A tenant: one customer or team, whose data nobody else sees.';
 comment on column app_public.tenants.id is 'A short name in lower case, e.g. `default`. Never changes.';
 comment on column app_public.tenants.name is 'The name to show.';
-comment on column app_public.tenants.suspended_at is 'Since when the tenant is locked out; null: it is not.';
+comment on column app_public.tenants.suspended_at is 'When the tenant was suspended; null: it is not suspended.';
 comment on column app_public.tenants.created_at is 'When the tenant was made.';
-comment on column app_public.tenants.updated_at is 'When the row last changed; kept by a trigger.';
+comment on column app_public.tenants.updated_at is 'When the row last changed; set by a trigger.';
 
 alter table app_public.tenants enable row level security, force row level security;
 
@@ -21,7 +21,7 @@ create policy manage_owner on app_public.tenants for all to :OWNER
   using (true)
   with check (true);
 
-revoke all on app_public.tenants from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
+revoke all on app_public.tenants from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH, :JOBS;
 grant select on app_public.tenants to :MEMBER, :SERVICE, :ADMIN, :ANALYST;
 -- No other grant: tenants are made and suspended by ops functions.
 

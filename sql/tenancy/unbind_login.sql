@@ -1,4 +1,4 @@
--- Takes a login's tenant away: from its next statement on it sees nothing. Definer, as ops.bind_login.
+-- Removes a login's binding: from its next statement on it sees no tenant. Definer, as ops.bind_login.
 create or replace function ops.unbind_login(login name) returns boolean
 language sql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -7,5 +7,5 @@ begin atomic
   select exists (select from gone);
 end;
 
-comment on function ops.unbind_login(name) is 'Takes a login''s tenant away; false when it had none.';
--- No grant: it is the owner's only. It goes with creating the login, which operators cannot.
+comment on function ops.unbind_login(name) is 'Removes a login''s binding to its tenant; false when it had none.';
+-- No grant: only the owner calls it, when it creates or drops the login, which operators cannot do.

@@ -1,13 +1,13 @@
--- Takes in what became of a workflow's tasks and goes on: starts the steps whose dependencies are done, skips those that
--- are not to run, and ends the workflow when nothing is left. Called in the transaction that ended the task, with the
--- task locked; can be called at any time and does what there is to do.
+-- Records how a workflow's tasks ended and advances it: starts steps whose dependencies are done, skips steps that must not
+-- run, and ends the workflow when nothing is left. The transaction that ended a task calls it, with the task locked. It can
+-- be called at any time and does whatever is due.
 --
--- Of two that end the dependencies of one step at the same time the second waits here for the first, and sees then what
--- it did. A transaction whose snapshot is older than that (repeatable read) gets 40001 from the locks, and nothing is
--- overlooked. That is why all steps are locked, not the workflow alone, which may have stayed as it was.
+-- When two transactions end the dependencies of one step at the same time, the second waits here for the first and then sees
+-- its changes. A transaction with an older snapshot (repeatable read) gets 40001 from the locks, so it overlooks nothing.
+-- That is why all steps are locked and not the workflow alone, whose row may not have changed.
 --
--- Whoever has begun work is let finish when the workflow stops for a failure. A task that waits is cancelled, unless
--- somebody is claiming it at this moment: waiting for them would break the order of locks (lock_workflow).
+-- When a failure stops the workflow, agents that have begun may finish. A waiting task is cancelled, unless somebody is
+-- claiming it at this moment: waiting for them would break the order of locks (lock_workflow).
 create or replace function ops.advance_workflow(tenant text, workflow uuid) returns void
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -53,7 +53,7 @@ begin
     and t.status in ('completed', 'failed', 'dead', 'cancelled');
 
   if v_workflow.status = 'paused' then
-    -- What waits, or came back from a failed attempt, is kept from being claimed; resume_workflow lets it go.
+    -- Tasks that wait, for the first time or after a failed attempt, cannot be claimed until resume_workflow.
     v_tasks := ops.lock_waiting_workflow_tasks(tenant, workflow);
     update app_public.tasks t
     set run_after = 'infinity'
@@ -87,7 +87,7 @@ begin
       order by s.position
     loop
       v_status := ops.begin_workflow_step(v_workflow, v_step);
-      -- Ended without a task: others may not have to wait any more, or may have to stop.
+      -- The step ended without a task: other steps may now start, or may have to stop.
       v_again := v_again or v_status <> 'running';
       exit when v_status = 'failed';
     end loop;
@@ -118,5 +118,5 @@ begin
 end
 $$;
 
-comment on function ops.advance_workflow(text, uuid) is 'Takes in what became of a workflow''s tasks, starts the steps that may start, and ends the workflow when nothing is left.';
-grant execute on function ops.advance_workflow(text, uuid) to :WORKER;
+comment on function ops.advance_workflow(text, uuid) is 'Records how a workflow''s tasks ended, starts the steps that may start, and ends the workflow when nothing is left.';
+grant execute on function ops.advance_workflow(text, uuid) to :JOBS;

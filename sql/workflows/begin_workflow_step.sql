@@ -1,6 +1,6 @@
--- Makes the task of a step whose dependencies have ended, and says what the step is now: running, skipped, or failed
--- because its agent is not there, or its condition or task cannot be computed of what came before (a result that is too
--- large, say), which must not undo the work of the step before. The caller holds the workflow.
+-- Makes the task of a step whose dependencies have ended, and returns the step's new status: running, skipped or failed. It
+-- fails when its agent does not exist, or when its condition or task cannot be computed from earlier results (one that is
+-- too large, say). This must not undo the work of the earlier step. The caller has locked the workflow.
 create or replace function ops.begin_workflow_step(workflow app_public.workflows, step app_public.workflow_steps)
 returns text
 language plpgsql volatile
@@ -23,7 +23,7 @@ begin
   from (
     select
       count(*) filter (where s.status = 'skipped') as skipped,
-      -- A failure goes on through those that were skipped for it; those that were skipped by a condition have no error.
+      -- A failure passes on through steps that were skipped because of it. Steps skipped by a condition have no error.
       (array_agg(
         case s.status when 'failed' then format('step %s failed: %s', s.key, s.error_message) else s.error_message end
         order by s.position
@@ -89,8 +89,8 @@ begin
     exception
       when foreign_key_violation then
         v_status := 'failed';
-        v_error := format('there is no agent %s', v_template ->> 'agent_id');
-      -- What the values themselves make impossible. Anything else is not the step's: data exceptions, constraints, limits.
+        v_error := format('agent %s does not exist', v_template ->> 'agent_id');
+      -- Data exceptions, constraints and limits come from the step's own values. No other error is the step's.
       when others then
         if sqlstate !~ '^(22|23|54)' then
           raise;
@@ -114,4 +114,4 @@ end
 $$;
 
 comment on function ops.begin_workflow_step(app_public.workflows, app_public.workflow_steps) is 'Makes the task of a step whose dependencies have ended, or skips it. Returns its status.';
-grant execute on function ops.begin_workflow_step(app_public.workflows, app_public.workflow_steps) to :WORKER;
+grant execute on function ops.begin_workflow_step(app_public.workflows, app_public.workflow_steps) to :JOBS;

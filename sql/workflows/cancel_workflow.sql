@@ -36,6 +36,6 @@ begin
 end
 $$;
 
-comment on function app_public.cancel_workflow(uuid, text) is 'Cancels a workflow that has not ended, with every task of it: who works on one learns it by LTQ03 at the next call. The `reason` is kept as error_message. A cancelled one is returned as it is. Returns the workflow. Errors: LTW01 no such workflow, LTW04 it has ended already, LTW05 invalid argument.';
+comment on function app_public.cancel_workflow(uuid, text) is 'Cancels a workflow that has not ended, and all of its tasks. The holder of a task gets LTQ03 at the next call. Stores `reason` as error_message. Returns the workflow; one that is already cancelled stays as it is. Errors: LTW01 no such workflow, LTW04 it has already ended, LTW05 invalid argument.';
 -- Everybody who writes may run workflows.
 grant execute on function app_public.cancel_workflow(uuid, text) to :MEMBER, :SERVICE, :ADMIN;

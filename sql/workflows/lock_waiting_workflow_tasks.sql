@@ -1,4 +1,4 @@
--- The tasks of a workflow's steps that wait and that nobody is about to claim, locked.
+-- Locks the waiting tasks of a workflow's steps, except those that somebody is claiming.
 create or replace function ops.lock_waiting_workflow_tasks(tenant text, workflow uuid) returns uuid[]
 language sql volatile
 begin atomic
@@ -12,5 +12,5 @@ begin atomic
   );
 end;
 
-comment on function ops.lock_waiting_workflow_tasks(text, uuid) is 'Locks the tasks of a workflow''s steps that wait, passing over those that somebody is claiming, and gives their ids.';
-grant execute on function ops.lock_waiting_workflow_tasks(text, uuid) to :WORKER;
+comment on function ops.lock_waiting_workflow_tasks(text, uuid) is 'Locks the waiting tasks of a workflow''s steps, except those that somebody is claiming, and returns their ids.';
+grant execute on function ops.lock_waiting_workflow_tasks(text, uuid) to :JOBS;

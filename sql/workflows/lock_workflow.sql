@@ -1,10 +1,10 @@
--- Locks a workflow with the tasks that are not over and their leases, so that the caller may change any of them. Gives
--- the workflow, or null when there is none.
+-- Locks a workflow, its unfinished tasks and their leases, so that the caller may change any of them. Returns the workflow,
+-- or null when it does not exist.
 --
--- Everybody locks in one order, so that no two wait for each other: leases, tasks (by id), workflows (by id), steps. Who
--- ends a task holds its lease and the task when the workflow is locked (advance_workflow); so whoever begins with the
--- workflow has to take these before it. A step that started, or a task that was claimed, between the two is met by
--- letting go and beginning anew: each round that is lost is progress of somebody else.
+-- Everybody locks in one order, so that no two wait for each other: leases, tasks (by id), workflows (by id), steps. Whoever
+-- ends a task holds its lease and the task before locking the workflow (advance_workflow), so a caller that starts from the
+-- workflow has to lock these first. If a step started or a task was claimed in between, it lets go and begins again: each
+-- lost round is progress of somebody else.
 create or replace function ops.lock_workflow(tenant text, workflow uuid) returns app_public.workflows
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -54,12 +54,12 @@ begin
       end if;
       return v_workflow;
     exception
-      -- The locks of this round are gone.
+      -- This has released the locks of the round.
       when object_in_use then null;
     end;
   end loop;
 end
 $$;
 
-comment on function ops.lock_workflow(text, uuid) is 'Locks a workflow, its tasks that are not over and their leases, in the one order of locks: leases, tasks, workflows, steps. Null when there is none.';
-grant execute on function ops.lock_workflow(text, uuid) to :WORKER;
+comment on function ops.lock_workflow(text, uuid) is 'Locks a workflow, its unfinished tasks and their leases, in the common order of locks: leases, tasks, workflows, steps. Null when it does not exist.';
+grant execute on function ops.lock_workflow(text, uuid) to :JOBS;

@@ -21,6 +21,6 @@ begin
 end
 $$;
 
-comment on function app_public.pause_workflow(uuid) is 'Pauses a running workflow: no step starts, its tasks that wait cannot be claimed, those that are claimed may be finished, and no timeout passes. A paused one is returned as it is. Returns the workflow. Errors: LTW01 no such workflow, LTW04 it does not run, LTW05 invalid argument.';
+comment on function app_public.pause_workflow(uuid) is 'Pauses a running workflow: no step starts, waiting tasks cannot be claimed, claimed tasks may finish, and timeouts stand still. Returns the workflow; one that is already paused stays as it is. Errors: LTW01 no such workflow, LTW04 it is not running, LTW05 invalid argument.';
 -- Everybody who writes may run workflows.
 grant execute on function app_public.pause_workflow(uuid) to :MEMBER, :SERVICE, :ADMIN;

@@ -12,8 +12,8 @@ begin
   if v_workflow.status = 'running' then
     return v_workflow;
   elsif v_workflow.status <> 'paused' then
-    raise exception 'workflow % is %, which cannot become %', v_workflow.id, v_workflow.status, 'running'
-      using errcode = 'LTW04', hint = 'start_workflow starts a draft, retry_workflow goes on with one that ended.';
+    raise exception 'workflow % is % and cannot become %', v_workflow.id, v_workflow.status, 'running'
+      using errcode = 'LTW04', hint = 'Use start_workflow for a draft, retry_workflow for a workflow that has ended.';
   end if;
 
   v_now := clock_timestamp();
@@ -42,6 +42,6 @@ begin
 end
 $$;
 
-comment on function app_public.resume_workflow(uuid) is 'Goes on with a paused workflow: its waiting tasks can be claimed again, and steps start whose dependencies were done meanwhile. A running one is returned as it is. Returns the workflow. Errors: LTW01 no such workflow, LTW04 it is not paused, LTW05 invalid argument.';
+comment on function app_public.resume_workflow(uuid) is 'Resumes a paused workflow: its waiting tasks can be claimed again, and steps start whose dependencies ended meanwhile. Returns the workflow; one that is running stays as it is. Errors: LTW01 no such workflow, LTW04 it is not paused, LTW05 invalid argument.';
 -- Everybody who writes may run workflows.
 grant execute on function app_public.resume_workflow(uuid) to :MEMBER, :SERVICE, :ADMIN;

@@ -10,14 +10,13 @@ declare
 begin
   v_workflow := app_private.lock_callers_workflow(retry_workflow.workflow_id);
   if v_workflow.status not in ('completed', 'failed', 'cancelled') then
-    raise exception 'workflow % is %, which cannot become %', v_workflow.id, v_workflow.status, 'running'
-      using errcode = 'LTW04', hint = 'Only one that has ended can be tried again: cancel it first.';
+    raise exception 'workflow % is % and cannot become %', v_workflow.id, v_workflow.status, 'running'
+      using errcode = 'LTW04', hint = 'Only a workflow that has ended can be retried: cancel it first.';
   end if;
   if from_step is not null
     and not coalesce(jsonb_path_exists(v_workflow.steps, '$[*] ? (@.key == $key)', jsonb_build_object('key', from_step)), false)
   then
-    raise exception 'invalid %: %', 'from_step', format('there is no step %s', from_step)
-      using errcode = 'LTW05';
+    perform app_private.refuse_argument('LTW05', 'from_step', format('step %s does not exist', from_step));
   end if;
 
   update app_public.workflows w
@@ -52,8 +51,7 @@ begin
   from again a
   where s.tenant_id = v_workflow.tenant_id and s.workflow_id = v_workflow.id and s.key = a.key;
   if not found then
-    raise exception 'invalid %: %', 'from_step', 'nothing failed or was cancelled: name the step to run again'
-      using errcode = 'LTW05';
+    perform app_private.refuse_argument('LTW05', 'from_step', 'no step failed or was cancelled: name the step to run again');
   end if;
   perform ops.advance_workflow(v_workflow.tenant_id, v_workflow.id);
 
@@ -64,6 +62,6 @@ begin
 end
 $$;
 
-comment on function app_public.retry_workflow(uuid, text) is 'Runs a workflow that has ended again, in part: what failed, was cancelled, or was skipped for a failure, steps that were changed since, the step `from_step`, and everything that depends on one of these. The others keep their results. Each step that runs again gets a new task. Returns the workflow. Errors: LTW01 no such workflow, LTW02 its steps are not valid, LTW04 it has not ended, LTW05 invalid argument, or nothing to run again.';
+comment on function app_public.retry_workflow(uuid, text) is 'Runs part of a workflow again after it has ended: steps that failed, were cancelled or were skipped because of a failure, steps that have changed since, the step `from_step`, and all steps that depend on one of these. Other steps keep their results. Each step that runs again gets a new task. Returns the workflow. Errors: LTW01 no such workflow, LTW02 its steps are not valid, LTW04 it has not ended, LTW05 invalid argument, or nothing to run again.';
 -- Everybody who writes may run workflows.
 grant execute on function app_public.retry_workflow(uuid, text) to :MEMBER, :SERVICE, :ADMIN;

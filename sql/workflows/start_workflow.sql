@@ -1,5 +1,5 @@
--- Definer: nobody may write the state of steps but through these functions. They run under the owner's policies, which are
--- confined to the caller's tenant.
+-- Definer: only these functions may write the state of steps. They run under the owner's policies, which are confined to the
+-- caller's tenant.
 create or replace function app_public.start_workflow(workflow_id uuid, context jsonb default '{}') returns app_public.workflows
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -10,19 +10,17 @@ declare
 begin
   v_workflow := app_private.lock_callers_workflow(start_workflow.workflow_id);
   if v_workflow.status not in ('draft', 'pending') then
-    raise exception 'workflow % is %, which cannot become %', v_workflow.id, v_workflow.status, 'running'
-      using errcode = 'LTW04', hint = 'resume_workflow goes on with one that is paused, retry_workflow with one that ended.';
+    raise exception 'workflow % is % and cannot become %', v_workflow.id, v_workflow.status, 'running'
+      using errcode = 'LTW04', hint = 'Use resume_workflow for a paused workflow, retry_workflow for one that has ended.';
   end if;
   if jsonb_typeof(start_workflow.context) is distinct from 'object' then
-    raise exception 'invalid %: %', 'context', 'it is no object'
-      using errcode = 'LTW05';
+    perform app_private.refuse_argument('LTW05', 'context', 'must be an object');
   end if;
   if v_workflow.steps = '[]' then
-    raise exception 'invalid %: %', 'workflow_id', 'it has no steps'
-      using errcode = 'LTW05';
+    perform app_private.refuse_argument('LTW05', 'workflow_id', 'the workflow has no steps');
   end if;
 
-  -- Its steps are written again as they are, so that they are checked: they may be older than the check.
+  -- Writes the steps again unchanged, so that the trigger checks them: they may be older than the check.
   update app_public.workflows w
   set
     status = 'running', started_at = clock_timestamp(), completed_at = null, steps = w.steps,
@@ -39,6 +37,6 @@ begin
 end
 $$;
 
-comment on function app_public.start_workflow(uuid, jsonb) is 'Starts a workflow that is a draft or pending: the steps that depend on nothing become tasks at once, the others as soon as what they depend on is done. `context` is added to the workflow''s. Returns the workflow. Errors: LTW01 no such workflow, LTW02 its steps are not valid, LTW04 it is neither draft nor pending, LTW05 invalid argument.';
+comment on function app_public.start_workflow(uuid, jsonb) is 'Starts a draft or pending workflow. Steps without dependencies become tasks at once, the others as soon as their dependencies are done. Adds `context` to the workflow''s. Returns the workflow. Errors: LTW01 no such workflow, LTW02 its steps are not valid, LTW04 it is neither draft nor pending, LTW05 invalid argument.';
 -- Everybody who writes may run workflows.
 grant execute on function app_public.start_workflow(uuid, jsonb) to :MEMBER, :SERVICE, :ADMIN;

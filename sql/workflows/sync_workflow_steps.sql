@@ -1,5 +1,5 @@
--- Brings the state of a workflow's steps in line with the steps that are written in it, which are valid: adds those that
--- are new, removes those that are gone. Gives the keys of those that are new or not as they were.
+-- Brings the rows of a workflow's steps in line with its definition, which is valid: adds new steps, and removes steps that
+-- are gone. Returns the keys of new and changed steps.
 create or replace function app_private.sync_workflow_steps(workflow app_public.workflows) returns text[]
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -41,4 +41,4 @@ begin
 end
 $$;
 
-comment on function app_private.sync_workflow_steps(app_public.workflows) is 'Brings the rows of a workflow''s steps in line with what is written in it; gives the keys of new and changed ones.';
+comment on function app_private.sync_workflow_steps(app_public.workflows) is 'Brings the rows of a workflow''s steps in line with its definition. Returns the keys of new and changed steps.';

@@ -1,10 +1,13 @@
--- What the worker does for workflows every few seconds: ends the steps that took too long, and takes in what became of
--- tasks that somebody without a tenant ended (a superuser: the trigger sees no steps of theirs). A workflow that
--- somebody else is at is left for the next time, so this waits for nobody for long while it holds others. What fails is
--- set aside, and each tenant's oldest are among those that are looked at, however many another one has. Returns how many it
--- went on with.
+-- The worker runs this every few seconds. It ends steps that took too long, and records tasks that somebody without a tenant
+-- ended (a superuser, for whom the trigger sees no steps). It leaves a workflow that somebody else holds for the next run, so
+-- it never waits long while it holds others. Workflows that fail are set aside. However many one tenant has, the oldest of
+-- every tenant are among those that it looks at. Returns how many it advanced. Definer: the worker reaches no workflow itself. Runs
+-- as :JOBS.
+grant create on schema ops to :JOBS;
+set local role :JOBS;
+
 create or replace function ops.tend_workflows(how_many integer default 100) returns integer
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 set lock_timeout to '50ms'
 as $$
@@ -15,6 +18,7 @@ declare
   v_tasks uuid[];
   v_count integer := 0;
 begin
+  perform app_private.refuse_bounds('how_many', how_many between 1 and 10000, 'between 1 and 10,000');
   for v_found in
     select d.tenant_id, d.workflow_id
     from (
@@ -66,5 +70,9 @@ begin
 end
 $$;
 
-comment on function ops.tend_workflows(integer) is 'Ends the steps that took too long, in up to how_many workflows, and goes on with them. Returns how many it was at; those that somebody else holds are left for the next time, those that fail are set aside.';
+comment on function ops.tend_workflows(integer) is 'Ends steps that took too long, in up to how_many workflows, and advances these. Returns how many it advanced. Workflows that somebody else holds are left for the next run; those that fail are set aside. LTP06 for a how_many out of bounds.';
+revoke execute on function ops.tend_workflows(integer) from public;
 grant execute on function ops.tend_workflows(integer) to :WORKER;
+
+set local role :OWNER;
+revoke create on schema ops from :JOBS;

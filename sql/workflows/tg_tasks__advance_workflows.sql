@@ -1,5 +1,5 @@
--- Goes on with the workflows of tasks that ended, or wait again after a failure, in the transaction that did it. Definer:
--- whoever may end a task need not be able to write steps. It sees the caller's tenant; the worker, which has none, calls
+-- Advances the workflows of tasks that ended, or wait again after a failure, in the same transaction. Definer: whoever may
+-- end a task need not have the right to write steps. It sees the caller's tenant; the worker, which has none, calls
 -- ops.advance_workflow itself (ops.reap_expired_leases).
 create or replace function app_private.tg_tasks__advance_workflows() returns trigger
 language plpgsql volatile security definer
@@ -23,8 +23,8 @@ begin
       where s.tenant_id = c.tenant_id and s.task_id = c.id and s.status = 'running'
     );
   if found then
-    raise exception 'task % is a step of workflow %, and is not tried again by itself', v_found.id, v_found.workflow_id
-      using errcode = 'LTW08', hint = 'retry_workflow runs the step again, and what depends on it.';
+    raise exception 'task % belongs to a step of workflow % and cannot be retried by itself', v_found.id, v_found.workflow_id
+      using errcode = 'LTW08', hint = 'Use retry_workflow: it runs the step again, and the steps that depend on it.';
   end if;
 
   -- In the order of locks (ops.lock_workflow).
@@ -43,4 +43,4 @@ begin
 end
 $$;
 
-comment on function app_private.tg_tasks__advance_workflows() is 'Trigger: goes on with the workflows of tasks that ended; refuses to try a step''s task again by itself, with LTW08.';
+comment on function app_private.tg_tasks__advance_workflows() is 'Trigger: advances the workflows of tasks that ended. Refuses to retry a step''s task by itself, with LTW08.';

@@ -1,6 +1,6 @@
--- Refuses steps that could not run, naming the first problem, and all (twenty at most) in the detail. What has ended
--- already when it is written is history in whatever shape it comes; retry_workflow looks at it before it runs again.
--- Definer: nobody may call what it calls.
+-- Refuses steps that could not run. The message names the first problem, the detail up to twenty. A workflow that has already
+-- ended when it is inserted is history and may have any shape; retry_workflow checks it before it runs again. Definer: nobody
+-- may call the functions that it calls.
 create or replace function app_private.tg_workflows__check_steps() returns trigger
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp

@@ -1,5 +1,5 @@
--- Whether a step's condition holds, given what the steps before it came to: {key: {status, result}}. What is not there
--- is null. Numbers are compared with numbers and texts with texts, byte by byte; anything else is neither more nor less.
+-- Whether a step's condition holds, given how earlier steps ended: {key: {status, result}}. A missing value is null. Numbers
+-- compare with numbers, and strings with strings byte by byte; in any other pair neither is greater.
 create or replace function ops.workflow_condition_holds(condition jsonb, inputs jsonb) returns boolean
 language plpgsql immutable
 set search_path to pg_catalog, pg_temp
@@ -38,7 +38,7 @@ begin
     if jsonb_typeof(v_found) <> jsonb_typeof(v_value) then
       return false;
     elsif jsonb_typeof(v_value) = 'number' then
-      -- A difference may be more than a number holds.
+      -- Compared and not subtracted: a difference may exceed the range of numeric.
       v_order := case
         when (v_found #>> '{}')::numeric < (v_value #>> '{}')::numeric then -1
         when (v_found #>> '{}')::numeric > (v_value #>> '{}')::numeric then 1
@@ -67,4 +67,4 @@ end
 $$;
 
 comment on function ops.workflow_condition_holds(jsonb, jsonb) is 'Whether a valid condition holds, given {key: {status, result}} of earlier steps.';
-grant execute on function ops.workflow_condition_holds(jsonb, jsonb) to :WORKER;
+grant execute on function ops.workflow_condition_holds(jsonb, jsonb) to :JOBS;

@@ -1,10 +1,10 @@
-comment on type app_public.workflow_overview is 'How far a workflow is.';
+comment on type app_public.workflow_overview is 'The progress of a workflow.';
 comment on column app_public.workflow_overview.workflow_id is 'The workflow''s id.';
 comment on column app_public.workflow_overview.status is 'One of draft, pending, running, paused, completed, failed, cancelled.';
 comment on column app_public.workflow_overview.progress is 'From 0 to 1: the mean of its steps.';
 comment on column app_public.workflow_overview.total is 'How many steps it has.';
 comment on column app_public.workflow_overview.pending is 'How many have not begun.';
-comment on column app_public.workflow_overview.running is 'How many have a task that waits or is worked on.';
+comment on column app_public.workflow_overview.running is 'How many have a task that waits or is being worked on.';
 comment on column app_public.workflow_overview.completed is 'How many are completed.';
 comment on column app_public.workflow_overview.failed is 'How many failed.';
 comment on column app_public.workflow_overview.skipped is 'How many were skipped.';

@@ -41,13 +41,13 @@ begin
   where w.id = workflow_progress.workflow_id
   group by w.tenant_id, w.id;
   if not found then
-    raise exception 'there is no workflow %', workflow_progress.workflow_id
-      using errcode = 'LTW01', hint = 'It was deleted, or is not of your tenant.';
+    raise exception 'workflow % does not exist', workflow_progress.workflow_id
+      using errcode = 'LTW01', hint = 'It was deleted, or belongs to another tenant.';
   end if;
   return v_overview;
 end
 $$;
 
-comment on function app_public.workflow_progress(uuid) is 'How far a workflow is: overall, from 0 to 1 as the mean of its steps, how many steps are in which state, and `steps`, an array with key, status, progress (of a running step what its holder reported last), task_id, task_status, attempt, max_attempts, agent, note, error, started_at, completed_at, timeout_at of each. Errors: LTW01 no such workflow, LTW05 invalid argument.';
--- Everybody who runs workflows may look, and analysts.
+comment on function app_public.workflow_progress(uuid) is 'The progress of a workflow: overall (from 0 to 1, the mean of its steps), the number of steps in each state, and `steps`, an array with key, status, progress (for a running step the last report of its holder), task_id, task_status, attempt, max_attempts, agent, note, error, started_at, completed_at and timeout_at of each step. Errors: LTW01 no such workflow, LTW05 invalid argument.';
+-- Everybody who runs workflows, and analysts.
 grant execute on function app_public.workflow_progress(uuid) to :MEMBER, :SERVICE, :ADMIN, :ANALYST;

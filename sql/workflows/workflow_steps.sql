@@ -1,20 +1,20 @@
-comment on table app_public.workflow_steps is E'@unique workflow_id,key|@fieldName workflowStep\nHow far the steps of a started workflow are. Written by the functions of workflows only.';
+comment on table app_public.workflow_steps is E'@unique workflow_id,key|@fieldName workflowStep\nThe state of a started workflow''s steps. Only the functions of workflows write it.';
 comment on column app_public.workflow_steps.tenant_id is E'@behavior -*\nThe tenant. By default the caller''s.';
 comment on column app_public.workflow_steps.workflow_id is 'The workflow.';
 comment on column app_public.workflow_steps.key is 'The step''s key in its workflow.';
 comment on column app_public.workflow_steps.position is 'Its place in the workflow''s steps, from 1.';
 comment on column app_public.workflow_steps.depends_on is 'Keys of the steps that come before it.';
-comment on column app_public.workflow_steps.on_failure is 'What follows when it fails. fail: the workflow fails; skip: what depends on it is skipped; continue: what depends on it runs.';
+comment on column app_public.workflow_steps.on_failure is 'What follows when it fails. fail: the workflow fails; skip: the steps that depend on it are skipped; continue: they run.';
 comment on column app_public.workflow_steps.definition is 'The step as the workflow had it when it was started or tried again.';
-comment on column app_public.workflow_steps.status is 'One of pending, running (its task waits or is worked on), completed, failed, skipped, cancelled.';
-comment on column app_public.workflow_steps.task_id is 'Its latest task; null: there was none yet, or it was deleted.';
+comment on column app_public.workflow_steps.status is 'One of pending, running (its task waits or is being worked on), completed, failed, skipped, cancelled.';
+comment on column app_public.workflow_steps.task_id is 'Its latest task; null: it has had none yet, or the task was deleted.';
 comment on column app_public.workflow_steps.result is 'The result of its task.';
-comment on column app_public.workflow_steps.error_message is 'Why it failed, or for which failure it was skipped; null: it was skipped because its condition did not hold, or all that it depends on was.';
+comment on column app_public.workflow_steps.error_message is 'Why it failed, or because of which failure it was skipped. Null for a step that was skipped because its condition did not hold, or because all of its dependencies were skipped.';
 comment on column app_public.workflow_steps.started_at is 'When its task was made.';
-comment on column app_public.workflow_steps.completed_at is 'When it ended, well or badly, or was skipped.';
+comment on column app_public.workflow_steps.completed_at is 'When it ended or was skipped.';
 comment on column app_public.workflow_steps.timeout_at is 'When it fails unless it has ended; null: never.';
 
-comment on constraint workflow_steps_pkey on app_public.workflow_steps is E'@behavior -single\nA step is known by its workflow and key.';
+comment on constraint workflow_steps_pkey on app_public.workflow_steps is E'@behavior -single\nThe workflow and the key identify a step.';
 comment on constraint workflow_steps_workflow_id_fkey on app_public.workflow_steps is E'@fieldName workflow\n@foreignFieldName stepStates\nThe workflow.';
 comment on constraint workflow_steps_task_id_fkey on app_public.workflow_steps is E'@fieldName task\n@foreignFieldName stepStates\nThe step''s latest task.';
 
@@ -33,21 +33,21 @@ create policy manage_definer on app_public.workflow_steps for all to :OWNER
 
 -- Across tenants
 
--- ops.advance_workflow and ops.tend_workflows, as the worker: it ends tasks of every tenant, and their workflows go on.
-drop policy if exists select_worker on app_public.workflow_steps;
-create policy select_worker on app_public.workflow_steps for select to :WORKER
+-- ops.reap_expired_leases and ops.tend_workflows, as :JOBS: they end tasks of every tenant and advance their workflows.
+drop policy if exists select_jobs on app_public.workflow_steps;
+create policy select_jobs on app_public.workflow_steps for select to :JOBS
   using (true);
-drop policy if exists update_worker on app_public.workflow_steps;
-create policy update_worker on app_public.workflow_steps for update to :WORKER
+drop policy if exists update_jobs on app_public.workflow_steps;
+create policy update_jobs on app_public.workflow_steps for update to :JOBS
   using (true)
   with check (true);
 
-revoke all on app_public.workflow_steps from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
-grant select on app_public.workflow_steps to :MEMBER, :SERVICE, :ADMIN, :ANALYST, :WORKER;
--- No insert, update or delete for those who make requests: the functions and triggers keep the state of steps.
+revoke all on app_public.workflow_steps from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH, :JOBS;
+grant select on app_public.workflow_steps to :MEMBER, :SERVICE, :ADMIN, :ANALYST, :JOBS;
+-- No insert, update or delete for requests: functions and triggers keep the state of steps.
 -- ops.advance_workflow and ops.tend_workflows.
 grant update (status, task_id, result, error_message, started_at, completed_at, timeout_at) on app_public.workflow_steps
-  to :WORKER;
+  to :JOBS;
 
 create or replace trigger _200_keys
   before update of tenant_id, workflow_id, key on app_public.workflow_steps

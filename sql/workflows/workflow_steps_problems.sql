@@ -1,5 +1,4 @@
--- Everything that is wrong with the steps of a workflow, by the path in the JSON, in its order. The shape is described
--- in docs/workflows.md.
+-- All problems of a workflow's steps, with their paths in the JSON and in its order. docs/workflows.md describes the shape.
 create or replace function app_private.workflow_steps_problems(steps jsonb)
 returns table (path text, problem text)
 language plpgsql immutable
@@ -10,14 +9,14 @@ declare
   v_ancestors jsonb;
 begin
   if jsonb_typeof(steps) is distinct from 'array' then
-    return query select 'steps', 'it is no array of steps';
+    return query select 'steps', 'must be an array of steps';
     return;
   elsif jsonb_array_length(steps) > 200 then
-    return query select 'steps', format('%s are more than 200', jsonb_array_length(steps));
+    return query select 'steps', format('must be at most 200 steps, not %s', jsonb_array_length(steps));
     return;
   end if;
 
-  -- By key, the keys of all steps that it depends on, directly or through others. Who depends on itself is in a cycle.
+  -- For each key, all steps that it depends on, directly or through others. A step that depends on itself is in a cycle.
   with recursive dependencies as (
     select distinct i.item ->> 'key' as key, d.key as dependency
     from jsonb_array_elements(workflow_steps_problems.steps) i(item)
@@ -50,7 +49,7 @@ begin
     select 1 as part, 0::bigint as nth, s.path, s.problem
     from app_private.workflow_step_problems(l.place, l.item) s
     union all
-    select 2, 0, l.place || '.key', format('steps[%s] has the key %s already', min(f.position) - 1, l.item -> 'key')
+    select 2, 0, l.place || '.key', format('steps[%s] already has the key %s', min(f.position) - 1, l.item -> 'key')
     from listed f
     where f.key = l.key and f.position < l.position
     having count(*) > 0
@@ -58,7 +57,7 @@ begin
     select
       3, d.position, format('%s.depends_on[%s]', l.place, d.position - 1),
       case
-        when jsonb_typeof(d.item) <> 'string' then 'it is no key of a step'
+        when jsonb_typeof(d.item) <> 'string' then 'must be the key of a step'
         when not exists (select from listed f where f.key = d.item #>> '{}') then format('unknown step %s', d.item)
         when exists (
           select from jsonb_array_elements(l.depends_on) with ordinality f(item, position)
@@ -81,4 +80,4 @@ begin
 end
 $$;
 
-comment on function app_private.workflow_steps_problems(jsonb) is 'What is wrong with the steps of a workflow, by path; no rows: they can run.';
+comment on function app_private.workflow_steps_problems(jsonb) is 'The problems of a workflow''s steps, by path; no rows when they can run.';

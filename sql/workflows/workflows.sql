@@ -9,13 +9,13 @@ comment on column app_public.workflows.created_by is 'Who made it.';
 comment on column app_public.workflows.assigned_to is 'Who looks after it.';
 comment on column app_public.workflows.context is 'What all steps need to know.';
 comment on column app_public.workflows.created_at is 'When the workflow was made.';
-comment on column app_public.workflows.updated_at is 'When the row last changed; kept by a trigger.';
-comment on column app_public.workflows.started_at is 'When start_workflow started it; null: not yet, or its status is kept by somebody else.';
-comment on column app_public.workflows.paused_at is 'Since when it is paused; null: it is not.';
-comment on column app_public.workflows.completed_at is 'When it ended, well or badly.';
+comment on column app_public.workflows.updated_at is 'When the row last changed; set by a trigger.';
+comment on column app_public.workflows.started_at is 'When start_workflow started it; null: not yet, or another program keeps its status.';
+comment on column app_public.workflows.paused_at is 'When it was paused; null: it is not paused.';
+comment on column app_public.workflows.completed_at is 'When it ended, with or without success.';
 comment on column app_public.workflows.error_message is 'Why it failed or was cancelled.';
 
-comment on constraint workflows_pkey on app_public.workflows is E'@behavior -single -update -delete\nA row is known by its tenant and its id.';
+comment on constraint workflows_pkey on app_public.workflows is E'@behavior -single -update -delete\nThe tenant and the id identify a row.';
 comment on constraint workflows_tenant_id_fkey on app_public.workflows is E'@behavior -*\nA row belongs to a tenant.';
 
 alter table app_public.workflows enable row level security, force row level security;
@@ -52,29 +52,29 @@ create policy update_definer on app_public.workflows for update to :OWNER
 
 -- Across tenants
 
--- ops.advance_workflow and ops.tend_workflows, as the worker: it ends tasks of every tenant, and their workflows go on.
-drop policy if exists select_worker on app_public.workflows;
-create policy select_worker on app_public.workflows for select to :WORKER
+-- ops.reap_expired_leases and ops.tend_workflows, as :JOBS: they end tasks of every tenant and advance their workflows.
+drop policy if exists select_jobs on app_public.workflows;
+create policy select_jobs on app_public.workflows for select to :JOBS
   using (true);
-drop policy if exists update_worker on app_public.workflows;
-create policy update_worker on app_public.workflows for update to :WORKER
+drop policy if exists update_jobs on app_public.workflows;
+create policy update_jobs on app_public.workflows for update to :JOBS
   using (true)
   with check (true);
 
-revoke all on app_public.workflows from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH;
-grant select on app_public.workflows to :MEMBER, :SERVICE, :ADMIN, :ANALYST, :WORKER;
+revoke all on app_public.workflows from public, :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, :OPERATOR, :WORKER, :SEARCH, :JOBS;
+grant select on app_public.workflows to :MEMBER, :SERVICE, :ADMIN, :ANALYST, :JOBS;
 grant insert (tenant_id, id, name, description, steps, status, created_by, assigned_to, context) on
   app_public.workflows to :MEMBER, :SERVICE, :ADMIN;
--- Only programs bring history with them.
+-- Only programs import rows with their history.
 grant insert (created_at) on app_public.workflows to :SERVICE, :ADMIN;
--- No update of tenant_id, id or created_at for anybody: keys and beginnings do not change.
+-- No update of tenant_id, id or created_at for anybody: keys and creation times do not change.
 grant update (name, description, steps, status, created_by, assigned_to, context) on app_public.workflows to
   :MEMBER, :SERVICE, :ADMIN;
--- No insert and no update of started_at, paused_at, completed_at and error_message: the functions keep them.
+-- No insert and no update of started_at, paused_at, completed_at and error_message: the functions set them.
 -- ops.advance_workflow.
-grant update (status, error_message, completed_at) on app_public.workflows to :WORKER;
+grant update (status, error_message, completed_at) on app_public.workflows to :JOBS;
 grant delete on app_public.workflows to :MEMBER, :SERVICE, :ADMIN;
--- No truncate for anybody: it knows no tenants.
+-- No truncate for anybody: it ignores tenants.
 
 create or replace trigger _100_timestamps
   before update on app_public.workflows

@@ -1,0 +1,15 @@
+comment on type app_public.audit_entry is 'An entry of the audit log: a changed row, a statement that changed many, or a read of the log itself.';
+comment on column app_public.audit_entry.at is 'When the transaction began.';
+comment on column app_public.audit_entry.id is 'Orders the changes of a row.';
+comment on column app_public.audit_entry.transaction_id is 'The transaction that made the change.';
+comment on column app_public.audit_entry.table_name is 'The table with its schema, as it was called then.';
+comment on column app_public.audit_entry.operation is 'insert, update, delete, truncate; present: the row was there when tracking began; read: somebody read the log.';
+comment on column app_public.audit_entry.row_count is '1 for a row; the number of rows of a statement that is logged as a whole; of a read, how many entries it gave.';
+comment on column app_public.audit_entry.key is 'The primary key of the row.';
+comment on column app_public.audit_entry.old_values is 'The row of a delete; of an update the former values of the columns that changed.';
+comment on column app_public.audit_entry.new_values is 'The row of an insert; of an update the new values of the columns that changed; of a read its arguments.';
+comment on column app_public.audit_entry.subject is 'The verified subject of the token; null for a direct login.';
+comment on column app_public.audit_entry.login is 'The login of the connection.';
+comment on column app_public.audit_entry.role is 'The role that the statement ran under.';
+comment on column app_public.audit_entry.request_id is 'The API request, as in its X-Request-Id header.';
+comment on column app_public.audit_entry.cursor is 'Pass it to go on after this entry.';
