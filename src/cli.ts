@@ -4,11 +4,14 @@ import { addAlerts } from './commands/alerts.ts';
 import { addBackup } from './commands/backup.ts';
 import type { CommandContext } from './commands/command-context.ts';
 import { exitStatus } from './commands/exit-status.ts';
+import { isExposed } from './commands/exposed-output.ts';
 import { addImport } from './commands/import.ts';
 import { addJobs } from './commands/jobs.ts';
+import { addKey } from './commands/key.ts';
 import { addLogin } from './commands/login.ts';
 import { addMigrate } from './commands/migrate.ts';
 import { progressLine } from './commands/progress-line.ts';
+import { addReadAudit } from './commands/read-audit.ts';
 import { addRecover } from './commands/recover.ts';
 import { addRest } from './commands/rest.ts';
 import { addRestore } from './commands/restore.ts';
@@ -19,11 +22,15 @@ import { addStatus } from './commands/status.ts';
 import { addTenant } from './commands/tenant.ts';
 import { addToken } from './commands/token.ts';
 import { UsageError } from './commands/usage-error.ts';
+import { addVerifyAudit } from './commands/verify-audit.ts';
 import { ConfigError } from './config/parse-config.ts';
+import { adviceOn, troubleOf } from './db/server-trouble.ts';
 import { takeEnvironment } from './environment.ts';
 import { makeLog } from './log.ts';
 import { stackOfBug } from './operational-error.ts';
 import { version } from './version.ts';
+
+const stdoutDescriptor = 1;
 
 /** Every command, in the order in which --help lists them. Each is bound in its own file. */
 const commands: readonly ((program: Command, context: CommandContext) => void)[] = [
@@ -33,11 +40,14 @@ const commands: readonly ((program: Command, context: CommandContext) => void)[]
   addSetup,
   addStatus,
   addToken,
+  addKey,
   addJobs,
   addAlerts,
   addTenant,
   addLogin,
+  addReadAudit,
   addRetention,
+  addVerifyAudit,
   addImport,
   addBackup,
   addRestore,
@@ -60,6 +70,8 @@ export async function main(
     print: (line) => {
       process.stdout.write(`${line}\n`);
     },
+    outputIsTerminal: process.stdout.isTTY === true,
+    outputIsExposed: () => isExposed(stdoutDescriptor),
     showProgress: progressLine(process.stderr),
     setExitStatus: (status) => {
       result = status;
@@ -81,7 +93,9 @@ function makeProgram(context: CommandContext): Command {
     .showHelpAfterError('(--help lists what is allowed)')
     .addHelpText(
       'after',
-      '\nThe configuration comes from the environment and from .env: lightning status --config shows it.',
+      '\nThe configuration comes from the environment and from .env: lightning status --config shows it.\n' +
+        'lightning <command> --help has the variables of a command and examples.\n\n' +
+        'Example:\n  lightning start  # an embedded database in ./data, and the API on http://127.0.0.1:3000',
     );
   for (const add of commands) add(program, context);
   return program;
@@ -94,7 +108,9 @@ function report(error: unknown): number {
     return error.exitCode === 0 ? exitStatus.ok : exitStatus.usage;
   }
   process.stderr.write(`lightning: ${inWords(error)}\n`);
-  const hint = error instanceof Error && 'hint' in error ? error.hint : undefined;
+  const trouble = troubleOf(error);
+  const said = error instanceof Error && 'hint' in error ? error.hint : undefined;
+  const hint = trouble === null ? said : adviceOn(trouble.code);
   if (typeof hint === 'string') process.stderr.write(`  ${hint}\n`);
   return error instanceof ConfigError || error instanceof UsageError || error instanceof TokenError
     ? exitStatus.usage

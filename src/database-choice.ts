@@ -1,7 +1,23 @@
 import path from 'node:path';
 import type { Config } from './config/config.ts';
+import { fileVariable } from './config/options.ts';
 import { readDotEnv } from './environment.ts';
-import type { DotEnv, Environment } from './environment.ts';
+import type { DotEnv, Environment, Variables } from './environment.ts';
+
+/** The variables that name a server, in the order in which one is shown. */
+const serverVariables: readonly string[] = [
+  'DATABASE_URL',
+  'DB_HOST',
+  'MIGRATE_DATABASE_URL',
+  'WORKER_DATABASE_URL',
+  'BACKUP_DATABASE_URL',
+  'LISTEN_DATABASE_URL',
+];
+
+/** The variable that names a server: the URL of a login, or the file of one. Undefined: none does. */
+export function serverVariable(variables: Variables): string | undefined {
+  return serverVariables.flatMap((name) => [name, fileVariable(name)]).find((name) => variables[name]);
+}
 
 /**
  * The chosen database and the reason for the choice, in words, such as `embedded in /srv/data, because ...`.
@@ -12,8 +28,10 @@ export function describeChoice(config: Config, environment: Environment): string
   if (!config.useDatabase)
     return `in memory, because USE_DATABASE is false in ${originOf('USE_DATABASE', environment)}`;
   if (config.server) {
-    const name = environment.variables['DATABASE_URL'] ? 'DATABASE_URL' : 'DB_HOST';
-    return `the server ${addressOf(config.server.url.reveal())}, because of ${name} in ${originOf(name, environment)}`;
+    const { url, listenUrl, migrateUrl, workerUrl, backupUrl } = config.server;
+    const named = url ?? migrateUrl ?? workerUrl ?? backupUrl ?? listenUrl;
+    const name = serverVariable(environment.variables) ?? 'DATABASE_URL';
+    return `the server ${addressOf(named?.reveal() ?? '')}, because of ${name} in ${originOf(name, environment)}`;
   }
   return `embedded in ${config.dataDirectory}, because neither DATABASE_URL nor DB_HOST is set ${whereNot(dotEnv)}`;
 }
@@ -24,7 +42,7 @@ export function doubtChoice(config: Config, { exported, dotEnv }: Environment): 
   if (dotEnv.kind === 'unreadable') {
     return `${dotEnv.path} cannot be read (${dotEnv.reason}): if it names a server, this is another database`;
   }
-  const hidden = ['DATABASE_URL', 'DB_HOST'].find((name) => exported[name] === '');
+  const hidden = serverVariables.find((name) => exported[name] === '');
   if (namesServer(dotEnv)) {
     return hidden === undefined
       ? `${dotEnv.path} names a server, but not in a line of the form NAME=value: this is another database`
@@ -57,7 +75,9 @@ function whereNot(dotEnv: DotEnv): string {
 function namesServer(dotEnv: DotEnv): boolean {
   return (
     dotEnv.kind === 'read' &&
-    /^\s*(?:export\s+|set\s+)?(?:DATABASE_URL|DB_HOST)\b\s*[=:\s]\s*["']?[^\s"'#]/m.test(dotEnv.text)
+    /^\s*(?:export\s+|set\s+)?(?:(?:MIGRATE_|WORKER_|BACKUP_|LISTEN_)?DATABASE_URL(?:_FILE)?|DB_HOST)\b\s*[=:\s]\s*["']?[^\s"'#]/m.test(
+      dotEnv.text,
+    )
   );
 }
 

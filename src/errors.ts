@@ -21,14 +21,24 @@ export const errorCodes = {
   // The requester
   TOKEN_MALFORMED: {
     status: 401,
-    meaning: 'The Authorization header is not `Bearer` and a JWT or a session token.',
+    meaning: 'The Authorization header is not `Bearer` and a JWT, an API key or the token of a session.',
   },
   TOKEN_FORGED: { status: 401, meaning: 'The token was not signed by this service.' },
   TOKEN_EXPIRED: { status: 401, meaning: 'The token has expired.' },
   TOKEN_CLAIMS: { status: 401, meaning: 'The token is signed, but a claim in it is not allowed.' },
+  TOKEN_KEYS_UNKNOWN: {
+    status: 503,
+    meaning: 'The published keys (JWT_KEYS_URL) that may have signed the token could not be read yet.',
+  },
   SESSION_ENDED: { status: 401, meaning: "The token's session has ended, was revoked, or never existed." },
+  KEY_ENDED: { status: 401, meaning: 'The API key has expired, was revoked, or never existed.' },
   AUTHENTICATION_REQUIRED: { status: 401, meaning: 'This requires a token.' },
   TENANT_SUSPENDED: { status: 403, meaning: "The token's tenant is suspended." },
+
+  TOO_MANY_REQUESTS: {
+    status: 429,
+    meaning: 'The address, the tenant or the subject asks for more at a time than it may (docs/limits.md).',
+  },
 
   // GraphQL, before anything runs
   PERSISTED_QUERY_NOT_SUPPORTED: {
@@ -88,10 +98,16 @@ export const errorCodes = {
     status: 503,
     meaning: 'No connection to the database could be had, or it was lost before the answer.',
   },
+  DATABASE_BUSY: {
+    status: 504,
+    meaning: 'Every connection to the database stayed in use for too long (docs/waits.md).',
+  },
   DATABASE_SILENT: {
     status: 504,
     meaning: 'The database did not answer in time (docs/waits.md): the request may have taken effect.',
   },
+
+  CLIENT_LEFT: { status: 499, meaning: 'The client left before the answer, so it never sees this code.' },
 
   VALUE_NOT_REPRESENTABLE: {
     status: 422,
@@ -100,6 +116,10 @@ export const errorCodes = {
 
   // Subscriptions
   SUBSCRIBER_TOO_SLOW: { status: 429, meaning: 'Events came faster than the subscriber read them.' },
+  SCHEMA_CHANGED: {
+    status: 503,
+    meaning: 'The schema changed several times since the subscription began: subscribe again.',
+  },
   SUBSCRIPTIONS_OVER_WEBSOCKET: { status: 400, meaning: 'Subscriptions need a WebSocket, not a POST.' },
   SHUTTING_DOWN: { status: 503, meaning: 'The server is shutting down: connect again.' },
 
@@ -110,6 +130,64 @@ export const errorCodes = {
 } as const satisfies Record<string, { readonly status: number; readonly meaning: string }>;
 
 export type ErrorCode = keyof typeof errorCodes;
+
+/** An outage of the database as REST and the other doors show it. */
+export interface Outage {
+  /** REST's code; null: the SQLSTATE. Its message is PostgREST's, or Postgres' own beside a SQLSTATE. */
+  readonly restCode: 'PGRST000' | 'PGRST001' | 'PGRST003' | 'LTR504' | null;
+  /** The code of every other door; its status is the status of REST, too. */
+  readonly code: 'DATABASE_UNAVAILABLE' | 'DATABASE_BUSY' | 'DATABASE_SILENT';
+  /** The message of every other door. */
+  readonly message: string;
+  /** Whether the request may have been carried out. */
+  readonly mayHaveTakenEffect: boolean;
+}
+
+/**
+ * Every way in which the database can be away, and what each door says then. docs/doors.md has the table, and
+ * src/db/errors.ts tells which error is which outage.
+ */
+export const outages = {
+  unreachable: {
+    restCode: 'PGRST000',
+    code: 'DATABASE_UNAVAILABLE',
+    message: 'the database cannot be reached at the moment',
+    mayHaveTakenEffect: false,
+  },
+  busy: {
+    restCode: 'PGRST003',
+    code: 'DATABASE_BUSY',
+    message: 'no connection to the database became free in time',
+    mayHaveTakenEffect: false,
+  },
+  cut: {
+    restCode: 'PGRST001',
+    code: 'DATABASE_UNAVAILABLE',
+    message: 'the connection to the database was lost',
+    mayHaveTakenEffect: true,
+  },
+  silent: {
+    restCode: 'LTR504',
+    code: 'DATABASE_SILENT',
+    message: 'the database did not answer in time',
+    mayHaveTakenEffect: true,
+  },
+  ended: {
+    restCode: null,
+    code: 'DATABASE_UNAVAILABLE',
+    message: 'the database ended the connection',
+    mayHaveTakenEffect: true,
+  },
+  exhausted: {
+    restCode: null,
+    code: 'DATABASE_UNAVAILABLE',
+    message: 'the database has too little memory, disk or connections at the moment',
+    mayHaveTakenEffect: false,
+  },
+} as const satisfies Record<string, Outage>;
+
+/** Seconds after which a request that was answered with 503 or 429 may be sent again: the header `Retry-After`. */
+export const retryAfterSeconds = '1';
 
 /**
  * The HTTP statuses of our own rules, by the SQLSTATE that sql/ raises for them (sql/README.md explains each);

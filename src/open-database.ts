@@ -3,29 +3,36 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Client } from 'pg';
-import type { ClientConfig, Pool } from 'pg';
+import type { Pool } from 'pg';
 import type { Config } from './config/config.ts';
-import { tlsOf, withRole } from './db/connection-url.ts';
+import type { ConnectionEvent } from './db/connection-event.ts';
+import { isAway } from './db/connection-failure.ts';
+import { withRole } from './db/connection-url.ts';
+import { tlsOf } from './db/tls.ts';
+import type { Tls } from './db/tls.ts';
 import type { Database } from './db/database.ts';
-import { DatabaseOpen, embeddedConnectionString, startEmbedded } from './embedded/embedded.ts';
+import { DatabaseOpen, asDamage, embeddedConnectionString, startEmbedded } from './embedded/embedded.ts';
 import type { EmbeddedEvent } from './embedded/embedded.ts';
+import { examineDirectory } from './embedded/examine-directory.ts';
 import { isListening } from './embedded/socket-file.ts';
 import { ConnectionPool } from './db/pool.ts';
 import type { PoolOptions } from './db/pool.ts';
 import type { PoolerMode } from './db/pooler.ts';
 import { PostgresDatabase } from './db/postgres.ts';
+import { troubleOf } from './db/server-trouble.ts';
+import { ServerTroubles } from './db/server-troubles.ts';
+import { waitForServer } from './db/wait-for-server.ts';
 import { logConnectionEvent } from './db/log-connection-event.ts';
 import { roleName } from './db/roles.ts';
 import type { Log, LogEntry } from './log.ts';
 import { OperationalError } from './operational-error.ts';
-import { withKeeper } from './retention/keeper.ts';
-import type { AsKeeper } from './retention/keeper.ts';
+import { sayWhileSlow } from './say-while-slow.ts';
 import { prepareDatabase } from './setup/prepare-database.ts';
 
 /** The connection string for each identity; on an embedded database all are the same. Null: not configured. */
 export interface Connections {
   readonly kind: 'embedded' | 'server';
-  readonly api: string;
+  readonly api: string | null;
   readonly migrate: string | null;
   readonly worker: string | null;
   /** The API's connection string for LISTEN; null: the same as `api`. */
@@ -33,7 +40,9 @@ export interface Connections {
   /** The kind of pooler in front of the API's connections. */
   readonly pooler: PoolerMode;
   /** TLS options for a connection to one of these URLs. */
-  tls(url: string): ClientConfig['ssl'];
+  tls(url: string): Tls;
+  /** The troubles of the server that this process met. */
+  readonly troubles: ServerTroubles;
   /** Ends the embedded database if this process started it. */
   close(): Promise<void>;
 }
@@ -59,15 +68,16 @@ export async function openConnections(
   { attach, make = true }: { attach: boolean; make?: boolean },
 ): Promise<Connections> {
   if (config.useDatabase && config.server) {
-    const { url, pooler, listenUrl, migrateUrl, workerUrl, ssl } = config.server;
+    const { url, pooler, listenUrl, migrateUrl, workerUrl, tls } = config.server;
     return {
       kind: 'server',
-      api: url.reveal(),
+      api: url?.reveal() ?? null,
       migrate: migrateUrl?.reveal() ?? null,
       worker: workerUrl?.reveal() ?? null,
       listen: listenUrl?.reveal() ?? null,
       pooler,
-      tls: (to) => tlsOf(ssl, to),
+      tls: (to) => tlsOf(tls, to),
+      troubles: new ServerTroubles(log),
       close: async () => {},
     };
   }
@@ -76,19 +86,25 @@ export async function openConnections(
   return attach ? attachOrStart(config, log) : startOnDisk(config, log);
 }
 
-/** Throws NoDatabase unless the embedded database exists. */
+/** Throws NoDatabase unless the embedded database exists, and as `examineDirectory` does. */
 export function refuseToMake({ useDatabase, dataDirectory }: Config): void {
   if (!useDatabase) {
     throw new NoDatabase(
       'USE_DATABASE=false keeps nothing, so only the process that serves it has a database',
     );
   }
-  if (!existsSync(path.join(dataDirectory, 'postgres', 'PG_VERSION'))) {
+  // A damaged database is not a missing one.
+  examineDirectory(dataDirectory);
+  if (!databaseExists(dataDirectory)) {
     throw new NoDatabase(
       `there is no database in ${dataDirectory}: lightning start makes one; for one elsewhere set DATA_DIR, for a server DATABASE_URL, ` +
         'in the environment or in .env',
     );
   }
+}
+
+function databaseExists(dataDirectory: string): boolean {
+  return existsSync(path.join(dataDirectory, 'postgres', 'PG_VERSION'));
 }
 
 /**
@@ -102,7 +118,7 @@ async function attachOrStart(config: Config, log: Log): Promise<Connections> {
   const until = performance.now() + attachWaitMs;
   for (;;) {
     if (await isListening(config.dataDirectory)) {
-      return embeddedConnections(embeddedConnectionString(config.dataDirectory), async () => {});
+      return embeddedConnections(embeddedConnectionString(config.dataDirectory), log, async () => {});
     }
     try {
       return await startOnDisk(config, log);
@@ -113,15 +129,61 @@ async function attachOrStart(config: Config, log: Log): Promise<Connections> {
   }
 }
 
-/** The API's pool. The caller closes it before `connections`. */
+/** The logins that a part of a process connects as, in the order in which it needs them. */
+export type NeededLogin = 'migrate' | 'api' | 'worker';
+
+const loginVariables: Readonly<Record<NeededLogin, string>> = {
+  migrate: 'MIGRATE_DATABASE_URL',
+  api: 'DATABASE_URL',
+  worker: 'WORKER_DATABASE_URL',
+};
+
+/**
+ * Waits for a server that is away at the start of a process, DB_START_WAIT_MS at most; see `waitForServer`. Does nothing
+ * for an embedded database, and where a login is missing, which its user reports.
+ */
+export async function waitForLogins(
+  connections: Connections,
+  needed: readonly NeededLogin[],
+  { pool }: Config,
+  log: Log,
+  signal?: AbortSignal,
+): Promise<void> {
+  if (connections.kind === 'embedded') return;
+  const logins = needed.flatMap((kind) => {
+    const url = connections[kind];
+    const login = { variable: loginVariables[kind], connectionString: url ?? '' };
+    return url === null ? [] : [{ ...login, ssl: connections.tls(url) }];
+  });
+  if (logins.length < needed.length) return;
+  await waitForServer(logins, { withinMs: pool.startWaitMs, connectMs: pool.connectMs, log, signal });
+}
+
+/** The API's pool. The caller closes it before `connections`. Throws ConnectionsError without the API's login. */
 export function apiDatabase(connections: Connections, config: Config, log: Log): Database {
-  const { listen, pooler } = connections;
+  const { api, listen, pooler } = connections;
+  if (api === null) {
+    throw new ConnectionsError(
+      'DATABASE_URL is missing; `lightning setup` prints it when it makes the login',
+    );
+  }
   const options: PoolOptions = {
-    ...poolOptions(connections.api, connections, config),
+    ...poolOptions(api, connections, config),
     pooler,
     ...(listen === null ? {} : { listen: { connectionString: listen, ssl: connections.tls(listen) } }),
   };
-  return new PostgresDatabase(connections.kind, options, (event) => logConnectionEvent(event, log));
+  return new PostgresDatabase(connections.kind, options, heard(connections, log));
+}
+
+/** One connection for a verification of the audit log, under that login. The caller closes it. */
+export function auditorDatabase(url: string, connections: Connections, config: Config, log: Log): Database {
+  // It reads the whole log, so the statement timeout of requests does not apply.
+  const options = { ...poolOptions(url, connections, config), applicationName: 'agent_lightning audit' };
+  return new PostgresDatabase(
+    connections.kind,
+    { ...options, size: 1, overflow: 0, statementTimeoutMs: 0 },
+    heard(connections, log),
+  );
 }
 
 /** A small pool for tenants, logins and imports, as the migrations' login. The caller closes it. */
@@ -137,19 +199,16 @@ export function operatorDatabase(connections: Connections, config: Config, log: 
   return new PostgresDatabase(
     connections.kind,
     { ...options, pooler, size: 1, overflow: 3, statementTimeoutMs: 0 },
-    (event) => logConnectionEvent(event, log),
+    heard(connections, log),
   );
 }
 
-/**
- * The worker's pool and its Database, as `<prefix>_worker`, and its way to become the keeper of partitions. `close`
- * ends both.
- */
+/** The worker's pool and its Database, as `<prefix>_worker`. `close` ends both. */
 export function workerDatabase(
   connections: Connections,
   config: Config,
   log: Log,
-): { pool: Pool; database: Database; asKeeper: AsKeeper; close(withinMs?: number): Promise<void> } {
+): { pool: Pool; database: Database; close(withinMs?: number): Promise<void> } {
   if (connections.worker === null) {
     throw new ConnectionsError(
       'WORKER_DATABASE_URL is missing; `lightning setup` prints it when it makes the login',
@@ -171,17 +230,25 @@ export function workerDatabase(
   );
   const pool = ownPool.raw;
   // Enough connections for the jobs, and some for leases and signs of life, which must get through beside them.
-  const database = new PostgresDatabase(connections.kind, { ...options, size: 1, overflow: 6 }, (event) =>
-    logConnectionEvent(event, log),
+  const database = new PostgresDatabase(
+    connections.kind,
+    { ...options, size: 1, overflow: 6 },
+    heard(connections, log),
   );
   return {
     pool,
     database,
-    asKeeper: (work) =>
-      withKeeper(pool, connections.kind === 'embedded' ? null : roleName(config.rolePrefix, 'keeper'), work),
     close: async (withinMs) => {
       await Promise.all([database.close(withinMs), ownPool.close(withinMs)]);
     },
+  };
+}
+
+/** Passes the events of a database to the log, and the errors of its statements to those who watch over the server. */
+function heard({ troubles }: Connections, log: Log): (event: ConnectionEvent) => void {
+  return (event) => {
+    if (event.kind === 'statement-failed') troubles.note(event.error);
+    else logConnectionEvent(event, log);
   };
 }
 
@@ -190,32 +257,40 @@ function poolOptions(connectionString: string, connections: Connections, { pool 
 }
 
 async function startOnDisk(config: Config, log: Log): Promise<Connections> {
-  const embedded = await startEmbedded({
-    dataDirectory: config.dataDirectory,
-    onEvent: (event) => logEmbeddedEvent(event, log),
-  });
+  const { dataDirectory } = config;
+  const existed = databaseExists(dataDirectory);
+  const doing = existed ? 'opening' : 'making';
+  const embedded = await sayWhileSlow(log, `${doing} the embedded database in ${dataDirectory}`, () =>
+    startEmbedded({ dataDirectory, onEvent: (event) => logEmbeddedEvent(event, log) }),
+  );
   try {
-    await prepare(embedded.connectionString, config.rolePrefix);
+    await sayWhileSlow(log, preparing, () => prepare(embedded.connectionString, config.rolePrefix));
   } catch (error) {
-    await embedded.close();
-    throw error;
+    // What is prepared stands in the catalog: where it cannot be read or written, the files are not whole.
+    const isDamaged = existed && (troubleOf(error) !== null || isAway(error));
+    await (isDamaged ? embedded.abandon() : embedded.close());
+    throw isDamaged ? asDamage(dataDirectory, error) : error;
   }
-  return embeddedConnections(embedded.connectionString, () => embedded.close());
+  return embeddedConnections(embedded.connectionString, log, () => embedded.close());
 }
 
 async function startInMemory(config: Config, log: Log): Promise<Connections> {
   const directory = await mkdtemp(path.join(tmpdir(), 'lightning-'));
-  const embedded = await startEmbedded({
-    dataDirectory: directory,
-    storage: 'memory',
-    onEvent: (event) => logEmbeddedEvent(event, log),
-  });
-  await prepare(embedded.connectionString, config.rolePrefix);
-  return embeddedConnections(embedded.connectionString, async () => {
+  const embedded = await sayWhileSlow(log, 'making an embedded database in memory', () =>
+    startEmbedded({
+      dataDirectory: directory,
+      storage: 'memory',
+      onEvent: (event) => logEmbeddedEvent(event, log),
+    }),
+  );
+  await sayWhileSlow(log, preparing, () => prepare(embedded.connectionString, config.rolePrefix));
+  return embeddedConnections(embedded.connectionString, log, async () => {
     await embedded.close();
     await rm(directory, { recursive: true, force: true });
   });
 }
+
+const preparing = 'preparing roles and extensions of the embedded database';
 
 async function prepare(connectionString: string, rolePrefix: string): Promise<void> {
   const client = new Client({ connectionString });
@@ -227,7 +302,7 @@ async function prepare(connectionString: string, rolePrefix: string): Promise<vo
   }
 }
 
-function embeddedConnections(url: string, close: () => Promise<void>): Connections {
+function embeddedConnections(url: string, log: Log, close: () => Promise<void>): Connections {
   return {
     kind: 'embedded',
     api: url,
@@ -235,7 +310,8 @@ function embeddedConnections(url: string, close: () => Promise<void>): Connectio
     worker: url,
     listen: null,
     pooler: 'off',
-    tls: () => undefined,
+    tls: () => false,
+    troubles: new ServerTroubles(log),
     close,
   };
 }

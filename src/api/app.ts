@@ -1,16 +1,20 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import express from 'express';
 import type { Express, RequestHandler } from 'express';
-import { makeAuthenticate } from '../auth/authenticate.ts';
+import { ofTenants } from '../auth/authenticate.ts';
+import type { Authenticate } from '../auth/authenticate.ts';
+import { watchIdentities } from './identities.ts';
+import { makeOperatorsDoors, operatorsRestPath } from './operators.ts';
 import { identifyByClaims } from './rest-identity.ts';
 import type { VerifyToken } from '../auth/jwt.ts';
-import { isSessionToken, makeVerifySession } from '../auth/session-token.ts';
-import { watchSuspendedTenants } from '../auth/suspended-tenants.ts';
-import { watchSessions } from '../auth/watch-sessions.ts';
+import type { TokenKeys } from '../auth/token-keys.ts';
 import type { Database } from '../db/database.ts';
+import type { Installation } from '../db/installation.ts';
 import type { Embed } from '../embeddings/embedding-client.ts';
 import { searchCallSettings } from './rest-search-settings.ts';
 import { makeGraphqlEngine } from '../graphql/engine.ts';
+import { tenantsExposure } from '../graphql/exposure.ts';
 import { graphiql } from '../graphql/graphiql.ts';
 import { graphqlHandler } from '../graphql/http-handler.ts';
 import { makeGraphqlWebsockets } from '../graphql/websocket.ts';
@@ -21,11 +25,17 @@ import type { CorsPolicy } from '../http/cors.ts';
 import { errorHandler, notFound } from './error-handler.ts';
 import { healthz, readyz } from './health.ts';
 import type { Readiness } from './health.ts';
+import { arriving, counted } from '../http/count-requests.ts';
+import { Traffic } from '../http/traffic.ts';
+import { restTraffic } from './rest-traffic.ts';
 import { methods } from '../http/methods.ts';
 import { newRequestId, requestId } from '../http/request-id.ts';
 import { hasHost, withHost, withOriginForm } from '../http/request-target.ts';
 import { answerUnreadable } from '../http/unreadable-request.ts';
+import { answerRaw } from '../http/raw-answer.ts';
+import { securityHeaders } from '../http/security-headers.ts';
 import { refuseUpgrade, takeUpgrades } from '../http/upgrades.ts';
+import type { TakeUpgrade } from '../http/upgrades.ts';
 import { makeEventStreams } from '../live/events-handler.ts';
 import { LiveChanges } from '../live/live-changes.ts';
 import { makePositionSeal } from '../live/sealed-position.ts';
@@ -33,27 +43,38 @@ import type { Log } from '../log.ts';
 import { stackOfBug } from '../operational-error.ts';
 import { unreadableAnswer } from '../rest/response/unreadable-answer.ts';
 import type { PageSizes, RequestBudgets } from '../request-budget.ts';
+import type { RestOptions } from '../rest/options.ts';
 import { makeRestHandler } from '../rest/handler.ts';
+import type { RestHandler } from '../rest/handler.ts';
 import { ownRestOptions } from './rest-options.ts';
-import type { RestConfig } from '../config/config.ts';
+import type { RestConfig, TrafficConfig } from '../config/config.ts';
 import { insteadOf, makeRealtimeRefusals, supabaseServices } from '../rest/supabase-services.ts';
 import { nameKey } from '../schema-cache/identifier.ts';
+import type { SchemaCacheOptions } from '../schema-cache/load.ts';
 import { SchemaCacheWatcher } from '../schema-cache/watch.ts';
 import { version } from '../version.ts';
 
-/** The parts of the API. The caller closes the database, after the app. */
+/** The parts of the API. The caller closes the installation's database, after the app. */
 export interface AppDependencies {
-  readonly database: Database;
+  readonly installation: Installation;
   readonly verifyToken: VerifyToken;
-  /** The same in all processes: the key that seals the ids of events is derived from it. */
-  readonly secret: string;
-  readonly rolePrefix: string;
+  /** Calls back once, when the key of a JWT is no longer one of the keys. The returned function ends the watch. */
+  readonly watchKey: TokenKeys['watch'];
+  /** The same in all processes, the one in use first: the keys that seal the ids of events are derived from them. */
+  readonly secrets: readonly Buffer[];
   readonly budgets: RequestBudgets;
   /** Page sizes of GraphQL's lists. */
   readonly pages: PageSizes;
+  /** The address that clients see, without a trailing slash; null: the one that they ask. */
+  readonly publicUrl: string | null;
   /** Origins whose pages may use the API; null: every origin. */
   readonly corsOrigins: readonly string[] | null;
+  /** Whether this process itself serves HTTPS. */
+  readonly isHttps: boolean;
   readonly rest: RestConfig;
+  /** Whether requests without a token get the pages, OpenAPI and introspection. */
+  readonly showsSchemaToAll: boolean;
+  readonly traffic: TrafficConfig;
   /** Makes embeddings for search_knowledge_text; null: that function is refused. */
   readonly embed: Embed | null;
   /** Called for each `/readyz`. */
@@ -66,6 +87,8 @@ export interface AppDependencies {
 export interface App {
   /** Serves requests and WebSocket upgrades of the server. */
   attach(server: Server): void;
+  /** Answers a client that speaks plain HTTP where HTTPS is served. */
+  readonly refusePlain: (socket: Socket) => void;
   /**
    * Stops watching the catalog, ends subscriptions and WebSockets (1001). Call it once no new connection is accepted;
    * a second call does nothing.
@@ -78,65 +101,67 @@ const restPath = '/rest/v1';
 
 /** Builds the API on a migrated database: introspects it, and starts to listen for suspended tenants. */
 export async function makeApp(dependencies: AppDependencies): Promise<App> {
-  const { database, verifyToken, rolePrefix, budgets, embed, isReady, log } = dependencies;
-  const cors = makeCorsPolicy(dependencies.corsOrigins);
-  const restOptions = ownRestOptions(dependencies.rest, dependencies);
-  const onInternalError = (error: unknown, id: string): void => {
-    const { message, stack } = error instanceof Error ? error : { message: String(error), stack: undefined };
-    log({ level: 'error', event: 'internal-error', message, requestId: id, stack });
-  };
-  const onFailure = (event: string) => (error: unknown) =>
-    log({ level: 'error', event, message: String(error), stack: stackOfBug(error) });
-  const suspendedTenants = await watchSuspendedTenants(
-    database,
-    rolePrefix,
-    onFailure('suspended-tenants-unknown'),
-  );
-  const live = new LiveChanges(database, rolePrefix, onFailure('outbox-unreadable'));
-  const engine = await makeGraphqlEngine(database, rolePrefix, live, embed, dependencies);
-  const verifySession = makeVerifySession(database, rolePrefix);
-  const authenticate = makeAuthenticate(
-    (token) => (isSessionToken(token) ? verifySession(token) : verifyToken(token)),
-    (tenantId) => suspendedTenants.has(tenantId),
-  );
-  const sessions = watchSessions(database, rolePrefix, onFailure('sessions-unknown'));
-  const websockets = makeGraphqlWebsockets(engine, authenticate, sessions, budgets, {
+  const { installation, verifyToken, watchKey, secrets, budgets, embed, isReady, log } = dependencies;
+  const { database } = installation;
+  const { basePath, origin, restUrl } = publicAddress(dependencies.publicUrl);
+  const cors = corsOf(dependencies, origin);
+  const traffic = new Traffic(dependencies.traffic, log);
+  const restOptions = ownRestOptions(dependencies.rest, { budgets, url: restUrl });
+  const { onInternalError, onFailure } = failureLogs(log);
+  const identities = await watchIdentities(installation, { verifyToken, watchKey }, onFailure);
+  const live = new LiveChanges(installation, onFailure('outbox-unreadable'));
+  const engine = await makeGraphqlEngine(installation, tenantsExposure, live, embed, dependencies, log);
+  const authenticate = ofTenants(identities.authenticate);
+  const { credentials } = identities;
+  const websockets = makeGraphqlWebsockets(engine, authenticate, credentials, traffic, budgets, {
     onInternalError,
     refuse: (request, socket, error) => refuseUpgrade(request, socket, cors, error),
   });
-  const eventStreams = makeEventStreams(live, makePositionSeal(dependencies.secret), sessions);
-  suspendedTenants.onSuspended((tenantId) => {
+  const eventStreams = makeEventStreams(
+    live,
+    makePositionSeal(secrets),
+    credentials,
+    traffic,
+    onInternalError,
+  );
+  identities.onSuspended((tenantId) => {
     websockets.dropTenant(tenantId);
     eventStreams.dropTenant(tenantId);
   });
 
-  const schemaCache = new SchemaCacheWatcher(database, {
-    scope: () => restOptions,
-    channel: 'pgrst',
-    onReplaced: () => database.renewConnections(),
-    log,
-  });
-  const rest = makeRestHandler({
+  const schemaCache = watchCatalog(
     database,
-    schemaCache: () => schemaCache.current,
-    identify: identifyByClaims(authenticate, rolePrefix),
-    authorizationOf,
-    crossOrigin: cors.crossOrigin,
-    options: () => restOptions,
-    mountPath: restPath,
-    version,
+    () => restOptions,
+    () => engine.reload(),
     log,
-    requestIdSetting: 'app.request_id',
-    furtherSettings: (raw, requester) => searchCallSettings(embed, raw, requester),
-    logStatements: dependencies.rest.logStatements,
-    onAnswered: null,
+  );
+  const rest = tenantsRest(dependencies, { schemaCache, authenticate, cors, traffic, restOptions, basePath });
+  const operators = makeOperatorsDoors({
+    ...dependencies,
+    authenticate: identities.authenticate,
+    live,
+    cors,
+    traffic,
+    basePath,
+    url: dependencies.publicUrl && dependencies.publicUrl + operatorsRestPath,
+    onInternalError,
   });
   await schemaCache.firstLoad;
+  // The catalog may have changed between the two reads.
+  engine.reload();
 
   const handler = expressDoors({
+    basePath,
     cors,
-    graphql: [authenticated(authenticate), graphqlHandler(engine, budgets, onInternalError)],
+    traffic,
+    showsPages: dependencies.showsSchemaToAll,
+    graphql: [
+      authenticated(authenticate),
+      counted(traffic),
+      graphqlHandler(engine, budgets, onInternalError),
+    ],
     events: [authenticated(authenticate), eventStreams.handler],
+    operators: operators.graphql,
     isReady,
     restPathOf: (path) => restPathOf(path, schemaCache),
     onInternalError,
@@ -148,40 +173,137 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
     ['/realtime/v1/websocket', realtime.handleUpgrade],
   ]);
 
-  // REST bypasses Express, for speed.
-  const serve = (request: IncomingMessage, response: ServerResponse): void => {
-    request.url = withOriginForm(request.url ?? '/');
-    const target = hasHost(request) ? restTarget(request.url) : null;
-    if (target === null) handler(request, response);
-    else rest(request, response, target);
-  };
+  const serve = servedBy(rest, operators.rest, handler);
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     websockets.close();
     realtime.close();
     eventStreams.close();
-    await Promise.all([live.close(), suspendedTenants.close(), sessions.close(), schemaCache.close()]);
+    await Promise.all([live.close(), identities.close(), schemaCache.close(), operators.close()]);
+    await engine.close();
   };
   return {
+    ...onServer(cors, traffic, serve, (path) => webSocketDoors.get(path)),
+    close: () => (closing ??= close()),
+  };
+}
+
+/** The ways in which a server hands over what reaches it. */
+function onServer(
+  cors: CorsPolicy,
+  traffic: Traffic,
+  serve: (request: IncomingMessage, response: ServerResponse) => void,
+  webSocketDoorOf: (path: string) => TakeUpgrade | undefined,
+): Pick<App, 'attach' | 'refusePlain'> {
+  const headers = () => [['X-Request-Id', newRequestId()] as const, ...cors.unreadable];
+  return {
+    refusePlain: (socket) => {
+      const { status, body } = unreadableAnswer({ kind: 'not-encrypted' });
+      answerRaw(socket, status, headers(), body);
+      socket.resume();
+    },
     attach: (server) => {
       server.on('request', serve);
       // Ignores the expectation, as RFC 9110, 10.1.1 allows; node would answer 417 without a body.
       server.on('checkExpectation', serve);
-      takeUpgrades(server, cors, (path) => webSocketDoors.get(path));
-      answerUnreadable(server, unreadableAnswer, () => [
-        ['X-Request-Id', newRequestId()],
-        ...cors.unreadable,
-      ]);
+      traffic.boundConnections(server);
+      takeUpgrades(server, cors, webSocketDoorOf, traffic);
+      answerUnreadable(server, unreadableAnswer, headers);
     },
-    close: () => (closing ??= close()),
+  };
+}
+
+/** CORS and the security headers, which go the same ways. */
+function corsOf({ corsOrigins, isHttps }: AppDependencies, origin: string | null): CorsPolicy {
+  const choices = {
+    isHttps: isHttps || (origin?.startsWith('https:') ?? false),
+    isOpenToAll: corsOrigins === null,
+  };
+  return makeCorsPolicy(corsOrigins, origin, securityHeaders(choices));
+}
+
+/** The parts of the address that clients see behind a proxy. */
+function publicAddress(publicUrl: string | null): {
+  /** The part of the path that the proxy removes, without a trailing slash; mostly empty. */
+  readonly basePath: string;
+  readonly origin: string | null;
+  readonly restUrl: string | null;
+} {
+  if (publicUrl === null) return { basePath: '', origin: null, restUrl: null };
+  const { pathname, origin } = new URL(publicUrl);
+  return { basePath: pathname.replace(/\/$/, ''), origin, restUrl: publicUrl + restPath };
+}
+
+/** Handlers that write failures to the log: of requests under their ids, and of what runs beside them. */
+function failureLogs(log: Log) {
+  return {
+    onInternalError: (error: unknown, id: string): void => {
+      const { message, stack } =
+        error instanceof Error ? error : { message: String(error), stack: undefined };
+      log({ level: 'error', event: 'internal-error', message, requestId: id, stack });
+    },
+    onFailure: (event: string) => (error: unknown) =>
+      log({ level: 'error', event, message: String(error), stack: stackOfBug(error) }),
+  };
+}
+
+/** REST of tenants, on the schema `app_public`. */
+function tenantsRest(
+  { installation: { database, rolePrefix }, embed, rest, showsSchemaToAll, log }: AppDependencies,
+  parts: {
+    readonly schemaCache: SchemaCacheWatcher;
+    readonly authenticate: Authenticate;
+    readonly cors: CorsPolicy;
+    readonly traffic: Traffic;
+    readonly restOptions: RestOptions;
+    readonly basePath: string;
+  },
+): RestHandler {
+  const { schemaCache, authenticate, cors, traffic, restOptions, basePath } = parts;
+  return makeRestHandler({
+    database,
+    schemaCache: () => schemaCache.current,
+    identify: identifyByClaims(authenticate, rolePrefix),
+    authorizationOf,
+    crossOrigin: cors.crossOrigin,
+    options: () => restOptions,
+    mountPath: basePath + restPath,
+    version,
+    log,
+    requestIdSetting: 'app.request_id',
+    furtherSettings: (raw, requester) => searchCallSettings(embed, raw, requester),
+    logStatements: rest.logStatements,
+    cacheControl: 'no-store',
+    traffic: restTraffic(traffic),
+    showsSchemaToAll,
+    onAnswered: null,
+  });
+}
+
+/** Sends a request to REST, of tenants or of operators, or to Express. REST bypasses Express, for speed. */
+function servedBy(rest: RestHandler, operatorsRest: RestHandler, others: RequestListener): RequestListener {
+  return (request, response) => {
+    request.url = withOriginForm(request.url ?? '/');
+    const withAHost = hasHost(request);
+    const target = withAHost ? targetBelow(restPath, request.url) : null;
+    if (target !== null) return rest(request, response, target);
+    const ofOperators = withAHost ? targetBelow(operatorsRestPath, request.url) : null;
+    if (ofOperators !== null) return operatorsRest(request, response, ofOperators);
+    others(request, response);
   };
 }
 
 /** The parts that Express routes to. */
 interface Doors {
+  /** The part of the path that a proxy removes, without a trailing slash; mostly empty. */
+  readonly basePath: string;
   readonly cors: CorsPolicy;
+  readonly traffic: Traffic;
+  readonly showsPages: boolean;
   readonly graphql: readonly RequestHandler[];
   readonly events: readonly RequestHandler[];
+  /** GraphQL of operators. */
+  readonly operators: readonly RequestHandler[];
   readonly isReady: AppDependencies['isReady'];
   /** The path in REST of the relation or function that a path names; null: REST has nothing of that name. */
   readonly restPathOf: (path: string) => string | null;
@@ -190,9 +312,13 @@ interface Doors {
 
 /** All doors except REST's. */
 function expressDoors({
+  basePath,
   cors,
+  traffic,
+  showsPages,
   graphql,
   events,
+  operators,
   isReady,
   restPathOf: findInRest,
   onInternalError,
@@ -203,18 +329,46 @@ function expressDoors({
   handler.disable('query parser');
   handler.enable('case sensitive routing');
   handler.use(requestId, withCors(cors), withHost);
-  handler.all('/graphql', methods('GET', 'POST'), ...graphql);
-  handler.all('/events', methods('GET'), ...events);
   handler.all('/healthz', methods('GET'), healthz);
   handler.all('/readyz', methods('GET'), readyz(isReady));
-  handler.all('/', methods('GET'), (_request, response) => response.redirect('/graphiql'));
-  handler.use(graphiql());
+  handler.use(arriving(traffic));
+  handler.all('/graphql', methods('GET', 'POST'), ...graphql);
+  handler.all('/ops/graphql', methods('GET', 'POST'), ...operators);
+  handler.all('/events', methods('GET'), ...events);
+  handler.all('/favicon.ico', methods('GET'), noIcon);
+  if (showsPages)
+    handler.all('/', methods('GET'), (_request, response) => response.redirect(`${basePath}/graphiql`));
+  if (showsPages) handler.use(graphiql(basePath));
   for (const path of Object.keys(supabaseServices) as (keyof typeof supabaseServices)[]) {
     handler.use(path, insteadOf(path));
   }
-  handler.use(notFound(findInRest));
+  handler.use(notFound(findInRest, basePath));
   handler.use(errorHandler(onInternalError));
   return handler;
+}
+
+/** A browser asks for an icon beside every answer that it shows as a page, so that there is none is remembered for a day. */
+const noIcon: RequestHandler = (_request, response) => {
+  response.writeHead(204, { 'Cache-Control': 'public, max-age=86400' }).end();
+};
+
+/** Any login may notify, so a notification only has the catalog looked at. */
+function watchCatalog(
+  database: Database,
+  scope: () => SchemaCacheOptions,
+  onReplaced: () => void,
+  log: Log,
+): SchemaCacheWatcher {
+  return new SchemaCacheWatcher(database, {
+    scope,
+    channel: 'pgrst',
+    whenNotified: 'look',
+    onReplaced: () => {
+      database.renewConnections();
+      onReplaced();
+    },
+    log,
+  });
 }
 
 /** The path in REST for a path whose mount point was forgotten; null: REST has nothing of that name. */
@@ -228,9 +382,9 @@ function restPathOf(path: string, schemaCache: SchemaCacheWatcher): string | nul
   return isThere ? restPath + path : null;
 }
 
-/** Path and query within REST; null: the request is not for REST. */
-function restTarget(url: string): string | null {
-  if (!url.startsWith(restPath)) return null;
-  const next = url[restPath.length];
-  return next === undefined || next === '/' || next === '?' ? url.slice(restPath.length) : null;
+/** Path and query below a mount point; null: the request is not for what is mounted there. */
+function targetBelow(path: string, url: string): string | null {
+  if (!url.startsWith(path)) return null;
+  const next = url[path.length];
+  return next === undefined || next === '/' || next === '?' ? url.slice(path.length) : null;
 }

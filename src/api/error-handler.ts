@@ -2,8 +2,8 @@ import type { ErrorRequestHandler, RequestHandler } from 'express';
 import { databaseErrorToAppError } from '../db/errors.ts';
 import { AppError } from '../errors.ts';
 import { isStackOverflow } from '../too-deep.ts';
-import type { OnInternalError } from '../graphql/error-format.ts';
 import { errorBody } from '../http/error-body.ts';
+import type { OnInternalError } from '../http/error-body.ts';
 import { requestIdOf } from '../http/request-id.ts';
 import { sendJson } from '../http/send-json.ts';
 
@@ -11,15 +11,16 @@ import { sendJson } from '../http/send-json.ts';
  * Answers paths that nothing else answered.
  *
  * @param elsewhere gives the path that the client meant, if it only forgot where REST is mounted; null: there is none
+ * @param basePath the part of the path that a proxy removes, without a trailing slash; mostly empty
  */
-export function notFound(elsewhere: (path: string) => string | null): RequestHandler {
+export function notFound(elsewhere: (path: string) => string | null, basePath: string): RequestHandler {
   return (request) => {
     const meant = elsewhere(request.path);
     throw new AppError('NOT_FOUND', `there is nothing at ${request.path}`, {
       hint:
         meant === null
-          ? 'REST is at /rest/v1, GraphQL at /graphql (a page to try it at /graphiql), live changes at /events.'
-          : `Did you mean ${meant}?`,
+          ? `REST is at ${basePath}/rest/v1, GraphQL at ${basePath}/graphql (a page to try it at ${basePath}/graphiql), live changes at ${basePath}/events.`
+          : `Did you mean ${basePath}${meant}?`,
     });
   };
 }

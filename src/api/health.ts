@@ -1,4 +1,5 @@
 import type { RequestHandler } from 'express';
+import { databaseErrorToAppError } from '../db/errors.ts';
 import { sendJson } from '../http/send-json.ts';
 import { Stopwatch } from '../http/stopwatch.ts';
 
@@ -40,7 +41,11 @@ async function withinTime(isReady: () => Promise<Readiness>): Promise<Readiness>
   try {
     return await Promise.race([isReady(), silence]);
   } catch (error) {
-    return { ready: false, reason: error instanceof Error ? error.message : String(error) };
+    // The error's own words would tell anybody of the server.
+    return {
+      ready: false,
+      reason: databaseErrorToAppError(error)?.message ?? 'the database cannot be asked',
+    };
   } finally {
     clearTimeout(timer);
   }

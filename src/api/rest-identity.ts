@@ -28,6 +28,7 @@ function requesterOf(claims: Claims, rolePrefix: string): Requester {
     role: settings['role'] ?? '',
     settings: Object.freeze(settings),
     isAnonymous: claims.role === 'anon',
+    claims,
   });
 }
 
@@ -37,11 +38,17 @@ const refusals: Partial<Record<ErrorCode, readonly [code: RestErrorCode, message
   TOKEN_EXPIRED: ['PGRST303', 'JWT expired'],
   TOKEN_CLAIMS: ['PGRST303', 'Parsing claims failed'],
   SESSION_ENDED: ['PGRST303', 'Session ended'],
+  KEY_ENDED: ['PGRST303', 'API key ended'],
 };
 
 function refuse(error: unknown): never {
   if (!(error instanceof AppError)) throw error;
+  if (error.code === 'TOKEN_KEYS_UNKNOWN') throw new RestError('LTR503', error.message, { cause: error });
   if (error.code === 'TENANT_SUSPENDED') throw new RestError('LTR403', error.message, { cause: error });
+  if (error.code === 'DATABASE_BUSY') throw new RestError('PGRST003', error.message, { cause: error });
+  if (error.code === 'AUTHENTICATION_REQUIRED')
+    throw new RestError('PGRST302', error.message, { cause: error });
+  if (error.code === 'PERMISSION_DENIED') throw new RestError('42501', error.message, { cause: error });
   const [code, message] = refusals[error.code] ?? [];
   if (code === undefined || message === undefined) throw error;
   const challenge = `Bearer error="invalid_token", error_description=${JSON.stringify(message)}`;

@@ -23,8 +23,11 @@ export async function searchCallSettings(
   } catch (error) {
     if (!(error instanceof EmbeddingError)) throw error;
     throw error.reason === 'refused'
-      ? new RestError('LTR012', 'The text cannot be embedded.', { cause: error, details: error.message })
-      : new RestError('LTR503', 'The text cannot be embedded at the moment.', {
+      ? new RestError('LTR012', 'The query_text cannot be embedded.', {
+          cause: error,
+          details: error.message,
+        })
+      : new RestError('LTR503', 'The query_text cannot be embedded at the moment.', {
           cause: error,
           details: error.message,
           hint: 'Try again in a few seconds, or call search_knowledge with query_text alone.',
@@ -49,7 +52,7 @@ function queryTextOf({ method, query, headers, body }: RawRequest): string | nul
     return null;
   }
   if (text === null || typeof text === 'string') return text;
-  throw new RestError('LTR012', 'The text cannot be embedded.', {
-    details: `query_text is ${JSON.stringify(text).slice(0, 100)}; a JSON string is expected`,
+  throw new RestError('LTR012', 'The query_text cannot be embedded.', {
+    details: `it is ${JSON.stringify(text).slice(0, 100)}; a JSON string is expected`,
   });
 }

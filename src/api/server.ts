@@ -1,8 +1,12 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { App } from './app.ts';
+import { readCertificate, watchCertificate } from '../http/certificate.ts';
+import type { CertificateFiles } from '../http/certificate.ts';
+import { answerPlain, handshakeMs } from '../http/first-byte.ts';
 import { endServer } from '../http/end-server.ts';
 import { arrivalLimits, cutOffUnread, defaultHttpLimits } from '../http/limits.ts';
 import type { HttpLimits } from '../http/limits.ts';
@@ -18,6 +22,10 @@ export interface HttpServerOptions {
   readonly shutdownMs: number;
   /** Default: `defaultHttpLimits`. */
   readonly limits?: HttpLimits;
+  /** Null, the default: plain HTTP. */
+  readonly tls?: CertificateFiles | null;
+  /** Gets what becomes of a certificate that is replaced; null: it is served from now on. */
+  readonly onRenewal?: (failure: Error | null) => void;
   /** Gets the address of each client that was cut off because it left its answer unread. */
   readonly onUnread?: (address: string) => void;
 }
@@ -35,14 +43,8 @@ export interface HttpServer {
 
 /** Starts to listen. Rejects when the address is not available (EADDRINUSE, EACCES). */
 export async function startHttpServer(app: App, options: HttpServerOptions): Promise<HttpServer> {
-  const { limits = defaultHttpLimits, onUnread = () => {} } = options;
-  const server = createServer({
-    ...arrivalLimits(limits),
-    maxHeaderSize: maxHeaderBytes,
-    shouldUpgradeCallback: isWebSocket,
-    // The app itself refuses requests without a Host header, in JSON.
-    requireHostHeader: false,
-  });
+  const { limits = defaultHttpLimits, onUnread = () => {}, tls = null } = options;
+  const { server, beforeEnd } = makeServer(limits, app, tls, options.onRenewal ?? (() => {}));
   cutOffUnread(server, limits, onUnread);
   app.attach(server);
   server.listen(options.port, options.host);
@@ -51,12 +53,47 @@ export async function startHttpServer(app: App, options: HttpServerOptions): Pro
   const host = options.host.includes(':') ? `[${options.host}]` : options.host;
   let closing: Promise<void> | undefined;
   return {
-    url: `http://${host}:${port}`,
-    close: () => (closing ??= drain(server, app, options.shutdownMs)),
+    url: `${tls === null ? 'http' : 'https'}://${host}:${port}`,
+    close: () => (closing ??= drain(server, app, options.shutdownMs, beforeEnd)),
   };
 }
 
-async function drain(server: Server, app: App, shutdownMs: number): Promise<void> {
+function makeServer(
+  limits: HttpLimits,
+  app: App,
+  tls: CertificateFiles | null,
+  onRenewal: (failure: Error | null) => void,
+): { readonly server: Server; readonly beforeEnd: () => void } {
+  const options = {
+    ...arrivalLimits(limits),
+    maxHeaderSize: maxHeaderBytes,
+    shouldUpgradeCallback: isWebSocket,
+    // The app itself refuses requests without a Host header, in JSON.
+    requireHostHeader: false,
+  };
+  if (tls === null) return { server: createServer(options), beforeEnd: () => {} };
+  const secure = createHttpsServer({ ...options, ...readCertificate(tls), handshakeTimeout: handshakeMs });
+  const dropUnencrypted = answerPlain(secure, app.refusePlain);
+  const endWatch = watchCertificate(
+    tls,
+    (pair) => {
+      secure.setSecureContext(pair);
+      onRenewal(null);
+    },
+    onRenewal,
+  );
+  return {
+    // Everything that serves HTTP is there; only the types differ.
+    server: secure as unknown as Server,
+    beforeEnd: () => {
+      endWatch();
+      dropUnencrypted();
+    },
+  };
+}
+
+async function drain(server: Server, app: App, shutdownMs: number, beforeEnd: () => void): Promise<void> {
+  beforeEnd();
   const ended = endServer(server, shutdownMs);
   await app.close();
   await ended;

@@ -1,4 +1,5 @@
-import type { Database, TransactionSettings } from '../db/database.ts';
+import type { TransactionSettings } from '../db/database.ts';
+import type { Installation } from '../db/installation.ts';
 import { scopedTo } from '../db/scoped-database.ts';
 import type { ScopedDatabase } from '../db/scoped-database.ts';
 import { anonymous } from './claims.ts';
@@ -6,8 +7,7 @@ import type { Claims } from './claims.ts';
 
 /** The part of a request's connection settings that does not come from its claims. */
 export interface RequestContext {
-  /** The first part of the roles' names: `lightning` for `lightning_member` and its like. */
-  readonly rolePrefix: string;
+  readonly rolePrefix: Installation['rolePrefix'];
   /** Recorded in the audit log. */
   readonly requestId?: string | undefined;
   /** Replaces the connection's own timeout. */
@@ -17,19 +17,23 @@ export interface RequestContext {
 /** Longest time for one of a process's recurring looks at the database. */
 const lookTimeoutMs = 5_000;
 
-/** The database with a requester's rights: every statement runs under the role and the tenant of these claims. */
-export function asRequester(database: Database, claims: Claims, context: RequestContext): ScopedDatabase {
-  return scopedTo(database, requesterSettings(claims, context));
+/** The installation with a requester's rights: every statement runs under the role and the tenant of these claims. */
+export function asRequester(
+  { database, rolePrefix }: Installation,
+  claims: Claims,
+  context: Omit<RequestContext, 'rolePrefix'> = {},
+): ScopedDatabase {
+  return scopedTo(database, requesterSettings(claims, { ...context, rolePrefix }));
 }
 
 /**
- * The database for the process's own looks at what has changed. A look that takes too long is given up in
+ * The installation for the process's own looks at what has changed. A look that takes too long is given up in
  * favour of the next one. The embedded database ends a statement together with its engine, so a look there gets
  * the usual time.
  */
-export function asObserver(database: Database, rolePrefix: string): ScopedDatabase {
-  const statementTimeoutMs = database.kind === 'server' ? lookTimeoutMs : undefined;
-  return asRequester(database, anonymous, { rolePrefix, statementTimeoutMs });
+export function asObserver(installation: Installation): ScopedDatabase {
+  const statementTimeoutMs = installation.database.kind === 'server' ? lookTimeoutMs : undefined;
+  return asRequester(installation, anonymous, { statementTimeoutMs });
 }
 
 /**

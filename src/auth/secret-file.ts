@@ -37,6 +37,7 @@ export async function readOrMakeSecret(dataDirectory: string): Promise<string> {
   return secret;
 }
 
-function secretPath(dataDirectory: string): string {
+/** The file of the secret in the directory of a database. */
+export function secretPath(dataDirectory: string): string {
   return path.join(dataDirectory, 'jwt-secret');
 }

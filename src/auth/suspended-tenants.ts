@@ -1,4 +1,4 @@
-import type { Database } from '../db/database.ts';
+import type { Installation } from '../db/installation.ts';
 import { asObserver } from './requester.ts';
 import { sql } from '../db/statement.ts';
 
@@ -11,13 +11,14 @@ export interface SuspendedTenants {
   close(): Promise<void>;
 }
 
+const lookEveryMs = 1_000;
+
 /**
- * Reads the list, and reads it again when `lightning:tenants` is notified or a notification may have been
+ * Reads the list every second, and reads it again when `lightning:tenants` is notified or a notification may have been
  * missed. In a row of failures, `onError` is called for the first one only.
  */
 export async function watchSuspendedTenants(
-  database: Database,
-  rolePrefix: string,
+  installation: Installation,
   onError: (error: unknown) => void,
 ): Promise<SuspendedTenants> {
   let suspended: ReadonlySet<string> = new Set();
@@ -26,7 +27,7 @@ export async function watchSuspendedTenants(
   let reading = Promise.resolve();
   let failing = false;
   const read = async (): Promise<void> => {
-    const { rows } = await asObserver(database, rolePrefix).query<{ id: string }>(
+    const { rows } = await asObserver(installation).query<{ id: string }>(
       sql`select id from ops.suspended_tenants() id`,
     );
     failing = false;
@@ -38,18 +39,31 @@ export async function watchSuspendedTenants(
     if (!failing) onError(error);
     failing = true;
   };
+  // Any login may notify, as often as it likes: at most one read waits behind the one that runs.
+  let waiting = false;
   const readAgain = (): void => {
-    reading = reading.then(read).catch(failed);
+    if (waiting) return;
+    waiting = true;
+    reading = reading
+      .then(() => {
+        waiting = false;
+        return read();
+      })
+      .catch(failed);
   };
-  const unlisten = await database.listen('lightning:tenants', readAgain, readAgain);
+  const unlisten = await installation.database.listen('lightning:tenants', readAgain, readAgain);
   // The first read comes after LISTEN, so that a change in between is not missed.
   await read();
+  // A change is made without a notification where some login has filled the queue of notifications.
+  const looking = setInterval(readAgain, lookEveryMs);
+  looking.unref();
   return {
     has: (tenantId) => suspended.has(tenantId),
     onSuspended: (callback) => {
       callbacks.push(callback);
     },
     close: async () => {
+      clearInterval(looking);
       await unlisten();
       await reading;
     },

@@ -6,7 +6,9 @@ export type TokenProblem =
   | 'TOKEN_FORGED'
   | 'TOKEN_EXPIRED'
   | 'TOKEN_CLAIMS'
+  | 'TOKEN_KEYS_UNKNOWN'
   | 'SESSION_ENDED'
+  | 'KEY_ENDED'
   | 'TENANT_SUSPENDED';
 
 /** A bearer token was refused. The message may be shown, because it reveals nothing about the secret. */

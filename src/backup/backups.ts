@@ -24,10 +24,10 @@ export interface StoredBackups {
   /** Reads every manifest, and nothing else. */
   list(): Promise<BackupList>;
   /**
-   * The moments between and after the backups that a restore can reach, as text for people. Null: only the moments of
-   * the backups themselves.
+   * The moments between and after the backups that a restore can reach. Null: only the moments of the backups
+   * themselves.
    */
-  reach(): Promise<string | null>;
+  reach(): Promise<Reach | null>;
   /**
    * Reads every stored byte and compares it with the recorded digests. Goes on after a problem, and names all of
    * them. A store without backups gives a verification of 0 objects, which proves nothing.
@@ -68,8 +68,8 @@ export interface Backups extends StoredBackups {
    */
   record(executor: Executor): Promise<string | null>;
   /**
-   * The state of the store and of the way to it, without reading a backup. Something out of reach is a line, not an
-   * error.
+   * The state of the store and of the way to it; of the backups, only the newest manifest is read. Something out of reach
+   * is a line, not an error.
    */
   statusLines(): Promise<readonly StatusLine[]>;
   /** The receiver that has to run all the time, or the moments between two backups are lost. Null: none is needed. */
@@ -99,6 +99,14 @@ export interface BackupList {
   readonly damaged: readonly string[];
 }
 
+/** The moments that a restore can reach. */
+export interface Reach {
+  /** The moments, or what is in the way, for people. */
+  readonly text: string;
+  /** Whether something that was stored is missing or damaged, so that moments are lost. */
+  readonly isBroken: boolean;
+}
+
 /** One backup, as a list shows it. */
 export interface ListedBackup {
   readonly id: string;
@@ -110,6 +118,8 @@ export interface ListedBackup {
   readonly position: string;
   /** The backup that it builds on, or why it cannot be restored, as text for people. Empty: it stands alone. */
   readonly parent: string;
+  /** Whether something that it builds on is missing, so that it cannot be restored. */
+  readonly isBroken: boolean;
 }
 
 /** One problem in a store, by name. */

@@ -12,6 +12,8 @@ export interface DrillVerdict {
   readonly position: string | null;
   readonly comparedTables: number;
   readonly comparedRows: number;
+  /** Rows of the sealed audit log that were verified in the copy; 0: nothing was sealed yet, or nothing was restored. */
+  readonly sealedRows: number;
   /** Time from the first byte read to a database that answers; null: it never answered. */
   readonly restoreMs: number | null;
   /** A sentence for each problem. Damage of the drill's own that was not noticed is a problem too. */

@@ -1,7 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { buffer } from 'node:stream/consumers';
+import type { Anchor } from '../audit/anchor.ts';
 import { BackupDamaged } from './backup-damaged.ts';
 import type { TableDigest } from './digests/table-digests.ts';
+import { signaturePattern } from './signatures.ts';
 import { removeAll } from './store/remove-all.ts';
 import type { StoredObject, Vault } from './vault.ts';
 
@@ -9,7 +11,8 @@ export type BackupKind = 'full' | 'incremental' | 'snapshot';
 
 /**
  * The description of a backup. It is written last, under a key that holds its own SHA-256: a backup exists exactly
- * when its manifest does, and an edited manifest no longer matches its name.
+ * when its manifest does, and an edited manifest no longer matches its name. A signature in the name tells that nobody
+ * else wrote it.
  */
 export interface Manifest {
   readonly format: 1;
@@ -32,6 +35,11 @@ export interface Manifest {
    * them out.
    */
   readonly settings?: readonly ServerSetting[];
+  /**
+   * The head of the sealed audit log before the backup: a witness outside of the database. Null: nothing was sealed. Earlier releases
+   * left it out.
+   */
+  readonly auditHead?: Anchor | null;
 }
 
 /**
@@ -90,6 +98,7 @@ export interface EmbeddedState {
 /** A manifest as the store lists it; its content has not been read. */
 export interface ListedManifest extends ManifestReference {
   readonly key: string;
+  readonly signature: string | undefined;
 }
 
 /** A manifest that was read, and the names by which others refer to it. */
@@ -101,8 +110,9 @@ export interface ReadManifest extends ListedManifest {
 export type BackupOrigin = 'server' | 'embedded';
 
 const folder = 'backups/';
-const namePattern =
-  /^backups\/(?<id>\d{8}T\d{6}Z-(?:full|incremental|snapshot)-[0-9a-f]{6})\/manifest-(?<sha256>[0-9a-f]{64})\.(?:json|sealed)$/;
+const namePattern = new RegExp(
+  `^backups/(?<id>\\d{8}T\\d{6}Z-(?:full|incremental|snapshot)-[0-9a-f]{6})/manifest-(?<sha256>[0-9a-f]{64})${signaturePattern}\\.(?:json|sealed)$`,
+);
 
 /** A new, unique id. */
 export function newBackupId(kind: BackupKind, now: Date): string {
@@ -121,24 +131,38 @@ export async function writeManifest(vault: Vault, manifest: Manifest): Promise<R
   // Without encryption it is plain JSON, readable by an operator who has only the store and an editor.
   const stored = vault.encrypts ? await vault.seal(sealLabel(manifest.id), text) : text;
   const manifestSha256 = sha256(stored);
-  const key = memberKey(manifest.id, `manifest-${manifestSha256}.${vault.encrypts ? 'sealed' : 'json'}`);
+  const suffix = vault.signatures.suffix(manifestName(manifest.id, manifestSha256));
+  const key = memberKey(
+    manifest.id,
+    `manifest-${manifestSha256}${suffix}.${vault.encrypts ? 'sealed' : 'json'}`,
+  );
   await vault.store.put(key, stored);
-  return { id: manifest.id, manifestSha256, key, manifest };
+  return { id: manifest.id, manifestSha256, key, signature: suffix.slice(1) || undefined, manifest };
 }
 
 /** Every backup that exists, oldest first. Other files beside the manifests are skipped. */
 export async function listManifests(vault: Vault): Promise<ListedManifest[]> {
   const found: ListedManifest[] = [];
   for await (const { key } of vault.store.list(folder)) {
-    const { id, sha256: manifestSha256 } = namePattern.exec(key)?.groups ?? {};
-    if (id !== undefined && manifestSha256 !== undefined) found.push({ id, manifestSha256, key });
+    const { id, sha256: manifestSha256, signature } = namePattern.exec(key)?.groups ?? {};
+    if (id !== undefined && manifestSha256 !== undefined) found.push({ id, manifestSha256, key, signature });
   }
   return found;
 }
 
-/** Reads a manifest. Rejects with BackupDamaged when its content does not match its name. */
+/** The name that a signature vouches for, without the store's endings: it is the same in clear and encrypted. */
+export function manifestName(id: string, manifestSha256: string): string {
+  return memberKey(id, `manifest-${manifestSha256}`);
+}
+
+/**
+ * Reads a manifest. Rejects with BackupDamaged when its content does not match its name, and when signatures are
+ * checked and the name is not signed by a trusted key.
+ */
 export async function readManifest(vault: Vault, listed: ListedManifest): Promise<ReadManifest> {
-  const { id, key, manifestSha256 } = listed;
+  const { id, key, manifestSha256, signature } = listed;
+  const distrust = await vault.distrust(manifestName(id, manifestSha256), signature);
+  if (distrust !== null) throw new BackupDamaged(key, distrust);
   const stored = await buffer(await vault.store.get(key));
   const found = sha256(stored);
   if (found !== manifestSha256) {
@@ -160,7 +184,7 @@ export async function readManifest(vault: Vault, listed: ListedManifest): Promis
   if (manifest.id !== id) {
     throw new BackupDamaged(key, `it is the manifest of ${JSON.stringify(manifest.id)}`);
   }
-  return { id, key, manifestSha256, manifest };
+  return { id, key, manifestSha256, signature, manifest };
 }
 
 /** The kind of database that a backup belongs to, told from its id, so it works for an unreadable backup too. */

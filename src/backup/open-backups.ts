@@ -1,12 +1,12 @@
 import type { Config } from '../config/config.ts';
-import { tlsOf } from '../db/connection-url.ts';
+import { tlsOf } from '../db/tls.ts';
 import { embeddedConnectionString } from '../embedded/embedded.ts';
 import type { Log } from '../log.ts';
 import type { Backups, StoredBackups } from './backups.ts';
 import { embeddedBackups, storedSnapshots } from './embedded/embedded-backups.ts';
 import { configuredPrograms } from './server/configured-programs.ts';
 import { serverBackups, storedServerBackups } from './server/server-backups.ts';
-import { openVault } from './store/open-store.ts';
+import { openVault, refuseMissing } from './store/open-store.ts';
 import { storedBackups } from './stored-backups.ts';
 
 /** The backups of the configured database. Null: `why` says, as text for people, why there are none and what to do. */
@@ -27,6 +27,11 @@ export function openBackups(config: Config, log: Log, now: () => Date): OpenedBa
   if (!backup.store) {
     return none('BACKUP_STORE is missing: set it to a directory or to s3://bucket/prefix');
   }
+  if (backup.publicKeys.length > 0 && !backup.signingKey) {
+    return none(
+      'BACKUP_PUBLIC_KEY is set and BACKUP_SIGNING_KEY is not, so a backup made here would be refused; set both, or only read what is stored',
+    );
+  }
   const common = {
     openVault: (waits = {}) => openVault(backup, waits),
     window: { days: backup.retentionDays },
@@ -42,7 +47,7 @@ export function openBackups(config: Config, log: Log, now: () => Date): OpenedBa
   return {
     backups: serverBackups({
       ...common,
-      connection: { url, ssl: tlsOf(server.ssl, url) },
+      connection: { url, ssl: tlsOf(server.tls, url) },
       spoolDirectory: backup.spoolDirectory,
       // One slot for each installation: several installations may share a server.
       slot: `${config.rolePrefix}_backup`,
@@ -56,11 +61,16 @@ export function openBackups(config: Config, log: Log, now: () => Date): OpenedBa
 
 /**
  * Everything in the configured store, without a database. Nothing is opened yet; each call rejects with NoBackupStore
- * when no store is configured.
+ * when no store is configured, or its directory does not exist.
  */
 export function openStoredBackups(config: Config): StoredBackups {
   const { backup } = config;
-  const store = { openVault: (waits = {}) => openVault(backup, waits) };
+  const store = {
+    openVault: async (waits = {}) => {
+      await refuseMissing(backup);
+      return openVault(backup, waits);
+    },
+  };
   const { spoolDirectory } = backup;
   return storedBackups([
     storedServerBackups({ ...store, spoolDirectory, findPrograms: configuredPrograms(config) }),

@@ -1,5 +1,5 @@
 import type { Instant } from './instant.ts';
-import { instantOf } from './instant.ts';
+import { parseInstant } from './instant.ts';
 import { formatLsn, isLsn, parseLsn } from './server/wal/wal-position.ts';
 import type { Lsn } from './server/wal/wal-position.ts';
 
@@ -14,16 +14,13 @@ export type RestoreTarget =
 
 /**
  * Parses the value of `--to`; null when it is none of the three. A time must have a zone: without one it could mean
- * any moment of a day.
+ * any moment of a day. Microseconds are kept.
  */
 export function parseTarget(text: string): RestoreTarget | null {
   if (text === 'latest') return { kind: 'latest' };
   if (isLsn(text)) return { kind: 'lsn', lsn: parseLsn(text) };
-  const [, date, time, zone] =
-    /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?)(Z|[+-]\d\d:?\d\d)$/.exec(text) ?? [];
-  if (date === undefined || time === undefined || zone === undefined) return null;
-  const parsed = new Date(`${date}T${time}${zone.replace(/^([+-]\d\d)(\d\d)$/, '$1:$2')}`);
-  return Number.isNaN(parsed.getTime()) ? null : { kind: 'time', time: instantOf(parsed) };
+  const time = parseInstant(text);
+  return time === null ? null : { kind: 'time', time };
 }
 
 /** The target, as text for people. */

@@ -1,8 +1,8 @@
 import type { BackupList, RestoreOptions, StoredBackups, Verification, Work } from './backups.ts';
-import { RestoreRefused } from './restore-refused.ts';
+import { nothingReadable } from './restore-refused.ts';
 
 /**
- * All backups in a store, of every kind. A restore goes to the first kind that has a backup: the store alone does not
+ * All backups in a store, of every kind. A restore goes to the first kind that has a readable backup: the store alone does not
  * say which database there was.
  */
 export function storedBackups(kinds: readonly [StoredBackups, ...StoredBackups[]]): StoredBackups {
@@ -15,13 +15,13 @@ export function storedBackups(kinds: readonly [StoredBackups, ...StoredBackups[]
     verify: async (work: Work) =>
       (await inOrder(kinds, (kind) => kind.verify(work))).reduce(addVerifications),
     restore: async (options: RestoreOptions) => {
-      let store = '';
-      for (const kind of kinds) {
-        const list = await kind.list();
-        if (list.backups.length > 0) return kind.restore(options);
-        store = list.store;
-      }
-      throw new RestoreRefused(`${store} holds no backup that can be read`, null);
+      const lists = await inOrder(kinds, (kind) => kind.list());
+      const readable = lists.findIndex(({ backups }) => backups.length > 0);
+      // A kind of which nothing can be read refuses the restore, and says why.
+      const chosen = readable === -1 ? lists.findIndex(({ damaged }) => damaged.length > 0) : readable;
+      const kind = kinds[chosen];
+      if (kind) return kind.restore(options);
+      throw nothingReadable(lists[0]?.store ?? '', 'backup', []);
     },
   };
 }

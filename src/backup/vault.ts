@@ -4,6 +4,9 @@ import { buffer } from 'node:stream/consumers';
 import { BackupDamaged } from './backup-damaged.ts';
 import { EnvelopeError, sealing, unseal, unsealBytes } from './envelope.ts';
 import type { EncryptionKey } from './envelope.ts';
+import { noSignatures } from './signatures.ts';
+import type { Signatures } from './signatures.ts';
+import { readSignedList } from './signed-list.ts';
 import type { Store } from './store/store.ts';
 
 /** The facts about an object by which it is known again. */
@@ -30,6 +33,7 @@ export interface Draft {
 /** A store whose objects are compressed, encrypted when there is a key, and checked whenever they are read. */
 export interface Vault {
   readonly store: Store;
+  readonly signatures: Signatures;
   /** Whether the vault encrypts what it writes. */
   readonly encrypts: boolean;
   /** A new object under `key`, to be written in pieces. */
@@ -57,12 +61,23 @@ export interface Vault {
    * nothing about the content.
    */
   fingerprint(content: Uint8Array): string;
-  /** The same vault, with the same key, over another store. */
+  /**
+   * Why the object of this name, which has the digest of its content and not the signature, is not to be trusted. Null:
+   * it is signed by a trusted key, by itself or in a list (signed-list.ts), or nothing is checked.
+   */
+  distrust(name: string, signature: string | undefined): Promise<string | null>;
+  /** The same vault, with the same keys, over another store. */
   over(store: Store): Vault;
 }
 
 /** `encryptionKey`: 32 bytes. Null: nothing is encrypted, and encrypted objects cannot be read. */
-export function makeVault(store: Store, encryptionKey: EncryptionKey | null): Vault {
+export function makeVault(
+  store: Store,
+  encryptionKey: EncryptionKey | null,
+  signatures: Signatures = noSignatures,
+): Vault {
+  /** Read once, when the first name without a signature is met. */
+  let signedList: Promise<ReadonlySet<string>> | null = null;
   const fingerprintKey =
     encryptionKey && Buffer.from(hkdfSync('sha256', encryptionKey, '', 'fingerprints of backups', 32));
 
@@ -110,8 +125,19 @@ export function makeVault(store: Store, encryptionKey: EncryptionKey | null): Va
     }
   }
 
+  async function distrust(name: string, signature: string | undefined): Promise<string | null> {
+    if (!signatures.checks) return null;
+    if (signature !== undefined && signatures.isGood(name, signature)) return null;
+    signedList ??= readSignedList(store, signatures);
+    if ((await signedList).has(name)) return null;
+    return signature === undefined
+      ? 'it is not signed (lightning backup sign vouches for what was stored before there was a key; docs/backup.md)'
+      : 'its signature is not one of the trusted keys (docs/backup.md)';
+  }
+
   return {
     store,
+    signatures,
     encrypts: encryptionKey !== null,
     draft,
     write: async (key, content, signal) => {
@@ -134,7 +160,8 @@ export function makeVault(store: Store, encryptionKey: EncryptionKey | null): Va
       (fingerprintKey ? createHmac('sha256', fingerprintKey) : createHash('sha256'))
         .update(content)
         .digest('hex'),
-    over: (other) => makeVault(other, encryptionKey),
+    distrust,
+    over: (other) => makeVault(other, encryptionKey, signatures),
   };
 }
 

@@ -3,6 +3,9 @@ import type { Executor } from '../db/database.ts';
 import { sql } from '../db/statement.ts';
 import type { CommandContext } from './command-context.ts';
 import { asReader } from './database-access.ts';
+import { databaseVariables, explain } from './explain.ts';
+import { printListing, withJson } from './listing.ts';
+import type { ListingFlags } from './listing.ts';
 
 /** An alert, as ops.alerts shows it. */
 export interface Alert {
@@ -37,13 +40,24 @@ export function formatAlert({
 
 /** `lightning alerts` */
 export function addAlerts(program: Command, context: CommandContext): void {
-  program
-    .command('alerts')
+  const command = withJson(program.command('alerts'))
     .description('show what is wrong')
     .option('--all', 'also show what was wrong in the last thirty days')
-    .action((flags: { all?: true }) =>
+    .action((flags: ListingFlags & { all?: true }) =>
       asReader(context, async (executor) => {
-        for (const alert of await listAlerts(executor, flags.all ?? false)) context.print(formatAlert(alert));
+        const all = flags.all ?? false;
+        printListing(context, flags, {
+          rows: await listAlerts(executor, all),
+          line: formatAlert,
+          none: all ? 'nothing is wrong, and nothing was in the last thirty days' : 'nothing is wrong',
+        });
       }),
     );
+  explain(command, {
+    variables: [...databaseVariables, 'WORKER_DATABASE_URL', 'ALERT_WEBHOOK_URL'],
+    examples: [
+      ['lightning alerts', 'what is wrong now'],
+      ['lightning alerts --all --json', 'the last thirty days, for a program'],
+    ],
+  });
 }

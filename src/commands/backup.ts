@@ -1,29 +1,78 @@
 import type { Command } from 'commander';
-import type { Backups, ListedBackup, StoredBackups, Work } from '../backup/backups.ts';
+import type { BackupList, Backups, ListedBackup, Reach, StoredBackups, Work } from '../backup/backups.ts';
 import { openBackups, openStoredBackups } from '../backup/open-backups.ts';
+import { signStore } from '../backup/sign-store.ts';
+import { openVault, refuseMissing } from '../backup/store/open-store.ts';
 import type { Config } from '../config/config.ts';
 import { backUp, backupLock } from '../jobs/back-up.ts';
 import { drill, drillLock } from '../jobs/drill.ts';
 import { recordRun } from '../jobs/job-run.ts';
 import type { JobRun } from '../jobs/job-run.ts';
+import { OperationalError } from '../operational-error.ts';
 import type { CommandContext } from './command-context.ts';
 import { configure } from './configure.ts';
 import { asWorker } from './database-access.ts';
 import { exitStatus } from './exit-status.ts';
+import { databaseVariables, explain } from './explain.ts';
+import { printJson, withJson } from './listing.ts';
+import type { ListingFlags } from './listing.ts';
 import { untilAborted } from './signals.ts';
 import { UsageError } from './usage-error.ts';
 
+/** Something in the store cannot be read or restored. */
+class BackupsBroken extends OperationalError {
+  override name = 'BackupsBroken';
+}
+
 /**
- * The output of `lightning backups`: a line for each backup, oldest first, then the moments that a restore can
- * reach.
+ * Prints a line for each backup, oldest first, then the moments that a restore can reach; with `json` one document of
+ * the same. Rejects with BackupsBroken, once everything is printed, when a backup cannot be restored or WAL is missing.
  */
-async function listBackups(stored: StoredBackups): Promise<string> {
-  const { store, backups, damaged } = await stored.list();
-  const lines = [...backups.map(inWords), ...damaged.map((message) => `DAMAGED\t${message}`)];
-  if (backups.length === 0) lines.push(`${store} holds no backups`);
+async function listBackups(
+  stored: StoredBackups,
+  context: CommandContext,
+  { json }: ListingFlags,
+): Promise<void> {
+  const list = await stored.list();
   const reach = await stored.reach();
-  if (reach !== null) lines.push('', reach);
-  return lines.join('\n');
+  if (json) printJson(context, documentOf(list, reach));
+  else for (const line of linesOf(list, reach)) context.print(line);
+  const { store, backups, damaged } = list;
+  const all = backups.length + damaged.length;
+  const broken = damaged.length + backups.filter(({ isBroken }) => isBroken).length;
+  if (broken > 0) {
+    throw new BackupsBroken(`${broken} of the ${all} backups in ${store} cannot be restored: ${verifyNames}`);
+  }
+  if (reach?.isBroken) throw new BackupsBroken(`WAL in ${store} is missing or damaged: ${verifyNames}`);
+}
+
+const verifyNames =
+  'lightning backup verify names what is wrong; BACKUP_ENCRYPTION_KEY has to be the key that they were made with';
+
+function linesOf({ store, backups, damaged }: BackupList, reach: Reach | null): string[] {
+  return [
+    ...backups.map(inWords),
+    ...damaged.map((message) => `DAMAGED\t${message}`),
+    ...(backups.length + damaged.length === 0 ? [`${store} holds no backups`] : []),
+    ...(reach === null ? [] : [`\n${reach.text}`]),
+  ];
+}
+
+/** The names of the members are in docs/commands.md. */
+function documentOf({ store, backups, damaged }: BackupList, reach: Reach | null): unknown {
+  return {
+    store,
+    backups: backups.map(({ id, endedAt, storedBytes, position, parent, isBroken }) => ({
+      id,
+      ended_at: endedAt,
+      stored_bytes: storedBytes,
+      position,
+      parent,
+      is_broken: isBroken,
+    })),
+    damaged,
+    reach: reach && { text: reach.text, is_broken: reach.isBroken },
+  };
 }
 
 function inWords({ id, endedAt, storedBytes, position, parent }: ListedBackup): string {
@@ -52,18 +101,36 @@ interface BackupFlags {
 /** `lightning backup` with its subcommands, and `lightning backups` */
 export function addBackup(program: Command, context: CommandContext): void {
   const { print, showProgress, setExitStatus } = context;
-  const backup = program
-    .command('backup')
-    .description('back the database up: the changes since the last backup, or all of it when that is due')
+  const variables = [
+    ...databaseVariables,
+    'WORKER_DATABASE_URL',
+    'BACKUP_DATABASE_URL',
+    'BACKUP_STORE',
+    'BACKUP_ENCRYPTION_KEY',
+    'BACKUP_SIGNING_KEY',
+  ] as const;
+  const storeVariables = ['DATA_DIR', 'BACKUP_STORE', 'BACKUP_ENCRYPTION_KEY', 'BACKUP_PUBLIC_KEY'] as const;
+  const backup = explain(program.command('backup'), {
+    variables,
+    examples: [
+      ['lightning backup', 'whatever is due'],
+      ['lightning backup --full', 'all of it'],
+    ],
+  })
+    .description('back up the database: the changes since the last backup, or all of it when that is due')
     .option('--full', 'back up all of it')
     .option('--incremental', 'back up the changes, however old the last full backup is')
     .action((flags: BackupFlags) => backUpNow(context, flags));
-  backup
-    .command('drill')
+  explain(backup.command('drill'), {
+    variables: [...variables, 'BACKUP_DRILL_DIR'],
+    examples: [['lightning backup drill', 'as the worker does every week']],
+  })
     .description('prove the newest backups: restore them, and compare every row with the database')
     .action(() => drillNow(context));
-  backup
-    .command('verify')
+  explain(backup.command('verify'), {
+    variables: storeVariables,
+    examples: [['lightning backup verify', 'exits with 1 if a byte is wrong']],
+  })
     .description('read every stored byte of the backups and of their WAL, and name what is wrong')
     .action(async () => {
       const stored = openStoredBackups(configure(context));
@@ -72,10 +139,26 @@ export function addBackup(program: Command, context: CommandContext): void {
       print(text);
       if (!ok) setExitStatus(exitStatus.failed);
     });
-  program
-    .command('backups')
+  explain(backup.command('sign'), {
+    variables: ['DATA_DIR', 'BACKUP_STORE', 'BACKUP_SIGNING_KEY'],
+    examples: [
+      ['lightning backup sign', 'once, when BACKUP_SIGNING_KEY is set for the first time or renewed'],
+    ],
+  })
+    .description('sign what is in the store and no trusted key has signed, as it is now')
+    .action(() => signNow(context));
+  explain(withJson(program.command('backups')), {
+    variables: storeVariables,
+    examples: [
+      [
+        'lightning backups',
+        'a backup a line: id, end, size, what a restore of it brings back, what it builds on',
+      ],
+      ['BACKUP_STORE=s3://bucket/prefix lightning backups --json', 'those of another store, for a program'],
+    ],
+  })
     .description('list the backups, and the moments that a restore can reach')
-    .action(async () => print(await listBackups(openStoredBackups(configure(context)))));
+    .action((flags: ListingFlags) => listBackups(openStoredBackups(configure(context)), context, flags));
 }
 
 async function backUpNow(context: CommandContext, { full, incremental }: BackupFlags): Promise<void> {
@@ -100,6 +183,23 @@ async function drillNow(context: CommandContext): Promise<void> {
       await recordRun(database, job, (run) => drill(backups, database, alsoShown(run, context), now)),
     );
   });
+}
+
+async function signNow(context: CommandContext): Promise<void> {
+  const { backup } = configure(context);
+  if (!backup.signingKey) {
+    throw new UsageError(
+      'BACKUP_SIGNING_KEY is not set; make one with openssl genpkey -algorithm ed25519 (docs/backup.md)',
+    );
+  }
+  await refuseMissing(backup);
+  const vault = await openVault(backup);
+  const { backups, wal } = await signStore(vault, now());
+  context.print(
+    backups + wal === 0
+      ? `everything in ${vault.store.name} is signed`
+      : `signed ${backups} backups and ${wal} files of WAL in ${vault.store.name}, without reading them: lightning backup verify does`,
+  );
 }
 
 /** The run, with its progress on the screen as well as in the record. */

@@ -8,6 +8,10 @@ export interface CommandContext {
   readonly log: Log;
   /** Writes a line to stdout. */
   readonly print: (line: string) => void;
+  /** Whether stdout is a terminal, so that a person reads it and nothing keeps it. */
+  readonly outputIsTerminal: boolean;
+  /** Whether stdout is a file that others than its owner may read. */
+  readonly outputIsExposed: () => boolean;
   /** Shows the progress of long work: a fraction of 1 (null: unknown), and the current step. */
   readonly showProgress: OnProgress;
   /** Sets the exit status of a command that does not throw. Without a call it is 0. */

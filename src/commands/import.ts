@@ -1,22 +1,22 @@
 import type { Command } from 'commander';
-import type { Database } from '../db/database.ts';
+import type { Installation } from '../db/installation.ts';
 import { ImportError, importFolder } from '../import/import-folder.ts';
 import type { ImportReport, StoreReport } from '../import/import-folder.ts';
 import { ProgressDisplay } from '../import/progress.ts';
 import type { ProgressStream } from '../import/progress.ts';
 import { QuarantineFile } from '../import/quarantine.ts';
 import type { CommandContext } from './command-context.ts';
+import { databaseVariables, explain } from './explain.ts';
 import { asOperator } from './database-access.ts';
 import { UsageError } from './usage-error.ts';
 
 /** `lightning import FOLDER` */
 export interface ImportCommand {
   /**
-   * Connects as a login that may make temporary tables and switch to the tenant's service role; on a server,
-   * the migrations' login.
+   * Its database connects as a login that may make temporary tables and switch to the tenant's service role; on a
+   * server, the migrations' login.
    */
-  readonly database: Database;
-  readonly rolePrefix: string;
+  readonly installation: Installation;
   readonly folder: string;
   readonly tenantId: string;
   readonly createMissingAgents: boolean;
@@ -34,14 +34,13 @@ export interface ImportCommand {
  * when the folder has nothing to import or the tenant does not exist.
  */
 export async function importCommand(command: ImportCommand): Promise<number> {
-  const { database, rolePrefix, folder, tenantId, createMissingAgents, out } = command;
+  const { installation, folder, tenantId, createMissingAgents, out } = command;
   const quarantine = new QuarantineFile(command.quarantineFile);
   const display = new ProgressDisplay(command.progress);
   let report: ImportReport;
   try {
     report = await importFolder({
-      database,
-      rolePrefix,
+      installation,
       folder,
       tenantId,
       createMissingAgents,
@@ -129,10 +128,9 @@ export function addImport(program: Command, context: CommandContext): void {
     asOperator(
       context,
       'make',
-      async ({ database, config }) => {
+      async (installation) => {
         const status = await importCommand({
-          database,
-          rolePrefix: config.rolePrefix,
+          installation,
           folder,
           tenantId: tenant,
           createMissingAgents: createMissingAgents ?? false,
@@ -144,10 +142,14 @@ export function addImport(program: Command, context: CommandContext): void {
       },
       'imports',
     );
-  program
-    .command('import <folder>')
+  explain(program.command('import <folder>'), {
+    variables: [...databaseVariables, 'MIGRATE_DATABASE_URL'],
+    examples: [
+      ['lightning import ./legacy --create-missing-agents', 'agents and knowledge of the default tenant'],
+    ],
+  })
     .description('import the state of the legacy system')
-    .option('--tenant <id>', 'the tenant that gets it', 'default')
+    .option('--tenant <id>', 'the tenant that receives it', 'default')
     .option('--create-missing-agents', 'make an agent for knowledge whose agent has no definition')
     .option(
       '--quarantine <file>',

@@ -6,10 +6,13 @@ import { PayloadError } from '../jobs/payload.ts';
 import { jobs } from '../jobs/registry.ts';
 import type { CommandContext } from './command-context.ts';
 import { asReader, asWorker } from './database-access.ts';
+import { databaseVariables, explain } from './explain.ts';
 import { exitStatus } from './exit-status.ts';
+import { printListing, withJson } from './listing.ts';
+import type { ListingFlags } from './listing.ts';
 import { UsageError } from './usage-error.ts';
 
-/** A job in the queue, as ops.jobs shows it. */
+/** A job in the queue, as ops.jobs shows it: the worker reports it every 15 seconds. */
 export interface QueuedJob {
   readonly id: string;
   readonly task: string;
@@ -59,7 +62,7 @@ const pollMs = 300;
  * about another try. Throws UsageError when the job does not exist, its payload is not valid, or no live
  * worker can run it.
  */
-export async function runTaskNow({ executor, task, payload, print }: JobToStart): Promise<JobEnd> {
+export async function runJobNow({ executor, task, payload, print }: JobToStart): Promise<JobEnd> {
   const members = checkedPayload(task, payload);
   if (!(await hasWorker(executor))) {
     throw new UsageError(
@@ -88,9 +91,15 @@ async function follow(executor: Executor, id: string, print: (line: string) => v
   let said = '';
   for (;;) {
     const { rows } = await executor.query<Seen>(sql`
-      select j.state, j.last_error, r.outcome, r.idle, r.progress, r.note, r.error
+      select
+        case
+          when j.locked_at is not null then 'running'
+          when j.attempts >= j.max_attempts then 'failed'
+          when j.id is not null then 'waiting'
+        end as state,
+        j.last_error, r.outcome, r.idle, r.progress, r.note, r.error
       from (select ${id}::bigint as id) w
-      left join ops.jobs j on j.id = w.id
+      left join graphile_worker.jobs j on j.id = w.id
       left join lateral (
         select * from ops.job_runs r where r.job_id = w.id order by r.id desc limit 1
       ) r on true`);
@@ -104,6 +113,11 @@ async function follow(executor: Executor, id: string, print: (line: string) => v
     if (seen.state === null) {
       if (seen.outcome === null) {
         print('another run holds its lock: the job waits, and is tried again in a minute');
+        return 'failed';
+      }
+      if (seen.outcome !== 'succeeded') {
+        // The run was stopped, and the job is queued again under another id.
+        print(`stopped: ${seen.error ?? 'its worker was lost'}; the next worker runs the job`);
         return 'failed';
       }
       print(seen.idle ? 'done: there was nothing to do' : `done: ${seen.note ?? 'without a note'}`);
@@ -149,23 +163,36 @@ function progressOf({ progress, note }: Pick<QueuedJob, 'progress' | 'note'>): s
 /** `lightning jobs` and `lightning jobs run` */
 export function addJobs(program: Command, context: CommandContext): void {
   const { print, setExitStatus } = context;
-  const command = program
-    .command('jobs')
-    .description('show the queue of jobs: running with their progress, waiting, failed')
-    .action(() =>
+  const command = withJson(program.command('jobs'))
+    .description(
+      'show the queue of jobs: the running ones with their progress, then the waiting and the failed',
+    )
+    .action((flags: ListingFlags) =>
       asReader(context, async (executor) => {
-        for (const job of await listJobs(executor)) print(formatJob(job));
+        const rows = await listJobs(executor);
+        printListing(context, flags, { rows, line: formatJob, none: 'no job is running, waiting or failed' });
       }),
     );
-  command
+  explain(command, {
+    variables: [...databaseVariables, 'WORKER_DATABASE_URL'],
+    examples: [
+      ['lightning jobs', 'a job a line: id, name, state, time due, attempts, progress or last error'],
+      ['lightning jobs --json', 'the same for a program'],
+    ],
+  });
+  const runCommand = command
     .command('run <job>')
     .description('have a worker run a job now, and follow it to its end')
     .option('--payload <json>', 'the payload of the job')
     .action((task: string, { payload }: { payload?: string }) =>
       // The process that runs the worker has migrated already.
       asWorker(context, 'look', async ({ database: executor }) => {
-        const end = await runTaskNow({ executor, task, payload, print });
+        const end = await runJobNow({ executor, task, payload, print });
         if (end === 'failed') setExitStatus(exitStatus.failed);
       }),
     );
+  explain(runCommand, {
+    variables: [...databaseVariables, 'WORKER_DATABASE_URL'],
+    examples: [['lightning jobs run check_alerts', 'look for alerts now']],
+  });
 }

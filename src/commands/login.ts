@@ -1,10 +1,26 @@
 import { randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
 import type { Database } from '../db/database.ts';
+import { asOwner } from '../db/installation.ts';
+import type { Installation } from '../db/installation.ts';
 import { roleName } from '../db/roles.ts';
+import { scramVerifier } from '../db/scram-verifier.ts';
 import { quoteIdentifier, quoteLiteral, sql } from '../db/statement.ts';
 import type { CommandContext } from './command-context.ts';
+import { explain } from './explain.ts';
 import { asOperator } from './database-access.ts';
+import { warnOfExposure } from './exposed-output.ts';
+import { printListing, withJson } from './listing.ts';
+import type { ListingFlags } from './listing.ts';
+import {
+  limitLogin,
+  limitLogins,
+  limitsOf,
+  listLogins,
+  warnOfUnlimitedFiles,
+  withLimits,
+} from './login-limits.ts';
+import type { LimitedLogin, LimitFlags, LoginLimits } from './login-limits.ts';
 import { UsageError } from './usage-error.ts';
 
 /**
@@ -12,10 +28,10 @@ import { UsageError } from './usage-error.ts';
  * and its binding are made in one transaction, so a login without a tenant never exists.
  */
 export async function createLogin(
-  database: Database,
-  rolePrefix: string,
+  { database, rolePrefix }: Installation,
   name: string,
   tenantId: string,
+  limits: LoginLimits = {},
 ): Promise<string> {
   refuseEmbedded(database);
   refuseOddName(name);
@@ -23,7 +39,7 @@ export async function createLogin(
   const owner = quoteIdentifier(roleName(rolePrefix, 'owner'));
   await database.transaction({}, async (transaction) => {
     await transaction.query({
-      text: `create role ${quoteIdentifier(name)} login inherit password ${quoteLiteral(password)}`,
+      text: `create role ${quoteIdentifier(name)} login inherit password ${quoteLiteral(scramVerifier(password))}`,
     });
     // The login has the group's rights, but cannot become the group.
     await transaction.query({
@@ -31,23 +47,36 @@ export async function createLogin(
     });
     await transaction.query({ text: `set local role ${owner}` });
     await transaction.query(sql`select ops.bind_login(${name}, ${tenantId})`);
+    await transaction.query({ text: 'reset role' });
+    await limitLogin(transaction, rolePrefix, name, limits);
   });
   return password;
 }
 
-/** Gives a login a new password and returns it. Open connections stay open. */
-export async function rotateLogin(database: Database, rolePrefix: string, name: string): Promise<string> {
-  refuseEmbedded(database);
-  await refuseForeignLogin(database, rolePrefix, name);
+/** Gives a login a new password and returns it, and puts its limits on its role anew. Open connections stay open. */
+export async function rotateLogin(installation: Installation, name: string): Promise<string> {
+  refuseEmbedded(installation.database);
+  await refuseForeignLogin(installation, name);
   const password = newPassword();
-  await database.query({ text: `alter role ${quoteIdentifier(name)} password ${quoteLiteral(password)}` });
+  const { database, rolePrefix } = installation;
+  await database.transaction({}, async (transaction) => {
+    await transaction.query({
+      text: `alter role ${quoteIdentifier(name)} password ${quoteLiteral(scramVerifier(password))}`,
+    });
+    // Roles belong to the server, where no trigger sees the change. The binding to a tenant is audited by itself.
+    await transaction.query({ text: `set local role ${quoteIdentifier(roleName(rolePrefix, 'owner'))}` });
+    await transaction.query(sql`
+      select audit.record_event('rotate login', ${name}, (select t.id from ops.tenants t where ${name} = any (t.logins)))`);
+  });
+  await limitLogins(installation, name, {});
   return password;
 }
 
 /** Unbinds a login from its tenant and removes it. */
-export async function dropLogin(database: Database, rolePrefix: string, name: string): Promise<void> {
-  refuseEmbedded(database);
-  await refuseForeignLogin(database, rolePrefix, name);
+export async function dropLogin(installation: Installation, name: string): Promise<void> {
+  refuseEmbedded(installation.database);
+  await refuseForeignLogin(installation, name);
+  const { database, rolePrefix } = installation;
   await database.transaction({}, async (transaction) => {
     await transaction.query({ text: `set local role ${quoteIdentifier(roleName(rolePrefix, 'owner'))}` });
     await transaction.query(sql`select ops.unbind_login(${name})`);
@@ -78,9 +107,9 @@ function refuseOddName(name: string): void {
 }
 
 /** Refuses to change the API's login and others that do not belong to a tenant. */
-async function refuseForeignLogin(database: Database, rolePrefix: string, name: string): Promise<void> {
-  const { rows } = await database.transaction({ role: roleName(rolePrefix, 'owner') }, (owner) =>
-    owner.query(sql`select from ops.tenants where ${name} = any (logins)`),
+async function refuseForeignLogin(installation: Installation, name: string): Promise<void> {
+  const { rows } = await asOwner(installation).query(
+    sql`select from ops.tenants where ${name} = any (logins)`,
   );
   if (rows.length === 0) {
     throw new UsageError(
@@ -92,31 +121,90 @@ async function refuseForeignLogin(database: Database, rolePrefix: string, name: 
 /** `lightning login` */
 export function addLogin(program: Command, context: CommandContext): void {
   const { print } = context;
-  const login = program.command('login').description("manage analysts' own logins to the database");
-  login
-    .command('create <name>')
+  const login = explain(program.command('login'), {
+    variables: ['DATABASE_URL', 'MIGRATE_DATABASE_URL'],
+    examples: [['lightning login create ann --tenant acme', 'an analyst of one tenant']],
+  }).description("manage analysts' own logins to the database");
+  explain(withLimits(login.command('create <name>')), {
+    variables: ['DATABASE_URL', 'MIGRATE_DATABASE_URL'],
+    examples: [['lightning login create ann --tenant acme', 'prints the password of ann once']],
+  })
     .description('make a login that sees one tenant, and print its password once')
     .requiredOption('--tenant <id>', 'the tenant that it sees')
-    .action((name: string, { tenant }: { tenant: string }) =>
-      asOperator(context, 'change', async ({ database, config }) =>
-        print(await createLogin(database, config.rolePrefix, name, tenant)),
-      ),
+    .action((name: string, { tenant, ...flags }: LimitFlags & { tenant: string }) =>
+      asOperator(context, 'change', async (installation) => {
+        warnOfExposure(context, 'a password');
+        print(await createLogin(installation, name, tenant, limitsOf(flags)));
+        await warnOfUnlimitedFiles(installation, context.log);
+      }),
     );
-  login
-    .command('rotate <name>')
+  addLimits(login, context);
+  explain(login.command('rotate <name>'), {
+    variables: ['DATABASE_URL', 'MIGRATE_DATABASE_URL'],
+    examples: [['lightning login rotate ann', 'prints the new password of ann once']],
+  })
     .description('give a login a new password, and print it once')
     .action((name: string) =>
-      asOperator(context, 'change', async ({ database, config }) =>
-        print(await rotateLogin(database, config.rolePrefix, name)),
-      ),
+      asOperator(context, 'change', async (installation) => {
+        warnOfExposure(context, 'a password');
+        print(await rotateLogin(installation, name));
+        await warnOfUnlimitedFiles(installation, context.log);
+      }),
     );
-  login
-    .command('drop <name>')
+  explain(login.command('drop <name>'), {
+    variables: ['DATABASE_URL', 'MIGRATE_DATABASE_URL'],
+    examples: [['lightning login drop ann', 'ann cannot connect any longer']],
+  })
     .description('remove a login')
     .action((name: string) =>
-      asOperator(context, 'change', async ({ database, config }) => {
-        await dropLogin(database, config.rolePrefix, name);
+      asOperator(context, 'change', async (installation) => {
+        await dropLogin(installation, name);
         print(`login ${name} was removed`);
       }),
     );
+}
+
+function addLimits(login: Command, context: CommandContext): void {
+  const { print } = context;
+  const variables = ['DATABASE_URL', 'MIGRATE_DATABASE_URL'] as const;
+  explain(withLimits(login.command('limit [name]')), {
+    variables,
+    examples: [
+      ['lightning login limit', 'every login gets the limits that are noted for it'],
+      ['lightning login limit ann --connections 10 --statement 300', 'more for ann'],
+    ],
+  })
+    .description('change what a login may use at most, or put its limits on every login')
+    .action((name: string | undefined, flags: LimitFlags) =>
+      asOperator(context, 'change', async (installation) => {
+        const limited = await limitLogins(installation, name ?? null, limitsOf(flags));
+        print(limited.length === 0 ? 'there are no logins' : `limited: ${limited.join(', ')}`);
+        if (limited.length > 0) await warnOfUnlimitedFiles(installation, context.log);
+      }),
+    );
+  explain(withJson(login.command('list')), {
+    variables,
+    examples: [['lightning login list --json', 'all logins of tenants with their limits, for a program']],
+  })
+    .description('list the logins of tenants with what they may use at most')
+    .action((flags: ListingFlags) =>
+      asOperator(context, 'look', async (installation) => {
+        const rows = await listLogins(installation);
+        printListing(context, flags, { rows, line: formatLogin, none: 'there are no logins' });
+      }),
+    );
+}
+
+/** A login as a line of columns. */
+function formatLogin(login: LimitedLogin): string {
+  return [
+    login.login,
+    login.tenant_id,
+    `${login.connections} connections`,
+    `statement ${login.statement_seconds} s`,
+    `transaction ${login.transaction_seconds} s`,
+    `idle in transaction ${login.idle_in_transaction_seconds} s`,
+    `idle ${login.idle_seconds} s`,
+    login.limited ? 'limited' : 'not limited on the server',
+  ].join('\t');
 }

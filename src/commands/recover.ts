@@ -11,6 +11,7 @@ import type { Config } from '../config/config.ts';
 import { parseConfig } from '../config/parse-config.ts';
 import type { CommandUser } from '../programs/command.ts';
 import type { CommandContext } from './command-context.ts';
+import { explain } from './explain.ts';
 import { untilAborted } from './signals.ts';
 import { UsageError } from './usage-error.ts';
 import type { OnProgress } from '../on-progress.ts';
@@ -127,8 +128,10 @@ async function startDetached(
 
 /** `lightning recover` */
 export function addRecover(program: Command, { environment, print, showProgress }: CommandContext): void {
-  program
-    .command('recover <directory>')
+  explain(program.command('recover <directory>'), {
+    variables: ['BACKUP_STORE', 'BACKUP_ENCRYPTION_KEY', 'BACKUP_PUBLIC_KEY', 'BACKUP_BIN_DIR'],
+    examples: [['lightning recover ./restored --port 5433', 'a server that accepts writes']],
+  })
     .description(
       'start a server on a restored directory, and wait until it has replayed its WAL and accepts writes',
     )

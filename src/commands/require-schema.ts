@@ -4,15 +4,15 @@ import type { MigrationState } from '../db/migrations.ts';
 import { ConnectionsError } from '../open-database.ts';
 
 /**
- * Checks the schema for commands that only look, and therefore do not migrate. Throws ConnectionsError unless
- * the schema is at least this version's, and MigrationsReplaced where no upgrade leads to it.
+ * Checks the schema before a command works on it. Throws MigrationsReplaced where no upgrade leads to this version,
+ * and ConnectionsError where there is no schema, or an older one that is refused.
  */
-export async function requireSchema(executor: Executor): Promise<void> {
+export async function requireSchema(executor: Executor, older: 'refused' | 'accepted'): Promise<void> {
   const state = await stateOfSchema(executor);
   if (state === null)
     throw new ConnectionsError('the database has no schema yet: lightning migrate makes it');
   if (state.kind === 'replaced') throw new MigrationsReplaced();
-  if (state.kind === 'behind') {
+  if (state.kind === 'behind' && older === 'refused') {
     throw new ConnectionsError(
       `the schema lacks ${state.missing.join(', ')}: lightning migrate brings it up to date`,
     );

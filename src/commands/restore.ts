@@ -3,6 +3,7 @@ import { openStoredBackups } from '../backup/open-backups.ts';
 import { parseTarget } from '../backup/restore-target.ts';
 import type { RestoreTarget } from '../backup/restore-target.ts';
 import type { CommandContext } from './command-context.ts';
+import { explain } from './explain.ts';
 import { configure } from './configure.ts';
 import { untilAborted } from './signals.ts';
 import { UsageError } from './usage-error.ts';
@@ -18,25 +19,31 @@ function targetOf(to: string): RestoreTarget {
   const target = parseTarget(to);
   if (target) return target;
   throw new UsageError(
-    `--to is ${JSON.stringify(to)}; expected latest, a time with its zone (2026-11-27T13:30:00Z), or a position (0/16B3748)`,
+    `--to is ${JSON.stringify(to)}; expected latest, an existing time with its time zone (2026-11-27T13:30:00Z, 2026-11-27 13:30:00.123456+00), or a position (0/16B3748)`,
   );
 }
 
 /** `lightning restore` */
 export function addRestore(program: Command, context: CommandContext): void {
-  program
-    .command('restore')
+  explain(program.command('restore'), {
+    variables: ['BACKUP_STORE', 'BACKUP_ENCRYPTION_KEY', 'BACKUP_PUBLIC_KEY', 'BACKUP_BIN_DIR'],
+    examples: [
+      ['lightning restore --to latest --into ./restored', 'the newest state that the store has'],
+      ['lightning restore --to 2026-11-27T13:30:00Z --into ./restored', 'the state of that moment'],
+    ],
+  })
     .description(
-      'make a data directory as of a moment, from the store alone; running servers are not touched',
+      'make a data directory that holds the database as of a moment, from the store alone; running servers are not touched',
     )
-    .requiredOption('--to <moment>', 'latest, a time with its zone, or a position in the WAL')
+    .requiredOption('--to <moment>', 'latest, a time with its time zone, or a position in the WAL')
     .requiredOption('--into <directory>', 'the data directory to make; it must be missing or empty')
-    .option('--from <backup>', 'the backup to begin with; by default the newest that is early enough')
+    .option('--from <backup>', 'the backup to begin with (default: the newest that is early enough)')
     .action(async ({ to, into, from }: RestoreFlags) => {
+      const target = targetOf(to);
       const stored = openStoredBackups(configure(context));
       context.print(
         await stored.restore({
-          target: targetOf(to),
+          target,
           into,
           from: from ?? null,
           onProgress: context.showProgress,

@@ -3,15 +3,23 @@ import type { Executor } from '../db/database.ts';
 import { recordRun } from '../jobs/job-run.ts';
 import { retain, retentionLock } from '../jobs/retain.ts';
 import { planRetention } from '../retention/plan-retention.ts';
+import type { PlannedRemoval } from '../retention/plan-retention.ts';
 import type { CommandContext } from './command-context.ts';
+import { databaseVariables, explain } from './explain.ts';
 import { asWorker } from './database-access.ts';
+import { printJson, withJson } from './listing.ts';
+import type { ListingFlags } from './listing.ts';
+import { UsageError } from './usage-error.ts';
 
 /**
  * The rows and partitions that retention would remove at `now`, as lines for people. `executor` is the
  * worker's.
  */
 export async function dryRun(executor: Executor, now: Date): Promise<string[]> {
-  const planned = await planRetention(executor, now);
+  return inWords(await planRetention(executor, now));
+}
+
+function inWords(planned: readonly PlannedRemoval[]): string[] {
   if (planned.length === 0) return ['nothing would be removed'];
   const lines = planned.map(({ policy, tenant, olderThan, partition, rows, bytes }) =>
     [
@@ -32,17 +40,38 @@ export async function dryRun(executor: Executor, now: Date): Promise<string[]> {
 /** `lightning retention` */
 export function addRetention(program: Command, context: CommandContext): void {
   const { log, print } = context;
-  program
-    .command('retention')
-    .description('remove the rows that the policies no longer keep (ops.retention_policies)')
+  explain(withJson(program.command('retention')), {
+    variables: [...databaseVariables, 'WORKER_DATABASE_URL'],
+    examples: [
+      ['lightning retention --dry-run', 'what would be removed, and whose'],
+      ['lightning retention', 'what the worker does every day'],
+    ],
+  })
+    .description('remove the rows that are past their retention (ops.retention_policies)')
     .option('--dry-run', 'only show what would be removed: how much, and whose')
-    .action(({ dryRun: dry }: { dryRun?: true }) =>
-      asWorker(context, dry ? 'look' : 'change', async ({ database, asKeeper }) => {
+    .action(({ dryRun: dry, json }: ListingFlags & { dryRun?: true }) => {
+      if (json && !dry) throw new UsageError('--json goes with --dry-run');
+      return asWorker(context, dry ? 'look' : 'change', async ({ database }) => {
         const now = new Date();
+        if (json) {
+          const planned = await planRetention(database, now);
+          printJson(
+            context,
+            planned.map(({ policy, tenant, olderThan, partition, rows, bytes }) => ({
+              policy,
+              tenant,
+              older_than: olderThan,
+              partition,
+              rows,
+              bytes,
+            })),
+          );
+          return;
+        }
         const lines = dry
           ? await dryRun(database, now)
           : await recordRun(database, { task: 'retention', lock: retentionLock }, (run) =>
-              retain({ executor: database, asKeeper }, now, {
+              retain(database, now, {
                 signal: run.signal,
                 progress: (fraction, note) => {
                   run.progress(fraction, note);
@@ -51,6 +80,6 @@ export function addRetention(program: Command, context: CommandContext): void {
               }),
             );
         for (const line of lines.length > 0 ? lines : ['nothing had to be removed']) print(line);
-      }),
-    );
+      });
+    });
 }

@@ -1,14 +1,18 @@
 import type { Command } from 'commander';
 import { openBackups } from '../backup/open-backups.ts';
 import { anonymous } from '../auth/claims.ts';
-import { makeVerifyToken, signToken } from '../auth/jwt.ts';
+import { makeVerifyToken } from '../auth/jwt.ts';
+import type { TokenKeys } from '../auth/token-keys.ts';
 import type { Config } from '../config/config.ts';
 import { MigrationsReplaced, migrationState } from '../db/migrations.ts';
 import type { MigrationState } from '../db/migrations.ts';
+import { clientExecutor } from '../db/client-executor.ts';
 import { refuseUnsafeLogin } from '../db/login-check.ts';
+import { boundedClient } from '../db/pool.ts';
 import { asRequester } from '../auth/requester.ts';
 import type { Database } from '../db/database.ts';
 import type { Readiness } from '../api/health.ts';
+import { logRenewal } from '../http/certificate.ts';
 import { logUnread } from '../http/limits.ts';
 import { startHttpServer } from '../api/server.ts';
 import { impatient, makeEmbed, patient } from '../embeddings/embedding-client.ts';
@@ -16,17 +20,26 @@ import { endAll, workMs } from '../ending.ts';
 import type { Part } from '../ending.ts';
 import type { Log } from '../log.ts';
 import { seeWalReceiver } from '../jobs/see-wal-receiver.ts';
+import { keepTellingTroubles } from '../jobs/tell-troubles.ts';
 import { startWorker } from '../jobs/worker.ts';
 import type { RunningWorker } from '../jobs/worker.ts';
-import { apiDatabase, openConnections, workerDatabase } from '../open-database.ts';
-import type { Connections } from '../open-database.ts';
+import { apiDatabase, openConnections, waitForLogins, workerDatabase } from '../open-database.ts';
+import type { Connections, NeededLogin } from '../open-database.ts';
 import { requireOwnSession } from '../own-session.ts';
+import { sayWhileSlow } from '../say-while-slow.ts';
 import type { CommandContext } from './command-context.ts';
 import { announceDatabase, configure } from './configure.ts';
 import { exitStatus } from './exit-status.ts';
+import { databaseVariables, explain } from './explain.ts';
 import { migrateTo } from './migrate.ts';
-import { logSignal, logStop, untilSignal } from './signals.ts';
-import { jwtSecret } from './token.ts';
+import { contextWithFlags, namingFlags, withOptionFlags } from './option-flags.ts';
+import type { OptionFlags } from './option-flags.ts';
+import { requireSchema } from './require-schema.ts';
+import { abortedBy, logSignal, logStop, untilSignal } from './signals.ts';
+import { tellFirstToken } from './first-token.ts';
+import { NotForProduction, unfitForProduction, unfitLogins } from './refuse-in-production.ts';
+import { signedToken } from './token.ts';
+import { claimRules, openTokenKeys, requireSecret, sharedSecrets } from './token-keys.ts';
 
 /** The duties of a process. `start` has all of them. */
 export interface Duties {
@@ -57,22 +70,43 @@ interface Begun {
 /** A day: long enough to try things out, too short to come to depend on. */
 const firstTokenSeconds = 86_400;
 
-/** Performs the duties on the configured database until `stop`. If a step fails, the earlier ones are undone. */
-export async function run(config: Config, duties: Duties, log: Log, now: () => Date): Promise<Running> {
+/**
+ * Performs the duties on the configured database until `stop`. If a step fails, the earlier ones are undone. Waits for a
+ * server that is away; an aborted `signal` ends that wait, and `run` rejects with its reason.
+ */
+export async function run(
+  config: Config,
+  duties: Duties,
+  log: Log,
+  now: () => Date,
+  signal?: AbortSignal,
+): Promise<Running> {
   const begun: Begun = { atWork: [], ground: [] };
   const stop = (): Promise<readonly string[]> =>
     endAll(config.http.shutdownMs, begun.atWork.splice(0), begun.ground.splice(0));
+  if (duties.api) requireSecret(config);
+  const unfit = duties.api && config.production ? unfitForProduction(config) : [];
   try {
+    if (unfit.length > 0 && !(config.server && config.useDatabase)) throw new NotForProduction(unfit);
     const connections = await openConnections(config, log, { attach: false });
     begun.ground.push({ name: 'the embedded database', end: () => connections.close() });
+    const needed = (['migrate', 'api', 'worker'] as const).filter((duty) => duties[duty]);
+    // A configuration that is refused anyway is refused at once.
+    if (unfit.length === 0) await waitForLogins(connections, needed, config, log, signal);
+    if (config.production) await refuseUnfit(connections, needed, config, unfit);
     if (duties.migrate) await migrateTo(connections, config, log);
     const url = duties.api ? await beginApi(connections, config, log, begun) : null;
     if (duties.worker) await beginWorker(connections, config, log, begun);
     const token =
       duties.api && connections.kind === 'embedded'
-        ? await signToken(
-            await jwtSecret(config),
-            { role: 'admin', tenantId: 'default', subject: 'first-user', lifetimeSeconds: firstTokenSeconds },
+        ? await signedToken(
+            config,
+            {
+              role: 'admin',
+              tenantId: 'default',
+              subject: 'first-user',
+              lifetimeSeconds: Math.min(firstTokenSeconds, config.jwt.maxLifetimeSeconds ?? Infinity),
+            },
             now(),
           )
         : null;
@@ -83,26 +117,63 @@ export async function run(config: Config, duties: Duties, log: Log, now: () => D
   }
 }
 
+/** Throws NotForProduction with every reason, those of the logins included where they can be asked. */
+async function refuseUnfit(
+  connections: Connections,
+  needed: readonly NeededLogin[],
+  config: Config,
+  unfit: readonly string[],
+): Promise<void> {
+  const url = needed.map((login) => connections[login]).find((login) => login !== null);
+  const reasons = [...unfit];
+  if (connections.kind === 'server' && url) {
+    const client = boundedClient(
+      { connectionString: url, ssl: connections.tls(url), application_name: config.pool.applicationName },
+      { ...config.pool, kind: 'server' },
+    );
+    // An error between two statements makes the next one fail.
+    client.on('error', () => {});
+    try {
+      await client.connect();
+      reasons.push(...(await unfitLogins(clientExecutor(client), config)));
+    } catch (error) {
+      if (unfit.length === 0) throw error;
+    } finally {
+      await client.end();
+    }
+  }
+  if (reasons.length > 0) throw new NotForProduction(reasons);
+}
+
 async function beginApi(connections: Connections, config: Config, log: Log, begun: Begun): Promise<string> {
   const database = apiDatabase(connections, config, log);
   begun.ground.push({ name: "the API's database", end: (withinMs) => database.close(withinMs / 2) });
-  if (connections.kind === 'server') await refuseUnsafeLogin(database, config.rolePrefix);
-  const session = asRequester(database, anonymous, { rolePrefix: config.rolePrefix });
-  const secret = await jwtSecret(config);
+  const installation = { database, rolePrefix: config.rolePrefix };
+  if (connections.kind === 'server') await refuseUnsafeLogin(installation);
+  const anyone = asRequester(installation, anonymous);
+  const tokenKeys = await openTokenKeys(config, log);
+  begun.ground.push({ name: 'the keys of tokens', end: () => tokenKeys.close() });
   // Loaded only when needed: PostGraphile takes a second, which `token` should not pay.
-  const { makeApp } = await import('../api/app.ts');
-  const app = await makeApp({
-    database,
-    verifyToken: makeVerifyToken(secret),
-    secret,
-    rolePrefix: config.rolePrefix,
-    budgets: config.http.budgets,
-    pages: config.http.pages,
-    corsOrigins: config.http.corsOrigins,
-    rest: config.rest,
-    embed: config.embeddings && makeEmbed(config.embeddings, impatient),
-    isReady: async () => deafness(database) ?? readiness(await migrationState(session)),
-    log,
+  const app = await sayWhileSlow(log, 'loading the API', async () => {
+    const { makeApp } = await import('../api/app.ts');
+    return makeApp({
+      installation,
+      verifyToken: makeVerifyToken(tokenKeys, claimRules(config)),
+      watchKey: tokenKeys.watch,
+      secrets: sharedSecrets(tokenKeys.current.keys, config),
+      budgets: config.http.budgets,
+      pages: config.http.pages,
+      publicUrl: config.http.publicUrl,
+      corsOrigins: config.http.corsOrigins,
+      isHttps: config.http.tls !== null,
+      rest: config.rest,
+      showsSchemaToAll: config.http.showsSchemaToAll,
+      traffic: config.http.traffic,
+      embed: config.embeddings && makeEmbed(config.embeddings, impatient),
+      isReady: async () =>
+        deafness(database) ?? keysUnknown(tokenKeys) ?? readiness(await migrationState(anyone)),
+      log,
+    });
   });
   begun.ground.push({ name: 'the API', end: () => app.close() });
   const server = await startHttpServer(app, {
@@ -110,6 +181,7 @@ async function beginApi(connections: Connections, config: Config, log: Log, begu
     shutdownMs: workMs(config.http.shutdownMs),
     limits: config.http,
     onUnread: (address) => logUnread(address, log),
+    onRenewal: (failure) => logRenewal(failure, log),
   });
   begun.atWork.push({ name: 'the HTTP server', end: () => server.close() });
   return server.url;
@@ -117,20 +189,24 @@ async function beginApi(connections: Connections, config: Config, log: Log, begu
 
 async function beginWorker(connections: Connections, config: Config, log: Log, begun: Begun): Promise<void> {
   await requireOwnSession(connections, 'worker');
-  const { pool, database, asKeeper, close } = workerDatabase(connections, config, log);
+  const { pool, database, close } = workerDatabase(connections, config, log);
   begun.ground.push({ name: "the worker's database", end: (withinMs) => close(withinMs / 2) });
+  await requireSchema(database, 'accepted');
   const { backups } = openBackups(config, log, () => new Date());
   const worker: RunningWorker = await startWorker({
     pool,
     executor: database,
     kind: connections.kind,
-    asKeeper,
     embed: config.embeddings && makeEmbed(config.embeddings, patient),
     alertWebhook: config.alertWebhook,
+    anchors: config.anchors,
     backups,
     log,
   });
   begun.atWork.push({ name: 'the worker', end: () => worker.stop() });
+  const { troubles } = connections;
+  const telling = keepTellingTroubles({ database, troubles, alertWebhook: config.alertWebhook, log });
+  begun.atWork.push({ name: "the alerts of the server's troubles", end: () => telling.stop() });
   if (backups?.receiving) {
     const { slot, start } = backups.receiving;
     const receiving = start({
@@ -149,6 +225,15 @@ function deafness({ deafSince }: Database): Readiness | null {
   return {
     ready: false,
     reason: `the connection that listens for notifications was lost ${seconds} s ago and is being restored`,
+  };
+}
+
+/** Null: every key is known. */
+function keysUnknown({ current }: TokenKeys): Readiness | null {
+  if (current.complete) return null;
+  return {
+    ready: false,
+    reason: 'the published keys of JWT_KEYS_URL could not be read yet; the log says why',
   };
 }
 
@@ -172,34 +257,70 @@ function readiness(state: MigrationState): Readiness {
 
 /** `lightning start`, `lightning serve` and `lightning work` */
 export function addServe(program: Command, context: CommandContext): void {
-  program
-    .command('start')
+  const serving = ['port', 'host', 'data'] as const;
+  const variables = [...databaseVariables, 'JWT_SECRET', 'HOST', 'PORT', 'MAX_BODY_BYTES'] as const;
+  explain(withOptionFlags(program.command('start'), serving), {
+    variables: [...variables, 'MIGRATE_DATABASE_URL', 'WORKER_DATABASE_URL', 'BACKUP_STORE'],
+    examples: [
+      ['lightning start', 'an embedded database in ./data, and the API on http://127.0.0.1:3000'],
+      ['lightning start --data /srv/agents --port 8080', 'the same elsewhere'],
+    ],
+  })
     .description('migrate, then serve the API and run the worker, in one process')
-    .action(() => runUntilSignal(context, { migrate: true, api: true, worker: true }));
-  program
-    .command('serve')
+    .action((flags: OptionFlags) =>
+      runUntilSignal(context, flags, { migrate: true, api: true, worker: true }),
+    );
+  explain(withOptionFlags(program.command('serve'), serving), {
+    variables: [...variables, 'LISTEN_DATABASE_URL', 'DB_POOL_SIZE'],
+    examples: [['lightning serve --host 0.0.0.0 --port 8080', 'for everybody who reaches this machine']],
+  })
     .description('serve the API')
-    .action(() => runUntilSignal(context, { migrate: false, api: true, worker: false }));
-  program
-    .command('work')
+    .action((flags: OptionFlags) =>
+      runUntilSignal(context, flags, { migrate: false, api: true, worker: false }),
+    );
+  explain(withOptionFlags(program.command('work'), ['data']), {
+    variables: [
+      ...databaseVariables,
+      'WORKER_DATABASE_URL',
+      'BACKUP_STORE',
+      'ALERT_WEBHOOK_URL',
+      'AUDIT_ANCHOR_FILE',
+      'AUDIT_ANCHOR_URL',
+      'EMBEDDINGS_URL',
+    ],
+    examples: [['lightning work', 'run the jobs until it is stopped']],
+  })
     .description('run the worker')
-    .action(() => runUntilSignal(context, { migrate: false, api: false, worker: true }));
+    .action((flags: OptionFlags) =>
+      runUntilSignal(context, flags, { migrate: false, api: false, worker: true }),
+    );
 }
 
-async function runUntilSignal(context: CommandContext, duties: Duties): Promise<void> {
+async function runUntilSignal(given: CommandContext, flags: OptionFlags, duties: Duties): Promise<void> {
+  const context = contextWithFlags(given, flags);
   const { log, print, setExitStatus } = context;
-  const config = configure(context);
+  const config = namingFlags(flags, () => configure(context));
   announceDatabase(context, config);
-  const running = await run(config, duties, log, () => new Date());
-  // Listens for signals before it reports its start: a program that waits for the report may send a signal at
-  // once.
   const stopped = untilSignal();
+  const signal = abortedBy(stopped);
+  let running: Running;
+  try {
+    running = await run(config, duties, log, () => new Date(), signal);
+  } catch (error) {
+    // Told to end while it waited for the server: nothing had begun.
+    if (!signal.aborted || error !== signal.reason) throw error;
+    logSignal(log, await stopped);
+    logStop(log, []);
+    return;
+  }
+  const { token } = running;
+  const tokenLine = token && (await tellFirstToken(context, token, config.dataDirectory));
   if (running.url) {
     print(`REST      ${running.url}/rest/v1`);
     print(`GraphQL   ${running.url}/graphql`);
-    print(`GraphiQL  ${running.url}/graphiql`);
+    if (config.http.showsSchemaToAll) print(`GraphiQL  ${running.url}/graphiql`);
   }
-  if (running.token) print(`Token     ${running.token}`);
+  if (tokenLine) print(tokenLine);
   logSignal(log, await stopped);
   const unfinished = await running.stop();
   if (unfinished.length > 0) setExitStatus(exitStatus.failed);

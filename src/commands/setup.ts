@@ -1,11 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
+import { OptionValues } from '../config/option-values.ts';
+import { fileVariable } from '../config/options.ts';
+import { ConfigError } from '../config/parse-config.ts';
+import { tlsChoice } from '../config/server-config.ts';
+import { tlsOf } from '../db/tls.ts';
+import type { Tls } from '../db/tls.ts';
 import type { Environment } from '../environment.ts';
 import { readEnvFile, writeEnvFile } from '../setup/env-file.ts';
 import type { EnvFile } from '../setup/env-file.ts';
 import { setupServer } from '../setup/setup-server.ts';
-import type { LoginNames, LoginUrls } from '../setup/setup-server.ts';
+import type { LoginNames } from '../setup/setup-names.ts';
+import type { LoginUrls } from '../setup/setup-server.ts';
 import type { CommandContext } from './command-context.ts';
+import { explain } from './explain.ts';
+import { warnOfExposure } from './exposed-output.ts';
 import { UsageError } from './usage-error.ts';
 
 /** The flags of `lightning setup`, as they were typed. */
@@ -37,18 +46,18 @@ const defaultRolePrefix = 'lightning';
  * Prepares a server, and prints the URLs of its logins, or writes them to a file with everything else that the
  * next commands need.
  */
-export async function setup(
-  flags: SetupFlags,
-  { environment, print, log }: Pick<CommandContext, 'environment' | 'print' | 'log'>,
-): Promise<void> {
+export async function setup(flags: SetupFlags, context: CommandContext): Promise<void> {
+  const { environment, print, log } = context;
   if (!/^postgres(ql)?:\/\//.test(flags.adminUrl)) {
     throw new UsageError('--admin-url must have the form postgres://user:password@host:5432/postgres');
   }
   // The file is checked before anything is made: a password that could not be written down would be lost.
   const file = flags.writeEnv === undefined ? null : await readEnvFile(fileName(flags.writeEnv));
   const rolePrefix = environment.variables['DB_ROLE_PREFIX'] || defaultRolePrefix;
+  let written: string[] = [];
   const urls = await setupServer({
     adminUrl: withPassword(flags.adminUrl, environment.variables['PGPASSWORD']),
+    ssl: tlsToServer(flags.adminUrl, environment),
     databaseName: flags.database,
     rolePrefix,
     logins: {
@@ -58,32 +67,47 @@ export async function setup(
       backup: flags.backupLogin,
     },
     log: (message) => log({ level: 'info', event: 'setup', message }),
+    // Before the logins are there: when this process is killed between the two, the next run makes other passwords.
+    deliver: async (made) => {
+      if (file === null) {
+        if (Object.keys(known(made)).length > 0) warnOfExposure(context, 'passwords');
+        for (const line of linesOf(made)) print(line);
+        return;
+      }
+      const variables = {
+        ...known(made),
+        ...(rolePrefix !== defaultRolePrefix && { DB_ROLE_PREFIX: rolePrefix }),
+        ...(!hasJwtSecret(file, environment) && {
+          JWT_SECRET: environment.variables['JWT_SECRET'] || randomBytes(32).toString('hex'),
+        }),
+      };
+      await writeEnvFile(file, variables);
+      written = Object.keys(variables);
+    },
   });
-  if (file === null) {
-    for (const line of linesOf(urls)) print(line);
-    return;
-  }
-  const variables = {
-    ...known(urls),
-    ...(rolePrefix !== defaultRolePrefix && { DB_ROLE_PREFIX: rolePrefix }),
-    ...(!file.variables['JWT_SECRET'] && {
-      JWT_SECRET: environment.variables['JWT_SECRET'] || randomBytes(32).toString('hex'),
-    }),
-  };
-  try {
-    await writeEnvFile(file, variables);
-  } catch (error) {
-    for (const line of linesOf(urls)) print(line);
-    throw error;
-  }
-  print(`wrote ${Object.keys(variables).join(', ') || 'nothing'} to ${file.path}`);
+  if (file === null) return;
+  print(`wrote ${written.join(', ') || 'nothing'} to ${file.path}`);
   for (const message of remarks(urls, file, environment)) {
     log({ level: 'warning', event: 'setup', message });
   }
 }
 
+/** Whether a later process finds a secret of tokens, as a value or in a file of its own. */
+function hasJwtSecret({ variables }: EnvFile, environment: Environment): boolean {
+  const file = fileVariable('JWT_SECRET');
+  return Boolean(variables['JWT_SECRET'] || variables[file] || environment.variables[file]);
+}
+
 function fileName(flag: string | true): string {
   return flag === true ? '.env' : flag;
+}
+
+/** The TLS of the administrator's connections, by the same options as every other login's. Throws ConfigError. */
+function tlsToServer(adminUrl: string, { variables }: Environment): Tls {
+  const values = new OptionValues(variables);
+  const choice = tlsChoice(values);
+  if (values.problems.length > 0) throw new ConfigError(values.problems);
+  return tlsOf(choice, adminUrl);
 }
 
 /**
@@ -127,9 +151,17 @@ function remarks(urls: LoginUrls, file: EnvFile, { exported }: Environment): str
 }
 
 /** `lightning setup` */
-export function addSetup(program: Command, { environment, print, log }: CommandContext): void {
-  program
-    .command('setup')
+export function addSetup(program: Command, context: CommandContext): void {
+  const { environment } = context;
+  explain(program.command('setup'), {
+    variables: ['DB_NAME', 'DB_USER', 'DB_ROLE_PREFIX', 'DB_SSL', 'DB_SSL_ROOT_CERT'],
+    examples: [
+      [
+        'lightning setup --admin-url postgres://postgres:secret@localhost/postgres --write-env',
+        'roles, database and logins; their URLs go to .env',
+      ],
+    ],
+  })
     .description(
       'prepare a fresh server: roles, database, logins; prints their URLs as environment variables, or writes them to a file',
     )
@@ -150,5 +182,5 @@ export function addSetup(program: Command, { environment, print, log }: CommandC
       '--write-env [file]',
       'write the URLs and a JWT_SECRET to this file (.env), readable by you only; its other lines stay as they are',
     )
-    .action((flags: SetupFlags) => setup(flags, { environment, print, log }));
+    .action((flags: SetupFlags) => setup(flags, context));
 }

@@ -27,9 +27,14 @@ export function untilSignal(): Promise<NodeJS.Signals> {
  * it had failed.
  */
 export function untilAborted(): AbortSignal {
-  const asked = new AbortController();
-  void untilSignal().then((signal) => asked.abort(new OperationalError(`ended by ${signal}`)));
-  return asked.signal;
+  return abortedBy(untilSignal());
+}
+
+/** Aborted with an OperationalError once a signal comes. */
+export function abortedBy(asked: Promise<NodeJS.Signals>): AbortSignal {
+  const controller = new AbortController();
+  void asked.then((signal) => controller.abort(new OperationalError(`ended by ${signal}`)));
+  return controller.signal;
 }
 
 /** Logs that the process was told to end. */

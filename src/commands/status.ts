@@ -1,50 +1,95 @@
 import type { Command } from 'commander';
-import { anonymous } from '../auth/claims.ts';
-import { asRequester } from '../auth/requester.ts';
 import { openBackups } from '../backup/open-backups.ts';
 import type { Config } from '../config/config.ts';
 import { configOptions } from '../config/options.ts';
 import { parseConfig } from '../config/parse-config.ts';
 import { describeChoice } from '../database-choice.ts';
-import type { Database } from '../db/database.ts';
+import type { Executor } from '../db/database.ts';
 import { databaseIsReplaced, migrationState } from '../db/migrations.ts';
-import { sql } from '../db/statement.ts';
+import { roleName } from '../db/roles.ts';
+import { missingPreparations, publicRightsIn, setupCommand } from '../db/server-preparation.ts';
+import { quoteIdentifier, sql } from '../db/statement.ts';
 import type { Environment } from '../environment.ts';
 import type { Log } from '../log.ts';
 import { NoDatabase } from '../open-database.ts';
 import type { CommandContext } from './command-context.ts';
+import { databaseVariables, explain } from './explain.ts';
 import { configure } from './configure.ts';
 import { asApi } from './database-access.ts';
 import type { ApiAccess } from './database-access.ts';
 import { exitStatus } from './exit-status.ts';
+import { printJson, withJson } from './listing.ts';
+import type { ListingFlags } from './listing.ts';
+import { loginsStatus } from './logins-status.ts';
 import { operationsStatus } from './operations-status.ts';
 import { partitionsStatus } from './partitions-status.ts';
 import { poolerLines } from './pooler-status.ts';
+import { unfitForProduction } from './refuse-in-production.ts';
 import { line } from '../status-line.ts';
 import type { StatusLine } from '../status-line.ts';
 
 /**
- * Checks the database of the configuration: version, schema, and on a server the settings that backups and the
- * pool need. Asks as an anonymous request would, so the API's login alone is enough. operations-status.ts has
- * the checks that need more.
+ * Checks the database of the configuration: version, schema, and on a server what setup makes, and the settings that
+ * backups and the pool need. Any login is enough; operations-status.ts has the checks that need more.
  */
 async function databaseStatus(
-  database: Database,
+  { connections: { kind }, executor, anyone }: ApiAccess,
   config: Config,
-  { behindPooler, log }: { readonly behindPooler: boolean; readonly log: Log },
+  behindPooler: boolean,
 ): Promise<StatusLine[]> {
+  if (executor === null || anyone === null) return [];
   const startedAt = performance.now();
-  const { rows } = await database.query<{ version: string; major: number }>(sql`
+  const { rows } = await executor.query<{ version: string; major: number }>(sql`
     select current_setting('server_version') as version, current_setting('server_version_num')::int / 10000 as major`);
   const elapsedMs = Math.round(performance.now() - startedAt);
   const { version = '', major = 0 } = rows[0] ?? {};
   const lines: StatusLine[] = [
-    line('database', true, `${database.kind}, answered in ${elapsedMs} ms`),
+    line('database', true, `${kind}, answered in ${elapsedMs} ms`),
     line('version', major >= 17, `Postgres ${version}`, 'upgrade the server to Postgres 17 or newer'),
-    await schemaLine(database, config),
   ];
-  if (database.kind === 'server') lines.push(...(await serverLines(database, config, behindPooler)));
-  return [...lines, ...(await backupLines(config, log))];
+  if (kind === 'embedded') return [...lines, await schemaLine(anyone, 'lightning migrate')];
+  const setup = await setupLine(executor, config.rolePrefix);
+  const mend = setup.ok ? 'lightning migrate' : 'lightning setup (above), then lightning migrate';
+  return [
+    ...lines,
+    setup,
+    await schemaLine(anyone, mend),
+    ...(await serverLines(executor, config, behindPooler)),
+    ...(await publicRightsLines(executor)),
+  ];
+}
+
+/** Whether the server has what `lightning setup` of this version makes. */
+async function setupLine(executor: Executor, rolePrefix: string): Promise<StatusLine> {
+  const missing = await missingPreparations(executor, rolePrefix);
+  if (missing.length === 0) return line('setup', true, 'roles and database are as this version needs them');
+  const { rows } = await executor.query<{ name: string }>(sql`select pg_catalog.current_database() as name`);
+  return line('setup', false, `lacks ${missing.join(', ')}`, setupCommand(rows[0]?.name ?? ''));
+}
+
+/** What refuses a start in production, as far as the configuration tells. */
+function productionLines(config: Config): StatusLine[] {
+  if (!config.production || (config.server && !config.server.url)) return [];
+  const reasons = unfitForProduction(config);
+  if (reasons.length === 0) return [line('production', true, 'the configuration is fit for it')];
+  return reasons.map((reason) => line('production', false, reason, 'see docs/configuration.md'));
+}
+
+/** The secret of the tokens, where this process could serve: on a server it has no default. */
+function secretLines({ server, jwt }: Config): StatusLine[] {
+  if (!server?.url) return [];
+  return [
+    line(
+      'JWT_SECRET',
+      jwt.secret !== null || jwt.keysUrl !== null,
+      jwt.secret !== null
+        ? 'is set'
+        : jwt.keysUrl !== null
+          ? 'is not set: tokens come from JWT_KEYS_URL alone'
+          : 'is not set: serve, start and token need it',
+      'set it to the same text of 32 bytes or more in all of them, made with: openssl rand -hex 32',
+    ),
+  ];
 }
 
 async function backupLines(config: Config, log: Log): Promise<readonly StatusLine[]> {
@@ -65,27 +110,50 @@ function formatStatus(lines: readonly StatusLine[]): string {
     .join('\n');
 }
 
-/** The configuration in effect, with secrets hidden and values from `.env` marked. */
-function formatConfig({ variables, exported, dotEnv }: Environment): string {
-  const secret = /SECRET|PASSWORD|URL|KEY|TOKEN/;
-  return configOptions
-    .map(({ name, fallback }) => {
-      const value = variables[name];
-      if (value === undefined || value === '') return `${name.padEnd(24)} ${fallback || '(unset)'} (default)`;
-      const origin = exported[name] === undefined ? ` (${dotEnv.path})` : '';
-      return `${name.padEnd(24)} ${secret.test(name) ? '[secret]' : value}${origin}`;
+/** An option as `lightning status --config --json` shows it. */
+interface OptionInEffect {
+  readonly name: string;
+  /** Null: the option is not set and has no default, or it is a secret. */
+  readonly value: string | null;
+  readonly origin: 'default' | 'environment' | '.env';
+  readonly secret: boolean;
+}
+
+/** The configuration in effect, with secrets hidden. */
+function configInEffect({ variables, exported }: Environment): OptionInEffect[] {
+  return configOptions.map(({ name, fallback }) => {
+    const given = variables[name] || null;
+    const secret = /SECRET|PASSWORD|URL|KEY|TOKEN/.test(name);
+    return {
+      name,
+      value: given === null ? fallback || null : secret ? null : given,
+      origin: given === null ? 'default' : exported[name] === undefined ? '.env' : 'environment',
+      secret: given !== null && secret,
+    };
+  });
+}
+
+/** The configuration in effect for people, with values from `.env` marked. */
+function formatConfig(environment: Environment): string {
+  return configInEffect(environment)
+    .map(({ name, value, origin, secret }) => {
+      const shown = secret ? '[secret]' : (value ?? '(unset)');
+      const from = { default: ' (default)', environment: '', '.env': ` (${environment.dotEnv.path})` }[
+        origin
+      ];
+      return `${name.padEnd(24)} ${shown}${from}`;
     })
     .join('\n');
 }
 
-async function schemaLine(database: Database, { rolePrefix }: Config): Promise<StatusLine> {
+async function schemaLine(anyone: Executor, mend: string): Promise<StatusLine> {
   try {
-    const state = await migrationState(asRequester(database, anonymous, { rolePrefix }));
+    const state = await migrationState(anyone);
     switch (state.kind) {
       case 'current':
         return line('schema', true, 'current');
       case 'behind':
-        return line('schema', false, `lacks ${state.missing.join(', ')}`, 'lightning migrate');
+        return line('schema', false, `lacks ${state.missing.join(', ')}`, mend);
       case 'ahead':
         return line(
           'schema',
@@ -109,25 +177,64 @@ async function schemaLine(database: Database, { rolePrefix }: Config): Promise<S
   }
 }
 
+/** The connections that analysts' logins may have together, as the server limits them. Any login may ask. */
+async function analystsConnections(executor: Executor, rolePrefix: string): Promise<number> {
+  const { rows } = await executor.query<{ connections: number }>(sql`
+    select coalesce(sum(r.rolconnlimit) filter (where r.rolconnlimit > 0), 0)::int as connections
+    from pg_catalog.pg_auth_members m
+    join pg_catalog.pg_roles r on r.oid = m.member
+    where m.roleid = pg_catalog.to_regrole(${quoteIdentifier(roleName(rolePrefix, 'analyst'))}) and r.rolcanlogin`);
+  return rows[0]?.connections ?? 0;
+}
+
+/** What every login of the server may do here, where setup could not take it away. */
+async function publicRightsLines(executor: Executor): Promise<StatusLine[]> {
+  const { open, closable } = await publicRightsIn(executor);
+  // The line `setup` names what another setup takes away.
+  if (open.length === 0 || closable) return [];
+  return [
+    line(
+      'public_rights',
+      false,
+      `every login, also an analyst's, may use ${open.join(', ')}`,
+      'run lightning setup as a superuser, or give analysts a replica (SECURITY.md)',
+    ),
+  ];
+}
+
 async function serverLines(
-  database: Database,
-  { pool }: Config,
+  executor: Executor,
+  { pool, rolePrefix }: Config,
   behindPooler: boolean,
 ): Promise<StatusLine[]> {
-  const { rows } = await database.query<{ name: string; setting: string }>(sql`
+  const { rows } = await executor.query<{ name: string; setting: string }>(sql`
     select name, setting from pg_catalog.pg_settings
-    where name in ('wal_level', 'summarize_wal', 'max_wal_senders', 'max_connections', 'data_checksums', 'ssl')`);
+    where name in ('wal_level', 'summarize_wal', 'max_wal_senders', 'max_connections', 'reserved_connections', 'data_checksums', 'ssl')`);
+  const { rows: triggers } = await executor.query<{ recorder: boolean }>(sql`
+    select count(*) = 2 as recorder from pg_catalog.pg_event_trigger
+    where evtname in ('_800_record_ddl', '_800_record_drop') and evtenabled in ('O', 'A')`);
+  const recorder = triggers[0]?.recorder;
   const setting = (name: string) => rows.find((row) => row.name === name)?.setting ?? '(unknown)';
   // A pooler makes its own connections to the server. Those of worker, migrations and backups remain.
-  const needed = (behindPooler ? 0 : pool.size + pool.overflow) + 20;
+  const own = (behindPooler ? 0 : pool.size + pool.overflow) + 20;
+  const analysts = await analystsConnections(executor, rolePrefix);
+  const needed = own + analysts;
   const alter = (name: string, value: string, effect: string) =>
     `alter system set ${name} = ${value}; then ${effect}`;
   return [
     line(
       'max_connections',
       Number(setting('max_connections')) >= needed,
-      setting('max_connections'),
+      `${setting('max_connections')}; one process, the worker and backups take up to ${own}, logins of analysts up to ${analysts}`,
       alter('max_connections', String(needed), 'restart the server'),
+    ),
+    line(
+      'reserved_connections',
+      Number(setting('reserved_connections')) > 0,
+      Number(setting('reserved_connections')) > 0
+        ? setting('reserved_connections')
+        : '0: other logins of the server can take every connection',
+      alter('reserved_connections', String(own), 'restart the server'),
     ),
     line(
       'wal_level',
@@ -148,6 +255,14 @@ async function serverLines(
       alter('max_wal_senders', '10', 'restart the server'),
     ),
     line(
+      'audit of DDL',
+      recorder === true,
+      recorder === true
+        ? 'event triggers record it'
+        : 'nothing records who changes the schema or grants rights',
+      'lightning setup as a superuser makes the event triggers, which no other administrator may',
+    ),
+    line(
       'data_checksums',
       setting('data_checksums') === 'on',
       setting('data_checksums'),
@@ -156,25 +271,43 @@ async function serverLines(
   ];
 }
 
-/** All findings, in the order in which they are shown. */
-async function statusLines(context: CommandContext, config: Config): Promise<StatusLine[]> {
+/** What `status` shows. */
+interface Status {
+  /** In the order in which they are shown. */
+  readonly lines: readonly StatusLine[];
+  /** Whether the database could be looked at. */
+  readonly answered: boolean;
+}
+
+async function statusOf(context: CommandContext, config: Config): Promise<Status> {
   const chosen = line('configured', true, describeChoice(config, context.environment));
   try {
-    return [chosen, ...(await asApi(context, config, (access) => look(access, config, context.log)))];
+    if (!config.useDatabase || !config.server) {
+      const found = await asApi(context, config, (access) => look(access, config, context.log));
+      return { lines: [chosen, ...found], answered: true };
+    }
+    const { lines: logins, usable } = await loginsStatus(config);
+    const found = await asApi(context, config, (access) => look(access, config, context.log), usable);
+    const answered = (['api', 'worker', 'migrate'] as const).some((kind) => usable.has(kind));
+    return {
+      lines: [chosen, ...logins, ...secretLines(config), ...productionLines(config), ...found],
+      answered,
+    };
   } catch (error) {
     if (!(error instanceof NoDatabase)) throw error;
-    return [chosen, line('database', false, 'none', error.message)];
+    return { lines: [chosen, line('database', false, 'none', error.message)], answered: true };
   }
 }
 
-async function look(
-  { connections, database, asReader }: ApiAccess,
-  config: Config,
-  log: Log,
-): Promise<StatusLine[]> {
+async function look(access: ApiAccess, config: Config, log: Log): Promise<StatusLine[]> {
+  const { connections, asReader } = access;
   const pooler = await poolerLines(connections);
   const behindPooler = pooler.some(({ name }) => name === 'pooler');
-  const lines = [...(await databaseStatus(database, config, { behindPooler, log })), ...pooler];
+  const lines = [
+    ...(await databaseStatus(access, config, behindPooler)),
+    ...(await backupLines(config, log)),
+    ...pooler,
+  ];
   // Without a schema there are no views to ask.
   if (lines.some(({ name, ok }) => name === 'schema' && !ok)) return lines;
   const operations = await asReader(async (executor) => {
@@ -189,19 +322,28 @@ async function look(
 /** `lightning status` */
 export function addStatus(program: Command, context: CommandContext): void {
   const { environment, print, setExitStatus } = context;
-  program
-    .command('status')
+  explain(withJson(program.command('status')), {
+    variables: [...databaseVariables, 'WORKER_DATABASE_URL', 'BACKUP_STORE'],
+    examples: [
+      ['lightning status', 'what is found, and how to mend what is wrong'],
+      ['lightning status --check', 'for a script: the exit status says whether all is well'],
+      ['lightning status --config --json', 'every option with its value, for a program'],
+    ],
+  })
     .description('show the state of the database, and what has to be fixed')
     .option('--check', `exit with ${exitStatus.notReady} if anything has to be fixed`)
     .option('--config', 'show the configuration instead, with secrets hidden')
-    .action(async (flags: { check?: true; config?: true }) => {
+    .action(async (flags: ListingFlags & { check?: true; config?: true }) => {
       if (flags.config) {
         parseConfig(environment.variables);
-        print(formatConfig(environment));
+        if (flags.json) printJson(context, configInEffect(environment));
+        else print(formatConfig(environment));
         return;
       }
-      const lines = await statusLines(context, configure(context));
-      print(formatStatus(lines));
+      const { lines, answered } = await statusOf(context, configure(context));
+      if (flags.json) printJson(context, lines);
+      else print(formatStatus(lines));
       if (flags.check && lines.some(({ ok }) => !ok)) setExitStatus(exitStatus.notReady);
+      else if (!answered) setExitStatus(exitStatus.failed);
     });
 }

@@ -1,9 +1,12 @@
 import type { Command } from 'commander';
-import type { Database, Executor } from '../db/database.ts';
-import { roleName } from '../db/roles.ts';
+import { asOwner } from '../db/installation.ts';
+import type { Installation } from '../db/installation.ts';
 import { sql } from '../db/statement.ts';
 import type { CommandContext } from './command-context.ts';
+import { databaseVariables, explain } from './explain.ts';
 import { asOperator } from './database-access.ts';
+import { printListing, withJson } from './listing.ts';
+import type { ListingFlags } from './listing.ts';
 
 /** A tenant as operators see it. */
 export interface Tenant {
@@ -16,75 +19,74 @@ export interface Tenant {
 }
 
 /** Makes a tenant. Repeating the same id and name is not an error. */
-export async function createTenant(
-  database: Database,
-  rolePrefix: string,
-  id: string,
-  name: string,
-): Promise<void> {
-  await asOwner(database, rolePrefix, (owner) => owner.query(sql`select ops.create_tenant(${id}, ${name})`));
+export async function createTenant(installation: Installation, id: string, name: string): Promise<void> {
+  await asOwner(installation).query(sql`select ops.create_tenant(${id}, ${name})`);
 }
 
 /** All tenants, ordered by id. */
-export async function listTenants(database: Database, rolePrefix: string): Promise<Tenant[]> {
-  const { rows } = await asOwner(database, rolePrefix, (owner) =>
-    owner.query<Tenant>(sql`select * from ops.tenants order by id`),
-  );
+export async function listTenants(installation: Installation): Promise<Tenant[]> {
+  const { rows } = await asOwner(installation).query<Tenant>(sql`
+    select id, name, suspended_at, created_at, logins from ops.tenants order by id`);
   return rows;
 }
 
 /** Suspends a tenant, or lets it in again. */
 export async function setTenantSuspended(
-  database: Database,
-  rolePrefix: string,
+  installation: Installation,
   id: string,
   suspended: boolean,
 ): Promise<void> {
-  await asOwner(database, rolePrefix, (owner) =>
-    owner.query(sql`select ops.set_tenant_suspended(${id}, ${suspended})`),
-  );
-}
-
-function asOwner<T>(
-  database: Database,
-  rolePrefix: string,
-  work: (owner: Executor) => Promise<T>,
-): Promise<T> {
-  return database.transaction({ role: roleName(rolePrefix, 'owner') }, work);
+  await asOwner(installation).query(sql`select ops.set_tenant_suspended(${id}, ${suspended})`);
 }
 
 /** `lightning tenant` */
 export function addTenant(program: Command, context: CommandContext): void {
   const { print } = context;
-  const tenant = program.command('tenant').description('manage tenants');
-  tenant
-    .command('create <id>')
+  const variables = [...databaseVariables, 'MIGRATE_DATABASE_URL'] as const;
+  const tenant = explain(program.command('tenant'), {
+    variables,
+    examples: [['lightning tenant list', 'all tenants with their logins']],
+  }).description('manage tenants');
+  explain(tenant.command('create <id>'), {
+    variables,
+    examples: [['lightning tenant create acme --name "Acme, Inc."', 'once more does no harm']],
+  })
     .description('make a tenant')
-    .option('--name <name>', 'the name to show; by default the id')
+    .option('--name <name>', 'the name to show (default: the id)')
     .action((id: string, flags: { name?: string }) =>
-      asOperator(context, 'make', async ({ database, config }) => {
-        await createTenant(database, config.rolePrefix, id, flags.name ?? id);
+      asOperator(context, 'make', async (installation) => {
+        await createTenant(installation, id, flags.name ?? id);
         print(`tenant ${id} exists`);
       }),
     );
-  tenant
-    .command('list')
+  explain(withJson(tenant.command('list')), {
+    variables,
+    examples: [['lightning tenant list --json', 'all tenants, for a program']],
+  })
     .description('list all tenants with their logins')
-    .action(() =>
-      asOperator(context, 'look', async ({ database, config }) => {
-        for (const found of await listTenants(database, config.rolePrefix)) print(formatTenant(found));
+    .action((flags: ListingFlags) =>
+      asOperator(context, 'look', async (installation) => {
+        const rows = await listTenants(installation);
+        printListing(context, flags, { rows, line: formatTenant, none: 'there are no tenants' });
       }),
     );
   for (const [verb, suspended] of [
     ['suspend', true],
     ['resume', false],
   ] as const) {
-    tenant
-      .command(`${verb} <id>`)
+    explain(tenant.command(`${verb} <id>`), {
+      variables,
+      examples: [
+        [
+          `lightning tenant ${verb} acme`,
+          suspended ? 'its requests are refused' : 'its requests are answered',
+        ],
+      ],
+    })
       .description(suspended ? 'lock a tenant out and keep its data' : 'let a tenant in again')
       .action((id: string) =>
-        asOperator(context, 'change', async ({ database, config }) => {
-          await setTenantSuspended(database, config.rolePrefix, id, suspended);
+        asOperator(context, 'change', async (installation) => {
+          await setTenantSuspended(installation, id, suspended);
           print(`tenant ${id} is ${suspended ? 'suspended' : 'active'}`);
         }),
       );

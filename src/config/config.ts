@@ -1,4 +1,5 @@
-import type { TlsChoice } from '../db/connection-url.ts';
+import type { KeyObject } from 'node:crypto';
+import type { TlsChoice } from '../db/tls-parameters.ts';
 import type { PoolerMode } from '../db/pooler.ts';
 import type { PageSizes, RequestBudgets } from '../request-budget.ts';
 import type { Secret } from './secret.ts';
@@ -22,8 +23,9 @@ export interface Config {
   readonly server: ServerConfig | null;
   readonly pool: PoolConfig;
   readonly rolePrefix: string;
-  /** Null: the embedded database keeps one in its data directory. */
-  readonly jwtSecret: Secret | null;
+  /** Whether the checks for production hold, and its defaults: docs/configuration.md. */
+  readonly production: boolean;
+  readonly jwt: JwtConfig;
   readonly http: HttpConfig;
   readonly rest: RestConfig;
   /** Null: knowledge is not embedded. */
@@ -33,7 +35,32 @@ export interface Config {
    * sent.
    */
   readonly alertWebhook: Secret | null;
+  /** Where the heads of the sealed audit log go. The URL is a secret like that of alerts. */
+  readonly anchors: { readonly file: string | null; readonly webhook: Secret | null };
   readonly backup: BackupConfig;
+}
+
+/** The keys of tokens, and what a token has to claim. */
+export interface JwtConfig {
+  /**
+   * A secret of HS256, a JSON Web Key or a set of them. Null: an embedded database keeps a secret in its data directory; on a
+   * server, this process has no use of tokens, or takes the keys of `keysUrl` alone.
+   */
+  readonly secret: Secret | null;
+  /** The file that `secret` was read from, absolute, which is read again when it changes. Null: it came as a value. */
+  readonly secretFile: string | null;
+  /** URL of a set of public keys. */
+  readonly keysUrl: string | null;
+  /** How often that set is read. */
+  readonly keysEverySeconds: number;
+  /** Null: any issuer, also none. */
+  readonly issuer: string | null;
+  /** Null: any audience, also none. */
+  readonly audience: string | null;
+  /** Longest time from `iat` (without one: from now) to `exp`. Null: a token needs no `exp`. */
+  readonly maxLifetimeSeconds: number | null;
+  /** Tolerance for the difference between the clocks of two machines. */
+  readonly skewSeconds: number;
 }
 
 /** Options of backups. */
@@ -42,6 +69,10 @@ export interface BackupConfig {
   readonly store: BackupLocation | null;
   /** 32 bytes in hex or base64. Null: backups are not encrypted. */
   readonly encryptionKey: Secret | null;
+  /** An Ed25519 key that signs what is stored. Null: nothing is signed. */
+  readonly signingKey: KeyObject | null;
+  /** Further Ed25519 keys whose signatures are trusted. Without them and a signing key, nothing is checked. */
+  readonly publicKeys: readonly KeyObject[];
   /** Directory where a server's WAL waits until it is in the store; absolute. */
   readonly spoolDirectory: string;
   /** Whether every write is confirmed at once, for a server that waits for that. */
@@ -85,10 +116,10 @@ export interface EmbeddingsConfig {
   readonly apiKey: Secret | null;
 }
 
-/** The four identities on a server, and the way to it. Absent ones are null: a process needs only its own. */
+/** The four identities on a server, and the way to it. Absent ones are null: a process needs only its own. At least one is there. */
 export interface ServerConfig {
   /** The API's login, which may only switch to the request roles. */
-  readonly url: Secret;
+  readonly url: Secret | null;
   /** The kind of pooler that `url` leads to. */
   readonly pooler: PoolerMode;
   /** The API's login on the server itself, for LISTEN. Null: `url` serves for that, too. */
@@ -96,16 +127,20 @@ export interface ServerConfig {
   readonly migrateUrl: Secret | null;
   readonly workerUrl: Secret | null;
   readonly backupUrl: Secret | null;
-  /** Null: decided by each URL's host; see `tlsOf`. */
-  readonly ssl: TlsChoice | null;
+  /** What holds for URLs that say nothing themselves. */
+  readonly tls: TlsChoice;
 }
 
 export interface PoolConfig {
   readonly size: number;
   readonly overflow: number;
   readonly waitMs: number;
+  /** Most of the pool, in percent, that the requests of one tenant use at once. */
+  readonly tenantPercent: number;
   readonly recycleSeconds: number;
   readonly connectMs: number;
+  /** How long a process waits for a server that is away when it starts. */
+  readonly startWaitMs: number;
   readonly statementTimeoutMs: number;
   /** How long the server may be silent beyond that. */
   readonly silenceMs: number;
@@ -114,12 +149,38 @@ export interface PoolConfig {
   readonly applicationName: string;
 }
 
+/** Limits on callers at the doors of one process; 0: none. */
+export interface TrafficConfig {
+  /** Addresses and networks of proxies whose X-Forwarded-For counts. */
+  readonly trustedProxies: readonly string[];
+  /** Requests a second. */
+  readonly perAddress: number;
+  readonly perTenant: number;
+  readonly perSubject: number;
+  /** Requests in progress. */
+  readonly requestsOfTenant: number;
+  readonly requestsOfSubject: number;
+  /** Streams of events and WebSockets that are open. */
+  readonly streamsOfTenant: number;
+  readonly subscriptionsOfTenant: number;
+  readonly connectionsOfAddress: number;
+}
+
 export interface HttpConfig {
+  readonly traffic: TrafficConfig;
+  /** Whether requests without a token get GraphiQL, the reference page, OpenAPI and introspection. */
+  readonly showsSchemaToAll: boolean;
   readonly budgets: RequestBudgets;
   /** Page sizes of GraphQL's lists. */
   readonly pages: PageSizes;
   readonly host: string;
+  /** Whether production may listen in plain HTTP beyond this machine. */
+  readonly allowPlainHttp: boolean;
   readonly port: number;
+  /** Null: plain HTTP. */
+  readonly tls: { readonly certificate: string; readonly key: string } | null;
+  /** The address that clients see behind a proxy, without a trailing slash. Null: the one that they ask. */
+  readonly publicUrl: string | null;
   /** Origins whose pages may use the API, as browsers write them. Null: any origin. */
   readonly corsOrigins: readonly string[] | null;
   /** Time for a whole process to end. */

@@ -1,7 +1,8 @@
 import type { Variables } from '../environment.ts';
 import { configOptions } from './options.ts';
-import type { OptionName } from './options.ts';
+import type { OptionName, SecretName } from './options.ts';
 import { Secret } from './secret.ts';
+import { withSecretFiles } from './secret-files.ts';
 
 /**
  * The values of options in an environment. A value that cannot be used adds a sentence to `problems`, and is
@@ -12,7 +13,7 @@ export class OptionValues {
   readonly #env: Variables;
 
   constructor(env: Variables) {
-    this.#env = env;
+    this.#env = withSecretFiles(env, this.problems);
   }
 
   /** Empty: the option is not set and has no default. An empty value counts as absent. */
@@ -48,13 +49,13 @@ export class OptionValues {
   }
 
   /** Null: the value is empty. */
-  secret(name: OptionName): Secret | null {
+  secret(name: SecretName): Secret | null {
     const value = this.text(name);
     return value === '' ? null : new Secret(value);
   }
 
   /** The URL of a database; null: the value is empty. */
-  databaseUrl(name: OptionName): Secret | null {
+  databaseUrl(name: SecretName): Secret | null {
     const value = this.text(name);
     if (value === '') return null;
     const parsed = URL.parse(value);

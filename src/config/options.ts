@@ -3,6 +3,8 @@ export interface ConfigOption {
   readonly name: string;
   readonly fallback: string;
   readonly meaning: string;
+  /** A secret may also come from the file that `<name>_FILE` names, and is never printed. */
+  readonly secret?: true;
 }
 
 /** Every option, in the order of the table of docs/configuration.md. */
@@ -10,18 +12,31 @@ export const configOptions = [
   {
     name: 'DATABASE_URL',
     fallback: '',
-    meaning: "the API's login on a server; without it and without DB_HOST the database is embedded",
+    secret: true,
+    meaning: "the API's login on a server; without it, DB_HOST and the other URLs the database is embedded",
   },
   { name: 'DB_HOST', fallback: '', meaning: 'host of the server, when DATABASE_URL is not set' },
   { name: 'DB_PORT', fallback: '5432', meaning: 'port of the server' },
   { name: 'DB_NAME', fallback: 'agent_lightning', meaning: 'name of the database' },
   { name: 'DB_USER', fallback: 'agent_user', meaning: "the API's login" },
-  { name: 'DB_PASSWORD', fallback: '', meaning: 'password of that login' },
+  { name: 'DB_PASSWORD', fallback: '', secret: true, meaning: 'password of that login' },
   {
     name: 'DB_SSL',
     fallback: '',
-    meaning: '`verify`, `no-verify` or `off`; by default `verify`, and `off` for a server on this machine',
+    meaning:
+      '`disable`, `prefer`, `require`, `verify-ca` or `verify-full`; by default `verify-full`, and `disable` for a server on this machine',
   },
+  {
+    name: 'DB_SSL_ROOT_CERT',
+    fallback: '',
+    meaning: "file of the authorities that sign the server's certificate; by default those that Node brings",
+  },
+  {
+    name: 'DB_SSL_CERT',
+    fallback: '',
+    meaning: "file of the logins' own certificate, for a server that asks for one",
+  },
+  { name: 'DB_SSL_KEY', fallback: '', meaning: 'file of the key of that certificate' },
   {
     name: 'DB_POOLER',
     fallback: 'auto',
@@ -31,15 +46,17 @@ export const configOptions = [
   {
     name: 'LISTEN_DATABASE_URL',
     fallback: '',
+    secret: true,
     meaning: "the API's login past the pooler, for LISTEN; by default DATABASE_URL",
   },
   {
     name: 'MIGRATE_DATABASE_URL',
     fallback: '',
+    secret: true,
     meaning: 'the login that migrates, and manages tenants and logins',
   },
-  { name: 'WORKER_DATABASE_URL', fallback: '', meaning: "the worker's login" },
-  { name: 'BACKUP_DATABASE_URL', fallback: '', meaning: 'the login that makes backups' },
+  { name: 'WORKER_DATABASE_URL', fallback: '', secret: true, meaning: "the worker's login" },
+  { name: 'BACKUP_DATABASE_URL', fallback: '', secret: true, meaning: 'the login that makes backups' },
   {
     name: 'DB_ROLE_PREFIX',
     fallback: 'lightning',
@@ -48,8 +65,18 @@ export const configOptions = [
   { name: 'DB_POOL_SIZE', fallback: '20', meaning: 'connections kept open' },
   { name: 'DB_POOL_OVERFLOW', fallback: '40', meaning: 'further connections opened under load' },
   { name: 'DB_POOL_WAIT_MS', fallback: '30000', meaning: 'longest wait of a request for a connection' },
+  {
+    name: 'DB_POOL_TENANT_PERCENT',
+    fallback: '75',
+    meaning: 'share of these connections that the requests of one tenant use at once (docs/limits.md)',
+  },
   { name: 'DB_POOL_RECYCLE_SECONDS', fallback: '3600', meaning: 'age at which a connection is replaced' },
   { name: 'DB_CONNECT_MS', fallback: '10000', meaning: 'longest time to make a connection' },
+  {
+    name: 'DB_START_WAIT_MS',
+    fallback: '60000',
+    meaning: 'how long `start`, `serve`, `work` and `migrate` wait for a server that is away at their start',
+  },
   {
     name: 'DB_STATEMENT_TIMEOUT_MS',
     fallback: '30000',
@@ -72,6 +99,12 @@ export const configOptions = [
     fallback: 'agent_lightning',
     meaning: 'name of the connections in pg_stat_activity',
   },
+  {
+    name: 'DEPLOYMENT',
+    fallback: '',
+    meaning:
+      '`production` or `development`; by default `production` on a server or with NODE_ENV=production, otherwise `development`',
+  },
   { name: 'DATA_DIR', fallback: 'data', meaning: 'directory of the embedded database' },
   {
     name: 'USE_DATABASE',
@@ -81,10 +114,48 @@ export const configOptions = [
   {
     name: 'JWT_SECRET',
     fallback: '',
-    meaning: 'HS256 secret of the tokens, 32 bytes or more; an embedded database keeps one of its own',
+    secret: true,
+    meaning:
+      'secret of the tokens, 32 bytes or more, or a JSON Web Key, or a set of them; an embedded database keeps a secret of its own',
+  },
+  {
+    name: 'JWT_KEYS_URL',
+    fallback: '',
+    meaning: 'address of a set of public keys (JWKS) whose tokens are taken, too',
+  },
+  { name: 'JWT_KEYS_SECONDS', fallback: '300', meaning: 'how often that set is read' },
+  { name: 'JWT_ISSUER', fallback: '', meaning: 'the `iss` that a token must have; by default any' },
+  { name: 'JWT_AUDIENCE', fallback: '', meaning: 'the `aud` that a token must have; by default any' },
+  {
+    name: 'JWT_MAX_LIFETIME_SECONDS',
+    fallback: '',
+    meaning:
+      'longest lifetime of a token, which then needs an `exp`; 0 for no limit; by default 86400 in production, otherwise 0',
+  },
+  {
+    name: 'JWT_CLOCK_SKEW_SECONDS',
+    fallback: '5',
+    meaning: "how far the clock of a token's issuer may differ",
   },
   { name: 'HOST', fallback: '127.0.0.1', meaning: 'address that the API listens on' },
+  {
+    name: 'ALLOW_PLAIN_HTTP',
+    fallback: 'false',
+    meaning: '`true` lets production listen in plain HTTP beyond this machine, as behind a proxy with TLS',
+  },
   { name: 'PORT', fallback: '3000', meaning: 'port that the API listens on; 0 takes a free one' },
+  {
+    name: 'TLS_CERT',
+    fallback: '',
+    meaning: 'file of a certificate; with it and TLS_KEY the API speaks HTTPS (docs/doors.md)',
+  },
+  { name: 'TLS_KEY', fallback: '', meaning: 'file of the key of that certificate' },
+  {
+    name: 'PUBLIC_URL',
+    fallback: '',
+    meaning:
+      'address that clients see, when a proxy removes a part of its path, e.g. `https://example.com/lightning`',
+  },
   { name: 'MAX_BODY_BYTES', fallback: '10485760', meaning: 'largest body of a request' },
   { name: 'MAX_ANSWER_BYTES', fallback: '33554432', meaning: 'largest answer to a request' },
   {
@@ -111,6 +182,46 @@ export const configOptions = [
   },
   { name: 'REST_MAX_ROWS', fallback: '1000', meaning: 'most rows that REST returns at once, on every level' },
   {
+    name: 'ANONYMOUS_INTROSPECTION',
+    fallback: '',
+    meaning:
+      '`true` shows the schema to requests without a token: GraphiQL, introspection, OpenAPI; by default `false` in production, otherwise `true`',
+  },
+  {
+    name: 'TRUSTED_PROXIES',
+    fallback: '',
+    meaning:
+      'addresses and networks of the proxies whose X-Forwarded-For counts, e.g. `10.0.0.0/8` (docs/limits.md)',
+  },
+  {
+    name: 'RATE_PER_ADDRESS',
+    fallback: '5000',
+    meaning: 'most requests a second from one address; 0 for any number',
+  },
+  { name: 'RATE_PER_TENANT', fallback: '5000', meaning: 'the same of one tenant' },
+  { name: 'RATE_PER_SUBJECT', fallback: '3000', meaning: 'the same of one subject of a tenant' },
+  {
+    name: 'MAX_REQUESTS_PER_TENANT',
+    fallback: '1000',
+    meaning: 'most requests of one tenant in progress; 0 for any number',
+  },
+  { name: 'MAX_REQUESTS_PER_SUBJECT', fallback: '500', meaning: 'the same of one subject of a tenant' },
+  {
+    name: 'MAX_STREAMS_PER_TENANT',
+    fallback: '2000',
+    meaning: 'most streams of events and WebSockets of one tenant; 0 for any number',
+  },
+  {
+    name: 'MAX_SUBSCRIPTIONS_PER_TENANT',
+    fallback: '10000',
+    meaning: 'most subscriptions of one tenant; 0 for any number',
+  },
+  {
+    name: 'MAX_CONNECTIONS_PER_ADDRESS',
+    fallback: '2000',
+    meaning: 'most connections from one address; 0 for any number',
+  },
+  {
     name: 'CORS_ORIGINS',
     fallback: '',
     meaning: 'origins whose pages may use the API, separated by commas; by default any (docs/doors.md)',
@@ -136,7 +247,12 @@ export const configOptions = [
     fallback: 'text-embedding-3-small',
     meaning: 'a model of 1536 dimensions',
   },
-  { name: 'EMBEDDINGS_API_KEY', fallback: '', meaning: 'key of the endpoint, sent as bearer token' },
+  {
+    name: 'EMBEDDINGS_API_KEY',
+    fallback: '',
+    secret: true,
+    meaning: 'key of the endpoint, sent as bearer token',
+  },
   {
     name: 'BACKUP_STORE',
     fallback: '',
@@ -154,12 +270,31 @@ export const configOptions = [
     fallback: '',
     meaning: 'key that writes to the bucket; without it AWS finds one (profile, role of the machine)',
   },
-  { name: 'AWS_SECRET_ACCESS_KEY', fallback: '', meaning: 'secret of that key' },
-  { name: 'AWS_SESSION_TOKEN', fallback: '', meaning: 'token of that key, when it is a temporary one' },
+  { name: 'AWS_SECRET_ACCESS_KEY', fallback: '', secret: true, meaning: 'secret of that key' },
+  {
+    name: 'AWS_SESSION_TOKEN',
+    fallback: '',
+    secret: true,
+    meaning: 'token of that key, when it is a temporary one',
+  },
   {
     name: 'BACKUP_ENCRYPTION_KEY',
     fallback: '',
-    meaning: 'key that encrypts backups, 32 bytes in hex or base64; without the key they cannot be restored',
+    secret: true,
+    meaning:
+      'key that encrypts backups, 32 bytes in hex or base64; without the key they cannot be restored. `none` leaves it out, which an object storage needs to be told',
+  },
+  {
+    name: 'BACKUP_SIGNING_KEY',
+    fallback: '',
+    secret: true,
+    meaning: 'private Ed25519 key that signs backups and WAL, as PEM or its base64 on one line',
+  },
+  {
+    name: 'BACKUP_PUBLIC_KEY',
+    fallback: '',
+    meaning:
+      'public keys whose signatures are trusted, with commas between; that of BACKUP_SIGNING_KEY always is',
   },
   {
     name: 'BACKUP_SPOOL_DIR',
@@ -186,7 +321,19 @@ export const configOptions = [
   {
     name: 'ALERT_WEBHOOK_URL',
     fallback: '',
+    secret: true,
     meaning: 'URL that alerts are posted to as JSON (docs/worker.md)',
+  },
+  {
+    name: 'AUDIT_ANCHOR_FILE',
+    fallback: '',
+    meaning: 'file to which the worker appends the head of the sealed audit log (docs/audit.md)',
+  },
+  {
+    name: 'AUDIT_ANCHOR_URL',
+    fallback: '',
+    secret: true,
+    meaning: 'URL that the head of the sealed audit log is posted to as JSON (docs/audit.md)',
   },
   {
     name: 'HTTP_REQUEST_MS',
@@ -207,6 +354,19 @@ export const configOptions = [
 
 /** The name of an option. */
 export type OptionName = (typeof configOptions)[number]['name'];
+
+/** The name of an option whose value is a secret. */
+export type SecretName = Extract<(typeof configOptions)[number], { readonly secret: true }>['name'];
+
+/** The names of the options whose values are secrets. */
+export const secretNames: readonly SecretName[] = configOptions.flatMap((option) =>
+  'secret' in option ? [option.name] : [],
+);
+
+/** The variable that names the file of a secret. */
+export function fileVariable(name: string): string {
+  return `${name}_FILE`;
+}
 
 /** Former names of options. A process that still sets one would silently get the default, so it is reported. */
 export const formerNames: Readonly<Record<string, OptionName>> = { REST_CORS_ORIGINS: 'CORS_ORIGINS' };

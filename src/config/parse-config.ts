@@ -1,12 +1,13 @@
 import path from 'node:path';
+import { rolePrefixProblem } from '../db/roles.ts';
 import type { Variables } from '../environment.ts';
 import { OperationalError } from '../operational-error.ts';
 import { backupConfig } from './backup-config.ts';
 import type { Config, EmbeddingsConfig } from './config.ts';
 import { httpConfig } from './http-config.ts';
+import { jwtConfig } from './jwt-config.ts';
 import { OptionValues } from './option-values.ts';
 import { formerNames } from './options.ts';
-import { Secret } from './secret.ts';
 import { poolConfig, serverConfig } from './server-config.ts';
 
 /** The environment cannot be used. `problems` has one sentence for each fault. */
@@ -29,14 +30,17 @@ export function parseConfig(env: Variables): Config {
   }
   const server = serverConfig(values);
   const dataDirectory = path.resolve(values.text('DATA_DIR'));
+  const useDatabase = values.choice('USE_DATABASE', ['true', 'false']) !== 'false';
+  const production = isProduction(values, env, server !== null && useDatabase);
   const config: Config = {
     dataDirectory,
-    useDatabase: values.choice('USE_DATABASE', ['true', 'false']) !== 'false',
+    useDatabase,
     server,
     pool: poolConfig(values),
     rolePrefix: rolePrefix(values),
-    jwtSecret: jwtSecret(values, server !== null),
-    http: httpConfig(values),
+    production,
+    jwt: jwtConfig(values, env, production),
+    http: httpConfig(values, production),
     rest: {
       maxRows: values.integer('REST_MAX_ROWS', 1, 1_000_000),
       logStatements: values.flag('REST_LOG_STATEMENTS'),
@@ -44,6 +48,10 @@ export function parseConfig(env: Variables): Config {
     },
     embeddings: embeddingsConfig(values),
     alertWebhook: values.httpUrl('ALERT_WEBHOOK_URL') === null ? null : values.secret('ALERT_WEBHOOK_URL'),
+    anchors: {
+      file: values.text('AUDIT_ANCHOR_FILE') === '' ? null : path.resolve(values.text('AUDIT_ANCHOR_FILE')),
+      webhook: values.httpUrl('AUDIT_ANCHOR_URL') === null ? null : values.secret('AUDIT_ANCHOR_URL'),
+    },
     backup: backupConfig(values, env, dataDirectory, server !== null),
   };
   if (problems.length > 0) throw new ConfigError(problems);
@@ -52,25 +60,18 @@ export function parseConfig(env: Variables): Config {
 
 function rolePrefix(values: OptionValues): string {
   const prefix = values.text('DB_ROLE_PREFIX');
-  if (!/^[a-z][a-z0-9_]{0,40}$/.test(prefix)) {
-    values.problems.push(
-      `DB_ROLE_PREFIX is ${JSON.stringify(prefix)}; expected lower case letters, digits and _, beginning with a letter`,
-    );
-  }
+  const problem = rolePrefixProblem(prefix);
+  if (problem !== null) values.problems.push(problem);
   return prefix;
 }
 
-function jwtSecret(values: OptionValues, isServer: boolean): Secret | null {
-  const secret = values.text('JWT_SECRET');
-  if (secret !== '' && Buffer.byteLength(secret) < 32) {
-    values.problems.push(`JWT_SECRET has ${Buffer.byteLength(secret)} bytes; HS256 needs 32 or more`);
-  }
-  if (secret === '' && isServer) {
-    values.problems.push(
-      'JWT_SECRET is missing; a server database needs one that all processes share, made with: openssl rand -hex 32',
-    );
-  }
-  return secret === '' ? null : new Secret(secret);
+/**
+ * A server is where other people's data is, so it counts as production until somebody says otherwise: a forgotten option then
+ * refuses a start, and does not open a door. NODE_ENV is what platforms set.
+ */
+function isProduction(values: OptionValues, env: Variables, isServer: boolean): boolean {
+  const said = values.choice('DEPLOYMENT', ['production', 'development']);
+  return said === undefined ? isServer || env['NODE_ENV'] === 'production' : said === 'production';
 }
 
 function embeddingsConfig(values: OptionValues): EmbeddingsConfig | null {

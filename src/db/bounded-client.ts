@@ -1,7 +1,12 @@
 import { Writable } from 'node:stream';
+import type { ConnectionOptions } from 'node:tls';
 import { Client } from 'pg';
 import type { ClientConfig, Connection } from 'pg';
 import { cancelStatement } from './cancel-statement.ts';
+import type { CancelTarget } from './cancel-statement.ts';
+import { PlainFallback } from './plain-fallback.ts';
+import { withoutTlsParameters } from './tls-parameters.ts';
+import { isOptional } from './tls.ts';
 import { wireOf } from './wire-connection.ts';
 
 /** Limits on waiting for a connection. docs/waits.md has the whole table. */
@@ -17,6 +22,8 @@ export interface ConnectionLimits {
    * told to cancel one.
    */
   readonly kind: 'embedded' | 'server';
+  /** The configuration names a pooler in between. Default: false. */
+  readonly isBehindPooler?: boolean;
 }
 
 /** Watches connections from the moment they are made until they end. */
@@ -38,16 +45,23 @@ const keepAliveDelayMs = 10_000;
 export class BoundedClient extends Client {
   readonly #config: ClientConfig;
   readonly #limits: ConnectionLimits;
+  #retired = false;
 
   /** @param watch the pool's, or one for this connection alone */
   constructor(config: ClientConfig, limits: ConnectionLimits, watch: Watch) {
+    const keepAlive = { keepAlive: true, keepAliveInitialDelayMillis: keepAliveDelayMs };
+    const { connectionString, ssl = false } = config;
     const bounded = {
       ...config,
+      // What a URL says about TLS is in `ssl`, and without `ssl` a variable of libpq's would decide.
+      ...(connectionString !== undefined && { connectionString: withoutTlsParameters(connectionString) }),
+      ssl,
       connectionTimeoutMillis: limits.connectMs,
-      keepAlive: true,
-      keepAliveInitialDelayMillis: keepAliveDelayMs,
+      ...keepAlive,
     };
-    super(bounded);
+    // @types/pg leaves `connection` out.
+    const orPlain = isOptional(ssl) && { connection: new PlainFallback({ ssl, ...keepAlive }) };
+    super({ ...bounded, ...orPlain });
     this.#config = config;
     this.#limits = limits;
     this.once('connect', () => watch.add(this));
@@ -91,10 +105,41 @@ export class BoundedClient extends Client {
     return bytesRead + bytesWritten;
   }
 
-  /** Whether a query can still be sent. */
+  /**
+   * Asks the server to cancel the running statement; an embedded database only takes back one that waits. Returns
+   * whether the request can no longer hit a later statement. Never rejects.
+   */
+  cancel(): Promise<boolean> {
+    return cancelStatement(this.#cancelTarget, this.#limits.kind === 'server' ? 'cancel' : 'withdraw');
+  }
+
+  get #cancelTarget(): CancelTarget {
+    const { host, port, processID, secretKey, ssl } = internalsOf(this);
+    return { host, port, processID, secretKey, tls: this.isEncrypted ? ssl : false };
+  }
+
+  /** Whether the connection has TLS. Under `prefer` that is known once it is made. */
+  get isEncrypted(): boolean {
+    return 'encrypted' in wireOf(internalsOf(this).connection).stream;
+  }
+
+  /** Has the pool close the connection when its user returns it. */
+  retire(): void {
+    this.#retired = true;
+  }
+
+  /** Whether `retire` was called. */
+  get isRetired(): boolean {
+    return this.#retired;
+  }
+
+  /**
+   * Whether a query can still be sent. Messages that arrived in one piece with the one that made us destroy the stream
+   * are handled before node-postgres hears of its end.
+   */
   get usable(): boolean {
-    const { _queryable, _ending } = internalsOf(this);
-    return _queryable && !_ending;
+    const { _queryable, _ending, connection } = internalsOf(this);
+    return _queryable && !_ending && !wireOf(connection).stream.destroyed;
   }
 
   /**
@@ -102,7 +147,7 @@ export class BoundedClient extends Client {
    * them.
    */
   giveUp(error: Error): void {
-    if (this.unanswered !== null && this.#limits.kind === 'server') void cancelStatement(internalsOf(this));
+    if (this.unanswered !== null && this.#limits.kind === 'server') void cancelStatement(this.#cancelTarget);
     wireOf(internalsOf(this).connection).stream.destroy(error);
   }
 
@@ -125,6 +170,7 @@ interface ClientInternals {
   readonly port: number;
   readonly processID: number | null;
   readonly secretKey: number | null;
+  readonly ssl: boolean | ConnectionOptions;
   readonly readyForQuery?: boolean;
   readonly _activeQuery: object | null;
   readonly _queryQueue: readonly object[];

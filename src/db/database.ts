@@ -88,6 +88,12 @@ export interface Database extends Executor {
    * Null: they are heard, or nothing listens.
    */
   readonly deafSince: number | null;
+  /**
+   * The same database for a caller who may leave: once `left` aborts, the caller waits for no connection, its
+   * running statement is cancelled (an embedded database only takes back one that waits for its turn), and the
+   * methods reject with CallerLeft. What was committed before stays.
+   */
+  until(left: AbortSignal): CallerDatabase;
   /** Makes new statements run on new connections. Connections in use finish their work first. */
   renewConnections(): void;
   /** The numbers of connections in use and idle, and of callers that wait for one. */
@@ -98,6 +104,9 @@ export interface Database extends Executor {
    */
   close(withinMs?: number): Promise<void>;
 }
+
+/** The part of a database that runs statements under a caller's settings. */
+export type CallerDatabase = Pick<Database, 'queryWith' | 'batch' | 'transaction'>;
 
 /**
  * The reason why notifications may have been missed: the connection was lost and is back, or LISTEN works on no
@@ -123,6 +132,15 @@ export class DatabaseUnavailable extends OperationalError {
   constructor(message: string, options: ErrorOptions & { readonly reason?: 'unreachable' | 'busy' } = {}) {
     super(message, options);
     this.reason = options.reason ?? 'unreachable';
+  }
+}
+
+/** The caller left before its statement was answered (`Database.until`): nobody waits for the result. */
+export class CallerLeft extends OperationalError {
+  override name = 'CallerLeft';
+
+  constructor(options: ErrorOptions = {}) {
+    super('the caller left before the database had answered', options);
   }
 }
 

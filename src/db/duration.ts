@@ -9,11 +9,18 @@ const millisecondsPer: Readonly<Record<string, number>> = {
 };
 
 /**
- * Reads a Postgres setting that is a time, such as `90s`, `1.5 min` or `500` (milliseconds). Null: the setting
- * is not a time.
+ * Reads a Postgres setting that is a time, as Postgres does: `90s`, `1.5 min`, `500` (milliseconds), `1e3`, `0x10`, and
+ * `010`, which is octal. Milliseconds, rounded as Postgres rounds them. Null: the setting is not a time, or is below zero.
  */
 export function millisecondsOf(setting: string): number | null {
-  const [, amount, unit = 'ms'] = /^\s*(\d+(?:\.\d+)?)\s*([a-z]+)?\s*$/.exec(setting) ?? [];
-  const factor = millisecondsPer[unit];
-  return amount === undefined || factor === undefined ? null : Math.round(Number(amount) * factor);
+  const form = /^\s*\+?(0x[0-9a-f]+|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([a-zA-Z]*)\s*$/i;
+  const [, digits, unit = ''] = form.exec(setting) ?? [];
+  const factor = millisecondsPer[unit === '' ? 'ms' : unit];
+  // After a zero come octal digits.
+  if (digits === undefined || factor === undefined || /^0[0-7]*[89]/.test(digits)) return null;
+  const exact = (/^0[0-7]+$/.test(digits) ? Number.parseInt(digits, 8) : Number(digits)) * factor;
+  const below = Math.floor(exact);
+  // Half goes to the even number.
+  const rounded = exact - below === 0.5 ? below + (below % 2) : Math.round(exact);
+  return Number.isFinite(rounded) ? rounded : null;
 }

@@ -1,8 +1,24 @@
 import { DatabaseError } from 'pg';
-import { AppError, refusalStatuses } from '../errors.ts';
+import { AppError, outages, refusalStatuses } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
 import { AnswerTooLarge } from './answer-limit.ts';
-import { ConnectionLost, DatabaseUnavailable } from './database.ts';
+import { CallerLeft, ConnectionLost, DatabaseUnavailable } from './database.ts';
+
+/**
+ * The outage that an error tells of; null: the database answered, or the error is not about the database.
+ *
+ * `ended` are the SQLSTATEs of classes 08 and 57P: the server ended the connection, or its session in the embedded
+ * database. `exhausted` are those of class 53, except for 53400, a limit that the operator has set and that will be
+ * the same the next time.
+ */
+export function outageOf(error: unknown): keyof typeof outages | null {
+  if (error instanceof DatabaseUnavailable) return error.reason;
+  if (error instanceof ConnectionLost) return error.reason;
+  if (!(error instanceof DatabaseError)) return null;
+  const { code = '' } = error;
+  if (code.startsWith('08') || code.startsWith('57P')) return 'ended';
+  return code.startsWith('53') && code !== '53400' ? 'exhausted' : null;
+}
 
 /**
  * The database's error in a form that may be shown. Null for errors that stay internal: broken SQL of ours,
@@ -10,20 +26,15 @@ import { ConnectionLost, DatabaseUnavailable } from './database.ts';
  * and the values that were sent, never values from another tenant's rows.
  */
 export function databaseErrorToAppError(error: unknown): AppError | null {
-  if (error instanceof DatabaseUnavailable) {
-    return new AppError('DATABASE_UNAVAILABLE', 'the database cannot be reached at the moment', {
-      cause: error,
-      hint: 'Try again in a few seconds.',
-    });
+  const outage = outageOf(error);
+  if (outage !== null) {
+    const { code, message, mayHaveTakenEffect } = outages[outage];
+    const hint = mayHaveTakenEffect
+      ? 'The request may have taken effect: check before you send it again.'
+      : 'Try again in a few seconds.';
+    return new AppError(code, message, { cause: error, hint });
   }
-  if (error instanceof ConnectionLost) {
-    const silent = error.reason === 'silent';
-    return new AppError(
-      silent ? 'DATABASE_SILENT' : 'DATABASE_UNAVAILABLE',
-      silent ? 'the database did not answer in time' : 'the connection to the database was lost',
-      { cause: error, hint: 'The request may have taken effect: check before you send it again.' },
-    );
-  }
+  if (error instanceof CallerLeft) return new AppError('CLIENT_LEFT', error.message, { cause: error });
   if (error instanceof AnswerTooLarge) {
     return new AppError('ANSWER_TOO_LARGE', error.message, {
       cause: error,
@@ -33,12 +44,6 @@ export function databaseErrorToAppError(error: unknown): AppError | null {
   if (!(error instanceof DatabaseError)) return null;
   const code = codeOf(error.code ?? '');
   if (code === null) return null;
-  if (code === 'DATABASE_UNAVAILABLE') {
-    return new AppError(code, 'the database is not available at the moment', {
-      cause: error,
-      hint: 'Try again in a few seconds.',
-    });
-  }
   return new AppError(code, error.message, {
     cause: error,
     // For a refused row Postgres prints the whole row, including columns that the caller may not read.
@@ -76,9 +81,5 @@ function codeOf(sqlState: string): ErrorCode | null {
   if (sqlState.startsWith('LT')) return refusalCodes[refusalStatuses[sqlState] ?? 400];
   if (sqlState.startsWith('22')) return 'INVALID_VALUE';
   if (sqlState.startsWith('54')) return 'TOO_COMPLEX';
-  // Connection lost, too many connections or no memory, server stopping.
-  if (sqlState.startsWith('08') || sqlState.startsWith('53') || sqlState.startsWith('57P')) {
-    return 'DATABASE_UNAVAILABLE';
-  }
   return null;
 }

@@ -86,7 +86,7 @@ export class NotificationListener {
     onPayload: (payload: string) => void,
     onGap?: (cause: GapCause) => void,
   ): Promise<() => Promise<void>> {
-    if (this.#closed) throw new Error('the database is closed');
+    if (this.#closed) throw new DatabaseUnavailable('the database is closed');
     const subscriber: Subscriber = { channel, onPayload, onGap };
     this.#subscribers.add(subscriber);
     try {
@@ -94,7 +94,7 @@ export class NotificationListener {
       // must not resolve before it took effect.
       const cannot =
         this.#looking !== undefined && this.#client === undefined && this.#connecting === undefined;
-      if (!cannot) await (await this.#connection()).query(`listen ${quoteIdentifier(channel)}`);
+      if (!cannot) await this.#listenOn(await this.#connection(), channel);
     } catch (error) {
       if (error instanceof CannotListen) {
         this.#lookInstead(Date.now());
@@ -104,6 +104,19 @@ export class NotificationListener {
       }
     }
     return () => this.#unlisten(subscriber);
+  }
+
+  async #listenOn(client: BoundedClient, channel: string): Promise<void> {
+    try {
+      await client.query(`listen ${quoteIdentifier(channel)}`);
+    } catch (error) {
+      // LISTEN has no effect on a connection that was lost.
+      if (client.usable) throw error;
+      throw new DatabaseUnavailable(
+        `the connection to listen on was lost: ${error instanceof Error ? error.message : String(error)}`,
+        { cause: error },
+      );
+    }
   }
 
   async close(): Promise<void> {
@@ -180,7 +193,7 @@ export class NotificationListener {
     this.#echo = setInterval(() => {
       const number = ++this.#echoSent;
       // A failing connection reports its own loss.
-      client.query('select pg_catalog.pg_notify($1, $2)', [this.#echoChannel, String(number)]).then(
+      client.query(`notify ${quoteIdentifier(this.#echoChannel)}, '${number}'`).then(
         () => this.#expectEcho(client, number),
         () => {},
       );

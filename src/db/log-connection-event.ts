@@ -24,6 +24,9 @@ export function logConnectionEvent(event: ConnectionEvent, log: Log): void {
     case 'listener-restored':
       log({ level: 'info', event: event.kind, message: `listening again after ${event.afterMs} ms` });
       return;
+    case 'statement-failed':
+      // Its caller reports it; ServerTroubles reports what is the server's.
+      return;
     default:
       event satisfies never;
   }

@@ -1,5 +1,6 @@
 import { OperationalError } from '../operational-error.ts';
 import type { Executor } from './database.ts';
+import type { Installation } from './installation.ts';
 import { roleName } from './roles.ts';
 import { sql } from './statement.ts';
 
@@ -12,12 +13,15 @@ export class UnsafeLogin extends OperationalError {
 const reachingTheServer = ['pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files'];
 
 /**
- * Throws UnsafeLogin when the connection's login is a superuser, bypasses row-level security, owns a table, may
+ * Throws UnsafeLogin when the database's login is a superuser, bypasses row-level security, owns a table, may
  * make roles, can reach the server's files, or may become a role for which one of these is true. The API calls
  * it before it serves.
  */
-export async function refuseUnsafeLogin(executor: Executor, rolePrefix: string): Promise<void> {
-  const { rows } = await executor.query<{ login: string; role: string; reason: string }>(sql`
+export async function refuseUnsafeLogin({
+  database,
+  rolePrefix,
+}: Pick<Installation, 'rolePrefix'> & { readonly database: Executor }): Promise<void> {
+  const { rows } = await database.query<{ login: string; role: string; reason: string }>(sql`
     select session_user as login, r.rolname as role,
       case
         when r.rolsuper then 'is a superuser'

@@ -3,15 +3,19 @@ import { fileURLToPath } from 'node:url';
 import { Logger, migrate as runMigrations } from 'graphile-migrate';
 import { clearAllPools } from 'graphile-migrate/dist/pgReal.js';
 import { DatabaseError } from 'pg';
-import type { Client, ClientConfig } from 'pg';
+import type { Client } from 'pg';
 import { OperationalError } from '../operational-error.ts';
 import type { BoundedClient, ConnectionLimits } from './bounded-client.ts';
+import { clientExecutor } from './client-executor.ts';
 import { withRole } from './connection-url.ts';
 import { ConnectionLost } from './database.ts';
 import type { Executor } from './database.ts';
 import { boundedClient } from './pool.ts';
-import { roleName, rolePlaceholders } from './roles.ts';
+import { migrationPlaceholders, roleName } from './roles.ts';
+import { ServerNotPrepared, missingPreparations, missingRights } from './server-preparation.ts';
 import { quoteIdentifier, sql } from './statement.ts';
+import { noTlsChoice, urlWithTls } from './tls-parameters.ts';
+import type { Tls } from './tls.ts';
 
 /** The folder of migrations; committed ones are in `committed/`. */
 const migrationsFolder = fileURLToPath(new URL('../../migrations', import.meta.url));
@@ -23,7 +27,8 @@ const migrationLock = 4_711_020_261;
 export interface MigrateOptions {
   readonly connectionString: string;
   readonly rolePrefix: string;
-  readonly ssl?: ClientConfig['ssl'];
+  /** Default: none. */
+  readonly ssl?: Tls;
   /** Called with each line of progress. */
   readonly log: (line: string) => void;
   /** How long this process waits while another one migrates. Default: ten minutes. */
@@ -79,7 +84,8 @@ const silentLooks = 3;
 /**
  * Brings the database to the newest committed migration and makes the partitions of the coming weeks. Any
  * number of processes may call it at once: one works, and the others wait for it. Returns the names of the
- * migrations that it ran. Throws MigrationBusy, and MigrationsReplaced for a database that no migration leads on from.
+ * migrations that it ran. Throws MigrationBusy, MigrationsReplaced for a database that no migration leads on from, and
+ * ServerNotPrepared when something is missing that `lightning setup` makes: a migration would fail on it half-way.
  */
 export async function migrate(options: MigrateOptions): Promise<string[]> {
   const client = boundedClient(
@@ -94,6 +100,7 @@ export async function migrate(options: MigrateOptions): Promise<string[]> {
   client.on('error', () => {});
   await client.connect();
   try {
+    await refuseUnprepared(client, options.rolePrefix);
     await client.query(`set role ${quoteIdentifier(roleName(options.rolePrefix, 'owner'))}`);
     // graphile-migrate has a lock as well, but fails at once when it is taken. This one waits.
     const { rows } = await client.query('select pg_try_advisory_lock($1) as free', [migrationLock]);
@@ -107,9 +114,11 @@ export async function migrate(options: MigrateOptions): Promise<string[]> {
     await client.query('set role none');
     const running = runMigrations({
       // The owner owns everything that a migration makes.
-      connectionString: named(withRole(options.connectionString, roleName(options.rolePrefix, 'owner'))),
+      connectionString: named(
+        withRole(withTls(options, client.isEncrypted), roleName(options.rolePrefix, 'owner')),
+      ),
       migrationsFolder,
-      placeholders: rolePlaceholders(options.rolePrefix),
+      placeholders: migrationPlaceholders(options.rolePrefix),
       logger: new Logger(() => (level, message) => {
         if (level === 'error') options.log(message);
       }),
@@ -127,6 +136,25 @@ export async function migrate(options: MigrateOptions): Promise<string[]> {
   } finally {
     await client.end();
   }
+}
+
+async function refuseUnprepared(client: Client, rolePrefix: string): Promise<void> {
+  const executor = clientExecutor(client);
+  const { rows } = await client.query<{ login: string; database: string }>(
+    'select session_user::text as login, current_database()::text as database',
+  );
+  const { login = '', database = '' } = rows[0] ?? {};
+  const missing = [
+    ...(await missingPreparations(executor, rolePrefix)),
+    ...(await missingRights(executor, rolePrefix, login, 'migrate')),
+  ];
+  if (missing.length > 0) throw new ServerNotPrepared(missing, database);
+}
+
+/** graphile-migrate makes its own connections, and knows nothing but a URL. */
+function withTls({ connectionString, ssl = false }: MigrateOptions, isEncrypted: boolean): string {
+  const tls = ssl === false ? ({ ...noTlsChoice, mode: 'disable' } as const) : ssl.parameters;
+  return urlWithTls(connectionString, tls, isEncrypted);
 }
 
 function named(connectionString: string): string {

@@ -1,10 +1,9 @@
 import { DatabaseError, Pool } from 'pg';
 import type { ClientBase, ClientConfig, PoolClient, PoolConfig } from 'pg';
-import { AnswerTooLarge } from './answer-limit.ts';
 import { BoundedClient } from './bounded-client.ts';
 import type { ConnectionLimits } from './bounded-client.ts';
 import { ConnectionWatch } from './connection-watch.ts';
-import { ConnectionLost, DatabaseUnavailable } from './database.ts';
+import { CallerLeft, ConnectionLost, DatabaseUnavailable } from './database.ts';
 import { millisecondsOf } from './duration.ts';
 import { isWorkedOn } from './is-worked-on.ts';
 import { findLink } from './pooler.ts';
@@ -24,6 +23,8 @@ export interface PoolOptions {
   readonly overflow: number;
   /** How long a caller waits for a connection when all are busy. */
   readonly waitMs: number;
+  /** Most of the pool, in percent, that the requests of one tenant use at once. Default: 100. */
+  readonly tenantPercent?: number | undefined;
   /** How long making a new connection may take. */
   readonly connectMs: number;
   /** Age at which a connection is replaced. */
@@ -121,14 +122,37 @@ export class ConnectionPool {
 
   /**
    * Returns a connection for the caller alone, until `release`. Rejects with DatabaseUnavailable, after
-   * `waitMs` at the latest.
+   * `waitMs` at the latest, and with CallerLeft as soon as `left` aborts.
    */
-  async acquire(): Promise<PoolClient> {
+  async acquire(left: AbortSignal | null = null): Promise<PoolClient> {
     try {
-      const client = await this.#pool.connect();
+      const client = await (left === null ? this.#pool.connect() : this.#connectUntil(left));
       return this.#isFresh(client) ? client : await this.#acquireInPlaceOf(client);
     } catch (error) {
-      throw error instanceof DatabaseUnavailable ? error : this.#unavailable(error);
+      throw error instanceof DatabaseUnavailable || error instanceof CallerLeft
+        ? error
+        : this.#unavailable(error);
+    }
+  }
+
+  /** node-postgres' queue cannot be left, so a connection that comes after all is passed on to the next in it. */
+  async #connectUntil(left: AbortSignal): Promise<PoolClient> {
+    if (left.aborted) throw new CallerLeft();
+    // An idle connection that nobody waits for comes at once.
+    if (this.#pool.idleCount > this.#pool.waitingCount) return this.#pool.connect();
+    const connecting = this.#pool.connect();
+    let leave = (): void => {};
+    const leaving = new Promise<never>((_resolve, reject) => {
+      leave = () => reject(new CallerLeft());
+    });
+    left.addEventListener('abort', leave, { once: true });
+    try {
+      return await Promise.race([connecting, leaving]);
+    } catch (error) {
+      if (error instanceof CallerLeft) returnLate(connecting);
+      throw error;
+    } finally {
+      left.removeEventListener('abort', leave);
     }
   }
 
@@ -136,7 +160,8 @@ export class ConnectionPool {
   release(client: PoolClient, failure: unknown = null): void {
     this.#restedSince.set(client, Date.now());
     if (failure instanceof ConnectionLost && failure.reason === 'silent') this.#distrust(client);
-    client.release(failure instanceof ConnectionLost || endsConnection(failure));
+    const { isRetired, usable } = client as unknown as BoundedClient;
+    client.release(isRetired || !usable || failure instanceof ConnectionLost || endsConnection(failure));
   }
 
   /**
@@ -150,10 +175,7 @@ export class ConnectionPool {
       client.release(true);
       const connecting = this.#pool.connect();
       if (!(await isWithin(by - performance.now(), connecting))) {
-        connecting.then(
-          (late) => late.release(),
-          () => {},
-        );
+        returnLate(connecting);
         throw this.#busy();
       }
       client = await connecting;
@@ -251,6 +273,14 @@ export class ConnectionPool {
   }
 }
 
+/** Passes a connection on that nobody waits for any longer. */
+function returnLate(connecting: Promise<PoolClient>): void {
+  connecting.then(
+    (late) => late.release(),
+    () => {},
+  );
+}
+
 /** node-postgres' options for one connection, for connections outside of a pool. */
 export function connectionConfig(options: PoolOptions): ClientConfig {
   return {
@@ -314,11 +344,13 @@ export function connectionLimits(
     connectMs,
     statementTimeoutMs,
     silenceMs = defaultSilenceMs,
-  }: Pick<PoolOptions, 'connectionString' | 'connectMs' | 'statementTimeoutMs' | 'silenceMs'>,
+    pooler = 'off',
+  }: Pick<PoolOptions, 'connectionString' | 'connectMs' | 'statementTimeoutMs' | 'silenceMs' | 'pooler'>,
 ): ConnectionLimits {
   const ownTimeout = splitSettings(connectionString).settings['statement_timeout'] ?? '';
   return {
     kind,
+    isBehindPooler: pooler !== 'off' && pooler !== 'auto',
     connectMs,
     statementTimeoutMs: millisecondsOf(ownTimeout) ?? statementTimeoutMs,
     silenceMs: silenceMs + (kind === 'embedded' ? embeddedTurnMs : 0),
@@ -330,10 +362,9 @@ export function boundedClient(config: ClientConfig, limits: ConnectionLimits): B
   return new BoundedClient(config, limits, new ConnectionWatch(isWorkedOn));
 }
 
-/** Whether this error closes the connection, at the server's side or ours, so that no other caller may get it. */
+/** Whether the server closes the connection after this error, so that no other caller may get it. */
 export function endsConnection(error: unknown): boolean {
   return (
-    error instanceof AnswerTooLarge ||
-    (error instanceof DatabaseError && (error.severity === 'FATAL' || error.code?.startsWith('57P') === true))
+    error instanceof DatabaseError && (error.severity === 'FATAL' || error.code?.startsWith('57P') === true)
   );
 }

@@ -4,8 +4,9 @@ import { DatabaseError } from 'pg';
 import type { PoolClient } from 'pg';
 import { from as copyFromStdin } from 'pg-copy-streams';
 import type { BoundedClient } from './bounded-client.ts';
-import { ConnectionLost } from './database.ts';
+import { CallerLeft, ConnectionLost, DatabaseUnavailable } from './database.ts';
 import type {
+  CallerDatabase,
   Database,
   GapCause,
   IsolationLevel,
@@ -19,6 +20,7 @@ import { NotificationListener } from './listener.ts';
 import { ConnectionPool } from './pool.ts';
 import type { PoolOptions } from './pool.ts';
 import type { Link } from './pooler.ts';
+import { TenantShares } from './tenant-shares.ts';
 import { namesPreparation } from './prepared-statements.ts';
 import { beginOf, roundTrip } from './round-trip.ts';
 import type { Batch } from './round-trip.ts';
@@ -30,10 +32,15 @@ export class PostgresDatabase implements Database {
   readonly #pool: ConnectionPool;
   readonly #listener: NotificationListener;
   readonly #prepare: boolean;
+  readonly #shares: TenantShares;
+  readonly #onEvent: (event: ConnectionEvent) => void;
 
   constructor(kind: 'embedded' | 'server', options: PoolOptions, onEvent: (event: ConnectionEvent) => void) {
     this.kind = kind;
+    this.#onEvent = onEvent;
     this.#prepare = options.preparedStatements ?? true;
+    const share = ((options.size + options.overflow) * (options.tenantPercent ?? 100)) / 100;
+    this.#shares = new TenantShares(Math.max(1, Math.floor(share)), options.waitMs);
     this.#pool = new ConnectionPool(kind, options, (error) =>
       onEvent({ kind: 'idle-connection-lost', error }),
     );
@@ -44,43 +51,93 @@ export class PostgresDatabase implements Database {
     return this.queryWith<Row>({}, statement);
   }
 
-  async queryWith<Row>(settings: TransactionSettings, statement: Statement): Promise<StatementResult<Row>> {
-    const [result] = await this.#batch(settings, [statement], null);
-    return result as StatementResult<Row>;
+  queryWith<Row>(settings: TransactionSettings, statement: Statement): Promise<StatementResult<Row>> {
+    return this.#queryWith(settings, statement, null);
   }
 
-  async batch(
+  batch(
     settings: TransactionSettings,
     statements: readonly Statement[],
     mode?: TransactionMode,
   ): Promise<readonly StatementResult<unknown>[]> {
-    return statements.length === 0 ? [] : this.#batch(settings, statements, mode ?? null);
+    return this.#batch(settings, statements, mode ?? null, null);
+  }
+
+  transaction<T>(
+    settings: TransactionSettings,
+    work: (transaction: Transaction) => Promise<T>,
+    isolationLevel?: IsolationLevel,
+  ): Promise<T> {
+    return this.#transaction(settings, work, isolationLevel ?? null, null);
+  }
+
+  until(left: AbortSignal): CallerDatabase {
+    return {
+      queryWith: <Row>(settings: TransactionSettings, statement: Statement) =>
+        this.#queryWith<Row>(settings, statement, left),
+      batch: (settings, statements, mode) => this.#batch(settings, statements, mode ?? null, left),
+      transaction: (settings, work, isolationLevel) =>
+        this.#transaction(settings, work, isolationLevel ?? null, left),
+    };
+  }
+
+  async #queryWith<Row>(
+    settings: TransactionSettings,
+    statement: Statement,
+    left: AbortSignal | null,
+  ): Promise<StatementResult<Row>> {
+    const [result] = await this.#batch(settings, [statement], null, left);
+    return result as StatementResult<Row>;
   }
 
   async #batch(
     settings: TransactionSettings,
     statements: readonly Statement[],
     mode: TransactionMode | null,
+    left: AbortSignal | null,
   ): Promise<readonly StatementResult<unknown>[]> {
-    const client = await this.#pool.acquire();
+    if (statements.length === 0) return [];
+    const client = await this.#acquire(settings, left);
     let failure: unknown = null;
     try {
       const batch = this.#batchOn(client, { settings, statements, mode, prepare: this.#prepare });
       try {
-        return await roundTrip(client, batch);
+        return await roundTrip(client, batch, left);
       } catch (error) {
         if (!batch.prepare || batch.link !== 'session' || !isAboutPreparation(error)) throw error;
         // The pooler looked like the server. The statement did not run, so it runs again without anything that
         // outlives a transaction.
         this.#pool.noteLostSession(client);
-        return await roundTrip(client, this.#batchOn(client, batch));
+        return await roundTrip(client, this.#batchOn(client, batch), left);
       }
     } catch (error) {
       failure = asLoss(error, client);
+      this.#onEvent({ kind: 'statement-failed', error });
       throw failure;
     } finally {
-      this.#pool.release(client, failure);
+      this.#release(settings, client, failure);
     }
+  }
+
+  async #acquire(settings: TransactionSettings, left: AbortSignal | null): Promise<PoolClient> {
+    const tenantId = tenantOf(settings);
+    const turn = tenantId === null ? null : this.#shares.enter(tenantId, left);
+    if (turn !== null) await turn;
+    try {
+      return await this.#pool.acquire(left);
+    } catch (error) {
+      if (tenantId !== null) this.#shares.leave(tenantId);
+      // The server may have said that it has no connection left.
+      if (error instanceof DatabaseUnavailable)
+        this.#onEvent({ kind: 'statement-failed', error: error.cause });
+      throw error;
+    }
+  }
+
+  #release(settings: TransactionSettings, client: PoolClient, failure: unknown): void {
+    const tenantId = tenantOf(settings);
+    if (tenantId !== null) this.#shares.leave(tenantId);
+    this.#pool.release(client, failure);
   }
 
   /** The batch in the form that this connection needs. */
@@ -90,16 +147,18 @@ export class PostgresDatabase implements Database {
     return { settings: all, statements, mode, role: all['role'] ?? '', prepare, link };
   }
 
-  async transaction<T>(
+  async #transaction<T>(
     settings: TransactionSettings,
     work: (transaction: Transaction) => Promise<T>,
-    isolationLevel?: IsolationLevel,
+    isolationLevel: IsolationLevel | null,
+    left: AbortSignal | null,
   ): Promise<T> {
-    const client = await this.#pool.acquire();
+    const client = await this.#acquire(settings, left);
     let failure: unknown = null;
     try {
-      await client.query(beginOf(isolationLevel ?? null));
-      const result = await work(await this.#beginWith(client, settings));
+      await client.query(beginOf(isolationLevel));
+      const result = await work(await this.#beginWith(client, settings, left));
+      if (left?.aborted === true) throw new CallerLeft();
       await client.query('commit');
       return result;
     } catch (error) {
@@ -111,14 +170,19 @@ export class PostgresDatabase implements Database {
             ? unable
             : new ConnectionLost('the transaction cannot be rolled back', { reason: 'cut', cause: unable });
       });
+      this.#onEvent({ kind: 'statement-failed', error });
       throw asLoss(error, client);
     } finally {
-      this.#pool.release(client, failure);
+      this.#release(settings, client, failure);
     }
   }
 
   /** Applies the settings to a transaction that was begun, and checks that it runs on the expected session. */
-  async #beginWith(client: PoolClient, settings: TransactionSettings): Promise<Transaction> {
+  async #beginWith(
+    client: PoolClient,
+    settings: TransactionSettings,
+    left: AbortSignal | null,
+  ): Promise<Transaction> {
     const found = this.#pool.linkOf(client);
     const pid = await setLocally(client, this.#settingsOn(client, settings));
     if (found === 'session' && this.#pool.isStranger(client, pid)) {
@@ -126,7 +190,7 @@ export class PostgresDatabase implements Database {
       await setLocally(client, this.#settingsOn(client, settings));
     }
     const { role = '' } = this.#settingsOn(client, settings);
-    const parts = { client, role, prepare: this.#prepare, link: this.#pool.linkOf(client) };
+    const parts = { client, role, prepare: this.#prepare, link: this.#pool.linkOf(client), left };
     return new PostgresTransaction(parts, 0);
   }
 
@@ -158,13 +222,19 @@ export class PostgresDatabase implements Database {
   }
 
   poolState(): PoolState {
-    return this.#pool.state;
+    const { waiting, ...connections } = this.#pool.state;
+    return { ...connections, waiting: waiting + this.#shares.waiting };
   }
 
   async close(withinMs: number | null = null): Promise<void> {
     await this.#listener.close();
     await this.#pool.close(withinMs);
   }
+}
+
+/** The tenant (empty for callers without a token) whose request this is; null: it is the process's own work. */
+function tenantOf(settings: TransactionSettings): string | null {
+  return settings['app.request_id'] ? (settings['app.tenant_id'] ?? '') : null;
 }
 
 /**
@@ -203,6 +273,8 @@ interface TransactionParts {
   readonly role: string;
   readonly prepare: boolean;
   readonly link: Link;
+  /** Aborts when nobody waits for the transaction any longer; null: somebody always does. */
+  readonly left: AbortSignal | null;
 }
 
 /**
@@ -219,13 +291,9 @@ class PostgresTransaction implements Transaction {
   }
 
   async query<Row>(statement: Statement): Promise<StatementResult<Row>> {
-    const { client, ...parts } = this.#parts;
-    const [result] = await roundTrip(client, {
-      ...parts,
-      settings: {},
-      statements: [statement],
-      mode: null,
-    });
+    const { client, left, ...parts } = this.#parts;
+    const batch = { ...parts, settings: {}, statements: [statement], mode: null };
+    const [result] = await roundTrip(client, batch, left);
     return result as StatementResult<Row>;
   }
 

@@ -15,6 +15,7 @@ import {
 import type { Prepared } from './prepared-statements.ts';
 import { RowShape } from './row-shape.ts';
 import type { Statement, StatementResult } from './statement.ts';
+import { untilLeft } from './until-left.ts';
 import { wireOf } from './wire-connection.ts';
 
 /** A set of statements that goes to the server in one go. */
@@ -52,10 +53,13 @@ export interface Batch {
  *
  * The client is the caller's before and after. After an error it may be released at once, because node-postgres
  * holds further statements back until the connection is ready.
+ *
+ * @param left aborts when nobody waits for the results any longer; null: somebody always does
  */
 export async function roundTrip(
   client: PoolClient,
   batch: Batch,
+  left: AbortSignal | null = null,
 ): Promise<readonly StatementResult<unknown>[]> {
   // DDL may have changed the result of a prepared statement. Then nothing took effect and the stale preparation
   // is gone, so the batch runs again, and once more for each other statement of it that is stale. An open
@@ -63,7 +67,9 @@ export async function roundTrip(
   const retries = batch.role === (batch.settings['role'] ?? '') ? batch.statements.length : 0;
   for (let attempt = 0; ; attempt++) {
     try {
-      return await submit(client, batch);
+      return left === null
+        ? await submit(client, batch)
+        : await untilLeft(client, batch.link, left, () => submit(client, batch));
     } catch (error) {
       // The server skipped the messages after the error, ROLLBACK included, so this rare case takes a second
       // round trip. A connection that cannot even roll back is dead, and the pool drops it. The caller gets the

@@ -1,4 +1,10 @@
-import type { Database, Executor, Transaction, TransactionMode, TransactionSettings } from './database.ts';
+import type {
+  CallerDatabase,
+  Executor,
+  Transaction,
+  TransactionMode,
+  TransactionSettings,
+} from './database.ts';
 import type { Statement, StatementResult } from './statement.ts';
 
 /**
@@ -16,7 +22,7 @@ export interface ScopedDatabase extends Executor {
 }
 
 /** The only way into the database: a single statement costs one round trip, the settings included. */
-export function scopedTo(database: Database, settings: TransactionSettings): ScopedDatabase {
+export function scopedTo(database: CallerDatabase, settings: TransactionSettings): ScopedDatabase {
   return {
     query: <Row>(statement: Statement): Promise<StatementResult<Row>> =>
       database.queryWith<Row>(settings, statement),

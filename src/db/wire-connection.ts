@@ -8,6 +8,7 @@ export interface WireConnection {
     readonly bytesWritten?: number;
     /** Bytes that have not been sent yet. */
     readonly writableLength: number;
+    readonly destroyed: boolean;
     cork(): void;
     uncork(): void;
     destroy(error?: Error): void;

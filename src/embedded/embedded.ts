@@ -1,7 +1,8 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { OperationalError } from '../operational-error.ts';
 import type { EmbeddedEvent } from './embedded-event.ts';
+import { DatabaseDamaged, examineDirectory } from './examine-directory.ts';
 import { Front } from './front/front.ts';
 import { DirectoryHeld, describeOwner, takeLock } from './lock.ts';
 import type { Lock } from './lock.ts';
@@ -58,6 +59,8 @@ export interface Embedded {
    * removes the socket and the lock. May be called more than once.
    */
   close(): Promise<void>;
+  /** The same without a shutdown of Postgres, which would write to the tables: for a database that is damaged. */
+  abandon(): Promise<void>;
 }
 
 /** Another process has the database of a directory open. */
@@ -67,8 +70,8 @@ export class DatabaseOpen extends OperationalError {
 
 /**
  * Opens the database in a directory, and creates it if there is none. Rejects with DatabaseOpen when another
- * process has it open, and with OperationalError when the socket's path is too long, the directory is not
- * writable, or PGlite does not start.
+ * process has it open, with DatabaseDamaged when an existing one does not start, and with OperationalError when the
+ * socket's path is too long, the directory is something else's or not writable, or PGlite does not start.
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
   const directory = resolve(options.dataDirectory);
@@ -80,13 +83,14 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
         'set DATA_DIR to a directory with a shorter path',
     );
   }
+  examineDirectory(directory);
   makeDirectory(directory);
   const onEvent = options.onEvent ?? (() => undefined);
   const lock = await takeDirectory(directory, options.lockWaitMs ?? 2_000);
   try {
     if (lock.earlier) onEvent({ kind: 'holder-died', pid: lock.earlier.pid, host: lock.earlier.host });
     const postgres = join(directory, 'postgres');
-    if (options.storage !== 'memory') checkVersion(postgres);
+    const existed = options.storage !== 'memory' && existsSync(join(postgres, 'PG_VERSION'));
     const scheduler = new Scheduler({
       engine: {
         directory: options.storage === 'memory' ? null : postgres,
@@ -96,7 +100,9 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
       queueTimeoutMs: options.queueTimeoutMs ?? 30_000,
       onEvent,
     });
-    await scheduler.start();
+    await scheduler.start().catch((error: unknown) => {
+      throw existed ? asDamage(directory, error) : error;
+    });
     const front = new Front(scheduler, onEvent);
     try {
       await front.listen(path);
@@ -105,9 +111,9 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
       throw error;
     }
     let closed: Promise<void> | undefined;
-    const close = async () => {
+    const close = async (rough: boolean) => {
       front.stopListening();
-      await scheduler.close();
+      await scheduler.close(rough);
       await front.close();
       lock.release();
     };
@@ -115,7 +121,8 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
       socketDirectory: directory,
       connectionString: embeddedConnectionString(directory),
       dump: () => scheduler.dump(),
-      close: () => (closed ??= close()),
+      close: () => (closed ??= close(false)),
+      abandon: () => (closed ??= close(true)),
     };
   } catch (error) {
     lock.release();
@@ -130,6 +137,24 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
  */
 export function embeddedConnectionString(dataDirectory: string): string {
   return `postgres://postgres@localhost:5432/postgres?host=${encodeURIComponent(resolve(dataDirectory))}`;
+}
+
+/** The failure of an existing database to start, as what it means for the operator. */
+export function asDamage(directory: string, error: unknown): OperationalError {
+  const found = error instanceof Error ? error.message : String(error);
+  if (/No space left|ENOSPC|EDQUOT|Disk quota/i.test(found)) {
+    return new OperationalError(
+      `the disk of ${directory} is full (${found}): make room on it, then start again`,
+      {
+        cause: error,
+      },
+    );
+  }
+  return new DatabaseDamaged(resolve(directory), `it does not start (${found})`, {
+    cause: error,
+    // Postgres has noted in its own files that it was started.
+    unchanged: 'No table of it was changed',
+  });
 }
 
 function makeDirectory(directory: string): void {
@@ -166,17 +191,3 @@ async function takeDirectory(directory: string, waitMs: number): Promise<Lock> {
 
 /** Longest path that fits `sockaddr_un`: 108 bytes with the closing zero, 104 on macOS. */
 const longestSocketPath = process.platform === 'darwin' ? 103 : 107;
-/** PGlite's major version of Postgres. */
-const postgresVersion = '18';
-
-function checkVersion(postgres: string): void {
-  const file = join(postgres, 'PG_VERSION');
-  if (!existsSync(file)) return;
-  const version = readFileSync(file, 'utf8').trim();
-  if (version !== postgresVersion) {
-    throw new OperationalError(
-      `the database in ${postgres} was written by Postgres ${version}, and this is Postgres ${postgresVersion}: ` +
-        'export it with the release that wrote it and import it here, or set DATA_DIR to another directory',
-    );
-  }
-}

@@ -114,6 +114,8 @@ export class FrameReader {
 export type StartupPacket =
   | { readonly kind: 'encryption' }
   | { readonly kind: 'cancel'; readonly processId: number; readonly secret: number }
+  /** Our own request: it ends a statement that waits for its turn, and leaves one that runs. */
+  | { readonly kind: 'withdraw'; readonly processId: number; readonly secret: number }
   | {
       readonly kind: 'startup';
       readonly major: number;
@@ -125,9 +127,10 @@ export type StartupPacket =
 export function readStartup(packet: Buffer): StartupPacket {
   const request = packet.readUInt32BE(4);
   if (request === 80877103 || request === 80877104) return { kind: 'encryption' };
-  if (request === 80877102) {
+  if (request === 80877102 || request === 80877199) {
     if (packet.length < 16) throw new ProtocolViolation('cancel request is too short');
-    return { kind: 'cancel', processId: packet.readInt32BE(8), secret: packet.readInt32BE(12) };
+    const kind = request === 80877102 ? 'cancel' : 'withdraw';
+    return { kind, processId: packet.readInt32BE(8), secret: packet.readInt32BE(12) };
   }
   const strings = packet.toString('utf8', 8).split('\0');
   const parameters = new Map<string, string>();

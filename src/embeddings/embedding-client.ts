@@ -1,5 +1,6 @@
 import type { EmbeddingsConfig } from '../config/config.ts';
 import { OperationalError } from '../operational-error.ts';
+import { storableText } from '../storable-text.ts';
 
 /** Number of dimensions of the column `knowledge.embedding`. */
 export const embeddingDimensions = 1536;
@@ -157,10 +158,12 @@ function vectorOf(value: unknown): readonly number[] {
       `the model's embeddings have ${value.length} dimensions; expected ${embeddingDimensions}: choose another EMBEDDINGS_MODEL`,
     );
   }
-  if (!value.every((number) => typeof number === 'number') || value.every((number) => number === 0)) {
+  // The column has single precision: what is beyond it is infinite there, and what is nearer to zero is zero.
+  const stored = value.map((number) => (typeof number === 'number' ? Math.fround(number) : NaN));
+  if (!stored.every(Number.isFinite) || stored.every((number) => number === 0)) {
     throw new EmbeddingError(
       'unusable',
-      'the embeddings endpoint returned an embedding that is not numeric, or is all zeros',
+      'the embeddings endpoint returned an embedding that is not numeric, is beyond single precision, or is all zeros',
     );
   }
   return value as number[];
@@ -182,16 +185,11 @@ function messageOf(text: string): string {
     const body: unknown = JSON.parse(text);
     const error = isObject(body) ? (body['error'] ?? body['message'] ?? body['detail']) : undefined;
     const message = isObject(error) ? error['message'] : error;
-    if (typeof message === 'string') return storable(message.slice(0, 500));
+    if (typeof message === 'string') return storableText(message.slice(0, 500));
   } catch {
     // The answer is not JSON, so it is shown as it is.
   }
-  return storable(text.slice(0, 200)) || 'nothing more';
-}
-
-/** Makes a message storable: it is kept beside the text, and Postgres cannot store NUL. */
-function storable(message: string): string {
-  return message.replaceAll('\0', '\uFFFD').toWellFormed();
+  return storableText(text.slice(0, 200)) || 'nothing more';
 }
 
 /** The reason for a failed fetch. Its error says only that it failed; the cause says why. */

@@ -3,11 +3,10 @@ import { GraphQLError } from 'postgraphile/graphql';
 import type { GraphQLFormattedError } from 'postgraphile/graphql';
 import { databaseErrorToAppError } from '../db/errors.ts';
 import { isStackOverflow } from '../too-deep.ts';
+import { originOf } from './refused-argument.ts';
 import { AppError, errorCodes } from '../errors.ts';
+import type { OnInternalError } from '../http/error-body.ts';
 import type { ErrorCode } from '../errors.ts';
-
-/** Gets the errors that clients may not see. */
-export type OnInternalError = (error: unknown, requestId: string) => void;
 
 /**
  * A GraphQL error as the client sees it: the message, the place, and a code of src/errors.ts. An error that clients
@@ -77,13 +76,6 @@ function shownError(error: GraphQLError): ShownError | null {
     return plain('ROW_NOT_FOUND', 'the row does not exist, or this role may not change it');
   }
   return null;
-}
-
-/** The error that was thrown first; GraphQL wraps errors, sometimes twice. */
-function originOf(error: GraphQLError): unknown {
-  let origin: unknown = error;
-  while (origin instanceof GraphQLError && origin.originalError) origin = origin.originalError;
-  return origin;
 }
 
 function plain(code: ErrorCode, message: string): ShownError {

@@ -1,7 +1,14 @@
+import { isUtf8 } from 'node:buffer';
 import { AppError } from '../errors.ts';
+import { parseExactNumbers } from '../exact-json.ts';
 import { excessiveKeys, maxObjectKeys } from '../http/largest-object.ts';
+import { longNumbersHint, longNumbersRule, printsTooLong } from '../http/long-numbers.ts';
+import { storableGraphql, storableJson, storableJsonBytes } from '../storable-text.ts';
 
-/** The parameters of a GraphQL request, without `extensions`, which nothing uses. */
+/**
+ * The parameters of a GraphQL request, without `extensions`, which nothing uses. U+FFFD has taken the place of what Postgres
+ * cannot store (src/storable-text.ts).
+ */
 export interface GraphqlRequest {
   readonly query: string;
   readonly variables: Readonly<Record<string, unknown>> | undefined;
@@ -10,20 +17,22 @@ export interface GraphqlRequest {
 
 /** Parses a request's body. Throws MALFORMED_BODY or QUERY_TOO_COMPLEX. */
 export function parseGraphqlRequest(body: Buffer): GraphqlRequest {
-  const text = body.toString('utf8');
+  if (!isUtf8(body)) throw malformed('the body is not UTF-8');
+  const text = storableJsonBytes(body).toString('utf8');
   const tooWide = wideObjectError(text);
   if (tooWide !== null) throw tooWide;
   let parsed: unknown;
   try {
-    parsed = JSON.parse(text);
+    parsed = parseExactNumbers(text);
   } catch (error) {
     throw malformed(`the body is not JSON: ${error instanceof Error ? error.message : String(error)}`);
   }
   return checkGraphqlRequest(parsed);
 }
 
-/** The error for JSON text with an object too large to parse in good time; null: it has none. */
+/** The error for JSON text with an object too large to parse in good time, or with numbers too long to print; null: it has none. */
 export function wideObjectError(text: string): AppError | null {
+  if (printsTooLong(text)) return longNumbers('variables');
   const keys = excessiveKeys(text);
   if (keys === null) return null;
   return new AppError(
@@ -40,7 +49,7 @@ export function wideObjectError(text: string): AppError | null {
  */
 export function parseGraphqlQueryString(target: string): GraphqlRequest {
   const at = target.indexOf('?');
-  const parameters = new URLSearchParams(at < 0 ? '' : target.slice(at));
+  const parameters = new URLSearchParams(at < 0 ? '' : target.slice(at).replaceAll('%00', '%EF%BF%BD'));
   const given: Record<string, unknown> = {};
   for (const name of ['query', 'operationName', 'variables', 'extensions']) {
     const [value, another] = parameters.getAll(name);
@@ -53,7 +62,7 @@ export function parseGraphqlQueryString(target: string): GraphqlRequest {
 
 function jsonOf(name: string, text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseExactNumbers(storableJson(text));
   } catch (error) {
     throw malformed(
       `\`${name}\` of the URL is not JSON: ${error instanceof Error ? error.message : String(error)}`,
@@ -72,13 +81,22 @@ export function checkGraphqlRequest(parsed: unknown): GraphqlRequest {
   if (typeof query !== 'string') {
     throw malformed('`query` is missing, or not a string');
   }
+  if (printsTooLong(query)) throw longNumbers('query');
   if (variables !== undefined && variables !== null && !isObject(variables)) {
     throw malformed('`variables` is not an object');
   }
   if (operationName !== undefined && operationName !== null && typeof operationName !== 'string') {
     throw malformed('`operationName` is not a string');
   }
-  return { query, variables: variables ?? undefined, operationName: operationName ?? undefined };
+  return {
+    query: storableGraphql(query),
+    variables: variables ?? undefined,
+    operationName: operationName ?? undefined,
+  };
+}
+
+function longNumbers(name: string): AppError {
+  return new AppError('QUERY_TOO_COMPLEX', `invalid ${name}: ${longNumbersRule}`, { hint: longNumbersHint });
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

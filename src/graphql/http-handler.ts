@@ -2,8 +2,10 @@ import { getOperationAST } from 'postgraphile/graphql';
 import type { ExecutionResult, GraphQLError } from 'postgraphile/graphql';
 import type { IncomingMessage } from 'node:http';
 import type { RequestHandler } from 'express';
-import { AppError } from '../errors.ts';
+import { AppError, retryAfterSeconds } from '../errors.ts';
 import { claimsOf, stopwatchOf } from '../http/authenticate.ts';
+import type { OnInternalError } from '../http/error-body.ts';
+import { departureOf } from '../http/departure.ts';
 import { readBody } from '../http/read-body.ts';
 import { requestIdOf } from '../http/request-id.ts';
 import { sendJson } from '../http/send-json.ts';
@@ -11,7 +13,6 @@ import { budgetFor } from '../request-budget.ts';
 import type { RequestBudgets } from '../request-budget.ts';
 import type { GraphqlEngine } from './engine.ts';
 import { formatGraphqlError, statusOf } from './error-format.ts';
-import type { OnInternalError } from './error-format.ts';
 import { parseGraphqlQueryString, parseGraphqlRequest } from './graphql-request.ts';
 
 /**
@@ -55,7 +56,7 @@ export function graphqlHandler(
       send(statusOf(errors), JSON.stringify({ errors }));
       return;
     }
-    const { document, variables, fields } = prepared;
+    const { snapshot, document, variables, fields } = prepared;
     const kind = getOperationAST(document, operationName)?.operation;
     if (kind === 'mutation' && !isPost) {
       // A mutation by GET could be triggered by a link or an image on another page.
@@ -68,21 +69,32 @@ export function graphqlHandler(
         'subscriptions need a WebSocket (graphql-transport-ws)',
       );
     }
-    const running = engine.execute({
-      document,
-      variables,
-      fields,
-      operationName,
-      claims,
-      requestId,
-    });
-    const result: ExecutionResult = running instanceof Promise ? await running : running;
+    const departure = departureOf(request);
+    let result: ExecutionResult;
+    try {
+      const { left } = departure;
+      result = await engine.execute({
+        snapshot,
+        document,
+        variables,
+        fields,
+        operationName,
+        claims,
+        requestId,
+        left,
+      });
+    } finally {
+      departure.end();
+    }
     stopwatch.lap('execute');
     if (!result.errors) {
       send(200, JSON.stringify(result));
       return;
     }
     const errors = result.errors.map(format);
+    // The status is 200 where other fields have values, and the client may try again all the same.
+    if (errors.some((error) => statusOf([error]) === 503))
+      response.setHeader('Retry-After', retryAfterSeconds);
     const answered = result.data !== undefined && result.data !== null;
     send(answered ? 200 : statusOf(errors), JSON.stringify({ ...result, errors }));
   };

@@ -19,6 +19,10 @@ import type { Cost } from './cost/measure.ts';
 import { filledVariables, pageSizeOf, withPages } from './cost/page-sizes.ts';
 import type { PagedDocument, Variables } from './cost/page-sizes.ts';
 import { maxJsonDepth, nestsDeeper } from '../too-deep.ts';
+import { namedMessage } from '../refused-value.ts';
+import { withExactLiterals } from './exact-literals.ts';
+import { exactVariables } from './exact-variables.ts';
+import { placeOfLiteral } from './refused-argument.ts';
 import { variablesCost } from './cost/variables-cost.ts';
 import type { GraphqlRequest } from './graphql-request.ts';
 
@@ -83,8 +87,8 @@ export function makePrepareQuery(schema: GraphQLSchema, pages: PageSizes): Prepa
     );
     if (refused.length > 0) return { errors: refused };
     const errors = validate(schema, document, specifiedRules, { maxErrors: 10 });
-    if (errors.length > 0) return { errors: errors.map(validationError) };
-    const paged = withPages(document, schema, pages);
+    if (errors.length > 0) return { errors: errors.map((error) => validationError(error, document, schema)) };
+    const paged = withPages(withExactLiterals(document, schema), schema, pages);
     const costs = operationsOf(paged.document).map(
       (operation) => [operation, costOf(paged.document, operation, undefined)] as const,
     );
@@ -104,11 +108,12 @@ export function makePrepareQuery(schema: GraphQLSchema, pages: PageSizes): Prepa
     const operation = getOperationAST(document, operationName);
     // It is unknown which operation is meant, so none will run.
     if (!operation) return { document, variables, fields: 0 };
-    const filled = filledVariables(pageVariables, operation, variables, pages);
+    const exact = exactVariables(schema, operation, variables);
+    const filled = filledVariables(pageVariables, operation, exact, pages);
     const cost = (sizesVary ? undefined : costs.get(operation)) ?? costOf(document, operation, filled);
     const whole = {
       ...cost,
-      fields: cost.fields + variablesCost(schema, operation, variables, budget.fields),
+      fields: cost.fields + variablesCost(schema, operation, exact, budget.fields),
     };
     const refused =
       shapeRefusal(operation, whole, budget, limits) ?? costRefusal(operation, whole, budget, limits);
@@ -164,8 +169,16 @@ function variablesTooDeep(): GraphQLError {
  * The library gives up comparing fields of one name with each other, because the pairs may be as many as the square
  * of their number.
  */
-function validationError(error: GraphQLError): GraphQLError {
-  if (error.message !== 'Validation aborted.') return withCode(error, 'GRAPHQL_VALIDATION_FAILED');
+function validationError(error: GraphQLError, document: DocumentNode, schema: GraphQLSchema): GraphQLError {
+  if (error.message !== 'Validation aborted.') {
+    const place = placeOfLiteral(schema, document, error);
+    const named = namedMessage(error.message, place === null ? [] : [place]);
+    const { nodes = [], extensions } = error;
+    return withCode(
+      place === null ? error : new GraphQLError(named, { nodes, extensions }),
+      'GRAPHQL_VALIDATION_FAILED',
+    );
+  }
   return withCode(
     new GraphQLError('the query repeats or spreads too many fields to be checked'),
     'QUERY_TOO_COMPLEX',

@@ -2,7 +2,9 @@ import type { PgAdaptor, PgClient, PgClientQuery, WithPgClient } from 'postgraph
 // Imported only for its types: it declares the keys of a GraphQL context that a service refers to. Nothing else in src/ imports it.
 // oxlint-disable-next-line import/no-empty-named-blocks, unicorn/require-module-specifiers
 import type {} from 'postgraphile/adaptors/pg';
-import type { Database, Transaction, TransactionSettings } from '../db/database.ts';
+import type { CallerDatabase, Database, Transaction, TransactionSettings } from '../db/database.ts';
+import type { Installation } from '../db/installation.ts';
+import type { Exposure } from './exposure.ts';
 import { maxPreparedText } from '../db/statement.ts';
 import type { Statement } from '../db/statement.ts';
 
@@ -34,20 +36,23 @@ declare global {
  * round trip, with role and claims in front of it. Statements that belong together go through `withTransaction`;
  * outside of it, the statements of one `withPgClient` callback share nothing.
  *
- * Introspection reads the catalog as the anonymous role. The login of the embedded database is a superuser, and this
+ * Introspection reads the catalog as a role that requests may have. The login of the embedded database is a superuser, and this
  * way it shows the same schema as a server.
  */
-export function makePgService(database: Database, rolePrefix: string): DatabaseService {
+export function makePgService(
+  { database, rolePrefix }: Installation,
+  { schemas, introspectAs }: Exposure,
+): DatabaseService {
   const adaptor: PgAdaptor<'lightning/database'> = {
     createWithPgClient: (lightning) => makeWithPgClient(lightning),
     makePgService: () => service,
   };
   const service: DatabaseService = {
     name: 'main',
-    schemas: ['app_public'],
+    schemas: [...schemas],
     pgSettingsKey: 'pgSettings',
     withPgClientKey: 'withPgClient',
-    pgSettingsForIntrospection: { role: `${rolePrefix}_anon` },
+    pgSettingsForIntrospection: { role: `${rolePrefix}_${introspectAs}` },
     adaptor,
     adaptorSettings: database,
   };
@@ -59,13 +64,13 @@ export function makePgService(database: Database, rolePrefix: string): DatabaseS
  *
  * @param maxBytes most bytes that one statement may return; left out: no limit
  */
-export function makeWithPgClient(database: Database, maxBytes?: number): WithPgClient {
+export function makeWithPgClient(database: CallerDatabase, maxBytes?: number): WithPgClient {
   return async (settings, callback) =>
     callback(settingsClient(database, (settings ?? {}) as TransactionSettings, maxBytes));
 }
 
 function settingsClient(
-  database: Database,
+  database: CallerDatabase,
   settings: TransactionSettings,
   maxBytes: number | undefined,
 ): PgClient {

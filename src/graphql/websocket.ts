@@ -9,18 +9,24 @@ import type { RawData, WebSocket } from 'ws';
 import type { Authenticate } from '../auth/authenticate.ts';
 import { anonymous } from '../auth/claims.ts';
 import type { Claims } from '../auth/claims.ts';
-import type { WatchedSessions } from '../auth/watch-sessions.ts';
+import type { WatchedCredentials } from '../auth/watch-credentials.ts';
+import { databaseErrorToAppError } from '../db/errors.ts';
 import { AppError } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
+import { hasLongNumber, parseExactNumbers } from '../exact-json.ts';
 import { authorizationOf } from '../http/credentials.ts';
+import type { OnInternalError } from '../http/error-body.ts';
 import { newRequestId, requestIdFrom } from '../http/request-id.ts';
 import { budgetFor } from '../request-budget.ts';
+import type { Leave, Traffic } from '../http/traffic.ts';
+import { refusalOf } from '../http/upgrades.ts';
 import type { RequestBudgets } from '../request-budget.ts';
 import type { GraphqlEngine, Operation } from './engine.ts';
 import { formatGraphqlError } from './error-format.ts';
+import { storableJson } from '../storable-text.ts';
 import { wideObjectError } from './graphql-request.ts';
-import type { OnInternalError } from './error-format.ts';
 import { checkGraphqlRequest } from './graphql-request.ts';
+import { untilCompleted } from './until-completed.ts';
 
 /** Bytes that a client may leave unread before it is dropped. */
 const maxUnreadBytes = 1_048_576;
@@ -29,8 +35,18 @@ const pingEveryMs = 15_000;
 /** The longest delay that setTimeout accepts. */
 const longestTimeoutMs = 2_147_483_647;
 
-/** Our own close codes; 4400 to 4429 follow HTTP, as in graphql-ws. The reason starts with a code of src/errors.ts. */
-const closeCodes = { unauthorized: 4401, forbidden: 4403, tooSlow: 4429, goingAway: 1001 } as const;
+/**
+ * Close codes; our own, 4400 to 4429, follow HTTP, as in graphql-ws, whose clients come again after the others. The
+ * reason starts with a code of src/errors.ts.
+ */
+const closeCodes = {
+  unauthorized: 4401,
+  forbidden: 4403,
+  tooSlow: 4429,
+  tooMany: 4429,
+  goingAway: 1001,
+  tryAgainLater: 1013,
+} as const;
 
 /** GraphQL over WebSocket. */
 export interface GraphqlWebsockets {
@@ -53,6 +69,10 @@ interface Connection {
   readonly socket: WebSocket;
   readonly request: IncomingMessage;
   claims?: Claims;
+  /** The operations that are counted, by id, with what ends that. */
+  readonly operations: Map<string, Leave>;
+  /** The message that is being read. graphql-ws asks for its operation before it waits for anything. */
+  message?: string;
 }
 
 /**
@@ -63,13 +83,14 @@ interface Connection {
 export function makeGraphqlWebsockets(
   engine: GraphqlEngine,
   authenticate: Authenticate,
-  sessions: WatchedSessions,
+  credentials: WatchedCredentials,
+  traffic: Traffic,
   budgets: RequestBudgets,
   { onInternalError, refuse }: WebsocketFailures,
 ): GraphqlWebsockets {
   const connections = new Set<Connection>();
   const protocol = makeServer<Record<string, unknown>, Connection>(
-    protocolOptions(engine, authenticate, sessions, onInternalError),
+    protocolOptions(engine, authenticate, credentials, traffic, onInternalError),
   );
   const webSocketServer = new WebSocketServer({
     noServer: true,
@@ -82,7 +103,7 @@ export function makeGraphqlWebsockets(
   );
 
   const open = (socket: WebSocket, request: IncomingMessage): void => {
-    const connection: Connection = { socket, request };
+    const connection: Connection = { socket, request, operations: new Map() };
     connections.add(connection);
     let alive = true;
     const ping = setInterval(() => {
@@ -112,12 +133,21 @@ export function makeGraphqlWebsockets(
               socket.close(1009, `BODY_TOO_LARGE: a message may have ${bodyBytes} bytes`);
               return;
             }
-            const text = String(data);
+            const text = storableJson(String(data));
+            const { claims } = connection;
+            const tooMany = refusalOf(() =>
+              claims === undefined ? traffic.arrive(request) : traffic.ask(claims),
+            );
+            if (tooMany !== null) {
+              refuseUnparsed(socket, text, tooMany);
+              return;
+            }
             const tooWide = wideObjectError(text);
             if (tooWide !== null) {
               refuseUnparsed(socket, text, tooWide);
               return;
             }
+            connection.message = text;
             receive(text).catch((error: unknown) => {
               onInternalError(error, newRequestId());
               socket.close(1011, 'INTERNAL_ERROR');
@@ -129,6 +159,8 @@ export function makeGraphqlWebsockets(
     socket.once('close', (code, reason) => {
       clearInterval(ping);
       connections.delete(connection);
+      for (const leave of connection.operations.values()) leave();
+      connection.operations.clear();
       void closed(code, String(reason));
     });
   };
@@ -155,8 +187,9 @@ export function makeGraphqlWebsockets(
 function refuseUnparsed(socket: WebSocket, text: string, error: AppError): void {
   const id = /^\s*\{[^{}[\]]*"id"\s*:\s*"([^"\\]{1,200})"/.exec(text.slice(0, 1_000))?.[1];
   const { code, message } = error;
-  if (id === undefined) socket.close(1009, `${code}: ${message}`);
-  else {
+  if (id === undefined) {
+    socket.close(code === 'TOO_MANY_REQUESTS' ? closeCodes.tooMany : 1009, `${code}: ${message}`);
+  } else {
     const extensions = { code, requestId: newRequestId() };
     socket.send(JSON.stringify({ type: 'error', id, payload: [{ message, extensions }] }));
   }
@@ -168,7 +201,8 @@ type OperationArguments = ExecutionArgs & { readonly operation: Operation };
 function protocolOptions(
   engine: GraphqlEngine,
   authenticate: Authenticate,
-  sessions: WatchedSessions,
+  credentials: WatchedCredentials,
+  traffic: Traffic,
   onInternalError: OnInternalError,
 ): ServerOptions<Record<string, unknown>, Connection> {
   /** Adds the request id to each error: frames have no headers, where HTTP answers carry X-Request-Id. */
@@ -191,25 +225,36 @@ function protocolOptions(
       try {
         extra.claims = await authenticate(credentialsOf(connectionParams, extra.request));
       } catch (error) {
-        if (!(error instanceof AppError)) throw error;
-        const code = error.status === 403 ? closeCodes.forbidden : closeCodes.unauthorized;
-        closeWith(extra.socket, code, error.code, error.message);
+        const refusal = error instanceof AppError ? error : databaseErrorToAppError(error);
+        if (refusal === null) throw error;
+        closeWith(extra.socket, closeCodeOf(refusal), refusal.code, refusal.message);
         return false;
       }
+      const { claims, socket } = extra;
+      const leave = letIn(socket, () => traffic.stream(claims));
+      if (leave === null) return false;
+      socket.once('close', leave);
       endWithToken(extra.socket, extra.claims);
-      endWithSession(extra.socket, extra.claims, sessions);
+      endWithCredential(extra.socket, extra.claims, credentials);
       return true;
     },
-    onSubscribe: ({ extra }, _id, payload) => {
+    onSubscribe: ({ extra }, id, payload) => {
       try {
-        return argumentsOf(engine, extra, payload, requestIdOf(payload));
+        const args = argumentsOf(engine, extra, exactPayload(extra.message, payload), requestIdOf(payload));
+        asRefusal(() => count(traffic, extra, id, args));
+        return args;
       } catch (error) {
         if (error instanceof RefusedOperation) return error.errors;
         throw error;
       }
     },
-    execute: (args) => engine.execute((args as OperationArguments).operation),
+    execute: (args) =>
+      untilCompleted((left) => engine.execute({ ...(args as OperationArguments).operation, left })),
     subscribe: (args) => engine.subscribe((args as OperationArguments).operation) as Promise<ExecutionResult>,
+    onComplete: ({ extra }, id) => {
+      extra.operations.get(id)?.();
+      extra.operations.delete(id);
+    },
     onError: (_context, _id, payload, errors) =>
       errors.map((error) => format(error as GraphQLError, requestIdOf(payload))),
     onNext: (_context, _id, payload, _args, { errors, data }) =>
@@ -218,6 +263,25 @@ function protocolOptions(
         errors: errors.map((error) => format(error as GraphQLError, requestIdOf(payload))),
       },
   };
+}
+
+/** Counts an operation until it is complete. Throws TOO_MANY_REQUESTS. */
+function count(traffic: Traffic, connection: Connection, id: string, args: OperationArguments): void {
+  const { claims, operations } = connection;
+  if (claims === undefined) return;
+  const kind = getOperationAST(args.document, args.operationName)?.operation;
+  operations.set(id, kind === 'subscription' ? traffic.subscription(claims) : traffic.work(claims));
+}
+
+/** Null: the connection is one too many, and is closed. */
+function letIn(socket: WebSocket, enter: () => Leave): Leave | null {
+  try {
+    return enter();
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    closeWith(socket, closeCodes.tooMany, 'TOO_MANY_REQUESTS', error.message);
+    return null;
+  }
 }
 
 /** Carries the errors that the client gets as the operation's answer. */
@@ -243,7 +307,7 @@ function argumentsOf(
   if (prepared.errors) {
     throw new RefusedOperation(prepared.errors);
   }
-  const { document, variables, fields } = prepared;
+  const { snapshot, document, variables, fields } = prepared;
   if (!getOperationAST(document, operationName)) {
     throw new RefusedOperation([
       new GraphQLError(
@@ -253,9 +317,15 @@ function argumentsOf(
       ),
     ]);
   }
-  const operation: Operation = { document, variables, fields, operationName, claims, requestId };
+  const operation: Operation = { snapshot, document, variables, fields, operationName, claims, requestId };
   // The engine holds the schema; graphql-ws only needs the document and the name to know the kind of operation.
   return { document, operationName, operation } as unknown as OperationArguments;
+}
+
+/** The payload with the digits of its numbers, which graphql-ws does not keep. */
+function exactPayload(message: string | undefined, payload: SubscribePayload): unknown {
+  if (message === undefined || !hasLongNumber(message)) return payload;
+  return (parseExactNumbers(message) as { readonly payload: unknown }).payload;
 }
 
 function asRefusal<T>(work: () => T): T {
@@ -271,6 +341,12 @@ function asRefusal<T>(work: () => T): T {
 
 function sizeOf(data: RawData): number {
   return Array.isArray(data) ? data.reduce((sum, part) => sum + part.length, 0) : data.byteLength;
+}
+
+/** The close code for a connection whose requester is not let in. */
+function closeCodeOf({ status }: AppError): number {
+  if (status >= 500) return closeCodes.tryAgainLater;
+  return status === 403 ? closeCodes.forbidden : closeCodes.unauthorized;
 }
 
 /** Connection parameters serve as headers: browsers cannot send headers with a WebSocket. */
@@ -292,11 +368,11 @@ function endWithToken(socket: WebSocket, claims: Claims): void {
   socket.once('close', () => clearTimeout(timer));
 }
 
-/** Closes the connection when its session is ended before the token expires. */
-function endWithSession(socket: WebSocket, claims: Claims, sessions: WatchedSessions): void {
+/** Closes the connection when its session or key is ended before the token expires. */
+function endWithCredential(socket: WebSocket, claims: Claims, credentials: WatchedCredentials): void {
   // The connection may have closed while its token was looked up, and nothing would ever end the watch.
   if (socket.readyState !== socket.OPEN) return;
-  const unwatch = sessions.watch(claims, () => closeWith(socket, closeCodes.unauthorized, 'SESSION_ENDED'));
+  const unwatch = credentials.watch(claims, (why) => closeWith(socket, closeCodes.unauthorized, why));
   socket.once('close', unwatch);
 }
 

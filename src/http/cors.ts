@@ -58,9 +58,18 @@ const exposedHeaders = [
  * a page can do only what its own token allows; the list turns away pages that should not even try.
  *
  * @param allowedOrigins as browsers write them, without a trailing slash; null: every origin, without credentials
+ * @param publicOrigin the origin of this server's own pages, if a proxy changes the Host header; null: it does not
+ * @param always further headers for every answer, whoever asks
  */
-export function makeCorsPolicy(allowedOrigins: readonly string[] | null): CorsPolicy {
-  const vary: readonly Header[] = allowedOrigins === null ? [] : [['Vary', 'Origin']];
+export function makeCorsPolicy(
+  allowedOrigins: readonly string[] | null,
+  publicOrigin: string | null = null,
+  always: readonly Header[] = [],
+): CorsPolicy {
+  const vary: readonly Header[] = [
+    ...always,
+    ...(allowedOrigins === null ? [] : [['Vary', 'Origin'] as const]),
+  ];
   const allowed = (origin: string): readonly Header[] | null => {
     if (allowedOrigins === null) return [['Access-Control-Allow-Origin', '*']];
     if (!allowedOrigins.includes(origin)) return null;
@@ -92,9 +101,13 @@ export function makeCorsPolicy(allowedOrigins: readonly string[] | null): CorsPo
       const { origin, host } = headers;
       if (origin === undefined || allowed(origin) !== null) return true;
       // The pages that this server serves itself, GraphiQL among them.
+      if (origin === publicOrigin) return true;
       return host !== undefined && URL.parse(origin)?.host === host.toLowerCase();
     },
-    unreadable: allowedOrigins === null ? [['Access-Control-Allow-Origin', '*']] : [],
+    unreadable: [
+      ...always,
+      ...(allowedOrigins === null ? [['Access-Control-Allow-Origin', '*'] as const] : []),
+    ],
   };
 }
 

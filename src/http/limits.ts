@@ -8,7 +8,7 @@ export interface HttpLimits {
   readonly requestMs: number;
   /** Time for the client to take the next part of an answer. */
   readonly unreadMs: number;
-  /** Time for the next request on a connection. Node closes it a second later than it tells the client. Default: 5 s. */
+  /** Time for the next request on a connection. Node closes it a second later than it tells the client. Default: 75 s. */
   readonly idleMs?: number;
 }
 
@@ -17,7 +17,11 @@ export const defaultHttpLimits: HttpLimits = { requestMs: 60_000, unreadMs: 30_0
 
 /** Enough, because URL and headers fit into a few packets. */
 const longestHeadersMs = 15_000;
-const defaultIdleMs = 5_000;
+/**
+ * Longer than balancers keep their connections (60 s), because a request may be on its way when a connection is closed. A
+ * process that was busy for longer than this would close connections before it reads what they have brought.
+ */
+const defaultIdleMs = 75_000;
 /** How often connections are checked, which is also how exact their limits are. */
 const lookEveryMs = 500;
 /** Bytes of an answer that a client has to take within `unreadMs`: 2 kB a second. */
@@ -48,7 +52,9 @@ export function cutOffUnread(
   onCut: (address: string) => void,
 ): void {
   const waits = new Map<Socket, Wait>();
-  server.on('connection', (socket: Socket) => {
+  // Under TLS the event `connection` has the socket below, which never has anything to write.
+  const event = 'setSecureContext' in server ? 'secureConnection' : 'connection';
+  server.on(event, (socket: Socket) => {
     waits.set(socket, { looks: 0, taken: 0 });
     socket.once('close', () => waits.delete(socket));
   });

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
+import { retryAfterSeconds } from '../errors.ts';
 
-/** Answers with JSON text. */
+/** Answers with JSON text. A 503 and a 429 say when to come again. */
 export function sendJson(
   response: ServerResponse,
   status: number,
@@ -11,6 +12,7 @@ export function sendJson(
     'Content-Type': contentType,
     'Content-Length': Buffer.byteLength(json),
     'Cache-Control': 'no-store',
+    ...((status === 503 || status === 429) && { 'Retry-After': retryAfterSeconds }),
   });
   response.end(json);
 }

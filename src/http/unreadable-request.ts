@@ -12,7 +12,8 @@ export const maxHeaderBytes = 128 * 1024;
 export type UnreadableRequest =
   | { readonly kind: 'malformed'; readonly reason: string }
   | { readonly kind: 'too-long'; readonly maxBytes: number }
-  | { readonly kind: 'too-late' };
+  | { readonly kind: 'too-late' }
+  | { readonly kind: 'not-encrypted' };
 
 /** The answer to such a request. */
 export interface UnreadableAnswer {
@@ -33,7 +34,13 @@ export function answerUnreadable(
   headersOf: () => readonly (readonly [name: string, value: string])[] = () => [],
 ): void {
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
-    if (error.code === 'ECONNRESET' || !socket.writable || isAnswering(socket)) {
+    // A handshake of TLS that failed was told so by TLS itself.
+    if (
+      error.code === 'ECONNRESET' ||
+      error.code?.startsWith('ERR_SSL') ||
+      !socket.writable ||
+      isAnswering(socket)
+    ) {
       socket.destroy();
       return;
     }

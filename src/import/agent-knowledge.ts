@@ -143,8 +143,6 @@ export function mapKnowledge(agentId: string, value: JsonValue): KnowledgeRow | 
     textProblem('the agent id (the file name)', agentId, 50) ??
     textProblem('id', id, 100) ??
     (category === null ? null : textProblem('category', category, 50)) ??
-    textProblem('content', content) ??
-    (source === null ? null : textProblem('source', source)) ??
     jsonProblem('metadata', metadata) ??
     jsonProblem('the item', legacy) ??
     doubleProblem('relevance_score', numberText(relevanceScore)) ?? {

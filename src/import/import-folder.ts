@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { claimsOf } from '../auth/claims.ts';
-import type { Database } from '../db/database.ts';
+import type { Installation } from '../db/installation.ts';
 import { asRequester } from '../auth/requester.ts';
 import type { ScopedDatabase } from '../db/scoped-database.ts';
 import { sql } from '../db/statement.ts';
@@ -16,8 +16,7 @@ import { verify } from './verify.ts';
 
 /** The folder to import, and the tenant to import it for. */
 export interface ImportOptions {
-  readonly database: Database;
-  readonly rolePrefix: string;
+  readonly installation: Installation;
   readonly tenantId: string;
   readonly folder: string;
   /** True: knowledge whose agent has no definition gets a new agent. False: such knowledge is refused. */
@@ -69,11 +68,11 @@ export class ImportError extends OperationalError {
  * together. Throws ImportError before anything is changed.
  */
 export async function importFolder(options: ImportOptions): Promise<ImportReport> {
-  const { database, rolePrefix, tenantId, folder } = options;
+  const { installation, tenantId, folder } = options;
   const { found, ignored } = await survey(folder);
-  const importer: Importer = { claims: claimsOf('service', tenantId, 'import'), context: { rolePrefix } };
-  const session = asRequester(database, importer.claims, importer.context);
-  await checkTenant(session, tenantId);
+  const importer: Importer = { installation, claims: claimsOf('service', tenantId, 'import') };
+  const scoped = asRequester(installation, importer.claims);
+  await checkTenant(scoped, tenantId);
 
   const contents: { store: Store; files: readonly FileContent[] }[] = [];
   for (const { store, files } of found) contents.push({ store, files: await readAll(store, folder, files) });
@@ -93,10 +92,10 @@ export async function importFolder(options: ImportOptions): Promise<ImportReport
         options.onProgress({ done, total, file: file.path });
       };
       advance(file.refusals.length);
-      const result = await load(options, importer, session, store, file, advance);
+      const result = await load(options, importer, scoped, store, file, advance);
       const refusals = [...file.refusals, ...result.refusals].sort((a, b) => (a.index ?? 0) - (b.index ?? 0));
       await options.onRefused(refusals);
-      const verdict = await verify(session, store.target, result.stored);
+      const verdict = await verify(scoped, store.target, result.stored);
       loaded.push({
         ...result,
         refusals,
@@ -131,9 +130,9 @@ function itemsOf({ rows, refusals }: FileContent): number {
 }
 
 async function load(
-  { database, createMissingAgents }: ImportOptions,
+  { createMissingAgents }: ImportOptions,
   importer: Importer,
-  session: ScopedDatabase,
+  scoped: ScopedDatabase,
   store: Store,
   file: FileContent,
   onRows: (count: number) => void,
@@ -147,17 +146,17 @@ async function load(
     };
   };
   if (file.rows.length === 0) return refuseAll('');
-  const defined = file.owner === null || (await agentExists(session, file.owner));
+  const defined = file.owner === null || (await agentExists(scoped, file.owner));
   if (!defined && !createMissingAgents) {
     return refuseAll(
       `its agent ${JSON.stringify(file.owner)} has no definition, neither in the folder nor in the database`,
     );
   }
-  return loadFile(database, importer, store.target, file, { createOwner: !defined, onRows });
+  return loadFile(importer, store.target, file, { createOwner: !defined, onRows });
 }
 
-async function agentExists(session: ScopedDatabase, id: string): Promise<boolean> {
-  return (await session.query(sql`select from app_public.agents where id = ${id}`)).rowCount === 1;
+async function agentExists(scoped: ScopedDatabase, id: string): Promise<boolean> {
+  return (await scoped.query(sql`select from app_public.agents where id = ${id}`)).rowCount === 1;
 }
 
 /** The stores in a folder, and its other entries. */
@@ -188,8 +187,8 @@ async function survey(
   return { found, ignored: [...entries.filter((name) => !known.has(name)), ...ignored].toSorted() };
 }
 
-async function checkTenant(session: ScopedDatabase, tenantId: string): Promise<void> {
-  const { rowCount } = await session.query(sql`select from app_public.tenants where id = ${tenantId}`);
+async function checkTenant(scoped: ScopedDatabase, tenantId: string): Promise<void> {
+  const { rowCount } = await scoped.query(sql`select from app_public.tenants where id = ${tenantId}`);
   if (rowCount !== 1) {
     throw new ImportError(
       `tenant ${JSON.stringify(tenantId)} does not exist; to list the tenants: lightning tenant list`,

@@ -1,3 +1,5 @@
+import { storableJson, withoutByteOrderMark } from '../storable-text.ts';
+
 /** A JSON value whose numbers are kept to the last digit. */
 export type JsonValue =
   | null
@@ -14,7 +16,8 @@ export interface ExactNumber {
 }
 
 /**
- * One item of a file. `text` is its JSON as in the file. `index` is its place in the array; null if the file is
+ * One item of a file. `text` is its JSON as in the file; in `value`, U+FFFD has taken the place of what Postgres cannot store
+ * (src/storable-text.ts). `index` is its place in the array; null if the file is
  * a single item.
  */
 export interface JsonItem {
@@ -42,8 +45,7 @@ export function readJson(bytes: Buffer): JsonFile {
 }
 
 /**
- * Reads a file that holds a JSON array, item by item. An item that is not JSON (Python writes `NaN`) or not
- * UTF-8 does not affect the others. A file that breaks off yields its complete items, and the rest as one
+ * Reads a file that holds a JSON array, item by item. An item that is not JSON or not UTF-8 does not affect the others. A file that breaks off yields its complete items, and the rest as one
  * unreadable part.
  */
 export function readJsonArray(bytes: Buffer): JsonFile {
@@ -107,7 +109,7 @@ function gather(pieces: readonly Piece[]): JsonFile {
     try {
       if (fault !== undefined) throw new Error(fault);
       const text = decode(bytes);
-      items.push({ index, text, value: parse(text) });
+      items.push({ index, text, value: parse(storableJson(text)) });
     } catch (error) {
       unreadable.push({ index, bytes, reason: error instanceof Error ? error.message : String(error) });
     }
@@ -194,10 +196,6 @@ function splitArray(bytes: Buffer): Piece[] | undefined {
     pieces.push({ index: null, bytes: Buffer.alloc(0), fault: 'the file breaks off before its array ends' });
   }
   return pieces;
-}
-
-function withoutByteOrderMark(bytes: Buffer): Buffer {
-  return bytes.subarray(0, 3).equals(Buffer.from([0xef, 0xbb, 0xbf])) ? bytes.subarray(3) : bytes;
 }
 
 function isSpace(byte: number | undefined): boolean {

@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream';
 import { DatabaseError } from 'pg';
 import type { Claims } from '../auth/claims.ts';
-import type { Database, Transaction } from '../db/database.ts';
+import type { Transaction } from '../db/database.ts';
+import type { Installation } from '../db/installation.ts';
 import { requesterSettings } from '../auth/requester.ts';
-import type { RequestContext } from '../auth/requester.ts';
 import { quoteIdentifier, sql } from '../db/statement.ts';
 import { OperationalError } from '../operational-error.ts';
 import { copyLines } from './copy-lines.ts';
@@ -11,10 +11,10 @@ import { refuseItem } from './quarantine.ts';
 import type { Refusal } from './quarantine.ts';
 import type { FileContent, ImportRow, Target } from './store.ts';
 
-/** The identity under which rows are stored. */
+/** The installation that rows are stored in, and the identity under which they are. */
 export interface Importer {
+  readonly installation: Installation;
   readonly claims: Claims;
-  readonly context: RequestContext;
 }
 
 /** A row that is now in the table. */
@@ -54,13 +54,12 @@ const attempts = 3;
  * stages the file, and from then on the transaction is the tenant's.
  */
 export async function loadFile(
-  database: Database,
   importer: Importer,
   target: Target,
   { path, owner, rows }: Pick<FileContent, 'path' | 'owner' | 'rows'>,
   options: { readonly createOwner: boolean; readonly onRows: (count: number) => void },
 ): Promise<LoadedFile> {
-  return database.transaction({}, async (transaction) => {
+  return importer.installation.database.transaction({}, async (transaction) => {
     await stage(transaction, target, rows, importer);
     await becomeTenant(transaction, importer);
     const agentCreated = owner !== null && options.createOwner && (await createAgent(transaction, owner));
@@ -106,10 +105,10 @@ async function stage(
   transaction: Transaction,
   { columns }: Target,
   rows: readonly ImportRow[],
-  { claims, context }: Importer,
+  { claims, installation }: Importer,
 ): Promise<void> {
   const names = columns.map(quoteIdentifier);
-  const role = quoteIdentifier(requesterSettings(claims, context)['role'] ?? '');
+  const role = quoteIdentifier(requesterSettings(claims, installation)['role'] ?? '');
   await transaction.query({
     text: `create temporary table import_rows (ordinal integer, ${names.map((name) => `${name} text`).join(', ')})
       on commit drop`,
@@ -125,8 +124,8 @@ async function stage(
 }
 
 /** Turns the transaction into the tenant's. A load's statements may take longer than a request's. */
-async function becomeTenant(transaction: Transaction, { claims, context }: Importer): Promise<void> {
-  const settings = Object.entries({ statement_timeout: '0', ...requesterSettings(claims, context) });
+async function becomeTenant(transaction: Transaction, { claims, installation }: Importer): Promise<void> {
+  const settings = Object.entries({ statement_timeout: '0', ...requesterSettings(claims, installation) });
   await transaction.query({
     text: `select ${settings.map((_, i) => `pg_catalog.set_config($${2 * i + 1}, $${2 * i + 2}, true)`).join(', ')}`,
     values: settings.flat(),

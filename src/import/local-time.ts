@@ -1,3 +1,5 @@
+import { utcMoment } from '../utc-moment.ts';
+
 /** Zone of the legacy host's clock, because its JSON files do not name one. */
 const legacyZone = '+02:00';
 
@@ -20,24 +22,10 @@ export function legacyInstant(text: string): Instant | null {
   const match = form.exec(text);
   if (!match) return null;
   const [, year, month, day, hour, minute, second = '00', fraction = '', zone] = match;
-  const numbers = [year, month, day, hour, minute, second].map(Number);
-  const [y = 0, mo = 0, d = 0, h = 0, mi = 0, s = 0] = numbers;
-  const read = new Date(0);
-  read.setUTCFullYear(y, mo - 1, d);
-  read.setUTCHours(h, mi, s);
-  const same =
-    y > 0 &&
-    [
-      read.getUTCFullYear(),
-      read.getUTCMonth() + 1,
-      read.getUTCDate(),
-      read.getUTCHours(),
-      read.getUTCMinutes(),
-      read.getUTCSeconds(),
-    ].every((part, i) => part === numbers[i]);
+  const exists = Number(year) > 0 && utcMoment([year, month, day, hour, minute, second].map(Number)) !== null;
   const offset = zone ?? legacyZone;
   // Postgres accepts offsets up to 15:59.
-  if (!same || (offset !== 'Z' && !/^[+-](0\d|1[0-5])(:?[0-5]\d)?$/.test(offset))) return null;
+  if (!exists || (offset !== 'Z' && !/^[+-](0\d|1[0-5])(:?[0-5]\d)?$/.test(offset))) return null;
   return {
     text: `${year}-${month}-${day}T${hour}:${minute}:${second}${fraction === '' ? '' : `.${fraction}`}${offset}`,
     exact: /^0*$/.test(fraction.slice(6)),

@@ -20,9 +20,23 @@ export type Original =
   | { readonly base64: string }
   | { readonly unopened: true };
 
-/** The refusal of an item that is JSON. */
-export function refuseItem(file: string, item: Pick<JsonItem, 'index' | 'text'>, reason: string): Refusal {
-  return { file, index: item.index, reason, original: { item: item.text } };
+/** The refusal of an item that was read. */
+export function refuseItem(
+  file: string,
+  { index, text }: Pick<JsonItem, 'index' | 'text'>,
+  reason: string,
+): Refusal {
+  return { file, index, reason, original: isJson(text) ? { item: text } : { text } };
+}
+
+/** Items with a bare `NaN` are read although they are not JSON (src/storable-text.ts). */
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The refusal of a part that is not JSON. */

@@ -7,23 +7,15 @@ const deepest = 500;
 const digitsBefore = 131_072;
 const digitsAfter = 16_383;
 
-/**
- * The reason why Postgres would not store a text in a column of at most `longest` characters (code points), or
- * null.
- */
-export function textProblem(what: string, text: string, longest?: number): string | null {
-  if (text.includes('\0')) return `${what} has a NUL character (U+0000), which Postgres cannot store`;
-  if (!text.isWellFormed()) return `${what} has half of a surrogate pair, which is not Unicode text`;
-  const length = longest === undefined || text.length <= longest ? 0 : [...text].length;
-  return longest !== undefined && length > longest
-    ? `${what} has ${length} characters; expected at most ${longest}`
-    : null;
+/** The reason why Postgres would not store a text in a column of at most `longest` characters (code points), or null. */
+export function textProblem(what: string, text: string, longest: number): string | null {
+  const length = text.length <= longest ? 0 : [...text].length;
+  return length > longest ? `${what} has ${length} characters; expected at most ${longest}` : null;
 }
 
 /** The reason why Postgres would not store a value as jsonb, with the place in the value, or null. */
 export function jsonProblem(what: string, value: JsonValue, depth = 0): string | null {
   if (depth > deepest) return `${what.split('[')[0]?.split('.')[0]} is nested deeper than ${deepest}`;
-  if (typeof value === 'string') return textProblem(what, value);
   if (typeof value === 'number' || isExactNumber(value)) return numberProblem(what, numberText(value));
   if (Array.isArray(value)) {
     for (const [i, element] of value.entries()) {
@@ -34,7 +26,7 @@ export function jsonProblem(what: string, value: JsonValue, depth = 0): string |
   }
   if (!isJsonObject(value)) return null;
   for (const [key, member] of Object.entries(value)) {
-    const problem = textProblem(`a key of ${what}`, key) ?? jsonProblem(`${what}.${key}`, member, depth + 1);
+    const problem = jsonProblem(`${what}.${key}`, member, depth + 1);
     if (problem) return problem;
   }
   return null;

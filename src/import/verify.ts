@@ -17,7 +17,7 @@ const idsPerQuery = 5_000;
  * that existed before and differs is counted but not compared, because it was left alone.
  */
 export async function verify(
-  session: Executor,
+  executor: Executor,
   { table, hashed }: Target,
   rows: readonly StoredRow[],
 ): Promise<Verdict> {
@@ -27,12 +27,12 @@ export async function verify(
   for (let from = 0; from < rows.length; from += idsPerQuery) {
     const part = rows.slice(from, from + idsPerQuery);
     const ids = part.map(({ id }) => id);
-    const counted = await session.query<{ stored: number }>({
+    const counted = await executor.query<{ stored: number }>({
       text: `select count(*)::integer as stored from ${table} t where t.id = any($1)`,
       values: [ids],
     });
     stored += counted.rows[0]?.stored ?? 0;
-    const found = await session.query<{ id: string; hashes: (string | null)[] }>({
+    const found = await executor.query<{ id: string; hashes: (string | null)[] }>({
       text: `select t.id, array[${hashes}] as hashes from ${table} t where t.id = any($1)`,
       values: [ids],
     });

@@ -3,6 +3,7 @@ import { sql } from '../db/statement.ts';
 import type { Log } from '../log.ts';
 import { defineJob } from './job.ts';
 import { noPayload } from './payload.ts';
+import { reportQueue } from './report-queue.ts';
 
 /** A change of an alert, as ops.alert_event describes it. */
 export interface AlertEvent {
@@ -28,6 +29,8 @@ export interface AlertEvent {
  * forgotten, whatever happens to this process. Needs graphile-worker's schema and the worker's role.
  */
 export async function checkAlerts(executor: Executor, announce: boolean, log: Log): Promise<AlertEvent[]> {
+  // The checks run as the owner, who sees the queue as it was reported.
+  await reportQueue(executor);
   const { rows } = await executor.query<{ event: AlertEvent }>(sql`
     with events as materialized (
       select e as event from ops.check_alerts() e
@@ -39,12 +42,15 @@ export async function checkAlerts(executor: Executor, announce: boolean, log: Lo
           (graphile_worker.add_job('send_alert', e.event::json, queue_name => 'alerts', max_attempts => 12)).id
       end as job
     from events e`);
-  for (const { event } of rows) {
-    const { kind, subject, severity } = event.alert;
-    const level = event.event === 'resolved' ? 'info' : severity;
-    log({ level, event: `alert-${event.event}`, message: event.text, kind, subject });
-  }
+  for (const { event } of rows) logAlertEvent(event, log);
   return rows.map(({ event }) => event);
+}
+
+/** Logs that an alert was raised, changed or resolved. */
+export function logAlertEvent({ event, text, alert }: AlertEvent, log: Log): void {
+  const { kind, subject, severity } = alert;
+  const level = event === 'resolved' ? 'info' : severity;
+  log({ level, event: `alert-${event}`, message: text, kind, subject });
 }
 
 // Its priority is the highest, because it is the job that notices when jobs come late.

@@ -44,11 +44,12 @@ function inWords({
   comparedTables,
   comparedRows,
   restoreMs,
+  sealedRows,
   selfTests,
 }: DrillVerdict): string {
   return (
     `restored ${backups.join(', ')}${position === null ? '' : ` to ${position}`} in ${((restoreMs ?? 0) / 1000).toFixed(1)} s: ` +
-    `${comparedTables} tables with ${comparedRows} rows are the same; noticed ${selfTests.length} deliberate faults`
+    `${comparedTables} tables with ${comparedRows} rows are the same, ${sealedRows} rows of the sealed audit log verify; noticed ${selfTests.length} deliberate faults`
   );
 }
 

@@ -50,7 +50,7 @@ interface Run {
  * the signal ends it between two requests. Content that changes in the meantime is left to the next run. An
  * item is set aside if the endpoint embeds other texts but returns no usable embedding for this one. Rejects
  * with EmbeddingError when the endpoint embeds nothing at all; embeddings made until then are stored. Calls
- * `onProgress` with the number of finished items. Needs the worker's policies.
+ * `onProgress` with the number of finished items. Needs the worker's role.
  */
 export async function embedKnowledge(
   executor: Executor,
@@ -78,43 +78,9 @@ export async function embedKnowledge(
 /** A batch in which each tenant has its share, so that no tenant waits for the thousands of another. */
 async function nextRows({ executor, blamed }: Run): Promise<readonly Row[]> {
   const passedOver = [...blamed].filter(([, count]) => count >= mostBlamed).map(([tenant]) => tenant);
-  const { rows } = await executor.query<Row>(sql`
-    with recursive tenants as (
-      select min(k.tenant_id) as id
-      from app_public.knowledge k
-      where k.embedding is null and k.embedding_error is null
-      union all
-      select (
-        select min(k.tenant_id)
-        from app_public.knowledge k
-        where k.embedding is null and k.embedding_error is null and k.tenant_id > t.id
-      )
-      from tenants t
-      where t.id is not null
-    ),
-    due as (
-      select d.*, sum(d.bytes) over (order by d.turn, d.created_at, d.tenant_id, d.id) - d.bytes as bytes_before
-      from tenants t
-      cross join lateral (
-        select
-          o.tenant_id, o.id, o.created_at, octet_length(o.content) as bytes, row_number() over (order by o.created_at) as turn
-        from (
-          select k.tenant_id, k.id, k.created_at, k.content
-          from app_public.knowledge k
-          where k.tenant_id = t.id and k.tenant_id <> all (${passedOver}::text[]) and k.embedding is null and k.embedding_error is null
-            and (k.tenant_id, k.id) not in (select q.tenant_id, q.item from ops.quarantined(${task}) q)
-          order by k.created_at
-          limit ${batchSize}
-        ) o
-      ) d
-      order by d.turn, d.created_at
-      limit ${batchSize}
-    )
-    select k.tenant_id, k.id, k.content, md5(k.content) as digest
-    from due d
-    join app_public.knowledge k on k.tenant_id = d.tenant_id and k.id = d.id
-    where d.bytes_before < ${batchBytes}
-    order by d.turn, d.created_at`);
+  const { rows } = await executor.query<Row>(
+    sql`select * from ops.texts_to_embed(${passedOver}, ${batchSize}, ${batchBytes})`,
+  );
   return rows;
 }
 
@@ -182,15 +148,12 @@ async function storeRows(
   vectors: readonly (readonly number[])[],
 ): Promise<number> {
   try {
-    const { rowCount } = await executor.query(sql`
-      update app_public.knowledge k
-      set embedding = e.embedding::public.vector
-      from unnest(
+    const { rows: stored } = await executor.query<{ count: number }>(sql`
+      select ops.store_embeddings(
         ${rows.map((row) => row.tenant_id)}::text[], ${rows.map((row) => row.id)}::text[],
         ${rows.map((row) => row.digest)}::text[], ${vectors.map((vector) => JSON.stringify(vector))}::text[]
-      ) e(tenant_id, id, digest, embedding)
-      where k.tenant_id = e.tenant_id and k.id = e.id and k.embedding is null and md5(k.content) = e.digest`);
-    return rowCount ?? 0;
+      ) as count`);
+    return stored[0]?.count ?? 0;
   } catch (error) {
     const [only] = rows;
     if (rows.length === 1 && only) {
@@ -204,11 +167,10 @@ async function storeRows(
 }
 
 async function storeError(executor: Executor, row: Row, message: string): Promise<number> {
-  const { rowCount } = await executor.query(sql`
-    update app_public.knowledge k
-    set embedding_error = ${message}
-    where k.tenant_id = ${row.tenant_id} and k.id = ${row.id} and k.embedding is null and md5(k.content) = ${row.digest}`);
-  return rowCount ?? 0;
+  const { rows } = await executor.query<{ stored: boolean }>(
+    sql`select ops.refuse_embedding(${row.tenant_id}, ${row.id}, ${row.digest}, ${message}) as stored`,
+  );
+  return rows[0]?.stored ? 1 : 0;
 }
 
 // Its lock and its key let one run at a time: two would pay for the same embeddings. The next run continues

@@ -3,7 +3,7 @@ import type { Secret } from '../config/secret.ts';
 import type { Executor } from '../db/database.ts';
 import type { Embed } from '../embeddings/embedding-client.ts';
 import type { Log } from '../log.ts';
-import type { AsKeeper } from '../retention/keeper.ts';
+import type { AnchorTargets } from './anchor-targets.ts';
 
 /** The resources that jobs use. */
 export interface JobResources {
@@ -14,10 +14,10 @@ export interface JobResources {
   readonly embed: Embed | null;
   /** Null: alerts are not sent. */
   readonly alertWebhook: Secret | null;
+  /** Where the heads of the sealed audit log go. */
+  readonly anchors: AnchorTargets;
   /** Null: no store is configured. */
   readonly backups: Backups | null;
-  /** Null: retention removes nothing. */
-  readonly asKeeper: AsKeeper | null;
   readonly log: Log;
   /** The clock that decides which jobs are due. */
   readonly now: () => Date;

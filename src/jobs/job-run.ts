@@ -16,7 +16,10 @@ export interface JobToRun {
   readonly worker?: string;
   /** Id of the job in graphile-worker. */
   readonly jobId?: string;
-  /** Ends the run from outside. The work sees it in `run.signal`. */
+  /**
+   * Ends the run from outside; its reason is an error whose message says who asked. The work sees it in
+   * `run.signal`.
+   */
   readonly signal?: AbortSignal;
   /**
    * Time after its last sign of life at which the run counts as dead. Default: one minute. The lease is renewed
@@ -54,13 +57,18 @@ export class RunLost extends OperationalError {
   override name = 'RunLost';
 }
 
+/** The run ended early because it was asked to (`JobToRun.signal`). The message is that of the signal's reason. */
+export class RunStopped extends OperationalError {
+  override name = 'RunStopped';
+}
+
 /**
  * Runs `work` and records it in ops.job_runs: start, progress and outcome. With `lock` it is the only live run
  * of that name. The executor must commit each statement by itself (a transaction would hide the progress), as a
  * role that may call ops.begin_run: the worker or the owner.
  *
- * Rejects with the error of `work`; with JobBusy before it begins; and with RunLost when the run was taken for
- * dead in the meantime, whatever `work` returned.
+ * Rejects with the error of `work`; with RunStopped when `work` ended early because of `signal`; with JobBusy before
+ * it begins; and with RunLost when the run was taken for dead in the meantime, whatever `work` returned.
  */
 export async function recordRun<T>(
   database: Executor,
@@ -85,7 +93,8 @@ export async function recordRun<T>(
         idle = true;
       },
     });
-  } catch (error) {
+  } catch (raised) {
+    const error = job.signal?.aborted ? asStop(raised, job.signal.reason) : raised;
     const news = await lease.stop();
     // If the end cannot be recorded, the run is taken for dead later. The caller gets the original error, not
     // this one.
@@ -142,6 +151,19 @@ async function endRun(
     sql`select ops.end_run(${id}::bigint, ${error}, ${note}, ${idle}) as ended`,
   );
   return rows[0]?.ended ?? false;
+}
+
+/**
+ * RunStopped for an error that the abort caused, by itself or as the cause of another; any other error stays as it
+ * is, because work may also fail while it is being stopped.
+ */
+function asStop(error: unknown, reason: unknown): unknown {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause === reason || cause.name === 'AbortError') {
+      return new RunStopped(messageOf(reason), { cause: error });
+    }
+  }
+  return error;
 }
 
 function messageOf(error: unknown): string {

@@ -8,7 +8,7 @@ const batch = 1_000;
 /**
  * Takes back tasks of all tenants whose agents were not heard of in time. Tasks that their agent or another
  * reaper is working on are left to them, and tasks that cannot be taken back are set aside. Returns the number
- * of tasks taken back. Can run at any time, several runs at once. Needs the worker's policies.
+ * of tasks taken back. Can run at any time, several runs at once. Needs the worker's role.
  */
 export async function reapLeases(executor: Executor, signal: AbortSignal): Promise<number> {
   let total = 0;

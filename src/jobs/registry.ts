@@ -8,7 +8,9 @@ import { maintainEmbeddedJob } from './maintain-embedded.ts';
 import { retentionJob } from './retain.ts';
 import { rollUpMetricsJob } from './roll-up-metrics.ts';
 import { scheduleBackupsJob } from './schedule-backups.ts';
+import { sealAuditJob } from './seal-audit.ts';
 import { sendAlertJob } from './send-alert.ts';
+import { sendAnchorJob } from './send-anchor.ts';
 import { tendWorkflowsJob } from './tend-workflows.ts';
 import { trimEventsJob } from './trim-events.ts';
 
@@ -26,4 +28,6 @@ export const jobs: readonly Job[] = [
   backUpJob,
   drillJob,
   sendAlertJob,
+  sealAuditJob,
+  sendAnchorJob,
 ];

@@ -1,5 +1,4 @@
 import type { Executor } from '../db/database.ts';
-import type { AsKeeper } from '../retention/keeper.ts';
 import { runRetention } from '../retention/run-retention.ts';
 import type { JobRun } from './job-run.ts';
 import { defineJob } from './job.ts';
@@ -8,33 +7,30 @@ import { noPayload } from './payload.ts';
 /** At most one run of retention lives at a time, whether the worker or an operator began it. */
 export const retentionLock = 'retention';
 
-/** The resources that retention uses. The executor is the worker's, and commits each statement by itself. */
-export interface RetentionResources {
-  readonly executor: Executor;
-  readonly asKeeper: AsKeeper;
-}
-
 /**
- * Removes what the policies no longer keep, under retentionLock. Returns lines for people about it; empty:
- * nothing was removed.
+ * Removes what the policies no longer keep, under retentionLock. The executor is the worker's, and commits each statement by
+ * itself. Returns lines for people about it; empty: nothing was removed.
  */
 export async function retain(
-  { executor, asKeeper }: RetentionResources,
+  executor: Executor,
   now: Date,
   run: Pick<JobRun, 'signal' | 'progress'>,
 ): Promise<string[]> {
-  const { partitions, rows, openFloors } = await asKeeper((keeper) =>
-    runRetention(executor, keeper, {
-      now,
-      signal: run.signal,
-      onProgress: (fraction, note) => run.progress(fraction, note),
-    }),
-  );
+  const { partitions, months, rows, openFloors } = await runRetention(executor, {
+    now,
+    signal: run.signal,
+    onProgress: (fraction, note) => run.progress(fraction, note),
+  });
   const lines = [
     ...partitions.map((outcome) =>
       outcome.kind === 'removed'
         ? `${outcome.partition} removed`
         : `${outcome.partition} waits: ${outcome.problem}; see ops.removal_waits for the sessions in the way`,
+    ),
+    ...months.map((outcome) =>
+      outcome.kind === 'removed'
+        ? `${outcome.partition} removed, and the chain says so`
+        : `${outcome.partition} waits: ${outcome.problem}`,
     ),
     ...rows.map(
       ({ policy, tenant, rows: count }) => `${policy} of ${tenant ?? 'no tenant'}: ${count} rows deleted`,
@@ -63,9 +59,8 @@ export const retentionJob = defineJob({
   parse: noPayload,
   lock: retentionLock,
   expectedMinutes: 60,
-  run: async (_payload, run, { executor, asKeeper }) => {
-    if (!asKeeper) return null;
-    const lines = await retain({ executor, asKeeper }, new Date(), run);
+  run: async (_payload, run, { executor }) => {
+    const lines = await retain(executor, new Date(), run);
     return lines.length > 0 ? lines.join('; ') : null;
   },
 });

@@ -1,5 +1,5 @@
 import type { JobHelpers, TaskList } from 'graphile-worker';
-import { JobBusy, recordRun } from './job-run.ts';
+import { JobBusy, recordRun, RunStopped } from './job-run.ts';
 import type { Job } from './job.ts';
 import type { JobResources } from './job-resources.ts';
 import { PayloadError } from './payload.ts';
@@ -7,7 +7,7 @@ import { PayloadError } from './payload.ts';
 export interface RunJobsOptions {
   /** The executor commits each statement by itself. */
   readonly resources: JobResources;
-  /** Aborted when the worker stops; ends the runs. */
+  /** Aborted when the worker stops; ends the runs. Its reason is as in JobToRun. */
   readonly signal: AbortSignal;
   /** See recordRun. */
   readonly leaseMs?: number;
@@ -58,9 +58,17 @@ async function runJob(
     );
     if (did !== null) log({ level: 'info', event: 'job-done', message: `${task}: ${did}`, task, job: id });
   } catch (error) {
-    if (!(error instanceof JobBusy)) throw error;
-    await comeAgain(job, payload, helpers);
-    log({ level: 'info', event: 'job-waits', message: `${task}: ${error.message}`, task, job: id });
+    if (error instanceof JobBusy) {
+      // However many jobs of a kind find the lock taken, one comes again.
+      const runAt = new Date(Date.now() + busyPauseMs);
+      await comeAgain(helpers, payload, { runAt, jobKey: `wait:${job.lock}:${task}` });
+      log({ level: 'info', event: 'job-waits', message: `${task}: ${error.message}`, task, job: id });
+    } else if (error instanceof RunStopped) {
+      const { key } = helpers.job;
+      await comeAgain(helpers, payload, key === null ? {} : { jobKey: key });
+      const message = `${task}: ${error.message}, and the job is left to the next worker`;
+      log({ level: 'info', event: 'job-stopped', message, task, job: id });
+    } else throw error;
   }
 }
 
@@ -73,16 +81,16 @@ function prepare(job: Job, payload: unknown): ReturnType<Job['prepare']> | Paylo
   }
 }
 
-/**
- * Queues the job again. Waiting is not a failure, so it costs no attempt. However many jobs of a kind find the
- * lock taken, one comes again.
- */
-async function comeAgain({ task, lock }: Job, payload: unknown, helpers: JobHelpers): Promise<void> {
-  const { max_attempts: maxAttempts, priority } = helpers.job;
+/** Queues the job again. To wait or to be stopped is not a failure, so it costs no attempt. */
+async function comeAgain(
+  helpers: JobHelpers,
+  payload: unknown,
+  when: { readonly runAt?: Date; readonly jobKey?: string },
+): Promise<void> {
+  const { task_identifier: task, max_attempts: maxAttempts, priority } = helpers.job;
   const queueName = await helpers.getQueueName();
   await helpers.addJob(task, payload, {
-    runAt: new Date(Date.now() + busyPauseMs),
-    jobKey: `wait:${lock}:${task}`,
+    ...when,
     maxAttempts,
     priority,
     ...(queueName === null ? {} : { queueName }),

@@ -21,7 +21,7 @@ export async function scheduleBackups(
       (select max(started_at) from ops.backups where removed_at is null and kind = 'full') as full,
       (select max(started_at) from ops.drills) as drill,
       array(
-        select task from ops.jobs where state in ('waiting', 'running')
+        select task_identifier from graphile_worker.jobs where locked_at is not null or attempts < max_attempts
         union select task from ops.job_runs where outcome = 'running'
       ) as busy`);
   const [newest] = rows;

@@ -5,6 +5,7 @@ import type { Log } from '../log.ts';
 import { stackOfBug } from '../operational-error.ts';
 import { version } from '../version.ts';
 import type { AgendaItem } from './agenda.ts';
+import { reportQueue } from './report-queue.ts';
 import { giveBackUnheard } from './held-jobs.ts';
 import type { HeldJobs } from './held-jobs.ts';
 import type { Job } from './job.ts';
@@ -28,8 +29,8 @@ export interface PresenceOptions {
 
 /**
  * Reports in ops.workers that a worker lives, until `stop`. Each report also takes over the jobs of workers
- * that were not seen for a minute, and gives back the worker's own jobs that it never learned of. Errors are
- * logged, and the next report comes as usual.
+ * that were not seen for a minute, gives back the worker's own jobs that it never learned of, and shows operators the
+ * queue. Errors are logged, and the next report comes as usual.
  */
 export function keepPresence({
   executor,
@@ -51,6 +52,7 @@ export function keepPresence({
       }
       await sweepWorkers(executor, null, log);
       if (held) await giveBackUnheard(executor, id, held, log);
+      await reportQueue(executor);
     },
     everyMs,
     (error) =>
@@ -59,6 +61,7 @@ export function keepPresence({
   return {
     stop: async () => {
       await loop.stop();
+      await reportQueue(executor);
       await executor.query(sql`select ops.stop_worker(${id})`);
     },
   };
@@ -85,13 +88,12 @@ export async function sweepWorkers(executor: Executor, unseenFor: string | null,
   }
 }
 
-/** Tells the database which kinds of jobs there are, and lets operators see the queue. */
+/** Tells the database which kinds of jobs there are. */
 async function announce(
   executor: Executor,
   jobs: readonly Job[],
   agenda: readonly AgendaItem[],
 ): Promise<void> {
-  await executor.query(sql`select ops.open_job_queue()`);
   const tasks = jobs.map(({ task, does, schedule, expectedMinutes }) => {
     const times = schedule ?? agenda.find((item) => item.task === task) ?? null;
     return {

@@ -4,10 +4,9 @@ import type { Executor } from '../db/database.ts';
 import type { Secret } from '../config/secret.ts';
 import type { Embed } from '../embeddings/embedding-client.ts';
 import type { Log } from '../log.ts';
-import { stackOfBug } from '../operational-error.ts';
-
-import type { AsKeeper } from '../retention/keeper.ts';
+import { OperationalError, stackOfBug } from '../operational-error.ts';
 import { agenda } from './agenda.ts';
+import type { AnchorTargets } from './anchor-targets.ts';
 import { beginRun } from './begin-run.ts';
 import { reapLeases } from './reap-leases.ts';
 import type { JobResources } from './job-resources.ts';
@@ -15,8 +14,10 @@ import { jobs } from './registry.ts';
 import { keepRunner } from './keep-runner.ts';
 import type { Run } from './keep-runner.ts';
 import { repeat } from '../repeat.ts';
+import type { Repeating } from '../repeat.ts';
 import { taskListOf } from './run-jobs.ts';
 import { lookAfterStart } from './schedule-backups.ts';
+import { watchLogins } from './watch-logins.ts';
 import { sweepWorkers } from './worker-presence.ts';
 
 /** Options of the worker. */
@@ -30,14 +31,16 @@ export interface WorkerOptions {
   readonly embed: Embed | null;
   /** Address for alerts. Null: alerts are only in ops.alerts and in the log. */
   readonly alertWebhook: Secret | null;
+  /** Where the heads of the sealed audit log go. Left out: only into the log. */
+  readonly anchors?: AnchorTargets;
   /** Left out or null: no store is configured. */
   readonly backups?: Backups | null;
-  /** Left out or null: retention removes nothing. */
-  readonly asKeeper?: AsKeeper | null;
   readonly log: Log;
   readonly concurrency?: number;
   /** Pause between two looks for expired leases. */
   readonly reapEveryMs?: number;
+  /** Pause between two looks for analysts' sessions that go beyond their limits. */
+  readonly watchEveryMs?: number;
   /** Pause between two signs of life, and between two looks for workers that give none. */
   readonly presenceEveryMs?: number;
   /** Pause between two pings of the connection on which graphile-worker listens. */
@@ -60,11 +63,12 @@ export async function startWorker({
   kind,
   embed,
   alertWebhook,
+  anchors = { file: null, webhook: null },
   backups = null,
-  asKeeper = null,
   log,
   concurrency = 4,
   reapEveryMs = 5_000,
+  watchEveryMs = 3_000,
   presenceEveryMs = 15_000,
   listenerPingMs = 12_000,
 }: WorkerOptions): Promise<RunningWorker> {
@@ -74,8 +78,8 @@ export async function startWorker({
     kind,
     embed,
     alertWebhook,
+    anchors,
     backups,
-    asKeeper,
     log,
     now: () => new Date(),
   };
@@ -117,10 +121,23 @@ export async function startWorker({
     (error) =>
       log({ level: 'error', event: 'leases-not-reaped', message: String(error), stack: stackOfBug(error) }),
   );
+  // An embedded database has no logins.
+  const watch = kind === 'server' ? keepWatch(resources, watchEveryMs) : null;
   return {
     stop: async () => {
-      stopping.abort();
-      await Promise.all([keeping.stop(), reaper.stop()]);
+      stopping.abort(new OperationalError('the worker was told to stop'));
+      await Promise.all([keeping.stop(), reaper.stop(), watch?.stop()]);
     },
   };
+}
+
+function keepWatch({ executor, alertWebhook, log }: JobResources, everyMs: number): Repeating {
+  return repeat(
+    async () => {
+      await watchLogins(executor, alertWebhook !== null, log);
+    },
+    everyMs,
+    (error) =>
+      log({ level: 'error', event: 'logins-not-watched', message: String(error), stack: stackOfBug(error) }),
+  );
 }

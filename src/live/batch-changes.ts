@@ -1,4 +1,4 @@
-import type { Database } from '../db/database.ts';
+import type { Installation } from '../db/installation.ts';
 import type { Change } from './change.ts';
 import { advance, includes, isBehind, positionOf } from './position.ts';
 import type { Position } from './position.ts';
@@ -28,8 +28,7 @@ export interface Share {
  * tenant, with one query per topic.
  */
 export class BatchChanges {
-  readonly #database: Database;
-  readonly #rolePrefix: string;
+  readonly #installation: Installation;
   readonly #batch: OutboxBatch;
   /** The wanted keys by viewer and topic; null: all keys. */
   readonly #wanted = new Map<string, Set<string> | null>();
@@ -38,9 +37,8 @@ export class BatchChanges {
   readonly #ends = new Map<Position, Position>();
   readonly #seen: Position;
 
-  constructor(database: Database, rolePrefix: string, batch: OutboxBatch, wishes: readonly Wish[]) {
-    this.#database = database;
-    this.#rolePrefix = rolePrefix;
+  constructor(installation: Installation, batch: OutboxBatch, wishes: readonly Wish[]) {
+    this.#installation = installation;
     this.#batch = batch;
     this.#seen = positionOf(batch.seen);
     for (const wish of wishes) {
@@ -124,7 +122,7 @@ export class BatchChanges {
     const reading =
       keys.size === 0
         ? Promise.resolve<ReadonlyMap<string, string> | null>(new Map())
-        : readRows(this.#database, this.#rolePrefix, viewer, topic, [...keys]);
+        : readRows(this.#installation, viewer, topic, [...keys]);
     this.#rows.set(name, reading);
     return reading;
   }

@@ -1,10 +1,13 @@
 import type { RequestHandler } from 'express';
 import type { Claims } from '../auth/claims.ts';
-import type { WatchedSessions } from '../auth/watch-sessions.ts';
+import type { WatchedCredentials } from '../auth/watch-credentials.ts';
 import { databaseErrorToAppError } from '../db/errors.ts';
 import { AppError } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
 import { claimsOf, stopwatchOf } from '../http/authenticate.ts';
+import type { OnInternalError } from '../http/error-body.ts';
+import { requestIdOf } from '../http/request-id.ts';
+import type { Traffic } from '../http/traffic.ts';
 import type { Change } from './change.ts';
 import { EventStream, message, streamHeaders } from './event-stream.ts';
 import type { LiveChanges } from './live-changes.ts';
@@ -40,7 +43,9 @@ interface OpenStream {
 export function makeEventStreams(
   live: LiveChanges,
   seal: PositionSeal,
-  sessions: WatchedSessions,
+  credentials: WatchedCredentials,
+  traffic: Traffic,
+  onInternalError: OnInternalError,
 ): EventStreams {
   const open = new Set<OpenStream>();
   const textOf = makeTexts(seal);
@@ -54,6 +59,7 @@ export function makeEventStreams(
       });
     }
     if (closed) throw new AppError('SHUTTING_DOWN', 'the server is about to stop');
+    traffic.ask(claims);
     const wanted = topicsOf(request.url);
     if (request.method === 'HEAD') {
       response.writeHead(200, streamHeaders).end();
@@ -63,16 +69,23 @@ export function makeEventStreams(
     const since = typeof lastEventId === 'string' ? seal.open(lastEventId) : null;
 
     response.setHeader('Server-Timing', stopwatchOf(response).header);
-    const onEnd: (() => void)[] = [];
+    const onEnd: (() => void)[] = [traffic.stream(claims)];
     const stream = new EventStream(response, () => onEnd.forEach((end) => end()));
     const end = (code: ErrorCode): void => {
       stream.end(message({ event: 'end', data: JSON.stringify({ code }) }));
     };
+    const fail = (error: unknown): void => {
+      const shown = error instanceof AppError ? error : databaseErrorToAppError(error);
+      if (shown === null) onInternalError(error, requestIdOf(response));
+      end(shown?.code ?? 'INTERNAL_ERROR');
+    };
+    const leaving = new AbortController();
+    onEnd.push(() => leaving.abort());
     const self: OpenStream = { tenantId: claims.tenantId, end };
     open.add(self);
     onEnd.push(() => open.delete(self));
     onEnd.push(endWithToken(claims, () => end('TOKEN_EXPIRED')));
-    onEnd.push(sessions.watch(claims, () => end('SESSION_ENDED')));
+    onEnd.push(credentials.watch(claims, end));
 
     void stream.send(`retry: ${retryMs}\n\n`);
     try {
@@ -81,7 +94,8 @@ export function makeEventStreams(
         key: null,
         since,
         onChanges: (changes) => stream.send(changes.map(textOf).join('')),
-        onFailure: (error) => end(databaseErrorToAppError(error)?.code ?? 'INTERNAL_ERROR'),
+        onFailure: fail,
+        left: leaving.signal,
       });
       onEnd.push(() => subscribed.end());
       if (!stream.isOpen) {
@@ -105,8 +119,7 @@ export function makeEventStreams(
       );
       onEnd.push(() => clearInterval(heartbeat));
     } catch (error) {
-      const shown = error instanceof AppError ? error : databaseErrorToAppError(error);
-      end(shown?.code ?? 'INTERNAL_ERROR');
+      fail(error);
     }
   };
 

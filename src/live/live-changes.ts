@@ -1,5 +1,5 @@
 import type { Claims } from '../auth/claims.ts';
-import type { Database } from '../db/database.ts';
+import type { Installation } from '../db/installation.ts';
 import { AppError } from '../errors.ts';
 import type { Change } from './change.ts';
 import { BatchChanges } from './batch-changes.ts';
@@ -23,6 +23,8 @@ export interface Subscription {
    * waits for it: a slow reader keeps its own queue.
    */
   readonly onChanges: (changes: readonly Change[]) => Promise<void> | void;
+  /** Ends the subscription when it aborts, also while it catches up. */
+  readonly left?: AbortSignal;
   /** Changes could not be read: nothing more will be delivered. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -56,8 +58,7 @@ const pauses = {
  * subscribers.
  */
 export class LiveChanges {
-  readonly #database: Database;
-  readonly #rolePrefix: string;
+  readonly #installation: Installation;
   readonly #onError: (error: unknown) => void;
   readonly #subscribers = new Set<Subscriber>();
   /** Subscribers per tenant, including those that are still catching up. */
@@ -72,9 +73,8 @@ export class LiveChanges {
   #closed = false;
 
   /** @param onError gets failures to read the outbox, which is then read again */
-  constructor(database: Database, rolePrefix: string, onError: (error: unknown) => void) {
-    this.#database = database;
-    this.#rolePrefix = rolePrefix;
+  constructor(installation: Installation, onError: (error: unknown) => void) {
+    this.#installation = installation;
     this.#onError = onError;
   }
 
@@ -94,6 +94,8 @@ export class LiveChanges {
     };
     this.#tenants.set(tenantId, (this.#tenants.get(tenantId) ?? 0) + 1);
     const end = (): void => this.#remove(subscriber);
+    if (subscription.left?.aborted === true) end();
+    else subscription.left?.addEventListener('abort', end, { once: true });
     try {
       await this.#listen();
       await this.#catchUp(subscriber);
@@ -135,7 +137,8 @@ export class LiveChanges {
 
   async #listenTo(look: () => void): Promise<readonly (() => Promise<void>)[]> {
     const unlisten: (() => Promise<void>)[] = [];
-    for (const topic of topics) unlisten.push(await this.#database.listen(`lightning:${topic}`, look, look));
+    for (const topic of topics)
+      unlisten.push(await this.#installation.database.listen(`lightning:${topic}`, look, look));
     return unlisten;
   }
 
@@ -145,13 +148,9 @@ export class LiveChanges {
     await this.#reading;
     let from = subscriber.since;
     while (!subscriber.ended) {
-      const batch = await readOutbox(this.#database, this.#rolePrefix, from, [subscriber.viewer.tenantId]);
+      const batch = await readOutbox(this.#installation, from, [subscriber.viewer.tenantId]);
       if (from === null) subscriber.position = positionOf(batch.seen);
-      else
-        await this.#deliver(
-          subscriber,
-          new BatchChanges(this.#database, this.#rolePrefix, batch, [subscriber]),
-        );
+      else await this.#deliver(subscriber, new BatchChanges(this.#installation, batch, [subscriber]));
       from = subscriber.position;
       // From here on it shares the reads of the others. It must already have seen everything before their position.
       if (batch.isComplete && (this.#position === null || includes(batch.seen, this.#position.snapshot))) {
@@ -211,9 +210,9 @@ export class LiveChanges {
    */
   async #read(from: Position): Promise<number> {
     try {
-      const batch = await readOutbox(this.#database, this.#rolePrefix, from, [...this.#tenants.keys()]);
+      const batch = await readOutbox(this.#installation, from, [...this.#tenants.keys()]);
       const subscribers = [...this.#subscribers];
-      const changes = new BatchChanges(this.#database, this.#rolePrefix, batch, subscribers);
+      const changes = new BatchChanges(this.#installation, batch, subscribers);
       await Promise.all(subscribers.map((subscriber) => this.#tell(subscriber, changes)));
       // The position differs if everybody left meanwhile and a new subscriber came.
       if (this.#position === from) this.#position = changes.end(from);

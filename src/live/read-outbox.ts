@@ -1,4 +1,4 @@
-import type { Database } from '../db/database.ts';
+import type { Installation } from '../db/installation.ts';
 import { asObserver } from '../auth/requester.ts';
 import { sql } from '../db/statement.ts';
 import type { ChangeOperation } from './change.ts';
@@ -35,14 +35,13 @@ const maxKeys = 1_000;
 
 /** Reads the tenants' outbox after the position; with null it reads no rows and only takes the snapshot. */
 export async function readOutbox(
-  database: Database,
-  rolePrefix: string,
+  installation: Installation,
   position: Position | null,
   tenants: readonly string[],
 ): Promise<OutboxBatch> {
   const since = position === null ? null : formatSnapshot(position.snapshot);
   const partial = position?.partial ?? null;
-  const scoped = asObserver(database, rolePrefix);
+  const scoped = asObserver(installation);
   const { rows } = await scoped.query<Answer>(sql`
     select r.current_snapshot as current, r.trimmed_snapshot as trimmed, r.events
     from ops.read_events(

@@ -1,6 +1,6 @@
 import type { Claims, RequestRole } from '../auth/claims.ts';
 import { AnswerTooLarge } from '../db/answer-limit.ts';
-import type { Database } from '../db/database.ts';
+import type { Installation } from '../db/installation.ts';
 import { asRequester } from '../auth/requester.ts';
 import { keyTypes } from './topic.ts';
 import type { Topic } from './topic.ts';
@@ -24,13 +24,12 @@ const maxBytes = 16_777_216;
 
 /** The rows with these ids that the viewer may see, as JSON text by id; null: together they exceed 16 MB. One query. */
 export async function readRows(
-  database: Database,
-  rolePrefix: string,
+  installation: Installation,
   viewer: Viewer,
   topic: Topic,
   keys: readonly string[],
 ): Promise<ReadonlyMap<string, string> | null> {
-  const scoped = asRequester(database, claimsOfViewer(viewer), { rolePrefix });
+  const scoped = asRequester(installation, claimsOfViewer(viewer));
   try {
     const { rows } = await scoped.query<{ key: string; row: string }>({
       text: `select t.id::text as key, row_to_json(t)::text as row

@@ -1,4 +1,4 @@
-import { decodeBase64Secret, JwtSecretError, parseJwtSecret } from '../auth/jwt-keys.ts';
+import { decodeBase64Secret, JwtSecretError, parseJwtSecret, postgrestKeys } from '../auth/jwt-keys.ts';
 import type { IdentificationOptions } from './auth/identify-requester.ts';
 import { parseRoleClaim, RoleClaimError } from './auth/role-claim.ts';
 import type { RoleClaim } from './auth/role-claim.ts';
@@ -72,7 +72,7 @@ export function parsePostgrestConfig(sources: PostgrestConfigSources): Postgrest
   const server = readServer(options);
   const origins = options.list('server-cors-allowed-origins');
   const config: PostgrestConfig = {
-    rest: readRest(options, sources),
+    rest: readRest(options, sources, server),
     identification: {
       keys: secret && readKeys(options, secret),
       audience: readAudience(options),
@@ -108,7 +108,11 @@ export function parsePostgrestConfig(sources: PostgrestConfigSources): Postgrest
   return Object.freeze(config);
 }
 
-function readRest(options: OptionReader, sources: PostgrestConfigSources): RestOptions {
+function readRest(
+  options: OptionReader,
+  sources: PostgrestConfigSources,
+  server: ListenAddress,
+): RestOptions {
   const schemas = options.list('db-schemas');
   for (const schema of ['pg_catalog', 'information_schema']) {
     if (schemas.includes(schema)) options.problem('db-schemas', `names ${schema}, which cannot be exposed`);
@@ -126,6 +130,7 @@ function readRest(options: OptionReader, sources: PostgrestConfigSources): RestO
     preparedStatements: options.boolean('db-prepared-statements'),
     preRequest: qualified(options.text('db-pre-request')),
     rootSpec: qualified(options.text('db-root-spec')),
+    tenantColumn: null,
     transactionEnd: options.choice('db-tx-end', [
       'commit',
       'commit-allow-override',
@@ -135,6 +140,7 @@ function readRest(options: OptionReader, sources: PostgrestConfigSources): RestO
     appSettings: readAppSettings(sources),
     hoistedSettings: options.list('db-hoisted-tx-settings'),
     openapi: {
+      document: { version: '2.0', listensAt: { host: server.host, port: server.port ?? 0 } },
       mode: options.choice('openapi-mode', ['follow-privileges', 'ignore-privileges', 'disabled']),
       securityActive: options.boolean('openapi-security-active'),
       serverProxyUri: readProxyUri(options),
@@ -143,6 +149,7 @@ function readRest(options: OptionReader, sources: PostgrestConfigSources): RestO
     serverTiming: options.boolean('server-timing-enabled'),
     errorVerbosity: options.choice('client-error-verbosity', ['verbose', 'minimal']),
     legacyTargetNames: options.boolean('url-use-legacy-target-names'),
+    marksUnstorable: false,
     budgets: null,
     maxBodyBytes: readMaxBodyBytes(options, sources.env['MAX_BODY_BYTES']),
   };
@@ -213,7 +220,7 @@ function readSecret(options: OptionReader, sources: PostgrestConfigSources): Buf
 
 function readKeys(options: OptionReader, secret: Buffer): IdentificationOptions['keys'] {
   try {
-    const keys = parseJwtSecret(secret);
+    const keys = parseJwtSecret(secret, postgrestKeys);
     if (keys.length === 0) options.warn('jwt-secret', 'has no key that signatures can be verified with');
     return keys;
   } catch (error) {

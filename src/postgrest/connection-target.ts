@@ -49,8 +49,8 @@ export function connectionTarget(
   machine: MachineDefaults,
 ): ConnectionTarget {
   const user = parameters.get('user') ?? machine.user;
-  const port = Number(parameters.get('port') ?? 5432);
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+  const port = wholeNumber(parameters.get('port') || '5432');
+  if (!(port >= 1 && port <= 65_535)) {
     throw new ConnectionStringError('its port is not a number from 1 to 65535');
   }
   const host =
@@ -72,7 +72,8 @@ export function connectionTarget(
   const options = parameters.get('options');
   if (options !== undefined) url.searchParams.set('options', options);
 
-  const seconds = Number(parameters.get('connect_timeout') ?? defaultConnectSeconds);
+  const seconds = wholeNumber(parameters.get('connect_timeout') || String(defaultConnectSeconds));
+  if (Number.isNaN(seconds)) throw new ConnectionStringError('its connect_timeout is not a whole number');
   return {
     connectionString: url.href,
     tls: isSocket ? [false] : tlsAttempts(parameters, machine),
@@ -81,6 +82,11 @@ export function connectionTarget(
     connectMs: (seconds > 0 ? seconds : defaultConnectSeconds) * 1000,
     ignored: [...parameters.keys()].filter((name) => !understood.has(name)),
   };
+}
+
+/** A number as libpq reads it, which takes neither `1e3` nor `0x10`; NaN for any other text. */
+function wholeNumber(text: string): number {
+  return /^\s*[+-]?\d{1,9}\s*$/.test(text) ? Number(text) : NaN;
 }
 
 /** The kinds of TLS that each `sslmode` allows (PostgreSQL, 32.19.3), in libpq's order: strongest or weakest first. */

@@ -7,6 +7,7 @@ import type { Database } from '../db/database.ts';
 import { passableConnection } from '../db/pool.ts';
 import type { PoolOptions } from '../db/pool.ts';
 import { PostgresDatabase } from '../db/postgres.ts';
+import { ServerTroubles } from '../db/server-troubles.ts';
 import type { ConnectionEvent } from '../db/connection-event.ts';
 import type { Log, LogEntry } from '../log.ts';
 import type { SchemaCache } from '../schema-cache/schema-cache.ts';
@@ -61,11 +62,13 @@ export class PostgrestService {
   #watcher: SchemaCacheWatcher | null = null;
   #loads: LoadCounts = { succeeded: 0, failed: 0, seconds: null };
   #loadBegan = 0;
+  readonly #troubles: ServerTroubles;
   #ready = false;
   #wake: () => void = () => {};
 
   constructor(parts: PostgrestServiceParts) {
     this.#parts = parts;
+    this.#troubles = new ServerTroubles(parts.log);
     this.#config = parts.config;
     this.#identification = makeRequesterIdentification(parts.config.identification);
     this.#tls = parts.target.tls[0] ?? false;
@@ -294,6 +297,9 @@ export class PostgrestService {
 
   #connectionEvent(event: ConnectionEvent): void {
     switch (event.kind) {
+      case 'statement-failed':
+        if (!this.#closed) this.#troubles.note(event.error);
+        return;
       case 'idle-connection-lost':
         this.#log('warning', event.kind, `an idle connection was lost: ${event.error.message}`);
         return;

@@ -55,6 +55,9 @@ const postgrestStatuses = {
   PGRSTX00: 500,
 } as const satisfies Record<string, number>;
 
+/** SQLSTATEs of what is refused in Postgres's place, because more can be said about it here. */
+const sqlStates = { '42P10': 400, '42501': 403 } as const satisfies Record<string, number>;
+
 /**
  * Our own codes. Each means one thing and is never reused for another: a retired code stays listed. The table in
  * docs/rest.md is made from them.
@@ -62,7 +65,8 @@ const postgrestStatuses = {
 export const ownCodes = {
   LTR010: {
     status: 400,
-    meaning: 'The request has more columns, conditions or keys than one request may, or nests too deep.',
+    meaning:
+      'The request has more columns, conditions or keys than one request may, nests too deep, or has numbers that print too long.',
   },
   LTR011: { status: 400, meaning: 'The answer would have more than `MAX_ANSWER_BYTES`.' },
   LTR012: { status: 400, meaning: 'The text to search for cannot be embedded.' },
@@ -74,11 +78,24 @@ export const ownCodes = {
   },
   LTR408: { status: 408, meaning: 'The request did not arrive in time.' },
   LTR413: { status: 413, meaning: 'The body is larger than `MAX_BODY_BYTES`.' },
+  LTR429: {
+    status: 429,
+    meaning:
+      'The address, the tenant or the subject asks for more at a time than it may ([limits.md](limits.md)).',
+  },
   LTR431: { status: 431, meaning: 'The URL and the headers are too long.' },
-  LTR503: { status: 503, meaning: 'The embedding endpoint returns no embedding at the moment.' },
+  LTR503: {
+    status: 503,
+    meaning:
+      'The embedding endpoint, or the address of the published keys (`JWT_KEYS_URL`), does not answer as it should at the moment.',
+  },
+  LTR504: {
+    status: 504,
+    meaning: 'The database did not answer in time ([waits.md](waits.md)): the request may have taken effect.',
+  },
 } as const satisfies Record<string, { readonly status: number; readonly meaning: string }>;
 
-export type RestErrorCode = keyof typeof postgrestStatuses | keyof typeof ownCodes;
+export type RestErrorCode = keyof typeof postgrestStatuses | keyof typeof sqlStates | keyof typeof ownCodes;
 
 /**
  * A refusal in PostgREST's form: `code`, `message`, `details` and `hint` make up its body. `details` is text, or JSON
@@ -110,7 +127,7 @@ export class RestError extends OperationalError {
 
   /** The HTTP status of the code. */
   get status(): number {
-    return isOwn(this.code) ? ownCodes[this.code].status : postgrestStatuses[this.code];
+    return isOwn(this.code) ? ownCodes[this.code].status : { ...postgrestStatuses, ...sqlStates }[this.code];
   }
 }
 

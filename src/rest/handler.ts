@@ -1,11 +1,16 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import { DatabaseError } from 'pg';
+import { CallerLeft } from '../db/database.ts';
 import type { Database, TransactionMode, TransactionSettings } from '../db/database.ts';
 import { scopedTo } from '../db/scoped-database.ts';
 import type { ScopedDatabase } from '../db/scoped-database.ts';
 import type { Statement } from '../db/statement.ts';
 import type { CorsAnswer, CrossOrigin } from '../http/cors.ts';
+import { departureOf } from '../http/departure.ts';
 import { newRequestId, requestIdFrom } from '../http/request-id.ts';
 import type { Log } from '../log.ts';
+import { namedMessage, refusedNames } from '../refused-value.ts';
+import type { GivenValue } from '../refused-value.ts';
 import { budgetFor } from '../request-budget.ts';
 import type { RoleSettings, SchemaCache } from '../schema-cache/schema-cache.ts';
 import type { PlannedRequest } from './compile.ts';
@@ -24,9 +29,12 @@ import { answer, answerOptions } from './response/answer.ts';
 import type { Outcome } from './response/answer.ts';
 import { databaseError } from './response/database-error.ts';
 import { errorResponse } from './response/error-response.ts';
+import type { ShownError } from './response/error-response.ts';
+import { givenValues } from './response/given-values.ts';
 import { refusedWrite } from './response/refused-write.ts';
 import type { Header, RestResponse } from './response/rest-response.ts';
 import { send } from './send.ts';
+import { storableRequest } from './storable-request.ts';
 import { preRequestStatement, requestSettings } from './sql/settings.ts';
 import { Stopwatch } from '../http/stopwatch.ts';
 import { transactionMode } from './transaction-mode.ts';
@@ -45,7 +53,7 @@ export interface RestDependencies {
   readonly crossOrigin: CrossOrigin;
   /** Called once per request, because options may change while requests run. */
   readonly options: () => RestOptions;
-  /** Path of the API's root, without a trailing slash. */
+  /** Path of the API's root as clients see it, without a trailing slash. Headers and documents name it. */
   readonly mountPath: string;
   /** This project's version, for the OpenAPI document. */
   readonly version: string;
@@ -56,8 +64,22 @@ export interface RestDependencies {
   readonly furtherSettings?: (raw: RawRequest, requester: Requester) => Promise<TransactionSettings>;
   /** Whether the texts of main statements are logged. Values are never logged. */
   readonly logStatements: boolean;
+  /** `Cache-Control` of answers whose function sets none. Left out: they have none, as in PostgREST. */
+  readonly cacheControl?: string;
+  /** Whether the root answers requests without a token. Default: it does, as in PostgREST. */
+  readonly showsSchemaToAll?: boolean;
+  /** Counts requests, and throws RestError for one too many. Left out: any number is answered, as in PostgREST. */
+  readonly traffic?: RestTraffic;
   /** Called with every request after its answer; null: not needed. */
   readonly onAnswered: ((answered: Answered) => void) | null;
+}
+
+/** The limits on callers. */
+export interface RestTraffic {
+  /** Counts a request before anything of it is looked at. */
+  arrive(request: IncomingMessage): void;
+  /** Counts it for its requester, until the returned function is called. */
+  begin(requester: Requester): () => void;
 }
 
 /** An answered request, for access logs and metrics. */
@@ -91,6 +113,10 @@ class Exchange {
   readonly #began: number;
   /** Null: not known yet. */
   #requester: Requester | null = null;
+  /** Null: the request is not counted yet. */
+  #leave: (() => void) | null = null;
+  /** Makes the values that the request gives; null: it has not been planned yet. */
+  #given: (() => readonly GivenValue[]) | null = null;
 
   constructor(
     dependencies: RestDependencies,
@@ -112,15 +138,19 @@ class Exchange {
   async serve(target: string): Promise<void> {
     const { method = 'GET', headers } = this.#request;
     const cors = this.#dependencies.crossOrigin(method, headers);
+    const departure = departureOf(this.#request);
     let reply: RestResponse;
     try {
       reply = cors.preflight
         ? { status: 200, headers: cors.preflight, body: null }
-        : await this.#reply(target, cors);
+        : await this.#reply(target, cors, departure.left);
     } catch (error) {
-      reply = this.#refusal(error);
+      reply = error instanceof CallerLeft ? unsent : this.#refusal(error);
+    } finally {
+      departure.end();
+      this.#leave?.();
     }
-    send(this.#response, reply, [...cors.headers, ...this.#traces()]);
+    send(this.#response, reply, [...cors.headers, ...this.#traces(), ...this.#caching(reply)]);
     this.#dependencies.onAnswered?.({
       request: this.#request,
       status: reply.status,
@@ -130,31 +160,39 @@ class Exchange {
   }
 
   /** One request: who asks, what it compiles to, under which settings, in one transaction, and the answer. */
-  async #reply(target: string, cors: CorsAnswer): Promise<RestResponse> {
+  async #reply(target: string, cors: CorsAnswer, left: AbortSignal): Promise<RestResponse> {
     if (target.startsWith(referencePrefix)) {
       const asset = await referenceAsset(target.slice(referencePrefix.length));
       if (asset) return asset;
     }
-    const { identify, authorizationOf, database } = this.#dependencies;
+    const { identify, authorizationOf, database, mountPath, traffic } = this.#dependencies;
+    traffic?.arrive(this.#request);
     const options = this.#options;
     const stopwatch = options.serverTiming ? new Stopwatch() : null;
 
     const requester = (this.#requester = await identify(authorizationOf(this.#request.headers)));
+    if (traffic) this.#leave = traffic.begin(requester);
     stopwatch?.lap('jwt');
 
     const cache = this.#schemaCache();
     const budget = options.budgets && budgetFor(options.budgets, requester.isAnonymous);
-    const raw = await rawRequestOf(this.#request, target, budget?.bodyBytes ?? options.maxBodyBytes);
+    const sent = await rawRequestOf(this.#request, target, budget?.bodyBytes ?? options.maxBodyBytes);
+    const raw = options.marksUnstorable ? storableRequest(sent) : sent;
     const compiled = this.#plans.plan(raw, cache, options, budget?.fields ?? Infinity, stopwatch);
     const { request, plan } = compiled;
+    this.#given = () => givenValues(plan, request.payload, raw.query);
     if (plan.kind === 'options') {
       const reply = answerOptions(plan);
       return finished({ ...reply, headers: [...reply.headers, ...cors.onOptions] }, stopwatch, null);
     }
 
     const roleSettings = cache.roleSettings.get(requester.role);
-    const scoped = scopedTo(database, await this.#settings(raw, compiled, requester, roleSettings));
+    const scoped = scopedTo(
+      database.until(left),
+      await this.#settings(raw, compiled, requester, roleSettings),
+    );
     if (plan.kind === 'describe') {
+      this.#refuseStranger(requester);
       const reply = await this.#describe(plan, request, cache, scoped);
       stopwatch?.lap('transaction');
       return finished(reply, stopwatch, null);
@@ -163,7 +201,7 @@ class Exchange {
     const outcome = await this.#transaction(scoped, compiled, mode, budget?.answerBytes);
     stopwatch?.lap('transaction');
 
-    return finished(answer(plan, request, outcome, options), stopwatch, this.#warning(plan));
+    return finished(answer(plan, request, outcome, options, mountPath), stopwatch, this.#warning(plan));
   }
 
   #schemaCache(): SchemaCache {
@@ -203,7 +241,7 @@ class Exchange {
     const { mountPath, version } = this.#dependencies;
     const host = this.#request.headers.host ?? null;
     return describe(plan, request, {
-      session: afterPreRequest(scoped, options),
+      scoped: afterPreRequest(scoped, options),
       cache,
       options,
       mountPath,
@@ -231,6 +269,14 @@ class Exchange {
     };
   }
 
+  /** Refuses to describe the schema to a request without a token, where that is not wanted. */
+  #refuseStranger({ isAnonymous }: Requester): void {
+    if (!isAnonymous || this.#dependencies.showsSchemaToAll !== false) return;
+    throw new RestError('PGRST126', 'Root endpoint metadata is disabled', {
+      hint: 'Send a token: the schema is shown to requests with one.',
+    });
+  }
+
   #warning({ readPlan }: ReadAction | MutateAction | CallAction): string | null {
     return this.#options.legacyTargetNames ? legacyWarning(readPlan) : null;
   }
@@ -242,6 +288,12 @@ class Exchange {
       message: text,
       requestId: this.#requestId,
     });
+  }
+
+  #caching({ headers }: RestResponse): Header[] {
+    const { cacheControl } = this.#dependencies;
+    const isSet = cacheControl === undefined || headers.some(([name]) => /^cache-control$/i.test(name));
+    return isSet ? [] : [['Cache-Control', cacheControl]];
   }
 
   /** The request's id, and the header that the client wants repeated (PostgREST, Observability, Trace Header). */
@@ -263,7 +315,14 @@ class Exchange {
         : (refusedWrite(error) ??
           databaseError(error, this.#requester?.isAnonymous ?? true, this.#options.budgets !== null) ??
           this.#bug(error));
-    return errorResponse(shown, this.#options.errorVerbosity);
+    return errorResponse(this.#withName(shown, error), this.#options.errorVerbosity);
+  }
+
+  /** The error with the name of the value that Postgres refused, which Postgres does not say. */
+  #withName(shown: ShownError, error: unknown): ShownError {
+    if (!this.#options.marksUnstorable || !this.#given || shown instanceof RestError) return shown;
+    if (!(error instanceof DatabaseError)) return shown;
+    return { ...shown, message: namedMessage(shown.message, refusedNames(error, this.#given())) };
   }
 
   /** Logs an unexpected error; the client gets the id that the log has it under. */
@@ -276,6 +335,9 @@ class Exchange {
     });
   }
 }
+
+/** The answer to a client that left: nothing is sent, and logs and metrics count it under nginx's status for it. */
+const unsent: RestResponse = { status: 499, headers: [], body: null };
 
 /** Adds the headers that every successful answer has. */
 function finished(reply: RestResponse, stopwatch: Stopwatch | null, warning: string | null): RestResponse {

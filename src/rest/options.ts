@@ -30,6 +30,11 @@ export interface RestOptions {
    * The function that answers at the root in place of the OpenAPI document; an empty schema means the default schema.
    */
   readonly rootSpec: QualifiedName | null;
+  /**
+   * The column that row-level security holds to one value in every row that a requester reaches, so that a unique key
+   * may be named without it; null: there is none, as in PostgREST.
+   */
+  readonly tenantColumn: string | null;
   readonly transactionEnd: 'commit' | 'commit-allow-override' | 'rollback' | 'rollback-allow-override';
   /** `app.settings.*`, which are set for every request. */
   readonly appSettings: readonly (readonly [name: string, value: string])[];
@@ -42,6 +47,11 @@ export interface RestOptions {
   readonly errorVerbosity: 'verbose' | 'minimal';
   /** Whether filters on an aliased embed may name its relation instead of the alias. */
   readonly legacyTargetNames: boolean;
+  /**
+   * Whether U+FFFD takes the place of what Postgres cannot store (storable-request.ts), and the message of a value that Postgres refuses
+   * begins with its name (refused-value.ts). PostgREST refuses both, in Postgres's words.
+   */
+  readonly marksUnstorable: boolean;
   /** Limits on what a request may cost; null: no limits, as in PostgREST. */
   readonly budgets: RequestBudgets | null;
   /** Most bytes of a body, in force where `budgets` is null. PostgREST has no such limit. */
@@ -49,8 +59,17 @@ export interface RestOptions {
 }
 
 export interface OpenApiOptions {
+  readonly document: OpenApiVersion;
   readonly mode: 'follow-privileges' | 'ignore-privileges' | 'disabled';
   readonly securityActive: boolean;
   /** The address that clients see, if it differs from the one that the request came to. */
   readonly serverProxyUri: string | null;
 }
+
+/**
+ * The version of the document at the root: 3.1 is our own, and 2.0 is PostgREST's, which says where the server is
+ * configured to listen. `host` may be one of PostgREST's names for every address; port 0 is any free port.
+ */
+export type OpenApiVersion =
+  | { readonly version: '3.1' }
+  | { readonly version: '2.0'; readonly listensAt: { readonly host: string; readonly port: number } };

@@ -1,3 +1,4 @@
+import type { Claims } from '../auth/claims.ts';
 import type { TransactionSettings } from '../db/database.ts';
 
 /** The identity that a request runs under. Frozen; the same object may serve all requests of one token. */
@@ -11,6 +12,8 @@ export interface Requester {
   readonly settings: TransactionSettings;
   /** Whether the role is that of requests without credentials: a forbidden request is then a 401, otherwise a 403. */
   readonly isAnonymous: boolean;
+  /** Whom the request counts for, where requests are counted. */
+  readonly claims?: Claims;
 }
 
 /**

@@ -2,7 +2,6 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { DatabaseError } from 'pg';
 import type { Executor } from '../db/database.ts';
 import { sql } from '../db/statement.ts';
-import type { RunAsKeeper } from './keeper.ts';
 
 /** A partition that no tenant keeps, as ops.removable_partitions returns it. */
 export interface RemovablePartition {
@@ -11,7 +10,7 @@ export interface RemovablePartition {
   readonly partition: string;
   readonly range_start: Date;
   readonly range_end: Date;
-  /** `attached`: has to be detached. `pending`: its detach was interrupted. `detached`: has to be dropped. */
+  /** `attached`: has to be detached. `pending`: an earlier version's detach was interrupted. `detached`: has to be dropped. */
   readonly state: 'attached' | 'pending' | 'detached';
 }
 
@@ -20,8 +19,12 @@ export type PartitionOutcome = { readonly partition: string } & (
   { readonly kind: 'removed' } | { readonly kind: 'waits'; readonly problem: string }
 );
 
-const dropAttempts = 5;
-const betweenDropsMs = 250;
+/**
+ * How often a step is tried that others may be in the way of. ops.detach_partition waits 100 ms for its lock and ops.drop_partition
+ * 200 ms, and others queue behind it for as long; then they have their turn.
+ */
+const attempts = 5;
+const betweenAttemptsMs = 250;
 
 /** The partitions that can be removed. With `planned`, as if all metrics were rolled up. */
 export async function removablePartitions(
@@ -36,15 +39,13 @@ export async function removablePartitions(
 }
 
 /**
- * Removes the partitions that can go, oldest first: detach concurrently, finalize where a detach was
- * interrupted, drop, each as a statement of its own. A session that reads or writes the table delays the
- * removal, and is itself kept waiting no longer than the lock timeout: a lock that cannot be had in time is
- * left to the next run, and recorded in ops.partition_removals. The executor commits each statement by itself,
- * as the worker.
+ * Removes the partitions that can go, oldest first: detach, then drop, each as a statement of its own, in functions of the owner. A
+ * session that reads or writes the table delays the removal, and others are kept waiting no longer than the lock timeout: a lock that
+ * cannot be had in some attempts is left to the next run, and recorded in ops.partition_removals. The executor commits each statement by
+ * itself, as the worker.
  */
 export async function removePartitions(
   executor: Executor,
-  asKeeper: RunAsKeeper,
   {
     now,
     signal,
@@ -52,7 +53,7 @@ export async function removePartitions(
   }: { now: Date; signal: AbortSignal; onOutcome: (outcome: PartitionOutcome) => void },
 ): Promise<PartitionOutcome[]> {
   const outcomes: PartitionOutcome[] = [];
-  // Postgres lets only one partition of a table at a time be between attached and detached.
+  // Whoever is in the way of one partition is in the way of its siblings.
   const busy = new Set<string>();
   const partitions = await removablePartitions(executor, now, false);
   const pendingFirst = partitions.toSorted(
@@ -61,7 +62,7 @@ export async function removePartitions(
   for (const removable of pendingFirst) {
     if (signal.aborted) break;
     if (busy.has(removable.parent) && removable.state === 'attached') continue;
-    const outcome = await removePartition(executor, asKeeper, removable);
+    const outcome = await removePartition(executor, removable, now);
     if (outcome.kind === 'waits') busy.add(removable.parent);
     outcomes.push(outcome);
     onOutcome(outcome);
@@ -71,44 +72,31 @@ export async function removePartitions(
 
 async function removePartition(
   executor: Executor,
-  asKeeper: RunAsKeeper,
-  { policy, parent, partition, range_start, range_end, state }: RemovablePartition,
+  { partition, state }: RemovablePartition,
+  now: Date,
 ): Promise<PartitionOutcome> {
-  await executor.query(
-    sql`select ops.begin_partition_removal(${policy}, ${parent}, ${partition}, ${range_start}, ${range_end})`,
-  );
-  // The removal waits for transactions older than this; see ops.removal_waits.
-  await executor.query(
-    sql`update ops.partition_removals set tried_at = now(), problem = null where partition = ${partition}`,
-  );
+  await executor.query(sql`select ops.begin_partition_removal(${partition}, ${now})`);
   try {
-    // ops.removable_partitions has already quoted these names.
-    if (state === 'attached')
-      await asKeeper(`alter table ${parent} detach partition ${partition} concurrently`);
-    if (state === 'pending') await asKeeper(`alter table ${parent} detach partition ${partition} finalize`);
-    await drop(executor, partition);
+    if (state !== 'detached')
+      await inTurns(() => executor.query(sql`select ops.detach_partition(${partition}, ${now})`));
+    await inTurns(() => executor.query(sql`select ops.drop_partition(${partition})`));
     return { partition, kind: 'removed' };
   } catch (error) {
     if (!isInTheWay(error)) throw error;
-    await executor.query(
-      sql`update ops.partition_removals set problem = ${error.message} where partition = ${partition}`,
-    );
+    await executor.query(sql`select ops.note_removal_problem(${partition}, ${error.message})`);
     return { partition, kind: 'waits', problem: error.message };
   }
 }
 
-/**
- * Drops a partition. The drop locks the table of tenants for an instant, so it waits briefly, and tries again
- * after others have had their turn.
- */
-async function drop(executor: Executor, partition: string): Promise<void> {
+/** Tries a step that waits briefly for its lock, and again after others have had their turn. */
+export async function inTurns(step: () => Promise<unknown>): Promise<void> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      await executor.query(sql`select ops.drop_partition(${partition})`);
+      await step();
       return;
     } catch (error) {
-      if (!isInTheWay(error) || attempt === dropAttempts) throw error;
-      await pause(betweenDropsMs);
+      if (!isInTheWay(error) || attempt === attempts) throw error;
+      await pause(betweenAttemptsMs);
     }
   }
 }
@@ -117,6 +105,6 @@ async function drop(executor: Executor, partition: string): Promise<void> {
  * Another session holds a needed lock: lock_not_available, deadlock_detected, or another removal in the same
  * table.
  */
-function isInTheWay(error: unknown): error is DatabaseError {
+export function isInTheWay(error: unknown): error is DatabaseError {
   return error instanceof DatabaseError && ['55P03', '40P01', '55000', '55006'].includes(error.code ?? '');
 }

@@ -37,7 +37,7 @@ const freshMs = 4 * 3_600_000;
  *
  * The last hours come first, and older buckets get `backlogMs` in each step, so a tenant that imports months of
  * points delays the others for no longer than that. Metrics that cannot be rolled up are set aside
- * (ops.make_metrics). Needs the worker's policies.
+ * (ops.make_metrics). Needs the worker's role.
  */
 export async function rollUpMetrics(
   executor: Executor,

@@ -3,7 +3,7 @@ import type { Executor } from '../db/database.ts';
 import { sql } from '../db/statement.ts';
 import { quarantine, withQuarantine } from '../quarantine.ts';
 import { rollUpMetrics } from './roll-up-metrics.ts';
-import type { RunAsKeeper } from './keeper.ts';
+import { removeAuditMonths } from './remove-audit-months.ts';
 import { removePartitions } from './remove-partitions.ts';
 import type { PartitionOutcome } from './remove-partitions.ts';
 import type { OnProgress } from '../on-progress.ts';
@@ -24,6 +24,8 @@ export interface ExpiredRows {
 /** The result of a run. */
 export interface Retained {
   readonly partitions: readonly PartitionOutcome[];
+  /** Months of the audit log. */
+  readonly months: readonly PartitionOutcome[];
   readonly rows: readonly ExpiredRows[];
   /** Stretches of expired points that wait for a writer, or to be rolled up. */
   readonly openFloors: number;
@@ -53,7 +55,6 @@ export interface Cutoff {
  */
 export async function runRetention(
   executor: Executor,
-  asKeeper: RunAsKeeper,
   { now, signal, onProgress = () => {} }: RetentionRun,
 ): Promise<Retained> {
   onProgress(null, 'rolling up the metrics that are due');
@@ -66,16 +67,18 @@ export async function runRetention(
   });
   const openFloors = await closeFloors(executor, signal);
 
-  const partitions = await removePartitions(executor, asKeeper, {
+  const removal = {
     now,
     signal,
-    onOutcome: ({ partition, kind }) => onProgress(null, `${partition} ${kind}`),
-  });
+    onOutcome: ({ partition, kind }: PartitionOutcome) => onProgress(null, `${partition} ${kind}`),
+  };
+  const partitions = await removePartitions(executor, removal);
+  const months = await removeAuditMonths(executor, removal);
 
   const rows = await withQuarantine(executor, 'retention', signal, () =>
     expireRows(executor, now, signal, onProgress),
   );
-  return { partitions, rows, openFloors };
+  return { partitions, months, rows, openFloors };
 }
 
 async function expireRows(

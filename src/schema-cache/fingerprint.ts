@@ -25,6 +25,18 @@ export async function readFingerprint(
   return { snapshot, catalog: await readText(database, fingerprintText) };
 }
 
+/** Whether two catalogs are equal in all but the members of roles and the settings of roles, which no schema shows. */
+export function haveSameSchema(one: Fingerprint, other: Fingerprint): boolean {
+  return schemaMarks(one) === schemaMarks(other);
+}
+
+function schemaMarks({ catalog }: Fingerprint): string {
+  return catalog
+    .split(', ')
+    .filter((mark) => !/^(?:member|role setting) /.test(mark))
+    .join();
+}
+
 async function readText(database: Database, text: string): Promise<string> {
   const { rows } = await database.query<{ text: string }>({ text, prepare: true });
   return rows[0]!.text;
@@ -33,13 +45,13 @@ async function readText(database: Database, text: string): Promise<string> {
 /**
  * A row's xmin changes with every write to it. Relations are compared by their values instead, because refreshing a
  * materialized view, truncating and analyzing also write to pg_class. Temporary relations come and go and concern no
- * other session.
+ * other session; partitions come every day, and their table stands for them.
  */
 const fingerprintText = `
   with relations as materialized (
-    select c.oid, hash_record_extended((c.oid, c.relname, c.relnamespace, c.relkind, c.relispartition), 0) as hash
+    select c.oid, hash_record_extended((c.oid, c.relname, c.relnamespace, c.relkind, c.relacl), 0) as hash
     from pg_catalog.pg_class c
-    where c.relkind in ('r', 'p', 'v', 'm', 'f', 'c') and c.relpersistence <> 't' and c.oid >= 16384
+    where c.relkind in ('r', 'p', 'v', 'm', 'f', 'c') and c.relpersistence <> 't' and not c.relispartition and c.oid >= 16384
   ), marks (kind, hash) as (
     select 'relation', hash from relations
     union all
@@ -57,6 +69,9 @@ const fingerprintText = `
     union all
     select 'key', hash_record_extended((k.oid, k.xmin), 0)
     from pg_catalog.pg_constraint k join relations r on r.oid = k.conrelid
+    union all
+    select 'unique index', hash_record_extended((i.indexrelid, i.xmin), 0)
+    from pg_catalog.pg_index i join relations r on r.oid = i.indrelid where i.indisunique
     union all
     select 'foreign table', hash_record_extended((f.ftrelid, f.xmin), 0) from pg_catalog.pg_foreign_table f
     union all

@@ -10,6 +10,11 @@ export interface Table extends QualifiedName {
   readonly deletable: boolean;
   /** In the key's order; a view has the columns of its base tables' keys. Empty: no key. */
   readonly primaryKey: readonly string[];
+  /**
+   * The keys that an upsert can go by, the primary key first: the columns of unique indexes that cover all rows and
+   * are checked at once. Empty for a view.
+   */
+  readonly uniqueKeys: readonly (readonly string[])[];
   /** In the order of the table's definition. */
   readonly columns: ReadonlyMap<string, Column>;
 }

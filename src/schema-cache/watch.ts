@@ -17,6 +17,11 @@ export interface WatchOptions {
    * listen.
    */
   readonly channel: string | null;
+  /**
+   * What a notification does. `load`: reads the catalog anew, as PostgREST does. `look`: reads it anew where it has changed, because
+   * any login may notify. Default: `load`.
+   */
+  readonly whenNotified?: 'load' | 'look';
   /** Called for `reload config`; if the payload means both, before the reload. */
   readonly onReloadConfig?: () => void;
   /** Runs at the start of every load, to refresh what the scope is read from. If it fails, so does the load. */
@@ -34,8 +39,10 @@ export interface WatchOptions {
 export interface WatchPace {
   /** Shortest time between the starts of two loads, however many are requested. */
   readonly betweenLoads: number;
-  /** Time between two checks of the catalog, where no event trigger announces changes. */
+  /** Time between two checks of the catalog, where no event trigger announces changes or a notification only asks for a check. */
   readonly betweenLooks: number;
+  /** Shortest time between two checks, however many notifications ask for one. */
+  readonly betweenNotifiedLooks: number;
   /** Pause after the first failure. It doubles after each further failure, up to `lastRetry`. */
   readonly firstRetry: number;
   readonly lastRetry: number;
@@ -45,6 +52,7 @@ export interface WatchPace {
 const defaultPace: WatchPace = {
   betweenLoads: 100,
   betweenLooks: 5_000,
+  betweenNotifiedLooks: 1_000,
   firstRetry: 1_000,
   lastRetry: 32_000,
 };
@@ -69,6 +77,9 @@ export class SchemaCacheWatcher {
   #served = 0;
   /** Cuts short the pause before the next load. */
   #wake: () => void = () => {};
+  /** Whether a notification asks for a check, and what cuts short the pause before it. */
+  #lookAsked = false;
+  #lookNow: () => void = () => {};
   #stopListening: (() => Promise<void>) | null = null;
   #fingerprint: Fingerprint | null = null;
   #announced = false;
@@ -106,6 +117,7 @@ export class SchemaCacheWatcher {
   async close(): Promise<void> {
     this.#closing.abort();
     this.#wake();
+    this.#lookNow();
     await Promise.all(this.#loops);
     await this.#stopListening?.();
     this.#settle(this.#requests, false);
@@ -221,19 +233,31 @@ export class SchemaCacheWatcher {
 
   #notified(payload: string): void {
     if (payload === '' || payload === 'reload config') this.#options.onReloadConfig?.();
-    if (payload === '' || payload === 'reload schema') void this.reload();
+    if (payload !== '' && payload !== 'reload schema') return;
+    if (this.#options.whenNotified !== 'look') return void this.reload();
+    this.#lookAsked = true;
+    this.#lookNow();
   }
 
   async #keepLooking(): Promise<void> {
+    const { whenNotified } = this.#options;
     for (let failed = false; ;) {
-      await this.#pause(this.#pace.betweenLooks);
+      const paused = Math.min(this.#pace.betweenNotifiedLooks, this.#pace.betweenLooks);
+      await this.#pause(paused);
+      await this.#askedToLook(this.#pace.betweenLooks - paused);
       const known = this.#fingerprint;
       const listening = this.#stopListening !== null;
-      if (known === null || (this.#announced && listening && !this.#unheard)) continue;
+      if (known === null) continue;
+      if (whenNotified !== 'look' && this.#announced && listening && !this.#unheard) continue;
+      this.#lookAsked = false;
       try {
         const now = await readFingerprint(this.#database, known);
         failed = false;
-        if (this.#fingerprint !== known) continue;
+        if (this.#fingerprint !== known) {
+          // A load has ended meanwhile, and may have begun before what this check has seen.
+          this.#lookAsked = true;
+          continue;
+        }
         this.#fingerprint = now;
         this.#unheard &&= !listening;
         if (now.catalog !== known.catalog) await this.reload();
@@ -248,6 +272,19 @@ export class SchemaCacheWatcher {
         failed = true;
       }
     }
+  }
+
+  /** Resolves as soon as a notification asks for a check, and at the latest after the pause. */
+  async #askedToLook(pauseMs: number): Promise<void> {
+    if (this.#lookAsked || this.#closed) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, pauseMs);
+      this.#lookNow = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#lookNow = () => {};
   }
 
   async #pause(ms: number): Promise<void> {

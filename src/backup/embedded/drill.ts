@@ -13,6 +13,7 @@ import type { TableDigest } from '../digests/table-digests.ts';
 import { DamagedStore } from '../store/damaged-store.ts';
 import { unnoticed } from '../drill-verdict.ts';
 import type { DrillVerdict, SelfTest } from '../drill-verdict.ts';
+import { examineAudit } from '../examine-audit.ts';
 import type { EmbeddedState, ReadManifest } from '../manifest.ts';
 import type { Vault } from '../vault.ts';
 import { readIndex } from './file-index.ts';
@@ -41,6 +42,7 @@ export async function drillSnapshot(options: DrillOptions): Promise<DrillVerdict
   const problems: string[] = [];
   const selfTests: SelfTest[] = [];
   let compared: Pick<Comparison, 'comparedTables' | 'comparedRows'> = { comparedTables: 0, comparedRows: 0 };
+  let sealedRows = 0;
   let restoreMs: number | null = null;
   try {
     const began = performance.now();
@@ -55,6 +57,11 @@ export async function drillSnapshot(options: DrillOptions): Promise<DrillVerdict
       for (const table of embedded.undigested) {
         problems.push(`${table} was not compared: it was too large to be digested while writers wait`);
       }
+      onProgress(null, 'verifying the sealed audit log');
+      const audit = await examineAudit(restored, [snapshot.manifest.auditHead ?? []].flat());
+      ({ sealedRows } = audit);
+      problems.push(...audit.problems);
+      selfTests.push(...audit.selfTests);
       onProgress(null, 'testing the drill itself');
       selfTests.push(...(await loseRow(embedded.tables, restored)));
     });
@@ -69,6 +76,7 @@ export async function drillSnapshot(options: DrillOptions): Promise<DrillVerdict
     backups: [snapshot.id],
     position: null,
     ...compared,
+    sealedRows,
     restoreMs,
     problems: [...problems, ...unnoticed(selfTests)],
     selfTests,

@@ -13,10 +13,10 @@ import type { DrillVerdict } from '../drill-verdict.ts';
 import { readManifests } from '../manifest.ts';
 import { recordBackups } from '../record-backups.ts';
 import { removeExpired } from '../remove-expired.ts';
-import { RestoreRefused } from '../restore-refused.ts';
+import { nothingReadable } from '../restore-refused.ts';
 import type { RecoveryWindow } from '../retention.ts';
 import type { OpenVault } from '../store/open-store.ts';
-import { storeLine } from '../store/store-line.ts';
+import { storeLines } from '../store/store-lines.ts';
 import { chooseSnapshot } from './choose-snapshot.ts';
 import { drillSnapshot } from './drill.ts';
 import { collectGarbage } from './garbage.ts';
@@ -71,7 +71,7 @@ export function embeddedBackups(options: EmbeddedBackupsOptions): Backups {
       };
     },
     record: async (executor) => recordBackups(executor, await openVault()),
-    statusLines: async () => [await storeLine(openVault)],
+    statusLines: () => storeLines(openVault),
   };
 }
 
@@ -91,6 +91,7 @@ export function storedSnapshots({ openVault }: StoredSnapshotsOptions): StoredBa
             storedBytes: manifest.embedded?.newBytes ?? 0,
             position: 'embedded',
             parent: '',
+            isBroken: false,
           }))
           .toSorted((a, b) => Date.parse(a.endedAt) - Date.parse(b.endedAt)),
         damaged: damaged.map(({ message }) => message),
@@ -100,11 +101,9 @@ export function storedSnapshots({ openVault }: StoredSnapshotsOptions): StoredBa
     verify: (work) => verifyAll(openVault, work),
     restore: async ({ target, from, into, ...how }: RestoreOptions) => {
       const vault = await openVault();
-      const { manifests } = await readManifests(vault, 'embedded');
-      if (manifests.length === 0) {
-        throw new RestoreRefused(`${vault.store.name} holds no snapshot that can be read`, null);
-      }
-      const snapshot = chooseSnapshot(manifests, target, from);
+      const { manifests, damaged } = await readManifests(vault, 'embedded');
+      if (manifests.length === 0) throw nothingReadable(vault.store.name, 'snapshot', damaged);
+      const snapshot = chooseSnapshot({ snapshots: manifests, damaged, target, from });
       await restoreSnapshot({ vault, snapshot, into, ...how });
       return [
         `restored ${snapshot.id} into ${into}`,
@@ -142,6 +141,7 @@ async function drillNewest(
       position: null,
       comparedTables: 0,
       comparedRows: 0,
+      sealedRows: 0,
       restoreMs: null,
       problems: [...problems, `${vault.store.name} holds no snapshot: lightning backup takes one`],
       selfTests: [],

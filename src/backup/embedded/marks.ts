@@ -18,18 +18,26 @@ const staleMs = { snapshot: 24 * 3_600_000, collection: 3_600_000 } as const;
 const waitMs = 60_000;
 
 /**
- * Marks that a snapshot is being taken. Waits a minute for a collection to end. Returns the function that removes the
- * mark.
+ * Marks that a snapshot is being taken. Waits a minute for a collection to end; the signal ends the wait. Returns the
+ * function that removes the mark.
  */
-export async function markSnapshot(store: Store, now: () => Date): Promise<() => Promise<void>> {
-  const unmark = await mark(store, 'snapshot', now());
+export async function markSnapshot(
+  store: Store,
+  now: () => Date,
+  signal?: AbortSignal,
+): Promise<() => Promise<void>> {
+  const unmark = await mark(store, 'snapshot', now(), signal);
   const until = now().getTime() + waitMs;
-  while (await isMarked(store, 'collection', now())) {
-    if (now().getTime() > until) {
-      await unmark();
-      throw new StoreBusy(`garbage is being collected in ${store.name}: try again when that has ended`);
+  try {
+    while (await isMarked(store, 'collection', now())) {
+      if (now().getTime() > until) {
+        throw new StoreBusy(`garbage is being collected in ${store.name}: try again when that has ended`);
+      }
+      await sleep(500, undefined, { signal });
     }
-    await sleep(500);
+  } catch (error) {
+    await unmark();
+    throw error;
   }
   return unmark;
 }
@@ -46,9 +54,14 @@ export async function markCollection(store: Store, now: () => Date): Promise<() 
   return unmark;
 }
 
-async function mark(store: Store, kind: keyof typeof staleMs, at: Date): Promise<() => Promise<void>> {
+async function mark(
+  store: Store,
+  kind: keyof typeof staleMs,
+  at: Date,
+  signal?: AbortSignal,
+): Promise<() => Promise<void>> {
   const key = `${folder}${kind}-${at.getTime()}-${randomBytes(4).toString('hex')}`;
-  await store.put(key, Buffer.from(at.toISOString()));
+  await store.put(key, Buffer.from(at.toISOString()), signal);
   return () => store.remove(key);
 }
 

@@ -1,6 +1,8 @@
 import { constants } from 'node:fs';
 import { copyFile, mkdir, rm, truncate } from 'node:fs/promises';
 import path from 'node:path';
+import { readHead } from '../../audit/anchor.ts';
+import type { Anchor } from '../../audit/anchor.ts';
 import type { Executor } from '../../db/database.ts';
 import { sql } from '../../db/statement.ts';
 import { DirectoryHeld, describeOwner, takeLock } from '../../embedded/lock.ts';
@@ -58,7 +60,7 @@ export async function takeSnapshot(options: SnapshotOptions): Promise<ReadManife
   const id = newBackupId('snapshot', startedAt);
   const spool = await takeSpool(dataDirectory);
   try {
-    const unmark = await markSnapshot(vault.store, now);
+    const unmark = await markSnapshot(vault.store, now, options.signal);
     try {
       onProgress(null, 'looking what the store has');
       const earlier = options.everything ? null : await newestIndex(vault);
@@ -96,6 +98,7 @@ export async function takeSnapshot(options: SnapshotOptions): Promise<ReadManife
           tables: plainDigests(moment.digests.known),
           undigested: moment.digests.undigested,
         },
+        auditHead: moment.auditHead,
       });
     } finally {
       await unmark();
@@ -111,6 +114,7 @@ interface Moment {
   readonly files: FileSet;
   readonly lookedAt: Date;
   readonly digests: HeldDigests;
+  readonly auditHead: Anchor | null;
   /** The paths of the copies, by the paths of the files. */
   readonly copies: ReadonlyMap<string, string>;
 }
@@ -159,6 +163,7 @@ async function copyMoment(
 ): Promise<Moment> {
   await held.query({ text: 'checkpoint' });
   const digests = await digestHeld(held, readFileSet(root), earlier);
+  const auditHead = await readHead(held);
   // Reading rows sets hint bits for their visibility, which changes their pages.
   if (digests.computed > 0) await held.query({ text: 'checkpoint' });
   const log = await readLogRange(held);
@@ -178,6 +183,7 @@ async function copyMoment(
     files: { directories: all.directories, files },
     lookedAt,
     digests,
+    auditHead,
     copies: await cutLog(copies, files, log),
   };
 }

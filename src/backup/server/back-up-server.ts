@@ -1,4 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { readHead } from '../../audit/anchor.ts';
+import { clientExecutor } from '../../db/client-executor.ts';
 import type { Log } from '../../log.ts';
 import type { RequestedBackup, Work } from '../backups.ts';
 import { newBackupId, readManifests, writeManifest } from '../manifest.ts';
@@ -9,12 +10,11 @@ import type { BaseBackup } from './base-backup.ts';
 import { planBackup } from './plan-backup.ts';
 import type { BackupPlan } from './plan-backup.ts';
 import type { ServerPrograms } from './programs.ts';
-import { receiveWal } from './wal/receive-wal.ts';
+import { receiveMeanwhile } from './wal/receive-meanwhile.ts';
 import type { Receiving } from './wal/receive-wal.ts';
-import { ensureSlot, slotState } from './wal/replication-slot.ts';
 import { connectForReplication, refuseUnfitServer, serverFacts } from './server-facts.ts';
 import type { ServerConnection, ServerFacts } from './server-facts.ts';
-import { listArchivedWal } from './wal/wal-archive.ts';
+import { walArrived } from './wal/wal-arrived.ts';
 import { parseLsn, segmentFile, segmentNumber } from './wal/wal-position.ts';
 
 export interface ServerBackupOptions extends Work {
@@ -45,27 +45,24 @@ export interface ServerBackup {
  * receives the WAL; if nobody does, this receives it for the duration of the backup. A failure leaves no backup.
  */
 export async function backUpServer(options: ServerBackupOptions): Promise<ServerBackup> {
-  const { connection, vault, requested, slot, signal, log, now } = options;
+  const { connection, vault, requested, signal, log, now } = options;
   const client = await connectForReplication(connection);
   let receiving: Receiving | null = null;
   try {
     const facts = await serverFacts(client);
     refuseUnfitServer(facts);
     const programs = await options.findPrograms(facts.major);
-    await ensureSlot(client, slot);
-    if (!(await slotState(client, slot))?.active) {
-      log({
-        level: 'info',
-        event: 'wal-received-here',
-        message: 'no worker receives WAL: it is received here meanwhile',
-      });
-      receiving = await receiveWal({ ...options, programs, systemIdentifier: facts.systemIdentifier });
-    }
+    receiving = await receiveMeanwhile(client, {
+      ...options,
+      programs,
+      systemIdentifier: facts.systemIdentifier,
+    });
     const plan = await makePlan(vault, requested, facts);
     const startedAt = facts.now;
+    const auditHead = await readHead(clientExecutor(client));
     const { id, taken, made } = await take(options, programs, facts, plan);
     const endedAt = (await serverFacts(client)).now;
-    await walArrived(options, facts, taken);
+    await waitForWal(options, facts, taken);
     signal.throwIfAborted();
     const { file } = taken;
     const backup = await writeManifest(vault, {
@@ -87,6 +84,7 @@ export async function backUpServer(options: ServerBackupOptions): Promise<Server
       },
       embedded: null,
       settings: facts.settings,
+      auditHead,
     });
     log({
       level: 'info',
@@ -153,7 +151,7 @@ async function take(
  * Waits until the store has the segment in which the backup ends. The server began a new segment when the backup
  * ended, so this one is complete.
  */
-async function walArrived(
+async function waitForWal(
   { vault, onProgress, signal, walTimeoutMs = 600_000 }: ServerBackupOptions,
   { systemIdentifier, segmentBytes }: ServerFacts,
   { file }: BaseBackup,
@@ -162,16 +160,13 @@ async function walArrived(
     { timeline: file.timeline, number: segmentNumber(parseLsn(file.endLsn) - 1n, segmentBytes) },
     segmentBytes,
   );
-  const deadline = performance.now() + walTimeoutMs;
-  for (;;) {
-    const archived = await listArchivedWal(vault, systemIdentifier);
-    if (archived.some((wal) => wal.kind === 'segment' && wal.file >= needed)) return;
-    if (performance.now() > deadline) {
-      throw new BaseBackupFailed(
-        `the backup needs WAL ${needed}, which has not arrived in ${vault.store.name}: lightning status shows the state of the receiver`,
-      );
-    }
-    onProgress?.(1, `waiting for WAL ${needed}`);
-    await sleep(200, undefined, { signal });
-  }
+  const arrived = await walArrived(vault, systemIdentifier, needed, {
+    timeoutMs: walTimeoutMs,
+    signal,
+    onPause: () => onProgress?.(1, `waiting for WAL ${needed}`),
+  });
+  if (arrived) return;
+  throw new BaseBackupFailed(
+    `the backup needs WAL ${needed}, which has not arrived in ${vault.store.name}: lightning status shows the state of the receiver`,
+  );
 }

@@ -1,6 +1,6 @@
 import type { BackupDamaged } from '../backup-damaged.ts';
 import type { ReadManifest, ServerPosition } from '../manifest.ts';
-import { RestoreRefused } from '../restore-refused.ts';
+import { RestoreRefused, refuseUnreadable } from '../restore-refused.ts';
 import { instantOf } from '../instant.ts';
 import { chainOf } from './plan-backup.ts';
 import type { RestoreTarget } from '../restore-target.ts';
@@ -28,17 +28,7 @@ export interface ChooseOptions {
  * RestoreRefused.
  */
 export function chooseChain({ backups, damaged, target, from }: ChooseOptions): Chain {
-  const [first] = damaged;
-  // The damaged manifest may belong to the very backup that would be chosen.
-  if (first && from === null) {
-    throw new RestoreRefused(
-      `${first.message}. To begin with another backup name it: --from ID`,
-      first.member,
-      {
-        cause: first,
-      },
-    );
-  }
+  refuseUnreadable(damaged, from);
   const ofServers = backups
     .filter(({ manifest }) => manifest.server !== null)
     .toSorted((a, b) => Date.parse(a.manifest.endedAt) - Date.parse(b.manifest.endedAt));

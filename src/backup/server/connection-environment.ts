@@ -1,4 +1,5 @@
 import type { ClientConfig } from 'pg';
+import { parametersOf } from '../../db/tls.ts';
 
 /**
  * The environment in which Postgres's programs find the server: a connection string as `PG*` variables, so that a
@@ -24,8 +25,15 @@ export function connectionEnvironment(
 }
 
 function sslVariables(ssl: ClientConfig['ssl']): NodeJS.ProcessEnv {
-  if (ssl === undefined || ssl === false) return {};
-  const verify = ssl === true || ssl.rejectUnauthorized !== false;
-  // The system's authorities, against which Node verifies, too.
-  return verify ? { PGSSLMODE: 'verify-full', PGSSLROOTCERT: 'system' } : { PGSSLMODE: 'require' };
+  if (ssl === undefined) return {};
+  const tls = parametersOf(ssl);
+  if (tls === null) return { PGSSLMODE: ssl === false ? 'disable' : 'verify-full' };
+  // Without a file, libpq would look for one in the home directory, and Node verifies against public authorities.
+  const rootCertificate = tls.rootCertificate ?? (tls.mode === 'verify-full' ? 'system' : null);
+  return {
+    PGSSLMODE: tls.mode,
+    ...(rootCertificate !== null && { PGSSLROOTCERT: rootCertificate }),
+    ...(tls.certificate !== null && { PGSSLCERT: tls.certificate }),
+    ...(tls.key !== null && { PGSSLKEY: tls.key }),
+  };
 }

@@ -2,6 +2,7 @@ import type {
   BackupList,
   Backups,
   ListedBackup,
+  Reach,
   Removal,
   RestoreOptions,
   StoredBackups,
@@ -13,7 +14,7 @@ import { readManifests } from '../manifest.ts';
 import type { ReadManifest } from '../manifest.ts';
 import { recordBackups } from '../record-backups.ts';
 import { removeExpired } from '../remove-expired.ts';
-import { RestoreRefused } from '../restore-refused.ts';
+import { RestoreRefused, nothingReadable } from '../restore-refused.ts';
 import { describeTarget } from '../restore-target.ts';
 import { backUpServer } from './back-up-server.ts';
 import { backupsDatabase } from './backups-database.ts';
@@ -28,6 +29,7 @@ import { connectForReplication, serverFacts } from './server-facts.ts';
 import { serverStatusLines } from './status-lines.ts';
 import { verifyServerBackups } from './verify.ts';
 import { keepReceiving } from './wal/keep-receiving.ts';
+import { receiveMeanwhile } from './wal/receive-meanwhile.ts';
 
 /** Backups of a server: base backups, full and incremental, and the write-ahead log between them. */
 export function serverBackups(options: ServerBackupsOptions): Backups {
@@ -95,6 +97,7 @@ function describe(backup: ReadManifest, all: readonly ReadManifest[]): ListedBac
     endedAt: manifest.endedAt,
     storedBytes: storedBytesOf(backup),
     position: `timeline ${manifest.server?.timeline}, until ${manifest.server?.endLsn}`,
+    isBroken: 'broken' in chain,
     parent: 'broken' in chain ? `BROKEN: ${chain.what}` : manifest.parent ? `on ${manifest.parent.id}` : '',
   };
 }
@@ -109,20 +112,25 @@ async function reachInWords({
   openVault,
   spoolDirectory,
   findPrograms,
-}: StoredServerBackupsOptions): Promise<string | null> {
+}: StoredServerBackupsOptions): Promise<Reach | null> {
   const vault = await openVault();
   const major = majorOf((await readManifests(vault, 'server')).manifests);
   if (major === null) return null;
   try {
     const window = await reachableWindow(vault, spoolDirectory, await findPrograms(major));
-    if (!window) return 'nothing of it can be restored: no chain is whole';
+    if (!window) return { text: 'nothing of it can be restored: no chain is whole', isBroken: true };
     const { oldest, newest, gap } = window;
     const until = newest.time === null ? '' : ` (last transaction at ${newest.time})`;
     const range = `restore --to reaches from ${oldest.time}, position ${oldest.lsn}, to position ${newest.lsn}${until}`;
-    return gap === null ? range : `${range}\nWAL ${gap} is MISSING: nothing after it can be reached`;
+    return gap === null
+      ? { text: range, isBroken: false }
+      : { text: `${range}\nWAL ${gap} is MISSING: nothing after it can be reached`, isBroken: true };
   } catch (error) {
     if (!(error instanceof ProgramsMissing) && !(error instanceof RestoreRefused)) throw error;
-    return `to which moment a restore can go is not known: ${error.message}`;
+    return {
+      text: `to which moment a restore can go is not known: ${error.message}`,
+      isBroken: error instanceof RestoreRefused,
+    };
   }
 }
 
@@ -131,10 +139,9 @@ async function restoreNewest(
   how: RestoreOptions,
 ): Promise<string> {
   const vault = await openVault();
-  const major = majorOf((await readManifests(vault, 'server')).manifests);
-  if (major === null) {
-    throw new RestoreRefused(`${vault.store.name} holds no backup of a server that can be read`, null);
-  }
+  const { manifests, damaged } = await readManifests(vault, 'server');
+  const major = majorOf(manifests);
+  if (major === null) throw nothingReadable(vault.store.name, 'backup of a server', damaged);
   const programs = await findPrograms(major);
   const done = await restoreServerBackup({ vault, spoolDirectory, programs, ...how });
   return [
@@ -147,22 +154,29 @@ async function restoreNewest(
   ].join('\n');
 }
 
+/** The WAL of the moment of a drill has to reach the store, so it is received here when no worker does. */
 async function drillNewest(options: ServerBackupsOptions, work: Work): Promise<DrillVerdict> {
   const { connection, openVault, findPrograms, drillDirectory, pool, log } = options;
   const vault = await openVault();
   const client = await connectForReplication(connection);
-  const facts = await serverFacts(client).finally(() => client.end());
+  const begin = async () => {
+    const facts = await serverFacts(client);
+    const programs = await findDrillPrograms(await findPrograms(facts.major));
+    const receiving = await receiveMeanwhile(client, {
+      ...options,
+      vault,
+      programs,
+      systemIdentifier: facts.systemIdentifier,
+      // A drill waits for the beginning of a segment, not for a whole one.
+      partialEveryMs: 1_000,
+    });
+    return { facts, programs, receiving };
+  };
+  const { facts, programs, receiving } = await begin().finally(() => client.end());
   const database = backupsDatabase(connection, pool, log);
   try {
-    return await drillServer({
-      database,
-      facts,
-      vault,
-      programs: await findDrillPrograms(await findPrograms(facts.major)),
-      workDirectory: drillDirectory,
-      ...work,
-    });
+    return await drillServer({ database, facts, vault, programs, workDirectory: drillDirectory, ...work });
   } finally {
-    await database.close();
+    await Promise.all([receiving?.stop(), database.close()]);
   }
 }

@@ -1,7 +1,7 @@
 import type { Client } from 'pg';
 import { line } from '../../status-line.ts';
 import type { StatusLine } from '../../status-line.ts';
-import { storeLine } from '../store/store-line.ts';
+import { storeLines } from '../store/store-lines.ts';
 import type { ServerBackupsOptions } from './server-backups-options.ts';
 import { connectForReplication, serverFacts } from './server-facts.ts';
 import { slotState } from './wal/replication-slot.ts';
@@ -12,13 +12,13 @@ const usualLagBytes = 256 * 1024 * 1024;
 
 /** Whether the server can be backed up and its WAL is received, checked over a real replication connection. */
 export async function serverStatusLines(options: ServerBackupsOptions): Promise<StatusLine[]> {
-  const store = await storeLine(options.openVault);
+  const store = await storeLines(options.openVault);
   let client: Client;
   try {
     client = await connectForReplication(options.connection);
   } catch (error) {
     // The message of a refusal says how to fix it.
-    return [store, line('replication', false, messageOf(error), 'see docs/backup.md')];
+    return [...store, line('replication', false, messageOf(error), 'see docs/backup.md')];
   }
   try {
     const facts = await serverFacts(client);
@@ -27,7 +27,7 @@ export async function serverStatusLines(options: ServerBackupsOptions): Promise<
       "select current_setting('max_slot_wal_keep_size') as keep",
     );
     return [
-      store,
+      ...store,
       line('replication', true, `connected, timeline ${facts.timeline}`),
       line(
         'tablespaces',

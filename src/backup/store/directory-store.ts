@@ -3,8 +3,23 @@ import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable, addAbortSignal } from 'node:stream';
+import { OperationalError } from '../../operational-error.ts';
 import { ObjectMissing, checkKey } from './store.ts';
 import type { ListedObject, Store } from './store.ts';
+
+/** The disk of the store has no room, or the quota of its owner is used up. Nothing was stored. */
+export class StoreFull extends OperationalError {
+  override name = 'StoreFull';
+  /** As the system says it: nobody tries again at once. */
+  readonly code = 'ENOSPC';
+
+  constructor(store: string, options: ErrorOptions) {
+    super(
+      `the backup store ${store} is full: make room there, or keep less (BACKUP_RETENTION_DAYS)`,
+      options,
+    );
+  }
+}
 
 /** The folder of objects that are being written. A key never begins with a dot, so none collides with it. */
 const draftsName = '.drafts';
@@ -46,7 +61,7 @@ export class DirectoryStore implements Store {
       await syncDirectory(path.dirname(target));
     } catch (error) {
       await rm(draft, { force: true });
-      throw error;
+      throw isFull(error) ? new StoreFull(this.name, { cause: error }) : error;
     }
   }
 
@@ -154,6 +169,10 @@ async function statOf(file: string): Promise<{ size: number; mtimeMs: number } |
     if (isAbsent(error)) return undefined;
     throw error;
   }
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
 }
 
 function isAbsent(error: unknown): boolean {

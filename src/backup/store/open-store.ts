@@ -1,12 +1,14 @@
+import { stat } from 'node:fs/promises';
 import type { BackupConfig } from '../../config/config.ts';
 import { OperationalError } from '../../operational-error.ts';
+import { makeSignatures } from '../signatures.ts';
 import { makeVault } from '../vault.ts';
 import type { Vault } from '../vault.ts';
 import { DirectoryStore } from './directory-store.ts';
 import type { S3Waits } from './s3-client.ts';
 import type { Store } from './store.ts';
 
-/** No store is configured to keep backups in, or to read them from. */
+/** No store is configured to keep backups in, or the one to read them from does not exist. */
 export class NoBackupStore extends OperationalError {
   override name = 'NoBackupStore';
 }
@@ -15,15 +17,31 @@ export class NoBackupStore extends OperationalError {
 export type OpenVault = (waits?: Partial<S3Waits>) => Promise<Vault>;
 
 /**
- * The configured store, encrypted if there is a key. Nothing is read or written yet. `waits`: the waits for object
- * storage that differ from the default.
+ * The configured store, encrypted and signed if there are keys. Nothing is read or written yet. `waits`: the waits for
+ * object storage that differ from the default.
  */
 export async function openVault(
-  { store, encryptionKey }: BackupConfig,
+  { store, encryptionKey, signingKey, publicKeys }: BackupConfig,
   waits: Partial<S3Waits> = {},
 ): Promise<Vault> {
   const key = encryptionKey && decodeKey(encryptionKey.reveal());
-  return makeVault(await openStore(store, waits), key);
+  return makeVault(await openStore(store, waits), key, makeSignatures(signingKey, publicKeys));
+}
+
+/**
+ * Rejects with NoBackupStore when the store is a directory that does not exist. Reading needs this: a directory is made
+ * by the first backup, so one with a mistake in its name would look like a store without backups.
+ */
+export async function refuseMissing({ store }: BackupConfig): Promise<void> {
+  if (store?.kind !== 'directory') return;
+  const found = await stat(store.path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null;
+    throw error;
+  });
+  if (found?.isDirectory()) return;
+  throw new NoBackupStore(
+    `${store.path} is not a directory: BACKUP_STORE names another place than the backups are in, or lightning backup has made none yet`,
+  );
 }
 
 async function openStore(location: BackupConfig['store'], waits: Partial<S3Waits>): Promise<Store> {

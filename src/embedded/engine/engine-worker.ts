@@ -11,6 +11,8 @@ import { EngineSession } from './engine-session.ts';
 
 /** Output of a running item is sent in pieces of this size. */
 const pieceBytes = 64 * 1024;
+/** Most lines of Postgres that are remembered while it starts. */
+const mostLines = 100;
 /** Copying is cheaper than transferring below this size. */
 const transferBytes = 16 * 1024;
 
@@ -21,13 +23,35 @@ const control = new Control(start.control);
 let running = 0;
 let answering = false;
 
+/** The last lines that Postgres wrote, while it starts: PGlite's own errors do not have them. */
+const said: string[] = [];
+let starting = true;
 const created = start.directory !== null && !existsSync(`${start.directory}/PG_VERSION`);
-if (start.directory !== null && created) await create(start.directory);
-const pg = await open(start.directory ?? 'memory://', start.directory === null ? start.template : null);
+const pg = await begin();
+starting = false;
 const parameters = new Map<string, string>();
 const session = new EngineSession(pg, parameters, moreInput, sendAhead);
 port.on('message', (message: ToEngine) => void handle(message));
 post({ kind: 'ready', parameters: [...parameters], created });
+
+/** Makes the database unless it exists, and opens it. Rejects with Postgres's own reason where it gave one. */
+async function begin(): Promise<PGlite> {
+  try {
+    if (start.directory !== null && created) await create(start.directory);
+    return await open(start.directory ?? 'memory://', start.directory === null ? start.template : null);
+  } catch (error) {
+    const reason =
+      said.findLast((line) => /\b(PANIC|FATAL): /.test(line)) ??
+      said.findLast((line) => /\bERROR: /.test(line));
+    throw new Error(reason?.replace(/^.*?\b(?:PANIC|FATAL|ERROR): +/, '') ?? reasonOf(error), {
+      cause: error,
+    });
+  }
+}
+
+function hear(line: string): void {
+  if (starting && said.push(line) > mostLines) said.shift();
+}
 
 async function handle(message: ToEngine): Promise<void> {
   switch (message.kind) {
@@ -121,6 +145,10 @@ async function create(directory: string): Promise<void> {
 function open(directory: string, template: Uint8Array | null): Promise<PGlite> {
   return PGlite.create(directory, {
     extensions: { vector },
+    onStderr: (line) => {
+      hear(line);
+      return true;
+    },
     startParams: startParameters(),
     ...(template ? { loadDataDir: new Blob([template as Uint8Array<ArrayBuffer>]) } : {}),
   });

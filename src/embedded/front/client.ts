@@ -63,6 +63,8 @@ export class Client {
   /** Between the batches of one extended query sequence, before its Sync. */
   open = false;
   cancelRequested = false;
+  /** The batch need not run, and is answered once it waits for its turn. */
+  withdrawRequested = false;
   /** The number of the engine's start that has the client's prepared statements. 0: the client needs none. */
   engineNumber = 0;
   readonly #socket: Socket;
@@ -269,6 +271,7 @@ export class Client {
     this.batch = null;
     this.#copying = false;
     this.cancelRequested = false;
+    this.withdrawRequested = false;
     this.status = status;
     this.open = open;
     this.#failed = open && failed;

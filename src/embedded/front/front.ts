@@ -127,9 +127,9 @@ export class Front {
       const startup = readStartup(packet);
       if (startup.kind === 'encryption') {
         socket.write('N');
-      } else if (startup.kind === 'cancel') {
+      } else if (startup.kind === 'cancel' || startup.kind === 'withdraw') {
         const client = this.#clients.get(startup.processId);
-        if (client?.secret === startup.secret) this.#scheduler.cancel(client);
+        if (client?.secret === startup.secret) this.#scheduler[startup.kind](client);
         socket.end();
         return undefined;
       } else if (startup.major !== 3) {

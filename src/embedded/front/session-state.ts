@@ -1,3 +1,4 @@
+import { millisecondsOf } from '../../db/duration.ts';
 import type { TransactionStatus } from '../wire.ts';
 import type { SetConfigCall } from '../sql/set-config.ts';
 import type { Effect, Residue } from '../sql/sql-text.ts';
@@ -220,21 +221,7 @@ export function quoted(text: string): string {
   return `E'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
 }
 
-const unitsMs: Readonly<Record<string, number>> = {
-  us: 0.001,
-  ms: 1,
-  s: 1000,
-  min: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-};
-
-/**
- * Reads a duration as Postgres' settings take it (milliseconds without a unit). Zero for text that is not a
- * duration.
- */
+/** Reads a duration as Postgres's settings take it. Zero for text that is not a duration, and that Postgres refuses. */
 export function durationMs(value: string | undefined): number {
-  const parts = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/.exec(value ?? '');
-  const unit = parts?.[2] === '' ? 1 : unitsMs[parts?.[2] ?? ''];
-  return parts && unit !== undefined ? Number(parts[1]) * unit : 0;
+  return millisecondsOf(value ?? '') ?? 0;
 }

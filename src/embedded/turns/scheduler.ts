@@ -7,6 +7,7 @@ import { monotonicMs } from '../engine/monotonic.ts';
 import { setUpOnly } from '../front/batch.ts';
 import type { Client, Executor } from '../front/client.ts';
 import { cancelled, notRead, sessionLost, settingsRefused, shuttingDown } from '../front/reports.ts';
+import { isWithin } from '../../within.ts';
 import { errorResponse } from '../wire.ts';
 import type { Report } from '../wire.ts';
 import { Channels } from './channels.ts';
@@ -108,11 +109,8 @@ export class Scheduler implements Executor {
   }
 
   submit(client: Client): void {
-    const refusal = this.refusal;
-    if (refusal && client !== this.#holder) {
-      this.#cutOff(client, refusal);
-      return;
-    }
+    const { refusal } = this;
+    if (refusal && client !== this.#holder) return this.#cutOff(client, refusal);
     if (client !== this.#holder) this.#queue.push(client);
     this.#proceed();
   }
@@ -135,13 +133,19 @@ export class Scheduler implements Executor {
    * engine with it.
    */
   cancel(client: Client): void {
-    if (this.#queue.clients.includes(client)) {
-      this.#queue.delete(client);
-      client.fail(cancelled);
-    } else if (client.batch) {
+    if (!this.withdraw(client) && client.batch) {
       client.cancelRequested = true;
       this.#watch();
     }
+  }
+
+  /** Answers a batch that waits, or comes to wait once more, and leaves one that runs. Returns whether one waited. */
+  withdraw(client: Client): boolean {
+    client.withdrawRequested = client.batch !== null;
+    if (!this.#queue.clients.includes(client)) return false;
+    this.#queue.delete(client);
+    client.fail(cancelled);
+    return true;
   }
 
   /** Returns a tar of the data directory. Waits for running work, and nothing else runs until the tar is made. */
@@ -158,17 +162,17 @@ export class Scheduler implements Executor {
     }
   }
 
-  /** Gives running work up to five seconds to finish, cuts all clients off and closes the database. */
-  async close(): Promise<void> {
+  /** Gives running work up to five seconds to finish, cuts all clients off and closes the database. `rough`: without a checkpoint. */
+  async close(rough = false): Promise<void> {
     this.#closing = true;
     // Clients that have just said goodbye are read first, so that they are not told of a shutdown.
     await sleep(goodbyeMs);
     for (const client of this.#queue.clear()) this.#cutOff(client, shuttingDown);
     for (const client of new Set(this.#clients)) if (!client.batch) this.#cutOff(client, shuttingDown);
-    await Promise.race([this.#idle(), sleep(drainMs)]);
+    await isWithin(drainMs, this.#idle());
     for (const client of this.#clients) client.end(shuttingDown);
     clearInterval(this.#timer);
-    await this.#host.close(this.#running !== null || this.#holder !== null);
+    await this.#host.close(rough || this.#running !== null || this.#holder !== null);
   }
 
   #proceed(): void {
@@ -208,11 +212,8 @@ export class Scheduler implements Executor {
 
   /** Resolves when nothing runs and no client waits. */
   async #idle(): Promise<void> {
-    while (this.#running || this.#holder || this.#host.replacing || !this.#queue.isEmpty) {
-      await new Promise<void>((resolve) => {
-        this.#onIdle.push(resolve);
-      });
-    }
+    while (this.#running || this.#holder || this.#host.replacing || !this.#queue.isEmpty)
+      await new Promise<void>((resolve) => void this.#onIdle.push(resolve));
   }
 
   #wakeIdle(): void {
@@ -328,6 +329,7 @@ export class Scheduler implements Executor {
         if (this.#running && this.#host.engine?.control.revoke(verdict.after)) {
           this.#running.revokedAfter = verdict.after;
           this.#queue.putBack(this.#running.items.slice(verdict.after + 1), this.#holder);
+          for (const client of this.#queue.clients) if (client.withdrawRequested) this.withdraw(client);
         }
         break;
       case 'stop-copying':

@@ -1,4 +1,4 @@
-import { requestRoles } from '../../auth/claims.ts';
+import { tenantRoles } from '../../auth/claims.ts';
 
 /**
  * PostGraphile leaves out of the schema what the introspecting role may not do. Requests come as several roles, and
@@ -10,7 +10,7 @@ import { requestRoles } from '../../auth/claims.ts';
  * @param rolePrefix prefix of the roles' names; it needs no quotes (see parseConfig)
  */
 export function makeShowWhatAnyRoleMayDoPlugin(rolePrefix: string): GraphileConfig.Plugin {
-  const grantee = new RegExp(`^${rolePrefix}_(?:${requestRoles.join('|')})=`);
+  const grantee = new RegExp(`^${rolePrefix}_(?:${tenantRoles.join('|')})=`);
   const merge = (acl: readonly string[] | null): string[] | null =>
     acl && acl.map((entry) => entry.replace(grantee, `${rolePrefix}_anon=`));
   return {

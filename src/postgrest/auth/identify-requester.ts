@@ -2,12 +2,20 @@ import { parseExact, stringifySorted } from '../../exact-json.ts';
 import { RestError } from '../../rest/errors.ts';
 import type { IdentifyRequester, Requester } from '../../rest/requester.ts';
 import type { JwtKey } from '../../auth/jwt-keys.ts';
-import { checkClaims } from './registered-claims.ts';
+import { RefusedToken } from '../../auth/refused-token.ts';
+import type { ClaimRules } from '../../auth/registered-claims.ts';
+import type { TokenPayload } from '../../auth/signed-token.ts';
+import { fixedKeys } from '../../auth/token-keys.ts';
+import { makeTokenReader } from '../../auth/token-reader.ts';
 import type { RoleClaim } from './role-claim.ts';
-import { BoundedMap } from '../../bounded-map.ts';
 import type { LookupCounts } from '../../bounded-map.ts';
-import { emptyPayload, readToken } from './signed-token.ts';
-import type { TokenPayload } from './signed-token.ts';
+import { restErrorOf } from './token-refusals.ts';
+
+/** Tolerance for the clocks of two machines, which differ (PostgREST, Authentication, Time-Based Claims Validation). */
+const skewSeconds = 30;
+
+/** The payload of a request without a token. */
+const emptyPayload: TokenPayload = { claims: {}, text: '{}' };
 
 /** Rules for the tokens that are accepted, and for the roles that requests get. */
 export interface IdentificationOptions {
@@ -40,8 +48,18 @@ export function makeRequesterIdentification(
   now: () => number = Date.now,
 ): RequesterIdentification {
   const { keys, audience, anonymousRole } = options;
-  const verified = new BoundedMap<string, { readonly payload: TokenPayload; requester: Requester | null }>(
-    options.cacheMaxEntries,
+  const rules: ClaimRules = {
+    issuer: null,
+    audience,
+    // A token without an audience, or with an empty array, is for everybody.
+    forEverybody: true,
+    maxLifetimeSeconds: null,
+    skewSeconds,
+  };
+  const reader = makeTokenReader(
+    { keys: fixedKeys(keys ?? []), rules, maxRemembered: options.cacheMaxEntries },
+    (payload) => requesterWith(payload, options),
+    now,
   );
   const nobody = anonymousRole === null ? null : requesterOf(anonymousRole, emptyPayload, anonymousRole);
 
@@ -49,15 +67,13 @@ export function makeRequesterIdentification(
     const token = bearerToken(authorization);
     if (token === undefined) return nobody ?? refuseAnonymous();
     if (keys === null) throw new RestError('PGRST300', 'Server lacks JWT secret');
-    let entry = verified.get(token);
-    if (entry === undefined) {
-      entry = { payload: await readToken(token, keys), requester: null };
-      verified.set(token, entry);
+    try {
+      return await reader.read(token);
+    } catch (error) {
+      throw error instanceof RefusedToken ? restErrorOf(error.refusal) : error;
     }
-    checkClaims(entry.payload.claims, audience, Math.floor(now() / 1000));
-    return (entry.requester ??= requesterWith(entry.payload, options));
   };
-  return { identify, cacheCounts: () => verified.counts };
+  return { identify, cacheCounts: reader.counts };
 }
 
 /** Undefined: the header is missing, or has another scheme. */

@@ -1,13 +1,13 @@
 import type { Statement } from '../../db/statement.ts';
-import { nameKey } from '../../schema-cache/identifier.ts';
-import type { Routine } from '../../schema-cache/routine.ts';
+import { executableRoutines, routineKeys } from './executable-routines.ts';
+import type { ExecutableRoutine } from './executable-routines.ts';
 
 /** A role's privileges in a schema. */
 export interface Access {
   readonly schemaComment: string | null;
   /** By relation name; relations on which the role has no privilege are missing. */
   readonly relations: ReadonlyMap<string, RelationAccess>;
-  /** The `routineKey`s of the functions that the role may execute. */
+  /** The `routineKey`s (./executable-routines.ts) of the functions that the role may execute. */
   readonly routines: ReadonlySet<string>;
 }
 
@@ -30,7 +30,7 @@ export interface AccessRow {
       readonly update: readonly string[];
       readonly delete: boolean;
     }[];
-    readonly routines: readonly { readonly name: string; readonly parameters: readonly string[] }[];
+    readonly routines: readonly ExecutableRoutine[];
   };
 }
 
@@ -66,21 +66,7 @@ select json_build_object(
       group by c.oid, c.relname
     ) r
   ),
-  'routines', (
-    select coalesce(json_agg(f), '[]')
-    from (
-      select
-        p.proname as name,
-        (
-          select coalesce(json_agg(coalesce(p.proargnames[i], '') order by i), '[]')
-          from generate_series(1, coalesce(array_length(p.proallargtypes, 1), p.pronargs)) i
-          where coalesce(p.proargmodes[i], 'i') in ('i', 'b', 'v')
-        ) as parameters
-      from pg_catalog.pg_proc p
-        join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-      where n.nspname = $1 and pg_catalog.has_function_privilege(p.oid, 'execute')
-    ) f
-  )
+  'routines', ${executableRoutines}
 ) as access`;
 
 /** Reads the statement's row. */
@@ -98,14 +84,6 @@ export function parseAccess({ access }: AccessRow): Access {
         },
       ]),
     ),
-    routines: new Set(access.routines.map(({ name, parameters }) => nameKey(name, parameters.join()))),
+    routines: routineKeys(access.routines),
   };
-}
-
-/**
- * The key of an overload. Overloads differ in the names of their parameters; otherwise no call by name could choose
- * one.
- */
-export function routineKey({ name, parameters }: Routine): string {
-  return nameKey(name, parameters.map((parameter) => parameter.name).join());
 }

@@ -11,3 +11,15 @@ function escaped(character: string): string {
 export function reference(kind: 'schemas' | 'parameters' | 'responses', name: string): { $ref: string } {
   return { $ref: `#/components/${kind}/${name}` };
 }
+
+/** What an operation does: the first part of its `operationId`. */
+export type OperationVerb = 'read' | 'insert' | 'update' | 'delete' | 'query' | 'call';
+
+/**
+ * The `operationId` of a relation's or function's operation: the same in every document that has the operation, and
+ * different from those of all others. `query` calls a function by GET.
+ */
+export function operationId(verb: OperationVerb, name: string): string {
+  // No verb has an underscore, so the name begins after the first.
+  return `${verb}_${componentName(name)}`;
+}

@@ -1,6 +1,7 @@
 import type { ScopedDatabase } from '../../db/scoped-database.ts';
+import type { Statement } from '../../db/statement.ts';
 import type { SchemaCache } from '../../schema-cache/schema-cache.ts';
-import type { RestOptions } from '../options.ts';
+import type { OpenApiOptions, OpenApiVersion, RestOptions } from '../options.ts';
 import type { DescribeAction } from '../plan/plan.ts';
 import type { ApiRequest } from '../request/query.ts';
 import type { RestResponse } from '../response/rest-response.ts';
@@ -8,11 +9,14 @@ import { accessStatement, parseAccess } from './accessible.ts';
 import type { AccessRow } from './accessible.ts';
 import { openApiDocument } from './document.ts';
 import { referencePage } from './reference-page.ts';
+import { swaggerDocument } from './swagger/document.ts';
+import { parseVisible, visibleStatement } from './swagger/visible.ts';
+import type { VisibleRow } from './swagger/visible.ts';
 
 /** Everything that describing needs besides the request. */
 export interface DescribeContext {
   /** The database under the caller's role, whose privileges it is asked for. */
-  readonly session: ScopedDatabase;
+  readonly scoped: ScopedDatabase;
   readonly cache: SchemaCache;
   readonly options: RestOptions;
   /** Path of the API's root, without a trailing slash. */
@@ -27,28 +31,16 @@ export interface DescribeContext {
 export async function describe(
   action: DescribeAction,
   request: ApiRequest,
-  { session, cache, options, mountPath, host, version }: DescribeContext,
+  { scoped, cache, options, mountPath, host, version }: DescribeContext,
 ): Promise<RestResponse> {
   if (action.format === 'html') {
     const page = referencePage(mountPath);
     return action.headersOnly ? { ...page, body: null } : page;
   }
-  const { rows } = await session.query<AccessRow>(accessStatement(action.schema));
-  const row = rows[0];
-  if (row === undefined) throw new Error('the query of the privileges returned no row');
-  const access = parseAccess(row);
-  const { mode, securityActive, serverProxyUri } = options.openapi;
-  const document = openApiDocument(
-    cache,
-    mode === 'ignore-privileges' ? null : access,
-    access.schemaComment,
-    {
-      schema: action.schema,
-      serverUrl: serverProxyUri?.replace(/\/$/, '') ?? `http://${host ?? 'localhost'}${mountPath}`,
-      version,
-      securityActive,
-    },
-  );
+  const document =
+    options.openapi.document.version === '2.0'
+      ? await swagger(action, options.openapi, options.openapi.document, { scoped, cache, version })
+      : await openApi(action, options.openapi, { scoped, cache, mountPath, host, version });
   const body = JSON.stringify(document);
   return {
     status: 200,
@@ -60,4 +52,41 @@ export async function describe(
     ],
     body: action.headersOnly ? null : body,
   };
+}
+
+async function openApi(
+  { schema }: DescribeAction,
+  { mode, securityActive, serverProxyUri }: OpenApiOptions,
+  { scoped, cache, mountPath, host, version }: Omit<DescribeContext, 'options'>,
+): Promise<unknown> {
+  const access = parseAccess(await onlyRow<AccessRow>(scoped, accessStatement(schema)));
+  return openApiDocument(cache, mode === 'ignore-privileges' ? null : access, access.schemaComment, {
+    schema,
+    serverUrl: serverProxyUri?.replace(/\/$/, '') ?? `http://${host ?? 'localhost'}${mountPath}`,
+    version,
+    securityActive,
+  });
+}
+
+async function swagger(
+  { schema }: DescribeAction,
+  { mode, securityActive, serverProxyUri }: OpenApiOptions,
+  { listensAt }: OpenApiVersion & { readonly version: '2.0' },
+  { scoped, cache, version }: Pick<DescribeContext, 'scoped' | 'cache' | 'version'>,
+): Promise<unknown> {
+  const visible = parseVisible(await onlyRow<VisibleRow>(scoped, visibleStatement(schema)));
+  return swaggerDocument(cache, mode === 'ignore-privileges' ? null : visible, visible.schemaComment, {
+    schema,
+    serverProxyUri,
+    listensAt,
+    version,
+    securityActive,
+  });
+}
+
+async function onlyRow<Row>(scoped: ScopedDatabase, statement: Statement): Promise<Row> {
+  const { rows } = await scoped.query<Row>(statement);
+  const row = rows[0];
+  if (row === undefined) throw new Error('the query of the privileges returned no row');
+  return row;
 }

@@ -2,7 +2,7 @@ import type { Routine } from '../../schema-cache/routine.ts';
 import { nameKey } from '../../schema-cache/identifier.ts';
 import { relationshipKey } from '../../schema-cache/schema-cache.ts';
 import type { SchemaCache } from '../../schema-cache/schema-cache.ts';
-import { routineKey } from './accessible.ts';
+import { routineKey } from './executable-routines.ts';
 import type { Access, RelationAccess } from './accessible.ts';
 import { documentation } from './comment.ts';
 import { relationPaths } from './relation-paths.ts';

@@ -31,9 +31,18 @@ const byName: Readonly<Record<string, JsonSchema>> = {
   uuid: { type: 'string', format: 'uuid' },
   date: { type: 'string', format: 'date' },
   'timestamp with time zone': { type: 'string', format: 'date-time' },
-  json: {},
-  jsonb: {},
+  json: anyJson(),
+  jsonb: anyJson(),
 };
+
+/** Every JSON value. The types are named, because generators of code make nothing useful of a schema without them. */
+function anyJson(): JsonSchema {
+  return {
+    type: ['object', 'array', 'string', 'number', 'boolean', 'null'],
+    additionalProperties: true,
+    items: {},
+  };
+}
 
 /** The schema of a column's values. `description` holds what the type does not tell the caller. */
 export function schemaOfColumn(column: Column, description: string | null): JsonSchema {
@@ -45,26 +54,12 @@ export function schemaOfColumn(column: Column, description: string | null): Json
       enum: column.nullable ? [...column.enumLabels, null] : column.enumLabels,
     }),
     ...(column.maxLength !== null && { maxLength: column.maxLength }),
-    ...defaultOf(column.defaultExpression),
     ...(column.generated && { readOnly: true }),
     ...(description !== null && { description }),
   };
 }
 
-/** The value of a constant default. An expression computed at each insert is not a default in JSON Schema's sense. */
-function defaultOf(expression: string | null): { default?: unknown } {
-  if (expression === null) return {};
-  if (expression === 'true' || expression === 'false') return { default: expression === 'true' };
-  if (/^-?\d{1,15}(\.\d{1,6})?$/.test(expression)) return { default: Number(expression) };
-  const [, text, type = ''] = /^'((?:[^']|'')*)'::(.+)$/s.exec(expression) ?? [];
-  if (text === undefined) return {};
-  const value = text.replaceAll("''", "'");
-  const { type: jsonType } = schemaOfType(type);
-  if (jsonType === 'string') return { default: value };
-  try {
-    // json, numbers and quoted booleans; Postgres's array notation is not JSON and gives no default.
-    return { default: JSON.parse(value) };
-  } catch {
-    return {};
-  }
+/** Whether every insert has to give a value, because neither a default nor null stands in for it. */
+export function isRequiredAtInsert({ nullable, generated, defaultExpression }: Column): boolean {
+  return !nullable && !generated && defaultExpression === null;
 }

@@ -65,7 +65,7 @@ export async function referenceAsset(fileName: string): Promise<RestResponse | n
 /**
  * The directory of Swagger UI's files. `npm run build` copies them beside this module. A checkout has them in
  * swagger-ui-dist, which is only a development dependency, because one of its own dependencies reports every
- * installation to its makers. Null in a checkout without it (`npm ci --omit=dev`): the page is empty there, and
+ * installation to its makers; in a checkout test/support/no-telemetry takes that one's place. Null in a checkout without it (`npm ci --omit=dev`): the page is empty there, and
  * everything else works.
  */
 const swaggerUi = ((): string | null => {
@@ -93,7 +93,21 @@ const contentTypes: Readonly<Record<string, string>> = {
 const startScript = `'use strict';
 const address = document.querySelector('#reference').dataset.url;
 let token = null;
-const tokenIn = (authorized) => (authorized && authorized.JWT ? authorized.JWT.value : null);
+// persistAuthorization keeps the token in the local storage, for good: here the tab of the browser keeps it.
+try {
+  localStorage.removeItem('authorized');
+  for (const method of ['getItem', 'setItem', 'removeItem']) {
+    const original = Storage.prototype[method];
+    Storage.prototype[method] = function (key, ...values) {
+      return original.call(key === 'authorized' ? sessionStorage : this, key, ...values);
+    };
+  }
+} catch {
+  // The storage is forbidden: the page forgets the token at a reload.
+}
+// In the document of PostgREST's form the visitor writes "Bearer " before the token.
+const tokenIn = (authorized) =>
+  authorized && authorized.JWT ? authorized.JWT.value.replace(/^Bearer +/i, '') : null;
 try {
   // persistAuthorization keeps the token here.
   token = tokenIn(JSON.parse(localStorage.getItem('authorized')));
@@ -150,6 +164,9 @@ SwaggerUIBundle({
   plugins: [followAuthorization, openWhatIsLinked],
   requestInterceptor: (request) => {
     if (request.loadSpec && token) request.headers.Authorization = 'Bearer ' + token;
+    // The document may name an address that only others reach, such as 0.0.0.0: this page is served by the API itself.
+    const { pathname, search } = new URL(request.url, location.href);
+    request.url = location.origin + pathname + search;
     return request;
   },
 });

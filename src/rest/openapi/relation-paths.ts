@@ -2,10 +2,11 @@ import type { ForeignKeyRelationship } from '../../schema-cache/relationship.ts'
 import type { Column, Table } from '../../schema-cache/table.ts';
 import type { RelationAccess } from './accessible.ts';
 import { documentation, withoutTags } from './comment.ts';
-import { componentName, reference } from './component-name.ts';
-import { schemaOfColumn } from './json-schema.ts';
+import { componentName, operationId, reference } from './component-name.ts';
+import { keyNotes } from './key-notes.ts';
+import { isRequiredAtInsert, schemaOfColumn } from './json-schema.ts';
 import type { JsonSchema } from './json-schema.ts';
-import { sharedParameterNames } from './shared-components.ts';
+import { refusedWith, sharedParameterNames } from './shared-components.ts';
 
 /** A relation's part of the document, limited to what the role may do. */
 export interface RelationPaths {
@@ -22,7 +23,6 @@ export function relationPaths(
   relationships: readonly ForeignKeyRelationship[],
 ): RelationPaths {
   const rowName = componentName(table.name);
-  const writeName = componentName(table.name, 'write');
   const columns = [...table.columns.values()];
   const readable = columns.filter(({ name }) => access.select.has(name));
   const insertable = table.insertable ? writable(columns, access.insert) : [];
@@ -41,13 +41,17 @@ export function relationPaths(
       canDelete: deletable,
     }),
     schemas: {
-      [rowName]: objectSchema(table, readable, relationships),
-      ...((insertable.length > 0 || updatable.length > 0) && {
-        [writeName]: objectSchema(
+      [rowName]: rowSchema(table, readable, relationships),
+      ...(insertable.length > 0 && {
+        [componentName(table.name, 'insert')]: writeSchema(
           table,
-          columns.filter((column) => insertable.includes(column) || updatable.includes(column)),
+          insertable,
+          insertable.filter(isRequiredAtInsert),
           relationships,
         ),
+      }),
+      ...(updatable.length > 0 && {
+        [componentName(table.name, 'update')]: writeSchema(table, updatable, [], relationships),
       }),
     },
     parameters: Object.fromEntries(
@@ -96,12 +100,13 @@ function operations({
   const rows = rowsResponse(componentName(table.name));
   const written = (status: string, meaning: string) => ({
     [status]: { ...rows, description: meaning },
-    default: reference('responses', 'Error'),
+    ...refusedWith('400', '401', '403', '406', '409', '413'),
   });
-  const body = reference('schemas', componentName(table.name, 'write'));
+  const inserted = reference('schemas', componentName(table.name, 'insert'));
   return {
     ...(canRead && {
       get: {
+        operationId: operationId('read', table.name),
         ...common,
         parameters: [
           ...filterReferences,
@@ -114,12 +119,13 @@ function operations({
         responses: {
           '200': { ...rows, description: 'The rows' },
           '206': { ...rows, description: 'Some of the rows; Content-Range says which' },
-          default: reference('responses', 'Error'),
+          ...refusedWith('400', '401', '403', '406', '416'),
         },
       },
     }),
     ...(canInsert && {
       post: {
+        operationId: operationId('insert', table.name),
         ...common,
         parameters: ['select', 'columns', 'on_conflict', 'preferInsert'].map((name) =>
           reference('parameters', name),
@@ -127,7 +133,7 @@ function operations({
         requestBody: {
           required: true,
           content: {
-            'application/json': { schema: { oneOf: [body, { type: 'array', items: body }] } },
+            'application/json': { schema: { oneOf: [inserted, { type: 'array', items: inserted }] } },
             'text/csv': { schema: { type: 'string' } },
           },
         },
@@ -136,12 +142,18 @@ function operations({
     }),
     ...(canUpdate && {
       patch: {
+        operationId: operationId('update', table.name),
         ...common,
         parameters: [
           ...filterReferences,
           ...['select', 'columns', 'preferWrite'].map((name) => reference('parameters', name)),
         ],
-        requestBody: { required: true, content: { 'application/json': { schema: body } } },
+        requestBody: {
+          required: true,
+          content: {
+            'application/json': { schema: reference('schemas', componentName(table.name, 'update')) },
+          },
+        },
         responses: {
           ...written('200', 'Updated; the rows with Prefer: return=representation'),
           '204': { description: 'Updated' },
@@ -150,6 +162,7 @@ function operations({
     }),
     ...(canDelete && {
       delete: {
+        operationId: operationId('delete', table.name),
         ...common,
         parameters: [
           ...filterReferences,
@@ -164,24 +177,47 @@ function operations({
   };
 }
 
-/**
- * The schema of a row. No property is required: `select` can leave out any, and a default fills in for a missing one.
- */
-function objectSchema(
+/** The schema of a row as it comes without `select`: every readable column is there. */
+function rowSchema(
   table: Table,
   columns: readonly Column[],
   relationships: readonly ForeignKeyRelationship[],
+): JsonSchema {
+  return objectSchema(table, columns, columns, (column) => columnDescription(table, column, relationships));
+}
+
+/**
+ * The schema of a row to write. A default is described and is not a `default`: generators of code take a property that
+ * has one for always present, and here it is the one that may be left out.
+ */
+function writeSchema(
+  table: Table,
+  columns: readonly Column[],
+  required: readonly Column[],
+  relationships: readonly ForeignKeyRelationship[],
+): JsonSchema {
+  return objectSchema(table, columns, required, (column) => {
+    const description = columnDescription(table, column, relationships);
+    if (column.defaultExpression === null) return description;
+    const byDefault = `Default: \`${column.defaultExpression}\``;
+    return description === null ? byDefault : `${description}\n\n${byDefault}`;
+  });
+}
+
+function objectSchema(
+  table: Table,
+  columns: readonly Column[],
+  required: readonly Column[],
+  describe: (column: Column) => string | null,
 ): JsonSchema {
   const description = withoutTags(table.comment);
   return {
     type: 'object',
     ...(description !== null && { description }),
     properties: Object.fromEntries(
-      columns.map((column) => [
-        column.name,
-        schemaOfColumn(column, columnDescription(table, column, relationships)),
-      ]),
+      columns.map((column) => [column.name, schemaOfColumn(column, describe(column))]),
     ),
+    ...(required.length > 0 && { required: required.map(({ name }) => name) }),
   };
 }
 
@@ -189,36 +225,14 @@ function writable(columns: readonly Column[], names: ReadonlySet<string>): reado
   return columns.filter(({ name, generated }) => names.has(name) && !generated);
 }
 
-/** A column's description. PostgREST's notes on keys, tags included, are kept because front ends read them. */
 function columnDescription(
   table: Table,
   column: Column,
   relationships: readonly ForeignKeyRelationship[],
 ): string | null {
-  const notes = [
-    ...(table.primaryKey.includes(column.name) ? ['This is a Primary Key.<pk/>'] : []),
-    ...foreignKeyNote(column, relationships),
-  ];
+  const notes = keyNotes(table, column, relationships);
   const comment = withoutTags(column.comment);
-  if (notes.length === 0) return comment;
-  return [...(comment === null ? [] : [comment, '']), 'Note:', ...notes].join('\n');
-}
-
-function foreignKeyNote(column: Column, relationships: readonly ForeignKeyRelationship[]): readonly string[] {
-  // Tables come before views: the note names the place of the rows.
-  const ordered = relationships.toSorted(
-    (one, other) => Number(one.foreignTableIsView) - Number(other.foreignTableIsView),
-  );
-  for (const { cardinality, foreignTable } of ordered) {
-    if (cardinality.kind === 'many-to-many' || cardinality.kind === 'one-to-many') continue;
-    if (cardinality.kind === 'one-to-one' && cardinality.isParent) continue;
-    const [pair, ...others] = cardinality.columns;
-    if (pair === undefined || others.length > 0 || pair[0] !== column.name) continue;
-    return [
-      `This is a Foreign Key to \`${foreignTable.name}.${pair[1]}\`.<fk table='${foreignTable.name}' column='${pair[1]}'/>`,
-    ];
-  }
-  return [];
+  return notes === null || comment === null ? (notes ?? comment) : `${comment}\n\n${notes}`;
 }
 
 function rowsResponse(rowName: string): Readonly<Record<string, unknown>> {

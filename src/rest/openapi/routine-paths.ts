@@ -1,9 +1,10 @@
 import type { Parameter, Routine } from '../../schema-cache/routine.ts';
 import { returnsVoid } from '../../schema-cache/routine.ts';
 import { documentation } from './comment.ts';
-import { componentName, reference } from './component-name.ts';
+import { componentName, operationId, reference } from './component-name.ts';
 import { schemaOfType } from './json-schema.ts';
 import type { JsonSchema } from './json-schema.ts';
+import { refusedWith } from './shared-components.ts';
 
 /** The path of a function and its overloads: POST always, and GET if the function writes nothing. */
 export function routinePaths(
@@ -21,16 +22,22 @@ export function routinePaths(
     ...(overloads.every(returnsVoid)
       ? { '204': { description: 'Done' } }
       : { '200': result(overloads, relationIsKnown) }),
-    default: reference('responses', 'Error'),
+    ...refusedWith('400', '401', '403', '404', '406', '409', '413'),
   };
   const callable = overloads.filter(({ volatility }) => volatility !== 'volatile');
   return {
     path: `/rpc/${encodeURIComponent(first.name)}`,
     pathItem: {
       ...(callable.length > 0 && {
-        get: { ...common, parameters: queryParameters(callable), responses },
+        get: {
+          operationId: operationId('query', first.name),
+          ...common,
+          parameters: queryParameters(callable),
+          responses,
+        },
       }),
       post: {
+        operationId: operationId('call', first.name),
         ...common,
         parameters: ['select', 'order', 'limit', 'offset', 'preferCall'].map((name) =>
           reference('parameters', name),
@@ -109,7 +116,7 @@ function result(
       ? schemaOfType(name)
       : relationIsKnown(typeSchema, name)
         ? reference('schemas', componentName(name))
-        : { type: 'object' };
+        : { type: 'object', additionalProperties: true };
     return returns.setOf ? { type: 'array', items: one } : one;
   });
   return {

@@ -1,7 +1,9 @@
 import type { SchemaCache } from '../../schema-cache/schema-cache.ts';
 import type { Table } from '../../schema-cache/table.ts';
 import { RestError } from '../errors.ts';
+import type { RestOptions } from '../options.ts';
 import type { Action, ApiRequest, Filter, Payload } from '../request/query.ts';
+import { conflictKey, withinTenant } from './conflict-key.ts';
 import { filteredLogic } from './link-levels.ts';
 import { asLeaf } from './logic.ts';
 import { neededColumns } from './needed-columns.ts';
@@ -10,13 +12,17 @@ import type { FieldResolver } from './resolve-field.ts';
 import { fieldResolver } from './resolve-field.ts';
 import { sortedNames } from './sorted-names.ts';
 
-/** The write, returning what `readPlan` needs. Throws PGRST105 for a PUT that names no row, and PGRST204. */
+/**
+ * The write, returning what `readPlan` needs. Throws PGRST105 for a PUT that names no row, PGRST204, and 42P10 for an
+ * upsert that goes by no key.
+ */
 export function planMutation(
   mutation: (Action & { kind: 'mutate' })['mutation'],
   table: Table,
   request: ApiRequest,
   readPlan: ReadPlan,
   cache: SchemaCache,
+  { tenantColumn }: Pick<RestOptions, 'tenantColumn'>,
 ): MutatePlan {
   const { query, preferences, payload } = request;
   const into = { schema: table.schema, name: table.name };
@@ -32,7 +38,14 @@ export function planMutation(
         into,
         columns: writtenColumns(request, table, resolver),
         body: jsonText(payload),
-        onConflict: resolution === null ? null : { resolution, columns: query.onConflict ?? primaryKey },
+        onConflict:
+          resolution === null
+            ? null
+            : {
+                resolution,
+                columns:
+                  query.onConflict === null ? primaryKey : conflictKey(table, query.onConflict, tenantColumn),
+              },
         where: [],
         returning,
         primaryKey,
@@ -40,7 +53,10 @@ export function planMutation(
       };
     }
     case 'upsert-one':
-      if (!namesOneRow(request, primaryKey)) {
+      if (
+        !namesOneRow(request, primaryKey) &&
+        !namesOneRow(request, withinTenant(primaryKey, tenantColumn))
+      ) {
         throw new RestError(
           'PGRST105',
           "Filters must include all and only primary key columns with 'eq' operators",

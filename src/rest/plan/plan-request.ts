@@ -21,7 +21,7 @@ import { planRead } from './read-plan.ts';
 import { fieldResolver } from './resolve-field.ts';
 
 /** The part of the service's options that planning needs. */
-export type PlanOptions = ReadOptions & Pick<RestOptions, 'planEnabled'>;
+export type PlanOptions = ReadOptions & Pick<RestOptions, 'planEnabled' | 'tenantColumn'>;
 
 /**
  * Plans a request against the catalog: looks up every name, refuses every ambiguity, and asks the database nothing.
@@ -90,7 +90,7 @@ function planWriting(
   const table = findTable(cache, { schema, name });
   const relation = nameOf(table);
   const readPlan = planRead(relation, request, cache, options);
-  const mutatePlan = planMutation(mutation, table, request, readPlan, cache);
+  const mutatePlan = planMutation(mutation, table, request, readPlan, cache, options);
   refuseUnknownPreferences(request.preferences);
   const content = contentOf(request, cache, relation, readPlan, options);
   const shown = request.preferences.representation === 'full' ? content : withoutBody(content);

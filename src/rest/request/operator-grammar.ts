@@ -25,6 +25,7 @@ import {
   word,
   wordInAnyCase,
 } from './text-parsers.ts';
+import { ftsOperators, quantifiedOperators, simpleOperators } from './query.ts';
 import type {
   FtsOperator,
   IsValue,
@@ -71,32 +72,9 @@ const isValue: Parser<IsValue> = label(
   'isVal: (null, not_null, true, false, unknown)',
 );
 
-const simpleOperator: Parser<SimpleOperator> = firstOf(
-  'neq',
-  'cs',
-  'cd',
-  'ov',
-  'sl',
-  'sr',
-  'nxr',
-  'nxl',
-  'adj',
-);
-
-// Of two operators that begin alike, the longer one comes first.
-const quantifiedOperator: Parser<QuantifiedOperator> = firstOf(
-  'eq',
-  'gte',
-  'gt',
-  'lte',
-  'lt',
-  'like',
-  'ilike',
-  'match',
-  'imatch',
-);
-
-const ftsOperator: Parser<FtsOperator> = firstOf('fts', 'plfts', 'phfts', 'wfts');
+const simpleOperator: Parser<SimpleOperator> = oneOf(simpleOperators);
+const quantifiedOperator: Parser<QuantifiedOperator> = oneOf(quantifiedOperators);
+const ftsOperator: Parser<FtsOperator> = oneOf(ftsOperators);
 
 const quantifier = optional(
   attempt(bracketed(choice(as(attempt(word('any')), 'any' as const), as(word('all'), 'all')))),
@@ -154,6 +132,8 @@ export const negation: Parser<boolean> = choice(
   pure(false),
 );
 
-function firstOf<T extends string>(...operators: readonly T[]): Parser<T> {
-  return choice(...operators.map((operator) => as(attempt(word(operator)), operator)));
+/** One of the words. Of two that begin alike, the longer one is tried first. */
+function oneOf<T extends string>(words: readonly T[]): Parser<T> {
+  const longestFirst = words.toSorted((a, b) => b.length - a.length);
+  return choice(...longestFirst.map((each) => as(attempt(word(each)), each)));
 }

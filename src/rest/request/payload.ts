@@ -1,5 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { excessiveKeys, maxObjectKeys } from '../../http/largest-object.ts';
+import { longNumbersHint, longNumbersRule, printsTooLong } from '../../http/long-numbers.ts';
+import { parseExactNumbers } from '../../exact-json.ts';
 import { RestError } from '../errors.ts';
 import { csvPayload } from './csv-payload.ts';
 import type { MediaType } from './media-type.ts';
@@ -31,7 +33,7 @@ export function parsePayload(
   const isCall = action.kind === 'call';
   const type = contentType.kind === 'plain' ? contentType.name : '';
   if (type === 'application/json') {
-    const payload = columns === null ? jsonPayload(body, isCall, maxKeys) : unreadJson(body);
+    const payload = columns === null ? jsonPayload(body, isCall, maxKeys) : unreadJson(body, maxKeys);
     // Checked before sorting, which takes longer than reading the keys.
     checkFields(payload.keys.length, maxKeys);
     return { payload, columns: sorted(columns ?? payload.keys) };
@@ -64,9 +66,31 @@ function sorted(names: readonly string[]): readonly string[] {
 }
 
 /** Takes the body unparsed: with `columns=` only Postgres needs to look into it. */
-function unreadJson(body: Buffer): JsonPayload {
+function unreadJson(body: Buffer, maxKeys: number): JsonPayload {
   if (!isUtf8(body)) throw invalidJson();
-  return { kind: 'json', text: body.toString('utf8'), keys: [] };
+  const text = body.toString('utf8');
+  if (maxKeys < Infinity) checkNumbers(text);
+  return { kind: 'json', text, keys: [] };
+}
+
+/** Throws LTR010 for numbers that would use up the database's memory as text. */
+function checkNumbers(text: string): void {
+  if (printsTooLong(text))
+    throw new RestError('LTR010', `invalid ${longMembers(text)}: ${longNumbersRule}`, {
+      hint: longNumbersHint,
+    });
+}
+
+/** The names of the members whose numbers are too long, each by itself. */
+function longMembers(text: string): string {
+  const json = parseExactNumbers(text);
+  const rows: readonly unknown[] = Array.isArray(json) ? json : [json];
+  const names = rows.flatMap((row) =>
+    isObject(row)
+      ? Object.entries(row).flatMap(([name, value]) => (printsTooLong(JSON.stringify(value)) ? [name] : []))
+      : [],
+  );
+  return [...new Set(names)].slice(0, 3).join(' or ') || 'body';
 }
 
 /** Keeps the text as it came, so that numbers keep their digits, and reads only the keys. */
@@ -75,7 +99,10 @@ function jsonPayload(body: Buffer, isCall: boolean, maxKeys: number): JsonPayloa
   if (!isUtf8(body)) throw invalidJson();
   const text = body.toString('utf8');
   // Checked before parsing, which takes a tenth of a second for an object of 100,000 keys.
-  if (maxKeys < Infinity) checkFields(excessiveKeys(text) ?? 0, maxObjectKeys);
+  if (maxKeys < Infinity) {
+    checkFields(excessiveKeys(text) ?? 0, maxObjectKeys);
+    checkNumbers(text);
+  }
   const json = parseJson(text);
   if (!Array.isArray(json)) {
     // A scalar counts as no rows.

@@ -52,9 +52,27 @@ export interface AtPath<T> {
 }
 
 /** Operators with one value that may also be written `op(any)` or `op(all)`. */
-export type QuantifiedOperator = 'eq' | 'gte' | 'gt' | 'lte' | 'lt' | 'like' | 'ilike' | 'match' | 'imatch';
-export type SimpleOperator = 'neq' | 'cs' | 'cd' | 'ov' | 'sl' | 'sr' | 'nxr' | 'nxl' | 'adj';
-export type FtsOperator = 'fts' | 'plfts' | 'phfts' | 'wfts';
+export const quantifiedOperators = [
+  'eq',
+  'gte',
+  'gt',
+  'lte',
+  'lt',
+  'like',
+  'ilike',
+  'match',
+  'imatch',
+] as const;
+export type QuantifiedOperator = (typeof quantifiedOperators)[number];
+
+/** Operators with one value, for which neither `any` nor `all` may stand. */
+export const simpleOperators = ['neq', 'cs', 'cd', 'ov', 'sl', 'sr', 'nxr', 'nxl', 'adj'] as const;
+export type SimpleOperator = (typeof simpleOperators)[number];
+
+/** Operators of full-text search, which may name a language: `fts(english)`. */
+export const ftsOperators = ['fts', 'plfts', 'phfts', 'wfts'] as const;
+export type FtsOperator = (typeof ftsOperators)[number];
+
 export type IsValue = 'null' | 'not_null' | 'true' | 'false' | 'unknown';
 
 /**

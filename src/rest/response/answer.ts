@@ -24,16 +24,19 @@ export interface Outcome {
 /**
  * Makes the answer from the statements' results. Throws RestError for headers or a status that functions have set
  * wrongly.
+ *
+ * @param mountPath path of the API's root as clients see it, without a trailing slash: where its Locations lead
  */
 export function answer(
   plan: ReadAction | MutateAction | CallAction,
   request: ApiRequest,
   outcome: Outcome,
   options: RestOptions,
+  mountPath: string,
 ): RestResponse {
   if (plan.mediaType.kind === 'plan') return explained(plan, request, outcome.main);
   const row = (outcome.main[0] ?? noRow) as ResultRow;
-  const response = answered(plan, request, row, outcome, options);
+  const response = answered(plan, request, row, outcome, options, mountPath);
   return override(response, row[3], row[4]);
 }
 
@@ -57,12 +60,13 @@ function answered(
   row: ResultRow,
   outcome: Outcome,
   options: RestOptions,
+  mountPath: string,
 ): RestResponse {
   switch (plan.kind) {
     case 'read':
-      return read(plan, request, row, outcome, options);
+      return read(plan, request, row, outcome, options, mountPath);
     case 'mutate':
-      return mutated(plan, request, row, options);
+      return mutated(plan, request, row, options, mountPath);
     case 'call':
       return called(plan, request, row, options);
     default:
@@ -76,6 +80,7 @@ function read(
   row: ResultRow,
   { explainCount }: Outcome,
   options: RestOptions,
+  mountPath: string,
 ): RestResponse {
   // Only a read is refused after the fact, having changed nothing. A write is refused by its own statement.
   if (plan.mediaType.kind === 'object' && Number(row[1]) !== 1) throw notSingular(Number(row[1]));
@@ -84,7 +89,7 @@ function read(
   const body = refusal ?? row[2] ?? '';
   const headers: Header[] = [
     ['Content-Range', range],
-    ...contentLocation(plan.relation.name, request.query.canonical),
+    ...contentLocation(pathOf(plan.relation.name, mountPath), request.query.canonical),
     ...(plan.headersOnly ? [] : [contentLength(body)]),
     ...contentHeaders(plan, request),
     ...preferenceHeader(plan, request),
@@ -97,9 +102,14 @@ function read(
  * The address at which the answer can be requested again. It is left out if it is so long that a proxy or client
  * would refuse the whole answer.
  */
-function contentLocation(relation: string, query: string): readonly Header[] {
-  const location = `/${relation}${query === '' ? '' : `?${query}`}`;
+function contentLocation(path: string, query: string): readonly Header[] {
+  const location = `${path}${query === '' ? '' : `?${query}`}`;
   return location.length > longestLocation ? [] : [['Content-Location', location]];
+}
+
+/** The path of a relation. At the root of a host it is PostgREST's, which leaves a name as it is. */
+function pathOf(relation: string, mountPath: string): string {
+  return mountPath === '' ? `/${relation}` : `${mountPath}/${encodeURIComponent(relation)}`;
 }
 
 function mutated(
@@ -107,6 +117,7 @@ function mutated(
   request: ApiRequest,
   row: ResultRow,
   options: RestOptions,
+  mountPath: string,
 ): RestResponse {
   const { preferences } = request;
   const affected = Number(row[1]);
@@ -125,7 +136,9 @@ function mutated(
       const created = preferences.resolution !== 'merge-duplicates' || Number(row[6] ?? 1) > 0;
       const headers: Header[] = [
         contentLength(body ?? ''),
-        ...(location ? [['Location', `/${plan.relation.name}?${keyQuery(location)}`] as const] : []),
+        ...(location
+          ? [['Location', `${pathOf(plan.relation.name, mountPath)}?${keyQuery(location)}`] as const]
+          : []),
         ['Content-Range', contentRange(1, 0, total)],
         ...applied,
         ...content,

@@ -1,7 +1,8 @@
 import { DatabaseError } from 'pg';
 import { AnswerTooLarge } from '../../db/answer-limit.ts';
-import { ConnectionLost, DatabaseUnavailable } from '../../db/database.ts';
-import { refusalStatuses } from '../../errors.ts';
+import { outageOf } from '../../db/errors.ts';
+import { publicSentence } from '../../db/server-trouble.ts';
+import { errorCodes, outages, refusalStatuses } from '../../errors.ts';
 import { isStackOverflow } from '../../too-deep.ts';
 import { RestError } from '../errors.ts';
 import type { ShownError } from './error-response.ts';
@@ -12,18 +13,16 @@ import { parseRaised } from './raised-error.ts';
 /**
  * The answer to a database error (PostgREST, Errors); null: the error is not the database's. `isAnonymous`: a
  * forbidden request brought no credentials, so the answer asks for them. `blamesClient`: a statement too complex for
- * Postgres (class 54) is a 400, because it came from the client; PostgREST answers 500.
+ * Postgres (class 54) is a 400, because it came from the client; PostgREST answers 500. The same caller gets no words
+ * about the way to the server.
  */
 export function databaseError(
   error: unknown,
   isAnonymous: boolean,
   blamesClient: boolean,
 ): ShownError | null {
-  if (error instanceof DatabaseUnavailable) {
-    return error.reason === 'busy'
-      ? new RestError('PGRST003', 'Timed out acquiring connection from connection pool.', { cause: error })
-      : new RestError('PGRST000', 'Database connection error.', { cause: error, details: error.message });
-  }
+  const outage = outageOf(error);
+  if (outage !== null) return databaseAway(outage, error as Error, blamesClient);
   if (error instanceof AnswerTooLarge) return answerTooLarge(error);
   if (isStackOverflow(error)) return new RestError('LTR010', 'The request nests too deep', { cause: error });
   if (error instanceof DatabaseError) {
@@ -31,27 +30,44 @@ export function databaseError(
       ? { ...said(error, isAnonymous), status: 400 }
       : said(error, isAnonymous);
   }
-  if (error instanceof ConnectionLost) {
-    return new RestError('PGRST001', 'Database client error. Retrying the connection.', {
-      cause: error,
-      details: error.message,
-    });
-  }
   return null;
+}
+
+/** PostgREST's messages where it has the code. */
+const awayMessages = {
+  PGRST000: 'Database connection error.',
+  PGRST001: 'Database client error. Retrying the connection.',
+  PGRST003: 'Timed out acquiring connection from connection pool.',
+  LTR504: 'The database did not answer in time.',
+} as const;
+
+/** The answer while the database is away; it has the same status as at the other doors. */
+function databaseAway(outage: keyof typeof outages, error: Error, hidesWay: boolean): ShownError {
+  const { restCode, code } = outages[outage];
+  const { status } = errorCodes[code];
+  if (restCode === null) return { ...said(error as DatabaseError, false), status };
+  // The reason why no connection could be had names the server's address.
+  const isSilent = restCode === 'PGRST003' || (restCode === 'PGRST000' && hidesWay);
+  const details = isSilent ? null : error.message;
+  const hint =
+    restCode === 'LTR504' ? 'The request may have taken effect: check before you send it again.' : null;
+  return new RestError(restCode, awayMessages[restCode], { cause: error, details, hint });
 }
 
 function said(error: DatabaseError, isAnonymous: boolean): ShownError {
   if (error.code === 'PGRST') return parseRaised(error);
-  const { code = '', message } = error;
-  const status = httpStatus(code, message, isAnonymous);
+  const { code = '' } = error;
+  const status = httpStatus(code, error.message, isAnonymous);
+  const instead = publicSentence(error);
+  const message = instead ?? error.message;
   return {
     code,
     status,
     // `raise sqlstate 'PT402' using message = 'Payment Required'` also sets the text of the status line.
     reason: code.startsWith('PT') && status !== 500 ? message : undefined,
     message,
-    details: error.detail ?? null,
-    hint: error.hint ?? null,
+    details: instead === null ? (error.detail ?? null) : null,
+    hint: instead === null ? (error.hint ?? null) : null,
     headers: status === 401 ? [['WWW-Authenticate', 'Bearer']] : [],
   };
 }

@@ -1,3 +1,4 @@
+import { retryAfterSeconds } from '../../errors.ts';
 import type { RestOptions } from '../options.ts';
 import type { Header, RestResponse } from './rest-response.ts';
 
@@ -13,9 +14,6 @@ export interface ShownError {
   readonly headers: readonly Header[];
 }
 
-/** Seconds that a client should wait before it retries a request that failed because the database was not available. */
-const retryAfterSeconds = '1';
-
 /** The answer to an error (PostgREST, Errors). */
 export function errorResponse(error: ShownError, verbosity: RestOptions['errorVerbosity']): RestResponse {
   const body = errorBody(error, verbosity);
@@ -24,7 +22,7 @@ export function errorResponse(error: ShownError, verbosity: RestOptions['errorVe
     ['Content-Length', String(Buffer.byteLength(body))],
     // A code that a function made up may contain any character.
     ['Proxy-Status', `PostgREST; error=${error.code.replaceAll(/[^\x21-\x7e]/g, '')}`],
-    ...(error.status === 503 ? [['Retry-After', retryAfterSeconds] as const] : []),
+    ...(error.status === 503 || error.status === 429 ? [['Retry-After', retryAfterSeconds] as const] : []),
     ...error.headers,
   ];
   return { status: error.status, reason: error.reason, headers, body };

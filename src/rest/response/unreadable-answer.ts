@@ -16,6 +16,10 @@ function refusalOf(request: UnreadableRequest): RestError {
       });
     case 'too-late':
       return new RestError('LTR408', 'the request did not arrive in time', { hint: 'Send less at a time.' });
+    case 'not-encrypted':
+      return new RestError('LTR400', 'this port speaks HTTPS, and the request came in plain HTTP', {
+        hint: 'Write https:// in place of http://.',
+      });
     case 'malformed':
       return new RestError('LTR400', 'the request is not readable as HTTP/1.1', { details: request.reason });
     default:

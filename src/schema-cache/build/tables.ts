@@ -29,6 +29,7 @@ export function buildTables(
       updatable: row.updatable === true,
       deletable: row.deletable === true,
       primaryKey: primaryKeys.get(row.oid) ?? [],
+      uniqueKeys: row.unique_keys ?? [],
       columns: columnsOf.get(row.oid) ?? new Map(),
     });
   }

@@ -8,8 +8,10 @@ export interface RelationRow {
   readonly is_view: boolean;
   /** A partition is reached through its partitioned table, not by itself. */
   readonly is_partition: boolean;
-  /** Null if the schema is not exposed, like the next three. */
+  /** Null if the schema is not exposed, like the next four. */
   readonly comment: string | null;
+  /** The columns of its unique indexes that an upsert can go by; null if it has none. */
+  readonly unique_keys: readonly (readonly string[])[] | null;
   readonly insertable: boolean | null;
   readonly updatable: boolean | null;
   readonly deletable: boolean | null;
@@ -29,6 +31,22 @@ export function relationsStatement(schemas: readonly string[]): Statement {
              c.relkind in ('v', 'm') as is_view,
              c.relispartition as is_partition,
              case when e.exposed then d.description end as comment,
+             case when e.exposed then (
+               select json_agg(k.columns order by k.is_primary desc, k.name)
+               from (
+                 select ic.relname as name, i.indisprimary as is_primary, array(
+                   select a.attname::text
+                   from unnest(i.indkey::int2[]) with ordinality u (position, place)
+                   join pg_attribute a on a.attrelid = c.oid and a.attnum = u.position
+                   where u.place <= i.indnkeyatts
+                   order by u.place
+                 ) as columns
+                 from pg_index i
+                 join pg_class ic on ic.oid = i.indexrelid
+                 where i.indrelid = c.oid and i.indisunique and i.indimmediate and i.indisvalid
+                   and i.indpred is null and i.indexprs is null
+               ) k
+             ) end as unique_keys,
              ${can(8)} as insertable, ${can(4)} as updatable, ${can(16)} as deletable
       from pg_class c
       join pg_namespace n on n.oid = c.relnamespace

@@ -1,4 +1,6 @@
 import { Client, DatabaseError } from 'pg';
+import type { Anchor } from '../../../audit/anchor.ts';
+import { LogUnreadable } from '../../../audit/row-digest.ts';
 import { clientExecutor } from '../../../db/client-executor.ts';
 import { CommandError, runCommand } from '../../../programs/command.ts';
 import { compareTables } from '../../digests/compare-tables.ts';
@@ -9,10 +11,14 @@ import { damagedTable, digestTables, listTables } from '../../digests/table-dige
 import type { TableDigest } from '../../digests/table-digests.ts';
 import type { ThrowAwayServer } from './throw-away-server.ts';
 import type { SelfTest } from '../../drill-verdict.ts';
+import { examineAudit } from '../../examine-audit.ts';
+import type { AuditExamination } from '../../examine-audit.ts';
 
 /** The result of reading a copy. */
 export interface CopyExamination {
   readonly comparison: Comparison;
+  /** What the copy's audit log is worth. */
+  readonly audit: AuditExamination;
   /** Whether the comparison noticed a row that was changed and then changed back. */
   readonly rowTest: SelfTest;
   /** The file of one compared table, relative to the data directory. */
@@ -20,12 +26,15 @@ export interface CopyExamination {
 }
 
 /**
- * Compares every table of the copy with the original, then changes a row of the copy and compares again. Rolls
+ * Compares every table of the copy with the original and verifies its sealed audit log, then changes a row of the copy and compares again. Rolls
  * everything back.
  */
 export async function examineCopy(
   url: string,
-  original: readonly TableDigest[],
+  {
+    tables: original,
+    anchors,
+  }: { readonly tables: readonly TableDigest[]; readonly anchors: readonly Anchor[] },
   beforeComparison?: (copy: Client) => Promise<void>,
 ): Promise<CopyExamination> {
   return withClient(url, async (copy) => {
@@ -35,6 +44,7 @@ export async function examineCopy(
     );
     const relationFile = rows[0]?.file ?? '';
     const comparison = await compare(copy, original);
+    const audit = await examineAuditOf(copy, anchors);
     await copy.query('begin');
     // Skips triggers and foreign keys, as damage by a disk or a hand does.
     await copy.query('set local session_replication_role = replica');
@@ -45,7 +55,12 @@ export async function examineCopy(
     await copy.query('rollback');
     const ofTenants = original.filter(({ table }) => table === damagedTable);
     const [noticed = null] = compareTables(ofTenants, changed).differences;
-    return { comparison, rowTest: { damage: `a row of ${damagedTable} changed`, noticed }, relationFile };
+    return {
+      comparison,
+      audit,
+      rowTest: { damage: `a row of ${damagedTable} changed`, noticed },
+      relationFile,
+    };
   });
 }
 
@@ -102,6 +117,19 @@ async function compare(copy: Client, original: readonly TableDigest[]): Promise<
     return { comparedTables: 0, comparedRows: 0, differences: [`the copy cannot be read: ${error.message}`] };
   } finally {
     await copy.query('rollback');
+  }
+}
+
+async function examineAuditOf(copy: Client, anchors: readonly Anchor[]): Promise<AuditExamination> {
+  try {
+    return await examineAudit(clientExecutor(copy), anchors);
+  } catch (error) {
+    if (!isCorruption(error) && !(error instanceof LogUnreadable)) throw error;
+    return {
+      sealedRows: 0,
+      problems: [`the audit log of the copy cannot be read: ${error.message}`],
+      selfTests: [],
+    };
   }
 }
 

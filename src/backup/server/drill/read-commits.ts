@@ -30,7 +30,7 @@ export interface ReadCommits {
     readonly segmentBytes: number;
   };
   readonly signal: AbortSignal;
-  /** How long the WAL may take to arrive. */
+  /** How long no further WAL may arrive. */
   readonly patienceMs: number;
 }
 
@@ -42,18 +42,22 @@ export async function readCommits(options: ReadCommits, { wal }: Moment): Promis
   const directory = await mkdtemp(join(tmpdir(), 'lightning-wal-'));
   try {
     const context = { segmentBytes: server.segmentBytes, programs, directory };
-    const deadline = Date.now() + patienceMs;
+    let files = -1;
+    let deadline = 0;
     for (;;) {
       signal.throwIfAborted();
       const inventory = await findWal(vault, server.systemIdentifier, null);
+      // Much WAL may be on its way after a time without a receiver.
+      if (inventory.segments.size !== files) deadline = Date.now() + patienceMs;
+      files = inventory.segments.size;
       const run = await walRun(inventory, { ...server, lsn: wal.start });
       const end = await endOfRun(run.files, context);
       if (end !== null && end.lsn >= wal.needed) return await commitsOf(run, options, wal, directory);
       if (Date.now() >= deadline) {
         throw new WalNotReceived(
-          `WAL up to ${formatLsn(wal.needed)} did not arrive in the store within ${patienceMs / 1000} s; ` +
-            `${end === null ? `there is none from ${formatLsn(wal.start)} on` : `it ends at ${formatLsn(end.lsn)}`}. ` +
-            'Is a worker receiving it? lightning status says',
+          `WAL up to ${formatLsn(wal.needed)} is not in ${vault.store.name}, where none arrived for ${patienceMs / 1000} s; ` +
+            `${end === null ? `there is none from ${formatLsn(wal.start)} on` : `it ends at ${formatLsn(end.lsn)}`}: ` +
+            'lightning status shows the state of the receiver',
         );
       }
       await sleep(lookEveryMs, undefined, { signal });

@@ -41,7 +41,7 @@ export interface ServerDrillOptions {
    * backups.
    */
   readonly workDirectory: string;
-  /** How long WAL may take to arrive in the store. Default: 2 minutes. */
+  /** How long no further WAL may arrive in the store while some is needed. Default: 2 minutes. */
   readonly patienceMs?: number;
   readonly onProgress?: OnProgress | undefined;
   readonly signal: AbortSignal;
@@ -49,7 +49,7 @@ export interface ServerDrillOptions {
   readonly beforeComparison?: (copy: Client) => Promise<void>;
 }
 
-const nothingCompared = { comparedTables: 0, comparedRows: 0, restoreMs: null, selfTests: [] };
+const nothingCompared = { comparedTables: 0, comparedRows: 0, sealedRows: 0, restoreMs: null, selfTests: [] };
 
 /** The most attempts at finding a snapshot that has a place in the WAL. */
 const mostSnapshots = 20;
@@ -154,28 +154,36 @@ async function compareWithCopy(
   const restoreMs = Math.round(performance.now() - startedAt);
   try {
     onProgress?.(0.7, 'comparing every table');
-    const { comparison, rowTest, relationFile } = await examineCopy(
+    const { manifests, damaged } = await readManifests(vault);
+    const anchors = manifests
+      .filter(({ id }) => backups.includes(id))
+      .flatMap(({ manifest }) => manifest.auditHead ?? []);
+    const { comparison, audit, rowTest, relationFile } = await examineCopy(
       server.url(original.databaseName),
-      original.tables,
+      { tables: original.tables, anchors },
       options.beforeComparison,
     );
     onProgress?.(0.85, 'checking pages and indexes');
-    const problems = [...comparison.differences, ...(await checkPages(programs, server, original))];
+    const problems = [
+      ...comparison.differences,
+      ...audit.problems,
+      ...(await checkPages(programs, server, original)),
+    ];
 
     onProgress?.(0.95, 'testing the drill itself');
-    const { manifests, damaged } = await readManifests(vault);
     const from = backups.at(-1) ?? null;
     const storeTests = await damageStore(vault, chooseChain({ backups: manifests, damaged, target, from }));
     await server.stop();
     await flipBlock(dataDirectory, relationFile);
     server = await start();
     const blockTest = await readDamagedBlock(server.url(original.databaseName), relationFile);
-    const selfTests = [rowTest, ...storeTests, blockTest];
+    const selfTests = [rowTest, ...audit.selfTests, ...storeTests, blockTest];
     return {
       backups,
       position: red.position,
       comparedTables: comparison.comparedTables,
       comparedRows: comparison.comparedRows,
+      sealedRows: audit.sealedRows,
       restoreMs,
       problems: [...problems, ...unnoticed(selfTests)],
       selfTests,

@@ -1,7 +1,7 @@
 import type { Vault } from '../../vault.ts';
 import { listSpool, readSpooled, removeSpooled } from './spool.ts';
 import type { SpooledWal } from './spool.ts';
-import { archiveWal, listArchivedWal, removeBeginnings } from './wal-archive.ts';
+import { archiveWal, isTrusted, listArchivedWal, removeBeginnings } from './wal-archive.ts';
 import type { ArchivedWal } from './wal-archive.ts';
 
 export interface ArchiverOptions {
@@ -17,8 +17,8 @@ export interface ArchiverOptions {
  */
 export class SpoolArchiver {
   readonly #options: ArchiverOptions;
-  /** Whole files in the vault; null before the first listing. */
-  #known: Set<string> | null = null;
+  /** Whole files in the vault by name; null before the first listing. */
+  #known: Map<string, readonly ArchivedWal[]> | null = null;
   /** The partial segment that was stored last, in its state at that time. */
   #lastPartial: { readonly file: string; readonly modifiedMs: number } | null = null;
 
@@ -41,10 +41,10 @@ export class SpoolArchiver {
     return stored;
   }
 
-  async #store(spooled: SpooledWal, known: Set<string>): Promise<ArchivedWal | null> {
+  async #store(spooled: SpooledWal, known: Map<string, readonly ArchivedWal[]>): Promise<ArchivedWal | null> {
     const { vault, systemIdentifier, now } = this.#options;
     const { kind, file } = spooled;
-    if (kind !== 'partial' && known.has(file)) {
+    if (kind !== 'partial' && (await anyIsTrusted(vault, known.get(file)))) {
       // Histories stay: they tell where to go on. Any other known file was stored by a process that was killed before
       // it removed it here.
       if (kind === 'history') return null;
@@ -56,7 +56,7 @@ export class SpoolArchiver {
     if (content === null) return null;
     const archived = await archiveWal(vault, systemIdentifier, { kind, file, content, now: now() });
     if (kind === 'partial') this.#lastPartial = { file, modifiedMs: spooled.modifiedMs };
-    else known.add(file);
+    else known.set(file, [archived]);
     // The store is asked, because a backup that received WAL by itself for a while has stored some beginnings, too.
     await removeBeginnings(vault, systemIdentifier, file, archived.key);
     if (kind === 'segment') await removeSpooled(spooled);
@@ -68,6 +68,15 @@ export class SpoolArchiver {
   }
 }
 
-function wholeFiles(archived: readonly ArchivedWal[]): Set<string> {
-  return new Set(archived.filter(({ kind }) => kind !== 'partial').map(({ file }) => file));
+function wholeFiles(archived: readonly ArchivedWal[]): Map<string, readonly ArchivedWal[]> {
+  return Map.groupBy(
+    archived.filter(({ kind }) => kind !== 'partial'),
+    ({ file }) => file,
+  );
+}
+
+/** A file that somebody else stored does not stand for the one that was received. */
+async function anyIsTrusted(vault: Vault, found: readonly ArchivedWal[] = []): Promise<boolean> {
+  for (const wal of found) if (await isTrusted(vault, wal)) return true;
+  return false;
 }

@@ -4,7 +4,7 @@ import { listSpool, readSpooled } from './spool.ts';
 import type { SpooledWal } from './spool.ts';
 import { isOnPath, timelinePath } from './timeline-history.ts';
 import type { TimelineStep } from './timeline-history.ts';
-import { checkArchivedWal, listArchivedWal, readArchivedWal } from './wal-archive.ts';
+import { checkArchivedWal, isTrusted, listArchivedWal, readArchivedWal } from './wal-archive.ts';
 import type { ArchivedWal } from './wal-archive.ts';
 import { segmentFile, segmentNumber } from './wal-position.ts';
 import type { Lsn } from './wal-position.ts';
@@ -49,7 +49,8 @@ export async function findWal(
 ): Promise<WalInventory> {
   const findAgain = async (file: string) =>
     (await findWal(vault, systemIdentifier, spoolDirectory)).segments.get(file);
-  const found = (await listArchivedWal(vault, systemIdentifier)).map((wal) =>
+  const archived = await listArchivedWal(vault, systemIdentifier);
+  const found = (await withoutRivals(vault, archived)).map((wal) =>
     archivedFile(vault, systemIdentifier, wal),
   );
   if (spoolDirectory !== null) found.push(...(await listSpool(spoolDirectory)).map(spooledFile));
@@ -108,6 +109,22 @@ async function newestPath(
   }
   const own = histories.find((history) => history.timeline === timeline);
   return timelinePath(timeline, own ? (await own.read()).toString('utf8') : null);
+}
+
+/**
+ * The files, without those that are not trusted where a trusted one has the same name. One that has no rival stays, so
+ * that its use is refused by name.
+ */
+async function withoutRivals(vault: Vault, archived: readonly ArchivedWal[]): Promise<ArchivedWal[]> {
+  const kept: ArchivedWal[] = [];
+  for (const files of Map.groupBy(archived, ({ file }) => file).values()) {
+    const trusted: ArchivedWal[] = [];
+    if (files.length > 1) {
+      for (const wal of files) if (await isTrusted(vault, wal)) trusted.push(wal);
+    }
+    kept.push(...(trusted.length > 0 ? trusted : files));
+  }
+  return kept;
 }
 
 function archivedFile(vault: Vault, systemIdentifier: string, wal: ArchivedWal): WalFile {
