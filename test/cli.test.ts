@@ -10,8 +10,10 @@ import { serverDatabase } from './support/server-database.ts';
 import { lightning, startLightning } from './support/lightning.ts';
 import type { Started } from './support/lightning.ts';
 import { noServer } from './support/server.ts';
+import { installationIn } from './support/installation.ts';
+import { strongSecret } from './support/token-keys.ts';
 
-const secret = 'test-secret-test-secret-test-secret';
+const secret = strongSecret;
 
 interface GraphqlAnswer {
   readonly data?: unknown;
@@ -93,6 +95,19 @@ describe('lightning on an embedded database', () => {
     expect(made.body).toEqual({ data: { createAgent: { agent: { id: 'a1', status: 'idle' } } } });
     const ended = await first.stop();
     expect(ended.status, ended.stderr).toBe(0);
+    // Making the database takes seconds, and the log says so meanwhile: nobody takes it for hanging.
+    const log = ended.stderr
+      .split('\n')
+      .filter((line) => line.startsWith('{'))
+      .map(
+        (line) => JSON.parse(line) as { time: string; event: string; message: string; durationMs?: number },
+      );
+    const making = log.find(({ event }) => event === 'engine-started')?.durationMs ?? 0;
+    const said = log.filter(
+      ({ event, message }) => event === 'still-working' && message.startsWith('making'),
+    );
+    expect(said.length, `made in ${making} ms`).toBeGreaterThanOrEqual(Math.floor((making - 500) / 2_000));
+    expect(said.length, `made in ${making} ms`).toBeLessThanOrEqual(Math.floor((making + 500) / 2_000));
 
     const second = await start();
     expect((await graphql(second, '{ agents { nodes { id } } }')).body).toEqual({
@@ -262,7 +277,7 @@ describe.skipIf(noServer)('lightning on a server', () => {
 
   it('serves each tenant its own rows, with tokens of `lightning token`', async () => {
     const operator = serverDatabase(made.urls.migrate);
-    await createTenant(operator, 'lightning', 'acme', 'acme');
+    await createTenant(installationIn(operator), 'acme', 'acme');
     await operator.close();
     const started = await startLightning(env);
     try {
@@ -296,15 +311,15 @@ describe.skipIf(noServer)('lightning on a server', () => {
     expect(ok.stdout).toMatch(/^ok {2}\s+schema\s+current$/m);
     const tooMany = await lightning(['status', '--check'], { ...env, DB_POOL_SIZE: '500' });
     expect(tooMany.stdout).toMatch(/^MEND max_connections/m);
-    expect(tooMany.stdout).toContain('alter system set max_connections = 560');
+    // Other tests make logins of analysts, whose connections count as well.
+    expect(tooMany.stdout).toMatch(/alter system set max_connections = (?:5[6-9]|[6-9]\d)\d/);
     expect(tooMany.status).toBe(3);
   });
 
   it('reports an unreachable server in one line, without a password', async () => {
     const gone = 'postgres://agent_user:hunter2@127.0.0.1:1/agent_lightning';
-    const { status, stderr } = await lightning(['status'], { ...env, DATABASE_URL: gone });
-    expect(status).toBe(1);
-    expect(stderr).toMatch(/cannot connect to the database/);
-    expect(stderr).not.toMatch(/hunter2|\n {4}at /);
+    const { stdout, stderr } = await lightning(['status'], { ...env, DATABASE_URL: gone });
+    expect(stdout).toMatch(/^MEND DATABASE_URL +the server does not answer at 127.0.0.1:1 /m);
+    expect(stdout + stderr).not.toMatch(/hunter2|\n {4}at /);
   });
 });

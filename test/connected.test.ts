@@ -2,7 +2,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, expect, test } from 'vitest';
-import { configOptions, formerNames } from '../src/config/options.ts';
+import { configOptions, fileVariable, formerNames, secretNames } from '../src/config/options.ts';
 import { parseConfig } from '../src/config/parse-config.ts';
 
 // Everything on offer is connected: code to a process, an option to its reader, a name in a document to its object.
@@ -62,7 +62,10 @@ test('every file of src/ is loaded by a process', () => {
     (file) => !reached.has(file) && !file.endsWith('.d.ts') && !loadedOutside.has(file),
   );
   expect(reached.size).toBeGreaterThan(200);
-  expect(unreached, 'connect it, or remove it').toEqual([]);
+  expect(
+    unreached,
+    'no process loads it: import it where it is used (a job: in src/jobs/registry.ts), or remove it',
+  ).toEqual([]);
 });
 
 test('every export of src/ is used in src/, and not only by tests', () => {
@@ -89,9 +92,21 @@ test('every export of src/ is used in src/, and not only by tests', () => {
   ).toEqual([]);
 });
 
+test('every option is read into the configuration', () => {
+  const readers = [...sources]
+    .filter(([file]) => file.startsWith('src/config/') && file !== 'src/config/options.ts')
+    .map(([, text]) => code(text))
+    .join('\n');
+  expect(
+    configOptions.map(({ name }) => name).filter((name) => !readers.includes(`'${name}'`)),
+    'a file of src/config/ reads it, or it is removed from src/config/options.ts',
+  ).toEqual([]);
+});
+
 test('every key of the configuration is read outside of it', () => {
+  // src/config/ declares the keys and fills them in, which uses none of them.
   const elsewhere = [...sources]
-    .filter(([file]) => file !== 'src/config/options.ts')
+    .filter(([file]) => !file.startsWith('src/config/'))
     .map(([, text]) => code(text))
     .join('\n');
   const config = parseConfig({
@@ -99,6 +114,7 @@ test('every key of the configuration is read outside of it', () => {
     JWT_SECRET: 'x'.repeat(32),
     EMBEDDINGS_URL: 'https://e.example/v1',
     BACKUP_STORE: 's3://bucket/prefix',
+    BACKUP_ENCRYPTION_KEY: 'none',
     AWS_ACCESS_KEY_ID: 'key',
     AWS_SECRET_ACCESS_KEY: 'secret',
   });
@@ -113,11 +129,18 @@ test('every key of the configuration is read outside of it', () => {
   };
   collect(config);
   expect(keys.size).toBeGreaterThan(40);
-  expect([...keys].filter((key) => !new RegExp(`\\b${key}\\b`).test(elsewhere))).toEqual([]);
+  expect(
+    [...keys].filter((key) => !new RegExp(`\\b${key}\\b`).test(elsewhere)),
+    'code outside of src/config/ uses it, or it is removed from src/config/',
+  ).toEqual([]);
 });
 
 test('every variable that a document or a message names exists', () => {
-  const known = new Set<string>([...configOptions.map(({ name }) => name), ...Object.keys(formerNames)]);
+  const known = new Set<string>([
+    ...configOptions.map(({ name }) => name),
+    ...secretNames.map(fileVariable),
+    ...Object.keys(formerNames),
+  ]);
   // Error codes, and a placeholder of sql/.
   const codes = sources.get('src/errors.ts')?.match(/\b[A-Z_]+_[A-Z]+\b/g) ?? [];
   const others = new Set([...codes, 'DATABASE_NAME']);

@@ -10,13 +10,13 @@ const floors: readonly (readonly string[])[] = [
   // The base class of errors, which any code may throw.
   ['operational-error.ts'],
   // General code that knows nothing of this project.
-  'bounded-map.ts errors.ts exact-json.ts log.ts on-progress.ts repeat.ts request-budget.ts status-line.ts too-deep.ts version.ts within.ts programs'.split(
+  'bounded-map.ts errors.ts exact-json.ts log.ts on-progress.ts refused-value.ts repeat.ts request-budget.ts status-line.ts storable-text.ts too-deep.ts utc-moment.ts version.ts within.ts programs'.split(
     ' ',
   ),
   // Code that talks to Postgres, under settings that its caller provides.
-  ['db', 'ending.ts', 'environment.ts'],
-  // Authentication, the configuration, the catalog as data, the embedded server, and a fresh server's setup.
-  ['auth', 'config', 'embedded', 'schema-cache', 'setup'],
+  ['db', 'ending.ts', 'environment.ts', 'say-while-slow.ts'],
+  // The sealed audit log, authentication, the configuration, the catalog as data, the embedded server, and a fresh server's setup.
+  ['audit', 'auth', 'config', 'embedded', 'schema-cache', 'setup'],
   ['http', 'embeddings', 'backup', 'import', 'database-choice.ts'],
   // The REST dialect, and what subscribers are told.
   ['rest', 'live', 'quarantine.ts'],

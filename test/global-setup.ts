@@ -1,4 +1,6 @@
 import type { TestProject } from 'vitest/node';
+import { compileCache } from './support/compile-cache.ts';
+import { keepFilesInMemory } from './support/files-in-memory.ts';
 import { findMissingTools, missingToolsNotice } from './support/debian-tools.ts';
 import { embeddedTemplate } from './support/embedded-template.ts';
 import { provideServer } from './support/postgres/provide.ts';
@@ -10,6 +12,8 @@ import { makeTemplate } from './support/template.ts';
  * (`TotalsReporter` repeats that at the end). Throws when `TEST_DATABASE_URL` names an unusable server.
  */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const removeFiles = keepFilesInMemory(process.env);
+  process.env['NODE_COMPILE_CACHE'] ??= compileCache;
   const [template, stopServer, missingTools] = await Promise.all([
     embeddedTemplate(),
     startServer(project),
@@ -19,7 +23,10 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   project.provide('missingTools', missingTools);
   const notice = missingToolsNotice(missingTools);
   if (notice !== null) console.log(notice);
-  return stopServer;
+  return async () => {
+    await stopServer();
+    removeFiles();
+  };
 }
 
 async function startServer(project: TestProject): Promise<() => Promise<void>> {

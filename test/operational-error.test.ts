@@ -110,7 +110,7 @@ describe('an error that the operator can mend is a sentence', () => {
       'a data directory that is a file',
       (data) => writeFile(data, ''),
       ['migrate'],
-      /cannot be kept in .*: set DATA_DIR to a directory that this user owns/,
+      /data is not a directory: set DATA_DIR to one/,
     ],
     [
       'a secret that was cut short',

@@ -33,7 +33,8 @@ describe.skipIf(lacks('chromium') || process.platform === 'win32').each(['produc
     };
 
     beforeAll(async () => {
-      const modes = { NODE_ENV: mode, GRAPHILE_ENV: mode };
+      // Production shows its pages to nobody without a token, unless it is asked to.
+      const modes = { NODE_ENV: mode, GRAPHILE_ENV: mode, ANONYMOUS_INTROSPECTION: 'true' };
       [browser, directory] = await Promise.all([launchChromium(), migratedDataDirectory()]);
       started = await startLightning({ DATA_DIR: directory, ...modes });
       await insertAgent('seen-in-chromium');
@@ -57,7 +58,8 @@ describe.skipIf(lacks('chromium') || process.platform === 'win32').each(['produc
     test('GraphiQL, to which the root leads, runs a query and a subscription with the token of its headers', async () => {
       const { page, complaints, requested } = await openWatched(browser, `${started.url}/`);
       expect(new URL(page.url()).pathname).toBe('/graphiql');
-      await page.getByRole('button', { name: 'Headers', exact: true }).click();
+      // It says where a token is to be had, and where it goes is open.
+      await page.getByText('embedded database) and by lightning token.').waitFor();
       await write(page, 'request-headers.json', JSON.stringify({ authorization: `Bearer ${started.token}` }));
       const shown = page.locator('.result-window');
       await write(page, 'operation.graphql', 'query Agents { agents { nodes { id } } }');
@@ -71,7 +73,22 @@ describe.skipIf(lacks('chromium') || process.platform === 'win32').each(['produc
           return shown.textContent();
         })
         .toContain('"heard-in-');
+      // The tab keeps the token over a reload, and the browser does not.
       expect(complaints).toEqual([]);
+      await page.reload();
+      await page.locator('.monaco-editor[data-uri$="operation.graphql"]').click();
+      await runNamed(page, 'Watch');
+      await expect
+        .poll(async () => {
+          await insertAgent(`again-in-${randomUUID()}`);
+          return shown.textContent();
+        })
+        .toContain('"again-in-');
+      const kept = await page.evaluate(() => JSON.stringify({ ...localStorage }));
+      expect(kept).toContain('Watch');
+      expect(kept).not.toContain(started.token);
+      // A reload ends the workers of the editors, even one whose script is still arriving.
+      expect(complaints.filter((complaint) => !complaint.includes('Worker.js net::ERR_ABORTED'))).toEqual([]);
       expect(requested).not.toContain('/favicon.ico');
     });
 
@@ -88,6 +105,7 @@ describe.skipIf(lacks('chromium') || process.platform === 'win32').each(['produc
         // The page keeps the token, and with it the list; the address names the open operation.
         await page.reload();
         await page.locator('.opblock-get [data-path="/agents"]').waitFor();
+        expect(await page.evaluate(() => JSON.stringify({ ...localStorage }))).not.toContain(started.token);
         expect(complaints).toEqual([]);
         expect(requested).not.toContain('/favicon.ico');
       });

@@ -2,11 +2,16 @@ import { describe, expect, test } from 'vitest';
 import { makeAuthenticate } from '../../src/auth/authenticate.ts';
 import { identifyByClaims } from '../../src/api/rest-identity.ts';
 import { makeVerifyToken, signToken } from '../../src/auth/jwt.ts';
+import { keysOf, usualRules } from '../support/token-keys.ts';
 
 const secret = 'a secret of the tests, longer than 32 bytes';
 const now = new Date('2026-01-02T03:04:05Z');
 const authenticate = makeAuthenticate(
-  makeVerifyToken(secret, () => now.getTime()),
+  {
+    jwt: makeVerifyToken(keysOf(secret), usualRules, () => now.getTime()),
+    session: () => Promise.reject(new Error('not a session')),
+    key: () => Promise.reject(new Error('not a key')),
+  },
   (tenantId) => tenantId === 'locked',
 );
 const identify = identifyByClaims(authenticate, 'lightning');

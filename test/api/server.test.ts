@@ -1,6 +1,7 @@
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
+import { DatabaseUnavailable } from '../../src/db/database.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Database } from '../../src/db/database.ts';
 import { startApp, testToken } from '../support/app.ts';
@@ -43,6 +44,19 @@ describe.skipIf(noServer)('the HTTP server', () => {
     expect((await get('/healthz')).status).toBe(200);
   });
 
+  test('a browser that shows an answer as a page is told once a day that there is no icon', async () => {
+    for (const method of ['GET', 'HEAD']) {
+      const response = await fetch(`${app.url}/favicon.ico`, { method });
+      expect([response.status, await response.text()]).toEqual([204, '']);
+      expect(response.headers.get('cache-control')).toBe('public, max-age=86400');
+      expect(response.headers.get('content-type')).toBeNull();
+    }
+    expect((await fetch(`${app.url}/favicon.ico`, { method: 'POST' })).status).toBe(405);
+    // Elsewhere the name is a name like any other.
+    expect((await get('/rest/v1/favicon.ico')).status).toBe(404);
+    expect(app.logged.filter(({ level }) => level !== 'info')).toEqual([]);
+  });
+
   test('a URL of ten megabytes is refused in JSON, and one of 100 kilobytes is read', async () => {
     const refused = await raw(`GET /rest/v1/agents?id=in.(${'a'.repeat(10_000_000)}) HTTP/1.1\r\n\r\n`);
     expect(refused).toMatch(/^HTTP\/1\.1 431 [\s\S]*"code":"LTR431"/);
@@ -65,9 +79,14 @@ describe.skipIf(noServer)('the HTTP server', () => {
     expect((await get('/readyz')).status).toBe(503);
     expect(Date.now() - before).toBeLessThan(2_000);
     readiness = async () => {
-      throw new Error('away');
+      throw new DatabaseUnavailable('connect ECONNREFUSED 10.0.0.7:5432');
     };
-    expect(await (await get('/readyz')).json()).toEqual({ status: 'not ready', reason: 'away' });
+    const away = await get('/readyz');
+    expect(away.headers.get('retry-after')).toBe('1');
+    expect(await away.json()).toEqual({
+      status: 'not ready',
+      reason: 'the database cannot be reached at the moment',
+    });
   });
 
   test('a sane request id is taken over, and any other is replaced', async () => {

@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { decodeBase64Secret, parseJwtSecret } from '../../src/auth/jwt-keys.ts';
+import { decodeBase64Secret, parseJwtSecret, postgrestKeys } from '../../src/auth/jwt-keys.ts';
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -8,9 +8,10 @@ const ed = generateKeyPairSync('ed25519');
 const jwk = (key: typeof rsa.publicKey) => key.export({ format: 'jwk' });
 
 const keysOf = (secret: unknown) =>
-  parseJwtSecret(Buffer.from(typeof secret === 'string' ? secret : JSON.stringify(secret))).map(
-    ({ key, kid, algorithms }) => [key.type, kid, algorithms],
-  );
+  parseJwtSecret(
+    Buffer.from(typeof secret === 'string' ? secret : JSON.stringify(secret)),
+    postgrestKeys,
+  ).map(({ key, kid, algorithms }) => [key.type, kid, algorithms]);
 
 describe('the keys of a secret', () => {
   it('are one HS256 key when it is plain text, including JSON that is not a key', () => {

@@ -1,19 +1,18 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { anonymous, claimsOf } from '../../src/auth/claims.ts';
 import { requesterSettings, asRequester } from '../../src/auth/requester.ts';
+import type { Installation } from '../../src/db/installation.ts';
 import type { PostgresDatabase } from '../../src/db/postgres.ts';
 import { sql } from '../../src/db/statement.ts';
 import { migratedDatabase } from '../support/db.ts';
 import type { MigratedDatabase } from '../support/db.ts';
-import { testRolePrefix } from '../support/logins.ts';
+import { installationIn } from '../support/installation.ts';
 import { serverDatabase } from '../support/server-database.ts';
 import { noServer } from '../support/server.ts';
 
-const context = { rolePrefix: testRolePrefix, requestId: 'r-1' };
-
 test('claims become four settings, and all four are always set', () => {
   const claims = claimsOf('member', 'acme', 'ann');
-  expect(requesterSettings(claims, context)).toEqual({
+  expect(requesterSettings(claims, { rolePrefix: 'lightning', requestId: 'r-1' })).toEqual({
     role: 'lightning_member',
     'app.tenant_id': 'acme',
     'request.jwt.claims': claims.json,
@@ -30,18 +29,21 @@ test('claims become four settings, and all four are always set', () => {
 describe.skipIf(noServer)('connection settings', () => {
   let fresh: MigratedDatabase;
   let database: PostgresDatabase;
+  let installation: Installation;
 
   beforeAll(async () => {
     fresh = await migratedDatabase();
     // Everybody shares one connection: the next requester would see what one leaves behind.
     database = serverDatabase(fresh.urls.api, { size: 1, overflow: 0 });
+    installation = installationIn(database);
   });
   afterAll(async () => {
     await database?.close();
     await fresh?.drop();
   });
 
-  const as = (subject: string) => asRequester(database, claimsOf('service', 'default', subject), context);
+  const as = (subject: string) =>
+    asRequester(installation, claimsOf('service', 'default', subject), { requestId: 'r-1' });
   const look = sql`select current_user::text as role, current_setting('app.tenant_id') as tenant,
     current_setting('request.jwt.claims')::jsonb ->> 'sub' as subject, current_setting('app.request_id') as request`;
 
@@ -52,7 +54,7 @@ describe.skipIf(noServer)('connection settings', () => {
       const rows = await as(subject).transaction(async (t) => (await t.query(look)).rows);
       expect(rows).toEqual([seen]);
     }
-    const none = await asRequester(database, anonymous, { rolePrefix: testRolePrefix }).query(look);
+    const none = await asRequester(installation, anonymous).query(look);
     expect(none.rows).toEqual([{ role: 'lightning_anon', tenant: '', subject: null, request: '' }]);
   });
 
@@ -71,7 +73,7 @@ describe.skipIf(noServer)('connection settings', () => {
     expect((await as('bob').query(sql`select tenant_id, id from agents`)).rows).toEqual([
       { tenant_id: 'default', id: 'a' },
     ]);
-    const other = asRequester(database, claimsOf('service', 'nowhere', 'eve'), context);
+    const other = asRequester(installation, claimsOf('service', 'nowhere', 'eve'), { requestId: 'r-1' });
     expect((await other.query(sql`select * from agents`)).rows).toEqual([]);
     await expect(
       other.query(sql`insert into agents (id, name, model) values ('a', 'A', 'm')`),

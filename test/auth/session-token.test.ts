@@ -6,7 +6,7 @@ import { post, startApp, testToken } from '../support/app.ts';
 import type { RunningApp } from '../support/app.ts';
 import { apiTargets } from '../support/api-targets.ts';
 import type { ApiTarget } from '../support/api-targets.ts';
-import { testRolePrefix } from '../support/logins.ts';
+import { installationIn } from '../support/installation.ts';
 
 const tenant = 'default';
 
@@ -154,7 +154,7 @@ describe.each(apiTargets)('the token of a session as a bearer token, %s', (_, op
         return target.database.queryWith(...request);
       },
     } as typeof target.database;
-    const verify = makeVerifySession(counting, testRolePrefix, () => clock);
+    const verify = makeVerifySession(installationIn(counting), () => clock);
     const [first, second] = await Promise.all([verify(token), verify(token)]);
     expect(second).toBe(first);
     expect(asked).toBe(1);
@@ -177,7 +177,7 @@ describe.each(apiTargets)('the token of a session as a bearer token, %s', (_, op
       queryWith: (...request: Parameters<typeof target.database.queryWith>) =>
         broken ? Promise.reject(new Error('the database is away')) : target.database.queryWith(...request),
     } as typeof target.database;
-    const verify = makeVerifySession(failing, testRolePrefix);
+    const verify = makeVerifySession(installationIn(failing));
     await expect(verify(token)).rejects.toThrow('the database is away');
     broken = false;
     expect((await verify(token)).subject).toBe('retry');

@@ -19,6 +19,7 @@ import { migratedDataDirectory } from '../support/embedded-template.ts';
 import { testRolePrefix } from '../support/logins.ts';
 import { startOwnServer, startRestored } from '../support/postgres/own-server.ts';
 import { readyServer } from '../support/server.ts';
+import { strongSecret } from '../support/token-keys.ts';
 
 /** A running database of one kind. */
 interface Subject {
@@ -74,7 +75,7 @@ async function serverSubject(): Promise<Subject> {
     env: {
       DATABASE_URL: own.urls.api,
       BACKUP_DATABASE_URL: own.urls.backup,
-      JWT_SECRET: 'x'.repeat(32),
+      JWT_SECRET: strongSecret,
       BACKUP_SPOOL_DIR: join(folder, 'spool'),
       BACKUP_BIN_DIR: binDirectory,
     },
@@ -186,7 +187,7 @@ describe.each(kinds)('backups of %s', { timeout: patience }, (_, open) => {
     expect(listed.map(({ id, parent }) => ({ id, parent }))).toEqual([{ id: first, parent: '' }]);
     expect(listed[0]!.storedBytes).toBeGreaterThan(1_000_000);
     expect(Math.abs(Date.parse(listed[0]!.endedAt) - Date.now())).toBeLessThan(60_000);
-    expect((await backups.reach())?.startsWith('restore --to reaches from')).toBe(
+    expect((await backups.reach())?.text.startsWith('restore --to reaches from')).toBe(
       backups.buildsOnEarlier ? true : undefined,
     );
     const verified = await backups.verify({ signal: never });

@@ -91,7 +91,7 @@ test('a store is read without a database, whatever kinds are in it', async () =>
     'timeline 1, until 0/1000100',
     'embedded',
   ]);
-  expect(await stored.reach()).toMatch(
+  expect((await stored.reach())?.text).toMatch(
     /^to which moment a restore can go is not known: the programs of Postgres 17/,
   );
   const { signal } = new AbortController();

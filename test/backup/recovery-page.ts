@@ -17,6 +17,7 @@ import { startOwnServer } from '../support/postgres/own-server.ts';
 import type { OwnServer } from '../support/postgres/own-server.ts';
 import { startWriteLoad } from '../support/write-load.ts';
 import { isAlive } from './server/processes.ts';
+import { strongSecret } from '../support/token-keys.ts';
 
 const page = fileURLToPath(new URL('../../docs/recovery.md', import.meta.url));
 const bin = fileURLToPath(new URL('../../bin/lightning', import.meta.url));
@@ -66,7 +67,7 @@ export async function followRecoveryPage({
     WORKER_DATABASE_URL: own.urls.worker,
     BACKUP_DATABASE_URL: own.urls.backup,
     DB_ROLE_PREFIX: testRolePrefix,
-    JWT_SECRET: 'x'.repeat(32),
+    JWT_SECRET: strongSecret,
     BACKUP_SPOOL_DIR: join(folder, 'spool'),
     BACKUP_BIN_DIR: binDirectory,
     BACKUP_SYNCHRONOUS_WAL: 'true',

@@ -35,6 +35,7 @@ function chain(text: string): ReadManifest[] {
       id,
       key: id,
       manifestSha256: id,
+      signature: undefined,
       manifest: {
         format: 1,
         id,

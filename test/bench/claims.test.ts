@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -6,8 +5,11 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { noServer, readyServer } from '../support/server.ts';
 import type { ClaimsReport } from './claims.ts';
+import { runBenchmark } from './run-benchmark.ts';
+import type { Outcome } from './run-benchmark.ts';
 
 const script = fileURLToPath(new URL('claims.ts', import.meta.url));
+const run = (args: readonly string[], serverUrl?: string) => runBenchmark(script, args, serverUrl);
 
 describe.skipIf(noServer)('the benchmark of claims, with turns of one second', () => {
   let outcome: Outcome;
@@ -66,18 +68,3 @@ describe('the options of the benchmark of claims', () => {
     expect(stderr).toContain('--rounds is "0"; a whole number from 1 to 1000 is needed');
   });
 });
-
-interface Outcome {
-  readonly status: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function run(args: readonly string[], serverUrl?: string): Promise<Outcome> {
-  const env = { ...process.env, ...(serverUrl === undefined ? {} : { TEST_DATABASE_URL: serverUrl }) };
-  return new Promise((resolve) => {
-    const child = execFile(process.execPath, [script, ...args], { env }, (_error, stdout, stderr) => {
-      resolve({ status: child.exitCode ?? -1, stdout, stderr });
-    });
-  });
-}

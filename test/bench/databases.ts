@@ -185,7 +185,10 @@ export async function dropEverything(
       'select rolname from pg_roles where starts_with(rolname, $1)',
       [rolePrefix],
     );
-    for (const { rolname } of roles) await client.query(`drop role ${escapeIdentifier(rolname)}`);
+    for (const { rolname } of roles)
+      await client.query(
+        `drop owned by ${escapeIdentifier(rolname)}; drop role ${escapeIdentifier(rolname)}`,
+      );
   });
 }
 

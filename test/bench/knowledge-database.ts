@@ -173,7 +173,10 @@ async function dropEverything(adminUrl: string, rolePrefix: string): Promise<voi
       'select rolname from pg_roles where starts_with(rolname, $1)',
       [rolePrefix],
     );
-    for (const { rolname } of rows) await client.query(`drop role ${escapeIdentifier(rolname)}`);
+    for (const { rolname } of rows)
+      await client.query(
+        `drop owned by ${escapeIdentifier(rolname)}; drop role ${escapeIdentifier(rolname)}`,
+      );
   } finally {
     await client.end();
   }

@@ -51,7 +51,7 @@ export async function measureKnowledge(
     const random = randomNumbers(15);
     const results: TenantResult[] = [];
     for (const tenant of tenants) {
-      const session = asRequester(database, claimsOf('member', tenant.id, 'bench'), { rolePrefix });
+      const session = asRequester({ database, rolePrefix }, claimsOf('member', tenant.id, 'bench'));
       const ask = async (contender: Contender, { embedding, text }: Query): Promise<string[]> => {
         switch (contender) {
           case 'search_knowledge':

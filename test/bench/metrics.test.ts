@@ -1,4 +1,3 @@
-import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -6,8 +5,11 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { noServer, readyServer } from '../support/server.ts';
 import type { MetricsReport } from './metrics.ts';
+import { runBenchmark } from './run-benchmark.ts';
+import type { Outcome } from './run-benchmark.ts';
 
 const script = fileURLToPath(new URL('metrics.ts', import.meta.url));
+const run = (args: readonly string[], serverUrl?: string) => runBenchmark(script, args, serverUrl);
 
 describe.skipIf(noServer)('the benchmark of metrics, with 20,000 points', () => {
   let outcome: Outcome;
@@ -59,18 +61,3 @@ describe('the options of the benchmark of metrics', () => {
     expect(stderr).toContain(message);
   });
 });
-
-interface Outcome {
-  readonly status: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function run(args: readonly string[], serverUrl?: string): Promise<Outcome> {
-  const env = { ...process.env, ...(serverUrl === undefined ? {} : { TEST_DATABASE_URL: serverUrl }) };
-  return new Promise((resolve) => {
-    const child = execFile(process.execPath, [script, ...args], { env }, (_error, stdout, stderr) => {
-      resolve({ status: child.exitCode ?? -1, stdout, stderr });
-    });
-  });
-}

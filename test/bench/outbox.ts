@@ -9,6 +9,7 @@ import { testRolePrefix } from '../support/logins.ts';
 import { provideServer } from '../support/postgres/provide.ts';
 import { serverDatabase } from '../support/server-database.ts';
 import { makeTemplate } from '../support/template.ts';
+import { installationIn } from '../support/installation.ts';
 
 const help = `node test/bench/outbox.ts [--rounds N] [--seconds N] [--connections N] [--rows N]
 
@@ -82,7 +83,7 @@ async function main(rounds: number, seconds: number, connections: number, rows: 
     /** Inserts for that long; returns transactions per second, and how long a subscriber waited for each. */
     async function load(variant: Variant): Promise<{ rate: number; heardAfterMs: number[] }> {
       const heardAfterMs: number[] = [];
-      const live = new LiveChanges(database, testRolePrefix, (error) =>
+      const live = new LiveChanges(installationIn(database), (error) =>
         process.stderr.write(`${String(error)}\n`),
       );
       if (variant === 'product, with a subscriber') {
@@ -100,9 +101,7 @@ async function main(rounds: number, seconds: number, connections: number, rows: 
           onFailure: (error) => process.stderr.write(`${String(error)}\n`),
         });
       }
-      const session = asRequester(database, claimsOf('service', 'default', 'bench'), {
-        rolePrefix: testRolePrefix,
-      });
+      const session = asRequester(installationIn(database), claimsOf('service', 'default', 'bench'));
       const until = Date.now() + seconds * 1000;
       let done = 0;
       await Promise.all(
@@ -127,7 +126,7 @@ async function main(rounds: number, seconds: number, connections: number, rows: 
 /** Makes the database announce tasks in this way, and empties what the last turn wrote. */
 async function choose(admin: Client, variant: Variant): Promise<void> {
   const way = variants[variant];
-  let text = await readSqlFile('app_private/functions/tg__publish.sql', testRolePrefix, 'unused');
+  let text = await readSqlFile('live/tg__publish.sql', testRolePrefix, 'unused');
   if (way !== 'product') {
     const tail = /  if found and .*?end if;\n/s;
     if (!tail.test(text))

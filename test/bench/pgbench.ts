@@ -11,8 +11,12 @@ export interface PgbenchOptions {
   readonly directory: string;
   readonly connections: number;
   readonly seconds: number;
+  /** Transactions per second that are begun; the default is as many as go. */
+  readonly rate?: number;
   /** The role in which sessions begin; the default is the login. pgbench prepares statements before it runs any. */
   readonly role?: string;
+  /** Whether commits wait for the disk; the default is what the server does. */
+  readonly waits?: boolean;
 }
 
 /** The counts that pgbench reports. */
@@ -20,6 +24,8 @@ export interface PgbenchResult {
   readonly transactions: number;
   /** Transactions per second, without the time for connecting. */
   readonly perSecond: number;
+  /** Mean time of a transaction, in milliseconds; with a rate, from the moment at which it was due. */
+  readonly meanMs: number;
 }
 
 /** Runs a script with prepared statements. Rejects when one of its statements fails. */
@@ -35,6 +41,7 @@ export async function pgbench(script: string, options: PgbenchOptions): Promise<
       `--client=${options.connections}`,
       '--jobs=2',
       `--time=${options.seconds}`,
+      ...(options.rate === undefined ? [] : [`--rate=${options.rate}`]),
       `--file=${file}`,
       url.pathname.slice(1),
     ],
@@ -44,7 +51,10 @@ export async function pgbench(script: string, options: PgbenchOptions): Promise<
         PGPORT: url.port,
         PGUSER: decodeURIComponent(url.username),
         PGPASSWORD: decodeURIComponent(url.password),
-        ...(options.role !== undefined && { PGOPTIONS: `-c role=${options.role}` }),
+        PGOPTIONS: [
+          ...(options.role === undefined ? [] : [`-c role=${options.role}`]),
+          ...(options.waits === undefined ? [] : [`-c synchronous_commit=${options.waits ? 'on' : 'off'}`]),
+        ].join(' '),
       },
     },
   );
@@ -57,5 +67,6 @@ export async function pgbench(script: string, options: PgbenchOptions): Promise<
   return {
     transactions: number(/number of transactions actually processed: (\d+)/),
     perSecond: number(/tps = ([\d.]+) \(without initial connection time\)/),
+    meanMs: number(/latency average = ([\d.]+) ms/),
   };
 }

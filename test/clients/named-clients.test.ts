@@ -50,7 +50,7 @@ const clients: readonly Client[] = [
   npm(/`eventsource`/, 'eventsource', 'eventsource.test.ts', 'browser/page.ts'),
   python(/\bpsycopg\b/, 'psycopg', 'python/psycopg_quick_start.py'),
   python(/SQLAlchemy/, 'sqlalchemy', 'python/sqlalchemy_quick_start.py'),
-  python(null, 'requests', 'pages.test.ts'),
+  python(null, 'requests', 'task-worker.test.ts'),
   program(/\bcurl\b/, 'curl', 'pages.test.ts', /lacks\('curl'\)/),
   program(/\bpsql\b/, 'psql', 'pages.test.ts', /lacks\('postgresql-client'\)/),
 ];
@@ -69,7 +69,7 @@ const ordinary = new Set(
   ),
 );
 /** Modules of Python itself that the pages import. */
-const pythonsOwn = new Set(['threading', 'time']);
+const pythonsOwn = new Set(['json', 'logging', 'signal', 'threading', 'time', 'traceback']);
 
 interface Page {
   readonly path: string;

@@ -1,18 +1,22 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { Client } from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { S3Store } from '../../src/backup/store/s3-store.ts';
 import type { Store } from '../../src/backup/store/store.ts';
 import { startEmbedded } from '../../src/embedded/embedded.ts';
+import { serverUser, temporaryDirectory } from '../../src/programs/server-user.ts';
 import { migratedDataDirectory } from '../support/embedded-template.ts';
 import { lightning } from '../support/lightning.ts';
 import { testRolePrefix } from '../support/logins.ts';
 import { startObjectStorage, storageEnvironment } from '../support/object-storage.ts';
 import type { ObjectStorage } from '../support/object-storage.ts';
+import { startOwnServer } from '../support/postgres/own-server.ts';
+import type { OwnServer } from '../support/postgres/own-server.ts';
+import { readyServer } from '../support/server.ts';
 
 // The tests run in order: each starts from the state that the one before left.
 describe('the commands of backups, on an embedded database', () => {
@@ -43,13 +47,38 @@ describe('the commands of backups, on an embedded database', () => {
     }
   };
 
+  const reading = [
+    ['backups'],
+    ['backup', 'verify'],
+    ['restore', '--to', 'latest', '--into', 'new'],
+  ] as const;
+  /** The commands that read the store, in a folder of their own, with other settings. */
+  const readStore = async (changed: Record<string, string>) => {
+    const answers = [];
+    for (const args of reading) answers.push(await lightning(args, { ...env, ...changed }, folder));
+    return answers;
+  };
+
+  test('say that the directory of the store does not exist', async () => {
+    const nowhere = join(folder, 'nowhere');
+    for (const { status, stdout, stderr } of await readStore({ BACKUP_STORE: nowhere })) {
+      expect(stderr).toMatch(
+        new RegExp(`^lightning: ${nowhere} is not a directory: BACKUP_STORE [^\\n]+\\n$`),
+      );
+      expect([status, stdout]).toEqual([1, '']);
+    }
+    expect(await readdir(folder)).toEqual([]);
+  }, 60_000);
+
   test('say what to do when the store is empty', async () => {
+    await mkdir(env['BACKUP_STORE']!);
     const [listed, verified, restored] = [
       await run('backups'),
       await run('backup', 'verify'),
       await run('restore', '--to', 'latest', '--into', join(folder, 'new')),
     ];
     expect(listed.stdout).toBe(`${env['BACKUP_STORE']} holds no backups\n`);
+    expect(listed.status).toBe(0);
     expect(verified.status).toBe(1);
     expect(verified.stdout).toMatch(/WRONG\t\S+\tthere is nothing to check/);
     expect(restored.status).toBe(1);
@@ -70,6 +99,59 @@ describe('the commands of backups, on an embedded database', () => {
     const drill = await run('backup', 'drill');
     expect(drill.status, `${drill.stdout}${drill.stderr}`).toBe(0);
   }, 120_000);
+
+  test('name the backups that cannot be read, with another key, without it, and after damage', async () => {
+    const BACKUP_STORE = join(folder, 'encrypted');
+    const BACKUP_ENCRYPTION_KEY = randomBytes(32).toString('hex');
+    const made = await lightning(['backup'], { ...env, BACKUP_STORE, BACKUP_ENCRYPTION_KEY });
+    expect(made.status, made.stderr).toBe(0);
+    const [id] = await readdir(join(BACKUP_STORE, 'backups'));
+    for (const key of [randomBytes(32).toString('hex'), '']) {
+      const changed = { BACKUP_STORE, BACKUP_ENCRYPTION_KEY: key };
+      const [listed, verified, restored] = await readStore(changed);
+      expect(listed!.stdout).toMatch(/^DAMAGED\t\S+ is damaged: it .*BACKUP_ENCRYPTION_KEY is [a-z ]+\n$/);
+      expect(listed!.stderr).toMatch(/^lightning: 1 of the 1 backups in \S+ cannot be restored: [^\n]+\n$/);
+      expect(verified!.stdout).toMatch(/^WRONG\t\S+\t\S+ is damaged: .*BACKUP_ENCRYPTION_KEY/);
+      expect(restored!.stderr).toMatch(
+        /^lightning: \S+ holds no snapshot that can be read: .*BACKUP_ENCRYPTION_KEY/,
+      );
+      expect([listed!.status, verified!.status, restored!.status]).toEqual([1, 1, 1]);
+      const state = await lightning(['status', '--check'], { ...env, ...changed });
+      expect(state.stdout).toMatch(/backup store .*is damaged: .*BACKUP_ENCRYPTION_KEY/);
+      expect(state.status).toBe(3);
+      const again = await lightning(['backup'], { ...env, ...changed });
+      expect(again.stderr).toMatch(/^lightning: \S+ is damaged: .*BACKUP_ENCRYPTION_KEY/m);
+      const drill = await lightning(['backup', 'drill'], { ...env, ...changed });
+      expect(drill.stderr).toMatch(/^lightning: the backups are not proven: .*BACKUP_ENCRYPTION_KEY/m);
+      expect([again.status, drill.status]).toEqual([1, 1]);
+      // What the attempt has made with the other key.
+      for (const other of await readdir(join(BACKUP_STORE, 'backups'))) {
+        if (other !== id) await rm(join(BACKUP_STORE, 'backups', other), { recursive: true });
+      }
+    }
+    // The newest is damaged: an older one is not taken in its place without being asked for.
+    const withKey = { BACKUP_STORE, BACKUP_ENCRYPTION_KEY };
+    const later = await lightning(['backup'], { ...env, ...withKey });
+    expect(later.status, later.stderr).toBe(0);
+    const newest = (await readdir(join(BACKUP_STORE, 'backups'))).toSorted().at(-1)!;
+    const names = await readdir(join(BACKUP_STORE, 'backups', newest));
+    const manifest = join(
+      BACKUP_STORE,
+      'backups',
+      newest,
+      names.find((name) => name.startsWith('manifest'))!,
+    );
+    await writeFile(manifest, 'x', { flag: 'a' });
+    const [listed, verified, restored] = await readStore(withKey);
+    expect(listed!.stdout.split('\n')).toHaveLength(3);
+    expect(listed!.stderr).toMatch(/^lightning: 1 of the 2 backups in /);
+    expect(restored!.stderr).toContain('To begin with another backup name it: --from ID');
+    expect([listed!.status, verified!.status, restored!.status]).toEqual([1, 1, 1]);
+    expect(await readdir(folder)).not.toContain('new');
+    const older = ['restore', '--to', 'latest', '--into', 'older', '--from', id!];
+    const named = await lightning(older, { ...env, ...withKey }, folder);
+    expect(named.status, named.stderr).toBe(0);
+  }, 240_000);
 
   test('restore the newest moment, and refuse a moment that was not kept', async () => {
     expect((await run('tenant', 'create', 'later')).status).toBe(0);
@@ -107,8 +189,8 @@ describe('the commands of backups, in object storage', () => {
     env = {
       DATA_DIR: directory,
       DB_ROLE_PREFIX: testRolePrefix,
-      BACKUP_ENCRYPTION_KEY: randomBytes(32).toString('hex'),
       ...storageEnvironment(location),
+      BACKUP_ENCRYPTION_KEY: randomBytes(32).toString('hex'),
       // Variables of the user's shell, which must be ignored.
       AWS_ENDPOINT_URL: 'http://127.0.0.1:1',
       AWS_REGION: 'nowhere',
@@ -155,6 +237,50 @@ describe('the commands of backups, in object storage', () => {
     expect(refused.stderr).not.toContain('another one');
   }, 60_000);
 });
+
+const provided = inject('server');
+describe.skipIf(provided.kind === 'unavailable' || !provided.binDirectory)(
+  'on a server without a worker',
+  () => {
+    let server: OwnServer;
+    let folder: string;
+    let env: Record<string, string>;
+    beforeAll(async () => {
+      const { binDirectory = '' } = readyServer();
+      server = await startOwnServer(binDirectory);
+      folder = await mkdtemp(
+        join(await temporaryDirectory(await serverUser(), false), 'lightning-commands-'),
+      );
+      await chmod(folder, 0o711);
+      env = {
+        WORKER_DATABASE_URL: server.urls.worker,
+        BACKUP_DATABASE_URL: server.urls.backup,
+        DB_ROLE_PREFIX: testRolePrefix,
+        BACKUP_STORE: join(folder, 'store'),
+        BACKUP_SPOOL_DIR: join(folder, 'spool'),
+        BACKUP_DRILL_DIR: join(folder, 'drills'),
+        BACKUP_BIN_DIR: binDirectory,
+      };
+    });
+    afterAll(async () => {
+      await server?.stop();
+      await rm(folder, { recursive: true, force: true });
+    });
+
+    test(
+      'a backup and then its drill receive the WAL that they need themselves',
+      { timeout: 180_000 },
+      async () => {
+        const made = await lightning(['backup'], env);
+        expect(made.status, made.stderr).toBe(0);
+        const drill = await lightning(['backup', 'drill'], env);
+        expect(drill.stderr).toContain('no worker receives WAL: it is received here meanwhile');
+        expect(drill.status, `${drill.stdout}${drill.stderr}`).toBe(0);
+        expect(drill.stdout).toMatch(/^restored \S+-full-\S+ to \S+ in [\d.]+ s: \d+ tables/);
+      },
+    );
+  },
+);
 
 test('name the missing settings on a server without a store or a login of backups', async () => {
   const env = { DATABASE_URL: 'postgres://nobody:x@127.0.0.1:1/none', JWT_SECRET: 'x'.repeat(32) };

@@ -14,6 +14,7 @@ import type { MigratedDatabase } from '../support/db.ts';
 import { migratedDataDirectory } from '../support/embedded-template.ts';
 import { lightningHere } from '../support/lightning-here.ts';
 import { noServer } from '../support/server.ts';
+import { strongSecret } from '../support/token-keys.ts';
 
 const whoAmI = async (executor: Executor): Promise<string> => {
   const { rows } = await executor.query<{ role: string }>(sql`select current_user as role`);
@@ -31,7 +32,7 @@ const ways: readonly (readonly [
   [
     'asApi',
     (context, work) =>
-      asApi(context, parseConfig(context.environment.variables), ({ database }) => work(database)),
+      asApi(context, parseConfig(context.environment.variables), ({ executor }) => work(executor!)),
   ],
 ];
 
@@ -79,7 +80,7 @@ describe.skipIf(noServer)('on a server', () => {
       DATABASE_URL: made.urls.api,
       MIGRATE_DATABASE_URL: made.urls.migrate,
       WORKER_DATABASE_URL: made.urls.worker,
-      JWT_SECRET: 'test-secret-test-secret-test-secret',
+      JWT_SECRET: strongSecret,
     };
   });
   afterAll(async () => {

@@ -10,6 +10,7 @@ import { sha256 } from '../../src/import/sha256.ts';
 import { onEmbedded, onServer } from '../import/import-target.ts';
 import type { ImportTarget } from '../import/import-target.ts';
 import { noServer } from '../support/server.ts';
+import { installationIn } from '../support/installation.ts';
 
 /** The sample is beside the project on some machines only; the generated folders prove the same without it. */
 const sample = fileURLToPath(new URL('../../../shared/data/legacy', import.meta.url));
@@ -58,8 +59,7 @@ for (const { on, make, without } of targets) {
       const run = async (folder: string, createMissingAgents = false, tenantId = id) => {
         const [out, progress] = [new PassThrough(), new PassThrough()];
         const status = await importCommand({
-          database: target.database,
-          rolePrefix: 'lightning',
+          installation: installationIn(target.database),
           folder,
           tenantId,
           createMissingAgents,
@@ -238,8 +238,6 @@ for (const { on, make, without } of targets) {
       const { run, quarantine, knowledge } = await tenant();
       const bad = [
         item('i'.repeat(101)),
-        item('nul', { content: 'a\0b' }),
-        item('surrogate', { source: '\ud800' }),
         item('time', { timestamp: 'soon' }),
         item('type', { usage_count: 'many' }),
         'no object',
@@ -258,23 +256,37 @@ for (const { on, make, without } of targets) {
       const { status, text: report, last } = await run(folder);
       expect(status).toBe(0);
       expect(last).toContain(
-        'agents: read 2 = stored 1 + quarantined 1; knowledge: read 10 = stored 2 + quarantined 8;',
+        'agents: read 2 = stored 1 + quarantined 1; knowledge: read 8 = stored 2 + quarantined 6;',
       );
       expect(report).toContain('left out, because they are not stores to import: .agent-configs/notes.txt');
       expect((await knowledge()).map((row) => row.id)).toEqual(['good', 'last']);
       const lines = await quarantine();
       expect(lines.map(({ file, index }) => `${String(file)} ${String(index)}`)).toEqual([
         '.agent-configs/broken.json null',
-        ...[1, 2, 3, 4, 5, 6, 7].map((i) => `.agent-knowledge/a.json ${i}`),
+        ...[1, 2, 3, 4, 5].map((i) => `.agent-knowledge/a.json ${i}`),
         '.agent-knowledge/bytes.json 0',
       ]);
-      expect(lines.slice(1, 7).map((line) => line['item'])).toEqual(bad);
-      expect(lines[7]).toMatchObject({
+      expect(lines.slice(1, 5).map((line) => line['item'])).toEqual(bad);
+      expect(lines[5]).toMatchObject({
         text: '{"id":"nan","relevance_score":NaN}',
-        reason: expect.stringMatching(/NaN/),
+        reason: expect.stringMatching(/missing/),
       });
-      expect(lines[8]).toMatchObject({ base64: Buffer.from([0x22, 0xff, 0x22]).toString('base64') });
+      expect(lines[6]).toMatchObject({ base64: Buffer.from([0x22, 0xff, 0x22]).toString('base64') });
       expect(lines.every(({ reason }) => typeof reason === 'string' && reason !== '')).toBe(true);
+    });
+
+    it('stores what Postgres cannot hold with a mark, as the API does', async () => {
+      const { run, knowledge } = await tenant();
+      const text = JSON.stringify([item('x', { content: 'a\0b \ud800', metadata: { 'k\0': 'NUMBER' } })]);
+      const folder = await legacy({
+        ...agent('a'),
+        '.agent-knowledge/a.json': text.replace('"NUMBER"', '[NaN,-Infinity,1e400]'),
+      });
+      for (let i = 0; i < 2; i += 1)
+        expect((await run(folder)).last).toContain('knowledge: read 1 = stored 1 + quarantined 0');
+      expect(await knowledge()).toMatchObject([
+        { content: 'a\uFFFDb \uFFFD', metadata: { 'k\uFFFD': ['NaN', '-Infinity', expect.anything()] } },
+      ]);
     });
 
     it('loses no other row when Postgres refuses one, and gives the reason', async () => {

@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import type { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { asReader } from '../../src/commands/database-access.ts';
-import { formatJob, listJobs, runTaskNow } from '../../src/commands/jobs.ts';
+import { formatJob, listJobs, runJobNow } from '../../src/commands/jobs.ts';
 import { operationsStatus } from '../../src/commands/operations-status.ts';
 import { UsageError } from '../../src/commands/usage-error.ts';
 import type { Executor } from '../../src/db/database.ts';
@@ -50,7 +50,7 @@ describe.skipIf(noServer)('jobs and status, on a server', () => {
   let executor: Executor;
   const run = (task: string, payload?: string) => {
     const lines: string[] = [];
-    const end = runTaskNow({ executor, task, payload, print: (text) => lines.push(text) });
+    const end = runJobNow({ executor, task, payload, print: (text) => lines.push(text) });
     return { lines, end };
   };
   const statusLines = async (database: Executor = executor) =>
@@ -96,6 +96,7 @@ describe.skipIf(noServer)('jobs and status, on a server', () => {
       kind: 'server',
       embed: makeEmbed({ url: endpoint.url, model: 'm', apiKey: null }, patient),
       alertWebhook: null,
+      presenceEveryMs: 200,
       log: () => {},
     });
     await expect.poll(async () => (await statusLines())[0]).toMatch(/^ok workers: \S+ since \d{4}/);
@@ -104,11 +105,13 @@ describe.skipIf(noServer)('jobs and status, on a server', () => {
     const { lines, end } = run('embed_knowledge');
     const goOn = await held;
     await expect.poll(() => lines.at(-1)).toBe('64 items so far');
-    expect(await statusLines()).toEqual([
-      expect.stringMatching(/^ok workers: /),
-      expect.stringMatching(/^ok jobs: \d+ waiting, 1 running, 0 failed for good$/),
-      expect.stringMatching(/^ok running: embed_knowledge for 00:00:\d\d on \S+: 64 items so far$/),
-    ]);
+    await expect
+      .poll(() => statusLines())
+      .toEqual([
+        expect.stringMatching(/^ok workers: /),
+        expect.stringMatching(/^ok jobs: \d+ waiting, 1 running, 0 failed for good$/),
+        expect.stringMatching(/^ok running: embed_knowledge for 00:00:\d\d on \S+: 64 items so far$/),
+      ]);
     const listed = (await listJobs(executor)).map(formatJob);
     expect(listed[0]).toMatch(/^\d+\tembed_knowledge\trunning\t\S+\t1\/1\t64 items so far$/);
     goOn();
@@ -125,7 +128,9 @@ describe.skipIf(noServer)('jobs and status, on a server', () => {
     expect(await failing.end).toBe('failed');
     expect(failing.lines.at(-1)).toMatch(/^failed: function ops.trim_events\(interval\) does not exist$/);
     await target.admin.query('alter function ops.gone rename to trim_events');
-    expect((await listJobs(executor)).filter(({ state }) => state === 'failed')).toEqual([]);
+    await expect
+      .poll(async () => (await listJobs(executor)).filter(({ state }) => state === 'failed'))
+      .toEqual([]);
   });
 
   test('a job whose lock is taken says so', async () => {
@@ -134,6 +139,20 @@ describe.skipIf(noServer)('jobs and status, on a server', () => {
       expect(await busy.end).toBe('failed');
       expect(busy.lines.at(-1)).toMatch(/^another run holds its lock/);
     });
+  });
+
+  test('a job whose worker is stopped says so, and the next worker runs it', async () => {
+    await target.admin.query(addKnowledge.replace("'k' || i", "'later' || i"));
+    const held = holdSecond(endpoint);
+    const { lines, end } = run('embed_knowledge');
+    await held;
+    await worker?.stop();
+    worker = undefined;
+    expect(await end).toBe('failed');
+    expect(lines.at(-1)).toBe('stopped: the worker was told to stop; the next worker runs the job');
+    // The one that waits for its lock comes later.
+    const next = (await listJobs(executor)).find(({ task }) => task === 'embed_knowledge');
+    expect(next).toMatchObject({ state: 'waiting', attempts: 0, max_attempts: 1, last_error: null });
   });
 
   test('status shows open alerts, and demands a remedy only for errors', async () => {
@@ -148,7 +167,7 @@ describe.skipIf(noServer)('jobs and status, on a server', () => {
 
   test('an operator and the migrations login read all views of operations, and nobody else does', async () => {
     const { rows: views } = await target.admin.query<{ name: string }>(
-      "select format('ops.%I', relname) as name from pg_class where relnamespace = 'ops'::regnamespace and relkind = 'v' and relname <> 'tenants'",
+      "select format('ops.%I', relname) as name from pg_class where relnamespace = 'ops'::regnamespace and relkind = 'v' and relname not in ('tenants', 'login_limits')",
     );
     expect(views.length).toBeGreaterThanOrEqual(8);
     const tables = ['ops.job_runs', 'ops.workers', 'ops.job_tasks', 'ops.alerts'];
@@ -158,7 +177,7 @@ describe.skipIf(noServer)('jobs and status, on a server', () => {
         await target.admin.query(`select * from ${name}`);
         await target.admin.query('rollback');
       }
-      for (const role of ['anon', 'member', 'service', 'admin', 'analyst', 'search']) {
+      for (const role of ['anon', 'member', 'service', 'admin', 'analyst', 'search', 'jobs']) {
         await target.admin.query(`begin; set local role ${testRolePrefix}_${role}`);
         await expect(target.admin.query(`select * from ${name}`)).rejects.toMatchObject({ code: '42501' });
         await target.admin.query('rollback');

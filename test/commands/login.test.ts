@@ -4,36 +4,36 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { claimsOf } from '../../src/auth/claims.ts';
 import { createLogin, dropLogin, rotateLogin } from '../../src/commands/login.ts';
 import { createTenant, listTenants, setTenantSuspended } from '../../src/commands/tenant.ts';
-import type { PostgresDatabase } from '../../src/db/postgres.ts';
+import type { Installation } from '../../src/db/installation.ts';
 import { asRequester } from '../../src/auth/requester.ts';
 import { sql } from '../../src/db/statement.ts';
 import { serverDatabase } from '../support/server-database.ts';
 import { migratedDatabase } from '../support/db.ts';
 import type { MigratedDatabase } from '../support/db.ts';
+import { recordSentBytes } from '../support/sent-bytes.ts';
 import { noServer } from '../support/server.ts';
-
-const prefix = 'lightning';
+import { installationIn } from '../support/installation.ts';
 
 describe.skipIf(noServer)("tenants and analysts' logins", () => {
   // Logins belong to the whole server, so they get a name of this run's own.
   const ann = `ann_${randomBytes(4).toString('hex')}`;
   let made: MigratedDatabase;
-  let operator: PostgresDatabase;
+  let operator: Installation;
 
   beforeAll(async () => {
     made = await migratedDatabase();
-    operator = serverDatabase(made.urls.migrate);
-    const api = serverDatabase(made.urls.api);
+    operator = installationIn(serverDatabase(made.urls.migrate));
+    const api = installationIn(serverDatabase(made.urls.api));
     for (const tenant of ['acme', 'globex']) {
-      await createTenant(operator, prefix, tenant, tenant);
-      await asRequester(api, claimsOf('service', tenant, 'test'), { rolePrefix: prefix }).query(
+      await createTenant(operator, tenant, tenant);
+      await asRequester(api, claimsOf('service', tenant, 'test')).query(
         sql`insert into app_public.agents (id, name, model) values (${`${tenant}_agent`}, 'A', 'm')`,
       );
     }
-    await api.close();
+    await api.database.close();
   });
   afterAll(async () => {
-    await operator.close();
+    await operator.database.close();
     await made.drop();
   });
 
@@ -50,33 +50,47 @@ describe.skipIf(noServer)("tenants and analysts' logins", () => {
   }
 
   it('a login sees only the agents of its tenant, by their bare names', async () => {
-    const password = await createLogin(operator, prefix, ann, 'acme');
+    const password = await createLogin(operator, ann, 'acme');
     expect(await agentsSeenBy(ann, password)).toEqual(['acme_agent']);
-    expect((await listTenants(operator, prefix)).find(({ id }) => id === 'acme')?.logins).toEqual([ann]);
+    expect((await listTenants(operator)).find(({ id }) => id === 'acme')?.logins).toEqual([ann]);
   });
 
   it('creating a login twice is refused, and leaves it as it was', async () => {
-    await expect(createLogin(operator, prefix, ann, 'globex')).rejects.toThrow(/already exists/);
+    await expect(createLogin(operator, ann, 'globex')).rejects.toThrow(/already exists/);
   });
 
   it('a login for an unknown tenant leaves no role behind', async () => {
     const name = `bob_${randomBytes(4).toString('hex')}`;
-    await expect(createLogin(operator, prefix, name, 'nobody')).rejects.toThrow('there is no tenant nobody');
-    const { rowCount } = await operator.query(sql`select from pg_roles where rolname = ${name}`);
+    await expect(createLogin(operator, name, 'nobody')).rejects.toThrow('tenant nobody does not exist');
+    const { rowCount } = await operator.database.query(sql`select from pg_roles where rolname = ${name}`);
     expect(rowCount).toBe(0);
   });
 
   it('the logins of a suspended tenant see nothing, and everything again once it is resumed', async () => {
-    const password = await rotateLogin(operator, prefix, ann);
-    await setTenantSuspended(operator, prefix, 'acme', true);
+    const password = await rotateLogin(operator, ann);
+    await setTenantSuspended(operator, 'acme', true);
     expect(await agentsSeenBy(ann, password)).toEqual([]);
-    await setTenantSuspended(operator, prefix, 'acme', false);
+    await setTenantSuspended(operator, 'acme', false);
     expect(await agentsSeenBy(ann, password)).toEqual(['acme_agent']);
   });
 
+  it('the passwords of logins are not in what the server is sent', async () => {
+    const way = await recordSentBytes(made.urls.migrate);
+    const watched = installationIn(serverDatabase(way.through(made.urls.migrate)));
+    const name = `eve_${randomBytes(4).toString('hex')}`;
+    const passwords = [await createLogin(watched, name, 'acme'), await rotateLogin(watched, name)];
+    expect(await agentsSeenBy(name, passwords[1] ?? '')).toEqual(['acme_agent']);
+    await dropLogin(watched, name);
+    await watched.database.close();
+    await way.close();
+    expect(way.text()).toContain(`create role "${name}"`);
+    expect(way.text()).toContain(`alter role "${name}"`);
+    for (const password of passwords) expect(way.text()).not.toContain(password);
+  });
+
   it('rotating the password ends the old one', async () => {
-    const old = await rotateLogin(operator, prefix, ann);
-    const current = await rotateLogin(operator, prefix, ann);
+    const old = await rotateLogin(operator, ann);
+    const current = await rotateLogin(operator, ann);
     await expect(agentsSeenBy(ann, old)).rejects.toThrow(/password authentication failed/);
     expect(await agentsSeenBy(ann, current)).toEqual(['acme_agent']);
   });
@@ -84,27 +98,25 @@ describe.skipIf(noServer)("tenants and analysts' logins", () => {
   it.each(['agent_user', 'postgres', 'nobody_at_all'])(
     'the login %s is not dropped, because it is not ours',
     async (name) => {
-      await expect(dropLogin(operator, prefix, name)).rejects.toThrow(
-        `login ${name} does not belong to a tenant`,
-      );
+      await expect(dropLogin(operator, name)).rejects.toThrow(`login ${name} does not belong to a tenant`);
     },
   );
 
   it.each(['Ann', 'a b', "x'; drop table agents --", ''])('the name %j is refused', async (name) => {
-    await expect(createLogin(operator, prefix, name, 'acme')).rejects.toThrow(/lower case letters/);
+    await expect(createLogin(operator, name, 'acme')).rejects.toThrow(/lower case letters/);
   });
 
   it('a dropped login is gone with its binding', async () => {
-    await dropLogin(operator, prefix, ann);
-    expect((await listTenants(operator, prefix)).find(({ id }) => id === 'acme')?.logins).toEqual([]);
+    await dropLogin(operator, ann);
+    expect((await listTenants(operator)).find(({ id }) => id === 'acme')?.logins).toEqual([]);
     await expect(agentsSeenBy(ann, 'x')).rejects.toThrow(/authentication failed/);
   });
 
   it('a tenant of the same id and name is the same tenant; under another name it is refused', async () => {
-    await createTenant(operator, prefix, 'acme', 'acme');
-    await expect(createTenant(operator, prefix, 'acme', 'Acme Inc.')).rejects.toThrow(
-      /exists already, under the name acme/,
+    await createTenant(operator, 'acme', 'acme');
+    await expect(createTenant(operator, 'acme', 'Acme Inc.')).rejects.toThrow(
+      /already exists, under the name acme/,
     );
-    await expect(createTenant(operator, prefix, 'No Good', 'x')).rejects.toThrow(/tenants_id_check/);
+    await expect(createTenant(operator, 'No Good', 'x')).rejects.toThrow(/tenants_id_check/);
   });
 });

@@ -1,8 +1,8 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { cp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { copyDataDirectory } from '../support/embedded-template.ts';
 import { lightningHere } from '../support/lightning-here.ts';
 
 /** Runs a command line in a new, empty directory. */
@@ -48,12 +48,12 @@ describe('without an embedded database', () => {
     expect(readdirSync(home)).toEqual([]);
   });
 
-  it('backups lists none, and verify finds none to check', async () => {
-    expect(await run(['backups'])).toMatchObject({
-      status: 0,
-      stdout: expect.stringContaining('holds no backups'),
-    });
-    expect((await run(['backup', 'verify'])).status).toBe(1);
+  it('backups and verify say that the store does not exist', async () => {
+    for (const command of [['backups'], ['backup', 'verify']]) {
+      const { status, stdout, stderr } = await run(command);
+      expect(stderr).toContain('is not a directory: BACKUP_STORE names another place');
+      expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    }
     expect(readdirSync(home)).toEqual([]);
   });
 
@@ -67,7 +67,7 @@ describe('without an embedded database', () => {
 describe('a database without a schema', () => {
   it('is not migrated by commands that only look', { timeout: 60_000 }, async () => {
     // The state that a start leaves when it is killed before it migrates.
-    await cp(join(inject('embeddedTemplate'), 'empty'), join(home, 'data', 'postgres'), { recursive: true });
+    copyDataDirectory(join(inject('embeddedTemplate'), 'empty'), join(home, 'data', 'postgres'));
     for (const line of ['tenant list', 'alerts']) {
       const { status, stderr } = await run(line.split(' '));
       expect(stderr).toContain('no schema yet: lightning migrate makes it');
@@ -75,4 +75,23 @@ describe('a database without a schema', () => {
     }
     expect(existsSync(join(home, 'data', 'jwt-secret'))).toBe(false);
   });
+});
+
+describe('a migrated database', () => {
+  it(
+    'is closed by every command without a timer that would hold the process',
+    { timeout: 60_000 },
+    async () => {
+      copyDataDirectory(join(inject('embeddedTemplate'), 'migrated'), join(home, 'data', 'postgres'));
+      // The timer with which vitest reports that this test began ends first.
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      const timers = (): number =>
+        process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length;
+      for (const line of ['status', 'retention', 'backup']) {
+        const before = timers();
+        const { status, stderr } = await run(line.split(' '));
+        expect([line, status, timers() - before], stderr).toEqual([line, 0, 0]);
+      }
+    },
+  );
 });

@@ -11,6 +11,7 @@ import { spawnLightning, startLightning } from '../support/lightning.ts';
 import { provideServer } from '../support/postgres/provide.ts';
 import { gateTo } from '../support/tcp-gate.ts';
 import type { TcpGate } from '../support/tcp-gate.ts';
+import { strongSecret } from '../support/token-keys.ts';
 
 const help = `node test/commands/outlive-cuts.ts [options]
 
@@ -59,7 +60,7 @@ export interface CutsReport {
  * times waits for its next attempt as long as graphile-worker says: 55 s after the fourth, 148 s after the fifth.
  */
 const catchUpMs = 240_000;
-const secret = 'a secret of the cuts, longer than 32 bytes';
+const secret = strongSecret;
 
 interface Victim {
   readonly command: string;

@@ -12,6 +12,7 @@ import type { Pgbouncer } from '../support/pgbouncer/start.ts';
 import { startRestProcess } from '../support/rest-process.ts';
 import { noServer } from '../support/server.ts';
 import { letTwoServe } from './two-serves.ts';
+import { strongSecret } from '../support/token-keys.ts';
 
 const unavailable = noServer || (await pgbouncerLacking()) !== null;
 // The PgBouncer that tracks nothing is the hardest; behind-pooler.ts runs the others.
@@ -32,7 +33,7 @@ describe.skipIf(unavailable)('behind a pooler', () => {
       WORKER_DATABASE_URL: pooler.through(worker),
       BACKUP_DATABASE_URL: pooler.through(backup),
       DB_ROLE_PREFIX: testRolePrefix,
-      JWT_SECRET: 'a secret of the tests, longer than 32 bytes',
+      JWT_SECRET: strongSecret,
     };
   });
   afterAll(async () => {

@@ -6,6 +6,7 @@ import { openEvents } from '../support/event-client.ts';
 import { startLightning } from '../support/lightning.ts';
 import { startPgbouncer } from '../support/pgbouncer/start.ts';
 import type { PgbouncerSetup } from '../support/pgbouncer/start.ts';
+import { strongSecret } from '../support/token-keys.ts';
 
 /** The result of two API processes behind a pooler. */
 export interface TwoServesReport {
@@ -29,7 +30,7 @@ export interface TwoServes {
   readonly rounds: number;
 }
 
-const secret = 'a secret of two processes, longer than 32 bytes';
+const secret = strongSecret;
 const atOnce = 16;
 
 /**

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
@@ -33,7 +34,7 @@ describe('the configuration', () => {
 
   it('takes a server from DB_HOST and related variables, with the specified defaults', () => {
     const config = parseConfig({ DB_HOST: 'db.example', DB_PASSWORD: 'p@ss/word', JWT_SECRET: secret });
-    expect(config.server?.url.reveal()).toBe(
+    expect(config.server?.url?.reveal()).toBe(
       'postgres://agent_user:p%40ss%2Fword@db.example:5432/agent_lightning',
     );
   });
@@ -41,8 +42,9 @@ describe('the configuration', () => {
   it('decides on TLS by the host of each URL unless DB_SSL is set', () => {
     const server = (env: Record<string, string>) =>
       parseConfig({ DB_HOST: 'db.example', JWT_SECRET: secret, ...env }).server;
-    expect(server({})).toMatchObject({ ssl: null, pooler: 'auto', listenUrl: null });
-    expect(server({ DB_SSL: 'no-verify' })).toMatchObject({ ssl: 'no-verify' });
+    expect(server({})).toMatchObject({ tls: { mode: null }, pooler: 'auto', listenUrl: null });
+    expect(server({ DB_SSL: 'prefer' })).toMatchObject({ tls: { mode: 'prefer' } });
+    expect(server({ DB_SSL: 'no-verify' })).toMatchObject({ tls: { mode: 'require' } });
   });
 
   it('takes an endpoint of embeddings, with or without the last part of its path', () => {
@@ -71,10 +73,10 @@ describe('the configuration', () => {
         DB_ROLE_PREFIX: 'A b',
       }),
     ).toEqual([
-      'DB_SSL is "sure"; expected one of verify, no-verify, off',
+      'DB_SSL is "sure"; expected one of disable, prefer, require, verify-ca, verify-full, verify, no-verify, off',
       'USE_DATABASE is "maybe"; expected one of true, false',
       'DB_POOL_SIZE is "0"; expected a whole number from 1 to 1000',
-      'DB_ROLE_PREFIX is "A b"; expected lower case letters, digits and _, beginning with a letter',
+      'DB_ROLE_PREFIX is "A b"; expected up to 41 lower case letters, digits and _, beginning with a letter',
       'PORT is "eighty"; expected a whole number from 0 to 65535',
     ]);
   });
@@ -134,6 +136,7 @@ describe('the configuration', () => {
       BACKUP_S3_ENDPOINT: 'http://127.0.0.1:9000/',
       AWS_ACCESS_KEY_ID: 'id',
       AWS_SECRET_ACCESS_KEY: 'hush',
+      BACKUP_ENCRYPTION_KEY: 'none',
     }).backup;
     expect(store).toMatchObject({
       kind: 's3',
@@ -144,7 +147,9 @@ describe('the configuration', () => {
       credentials: { accessKeyId: 'id', sessionToken: null },
     });
     expect(inspect(store, { depth: 5 })).not.toContain('hush');
-    expect(parseConfig({ BACKUP_STORE: 's3://my-bucket' }).backup.store).toMatchObject({
+    expect(
+      parseConfig({ BACKUP_STORE: 's3://my-bucket', BACKUP_ENCRYPTION_KEY: 'none' }).backup.store,
+    ).toMatchObject({
       prefix: '',
       credentials: null,
     });
@@ -153,17 +158,65 @@ describe('the configuration', () => {
     ).toEqual([
       'BACKUP_STORE is "s3:/my-bucket"; expected a bucket as s3://bucket/prefix',
       'AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY belong together; set both or neither',
-      'BACKUP_ENCRYPTION_KEY must be 32 bytes in hex or base64; make one with: openssl rand -hex 32',
+      'BACKUP_ENCRYPTION_KEY must be 32 bytes in hex or base64, or none; make one with: openssl rand -hex 32',
     ]);
     for (const key of [Buffer.alloc(32, 7).toString('hex'), Buffer.alloc(32, 7).toString('base64')]) {
       expect(parseConfig({ BACKUP_ENCRYPTION_KEY: key }).backup.encryptionKey?.reveal()).toBe(key);
     }
   });
 
-  it('refuses a server without a secret, and a secret that is too short for HS256', () => {
-    expect(problemsOf({ DATABASE_URL: 'postgres://a:b@127.0.0.1/c' })).toEqual([
-      expect.stringContaining('JWT_SECRET is missing'),
+  it('wants a key for backups that are kept elsewhere, or to be told that there is none', () => {
+    const elsewhere = { BACKUP_STORE: 's3://my-bucket' };
+    expect(problemsOf(elsewhere)).toEqual([
+      expect.stringContaining('BACKUP_STORE is not on this machine and BACKUP_ENCRYPTION_KEY is not set'),
     ]);
+    expect(problemsOf({ ...elsewhere, BACKUP_ENCRYPTION_KEY: 'none' })).toEqual([]);
+    expect(parseConfig({ ...elsewhere, BACKUP_ENCRYPTION_KEY: 'none' }).backup.encryptionKey).toBeNull();
+    expect(problemsOf({ BACKUP_STORE: '/mnt/b' })).toEqual([]);
+  });
+
+  it('takes the keys that sign backups as PEM or on one line, and nothing else', () => {
+    const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+    const kept = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+    const shown = publicKey.export({ type: 'spki', format: 'pem' }).toString();
+    const oneLine = (pem: string) => pem.replaceAll(/-----.*-----|\n/g, '');
+    for (const form of [(pem: string) => pem, oneLine]) {
+      const { signingKey, publicKeys } = parseConfig({
+        BACKUP_SIGNING_KEY: form(kept),
+        BACKUP_PUBLIC_KEY: `${form(shown)},${oneLine(shown)}`,
+      }).backup;
+      expect(signingKey?.equals(privateKey)).toBe(true);
+      expect(publicKeys.map((key) => key.equals(publicKey))).toEqual([true, true]);
+    }
+    const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    for (const wrong of [shown, 'kept', rsa.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()]) {
+      const [problem, ...others] = problemsOf({ BACKUP_SIGNING_KEY: wrong });
+      expect(problem).toContain('BACKUP_SIGNING_KEY must be a private Ed25519 key');
+      expect([others, problem?.includes(wrong)]).toEqual([[], false]);
+    }
+    for (const wrong of [
+      kept,
+      oneLine(kept),
+      'MCow',
+      rsa.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+    ]) {
+      const [problem, ...others] = problemsOf({ BACKUP_PUBLIC_KEY: wrong });
+      expect(problem).toContain('BACKUP_PUBLIC_KEY must be public Ed25519 keys');
+      expect(others).toEqual([]);
+      // It may be the private key.
+      expect(problem).not.toContain(oneLine(secret).slice(0, 40));
+    }
+  });
+
+  it('takes a server from the URL of any login', () => {
+    for (const kind of ['', 'LISTEN_', 'MIGRATE_', 'WORKER_', 'BACKUP_']) {
+      const { server } = parseConfig({ [`${kind}DATABASE_URL`]: 'postgres://a:b@127.0.0.1/c' });
+      expect(server, kind).not.toBeNull();
+      expect(server?.url === null, kind).toBe(kind !== '');
+    }
+  });
+
+  it('refuses a secret that is too short for HS256', () => {
     expect(problemsOf({ JWT_SECRET: 'short' })).toEqual(['JWT_SECRET has 5 bytes; HS256 needs 32 or more']);
   });
 
@@ -183,7 +236,10 @@ describe('the configuration', () => {
     // Prettier pads the cells.
     const cells = (line: string) => line.split('|').map((cell) => cell.trim().replace(/^-+$/, '---'));
     const written = page.split('\n').filter((line) => line.startsWith('|'));
-    expect(written.map(cells)).toEqual(optionsTable().map(cells));
+    expect(
+      written.map(cells),
+      'the table of docs/configuration.md (received) has to be what src/config/options.ts says (expected), in its order',
+    ).toEqual(optionsTable().map(cells));
   });
 
   it('is the only place that reads the environment', async () => {

@@ -13,8 +13,10 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const placeholders = rolePlaceholders(testRolePrefix);
 const schemaNames = ['app_public', 'app_private', 'audit', 'ops'];
 const schemas = `(${schemaNames.map((name) => `'${name}'`).join(', ')})`;
-const searchFunctions =
-  "select p.oid::regprocedure::text from pg_proc p where p.proowner = 'lightning_search'::regrole";
+const functionsOf = (role: string) =>
+  `select p.oid::regprocedure::text from pg_proc p where p.proowner = 'lightning_${role}'::regrole`;
+const searchFunctions = functionsOf('search');
+const jobFunctions = functionsOf('jobs');
 
 /** Tables of tenants whose changes are not logged: those whose files say that they are exempt. */
 const unlogged = "'app_public.task_leases'";
@@ -28,23 +30,16 @@ const checks: readonly (readonly [rule: string, mend: string, query: string])[] 
      from pg_class c where c.relnamespace::regnamespace::text in ${schemas} and c.relkind in ('r', 'p')`,
   ],
   [
-    'every object belongs to the owner; to the keeper what loses partitions, with its indexes and its sequence',
+    'every object belongs to the owner',
     'set local role :OWNER where it is made',
-    `select c.oid::regclass::text as name, c.relowner::regrole::text = case
-         when coalesce(i.indrelid, d.refobjid, c.oid)
-           in ('app_public.metrics'::regclass, 'app_public.metrics_minute'::regclass, 'app_public.metrics_hour'::regclass)
-         then 'lightning_keeper'
-         else 'lightning_owner'
-       end as kept
+    `select c.oid::regclass::text as name, c.relowner::regrole::text = 'lightning_owner' as kept
      from pg_class c
-     left join pg_index i on i.indexrelid = c.oid
-     left join pg_depend d on d.objid = c.oid and d.deptype = 'i' and c.relkind = 'S' and d.refclassid = 'pg_class'::regclass
      where c.relnamespace::regnamespace::text in ${schemas}
      union all
      select p.oid::regprocedure::text, p.proowner::regrole::text = 'lightning_owner'
      from pg_proc p
      where p.pronamespace::regnamespace::text in ${schemas}
-       and p.oid::regprocedure::text not in (select name from (${searchFunctions}) s(name))
+       and p.oid::regprocedure::text not in (select name from (${searchFunctions} union all ${jobFunctions}) s(name))
      union all
      select n.nspname, n.nspowner::regrole::text = 'lightning_owner'
      from pg_namespace n where n.nspname in ${schemas}`,
@@ -57,6 +52,20 @@ const checks: readonly (readonly [rule: string, mend: string, query: string])[] 
        where a.grantee = 0 and a.privilege_type = 'EXECUTE'
      ) as kept
      from pg_proc p where p.pronamespace::regnamespace::text in ${schemas}`,
+  ],
+  [
+    'every function of app_public and ops may be executed by a role of requests or of operation',
+    'grant execute on function ... to ..., in its file, below a comment that says who they are',
+    `select p.oid::regprocedure::text as name, exists (
+       select from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+       where a.grantee <> p.proowner and a.privilege_type = 'EXECUTE'
+     ) as kept
+     from pg_proc p
+     where p.pronamespace::regnamespace::text in ('app_public', 'ops') and p.prorettype <> 'trigger'::regtype
+       -- The login of migrations calls these, as the owner.
+       and p.oid::regprocedure::text not in ('ops.bind_login(name,text)', 'ops.unbind_login(name)',
+         'ops.limit_login(name,integer,integer,integer,integer,integer)',
+         'ops.create_api_key(text,text,text,interval)', 'ops.revoke_api_key(text)')`,
   ],
   [
     'nothing else is granted to everybody either',
@@ -72,11 +81,11 @@ const checks: readonly (readonly [rule: string, mend: string, query: string])[] 
      from pg_namespace n where n.nspname in ${schemas}`,
   ],
   [
-    'every definer function pins its search_path and belongs to the owner, or to the role of searches',
+    'every definer function pins its search_path and belongs to the owner, or to the role of searches or of jobs',
     'set search_path to pg_catalog, pg_temp',
     `select p.oid::regprocedure::text as name,
        'search_path=pg_catalog, pg_temp' = any (p.proconfig)
-         and p.proowner::regrole::text in ('lightning_owner', 'lightning_search') as kept
+         and p.proowner::regrole::text in ('lightning_owner', 'lightning_search', 'lightning_jobs') as kept
      from pg_proc p where p.prosecdef and p.pronamespace::regnamespace::text in ${schemas}`,
   ],
   [
@@ -93,6 +102,45 @@ const checks: readonly (readonly [rule: string, mend: string, query: string])[] 
      union all
      select 'schema ' || n.nspname, not has_schema_privilege('lightning_search', n.oid, 'create')
      from pg_namespace n where n.nspname in ${schemas}`,
+  ],
+  [
+    'what belongs to the role of jobs is definer functions of ops that the worker alone calls, and nothing else',
+    'make it as :OWNER, or grant it to :WORKER and to nobody else',
+    `select s.name, p.prosecdef and p.pronamespace::regnamespace::text = 'ops'
+       and (
+         select array_agg(a.grantee::regrole::text) = '{lightning_worker}'
+         from aclexplode(p.proacl) a where a.grantee <> p.proowner
+       ) as kept
+     from (${jobFunctions}) s(name) join pg_proc p on p.oid::regprocedure::text = s.name
+     union all
+     select pg_describe_object(d.classid, d.objid, d.objsubid), false
+     from pg_shdepend d
+     where d.refobjid = 'lightning_jobs'::regrole and d.deptype = 'o' and d.classid <> 'pg_proc'::regclass
+       and d.dbid = (select oid from pg_database where datname = current_database())
+     union all
+     select 'schema ' || n.nspname, not has_schema_privilege('lightning_jobs', n.oid, 'create')
+     from pg_namespace n where n.nspname in ${schemas}`,
+  ],
+  [
+    'nobody is a member of the role of jobs or of searches but the owner, which does not inherit it',
+    'revoke it: whoever becomes it reaches the rows of all tenants',
+    `select m.roleid::regrole || ' of ' || m.member::regrole as name,
+       m.member = 'lightning_owner'::regrole and not m.inherit_option and not m.admin_option as kept
+     from pg_auth_members m
+     where m.roleid in ('lightning_jobs'::regrole, 'lightning_search'::regrole)
+       and not (select r.rolsuper or r.rolcreaterole from pg_roles r where r.oid = m.member)`,
+  ],
+  [
+    'the worker has no right on a table of tenants',
+    'grant it to :JOBS, and let a definer function of :JOBS use it',
+    `select c.oid::regclass::text as name, not exists (
+       select from aclexplode(c.relacl) a where a.grantee = 'lightning_worker'::regrole
+       union all
+       select from pg_attribute t, aclexplode(t.attacl) a
+       where t.attrelid = c.oid and a.grantee = 'lightning_worker'::regrole
+     ) as kept
+     from pg_class c
+     where c.relnamespace::regnamespace::text in ('app_public', 'app_private', 'audit') and c.relkind in ('r', 'p', 'v', 'm')`,
   ],
   [
     'every function that is not parsed ahead pins its search_path',
@@ -171,7 +219,7 @@ const checks: readonly (readonly [rule: string, mend: string, query: string])[] 
   ],
   [
     'every foreign key has an index that starts with its columns',
-    'create index ... in the migration',
+    'create index ... in current.sql',
     `select k.conrelid::regclass || ' ' || k.conname as name, exists (
        select from pg_index i
        where i.indrelid = k.conrelid and i.indisvalid
@@ -336,13 +384,15 @@ const checks: readonly (readonly [rule: string, mend: string, query: string])[] 
     'what is logged of an updated row is every column that changed',
     'include the file of the table again: its audit line writes the logger anew',
     `select t.tgrelid::regclass || '.' || a.attname as name, p.prosrc like format(
-       '%%NEW.%1$I%%OLD.%1$I%% then%%jsonb_build_object(%1$L, OLD.%1$I)%%jsonb_build_object(%1$L, NEW.%1$I)%%',
+       '%%v_after.%1$I%%v_before.%1$I%% then%%jsonb_build_object(%1$L, v_before.%1$I)%%jsonb_build_object(%1$L, v_after.%1$I)%%',
        a.attname
      ) as kept
      from pg_trigger t join pg_proc p on p.oid = t.tgfoid
      join pg_attribute a on a.attrelid = t.tgrelid and a.attnum > 0 and not a.attisdropped
      where t.tgname = '_800_audit_update' and p.proname like '%\\_\\_log\\_rows'
-       and a.attname <> audit.tenant_column(t.tgrelid)`,
+       and a.attname <> audit.tenant_column(t.tgrelid)
+       -- The last argument: columns that the log leaves out.
+       and pg_get_triggerdef(t.oid) !~ ('\\{([a-z_]+,)*' || a.attname || '(,[a-z_]+)*\\}''\\)$')`,
   ],
 ];
 
@@ -374,7 +424,7 @@ describe.skipIf(noServer)('the schema keeps its conventions', () => {
     for (const file of await allSqlFiles()) {
       const text = await sqlFile(file);
       for (const [, table = '', digested = '', summary, counter] of text.matchAll(
-        /^select audit\.enable_tracking\('([\w.]+)'(?:, digested => '\{(\w+)\}')?(, detail => false)?(?:, counter => '(:\w+)')?\);$/gm,
+        /^select audit\.enable_tracking\('([\w.]+)'(?:, digested => '\{(\w+)\}')?(, detail => false)?(?:, counter => '(:\w+)')?(?:, omitted => '\{\w+\}')?\);$/gm,
       )) {
         listed.set(table, {
           digested,
@@ -398,17 +448,24 @@ describe.skipIf(noServer)('the schema keeps its conventions', () => {
        where t.tgname like '\\_800\\_audit\\_%' and t.tgname <> '_800_audit_truncate'`,
     );
     const qualified = (name: string) => (name.includes('.') ? name : `app_public.${name}`);
-    expect(new Set(rows.map((row) => qualified(row.parent ?? row.name)))).toEqual(new Set(listed.keys()));
+    expect(
+      new Set(rows.map((row) => qualified(row.parent ?? row.name))),
+      'the tables that the database audits (received) are not those that the files of sql/ do (expected): npm run db:commit -- --message <what_it_does>, with the file of the table included',
+    ).toEqual(new Set(listed.keys()));
     expect(rows.some((row) => row.parent !== null)).toBe(true);
     for (const row of rows) {
       const expected = listed.get(qualified(row.parent ?? row.name));
       expect(row.definition).toMatch(
         expected?.detail
-          ? /EXECUTE FUNCTION audit\.tg_\w+__log_rows\('\{.*\}', '\{\w*\}', '\{\}'\)$/
+          ? /EXECUTE FUNCTION audit\.tg_\w*_log_rows?\('\{.*\}', '\{\w*\}', '\{\w*\}'\)$/
           : /tg__log_summary\(\)$/,
       );
       const digested = new Set(
-        [...row.source.matchAll(/audit\.digest\(.+, '\{(\w*)\}'\)/g)].map(([, name]) => name),
+        [
+          ...row.source.matchAll(/audit\.digest\(.+, '\{(\w*)\}'\)/g),
+          // Row triggers get the columns as an argument.
+          ...row.definition.matchAll(/tg__log_row\('\{.*\}', '\{(\w+)\}', '\{\w*\}'\)/g),
+        ].map(([, name]) => name),
       );
       expect([row.name, ...digested]).toEqual([row.name, ...(expected?.digested ? [expected.digested] : [])]);
       const exempt =
@@ -440,23 +497,56 @@ describe.skipIf(noServer)('the schema keeps its conventions', () => {
         /raise exception '((?:[^']|'')*)'[^;]*errcode = '(LT\w+)'/g,
       ))
         raised.set(code!, [...(raised.get(code!) ?? []), message!]);
-      // No other way to raise one than the pattern above sees.
-      expect(text.match(/errcode/g)?.length ?? 0).toBe(
-        text.match(/raise exception '(?:[^']|'')*'[^;]*errcode = 'LT\w{3}'/g)?.length ?? 0,
-      );
+      const calls = [...text.matchAll(/perform app_private\.refuse_argument\('(LT\w{3})', /g)];
+      const named = text.match(/perform app_private\.refuse_argument\(/g)?.length ?? 0;
+      expect([file, named]).toEqual([file, calls.length]);
+      for (const [, code] of calls) raised.set(code!, [...(raised.get(code!) ?? []), 'invalid %: %']);
+      // No other way to raise one than the patterns above see. refuse_argument raises the code that its callers name.
+      const given = file === 'tasks/refuse_argument.sql' ? (text.match(/errcode = code;/g)?.length ?? 0) : 0;
+      const literal = text.match(/raise exception '(?:[^']|'')*'[^;]*errcode = 'LT\w{3}'/g)?.length ?? 0;
+      expect([file, text.match(/errcode/g)?.length ?? 0]).toEqual([file, literal + given]);
     }
     expect(raised.size).toBeGreaterThan(3);
-    for (const [code, messages] of raised) expect([code, new Set(messages).size]).toEqual([code, 1]);
     const { rows } = await admin.query<{ comment: string }>(
       "select obj_description(oid, 'pg_proc') as comment from pg_proc where obj_description(oid, 'pg_proc') ~ 'LT'",
     );
     const documented = rows.map((row) => row.comment).join();
-    expect([...raised.keys()].filter((code) => !documented.includes(code))).toEqual([]);
-
-    const statuses = [...raised.keys()].toSorted().map((code) => [code, refusalStatuses[code] ?? 400]);
-    expect(Object.keys(refusalStatuses).filter((code) => !raised.has(code))).toEqual([]);
-    const listed = [...(await sqlFile('README.md')).matchAll(/^\| (LT\w{3}) +\| (\d{3}) /gm)];
-    expect(listed.map(([, code, status]) => [code, Number(status)])).toEqual(statuses);
+    const page = await sqlFile('README.md');
+    const areas = /begin with `LT`; the next is the area \(([^)]*)\)/.exec(page)?.[1] ?? '';
+    const listed = new Map(
+      [...page.matchAll(/^\| (LT\w{3}) +\| (\d{3}) /gm)].map(([, code = '', status]) => [
+        code,
+        Number(status),
+      ]),
+    );
+    const faults: string[] = [];
+    for (const [code, messages] of raised) {
+      const status = refusalStatuses[code] ?? 400;
+      if (new Set(messages).size > 1)
+        faults.push(
+          `${code} has several messages: ${[...new Set(messages)].join(' / ')}; take a code for each`,
+        );
+      if (!documented.includes(code))
+        faults.push(`${code}: name it in the comment on a function that callers see, in its file of sql/`);
+      if (!areas.includes(`\`${code[2]}\``))
+        faults.push(`${code}: the list of areas in sql/README.md, "Errors", has no \`${code[2]}\``);
+      if (!listed.has(code))
+        faults.push(
+          `${code}: the table at the end of sql/README.md has no line for it; its HTTP status is ${status}`,
+        );
+      else if (listed.get(code) !== status)
+        faults.push(
+          `${code}: sql/README.md says ${listed.get(code)}, and refusalStatuses of src/errors.ts ${status}`,
+        );
+    }
+    for (const code of Object.keys(refusalStatuses))
+      if (!raised.has(code))
+        faults.push(`${code}: stands in src/errors.ts, and no function of sql/ raises it`);
+    for (const code of listed.keys())
+      if (!raised.has(code))
+        faults.push(`${code}: stands in sql/README.md, and no function of sql/ raises it`);
+    expect(faults).toEqual([]);
+    expect([...listed.keys()], 'the table of sql/README.md is sorted').toEqual([...listed.keys()].toSorted());
   });
 
   test('a file of sql/ holds one object, under its name, and names it with its schema', async () => {
@@ -480,6 +570,42 @@ describe.skipIf(noServer)('the schema keeps its conventions', () => {
       if (objects.size === 0) faults.push(`sql/${file}: there is no object in it`);
     }
     expect(owners.size).toBeGreaterThan(200);
+    expect(faults).toEqual([]);
+  });
+
+  test('the file of a table says why each policy is there, revokes before it grants, and says what is not granted', async () => {
+    const everybody = [
+      'public',
+      ...Object.keys(placeholders).filter((role) => !/^:(?:OWNER|RECORDER)$/.test(role)),
+    ];
+    const faults: string[] = [];
+    let tables = 0;
+    for (const file of await allSqlFiles()) {
+      const text = await sqlFile(file);
+      const [, table] = /^alter table ([\w.]+) enable row level security/m.exec(text) ?? [];
+      if (table === undefined) continue;
+      tables += 1;
+      const paragraphs = text.split(/\n{2,}/);
+      for (const paragraph of paragraphs) {
+        const [, policy] = /^create policy (\w+)/m.exec(paragraph) ?? [];
+        if (policy !== undefined && !paragraph.startsWith('-- '))
+          faults.push(`sql/${file}: write a sentence above the policy ${policy} that says why it is there`);
+      }
+      const rights = paragraphs.find((each) => /^revoke all on /m.test(each)) ?? '';
+      const [, revoked = ''] = new RegExp(`^revoke all on ${table} from ([^;]*);`, 'm').exec(rights) ?? [];
+      const missing = everybody.filter((role) => !revoked.split(/,\s+/).includes(role));
+      if (missing.length > 0)
+        faults.push(
+          `sql/${file}: write "revoke all on ${table} from ..." above the grants; missing: ${missing.join(', ')}`,
+        );
+      if (/^grant /m.test(text.slice(0, Math.max(0, text.search(/^revoke all on /m)))))
+        faults.push(`sql/${file}: a grant stands above "revoke all on ${table}"`);
+      if (!/^-- /m.test(rights))
+        faults.push(
+          `sql/${file}: write a comment beside the grants that says what is deliberately not granted`,
+        );
+    }
+    expect(tables).toBeGreaterThan(30);
     expect(faults).toEqual([]);
   });
 

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { UnsafeLogin, refuseUnsafeLogin } from '../../src/db/login-check.ts';
 import { migratedDatabase } from '../support/db.ts';
 import type { MigratedDatabase } from '../support/db.ts';
-import { testRolePrefix } from '../support/logins.ts';
+import { installationIn } from '../support/installation.ts';
 import { serverDatabase } from '../support/server-database.ts';
 import { noServer } from '../support/server.ts';
 
@@ -37,7 +37,7 @@ describe.skipIf(noServer)("the API's login", () => {
   const check = async (url: string): Promise<unknown> => {
     const connected = serverDatabase(url);
     try {
-      await refuseUnsafeLogin(connected, testRolePrefix);
+      await refuseUnsafeLogin(installationIn(connected));
       return 'accepted';
     } catch (error) {
       if (!(error instanceof UnsafeLogin)) throw error;

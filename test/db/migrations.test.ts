@@ -17,7 +17,9 @@ import { migratedDataDirectory } from '../support/embedded-template.ts';
 import { lightning } from '../support/lightning.ts';
 import { testLogins, testRolePrefix } from '../support/logins.ts';
 import { serverDatabase } from '../support/server-database.ts';
+import { makeReplaced } from '../support/replaced-migrations.ts';
 import { noServer, readyServer } from '../support/server.ts';
+import { strongSecret } from '../support/token-keys.ts';
 
 describe.skipIf(noServer)('migrating', () => {
   let fresh: Awaited<ReturnType<typeof freshDatabase>>;
@@ -100,7 +102,7 @@ describe('a database of migrations that were replaced', () => {
 
     beforeAll(async () => {
       database = await migratedDatabase();
-      await alone(database.adminUrl, asOfBefore);
+      await makeReplaced(database.adminUrl);
     });
     afterAll(() => database?.drop());
 
@@ -109,7 +111,7 @@ describe('a database of migrations that were replaced', () => {
       const { status, stderr } = await lightning(['migrate'], {
         DATABASE_URL: database.urls.api,
         MIGRATE_DATABASE_URL: database.urls.migrate,
-        JWT_SECRET: 'x'.repeat(32),
+        JWT_SECRET: strongSecret,
       });
       expect(stderr).toMatch(/no upgrade leads from them.*nothing of it was changed.*Make a new database/s);
       expect(status).toBe(1);
@@ -123,14 +125,14 @@ describe('a database of migrations that were replaced', () => {
           query: (statement) => api.queryWith({ role: 'lightning_anon' }, statement),
         };
         expect(await migrationState(executor)).toEqual({ kind: 'replaced' });
-        await expect(requireSchema(executor)).rejects.toThrow(MigrationsReplaced);
+        await expect(requireSchema(executor, 'accepted')).rejects.toThrow(MigrationsReplaced);
       } finally {
         await api.close();
       }
       const { stdout } = await lightning(['status'], {
         DATABASE_URL: database.urls.api,
         MIGRATE_DATABASE_URL: database.urls.migrate,
-        JWT_SECRET: 'x'.repeat(32),
+        JWT_SECRET: strongSecret,
       });
       expect(stdout).toMatch(/MEND schema +the database was made by migrations that were replaced/);
     });
@@ -139,16 +141,16 @@ describe('a database of migrations that were replaced', () => {
   test('that is embedded is refused by lightning start, and the same after it', async () => {
     const directory = await migratedDataDirectory();
     try {
-      const rows = async (statement?: string): Promise<unknown> => {
+      const rows = async (change?: (connectionString: string) => Promise<void>): Promise<unknown> => {
         const embedded = await startEmbedded({ dataDirectory: directory });
         try {
-          if (statement !== undefined) await alone(embedded.connectionString, statement);
+          await change?.(embedded.connectionString);
           return await alone(embedded.connectionString, everyRow);
         } finally {
           await embedded.close();
         }
       };
-      const before = await rows(asOfBefore);
+      const before = await rows(makeReplaced);
       const { status, stderr } = await lightning(['start'], { DATA_DIR: directory, PORT: '0' });
       expect(stderr).toMatch(/nothing of it was changed.*another DATA_DIR/s);
       expect(status).toBe(1);
@@ -158,20 +160,6 @@ describe('a database of migrations that were replaced', () => {
     }
   });
 });
-
-/** Makes of a database one as of before the migrations were replaced: its ledger, and what a request learns of it. */
-const asOfBefore = `
-  update graphile_migrate.migrations set hash = 'sha1:7a1e48c617d29842d479a1368ca0d69b5c2c3499' where filename = '000001.sql';
-  insert into graphile_migrate.migrations (hash, filename)
-    select 'sha1:before' || n, to_char(n, 'FM000000') || '.sql' from generate_series(2, 31) n;
-  drop function ops.applied_migrations();
-  set role lightning_owner;
-  create function ops.applied_migrations() returns setof text language sql stable security definer
-    set search_path to pg_catalog, pg_temp
-    as 'select m.filename from graphile_migrate.migrations m order by 1';
-  reset role;
-  grant execute on function ops.applied_migrations() to lightning_anon, lightning_operator, lightning_worker;
-`;
 
 /** A digest of the rows of every table of ours, with the transactions that wrote them. */
 const everyRow = `

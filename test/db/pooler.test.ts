@@ -1,5 +1,6 @@
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CallerLeft } from '../../src/db/database.ts';
 import type { GapCause } from '../../src/db/database.ts';
 import type { PoolOptions } from '../../src/db/pool.ts';
 import type { ConnectionEvent } from '../../src/db/connection-event.ts';
@@ -46,6 +47,36 @@ describe.skipIf(unavailable).each(pgbouncerSetups)('behind $name', (setup) => {
     const busy = { text: 'select pg_sleep(0.05)' };
     return Promise.all(Array.from({ length: count }, () => Promise.all([database.query(busy), ask()])));
   };
+
+  test('a caller who leaves has its statement cancelled, and nobody else has', async () => {
+    const database = open({ size: 2, overflow: 0 });
+    const others = open({ size: 2, overflow: 0 });
+    const failures: unknown[] = [];
+    let cancelled = 0;
+    let innocent = 0;
+    const until = performance.now() + 3_000;
+    const leave = async (): Promise<void> => {
+      while (performance.now() < until) {
+        const leaving = new AbortController();
+        const running = database.until(leaving.signal).queryWith({}, sql`select pg_sleep(20)`);
+        setTimeout(() => leaving.abort(), 20 + Math.random() * 50);
+        await running.catch((error: unknown) => {
+          if (error instanceof CallerLeft) cancelled += 1;
+          else failures.push(error);
+        });
+      }
+    };
+    const stay = async (on: PostgresDatabase): Promise<void> => {
+      while (performance.now() < until) {
+        await on.query(sql`select pg_sleep(0.01)`).catch((error: unknown) => failures.push(error));
+        innocent += 1;
+      }
+    };
+    await Promise.all([leave(), leave(), stay(database), stay(others), stay(others)]);
+    expect(failures).toEqual([]);
+    expect(cancelled).toBeGreaterThan(5);
+    expect(innocent).toBeGreaterThan(20);
+  });
 
   test('a statement is bound in time, in a transaction, too, and no other client is', async () => {
     const database = open({ size: 1, overflow: 0, statementTimeoutMs: 150 });

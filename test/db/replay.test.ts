@@ -35,7 +35,7 @@ describe.skipIf(noServer)('replaying sql/', () => {
       const text = await readSqlFile(file, testRolePrefix, 'unused');
       for (const [, name] of text.matchAll(/create or replace function (\w+\.\w+)/g)) defined.add(name!);
       for (const [, table] of text.matchAll(
-        /^select audit\.enable_tracking\('app_public\.(\w+)'(?!.*detail => false)/gm,
+        /^select audit\.enable_tracking\('(?:app_public|app_private|ops)\.(\w+)'(?!.*detail => false)/gm,
       ))
         defined.add(`audit.tg_${table}__log_rows`);
     }

@@ -6,9 +6,11 @@ import { Logger, migrate as runMigrations } from 'graphile-migrate';
 import { clearAllPools } from 'graphile-migrate/dist/pgReal.js';
 import { Client } from 'pg';
 import { describe, expect, test } from 'vitest';
+import { verifyRows } from '../../src/audit/verify-rows.ts';
+import { clientExecutor } from '../../src/db/client-executor.ts';
 import { withRole } from '../../src/db/connection-url.ts';
 import { migrate } from '../../src/db/migrations.ts';
-import { roleName, rolePlaceholders } from '../../src/db/roles.ts';
+import { migrationPlaceholders, roleName } from '../../src/db/roles.ts';
 import { setupServer } from '../../src/setup/setup-server.ts';
 import { freshDatabase } from '../support/db.ts';
 import { describeSchema } from '../support/describe-schema.ts';
@@ -26,34 +28,14 @@ const numberOf = (file: string) => `${file.slice(0, 6)}.sql`;
 describe.skipIf(noServer)('a database with rows in every table', () => {
   test.each(migrations.map((file, index) => [file, index + 1] as const))(
     'as %s left it comes to the newest migration',
-    async (_, count) => {
-      const { adminUrl, template } = readyServer();
-      const fresh = await freshDatabase(adminUrl);
-      const databaseName = new URL(fresh.url).pathname.slice(1);
-      const here = (url: string) => Object.assign(new URL(url), { pathname: `/${databaseName}` }).href;
-      const admin = new Client({ connectionString: fresh.url });
-      const api = serverDatabase(here(template.urls.api));
-      try {
-        await setupServer({
-          adminUrl,
-          databaseName,
-          rolePrefix: testRolePrefix,
-          logins: testLogins,
-          log: () => {},
-        });
-        await migrateTo(migrations.slice(0, count), here(template.urls.migrate));
-        await admin.connect();
-        await fillTables(admin, api);
-        await admin.query(
-          "insert into app_private.tenant_logins (login, tenant_id) values ('somebody', $1)",
-          [own],
-        );
+    (_, count) =>
+      withOldDatabase(count, async ({ admin, migrateUrl }) => {
         const before = await rowsOfTables(admin);
         const empty = [...before].filter(([, rows]) => rows === 0).map(([table]) => table);
         expect(empty, 'without rows: give them a fill in test/support/access-entries.ts').toEqual([]);
 
         const ran = await migrate({
-          connectionString: here(template.urls.migrate),
+          connectionString: migrateUrl,
           rolePrefix: testRolePrefix,
           log: () => {},
         });
@@ -64,18 +46,75 @@ describe.skipIf(noServer)('a database with rows in every table', () => {
           ([table, rows]) => after.has(table) && (after.get(table) ?? 0) < rows,
         );
         expect(lost, 'rows were lost').toEqual([]);
+        const held = await verifyRows(clientExecutor(admin));
+        expect(held.differences, 'the audit log does not know of rows').toEqual([]);
+        expect(held.rows).toBeGreaterThan(10);
         expect(await describeSchema(admin, testRolePrefix), 'the schema is not that of a new database').toBe(
           await schemaOfNew(),
         );
-      } finally {
-        await api.close();
-        await admin.end();
-        await fresh.drop();
-      }
-    },
+      }),
+    120_000,
+  );
+
+  test(
+    'has embeddings that a search can compare, once it came from the first migration',
+    () =>
+      withOldDatabase(1, async ({ admin, migrateUrl }) => {
+        const lengths = { tiny: 1e-30, usual: 1, large: 60_000, zeros: 0 };
+        await admin.query(
+          `insert into app_public.knowledge (tenant_id, id, content, embedding)
+         select $1, l.key, 'x', array_fill(l.value::real, array[1536])::vector from jsonb_each_text($2) l`,
+          [own, JSON.stringify(lengths)],
+        );
+        await migrate({ connectionString: migrateUrl, rolePrefix: testRolePrefix, log: () => {} });
+        const { rows } = await admin.query(
+          `select id, round(vector_norm(embedding)::numeric, 3)::text as norm from app_public.knowledge
+         where id = any ($1) order by id`,
+          [Object.keys(lengths)],
+        );
+        expect(rows).toEqual([
+          { id: 'large', norm: '1.000' },
+          { id: 'tiny', norm: '1.000' },
+          { id: 'usual', norm: '39.192' },
+          { id: 'zeros', norm: null },
+        ]);
+      }),
     120_000,
   );
 });
+
+/** A database that the first so many migrations made, with rows in every table. */
+async function withOldDatabase(
+  count: number,
+  use: (old: { readonly admin: Client; readonly migrateUrl: string }) => Promise<void>,
+): Promise<void> {
+  const { adminUrl, template } = readyServer();
+  const fresh = await freshDatabase(adminUrl);
+  const databaseName = new URL(fresh.url).pathname.slice(1);
+  const here = (url: string) => Object.assign(new URL(url), { pathname: `/${databaseName}` }).href;
+  const admin = new Client({ connectionString: fresh.url });
+  const api = serverDatabase(here(template.urls.api));
+  try {
+    await setupServer({
+      adminUrl,
+      databaseName,
+      rolePrefix: testRolePrefix,
+      logins: testLogins,
+      log: () => {},
+    });
+    await migrateTo(migrations.slice(0, count), here(template.urls.migrate));
+    await admin.connect();
+    await fillTables(admin, api);
+    await admin.query("insert into app_private.tenant_logins (login, tenant_id) values ('somebody', $1)", [
+      own,
+    ]);
+    await use({ admin, migrateUrl: here(template.urls.migrate) });
+  } finally {
+    await api.close();
+    await admin.end();
+    await fresh.drop();
+  }
+}
 
 /** Runs these committed migrations and no others, as the login that does it on a server. */
 async function migrateTo(files: readonly string[], url: string): Promise<void> {
@@ -86,7 +125,7 @@ async function migrateTo(files: readonly string[], url: string): Promise<void> {
     await runMigrations({
       connectionString: withRole(url, roleName(testRolePrefix, 'owner')),
       migrationsFolder,
-      placeholders: rolePlaceholders(testRolePrefix),
+      placeholders: migrationPlaceholders(testRolePrefix),
       logger: new Logger(() => () => {}),
     });
     clearAllPools();

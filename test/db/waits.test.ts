@@ -269,6 +269,21 @@ describe.skipIf(noServer)('behind a hostile network', { concurrent: true }, () =
     await vi.waitFor(async () => expect(await heard).toEqual(['after']), 5_000);
   });
 
+  test('whoever begins to listen while the connection is lost is told of that, and not of a bug', async () => {
+    const { gate, database: broken } = await behindGate({});
+    await broken.listen('news', () => {});
+    const treated = gate.treatPresent('swallow');
+    const many = Promise.allSettled(
+      Array.from({ length: 5 }, (_, n) => broken.listen(`news ${n}`, () => {})),
+    );
+    await pause(100);
+    expect(gate.lost()).toBeGreaterThan(0);
+    expect(gate.cut()).toBe(treated);
+    expect(await many).toEqual(
+      Array.from({ length: 5 }, () => ({ status: 'rejected', reason: expect.any(DatabaseUnavailable) })),
+    );
+  });
+
   test('a listener to which the network does not come back is known to be deaf', async () => {
     const { gate, database: deaf } = await behindGate({ silenceMs: 250, echoMs: 500, connectMs: 1_000 });
     await deaf.listen('news', () => {});

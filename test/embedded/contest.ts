@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -142,8 +143,10 @@ function startEngine(directory: string, isolation: Isolation, name: string): Eng
     void gone.then(() => resolve(null));
     child.stdout.on('data', (chunk) => {
       output += String(chunk);
-      const [, url = '', token = ''] = /^GraphiQL\s+(\S+)\/graphiql\n+Token\s+(\S+)$/m.exec(output) ?? [];
-      if (url !== '') resolve({ url, token });
+      const [, url = ''] = /^GraphQL\s+(\S+)\/graphql$/m.exec(output) ?? [];
+      if (url === '') return;
+      const token = readFileSync(join(directory, 'first-token'), 'utf8').trim();
+      resolve({ url, token });
     });
   });
   let errors = '';

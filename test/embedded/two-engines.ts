@@ -48,7 +48,7 @@ async function run(): Promise<number> {
   try {
     const config = parseConfig({ DATA_DIR: home });
     const connections = await openConnections(config, () => {}, { attach: false });
-    await migrate({ connectionString: connections.api, rolePrefix: config.rolePrefix, log: () => {} });
+    await migrate({ connectionString: connections.api!, rolePrefix: config.rolePrefix, log: () => {} });
     await connections.close();
     const kinds = (['pid namespaces', 'host names'] satisfies Isolation[]).flatMap((isolation) =>
       [0, 500, 1500].map((apartMs) => ({ isolation, apartMs })),

@@ -127,7 +127,17 @@ describe('the client of an embeddings endpoint', () => {
     [
       'zeros',
       { data: [{ index: 0, embedding: Array(1536).fill(0) }] },
-      'the embeddings endpoint returned an embedding that is not numeric, or is all zeros',
+      'the embeddings endpoint returned an embedding that is not numeric, is beyond single precision, or is all zeros',
+    ],
+    [
+      'numbers that single precision takes for zeros',
+      { data: [{ index: 0, embedding: Array(1536).fill(1e-60) }] },
+      'the embeddings endpoint returned an embedding that is not numeric, is beyond single precision, or is all zeros',
+    ],
+    [
+      'numbers beyond single precision',
+      { data: [{ index: 0, embedding: Array(1536).fill(1e39) }] },
+      'the embeddings endpoint returned an embedding that is not numeric, is beyond single precision, or is all zeros',
     ],
     [
       'another text',

@@ -159,7 +159,7 @@ describe.each(apiTargets)('search_knowledge_text on %s', (_kind, open) => {
       'query($text: String!) { searchKnowledgeText(queryText: $text) { nodes { id } } }',
       { text: 'w '.repeat(100_000) },
     );
-    expect(errors?.[0]?.message).toBe('query_text has 200000 characters; at most 10000 are searched for');
+    expect(errors?.[0]?.message).toBe('query_text must have at most 10000 characters, not 200000');
     expect(server.requests).toEqual([]);
   });
 

@@ -112,7 +112,10 @@ describe.skipIf(noServer)('GraphQL', () => {
       'mutation { createKnowledge(input: {knowledge: {id: "short", content: "x", embedding: [1, 2, 3]}}) { knowledge { id } } }',
     );
     expect(errors).toMatchObject([
-      { message: 'expected 1536 dimensions, not 3', extensions: { code: 'INVALID_VALUE' } },
+      {
+        message: 'invalid input.knowledge.embedding: expected 1536 dimensions, not 3',
+        extensions: { code: 'INVALID_VALUE' },
+      },
     ]);
     expect((await query('{ knowledge(id: "short") { id } }')).data).toEqual({ knowledge: null });
   });

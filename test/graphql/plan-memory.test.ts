@@ -4,10 +4,11 @@ import { makeSchema } from 'postgraphile/graphile-build';
 import { parse } from 'postgraphile/graphql';
 import type { ExecutionResult, GraphQLSchema } from 'postgraphile/graphql';
 import { schemasByPlanSize } from '../../src/graphql/plan-memory.ts';
+import { tenantsExposure } from '../../src/graphql/exposure.ts';
 import { makePreset } from '../../src/graphql/preset.ts';
 import { apiTargets } from '../support/api-targets.ts';
 import type { ApiTarget } from '../support/api-targets.ts';
-import { testRolePrefix } from '../support/logins.ts';
+import { installationIn } from '../support/installation.ts';
 
 describe.each(apiTargets.slice(0, 1))('plans of GraphQL operations, %s', (_kind, open) => {
   let target: ApiTarget;
@@ -16,7 +17,9 @@ describe.each(apiTargets.slice(0, 1))('plans of GraphQL operations, %s', (_kind,
 
   beforeAll(async () => {
     target = await open();
-    const { schema, resolvedPreset } = await makeSchema(makePreset(target.database, testRolePrefix));
+    const { schema, resolvedPreset } = await makeSchema(
+      makePreset(installationIn(target.database), { byDefault: 100, largest: 1_000 }, tenantsExposure),
+    );
     const schemaFor = schemasByPlanSize(schema);
     run = async (alias, fields) =>
       (await execute({

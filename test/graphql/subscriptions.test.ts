@@ -149,7 +149,7 @@ describe.skipIf(noServer)('subscriptions', () => {
     while (!JSON.stringify(event).includes(last));
     const { rowCount } = await admin.query({
       text: `select pg_terminate_backend(pid) from pg_stat_activity
-        where datname = current_database() and pid <> pg_backend_pid() and query ilike 'listen %'`,
+        where datname = current_database() and pid <> pg_backend_pid() and query ~* '^(listen|notify) '`,
     });
     expect(rowCount).toBe(1);
     for (let i = 0; i < 3; i += 1) {

@@ -90,6 +90,7 @@ describe.skipIf(noServer)('a page of another origin', () => {
     ['liveness', 'GET', '/healthz', 200],
     ['readiness', 'GET', '/readyz', 200],
     ['GraphiQL', 'GET', '/graphiql', 200],
+    ['no icon', 'GET', '/favicon.ico', 204],
     ['an unknown path', 'GET', '/nothing', 404],
     ['an unknown path', 'POST', '/', 405],
   ];

@@ -8,7 +8,8 @@ import type { RunningApp } from '../support/app.ts';
 
 const [kind, open] = apiTargets.at(-1)!;
 const page = await readFile(new URL('../../docs/doors.md', import.meta.url), 'utf8');
-const rows = [...page.matchAll(/^\|(.*)\|$/gm)].map(([, line = '']) =>
+const section = page.split('\n## What each door has\n')[1]?.split('\n## ')[0] ?? '';
+const rows = [...section.matchAll(/^\|(.*)\|$/gm)].map(([, line = '']) =>
   line.split('|').map((cell) => cell.trim()),
 );
 const [head = [], , ...doors] = rows;
@@ -23,6 +24,7 @@ const samples: Readonly<Record<string, { readonly path: string; readonly refused
   liveness: { path: '/healthz', refused: '/healthz/nothing' },
   readiness: { path: '/readyz', refused: '/readyz/nothing' },
   GraphiQL: { path: '/graphiql', refused: '/graphiql/static/%ff' },
+  'no icon': { path: '/favicon.ico', refused: '/favicon.ico/nothing' },
   "Supabase's other services": { path: '/auth/v1/user', refused: '/auth/v1/user' },
   'any other path': { path: '/nothing', refused: '/nothing' },
 };
@@ -115,6 +117,17 @@ describe(`the table of docs/doors.md on the ${kind} database`, () => {
       return /^\w+;dur=/.test((await ask(path)).headers['server-timing'] ?? '');
     },
     'no-store': async (path) => (await ask(path)).headers['cache-control'] === 'no-store',
+    'security headers': async (path, refused) => {
+      const answers = [await ask(path), await ask(refused), await ask(path, 'OPTIONS')];
+      return answers.every(
+        ({ headers }) =>
+          headers['x-content-type-options'] === 'nosniff' &&
+          headers['referrer-policy'] === 'no-referrer' &&
+          headers['x-frame-options'] === 'DENY' &&
+          headers['cross-origin-resource-policy'] === 'cross-origin' &&
+          headers['x-powered-by'] === undefined,
+      );
+    },
     compressed: async (path) =>
       (await ask(path, 'GET', { 'accept-encoding': 'gzip, br' })).headers['content-encoding'] !== undefined,
   };

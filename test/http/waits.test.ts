@@ -37,6 +37,7 @@ describe('a client', { concurrent: true }, () => {
           else request.on('end', () => response.end('ok'));
         });
       },
+      refusePlain: (socket) => socket.destroy(),
       close: async () => {},
     };
     server = await startHttpServer(app, {

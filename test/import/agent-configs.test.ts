@@ -37,7 +37,6 @@ describe('an agent definition', () => {
     ['', { model: 'm' }, 'no stem to be the id'],
     ['a'.repeat(51), { model: 'm' }, 'the id (the file name) has 51 characters'],
     ['a', { model: 'm'.repeat(51) }, 'model has 51 characters'],
-    ['a', { model: 'm', system_prompt: 'x\0' }, 'config.system_prompt has a NUL'],
   ])('under the id %j, %j is refused', (id, value, reason) => {
     expect(mapAgent(id, value)).toContain(reason);
   });

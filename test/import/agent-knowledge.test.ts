@@ -52,8 +52,6 @@ describe('an item of knowledge', () => {
     [{ ...item, id: 'i'.repeat(101) }, 'id has 101 characters'],
     [{ id: 'i', timestamp: item.timestamp }, 'content is missing'],
     [{ ...item, content: 5 }, 'content is not a string'],
-    [{ ...item, content: 'a\0b' }, 'content has a NUL character'],
-    [{ ...item, source: '\ud800' }, 'source has half of a surrogate pair'],
     [{ ...item, category: 'k'.repeat(51) }, 'category has 51 characters'],
     [{ ...item, timestamp: '2025-02-30T00:00:00' }, 'expected an ISO 8601 date'],
     [{ ...item, timestamp: 1 }, 'timestamp is not a string'],

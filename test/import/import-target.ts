@@ -36,7 +36,7 @@ export async function onEmbedded(): Promise<ImportTarget> {
   const config = parseConfig({ DATA_DIR: directory });
   const connections = await openConnections(config, () => {}, { attach: false });
   const database = operatorDatabase(connections, config, () => {});
-  const admin = await connected(connections.api);
+  const admin = await connected(connections.api!);
   return {
     database,
     admin,

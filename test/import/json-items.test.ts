@@ -18,10 +18,20 @@ describe('an array of items', () => {
   });
 
   it('loses no other item to one that is not JSON', () => {
-    const { items, unreadable } = array('[{"a":1},{"a":NaN},{"a":2}]');
+    const { items, unreadable } = array('[{"a":1},{"a":nan},{"a":2}]');
     expect(items.map(({ index }) => index)).toEqual([0, 2]);
-    expect(unreadable.map(({ index, bytes }) => [index, bytes.toString()])).toEqual([[1, '{"a":NaN}']]);
-    expect(unreadable[0]?.reason).toMatch(/not valid.*NaN/);
+    expect(unreadable.map(({ index, bytes }) => [index, bytes.toString()])).toEqual([[1, '{"a":nan}']]);
+    expect(unreadable[0]?.reason).toMatch(/not valid.*nan/);
+  });
+
+  it('has U+FFFD for characters that Postgres cannot store, and the names of numbers that JSON does not have', () => {
+    const text = String.raw`{"a\u0000":"\ud800"}`;
+    const { items, unreadable } = array(`[${text},[NaN,-Infinity]]`);
+    expect(items).toMatchObject([
+      { text, value: { 'a\uFFFD': '\uFFFD' } },
+      { text: '[NaN,-Infinity]', value: ['NaN', '-Infinity'] },
+    ]);
+    expect(unreadable).toEqual([]);
   });
 
   it('loses no other item to one that is not UTF-8', () => {

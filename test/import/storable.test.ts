@@ -14,9 +14,6 @@ it('a text is measured in characters, as Postgres measures it', () => {
 });
 
 it.each([
-  ['metadata has a NUL character', '"a\\u0000b"'],
-  ['metadata.a[1] has half of a surrogate pair', '{"a":["x","\\ud800"]}'],
-  ['a key of metadata has a NUL character', '{"a\\u0000":1}'],
   ['metadata.a is 1e200000, which has more digits', '{"a":1e200000}'],
   ['metadata.a is 1e-20000, which has more digits', '{"a":1e-20000}'],
   ['metadata is nested deeper than 500', `${'['.repeat(502)}${']'.repeat(502)}`],
@@ -24,7 +21,11 @@ it.each([
   expect(problemOf(text)).toContain(reason);
 });
 
-it.each(['{"a":[1.0,1e400,"\\ud83d\\ude00",null,true]}', '{"__proto__":{"a":1}}'])('%s is', (text) => {
+it.each([
+  '{"a":[1.0,1e400,"\\ud83d\\ude00",null,true]}',
+  '{"__proto__":{"a":1}}',
+  '{"a\\u0000":["\\ud800",NaN]}',
+])('%s is', (text) => {
   expect(problemOf(text)).toBeNull();
 });
 

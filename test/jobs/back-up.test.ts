@@ -10,6 +10,7 @@ import { testRolePrefix } from '../support/logins.ts';
 import { startOwnServer } from '../support/postgres/own-server.ts';
 import type { OwnServer } from '../support/postgres/own-server.ts';
 import { readyServer } from '../support/server.ts';
+import { strongSecret } from '../support/token-keys.ts';
 
 const provided = inject('server');
 
@@ -42,7 +43,7 @@ describe.skipIf(provided.kind === 'unavailable' || !provided.binDirectory)(
         WORKER_DATABASE_URL: own.urls.worker,
         BACKUP_DATABASE_URL: own.urls.backup,
         DB_ROLE_PREFIX: testRolePrefix,
-        JWT_SECRET: 'x'.repeat(32),
+        JWT_SECRET: strongSecret,
         BACKUP_STORE: join(folder, 'store'),
         BACKUP_SPOOL_DIR: join(folder, 'spool'),
         BACKUP_BIN_DIR: readyServer().binDirectory!,

@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Executor } from '../../src/db/database.ts';
-import { JobBusy, recordRun, RunLost } from '../../src/jobs/job-run.ts';
+import { JobBusy, recordRun, RunLost, RunStopped } from '../../src/jobs/job-run.ts';
 import type { JobRun } from '../../src/jobs/job-run.ts';
 import { workerTargets } from '../support/worker-target.ts';
 import type { WorkerTarget } from '../support/worker-target.ts';
@@ -32,6 +32,32 @@ describe.each(workerTargets)('a recorded run (%s)', (_kind, open) => {
     result.catch(() => {});
     return { run: await Promise.race([begun, result.then(() => Promise.reject())]), end, result };
   };
+
+  test('that is stopped says who asked, however its work ended, and a fault beside the stop stays a fault', async () => {
+    const reason = new Error('ended by SIGTERM');
+    const end = (error: (signal: AbortSignal) => Promise<unknown>) => {
+      const stopping = new AbortController();
+      const ended = recordRun(database, { task: 'stopped', signal: stopping.signal }, ({ signal }) => {
+        stopping.abort(reason);
+        return error(signal);
+      });
+      return ended.then(
+        () => 'ended',
+        (error_: Error) => `${error_ instanceof RunStopped ? 'stopped' : 'failed'}: ${error_.message}`,
+      );
+    };
+    const stopped = 'stopped: ended by SIGTERM';
+    expect(await end(async (signal) => signal.throwIfAborted())).toBe(stopped);
+    expect(await end((signal) => pause(1_000, undefined, { signal }))).toBe(stopped);
+    const wrapped = (signal: AbortSignal) =>
+      pause(1_000, undefined, { signal }).catch((cause: unknown) => {
+        throw new Error('the webhook did not answer', { cause });
+      });
+    expect(await end(wrapped)).toBe(stopped);
+    expect(await runOf('stopped')).toMatchObject({ outcome: 'failed', error: 'ended by SIGTERM' });
+    expect(await end(() => Promise.reject(new Error('the disk is full')))).toBe('failed: the disk is full');
+    expect(await end(() => Promise.resolve())).toBe('ended');
+  });
 
   test('shows its progress while it runs, and its result', async () => {
     const { run, end, result } = await begin({ task: 'long', details: { table: 'agents' }, leaseMs: 3_000 });
@@ -79,7 +105,7 @@ describe.each(workerTargets)('a recorded run (%s)', (_kind, open) => {
     const second = recordRun(database, { task: 'other', lock: 'backup:full' }, async () => {});
     await expect(second).rejects.toThrow(JobBusy);
     await expect(second).rejects.toThrow(
-      /^backup:full is running already: run \d+ of ada, since \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/,
+      /^backup:full is already running: run \d+ of ada, since \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/,
     );
     expect(await runsOf('other')).toEqual([]);
     await recordRun(database, { task: 'other', lock: 'backup:wal' }, async () => {});
@@ -116,7 +142,7 @@ describe.each(workerTargets)('a recorded run (%s)', (_kind, open) => {
     await pause(250);
     await recordRun(database, { task: 'dying', lock: 'dying' }, async () => {});
     expect((await runsOf('dying')).map(({ outcome, error }) => [outcome, error])).toEqual([
-      ['abandoned', expect.stringMatching(/^nothing was heard of dead since /)],
+      ['abandoned', expect.stringMatching(/^nothing has been heard from dead since /)],
       ['succeeded', null],
     ]);
     await dead();

@@ -1,6 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { LogEntry } from '../../src/log.ts';
+import { jobQueue } from '../support/job-queue.ts';
 import { migratedDatabase } from '../support/db.ts';
 import type { MigratedDatabase } from '../support/db.ts';
 import { connectToWorker } from '../support/embedded-worker.ts';
@@ -9,8 +11,11 @@ import { spawnLightning } from '../support/lightning.ts';
 import type { Spawned } from '../support/lightning.ts';
 import { testRolePrefix } from '../support/logins.ts';
 import { noServer } from '../support/server.ts';
+import { storageEnvironment } from '../support/object-storage.ts';
+import { startS3StandIn } from '../support/s3-stand-in.ts';
 import { startWebhook } from '../support/webhook.ts';
 import type { Webhook } from '../support/webhook.ts';
+import { strongSecret } from '../support/token-keys.ts';
 
 /**
  * A job without a schedule, so that only the test's own job runs. The job is in its middle while the webhook has
@@ -34,10 +39,28 @@ async function runsOf(admin: Client, job: string): Promise<unknown[]> {
 
 async function jobOf(admin: Client, job: string): Promise<unknown> {
   const { rows } = await admin.query(
-    'select j.state, w.pid from ops.jobs j left join ops.workers w on w.id = j.worker where j.id = $1',
+    `select j.state, w.pid from ${jobQueue} j left join ops.workers w on w.id = j.worker where j.id = $1`,
     [job],
   );
   return rows[0];
+}
+
+/** The log of a process that ended in order: it names the job that it gave back, and has no error. */
+function expectStopWithoutError(worker: Spawned, task: string): void {
+  const entries = worker
+    .log()
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as LogEntry);
+  expect(entries).toContainEqual(
+    expect.objectContaining({
+      level: 'info',
+      event: 'job-stopped',
+      message: `${task}: the worker was told to stop, and the job is left to the next worker`,
+    }),
+  );
+  expect(entries.filter(({ level }) => level !== 'info')).toEqual([]);
+  expect(worker.log()).not.toContain('AbortError');
 }
 
 describe.skipIf(noServer)('a worker of a server', () => {
@@ -69,7 +92,7 @@ describe.skipIf(noServer)('a worker of a server', () => {
     const worker = spawnLightning(['work'], {
       DATABASE_URL: fresh.urls.api,
       WORKER_DATABASE_URL: fresh.urls.worker,
-      JWT_SECRET: 'x'.repeat(32),
+      JWT_SECRET: strongSecret,
       DB_ROLE_PREFIX: testRolePrefix,
       ALERT_WEBHOOK_URL: webhook.url.reveal(),
     });
@@ -111,6 +134,27 @@ describe.skipIf(noServer)('a worker of a server', () => {
       ]);
     expect(webhook.received.filter(({ text }) => text === 'fire drill')).toHaveLength(1);
     expect(next.log()).toMatch(/"event":"job-taken-over"/);
+  }, 150_000);
+
+  test('that is told to stop in the middle of a job leaves it to another: no error, and no attempt lost', async () => {
+    const { worker, pid, job } = await working();
+    worker.process.kill('SIGTERM');
+    expect((await worker.ended).status).toBe(0);
+    expectStopWithoutError(worker, 'send_alert');
+    expect(await runsOf(admin, job)).toEqual([{ outcome: 'failed', pid }]);
+    expect(await jobOf(admin, job)).toBeUndefined();
+    const { rows } = await admin.query(
+      `select state, attempts, max_attempts from ${jobQueue} where task = 'send_alert'`,
+    );
+    expect(rows).toEqual([{ state: 'waiting', attempts: 0, max_attempts: 1 }]);
+    const sent = webhook.received.filter(({ text }) => text === 'fire drill').length;
+    await work();
+    await expect
+      .poll(() => webhook.received.filter(({ text }) => text === 'fire drill').length, { timeout: 20_000 })
+      .toBe(sent + 1);
+    await expect
+      .poll(async () => (await admin.query(`select from ${jobQueue} where task = 'send_alert'`)).rowCount)
+      .toBe(0);
   }, 150_000);
 
   test('that is suspended, taken for dead, and comes back does not disturb its successor', async () => {
@@ -159,14 +203,15 @@ describe('a worker of an embedded database', () => {
   });
 
   /** Starts `lightning work`, which also runs the database. */
-  const work = async () => {
+  const work = async (place = directory, store: Record<string, string> = {}) => {
     const worker = spawnLightning(['work'], {
-      DATA_DIR: directory,
+      DATA_DIR: place,
       DB_ROLE_PREFIX: testRolePrefix,
       ALERT_WEBHOOK_URL: webhook.url.reveal(),
+      ...store,
     });
     undo.push(() => worker.process.kill('SIGKILL'));
-    const admin = await connectToWorker(directory, worker);
+    const admin = await connectToWorker(place, worker);
     undo.push(() => admin.end().catch(() => {}));
     return { worker, admin, pid: worker.process.pid };
   };
@@ -188,5 +233,28 @@ describe('a worker of an embedded database', () => {
         { outcome: 'succeeded', pid: second.pid },
       ]);
     expect(webhook.received.filter(({ text }) => text === 'fire drill')).toHaveLength(1);
+  }, 150_000);
+
+  test('that is told to stop during its first automatic backup logs no error, and backs up when it starts again', async () => {
+    const place = await migratedDataDirectory();
+    undo.push(() => rm(place, { recursive: true, force: true }));
+    const storage = await startS3StandIn();
+    undo.push(() => storage.stop());
+    const store = storageEnvironment(storage.location());
+    // The backup is in its middle while the store does not answer.
+    storage.onRequest = ({ method }) => (method === 'PUT' ? 'silent' : 'pass');
+    const first = await work(place, store);
+    await expect
+      .poll(() => storage.requests.some(({ fault }) => fault === 'silent'), { timeout: 60_000 })
+      .toBe(true);
+    first.worker.process.kill('SIGTERM');
+    expect((await first.worker.ended).status, first.worker.log()).toBe(0);
+    expectStopWithoutError(first.worker, 'back_up');
+
+    storage.onRequest = () => 'pass';
+    const second = await work(place, store);
+    await expect
+      .poll(() => second.admin.query('select from ops.backups'), { timeout: 60_000 })
+      .toMatchObject({ rowCount: 1 });
   }, 150_000);
 });

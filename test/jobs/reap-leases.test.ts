@@ -11,6 +11,7 @@ import { migratedDataDirectory } from '../support/embedded-template.ts';
 import { migratedDatabase } from '../support/db.ts';
 import { testRolePrefix } from '../support/logins.ts';
 import { noServer } from '../support/server.ts';
+import { strongSecret } from '../support/token-keys.ts';
 
 /** A migrated database, and the way to remove it. */
 interface Target {
@@ -42,7 +43,7 @@ const targets: readonly (readonly [kind: string, make: () => Promise<Target>])[]
               settings: {
                 DATABASE_URL: urls.api,
                 WORKER_DATABASE_URL: urls.worker,
-                JWT_SECRET: 'x'.repeat(32),
+                JWT_SECRET: strongSecret,
               },
               adminUrl,
               remove: drop,
@@ -65,8 +66,8 @@ describe.each(targets)("the worker's reaper (%s)", (_kind, make) => {
     const connections = await openConnections(config, () => {}, { attach: false });
     undo.push(() => connections.close());
     if (target.adminUrl === null)
-      await migrate({ connectionString: connections.api, rolePrefix: testRolePrefix, log: () => {} });
-    admin = new Client({ connectionString: target.adminUrl ?? connections.api });
+      await migrate({ connectionString: connections.api!, rolePrefix: testRolePrefix, log: () => {} });
+    admin = new Client({ connectionString: target.adminUrl ?? connections.api! });
     await admin.connect();
     undo.push(() => admin.end());
     const { pool, database, close } = workerDatabase(connections, config, () => {});

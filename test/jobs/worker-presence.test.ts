@@ -6,6 +6,7 @@ import { HeldJobs } from '../../src/jobs/held-jobs.ts';
 import { keepPresence, sweepWorkers } from '../../src/jobs/worker-presence.ts';
 import type { Repeating } from '../../src/repeat.ts';
 import type { LogEntry } from '../../src/log.ts';
+import { jobQueue } from '../support/job-queue.ts';
 import { workerTargets } from '../support/worker-target.ts';
 import type { WorkerTarget } from '../support/worker-target.ts';
 
@@ -53,7 +54,7 @@ describe.each(workerTargets)('the presence of workers (%s)', (_kind, open) => {
       interval,
     ]);
   const jobOf = async (id: string) =>
-    (await target.admin.query('select * from ops.jobs where id = $1', [id])).rows[0];
+    (await target.admin.query(`select * from ${jobQueue} j where id = $1`, [id])).rows[0];
   /** A job that a worker has begun. */
   const begun = async (worker: string, maxAttempts = 25) => {
     const { id } = await queue.addJob('work', {}, { maxAttempts, queueName: `q_${worker}` });

@@ -3,15 +3,21 @@ import { positionOf } from '../../src/live/position.ts';
 import type { Position } from '../../src/live/position.ts';
 import { makePositionSeal } from '../../src/live/sealed-position.ts';
 
-const seal = makePositionSeal('a secret');
+const seal = makePositionSeal([Buffer.from('a secret')]);
 const position: Position = {
   snapshot: { end: 8_120_000_000, running: [8_050_000_000, 8_100_000_000] },
   partial: { transaction: 8_100_000_000, id: 7, keys: 2 },
 };
 
 test('only a holder of the secret opens a sealed position', () => {
-  expect(makePositionSeal('a secret').open(seal.seal(position))).toEqual(position);
-  expect(makePositionSeal('another').open(seal.seal(position))).toBeNull();
+  expect(makePositionSeal([Buffer.from('a secret')]).open(seal.seal(position))).toEqual(position);
+  expect(makePositionSeal([Buffer.from('another')]).open(seal.seal(position))).toBeNull();
+});
+
+test('a position that was sealed before a rotation is opened while the former secret is one of the secrets', () => {
+  const [former, next] = [Buffer.from('a secret'), Buffer.from('another')];
+  expect(makePositionSeal([next, former]).open(seal.seal(position))).toEqual(position);
+  expect(seal.open(makePositionSeal([next, former]).seal(position))).toBeNull();
 });
 
 test('a sealed position reveals nothing: never the same twice, and equally long for any number of transactions', () => {

@@ -158,7 +158,7 @@ async function withServer(
   const bound = setTimeout(() => signal('SIGKILL'), startMs);
   try {
     const server = await Promise.race([
-      listening(() => output),
+      listening(project, () => output),
       ended.then((status) => {
         throw new Error(`it ended with ${status} before it listened: ${output}${errors}`);
       }),
@@ -176,11 +176,11 @@ async function withServer(
   }
 }
 
-async function listening(output: () => string): Promise<Listening> {
+async function listening(project: string, output: () => string): Promise<Listening> {
   for (;;) {
-    const url = /^GraphiQL\s+(\S+)\/graphiql$/m.exec(output())?.[1];
-    const token = /^Token\s+(\S+)$/m.exec(output())?.[1];
-    if (url && token) return { url, token };
+    const url = /^GraphQL\s+(\S+)\/graphql$/m.exec(output())?.[1];
+    // Written before the address is printed.
+    if (url) return { url, token: (await readFile(join(project, 'data', 'first-token'), 'utf8')).trim() };
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }

@@ -9,7 +9,7 @@ import type { Connections } from '../../src/open-database.ts';
 import { startApp, testToken } from '../support/app.ts';
 import { startEmbeddingsServer } from '../support/embeddings-server.ts';
 import { faultOf, readsBack, throughGraphql, throughRest } from './doors.ts';
-import type { Dosed } from './doors.ts';
+import type { Sent } from './doors.ts';
 import { dayOf, isOver, jobs, spendDay } from './healthy-day.ts';
 import { readSurface } from './surface.ts';
 import type { Dose } from './values.ts';
@@ -57,14 +57,13 @@ export async function attack(
   const embed = makeEmbed({ url: embeddings.url, model: 'm', apiKey: null }, impatient);
   const database = apiDatabase(connections, config, log);
   const app = await startApp(database, { maxBodyBytes, embed });
-  const { pool, database: executor, asKeeper, close } = workerDatabase(connections, config, log);
+  const { pool, database: executor, close } = workerDatabase(connections, config, log);
   const worker = await startWorker({
     pool,
     executor,
     kind: connections.kind,
     embed,
     alertWebhook: null,
-    asKeeper,
     log,
     reapEveryMs: 300,
   });
@@ -90,7 +89,7 @@ export async function attack(
   const statuses = new Map<number, number>();
   const faults: string[] = [];
   let requests = 0;
-  const sendAll = async (dosed: Iterable<Dosed>, each: number): Promise<void> => {
+  const sendAll = async (dosed: Iterable<Sent>, each: number): Promise<void> => {
     let position = 0;
     for (const { what, send } of dosed) {
       position += 1;
@@ -112,7 +111,7 @@ export async function attack(
     const poisoner = await sender('poisoner');
     const surface = await readSurface(admin);
     await sendAll(throughRest(poisoner, surface, dose), every);
-    await sendAll(await throughGraphql(poisoner, dose), every);
+    await sendAll(await throughGraphql(poisoner, surface, dose), every);
     await sendAll(readsBack(poisoner, surface), 1);
     const withPoison = await day('after');
     const failed = await admin.query<{ line: string }>(

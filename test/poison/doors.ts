@@ -4,10 +4,26 @@ import { poisonOf } from './values.ts';
 import type { Dose, JsonText } from './values.ts';
 
 /** A request with one poisoned place. */
-export interface Dosed {
-  /** The poisoned place, and the beginning of the poison. */
+export interface Dosed extends Sent {
+  readonly place: PoisonedPlace;
+}
+
+/** A request, and what it is about. */
+export interface Sent {
+  /** The place, and the beginning of the poison. */
   readonly what: string;
   send(): Promise<Answer>;
+}
+
+/** A place that a request can be poisoned in. */
+export interface PoisonedPlace {
+  readonly use: 'insert' | 'filter' | 'call' | 'graphql';
+  /** Of a table, a function, or a field of GraphQL. */
+  readonly owner: string;
+  /** Of a column, an argument, or a path in the arguments of GraphQL. */
+  readonly name: string;
+  readonly type: string;
+  readonly poison: JsonText;
 }
 
 /** A door's answer. */
@@ -102,9 +118,11 @@ export function* throughRest(sender: Sender, surface: readonly Surface[], dose: 
     for (const inlet of inlets) {
       for (const poison of poisonOf(inlet.type, dose)) {
         const what = `${place}.${inlet.name} = ${poison.slice(0, 60)}`;
+        const at = { owner: place, name: inlet.name, type: inlet.type, poison };
         if (kind === 'function') {
           yield {
             what: `rpc ${what}`,
+            place: { ...at, use: 'call' },
             send: async () =>
               post(
                 sender,
@@ -117,12 +135,14 @@ export function* throughRest(sender: Sender, surface: readonly Surface[], dose: 
         const path = `/rest/v1/${place}`;
         yield {
           what: `insert ${what}`,
+          place: { ...at, use: 'insert' },
           send: () => post(sender, path, bodyOf(inlets, inlet, poison), { prefer: 'return=representation' }),
         };
         if (poison.length > 2_000) continue;
         const text = encodeURIComponent(poison.startsWith('"') ? poison.slice(1, -1) : poison);
         yield {
           what: `filter ${what}`,
+          place: { ...at, use: 'filter' },
           send: () => get(sender, `${path}?${inlet.name}=eq.${text.replaceAll('%5Cu0000', '%00')}&limit=1`),
         };
       }
@@ -141,8 +161,10 @@ async function prepared(sender: Sender, inlets: readonly Inlet[]): Promise<objec
   if (names.has('fencing_token')) {
     const filter = { given: randomUUID() };
     await call('enqueue_task', { description: 'x', context: filter, priority: 'critical' });
-    const { task_id, fencing_token } = await call('claim_task', { agent: 'x', filter });
-    return { task_id, fencing_token };
+    const [task] = (await call('claim_task', { agent: 'x', filter })) as unknown as [
+      { task_id: string; fencing_token: number },
+    ];
+    return { task_id: task.task_id, fencing_token: task.fencing_token };
   }
   if (names.has('workflow_id')) {
     const steps = [{ key: 'a', task: { description: 'x' } }];
@@ -172,17 +194,46 @@ interface NamedType {
   readonly inputFields: readonly InputValue[] | null;
 }
 
-/** Every leaf of every GraphQL input except filters, by introspection. */
-export async function throughGraphql(sender: Sender, dose: Dose): Promise<Generator<Dosed>> {
+/**
+ * Every leaf of every GraphQL input except filters, by introspection. Arguments that a function of the surface needs are given, although
+ * GraphQL takes each for optional.
+ */
+export async function throughGraphql(
+  sender: Sender,
+  surface: readonly Surface[],
+  dose: Dose,
+): Promise<Generator<Dosed>> {
   const type = 'kind name ofType { kind name ofType { kind name ofType { kind name } } }';
   const query = `{ schema: __schema { types { name kind inputFields { name type { ${type} } }
     fields { name type { ${type} } args { name type { ${type} } } } } } }`;
   const answer = await post(sender, '/graphql', JSON.stringify({ query }));
   const { types } = (JSON.parse(answer.body) as { data: { schema: { types: NamedType[] } } }).data.schema;
-  return dosedFields(sender, new Map(types.map((one) => [one.name, one])), dose);
+  const needed = surface
+    .filter(({ kind }) => kind === 'function')
+    .map(
+      ({ name, inlets }) =>
+        [
+          camel(name),
+          new Set(inlets.filter(({ optional }) => !optional).map((one) => camel(one.name))),
+        ] as const,
+    );
+  // create_session has another name, because the table has taken this one.
+  const underOwnName = needed.map(
+    ([name, names]) => [name === 'createSession' ? 'openSession' : name, names] as const,
+  );
+  return dosedFields(sender, new Map(types.map((one) => [one.name, one])), new Map(underOwnName), dose);
 }
 
-function* dosedFields(sender: Sender, types: ReadonlyMap<string, NamedType>, dose: Dose): Generator<Dosed> {
+function camel(name: string): string {
+  return name.replaceAll(/_[a-z]/g, (part) => part.slice(1).toUpperCase());
+}
+
+function* dosedFields(
+  sender: Sender,
+  types: ReadonlyMap<string, NamedType>,
+  neededBy: ReadonlyMap<string, ReadonlySet<string>>,
+  dose: Dose,
+): Generator<Dosed> {
   for (const [root, operation] of [
     ['Query', 'query'],
     ['Mutation', 'mutation'],
@@ -198,9 +249,10 @@ function* dosedFields(sender: Sender, types: ReadonlyMap<string, NamedType>, dos
       const text = `${operation}(${declared}) { ${field.name}(${used}) ${selection} }`;
       for (const { path, type } of leaves(types, args, [])) {
         for (const poison of poisonOf(type, dose)) {
-          const variables = inputs(types, args, path, poison);
+          const variables = inputs(types, args, path, poison, neededBy.get(field.name) ?? new Set());
           yield {
             what: `graphql ${field.name} ${path.join('.')} = ${poison.slice(0, 60)}`,
+            place: { use: 'graphql', owner: field.name, name: path.join('.'), type, poison },
             send: () =>
               post(sender, '/graphql', `{"query":${JSON.stringify(text)},"variables":${variables}}`),
           };
@@ -244,6 +296,7 @@ function inputs(
   values: readonly InputValue[],
   path: readonly string[],
   poison: JsonText,
+  needed: ReadonlySet<string>,
 ): JsonText {
   const [next, ...rest] = path;
   const members = values.flatMap(({ name, type }) => {
@@ -252,9 +305,9 @@ function inputs(
     if (name === next && rest.length === 0) return [`${JSON.stringify(name)}:${poison}`];
     if (name === next || (type.kind === 'NON_NULL' && isObject))
       return [
-        `${JSON.stringify(name)}:${inputs(types, inner?.inputFields ?? [], name === next ? rest : [], poison)}`,
+        `${JSON.stringify(name)}:${inputs(types, inner?.inputFields ?? [], name === next ? rest : [], poison, needed)}`,
       ];
-    if (type.kind !== 'NON_NULL') return [];
+    if (type.kind !== 'NON_NULL' && !needed.has(name)) return [];
     const snake = name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
     const value = named(type).name === 'UUID' ? randomUUID() : (sound[snake] ?? (() => 'x'))();
     return [`${JSON.stringify(name)}:${JSON.stringify(value)}`];
@@ -263,7 +316,7 @@ function inputs(
 }
 
 /** Reads back everything that was stored, through each door that reads. */
-export function* readsBack(sender: Sender, surface: readonly Surface[]): Generator<Dosed> {
+export function* readsBack(sender: Sender, surface: readonly Surface[]): Generator<Sent> {
   for (const { kind, name } of surface) {
     if (kind !== 'table') continue;
     for (const accept of ['application/json', 'text/csv'])

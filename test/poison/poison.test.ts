@@ -7,6 +7,7 @@ import { testRolePrefix } from '../support/logins.ts';
 import { noServer } from '../support/server.ts';
 import { attack } from './attack.ts';
 import type { AttackedDatabase } from './attack.ts';
+import { strongSecret } from '../support/token-keys.ts';
 
 // Each 23rd request, so that every run of the suite takes other requests as columns and arguments are added. The long
 // form sends all of them, with texts of 5 MB: node test/poison/poison.ts.
@@ -24,7 +25,7 @@ describe.skipIf(noServer)(
       const config = parseConfig({
         DATABASE_URL: made.urls.api,
         WORKER_DATABASE_URL: made.urls.worker,
-        JWT_SECRET: 'x'.repeat(32),
+        JWT_SECRET: strongSecret,
         DB_ROLE_PREFIX: testRolePrefix,
       });
       const connections = await openConnections(config, () => {}, { attach: false });

@@ -8,6 +8,7 @@ import { setupServer } from '../../src/setup/setup-server.ts';
 import { testLogins, testRolePrefix } from '../support/logins.ts';
 import { provideServer } from '../support/postgres/provide.ts';
 import { attack } from './attack.ts';
+import { strongSecret } from '../support/token-keys.ts';
 
 const help = `node test/poison/poison.ts [--every N] [--max-body-bytes N] [--short]
 
@@ -59,7 +60,7 @@ try {
   const config = parseConfig({
     DATABASE_URL: api,
     WORKER_DATABASE_URL: worker,
-    JWT_SECRET: 'x'.repeat(32),
+    JWT_SECRET: strongSecret,
     DB_ROLE_PREFIX: testRolePrefix,
   });
   const connections = await openConnections(config, () => {}, { attach: false });

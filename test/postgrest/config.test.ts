@@ -59,6 +59,7 @@ describe('the configuration of the drop-in', () => {
       preparedStatements: true,
       preRequest: null,
       rootSpec: null,
+      tenantColumn: null,
       transactionEnd: 'commit',
       appSettings: [],
       hoistedSettings: [
@@ -66,11 +67,17 @@ describe('the configuration of the drop-in', () => {
         'plan_filter.statement_cost_limit',
         'default_transaction_isolation',
       ],
-      openapi: { mode: 'follow-privileges', securityActive: false, serverProxyUri: null },
+      openapi: {
+        document: { version: '2.0', listensAt: { host: '127.0.0.1', port: 3000 } },
+        mode: 'follow-privileges',
+        securityActive: false,
+        serverProxyUri: null,
+      },
       traceHeader: null,
       serverTiming: false,
       errorVerbosity: 'verbose',
       legacyTargetNames: true,
+      marksUnstorable: false,
       maxBodyBytes: 268_435_456,
     });
     expect(config.identification).toMatchObject({

@@ -137,7 +137,7 @@ async function run(adminUrl: string, options: Options): Promise<BombardmentRepor
     const token = (tenantId: string): Promise<string> =>
       signToken(
         secret,
-        { role: 'member', tenantId, subject: 'bombardment', lifetimeSeconds: null },
+        { role: 'member', tenantId, subject: 'bombardment', lifetimeSeconds: 36_000 },
         new Date(),
       );
     const lightning = await startLightning(

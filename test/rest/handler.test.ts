@@ -3,7 +3,7 @@ import { createServer, request as httpRequest } from 'node:http';
 import type { IncomingMessage, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { Database } from '../../src/db/database.ts';
+import type { CallerDatabase, Database } from '../../src/db/database.ts';
 import { PostgresDatabase } from '../../src/db/postgres.ts';
 import { postgrestCors } from '../../src/postgrest/cors.ts';
 import type { LogEntry } from '../../src/log.ts';
@@ -67,13 +67,16 @@ describeOnBoth('the handler', (target, kind) => {
   beforeAll(async () => {
     await target().run(schema);
     const own = target().database;
-    database = new Proxy(own, {
-      get: (object, name) => {
-        if (name === 'batch') batches += 1;
-        const value: unknown = Reflect.get(object, name, object);
-        return typeof value === 'function' ? value.bind(object) : value;
-      },
-    });
+    const counted = <T extends CallerDatabase>(on: T): T =>
+      new Proxy(on, {
+        get: (object, name) => {
+          if (name === 'batch') batches += 1;
+          if (name === 'until') return (left: AbortSignal) => counted(own.until(left));
+          const value: unknown = Reflect.get(object, name, object);
+          return typeof value === 'function' ? value.bind(object) : value;
+        },
+      });
+    database = counted(own);
     cache = await loadSchemaCache(own, { schemas: ['api'], extraSearchPath: [], hoistedSettings: [] });
     server = createServer((request, response) => {
       const settings = { role, 'request.jwt.claims': `{"role":"${role}"}` };

@@ -225,6 +225,47 @@ describe.each(apiTargets)('postgrest-js on the %s database', (_kind, open) => {
     expect(ids((await agents()).data)).toEqual(['ada', 'bob', 'cyd']);
   });
 
+  test('upserts by the key that is unique within the tenant, and keeps to the tenant', async () => {
+    const other = new PostgrestClient(`${app.url}/rest/v1`, {
+      headers: { authorization: `Bearer ${await testToken('service', 'acme')}` },
+    });
+    await target.admin.query(
+      `insert into app_public.tenants (id, name) values ('acme', 'Acme') on conflict do nothing`,
+    );
+    await other.from('agents').insert({ id: 'ada', name: 'Their Ada', model: 'theirs' });
+    for (const onConflict of ['id', 'tenant_id,id', 'id,tenant_id']) {
+      const { status, error } = await api
+        .from('agents')
+        .upsert({ id: 'ada', name: `Ada by ${onConflict}`, model: 'gpt-5' }, { onConflict });
+      expect([status, error]).toEqual([200, null]);
+      const { data } = await api.from('agents').select('id, name').eq('id', 'ada');
+      expect(data).toEqual([{ id: 'ada', name: `Ada by ${onConflict}` }]);
+    }
+    const ignored = await api
+      .from('agents')
+      .upsert({ id: 'ada', name: 'Nobody', model: 'z' }, { onConflict: 'id', ignoreDuplicates: true });
+    expect([ignored.status, ignored.error]).toEqual([201, null]);
+    const put = await fetch(`${app.url}/rest/v1/agents?id=eq.ada`, {
+      method: 'PUT',
+      headers: { authorization: `Bearer ${await testToken('service')}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ id: 'ada', name: 'Ada by PUT', model: 'gpt-5' }),
+    });
+    expect([put.status, await put.text()]).toEqual([204, '']);
+    const { data } = await api.from('agents').select('name').eq('id', 'ada').single();
+    expect(data).toEqual({ name: 'Ada by PUT' });
+    const theirs = await other.from('agents').select('name').single();
+    expect(theirs.data).toEqual({ name: 'Their Ada' });
+    await target.admin.query(`delete from app_public.agents where tenant_id = 'acme'`);
+  });
+
+  test('an upsert by columns that are no key is told which would do', async () => {
+    const { status, error } = await api
+      .from('agents')
+      .upsert({ id: 'ada', name: 'Ada', model: 'm' }, { onConflict: 'name' });
+    expect(status).toBe(400);
+    expect(error).toMatchObject({ code: '42P10', hint: 'Use on_conflict=id.' });
+  });
+
   test('fills in defaults for keys that some rows lack', async () => {
     const { data, error } = await api
       .from('agents')

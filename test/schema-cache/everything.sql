@@ -50,6 +50,10 @@ create table api.children (
   friend int constraint children_friend references api.children (id),
   constraint children_parent foreign key (parent_b, parent_a) references api.parents (b, a)
 );
+create unique index parents_names on api.parents (name) include (a);
+create unique index some_parents on api.parents (a) where name is null;
+create unique index lower_parents on api.parents (lower(name));
+alter table api.parents add constraint late unique (a) deferrable;
 create table api.twins (id int primary key references api.children (id));
 create table api.events (at date, id int, child int references api.children (id), primary key (at, id)) partition by range (at);
 create table api.events_2026 partition of api.events for values from ('2026-01-01') to ('2027-01-01');

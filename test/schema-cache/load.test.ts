@@ -54,6 +54,9 @@ describeOnBoth('a snapshot of the catalog', (target) => {
 
     test('have their keys in the order of the key', () => {
       expect(table('parents').primaryKey).toEqual(['b', 'a']);
+      // Partial indexes, expressions and deferred constraints are no targets of "on conflict".
+      expect(table('parents').uniqueKeys).toEqual([['b', 'a'], ['name']]);
+      expect(table('events').uniqueKeys).toEqual([['at', 'id']]);
       expect(table('events').primaryKey).toEqual(['at', 'id']);
       expect(table('remote').primaryKey).toEqual([]);
     });

@@ -88,6 +88,51 @@ describeOnBoth('a watched snapshot', (target, kind) => {
     expect(onReloadConfig).toHaveBeenCalledTimes(2);
   });
 
+  describe('that a notification only asks for a look', () => {
+    const watched = async () => {
+      await watch({ whenNotified: 'look', pace: { betweenNotifiedLooks: 200 } }).firstLoad;
+      // It listens once it finds something.
+      await target().run('create table if not exists api.heard (id int); drop table api.heard');
+      await expect
+        .poll(async () => {
+          await target().run(`create table if not exists api.heard (id int); notify pgrst, 'reload schema'`);
+          return has('heard');
+        })
+        .toBe(true);
+      await target().run(`drop table api.heard; notify pgrst`);
+      await expect.poll(() => has('heard')).toBe(false);
+    };
+
+    test('is loaded for a change, and not by a loop of notifications where nothing changed', async () => {
+      await watched();
+      const before = loads();
+      const until = Date.now() + 1_500;
+      let sent = 0;
+      for (; Date.now() < until; sent++) await target().run(`notify pgrst, 'reload schema'; notify pgrst`);
+      expect(sent).toBeGreaterThan(50);
+      expect(loads()).toBe(before);
+      await target().run(
+        `create table api.among_them (id int); notify pgrst; drop table if exists api.nothing`,
+      );
+      await expect.poll(() => has('among_them')).toBe(true);
+      await target().run('drop table api.among_them');
+    });
+
+    test('is loaded for a change that no notification told of, also where an event trigger tells of them', async () => {
+      await target().run(`create function api.announce() returns event_trigger language plpgsql as
+        $$ begin notify pgrst, 'nothing'; end $$; create event trigger announce on ddl_command_end execute function api.announce()`);
+      try {
+        await watch({ whenNotified: 'look', pace: { betweenLooks: 50 } }).firstLoad;
+        await target().run('create table api.untold (id int)');
+        await expect.poll(() => has('untold')).toBe(true);
+      } finally {
+        await target().run(
+          'drop event trigger announce; drop function api.announce(); drop table if exists api.untold',
+        );
+      }
+    });
+  });
+
   test("is loaded with the configuration's current scope", async () => {
     await watch().firstLoad;
     await target().run('create schema more; create table more.thing (id int)');
@@ -326,7 +371,7 @@ describeOnBoth('a watched snapshot', (target, kind) => {
         create table api.unheard (id int);
         reset session_replication_role;
         select 1 / count(pg_terminate_backend(pid)) from pg_stat_activity
-        where datname = current_database() and query ~* '^listen|pg_notify' and pid <> pg_backend_pid()`);
+        where datname = current_database() and query ~* '^(listen|notify)' and pid <> pg_backend_pid()`);
         await expect.poll(() => has('unheard'), { timeout: 10_000 }).toBe(true);
         expect(loads()).toBeGreaterThan(before);
       },

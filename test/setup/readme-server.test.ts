@@ -46,7 +46,8 @@ describe.skipIf(noServer)("README's commands for a server", () => {
       "select rolname from pg_roles where rolname like 'readme%' and rolname like '%' || $1 || '%'",
       [suffix],
     );
-    for (const { rolname } of rows) await admin.query(`drop role ${escapeIdentifier(rolname)}`);
+    for (const { rolname } of rows)
+      await admin.query(`drop owned by ${escapeIdentifier(rolname)}; drop role ${escapeIdentifier(rolname)}`);
     await admin.end();
   });
 
@@ -91,11 +92,11 @@ describe.skipIf(noServer)("README's commands for a server", () => {
 
     const serving = begin(start);
     try {
-      await expect.poll(serving.output, { timeout: 60_000 }).toMatch(/^GraphiQL +(\S+)\/graphiql$/m);
+      await expect.poll(serving.output, { timeout: 60_000 }).toMatch(/^GraphQL +(\S+)\/graphql$/m);
       expect(serving.output()).toMatch(
         new RegExp(`the database is the server \\S+/${database}, because of DATABASE_URL in`),
       );
-      const [, url] = /^GraphiQL +(\S+)\/graphiql$/m.exec(serving.output()) ?? [];
+      const [, url] = /^GraphQL +(\S+)\/graphql$/m.exec(serving.output()) ?? [];
       expect((await fetch(`${url}/readyz`)).status).toBe(200);
     } finally {
       process.kill(-serving.child.pid!, 'SIGTERM');

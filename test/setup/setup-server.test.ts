@@ -3,6 +3,7 @@ import { Client, escapeIdentifier } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { setupServer } from '../../src/setup/setup-server.ts';
 import type { SetupOptions } from '../../src/setup/setup-server.ts';
+import { recordSentBytes } from '../support/sent-bytes.ts';
 import { noServer, readyServer } from '../support/server.ts';
 
 /** Unique names: the run's roles and logins belong to the whole server, and other files use them. */
@@ -27,11 +28,24 @@ describe.skipIf(noServer)('setup of a fresh server', () => {
     log: (l) => log.push(l),
   });
   let urls: Awaited<ReturnType<typeof setupServer>>;
+  let sent: string;
 
   beforeAll(async () => {
     admin = new Client({ connectionString: readyServer().adminUrl });
     await admin.connect();
-    urls = await setupServer(options());
+    const way = await recordSentBytes(readyServer().adminUrl);
+    const made = await setupServer({ ...options(), adminUrl: way.through(readyServer().adminUrl) });
+    await way.close();
+    sent = way.text();
+    // Afterwards on the direct way.
+    const { host } = new URL(readyServer().adminUrl);
+    const direct = (url: string | null) => url && Object.assign(new URL(url), { host }).href;
+    urls = {
+      api: direct(made.api),
+      migrate: direct(made.migrate),
+      worker: direct(made.worker),
+      backup: direct(made.backup),
+    };
   });
   afterAll(async () => {
     await admin.query(`drop database if exists ${escapeIdentifier(names.databaseName)} with (force)`);
@@ -39,7 +53,8 @@ describe.skipIf(noServer)('setup of a fresh server', () => {
       'select rolname from pg_roles where rolname = any ($1) or starts_with(rolname, $2)',
       [Object.values(names.logins), `${names.rolePrefix}_`],
     );
-    for (const { rolname } of rows) await admin.query(`drop role ${escapeIdentifier(rolname)}`);
+    for (const { rolname } of rows)
+      await admin.query(`drop owned by ${escapeIdentifier(rolname)}; drop role ${escapeIdentifier(rolname)}`);
     await admin.end();
   });
 
@@ -83,6 +98,21 @@ describe.skipIf(noServer)('setup of a fresh server', () => {
     expect(passwords.size).toBe(4);
   });
 
+  test('sends the server no password, so that no log of statements has one', async () => {
+    for (const kind of ['api', 'migrate', 'worker', 'backup'] as const) {
+      const { username, password } = new URL(urls[kind]!);
+      expect(sent).toContain(`create role "${username}"`);
+      expect(sent).not.toContain(password);
+      expect(sent).not.toContain(decodeURIComponent(password));
+    }
+    expect(sent.match(/password 'SCRAM-SHA-256\$4096:/g)).toHaveLength(4);
+    const { rows } = await admin.query(
+      `select rolname from pg_authid where rolname = any ($1) and rolpassword like 'SCRAM-SHA-256$4096:%'`,
+      [Object.values(names.logins)],
+    );
+    expect(rows).toHaveLength(4);
+  });
+
   test('lets every login find the tables by their bare names, with just-in-time compilation off', async () => {
     for (const kind of ['api', 'migrate', 'worker', 'backup'] as const) {
       const settings = await connected(urls[kind], async (client) => {
@@ -115,6 +145,18 @@ describe.skipIf(noServer)('setup of a fresh server', () => {
     expect(await rolesAndRights(admin)).toEqual(before);
   });
 
+  test('takes turns when the runs come through different databases of the server', async () => {
+    const before = await rolesAndRights(admin);
+    const own = Object.assign(new URL(readyServer().adminUrl), { pathname: `/${names.databaseName}` }).href;
+    const all = await Promise.all(
+      Array.from({ length: 12 }, (_, i) =>
+        setupServer({ ...options(), ...(i % 2 ? { adminUrl: own } : {}) }),
+      ),
+    );
+    for (const again of all) expect(again).toEqual({ api: null, migrate: null, worker: null, backup: null });
+    expect(await rolesAndRights(admin)).toEqual(before);
+  });
+
   test('restores removed privileges and revokes additional ones', async () => {
     const before = await rolesAndRights(admin);
     const member = `${names.rolePrefix}_member`;
@@ -136,7 +178,6 @@ describe.skipIf(noServer)('setup of a fresh server', () => {
         'create database other',
         `set role ${names.rolePrefix}_owner`,
         `set role ${names.rolePrefix}_worker`,
-        `set role ${names.rolePrefix}_operator`,
         `set role ${names.rolePrefix}_analyst`,
         `set role ${names.rolePrefix}_search`,
         `set session authorization ${names.logins.migrate}`,
@@ -144,7 +185,7 @@ describe.skipIf(noServer)('setup of a fresh server', () => {
         "select pg_read_file('PG_VERSION')",
       ])
         await expect(client.query(statement)).rejects.toMatchObject({ code: '42501' });
-      for (const role of ['anon', 'member', 'service', 'admin'])
+      for (const role of ['anon', 'member', 'service', 'admin', 'operator'])
         await client.query(`set role ${names.rolePrefix}_${role}`);
     });
   });
@@ -165,7 +206,10 @@ describe.skipIf(noServer)('setup of a fresh server', () => {
   test('is refused to a login that is not an administrator, with the reason', async () => {
     await expect(
       setupServer({ ...options(), adminUrl: urls.worker!, databaseName: `other_${suffix}` }),
-    ).rejects.toMatchObject({ code: '42501' });
+    ).rejects.toMatchObject({
+      name: 'SetupError',
+      message: expect.stringContaining('is not an administrator'),
+    });
   });
 });
 

@@ -23,7 +23,11 @@ export interface AccessEntry {
    * migrations are filled too (test/db/upgrade.test.ts).
    */
   readonly fill?: string;
-  /** The part of an insert that follows `insert into <name>`, for the tenant `$1`. */
+  /**
+   * The part of an insert that follows `insert into <name>`, for the tenant `$1`. It inserts a row whoever runs it, so it reads no
+   * table of tenants: where the row refers to another, `gen_random_uuid()` is enough, because a row that only a foreign key holds
+   * counts as inserted.
+   */
   readonly insert: string;
   /**
    * The part of an update that follows `update <name> set`. No statement reads a column, so the policies of update and delete
@@ -75,6 +79,18 @@ export const accessEntries: readonly AccessEntry[] = [
     `,
   },
   {
+    name: 'app_private.api_keys',
+    fill: `insert into app_private.api_keys (id, tenant_id, name, role, digest, created_by)
+      values (left(md5($1), 12), $1, 'one', 'service', repeat('1', 64), 'x')`,
+    insert:
+      "(id, tenant_id, name, role, digest, created_by) values (left(md5('new' || $1), 12), $1, 'new', 'service', repeat('0', 64), 'x')",
+    set: "name = 'x'",
+    reaches: `
+      owner    all  all  all  all  may
+      definer  all  all  all  all  may
+    `,
+  },
+  {
     name: 'ops.tenants',
     tenantColumn: 'id',
     countedIn: 'app_public.tenants',
@@ -112,8 +128,8 @@ export const accessEntries: readonly AccessEntry[] = [
       analyst    own   -     -     -     -
       unbound    none  -     -     -     -
       suspended  none  -     -     -     -
-      worker     all   all   all   own   -
       owner      none  none  none  none  may
+      jobs       all   all   all   own   -
       definer    own   own   own   none  may
     `,
   },
@@ -133,8 +149,8 @@ export const accessEntries: readonly AccessEntry[] = [
       analyst    own   -     -     -     -
       unbound    none  -     -     -     -
       suspended  none  -     -     -     -
-      worker     all   -     all   all   -
       owner      none  none  none  none  may
+      jobs       all   -     all   all   -
       definer    own   own   own   own   may
     `,
   },
@@ -154,8 +170,8 @@ export const accessEntries: readonly AccessEntry[] = [
       analyst    own   -     -     -     -
       unbound    none  -     -     -     -
       suspended  none  -     -     -     -
-      worker     own   all   -     own   -
       owner      none  none  none  none  may
+      jobs       own   all   -     own   -
       definer    own   own   none  none  may
     `,
   },
@@ -170,8 +186,8 @@ export const accessEntries: readonly AccessEntry[] = [
       analyst    own   -     -     -     -
       unbound    none  -     -     -     -
       suspended  none  -     -     -     -
-      worker     all   -     all   -     -
       owner      none  none  none  none  may
+      jobs       all   -     all   -     -
       definer    own   none  own   none  may
     `,
   },
@@ -189,8 +205,8 @@ export const accessEntries: readonly AccessEntry[] = [
       analyst    own   -     -     -     -
       unbound    none  -     -     -     -
       suspended  none  -     -     -     -
-      worker     all   -     all   -     -
       owner      none  none  none  none  may
+      jobs       all   -     all   -     -
       definer    own   own   own   own   may
     `,
   },
@@ -198,7 +214,7 @@ export const accessEntries: readonly AccessEntry[] = [
     name: 'app_public.knowledge',
     insert: "(tenant_id, content) values ($1, 'new')",
     set: "content = 'x'",
-    setBy: { worker: 'embedding = null', search: 'usage_count = 1' },
+    setBy: { jobs: 'embedding = null', search: 'usage_count = 1' },
     reaches: `
       member     own   own   own   own   -
       service    own   own   own   own   -
@@ -206,9 +222,9 @@ export const accessEntries: readonly AccessEntry[] = [
       analyst    own   -     -     -     -
       unbound    none  -     -     -     -
       suspended  none  -     -     -     -
-      worker     all   -     all   -     -
       owner      none  none  none  none  may
       search     all   -     all   -     -
+      jobs       all   -     all   -     -
       definer    none  none  none  none  may
     `,
   },
@@ -219,8 +235,8 @@ export const accessEntries: readonly AccessEntry[] = [
     reaches: `
       service  own  own   own  own   -
       admin    own  own   -    own   -
-      worker   own  -     -    own   -
       owner    all  none  all  none  may
+      jobs     own  -     -    own   -
       definer  all  none  all  own   may
     `,
   },
@@ -250,8 +266,8 @@ export const accessEntries: readonly AccessEntry[] = [
       analyst    own   -     -     -     -
       unbound    none  -     -     -     -
       suspended  none  -     -     -     -
-      worker     all   -     -     own   -
       owner      none  none  none  none  may
+      jobs       all   -     -     own   -
       definer    none  none  none  none  may
     `,
     reachesOfPartition: `
@@ -274,8 +290,8 @@ export const accessEntries: readonly AccessEntry[] = [
       analyst    own   -     -     -     -
       unbound    none  -     -     -     -
       suspended  none  -     -     -     -
-      worker     all   all   all   own   -
       owner      none  none  none  none  may
+      jobs       all   all   all   own   -
       definer    none  none  none  none  may
     `,
   },
@@ -294,8 +310,8 @@ export const accessEntries: readonly AccessEntry[] = [
       analyst    own   -     -     -     -
       unbound    none  -     -     -     -
       suspended  none  -     -     -     -
-      worker     all   all   all   own   -
       owner      none  none  none  none  may
+      jobs       all   all   all   own   -
       definer    none  none  none  none  may
     `,
   },
@@ -314,8 +330,8 @@ export const accessEntries: readonly AccessEntry[] = [
       analyst    own   -     -     -     -
       unbound    none  -     -     -     -
       suspended  none  -     -     -     -
-      worker     all   all   all   own   -
       owner      none  none  none  none  may
+      jobs       all   all   all   own   -
       definer    none  none  none  none  may
     `,
   },
@@ -324,8 +340,8 @@ export const accessEntries: readonly AccessEntry[] = [
     insert: "(resolution, tenant_id, bucket) values ('minute', $1, now())",
     set: 'bucket = bucket',
     reaches: `
-      worker   all  all  -    all  -
       owner    all  all  all  all  may
+      jobs     all  all  -    all  -
       definer  all  all  all  all  may
     `,
   },
@@ -337,8 +353,8 @@ export const accessEntries: readonly AccessEntry[] = [
     set: 'rolled_up_at = now()',
     reaches: `
       operator  all   -     -     -     -
-      worker    all   -     all   -     -
       owner     none  none  none  none  may
+      jobs      all   -     all   -     -
       definer   none  none  none  none  may
     `,
   },
@@ -349,8 +365,8 @@ export const accessEntries: readonly AccessEntry[] = [
     set: 'kept_from = kept_from',
     reaches: `
       operator  all  -    -    -    -
-      worker    all  -    -    -    -
       owner     all  all  all  all  may
+      jobs      all  -    -    -    -
       definer   all  all  all  all  may
     `,
   },
@@ -380,14 +396,50 @@ export const accessEntries: readonly AccessEntry[] = [
     insert: "(tenant_id, table_name, operation, row_count, role) values ($1, 'x', 'insert', 1, 'r')",
     set: 'row_count = 2',
     reaches: `
-      admin     own       -    -     -     -
-      operator  nobody's  -    -     -     -
-      owner     none      all  none  none  may
-      definer   none      all  none  none  may
+      owner     all       all  none  none  may
+      definer   all       all  none  none  may
     `,
     reachesOfPartition: `
       owner    none  none  none  none  may
       definer  none  none  none  none  may
+    `,
+  },
+  {
+    name: 'audit.seals',
+    tenants: [null],
+    tenantColumn: 'null::text',
+    fill: "insert into audit.seals values (1, 'rows', 0, '0', 0, '1', 1, 1, 1, 1, '', null, null, now(), 'x', '', '')",
+    insert:
+      "select 2, 'rows', 0, '0', 0, '1', 1, 1, 1, 1, '', null, null, now(), 'x', '', '' where $1::text is not null",
+    set: "version = 'y'",
+    reaches: `
+      operator  all  -    -     -     -
+      owner     all  all  none  none  may
+      definer   all  all  none  none  may
+    `,
+  },
+  {
+    name: 'audit.seal_parts',
+    tenants: [null],
+    tenantColumn: 'null::text',
+    fill: "insert into audit.seal_parts values (1, now(), 1, '', '{1}', '')",
+    insert: "select 2, now(), 1, '', '{1}', '' where $1::text is not null",
+    set: 'row_count = 2',
+    reaches: `
+      owner    all  all  LTA03  none  may
+      definer  all  all  LTA03  none  may
+    `,
+  },
+  {
+    name: 'audit.sealing',
+    tenants: [null],
+    tenantColumn: 'null::text',
+    fill: 'select 1',
+    insert: '(only_row) select false where $1::text is not null',
+    set: "seen_xmax = '1'",
+    reaches: `
+      owner    all  all  all  all  may
+      definer  all  all  all  all  may
     `,
   },
   {
@@ -397,6 +449,20 @@ export const accessEntries: readonly AccessEntry[] = [
     fill: "select ops.begin_run('job', 'somebody', '1 hour')",
     insert: "(task, worker, lease_until) select 'x', 'x', now() where $1::text is not null",
     set: "note = 'x'",
+    reaches: `
+      operator  all  -    -    -    -
+      worker    all  -    -    -    -
+      owner     all  all  all  all  may
+      definer   all  all  all  all  may
+    `,
+  },
+  {
+    name: 'ops.ended_sessions',
+    tenants: [null],
+    tenantColumn: 'null::text',
+    fill: "insert into ops.ended_sessions (login, reason) values ('somebody', 'statement')",
+    insert: "(login, reason) select 'x', 'x' where $1::text is not null",
+    set: 'last_at = now()',
     reaches: `
       operator  all  -    -    -    -
       worker    all  -    -    -    -
@@ -453,8 +519,8 @@ export const accessEntries: readonly AccessEntry[] = [
     set: "reason = 'x'",
     reaches: `
       operator  all  -    -    -    -
-      worker    all  -    -    -    -
       owner     all  all  all  all  may
+      jobs      all  -    -    -    -
       definer   all  all  all  all  may
     `,
   },
@@ -466,8 +532,8 @@ export const accessEntries: readonly AccessEntry[] = [
     set: "description = 'x'",
     reaches: `
       operator  all  -    -    -    -
-      worker    all  -    -    -    -
       owner     all  all  all  all  may
+      jobs      all  -    -    -    -
       definer   all  all  all  all  may
     `,
   },
@@ -478,8 +544,8 @@ export const accessEntries: readonly AccessEntry[] = [
     set: 'keep = keep',
     reaches: `
       operator  all  -    -    -    -
-      worker    all  -    -    -    -
       owner     all  all  all  all  may
+      jobs      all  -    -    -    -
       definer   all  all  all  all  may
     `,
   },
@@ -490,8 +556,8 @@ export const accessEntries: readonly AccessEntry[] = [
     set: "reason = 'x'",
     reaches: `
       operator  all  all  -    all  -
-      worker    all  -    -    -    -
       owner     all  all  all  all  may
+      jobs      all  -    -    -    -
       definer   all  all  all  all  may
     `,
   },
@@ -501,13 +567,26 @@ export const accessEntries: readonly AccessEntry[] = [
     tenantColumn: 'null::text',
     fill: `insert into ops.partition_removals (partition, parent, policy, held, rows_by_tenant)
      values ('gone', 'x', 'y', '(,)', '{}')`,
-    insert:
-      "(partition, parent, policy, held, rows_by_tenant) select 'p', 'x', 'y', '(,)', '{}' where $1::text is not null",
+    insert: "(partition, parent, policy, held) select 'p', 'x', 'y', '(,)' where $1::text is not null",
     set: "parent = 'x'",
-    setBy: { worker: "problem = 'x'" },
     reaches: `
       operator  all  -    -    -    -
-      worker    all  all  all  -    -
+      worker    all  -    -    -    -
+      owner     all  all  all  all  may
+      definer   all  all  all  all  may
+    `,
+  },
+  {
+    name: 'ops.queued_jobs',
+    tenants: [null],
+    tenantColumn: 'null::text',
+    fill: `select ops.report_jobs('[{"id": 1, "task": "x", "due_at": "2026-01-01", "attempts": 0, "max_attempts": 1, "created_at": "2026-01-01"}]')`,
+    insert:
+      "(id, task, due_at, attempts, max_attempts, created_at) select 2, 'x', now(), 0, 1, now() where $1::text is not null",
+    set: "task = 'y'",
+    reaches: `
+      operator  all  -    -    -    -
+      worker    all  -    -    -    -
       owner     all  all  all  all  may
       definer   all  all  all  all  may
     `,
@@ -517,11 +596,11 @@ export const accessEntries: readonly AccessEntry[] = [
     fill: "insert into ops.retention_receipts (policy, tenant_id, older_than, row_count) values ('sessions', $1, now(), 1)",
     insert: "(policy, tenant_id, older_than, row_count) values ('tasks', $1, now(), 1)",
     set: "policy = 'x'",
-    setBy: { worker: 'row_count = 2' },
+    setBy: { jobs: 'row_count = 2' },
     reaches: `
       operator  all  -    -    -    -
-      worker    all  all  all  -    -
       owner     all  all  all  all  may
+      jobs      all  all  all  -    -
       definer   all  all  all  all  may
     `,
   },

@@ -14,6 +14,7 @@ import type { Actor, ActorName, TwoTenants } from './two-tenants.ts';
  * - `all` rows of other tenants
  * - `nobody's` only rows that belong to no tenant
  * - `held` the command reaches rows that a constraint holds
+ * - `no row` the insert of the entry inserted nothing: it has to be mended, because it proves nothing
  * - `may` truncate is granted; it does not work by rows
  *
  * Any other outcome is shown as it came, so that it never matches an expectation.
@@ -172,6 +173,8 @@ async function reachOf(
 const shownAs = { denied: '-', filtered: 'none', held: 'held' } as const;
 
 function insertReach(mine: Outcome, others: Outcome): Reach {
+  // A `select` that finds nothing inserts nothing, and proves nothing.
+  if (mine.kind === 'done' && mine.count === 0) return 'no row';
   const took = (outcome: Outcome) => outcome.kind === 'done' || outcome.kind === 'held';
   if (took(others)) return 'all';
   if (others.kind === 'other') return others.code;

@@ -43,7 +43,7 @@ async function openEmbedded(): Promise<ApiTarget> {
   const config = parseConfig({ DATA_DIR: directory, DB_ROLE_PREFIX: testRolePrefix });
   const connections = await openConnections(config, () => {}, { attach: false });
   const database = apiDatabase(connections, config, () => {});
-  const admin = await connected(connections.api);
+  const admin = await connected(connections.api!);
   return {
     database,
     admin,

@@ -1,18 +1,22 @@
 import { makeApp } from '../../src/api/app.ts';
 import type { RequestRole } from '../../src/auth/claims.ts';
 import { makeVerifyToken, signToken } from '../../src/auth/jwt.ts';
+import type { TokenKeys } from '../../src/auth/token-keys.ts';
 import { parseConfig } from '../../src/config/parse-config.ts';
 import type { Database } from '../../src/db/database.ts';
 import type { Embed } from '../../src/embeddings/embedding-client.ts';
 import type { Readiness } from '../../src/api/health.ts';
+import { logRenewal } from '../../src/http/certificate.ts';
+import type { CertificateFiles } from '../../src/http/certificate.ts';
 import { logUnread } from '../../src/http/limits.ts';
 import type { HttpLimits } from '../../src/http/limits.ts';
 import { startHttpServer } from '../../src/api/server.ts';
 import { requestBudgets } from '../../src/request-budget.ts';
 import type { RequestBudget } from '../../src/request-budget.ts';
-import type { RestConfig } from '../../src/config/config.ts';
+import type { RestConfig, TrafficConfig } from '../../src/config/config.ts';
 import type { LogEntry } from '../../src/log.ts';
-import { testRolePrefix } from './logins.ts';
+import { installationIn } from './installation.ts';
+import { keysOf, usualRules } from './token-keys.ts';
 
 /** The secret that signs the tests' tokens. */
 export const testSecret = 'a secret of the tests, longer than 32 bytes';
@@ -46,28 +50,39 @@ export interface AppOptions {
   readonly maxBodyBytes?: number;
   readonly budget?: Partial<RequestBudget>;
   readonly corsOrigins?: readonly string[];
+  readonly publicUrl?: string;
+  readonly tls?: CertificateFiles;
   readonly shutdownMs?: number;
   readonly limits?: HttpLimits;
   readonly isReady?: () => Promise<Readiness>;
   readonly rest?: Partial<RestConfig>;
+  readonly traffic?: Partial<TrafficConfig>;
+  readonly showsSchemaToAll?: boolean;
   readonly embed?: Embed;
+  /** Default: the key of `testSecret`. */
+  readonly tokenKeys?: TokenKeys;
 }
 
 /** Starts the API on a migrated database. */
 export async function startApp(database: Database, options: AppOptions = {}): Promise<RunningApp> {
   const logged: LogEntry[] = [];
   const config = parseConfig({}).http;
+  const tokenKeys = options.tokenKeys ?? keysOf(testSecret);
   const app = await makeApp({
-    database,
-    verifyToken: makeVerifyToken(testSecret),
-    secret: testSecret,
-    rolePrefix: testRolePrefix,
+    installation: installationIn(database),
+    verifyToken: makeVerifyToken(tokenKeys, usualRules),
+    watchKey: tokenKeys.watch,
+    secrets: [Buffer.from(testSecret)],
     budgets: requestBudgets(
       { ...config.budgets.identified, bodyBytes: options.maxBodyBytes ?? 1_048_576, ...options.budget },
       25,
     ),
     pages: config.pages,
+    publicUrl: options.publicUrl ?? null,
     corsOrigins: options.corsOrigins ?? null,
+    isHttps: options.tls !== undefined,
+    showsSchemaToAll: options.showsSchemaToAll ?? true,
+    traffic: { ...config.traffic, ...options.traffic },
     rest: { maxRows: 1000, logStatements: false, plans: false, ...options.rest },
     embed: options.embed ?? null,
     isReady: options.isReady ?? (async () => ({ ready: true })),
@@ -78,6 +93,8 @@ export async function startApp(database: Database, options: AppOptions = {}): Pr
     port: 0,
     shutdownMs: options.shutdownMs ?? 5_000,
     ...(options.limits && { limits: options.limits }),
+    ...(options.tls && { tls: options.tls }),
+    onRenewal: (failure) => logRenewal(failure, (entry) => logged.push(entry)),
     onUnread: (address) => logUnread(address, (entry) => logged.push(entry)),
   });
   return {
@@ -108,7 +125,7 @@ export async function post(url: string, token: string | null, body: string): Pro
  */
 export function testToken(
   role: RequestRole = 'service',
-  tenantId = 'default',
+  tenantId: string | null = role === 'operator' ? null : 'default',
   lifetimeSeconds: number | null = 3_600,
 ): Promise<string> {
   const request = { role, tenantId, subject: `test ${role}`, lifetimeSeconds };

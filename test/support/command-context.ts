@@ -12,6 +12,8 @@ export function commandContext(variables: Readonly<Record<string, string>>): {
       environment: { variables, exported: variables, dotEnv: { kind: 'absent', path: '/nowhere/.env' } },
       log: () => {},
       print: (line) => printed.push(line),
+      outputIsTerminal: false,
+      outputIsExposed: () => false,
       showProgress: () => {},
       setExitStatus: () => {},
     },

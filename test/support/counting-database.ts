@@ -32,6 +32,24 @@ export function countingDatabase(database: Database): CountingDatabase {
       noteRequest(settings);
       return database.transaction(settings, work, isolationLevel);
     },
+    until: (left) => {
+      const leaving = database.until(left);
+      return {
+        queryWith: (settings, statement) => {
+          texts.push(statement.text);
+          noteRequest(settings);
+          return leaving.queryWith(settings, statement);
+        },
+        batch: (settings, statements, mode) => {
+          noteRequest(settings);
+          return leaving.batch(settings, statements, mode);
+        },
+        transaction: (settings, work, isolationLevel) => {
+          noteRequest(settings);
+          return leaving.transaction(settings, work, isolationLevel);
+        },
+      };
+    },
     listen: (channel, onPayload, onGap) => database.listen(channel, onPayload, onGap),
     get deafSince() {
       return database.deafSince;

@@ -28,6 +28,11 @@ export const debianTools = [
     probe: ['curl', '--version'],
   },
   {
+    name: 'openssl',
+    tests: 'TLS, to the database and to the API, with an authority made on the spot',
+    probe: ['openssl', 'version'],
+  },
+  {
     name: 'postgresql-client',
     tests: 'the blocks of README and docs, as they stand',
     probe: ['psql', '--version'],

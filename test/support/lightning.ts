@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { compileCache } from './compile-cache.ts';
 
 const bin = fileURLToPath(new URL('../../bin/lightning', import.meta.url));
 
 /** The working directory of commands unless a test names another: it has no `.env` of the developer's. */
 const neutralDirectory = fileURLToPath(new URL('.', import.meta.url));
-
-const compileCache = fileURLToPath(new URL('../../.cache/compiled', import.meta.url));
 
 /** The result of a command line. */
 export interface Finished {
@@ -28,7 +28,6 @@ function environment(env: Record<string, string>): Record<string, string> {
   return {
     PATH: process.env['PATH'] ?? '',
     HOME: process.env['HOME'] ?? '',
-    // A run of all tests starts hundreds of processes.
     NODE_COMPILE_CACHE: compileCache,
     ...store,
     ...env,
@@ -86,27 +85,37 @@ export async function startLightning(
   });
   const end = finished(child);
   let output = '';
+  let log = '';
+  child.stderr.on('data', (data) => (log += String(data)));
   const url = await new Promise<string>((resolve, reject) => {
     child.stdout.on('data', (data) => {
       output += String(data);
-      const found = /^GraphiQL\s+(\S+)\/graphiql$/m.exec(output)?.[1];
+      const found = /^GraphQL\s+(\S+)\/graphql$/m.exec(output)?.[1];
       if (found) resolve(found);
     });
     void end.then(({ status, stdout, stderr }) =>
       reject(new Error(`lightning ended with ${status} before it listened\n${stdout}${stderr}`)),
     );
   });
-  // The line with the token follows the address. Both are written at once, and may still arrive separately.
+  // The file of the token is written before the address. The line of the log that names it may still arrive later.
   await new Promise((resolve) => setTimeout(resolve, 100));
   return {
     process: child,
     url,
-    token: /^Token\s+(\S+)$/m.exec(output)?.[1] ?? '',
+    token: await firstTokenOf(log),
     stop: (signal = 'SIGTERM') => {
       child.kill(signal);
       return end;
     },
   };
+}
+
+/** The token in the file that the log names; empty when it names none. */
+export async function firstTokenOf(log: string): Promise<string> {
+  const line = log.split('\n').find((each) => each.includes('"event":"first-token"'));
+  if (line === undefined) return '';
+  const { file } = JSON.parse(line) as { readonly file: string };
+  return (await readFile(file, 'utf8')).trim();
 }
 
 function finished(child: ChildProcessWithoutNullStreams): Promise<Finished> {

@@ -1,4 +1,5 @@
-import type { LoginNames, LoginUrls } from '../../src/setup/setup-server.ts';
+import type { LoginNames } from '../../src/setup/setup-names.ts';
+import type { LoginUrls } from '../../src/setup/setup-server.ts';
 
 /** The four logins of the run's server, as `lightning setup` makes them. */
 export const testLogins: LoginNames = {

@@ -15,7 +15,7 @@ export function startObjectStorage(): Promise<ObjectStorage> {
   return process.env['LIGHTNING_TEST_S3'] === 'swift' ? startSwift() : startS3StandIn();
 }
 
-/** The location as environment variables of `lightning`. */
+/** The location as environment variables of `lightning`, without encryption. */
 export function storageEnvironment({
   bucket,
   prefix,
@@ -25,6 +25,7 @@ export function storageEnvironment({
 }: S3Location): Record<string, string> {
   return {
     BACKUP_STORE: `s3://${bucket}/${prefix}`,
+    BACKUP_ENCRYPTION_KEY: 'none',
     BACKUP_S3_ENDPOINT: endpoint ?? '',
     BACKUP_S3_REGION: region,
     AWS_ACCESS_KEY_ID: credentials?.accessKeyId ?? '',

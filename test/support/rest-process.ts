@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { compileCache } from './compile-cache.ts';
 
 const bin = fileURLToPath(new URL('../../bin/lightning', import.meta.url));
 
@@ -28,7 +29,9 @@ export interface RestProcess {
 /** Starts `lightning rest` with this environment and nothing else from the machine. */
 export function startRestProcess(env: Record<string, string>, args: readonly string[] = []): RestProcess {
   const { PATH = '', HOME = '' } = process.env;
-  const child = spawn(process.execPath, [bin, 'rest', ...args], { env: { PATH, HOME, ...env } });
+  const child = spawn(process.execPath, [bin, 'rest', ...args], {
+    env: { PATH, HOME, NODE_COMPILE_CACHE: compileCache, ...env },
+  });
   const entries: LoggedEntry[] = [];
   const given = new Map<string, number>();
   let output = '';

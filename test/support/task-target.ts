@@ -4,7 +4,7 @@ import type { RequestRole } from '../../src/auth/claims.ts';
 import { asRequester } from '../../src/auth/requester.ts';
 import type { ScopedDatabase } from '../../src/db/scoped-database.ts';
 import type { ApiTarget } from './api-targets.ts';
-import { testRolePrefix } from './logins.ts';
+import { installationIn } from './installation.ts';
 
 /** A row as node-postgres returns it: bigint as text, JSON and times parsed. */
 export type Row = Record<string, unknown>;
@@ -34,7 +34,7 @@ export async function taskTenant({ database, admin }: ApiTarget): Promise<TaskTe
   const name = `tenant_${(made += 1)}`;
   await admin.query('select ops.create_tenant($1, $1)', [name]);
   const as = (role: RequestRole) =>
-    asRequester(database, claimsOf(role, name, `${role}@${name}`), { rolePrefix: testRolePrefix });
+    asRequester(installationIn(database), claimsOf(role, name, `${role}@${name}`));
   const call = async (role: RequestRole, fn: string, args: Row = {}): Promise<Row[]> => {
     const { rows } = await as(role).query<Row>(callOf(fn, args));
     return rows;

@@ -9,6 +9,12 @@ import type { AddressInfo, Socket } from 'node:net';
  */
 export type Treatment = 'pass' | 'swallow' | 'stall' | 'mute' | number;
 
+/**
+ * The treatment of a connection by the first bytes that its client sends. `reset`: it is cut before the server gets
+ * them. `reset-answer`: it is cut when the server has answered, and the client gets nothing.
+ */
+export type FirstBytesTreatment = Treatment | 'reset' | 'reset-answer';
+
 /** A port that leads to a server while it is open, and may mistreat the connections. */
 export interface TcpGate {
   readonly port: number;
@@ -24,6 +30,8 @@ export interface TcpGate {
   treatPresent(treatment: Treatment): number;
   /** Treats future connections this way. */
   treatComing(treatment: Treatment): void;
+  /** Treats each future connection as the function says; null: as any other. */
+  treatByFirstBytes(choose: ((bytes: Buffer) => FirstBytesTreatment | null) | null): void;
   /** Number of bytes that were swallowed or not accepted so far: it tells whether the fault took effect. */
   lost(): number;
 }
@@ -32,6 +40,9 @@ interface Passage {
   readonly client: Socket;
   readonly upstream: Socket;
   treatment: Treatment;
+  /** Whether the client has sent something. */
+  begun: boolean;
+  cutsAnswer: boolean;
 }
 
 /** Creates a closed gate in front of the server. `shut` it in the end. */
@@ -39,8 +50,28 @@ export async function tcpGate(target: { readonly host: string; readonly port: nu
   const passages = new Set<Passage>();
   let coming: Treatment = 'pass';
   let lost = 0;
+  let chooseByBytes: ((bytes: Buffer) => FirstBytesTreatment | null) | null = null;
+  /** Returns whether the connection goes on. */
+  const begin = (passage: Passage, bytes: Buffer): boolean => {
+    passage.begun = true;
+    const chosen = chooseByBytes?.(bytes) ?? null;
+    if (chosen === 'reset') {
+      passage.client.resetAndDestroy();
+      passage.upstream.destroy();
+      return false;
+    }
+    if (chosen === 'reset-answer') passage.cutsAnswer = true;
+    else if (chosen !== null) passage.treatment = chosen;
+    return true;
+  };
   const server = createServer((client) => {
-    const passage: Passage = { client, upstream: connect(target), treatment: coming };
+    const passage: Passage = {
+      client,
+      upstream: connect(target),
+      treatment: coming,
+      begun: false,
+      cutsAnswer: false,
+    };
     const { upstream } = passage;
     passages.add(passage);
     for (const [from, to] of [
@@ -48,6 +79,12 @@ export async function tcpGate(target: { readonly host: string; readonly port: nu
       [upstream, client],
     ] as const) {
       from.on('data', (chunk: Buffer) => {
+        if (from === client && !passage.begun && !begin(passage, chunk)) return;
+        if (from === upstream && passage.cutsAnswer) {
+          client.resetAndDestroy();
+          upstream.destroy();
+          return;
+        }
         const { treatment } = passage;
         if (treatment === 'swallow' || (treatment === 'mute' && from === upstream)) lost += chunk.length;
         else if (typeof treatment === 'number') setTimeout(() => to.writable && to.write(chunk), treatment);
@@ -111,6 +148,9 @@ export async function tcpGate(target: { readonly host: string; readonly port: nu
     },
     treatComing: (treatment) => {
       coming = treatment;
+    },
+    treatByFirstBytes: (choose) => {
+      chooseByBytes = choose;
     },
     lost: () => lost,
   };

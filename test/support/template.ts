@@ -44,10 +44,24 @@ export async function makeTemplate(adminUrl: string): Promise<Template> {
       backup: await known('backup'),
     };
     await migrate({ connectionString: urls.migrate, rolePrefix: testRolePrefix, log: console.log });
+    await takeAwayProtection(Object.assign(new URL(adminUrl), { pathname: `/${name}` }).href);
     await untilNobodyIsConnected(admin, name);
     return { name, urls };
   } finally {
     await admin.end();
+  }
+}
+
+/** Takes a check or a trigger away where a run tries whether its tests notice (test/protections/). */
+async function takeAwayProtection(url: string): Promise<void> {
+  const removal = process.env['LIGHTNING_TEST_WITHOUT'];
+  if (removal === undefined) return;
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query(removal);
+  } finally {
+    await client.end();
   }
 }
 

@@ -22,6 +22,7 @@ export const actorNames = [
   'migrate',
   'owner',
   'search',
+  'jobs',
   'definer',
 ] as const;
 export type ActorName = (typeof actorNames)[number];

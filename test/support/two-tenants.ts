@@ -12,6 +12,7 @@ import { testRolePrefix } from './logins.ts';
 import { serverDatabase } from './server-database.ts';
 import { actorNames, other, own, suspended } from './tenants.ts';
 import type { ActorName } from './tenants.ts';
+import { installationIn } from './installation.ts';
 
 export { other, own, suspended } from './tenants.ts';
 export type { ActorName } from './tenants.ts';
@@ -87,8 +88,14 @@ export async function twoTenants(): Promise<TwoTenants> {
       case 'suspended':
         return plain(direct[name], suspended);
       case 'worker':
-        // The settings of the worker while it removes rows of a tenant.
+        // A setting that a worker may make as it likes.
         return { ...plain(worker), settings: { 'app.retention_tenant_id': own } };
+      case 'jobs':
+        // The settings of ops.expire_tenant_rows.
+        return {
+          ...plain(migrate),
+          settings: { role: roleName(testRolePrefix, name), 'app.retention_tenant_id': own },
+        };
       case 'api':
         return plain(api);
       case 'migrate':
@@ -197,7 +204,7 @@ export async function fillTables(admin: Client, api: Database): Promise<void> {
 
 /** Inserts two agents, one with an id that both tenants use, and rows of everything else. */
 async function fillTenant(api: Database, tenant: string): Promise<void> {
-  const session = asRequester(api, claimsOf('service', tenant, 'setup'), { rolePrefix: testRolePrefix });
+  const session = asRequester(installationIn(api), claimsOf('service', tenant, 'setup'));
   await session.transaction(async (t) => {
     await t.query(sql`insert into agents (id, name, model) values ('shared', 'Shared', 'gpt-4o')`);
     await t.query(sql`insert into agents (id, name, model) values (${`only_${tenant}`}, 'Own', 'gpt-4o')`);

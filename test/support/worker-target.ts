@@ -7,6 +7,7 @@ import { migratedDatabase } from './db.ts';
 import { migratedDataDirectory } from './embedded-template.ts';
 import { testRolePrefix } from './logins.ts';
 import { noServer } from './server.ts';
+import { strongSecret } from './token-keys.ts';
 
 /** A migrated database as the worker receives it. */
 export interface WorkerTarget extends ReturnType<typeof workerDatabase> {
@@ -37,7 +38,7 @@ async function openOnServer(): Promise<WorkerTarget> {
     DATABASE_URL: urls.api,
     MIGRATE_DATABASE_URL: urls.migrate,
     WORKER_DATABASE_URL: urls.worker,
-    JWT_SECRET: 'x'.repeat(32),
+    JWT_SECRET: strongSecret,
   };
   return open(env, adminUrl, drop);
 }
@@ -51,7 +52,7 @@ async function open(
   const config = parseConfig(env);
   const connections = await openConnections(config, () => {}, { attach: false });
   const worker = workerDatabase(connections, config, () => {});
-  const admin = new Client({ connectionString: adminUrl ?? connections.api });
+  const admin = new Client({ connectionString: adminUrl ?? connections.api! });
   await admin.connect();
   return {
     ...worker,

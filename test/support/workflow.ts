@@ -6,6 +6,7 @@ import { asRequester } from '../../src/auth/requester.ts';
 import type { ScopedDatabase } from '../../src/db/scoped-database.ts';
 import { sql } from '../../src/db/statement.ts';
 import { testRolePrefix } from './logins.ts';
+import { installationIn } from './installation.ts';
 
 /** A step as a test writes it; a default `task` is filled in where it is left out. */
 export interface Step {
@@ -36,7 +37,7 @@ export function as(
   role: Exclude<RequestRole, 'anon'>,
   tenant = 'default',
 ): ScopedDatabase {
-  return asRequester(database, claimsOf(role, tenant, `${role}@${tenant}`), { rolePrefix: testRolePrefix });
+  return asRequester(installationIn(database), claimsOf(role, tenant, `${role}@${tenant}`));
 }
 
 /** Adds a workflow of these steps; returns its id. */

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { claimsOf } from '../../src/auth/claims.ts';
 import { asRequester } from '../../src/auth/requester.ts';
 import { sql } from '../../src/db/statement.ts';
-import { testRolePrefix } from './logins.ts';
+import { installationIn } from './installation.ts';
 import { serverDatabase } from './server-database.ts';
 
 /** The number of transactions that a server has acknowledged. */
@@ -22,7 +22,7 @@ export const loader = claimsOf('service', 'default', 'write-load');
  */
 export function startWriteLoad(url: string, { writers = 4, pauseMs = 2 } = {}): WriteLoad {
   const database = serverDatabase(url, { size: writers, overflow: 0, statementTimeoutMs: 0 });
-  const session = asRequester(database, loader, { rolePrefix: testRolePrefix });
+  const session = asRequester(installationIn(database), loader);
   const acknowledged: string[] = [];
   const stopping = new AbortController();
   const write = async (writer: number): Promise<void> => {

@@ -21,6 +21,7 @@ import { startSwift } from '../../support/swift/swift.ts';
 import type { Swift } from '../../support/swift/swift.ts';
 import { gateTo } from '../../support/tcp-gate.ts';
 import { SlowStore } from './slow-store.ts';
+import { strongSecret } from '../../support/token-keys.ts';
 
 const server = inject('server');
 const noPrograms = server.kind === 'unavailable' || !server.binDirectory;
@@ -53,12 +54,12 @@ describe.skipIf(noPrograms || lacks('python3-swift'))(
         WORKER_DATABASE_URL: urls.worker,
         BACKUP_DATABASE_URL: urls.backup,
         DB_ROLE_PREFIX: testRolePrefix,
-        JWT_SECRET: 'x'.repeat(32),
-        BACKUP_ENCRYPTION_KEY: key.toString('hex'),
+        JWT_SECRET: strongSecret,
         BACKUP_BIN_DIR: readyServer().binDirectory!,
         BACKUP_SPOOL_DIR: join(backedUp.folder, 'spool'),
         BACKUP_DRILL_DIR: join(backedUp.folder, 'drill'),
         ...storageEnvironment(location),
+        BACKUP_ENCRYPTION_KEY: key.toString('hex'),
       };
     }, 180_000);
     afterAll(async () => {
@@ -77,8 +78,9 @@ describe.skipIf(noPrograms || lacks('python3-swift'))(
       const drill = await lightning(['backup', 'drill'], env);
       expect(drill.status, `${drill.stdout}${drill.stderr}`).toBe(0);
       const [, tables, rows, damages] =
-        /: (\d+) tables with (\d+) rows are the same; noticed (\d+) deliberate faults/.exec(drill.stdout) ??
-        [];
+        /: (\d+) tables with (\d+) rows are the same, \d+ rows of the sealed audit log verify; noticed (\d+) deliberate faults/.exec(
+          drill.stdout,
+        ) ?? [];
       expect(Number(tables)).toBeGreaterThan(30);
       expect(Number(rows)).toBeGreaterThan(before);
       expect(Number(damages)).toBeGreaterThanOrEqual(9);

@@ -50,6 +50,7 @@ function backup(kind: 'full' | 'incremental', at: string, parent?: ReadManifest)
     id: kind,
     key: kind,
     manifestSha256: kind,
+    signature: undefined,
     manifest: {
       format: 1,
       id: kind,

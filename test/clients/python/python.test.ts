@@ -13,7 +13,7 @@ import type { MigratedDatabase } from '../../support/db.ts';
 import { debianPython } from '../../support/debian-tools.ts';
 import { migratedDataDirectory } from '../../support/embedded-template.ts';
 import { lacks } from '../../support/lacks.ts';
-import { testRolePrefix } from '../../support/logins.ts';
+import { installationIn } from '../../support/installation.ts';
 import { noServer } from '../../support/server.ts';
 import { serverDatabase } from '../../support/server-database.ts';
 
@@ -46,11 +46,11 @@ describe.skipIf(noServer || lacksPython)("an analyst's login on a server", () =>
       `insert into app_public.agents (tenant_id, id, name, model) values ('rival', 'eve', 'Eve', 'gpt-4o')`,
     );
     await admin.end();
-    const password = await createLogin(operator, testRolePrefix, ann, 'default');
+    const password = await createLogin(installationIn(operator), ann, 'default');
     url = Object.assign(new URL(made.url), { username: ann, password });
   });
   afterAll(async () => {
-    await dropLogin(operator, testRolePrefix, ann);
+    await dropLogin(installationIn(operator), ann);
     await operator?.close();
     await made?.drop();
   });

@@ -6,7 +6,7 @@ import type { ScopedDatabase } from '../../../src/db/scoped-database.ts';
 import { sql } from '../../../src/db/statement.ts';
 import { apiTargets } from '../../support/api-targets.ts';
 import type { ApiTarget } from '../../support/api-targets.ts';
-import { testRolePrefix } from '../../support/logins.ts';
+import { installationIn } from '../../support/installation.ts';
 import { dimensions, makeTopicVectors, vectorText } from '../../support/topic-vectors.ts';
 
 interface Match {
@@ -53,7 +53,7 @@ describe.each(apiTargets)('knowledge on %s', (kind, open) => {
   let target: ApiTarget;
   let added: readonly unknown[];
   const as = (role: RequestRole, tenant = 'acme'): ScopedDatabase =>
-    asRequester(target.database, claimsOf(role, tenant, `test ${role}`), { rolePrefix: testRolePrefix });
+    asRequester(installationIn(target.database), claimsOf(role, tenant, `test ${role}`));
 
   const search = async (more: Record<string, unknown>, session = as('member')): Promise<Match[]> => {
     const names = Object.keys(more);
@@ -133,33 +133,49 @@ describe.each(apiTargets)('knowledge on %s', (kind, open) => {
     });
 
     test.each([
-      ['something else', 7, 'item 1 cannot be added: it is a JSON number, not an object'],
-      ['no content', { id: 'x' }, 'item 1 cannot be added: content is missing'],
-      ['a field too many', { content: 'x', colour: 1 }, 'item 1 cannot be added: there is no field colour'],
+      ['something else', 7, 'item 1 cannot be added: it must be an object, not number'],
+      ['no content', { id: 'x' }, 'item 1 cannot be added: content must be a non-blank string'],
+      ['a field too many', { content: 'x', colour: 1 }, 'item 1 cannot be added: unknown field colour'],
       [
         'an id that is no string',
         { content: 'x', id: 1 },
-        'item 1 cannot be added: id, agent_id, category and source are strings',
+        'item 1 cannot be added: id, agent_id, category and source must be strings',
       ],
       [
         'metadata that is no object',
         { content: 'x', metadata: [] },
-        'item 1 cannot be added: metadata is no object',
+        'item 1 cannot be added: metadata must be an object',
       ],
       [
         'another dimension',
         { content: 'x', embedding: [1] },
-        'item 1 cannot be added: embedding has 1 dimensions; 1536 are needed',
+        'item 1 cannot be added: embedding must have 1536 dimensions, not 1',
       ],
       [
         'no numbers',
         { content: 'x', embedding: Array(dimensions).fill('1') },
-        'item 1 cannot be added: embedding holds what is no number',
+        'item 1 cannot be added: embedding must contain only numbers',
       ],
       [
         'zeros',
         { content: 'x', embedding: Array(dimensions).fill(0) },
-        'item 1 cannot be added: embedding is zero throughout',
+        'item 1 cannot be added: embedding must not be all zeros',
+      ],
+      ['an empty id', { content: 'x', id: '' }, 'item 1 cannot be added: id must have 1 to 100 characters'],
+      [
+        'a long id',
+        { content: 'x', id: 'x'.repeat(101) },
+        'item 1 cannot be added: id must have 1 to 100 characters',
+      ],
+      [
+        'a long agent_id',
+        { content: 'x', agent_id: 'x'.repeat(51) },
+        'item 1 cannot be added: agent_id must have at most 50 characters',
+      ],
+      [
+        'a long category',
+        { content: 'x', category: 'x'.repeat(51) },
+        'item 1 cannot be added: category must have at most 50 characters',
       ],
     ])('an item with %s is named, and no item is added', async (_, item, message) => {
       await expect(

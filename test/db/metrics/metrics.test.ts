@@ -63,8 +63,8 @@ describe.each(apiTargets)('metrics, %s', (_, open) => {
 
     const good = { service_name: 'bad', metric_name: 'm', value: 1 };
     test.each([
-      ['no object', 7, 'a point is an object, not number'],
-      ['null', null, 'a point is an object, not null'],
+      ['no object', 7, 'a point must be an object, not number'],
+      ['null', null, 'a point must be an object, not null'],
       ['no service', { ...good, service_name: undefined }, 'service_name is missing'],
       ['an empty service', { ...good, service_name: '' }, 'service_name is missing'],
       [
@@ -88,24 +88,24 @@ describe.each(apiTargets)('metrics, %s', (_, open) => {
       [
         'long ago',
         { ...good, timestamp: '1999-12-31T00:00:00Z' },
-        'timestamp is out of the range that is kept: 1999-12-31 00:00:00+00',
+        'timestamp is outside the range that is kept: 1999-12-31 00:00:00+00',
       ],
-      ['never', { ...good, timestamp: 'infinity' }, 'timestamp is out of the range that is kept: infinity'],
-      ['a list of tags', { ...good, tags: ['a'] }, 'tags is not an object'],
+      ['never', { ...good, timestamp: 'infinity' }, 'timestamp is outside the range that is kept: infinity'],
+      ['a list of tags', { ...good, tags: ['a'] }, 'tags must be an object'],
       [
         'tags in tags',
         { ...good, tags: { a: { b: 1 } } },
-        'tags is not flat: a tag is a text, a number or a boolean',
+        'tags must be flat: a tag is a string, a number or a boolean',
       ],
       [
         'a zero character',
         { ...good, service_name: 'a\u0000' },
-        'it holds a character that cannot be stored, \\u0000 or half of a pair',
+        'it contains a character that cannot be stored: \\u0000 or half of a surrogate pair',
       ],
       [
         'a half character in tags',
         { ...good, tags: { a: '\ud800' } },
-        'it holds a character that cannot be stored, \\u0000 or half of a pair',
+        'it contains a character that cannot be stored: \\u0000 or half of a surrogate pair',
       ],
     ])('says why of a point with %s, and stores those around it', async (_name, bad, reason) => {
       expect(await record([good, bad, { ...good, tags: { text: '{[\u00e9' } }])).toEqual({
@@ -118,7 +118,7 @@ describe.each(apiTargets)('metrics, %s', (_, open) => {
       const points = `[{"service_name":"bad","metric_name":"m","value":1,"tags":{"a":1e200000}}]`;
       const { rows } = await as<Recorded>(sql`select * from app_public.record_metrics(${points}::json)`);
       expect(rows).toEqual([
-        { stored: 0, rejected: [{ index: 0, reason: 'tags has a number that cannot be stored' }] },
+        { stored: 0, rejected: [{ index: 0, reason: 'tags contains a number that cannot be stored' }] },
       ]);
     });
 
@@ -132,7 +132,7 @@ describe.each(apiTargets)('metrics, %s', (_, open) => {
       ['null', 'null'],
     ])('refuses %s as a whole', async (points, type) => {
       expect(await failing(sql`select * from app_public.record_metrics(${points}::json)`)).toBe(
-        `LTM01: points is neither an object nor an array of objects, but ${type}`,
+        `LTM01: points must be an object or an array of objects, not ${type}`,
       );
     });
 
@@ -287,20 +287,23 @@ describe.each(apiTargets)('metrics, %s', (_, open) => {
       text: `select * from app_public.metric_series('s', 'm', ${rest})`,
     });
     test.each([
-      ['now(), now()', /^LTM02: there is no time from/],
+      ['now(), now()', /^LTM02: the range must run from one finite time to a later one, not from/],
       ["now(), now() - interval '1 hour'", /^LTM02: /],
-      ['null, now()', /^LTM02: there is no time from null/],
+      ['null, now()', /^LTM02: the range must run from one finite time to a later one, not from null/],
       ["now(), 'infinity'", /^LTM02: .* to infinity/],
       ["now(), now() + interval '1 hour', '0 s'", /^LTM03: a series from .* cannot have buckets of 00:00:00/],
       ["now(), now() + interval '1 hour', '-1 s'", /^LTM03: /],
       ["now(), now() + interval '1 hour', '1 month'", /^LTM03: .* buckets of 1 mon/],
       ["now(), now() + interval '1 day', '1 s'", /^LTM03: /],
-      ["now(), now() + interval '1 hour', aggregate => 'median'", /^LTM04: there is no aggregate median/],
+      ["'0001-01-01', '9999-12-31'", /^LTM03: .* buckets of 7 days/],
+      ["'0001-01-01', '9999-12-31', null", /^LTM03: .* buckets of 7 days/],
+      ["now(), now() + interval '192 years'", /^LTM03: .* buckets of 7 days/],
+      ["now(), now() + interval '1 hour', aggregate => 'median'", /^LTM04: unknown aggregate median/],
       ["now(), now() + interval '1 hour', aggregate => 'p100'", /^LTM04: /],
-      ["now(), now() + interval '1 hour', aggregate => null", /^LTM04: there is no aggregate null/],
-      [`now(), now() + interval '1 hour', tags => '[]'`, /^LTM05: tags is not a flat object: \[\]/],
+      ["now(), now() + interval '1 hour', aggregate => null", /^LTM04: unknown aggregate null/],
+      [`now(), now() + interval '1 hour', tags => '[]'`, /^LTM05: tags must be a flat object, not array/],
       [`now(), now() + interval '1 hour', tags => '{"a": []}'`, /^LTM05: /],
-      ["now(), now() + interval '1 hour', fill => 'linear'", /^LTM06: gaps cannot be filled with linear/],
+      ["now(), now() + interval '1 hour', fill => 'linear'", /^LTM06: unknown fill linear/],
     ])('refuses %s', async (rest, message) => {
       expect(await failing(ask(rest), 'member')).toMatch(message);
       expect(await failing(ask("now() - interval '1 hour', now()"), 'anon')).toMatch(/^42501/);
@@ -417,6 +420,20 @@ describe.each(apiTargets)('metrics, %s', (_, open) => {
       expect(await percentiles(`, '{50}', tags => '{"half": "none"}'`)).toEqual([]);
     });
 
+    test('have no buckets, and so any range that is finite', async () => {
+      const all = async (range: string) =>
+        (
+          await as(
+            { text: `select from app_public.metric_percentiles('percentiles', 'm', ${range})` },
+            'member',
+          )
+        ).rows;
+      expect(await all("'0001-01-01', '9999-12-31'")).toHaveLength(4);
+      await expect(all("'0001-01-01', 'infinity'")).rejects.toMatchObject({ code: 'LTM02' });
+      await expect(all("'0001-01-01', null")).rejects.toMatchObject({ code: 'LTM02' });
+      await expect(all("'2026-01-01', '2025-01-01'")).rejects.toMatchObject({ code: 'LTM02' });
+    });
+
     test('hold for the smallest and the largest numbers there are', async () => {
       const extremes = [5e-324, 1e-300, 1, 1e300, 1.7976931348623157e308, -1.7976931348623157e308];
       await record(
@@ -440,7 +457,7 @@ describe.each(apiTargets)('metrics, %s', (_, open) => {
         await failing({
           text: `select * from app_public.metric_percentiles('s', 'm', now() - interval '1 hour', now(), ${list})`,
         }),
-      ).toMatch(/^LTM07: these are no percentiles: /);
+      ).toMatch(/^LTM07: percentiles must be 1 to 100 numbers from 0 to 100, not /);
     });
 
     test('refuses what is no range, tags that are none, and strangers', async () => {

@@ -108,7 +108,7 @@ describe.each(apiTargets)('sessions, %s', (_, open) => {
       const { token } = await create('root', `, role => 'admin'`, { role: 'admin' });
       expect(await claims(token)).toEqual([{ tenant_id: own, user_id: 'root', role: 'admin' }]);
       expect(await failing(sql`select app_public.create_session('root', role => 'admin')`)).toBe(
-        'LTU04: only an administrator opens a session of an administrator',
+        'LTU04: only an administrator can open a session with the role admin',
       );
       const insert = sql`insert into app_public.sessions (user_id, token, expires_at, role)
         values ('root', repeat('a', 64), now() + interval '1 hour', 'admin')`;
@@ -119,16 +119,16 @@ describe.each(apiTargets)('sessions, %s', (_, open) => {
     });
 
     test.each([
-      [`null`, /^LTU01: the user's id has 0 characters/],
+      [`null`, /^LTU01: user_id must have 1 to 100 characters, not 0/],
       [`''`, /^LTU01: /],
-      [`repeat('x', 101)`, /^LTU01: the user's id has 101 characters/],
-      [`'u', ttl => null`, /^LTU02: a session cannot live for null/],
-      [`'u', ttl => '0 s'`, /^LTU02: a session cannot live for 00:00:00/],
+      [`repeat('x', 101)`, /^LTU01: user_id must have 1 to 100 characters, not 101/],
+      [`'u', ttl => null`, /^LTU02: a session cannot live for a ttl of null/],
+      [`'u', ttl => '0 s'`, /^LTU02: a session cannot live for a ttl of 00:00:00/],
       [`'u', ttl => '2 years'`, /^LTU02: /],
-      [`'u', sliding => true, max_age => '0 s'`, /^LTU02: .* at most 00:00:00/],
-      [`'u', role => 'anon'`, /^LTU03: there is no role anon for a session/],
+      [`'u', sliding => true, max_age => '0 s'`, /^LTU02: .* max_age: 00:00:00/],
+      [`'u', role => 'anon'`, /^LTU03: a session cannot have the role anon/],
       [`'u', role => null`, /^LTU03: /],
-      [`'u', data => '[]'`, /^LTU05: the data of a session is not an object, but array/],
+      [`'u', data => '[]'`, /^LTU05: data must be an object, not array/],
       [`'u', data => null`, /^LTU05: /],
     ])('refuses %s', async (rest, message) => {
       expect(await failing({ text: `select * from app_public.create_session(${rest})` })).toMatch(message);
@@ -272,10 +272,12 @@ describe.each(apiTargets)('sessions, %s', (_, open) => {
       const { session_id } = await create('over', `, ttl => '1 hour'`);
       const ask = (id: string, rest = '') =>
         failing({ text: `select app_public.touch_session($1${rest})`, values: [id] });
-      expect(await ask(session_id, `, '-1 s'`)).toMatch(/^LTU06: a session cannot be prolonged by -00:00:01/);
+      expect(await ask(session_id, `, '-1 s'`)).toMatch(
+        /^LTU06: a session cannot be prolonged by a ttl of -00:00:01/,
+      );
       await age(session_id, '2 hours');
-      expect(await ask(session_id)).toBe(`LTU07: there is no live session ${session_id}`);
-      expect(await ask(aUuid)).toBe(`LTU07: there is no live session ${aUuid}`);
+      expect(await ask(session_id)).toBe(`LTU07: session ${session_id} does not exist or is over`);
+      expect(await ask(aUuid)).toBe(`LTU07: session ${aUuid} does not exist or is over`);
       const foreign = await create('eve', '', { tenant: other });
       expect(await ask(foreign.session_id)).toMatch(/^LTU07: /);
       expect(await failing(sql`select app_public.touch_session(${aUuid})`, { role: 'member' })).toMatch(

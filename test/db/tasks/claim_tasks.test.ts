@@ -431,7 +431,7 @@ describe.each(apiTargets)('claimed tasks (%s)', (kind, open) => {
       });
       await expect(tenant.one('cancel_task', { task_id: rows[0]!['id'] })).rejects.toMatchObject({
         code: 'LTQ04',
-        message: `task ${String(rows[0]!['id'])} is ${status}, which cannot become cancelled`,
+        message: `task ${String(rows[0]!['id'])} is ${status} and cannot become cancelled`,
       });
     });
   });
@@ -467,7 +467,7 @@ describe.each(apiTargets)('claimed tasks (%s)', (kind, open) => {
         });
         await expect(tenant.one('retry_task', { task_id: rows[0]!['id'] })).rejects.toMatchObject({
           code: 'LTQ04',
-          message: `task ${String(rows[0]!['id'])} is ${status}, which cannot become pending`,
+          message: `task ${String(rows[0]!['id'])} is ${status} and cannot become pending`,
         });
       },
     );
@@ -500,7 +500,7 @@ describe.each(apiTargets)('claimed tasks (%s)', (kind, open) => {
       const task = await enqueue('work');
       await expect(tenant.one(fn, { task_id: task['id'], fencing_token: 1, ...more })).rejects.toMatchObject({
         code: 'LTQ02',
-        detail: 'That attempt ended: there was none. The task is pending.',
+        detail: 'No attempt has this token. The task is pending.',
       });
     });
 
@@ -510,7 +510,7 @@ describe.each(apiTargets)('claimed tasks (%s)', (kind, open) => {
       await expect(other.one(fn, { ...it, ...more })).rejects.toMatchObject({ code: 'LTQ01' });
       await expect(tenant.one(fn, { ...it, task_id: nowhere, ...more })).rejects.toMatchObject({
         code: 'LTQ01',
-        message: `there is no task ${nowhere}`,
+        message: `task ${nowhere} does not exist`,
       });
     });
 
@@ -577,7 +577,7 @@ describe.each(apiTargets)('claimed tasks (%s)', (kind, open) => {
       // It was the only attempt that it had.
       expect(await tenant.task(theirs!['task_id'])).toMatchObject({
         status: 'dead',
-        error_message: expect.stringMatching(/^nothing was heard of grace since /),
+        error_message: expect.stringMatching(/^nothing has been heard from grace since /),
       });
       expect(await tenant.attempts(theirs!['task_id'])).toMatchObject([{ outcome: 'expired' }]);
     });
@@ -611,9 +611,7 @@ describe.each(apiTargets)('claimed tasks (%s)', (kind, open) => {
             (error: DatabaseError) => `${error.code}: ${error.message}`,
           );
         const allowed = from === to || legal[from]?.includes(to);
-        expect(outcome).toBe(
-          allowed ? to : `LTQ04: task ${String(id)} is ${from}, which cannot become ${to}`,
-        );
+        expect(outcome).toBe(allowed ? to : `LTQ04: task ${String(id)} is ${from} and cannot become ${to}`);
         expect(await tenant.task(id)).toMatchObject({ status: allowed ? to : from });
       }
     });

@@ -38,7 +38,10 @@ const database = serverDatabase(options.url, {
   connectMs: 60_000,
   waitMs: 60_000,
 });
-const session = asRequester(database, claimsOf('service', options.tenant, name), options);
+const session = asRequester(
+  { database, rolePrefix: options.rolePrefix },
+  claimsOf('service', options.tenant, name),
+);
 const call = async (fn: string, args: Row) => (await session.query<Row>(callOf(fn, args))).rows;
 
 const stopping = new AbortController();

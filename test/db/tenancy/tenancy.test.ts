@@ -54,7 +54,10 @@ describe.skipIf(noServer)('two tenants on one server', () => {
   });
 
   test('everybody reaches exactly what the entries say, with every command', async () => {
-    expect(await accessMatrix(world)).toBe(expectedAccess);
+    expect(
+      await accessMatrix(world),
+      'who reaches what (received, +) is not what test/support/access-entries.ts says (expected, -): mend the entry, or the policies and grants in the file of the table in sql/',
+    ).toBe(expectedAccess);
   }, 60_000);
 
   test('the login of backups reads every row, which drills need, and writes none', async () => {
@@ -356,6 +359,7 @@ describe.skipIf(noServer)('two tenants on one server', () => {
       'operator',
       'worker',
       'search',
+      'jobs',
     ] as const;
     test('may become nobody else, and still sees its own tenant only', async () => {
       const statements = [

@@ -68,7 +68,7 @@ describe('a workflow whose database is killed while a step is completed', () => 
       const config = parseConfig({ DATA_DIR: directory, DB_ROLE_PREFIX: testRolePrefix });
       const connections = await openConnections(config, () => {}, { attach: false });
       const database = apiDatabase(connections, config, () => {});
-      const admin = new Client({ connectionString: connections.api });
+      const admin = new Client({ connectionString: connections.api! });
       try {
         await admin.connect();
         await expectToGoOn(database, admin, middle);

@@ -8,7 +8,7 @@ import { runIntoTheMiddle } from './the-middle.ts';
 
 const config = parseConfig({ DATA_DIR: process.argv[2], DB_ROLE_PREFIX: testRolePrefix });
 const connections = await openConnections(config, () => {}, { attach: false });
-const client = new Client({ connectionString: connections.api });
+const client = new Client({ connectionString: connections.api! });
 await client.connect();
 const middle = await runIntoTheMiddle(
   apiDatabase(connections, config, () => {}),

@@ -4,7 +4,7 @@ import { apiTargets } from '../../support/api-targets.ts';
 import type { ApiTarget } from '../../support/api-targets.ts';
 import { asRequester } from '../../../src/auth/requester.ts';
 import { anonymous } from '../../../src/auth/claims.ts';
-import { testRolePrefix } from '../../support/logins.ts';
+import { installationIn } from '../../support/installation.ts';
 import {
   addWorkflow,
   as,
@@ -67,7 +67,7 @@ describe.each(apiTargets)('who may do what with a workflow, %s', (_, open) => {
   });
 
   test.each(functions)('%s cannot be called without a tenant', async (name) => {
-    const nobody = asRequester(target.database, anonymous, { rolePrefix: testRolePrefix });
+    const nobody = asRequester(installationIn(target.database), anonymous);
     await expect(nobody.query({ text: `select ${name}($1)`, values: [unknown] })).rejects.toMatchObject({
       code: '42501',
     });
@@ -80,7 +80,7 @@ describe.each(apiTargets)('who may do what with a workflow, %s', (_, open) => {
       const before = await stateOf(of('service'), id);
       await expect(call(name, id, 'admin', 'rival')).rejects.toMatchObject({
         code: 'LTW01',
-        message: `there is no workflow ${id}`,
+        message: `workflow ${id} does not exist`,
       });
       await expect(call(name, unknown)).rejects.toMatchObject({ code: 'LTW01' });
       await expect(call(name, null)).rejects.toMatchObject({
@@ -164,9 +164,7 @@ describe.each(apiTargets)('who may do what with a workflow, %s', (_, open) => {
       const outcome = await call(name, id).then(
         ({ rows }) => rows[0]?.['status'],
         ({ code, message }: { code?: string; message: string }) =>
-          new RegExp(`^workflow ${id} is ${state}, which cannot become \\w+$`).test(message)
-            ? 'refused'
-            : code,
+          new RegExp(`^workflow ${id} is ${state} and cannot become \\w+$`).test(message) ? 'refused' : code,
       );
       expect([state, outcome]).toEqual([state, outcomes[name]?.[state] ?? 'refused']);
     }
@@ -177,22 +175,22 @@ describe.each(apiTargets)('who may do what with a workflow, %s', (_, open) => {
     const empty = await addWorkflow(service, []);
     await expect(call('start_workflow', empty)).rejects.toMatchObject({
       code: 'LTW05',
-      message: 'invalid workflow_id: it has no steps',
+      message: 'invalid workflow_id: the workflow has no steps',
     });
     const id = await addWorkflow(service, two);
     await expect(service.query(sql`select start_workflow(${id}, '[]')`)).rejects.toMatchObject({
       code: 'LTW05',
-      message: 'invalid context: it is no object',
+      message: 'invalid context: must be an object',
     });
     await call('start_workflow', id);
     await workOff(service, id);
     await expect(service.query(sql`select retry_workflow(${id}, 'three')`)).rejects.toMatchObject({
       code: 'LTW05',
-      message: 'invalid from_step: there is no step three',
+      message: 'invalid from_step: step three does not exist',
     });
     await expect(service.query(sql`select retry_workflow(${id})`)).rejects.toMatchObject({
       code: 'LTW05',
-      message: 'invalid from_step: nothing failed or was cancelled: name the step to run again',
+      message: 'invalid from_step: no step failed or was cancelled: name the step to run again',
     });
     expect(await stateOf(service, id)).toMatchObject({ workflow: 'completed' });
   });
@@ -225,7 +223,7 @@ describe.each(apiTargets)('who may do what with a workflow, %s', (_, open) => {
     for (const status of ['draft', 'paused', 'completed', 'cancelled'])
       await expect(set(id, status)).rejects.toMatchObject({
         code: 'LTW04',
-        message: `workflow ${id} is failed, which cannot become ${status}`,
+        message: `workflow ${id} is failed and cannot become ${status}`,
       });
   });
 
@@ -254,7 +252,7 @@ describe.each(apiTargets)('who may do what with a workflow, %s', (_, open) => {
     expect(rows).toEqual([{ workflow_id: null }]);
   });
 
-  test("a step's task is not tried again by itself", async () => {
+  test("a step's task cannot be retried by itself", async () => {
     const service = of('service');
     const id = await inState('failed');
     await expect(

@@ -298,7 +298,7 @@ describe.each(apiTargets)('a workflow of ten steps, %s', (_, open) => {
     await complete(service, claimed.get('illustrate'));
     await complete(service, claimed.get('archive'));
     expect(await stateOf(service, id)).toMatchObject({ workflow: 'failed' });
-    expect(await errorOf(id)).toMatch(/^step check failed: nothing was heard of agent since /);
+    expect(await errorOf(id)).toMatch(/^step check failed: nothing has been heard from agent since /);
   });
 
   test('is cancelled with what is worked on, and can be tried again', async () => {
@@ -433,7 +433,7 @@ describe.each(apiTargets)('a workflow of ten steps, %s', (_, open) => {
       second: 'failed',
       third: 'cancelled',
     });
-    expect(await errorOf(id)).toBe('step second failed: there is no agent nobody');
+    expect(await errorOf(id)).toBe('step second failed: agent nobody does not exist');
   });
 
   test('a task that is cancelled by itself is a step that failed', async () => {

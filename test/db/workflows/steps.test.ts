@@ -16,56 +16,65 @@ const nested = (depth: number): unknown =>
 
 /** What is written, and the first thing that is said of it. */
 const refused: readonly (readonly [steps: unknown, message: string])[] = [
-  [{}, 'steps: it is no array of steps'],
-  [null, 'steps: it is no array of steps'],
-  [Array.from({ length: 201 }, (_, i) => ({ key: `s${i}`, task })), 'steps: 201 are more than 200'],
-  [['a'], 'steps[0]: it is no object'],
+  [{}, 'steps: must be an array of steps'],
+  [null, 'steps: must be an array of steps'],
+  [
+    Array.from({ length: 201 }, (_, i) => ({ key: `s${i}`, task })),
+    'steps: must be at most 200 steps, not 201',
+  ],
+  [['a'], 'steps[0]: must be an object'],
   [
     [{ task }],
-    'steps[0].key: it is no text of 1 to 63 letters, digits and _ . - that begins with none of . -',
+    'steps[0].key: must be a string of 1 to 63 letters, digits and _ . - that does not begin with . or -',
   ],
   [
     [{ key: '-a', task }],
-    'steps[0].key: it is no text of 1 to 63 letters, digits and _ . - that begins with none of . -',
+    'steps[0].key: must be a string of 1 to 63 letters, digits and _ . - that does not begin with . or -',
   ],
-  [[{ key: 'a' }], 'steps[0].task: it is no object'],
-  [step({ key: 'a' }), 'steps[1].key: steps[0] has the key "a" already'],
-  [step({ dependsOn: ['a'] }), 'steps[1].dependsOn: there is no such property'],
-  [step({ task: { description: '' } }), 'steps[1].task.description: it is no text or empty'],
-  [step({ task: { ...task, prio: 1 } }), 'steps[1].task.prio: there is no such property'],
+  [[{ key: 'a' }], 'steps[0].task: must be an object'],
+  [step({ key: 'a' }), 'steps[1].key: steps[0] already has the key "a"'],
+  [step({ dependsOn: ['a'] }), 'steps[1].dependsOn: unknown property'],
+  [step({ task: { description: '' } }), 'steps[1].task.description: must be a non-empty string'],
+  [step({ task: { ...task, prio: 1 } }), 'steps[1].task.prio: unknown property'],
   [
     step({ task: { ...task, priority: 'urgent' } }),
-    'steps[1].task.priority: "urgent" is none of low, normal, high, critical',
+    'steps[1].task.priority: "urgent" is not one of low, normal, high, critical',
   ],
-  [step({ task: { ...task, agent_id: 7 } }), 'steps[1].task.agent_id: it is no text of 1 to 50 characters'],
-  [step({ task: { ...task, capabilities: 'web' } }), 'steps[1].task.capabilities: it is no array of texts'],
+  [
+    step({ task: { ...task, agent_id: 7 } }),
+    'steps[1].task.agent_id: must be a string of 1 to 50 characters',
+  ],
+  [
+    step({ task: { ...task, capabilities: 'web' } }),
+    'steps[1].task.capabilities: must be an array of strings',
+  ],
   [
     step({ task: { ...task, capabilities: ['web', 1] } }),
-    'steps[1].task.capabilities: it is no array of texts',
+    'steps[1].task.capabilities: must be an array of strings',
   ],
-  [step({ task: { ...task, context: [] } }), 'steps[1].task.context: it is no object'],
+  [step({ task: { ...task, context: [] } }), 'steps[1].task.context: must be an object'],
   [
     step({ task: { ...task, context: { steps: 1 } } }),
-    'steps[1].task.context.steps: this name is taken by what a step is told of its workflow',
+    'steps[1].task.context.steps: this name is reserved for what the workflow tells a step',
   ],
-  [step({ on_failure: 'ignore' }), 'steps[1].on_failure: "ignore" is none of fail, skip, continue'],
-  [step({ max_attempts: 0 }), 'steps[1].max_attempts: 0 is no whole number from 1 to 100'],
-  [step({ max_attempts: 1.5 }), 'steps[1].max_attempts: 1.5 is no whole number from 1 to 100'],
-  [step({ max_attempts: '3' }), 'steps[1].max_attempts: "3" is no whole number from 1 to 100'],
+  [step({ on_failure: 'ignore' }), 'steps[1].on_failure: "ignore" is not one of fail, skip, continue'],
+  [step({ max_attempts: 0 }), 'steps[1].max_attempts: 0 is not a whole number from 1 to 100'],
+  [step({ max_attempts: 1.5 }), 'steps[1].max_attempts: 1.5 is not a whole number from 1 to 100'],
+  [step({ max_attempts: '3' }), 'steps[1].max_attempts: "3" is not a whole number from 1 to 100'],
   [
     step({ timeout: 60 }),
-    'steps[1].timeout: 60 is no text of an interval between 1 second and 365 days, such as "15 minutes"',
+    'steps[1].timeout: 60 is not an interval between 1 second and 365 days, such as "15 minutes"',
   ],
   [
     step({ timeout: 'soon' }),
-    'steps[1].timeout: "soon" is no text of an interval between 1 second and 365 days, such as "15 minutes"',
+    'steps[1].timeout: "soon" is not an interval between 1 second and 365 days, such as "15 minutes"',
   ],
   [
     step({ timeout: '-5 minutes' }),
-    'steps[1].timeout: "-5 minutes" is no text of an interval between 1 second and 365 days, such as "15 minutes"',
+    'steps[1].timeout: "-5 minutes" is not an interval between 1 second and 365 days, such as "15 minutes"',
   ],
-  [step({ depends_on: 'a' }), 'steps[1].depends_on: it is no array of keys'],
-  [step({ depends_on: [1] }), 'steps[1].depends_on[0]: it is no key of a step'],
+  [step({ depends_on: 'a' }), 'steps[1].depends_on: must be an array of keys'],
+  [step({ depends_on: [1] }), 'steps[1].depends_on[0]: must be the key of a step'],
   [step({ depends_on: ['a', 'x'] }), 'steps[1].depends_on[1]: unknown step "x"'],
   [step({ depends_on: ['a', 'a'] }), 'steps[1].depends_on[1]: "a" is listed twice'],
   [step({ depends_on: ['b'] }), 'steps[1].depends_on[0]: a step cannot depend on itself'],
@@ -77,40 +86,40 @@ const refused: readonly (readonly [steps: unknown, message: string])[] = [
     ],
     'steps[0].depends_on[0]: a cycle: "c" depends on "a"',
   ],
-  [asking(true), 'steps[1].condition: it is no object with one of all, any, not, step'],
+  [asking(true), 'steps[1].condition: must be an object with one of all, any, not, step'],
   [
     asking({ step: 'b', status: 'failed' }),
-    'steps[1].condition.step: "b" is no step that this one depends on',
+    'steps[1].condition.step: "b" is not a step that this one depends on',
   ],
   [
     step({ condition: { step: 'a', status: 'failed' } }),
-    'steps[1].condition.step: "a" is no step that this one depends on',
+    'steps[1].condition.step: "a" is not a step that this one depends on',
   ],
   [
     asking({ step: 'a', status: 'done' }),
-    'steps[1].condition.status: "done" is none of completed, failed, skipped',
+    'steps[1].condition.status: "done" is not one of completed, failed, skipped',
   ],
   [
     asking({ all: [{ step: 'a', path: 'score', op: 'eq', value: 1 }] }),
-    'steps[1].condition.all[0].path: it is no array of names and positions, such as ["items", 0, "score"]',
+    'steps[1].condition.all[0].path: must be an array of names and positions, such as ["items", 0, "score"]',
   ],
   [
     asking({ any: [{ not: { step: 'a', path: [], op: '>', value: 1 } }] }),
-    'steps[1].condition.any[0].not.op: ">" is none of eq, ne, gt, gte, lt, lte, in, contains, exists',
+    'steps[1].condition.any[0].not.op: ">" is not one of eq, ne, gt, gte, lt, lte, in, contains, exists',
   ],
   [asking({ step: 'a', path: [], op: 'eq' }), 'steps[1].condition.value: it is missing'],
   [
     asking({ step: 'a', path: [], op: 'gt', value: true }),
-    'steps[1].condition.value: gt compares with a number or a text',
+    'steps[1].condition.value: gt needs a number or a string',
   ],
-  [asking({ step: 'a', path: [], op: 'in', value: 1 }), 'steps[1].condition.value: in looks into an array'],
+  [asking({ step: 'a', path: [], op: 'in', value: 1 }), 'steps[1].condition.value: in needs an array'],
   [
     asking({ step: 'a', path: [], op: 'exists', value: 1 }),
-    'steps[1].condition.value: exists compares with nothing',
+    'steps[1].condition.value: exists takes no value',
   ],
-  [asking({ all: [], any: [] }), 'steps[1].condition.any: there is no such property beside all'],
-  [asking({ all: {} }), 'steps[1].condition.all: it is no array of conditions'],
-  [asking(nested(21)), `steps[1].condition${'.not'.repeat(20)}: it is nested more than 20 deep`],
+  [asking({ all: [], any: [] }), 'steps[1].condition.any: unknown property beside all'],
+  [asking({ all: {} }), 'steps[1].condition.all: must be an array of conditions'],
+  [asking(nested(21)), `steps[1].condition${'.not'.repeat(20)}: must not be nested more than 20 levels deep`],
 ];
 
 /** A condition and whether it holds after a step `a` that gave `result`, and a step `f` that failed. */
@@ -173,8 +182,8 @@ describe.each(apiTargets)('the steps of a workflow, %s', (_, open) => {
     ]).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({
       detail: [
-        'steps[0].extra: there is no such property',
-        'steps[0].task.description: it is no text or empty',
+        'steps[0].extra: unknown property',
+        'steps[0].task.description: must be a non-empty string',
         'steps[1].depends_on[0]: unknown step "x"',
         'steps[1].depends_on[1]: unknown step "y"',
       ].join('\n'),
@@ -192,7 +201,7 @@ describe.each(apiTargets)('the steps of a workflow, %s', (_, open) => {
     const { rows } = await insert([{ name: 'in another shape' }], 'completed');
     await expect(member.query(sql`select retry_workflow(${rows[0]!.id})`)).rejects.toMatchObject({
       code: 'LTW02',
-      message: 'steps[0].name: there is no such property',
+      message: 'steps[0].name: unknown property',
     });
   });
 

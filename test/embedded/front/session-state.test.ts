@@ -124,7 +124,8 @@ describe('the statement timeout', () => {
     ['2 min', 120_000],
     ['1h', 3_600_000],
     ['1d', 86_400_000],
-    ['500us', 0.5],
+    ['1e3', 1000],
+    ['0x10', 16],
     ['soon', 0],
     [undefined, 0],
   ])('%s is %i ms', (text, ms) => {

@@ -4,7 +4,7 @@ import { SignJWT } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { makeRequesterIdentification } from '../../../src/postgrest/auth/identify-requester.ts';
 import type { IdentificationOptions } from '../../../src/postgrest/auth/identify-requester.ts';
-import { parseJwtSecret } from '../../../src/auth/jwt-keys.ts';
+import { parseJwtSecret, postgrestKeys } from '../../../src/auth/jwt-keys.ts';
 import { parseRoleClaim } from '../../../src/postgrest/auth/role-claim.ts';
 
 const secret = 'reallyreallyreallyreallyverysafe';
@@ -14,7 +14,7 @@ const seconds = start / 1000;
 function identification(options: Partial<IdentificationOptions> = {}, now: () => number = () => start) {
   return makeRequesterIdentification(
     {
-      keys: parseJwtSecret(Buffer.from(secret)),
+      keys: parseJwtSecret(Buffer.from(secret), postgrestKeys),
       audience: null,
       roleClaim: parseRoleClaim('$.role'),
       anonymousRole: 'anon',
@@ -110,7 +110,10 @@ describe('a token', () => {
   ] as [string, { publicKey: KeyObject; privateKey: KeyObject }][])(
     'may be signed with %s',
     async (alg, { publicKey, privateKey }) => {
-      const keys = parseJwtSecret(Buffer.from(JSON.stringify(publicKey.export({ format: 'jwk' }))));
+      const keys = parseJwtSecret(
+        Buffer.from(JSON.stringify(publicKey.export({ format: 'jwk' }))),
+        postgrestKeys,
+      );
       const { identify } = identification({ keys });
       const signed = await new SignJWT({ role: 'author' }).setProtectedHeader({ alg }).sign(privateKey);
       await expect(identify(`Bearer ${signed}`)).resolves.toMatchObject({ role: 'author' });
@@ -126,7 +129,9 @@ describe('a token', () => {
   it('is tried with every key of a set, or with the one that it names', async () => {
     const oct = (k: string, kid?: string) => ({ kty: 'oct', k: Buffer.from(k).toString('base64url'), kid });
     const set = { keys: [oct('first'.repeat(7), 'a'), oct(secret, 'b'), oct('third'.repeat(7))] };
-    const { identify } = identification({ keys: parseJwtSecret(Buffer.from(JSON.stringify(set))) });
+    const { identify } = identification({
+      keys: parseJwtSecret(Buffer.from(JSON.stringify(set)), postgrestKeys),
+    });
     const accepted = { role: 'author' };
     const withKid = (kid: string) => `Bearer ${token({ role: 'author' }, { alg: 'HS256', kid })}`;
     await expect(identify(bearer({ role: 'author' }))).resolves.toMatchObject(accepted);

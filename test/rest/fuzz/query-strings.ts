@@ -1,4 +1,5 @@
 import * as fc from 'fast-check';
+import { ftsOperators, quantifiedOperators, simpleOperators } from '../../../src/rest/request/query.ts';
 import { nested } from './known-names.ts';
 import type { Names } from './known-names.ts';
 import { asQuery, marked, maybe, name, value } from './texts.ts';
@@ -119,31 +120,12 @@ function embed(known: readonly string[], inner: fc.Arbitrary<string>): fc.Arbitr
 
 const casts = ['text', 'int', 'numeric', 'jsonb', 'nothing', 'double precision', 'text[]'];
 const operators = [
-  'eq',
-  'neq',
-  'gt',
-  'gte',
-  'lt',
-  'lte',
-  'like',
-  'ilike',
-  'match',
-  'imatch',
+  ...quantifiedOperators,
+  ...simpleOperators,
+  ...ftsOperators,
   'in',
   'is',
   'isdistinct',
-  'fts',
-  'plfts',
-  'phfts',
-  'wfts',
-  'cs',
-  'cd',
-  'ov',
-  'sl',
-  'sr',
-  'nxr',
-  'nxl',
-  'adj',
   'eq(any)',
   'like(all)',
   'fts(english)',

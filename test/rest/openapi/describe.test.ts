@@ -5,13 +5,21 @@ import type { ApiTarget } from '../../support/api-targets.ts';
 import { startApp, testToken } from '../../support/app.ts';
 import type { RunningApp } from '../../support/app.ts';
 
+interface Operation {
+  readonly operationId: string;
+  readonly parameters: unknown[];
+  readonly responses: Readonly<Record<string, unknown>>;
+}
+
 interface OpenApiDocument {
   readonly openapi: string;
   readonly info: { readonly title: string; readonly description?: string };
   readonly servers: readonly { readonly url: string }[];
-  readonly paths: Readonly<Record<string, Readonly<Record<string, { readonly parameters: unknown[] }>>>>;
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
   readonly components: {
-    readonly schemas: Readonly<Record<string, { readonly properties: Readonly<Record<string, unknown>> }>>;
+    readonly schemas: Readonly<
+      Record<string, { readonly properties: Readonly<Record<string, unknown>>; readonly required?: string[] }>
+    >;
   };
 }
 
@@ -70,12 +78,67 @@ describe.each(apiTargets)('the OpenAPI document on the %s database', (_kind, ope
     // Tenants cannot be inserted by REST.
     expect(Object.keys(ofMember.paths['/tenants'] ?? {})).toEqual(['get']);
     const writable = (document: OpenApiDocument) =>
-      Object.keys(document.components.schemas['tasks.write']?.properties ?? {});
+      Object.keys(document.components.schemas['tasks.insert']?.properties ?? {});
     // Only programs insert history along with them.
     expect(writable(ofMember)).not.toContain('created_at');
     expect(writable(await documentFor(await testToken('service')))).toContain('created_at');
     expect(Object.keys(ofMember.paths)).toContain('/rpc/sum_of');
     expect(Object.keys(ofMember.paths)).not.toContain('/rpc/hidden');
+  });
+
+  test('an insert has to give what neither a default nor null stands in for', async () => {
+    const { components } = await documentFor(await testToken('admin'));
+    const required = (name: string) => components.schemas[name]?.required ?? [];
+    expect(required('agents.insert')).toEqual(['id', 'name', 'model']);
+    expect(required('tasks.insert')).toEqual(['description']);
+    expect(required('tasks.update')).toEqual([]);
+    expect(components.schemas['tasks.insert']?.properties['status']).toMatchObject({
+      description: expect.stringContaining("Default: `'pending'::character varying`"),
+    });
+    // Generators of code take a property with a default for one that is always given.
+    const defaults = Object.entries(components.schemas).flatMap(([name, { properties }]) =>
+      Object.entries(properties)
+        .filter(([, schema]) => 'default' in Object(schema))
+        .map(([column]) => `${name}.${column}`),
+    );
+    expect(defaults).toEqual([]);
+  });
+
+  test('a row without select has all columns that the caller may read', async () => {
+    const { components } = await documentFor(await testToken('member'));
+    const tasks = components.schemas['tasks'];
+    expect(tasks?.required).toEqual(Object.keys(tasks?.properties ?? {}));
+  });
+
+  test('no schema leaves the type of its values open', async () => {
+    const { paths, components } = await documentFor(await testToken('admin'));
+    expect(untyped(components.schemas, 'schemas')).toEqual([]);
+    expect(untyped(paths, 'paths')).toEqual([]);
+  });
+
+  test('every operation has an id of its own, and says how it is refused', async () => {
+    for (const token of [null, await testToken('member'), await testToken('admin')]) {
+      const { paths } = await documentFor(token);
+      const operations = Object.values(paths).flatMap((path) => Object.values(path));
+      const ids = operations.map(({ operationId }) => operationId);
+      expect(new Set(ids).size).toBe(ids.length);
+      expect(ids.filter((id) => !/^[a-z]+_[\w.-]+$/.test(id))).toEqual([]);
+      const refusals = operations.map(({ responses }) =>
+        Object.keys(responses).filter((status) => status.startsWith('4')),
+      );
+      expect(refusals.filter((statuses) => statuses.length < 4)).toEqual([]);
+    }
+    const { paths } = await documentFor(await testToken('member'));
+    expect(Object.values(paths['/tasks'] ?? {}).map(({ operationId }) => operationId)).toEqual([
+      'read_tasks',
+      'insert_tasks',
+      'update_tasks',
+      'delete_tasks',
+    ]);
+    expect(paths['/rpc/sum_of']).toMatchObject({
+      get: { operationId: 'query_sum_of' },
+      post: { operationId: 'call_sum_of' },
+    });
   });
 
   test('uses the words of the comments, without smart tags', async () => {
@@ -88,7 +151,7 @@ describe.each(apiTargets)('the OpenAPI document on the %s database', (_kind, ope
     expect(components.schemas['tasks']?.properties['agent_id']).toEqual({
       type: ['string', 'null'],
       maxLength: 50,
-      description: 'Which agent is to do it; null: whoever claims it, or the agent was removed.',
+      description: 'The agent that should do it; null: any agent, or the agent was removed.',
     });
     expect(paths['/odd%20%22n%C3%A4me%22%20%7Bx%7D']?.['get']).toMatchObject({
       summary: 'Odd.',
@@ -132,3 +195,15 @@ describe.each(apiTargets)('the OpenAPI document on the %s database', (_kind, ope
     expect((await fetch(`${app.url}/rest/v1/.reference/package.json`)).status).toBe(404);
   });
 });
+
+/** The places of schemas without a type, below the keys that OpenAPI has for schemas. */
+function untyped(value: unknown, place: string): string[] {
+  if (typeof value !== 'object' || value === null) return [];
+  if (Array.isArray(value)) return value.flatMap((each, index) => untyped(each, `${place}/${index}`));
+  return Object.entries(value).flatMap(([key, each]) => {
+    const isSchema = key === 'schema' || place.endsWith('/properties');
+    const named = typeof each === 'object' && each !== null ? Object.keys(each) : [];
+    const open = isSchema && !named.some((name) => ['type', '$ref', 'oneOf', 'anyOf'].includes(name));
+    return [...(open ? [`${place}/${key}`] : []), ...untyped(each, `${place}/${key}`)];
+  });
+}

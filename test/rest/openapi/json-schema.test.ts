@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { schemaOfColumn, schemaOfType } from '../../../src/rest/openapi/json-schema.ts';
+import { isRequiredAtInsert, schemaOfColumn, schemaOfType } from '../../../src/rest/openapi/json-schema.ts';
 import type { Column } from '../../../src/schema-cache/table.ts';
 
 describe('the schema of a type', () => {
@@ -8,7 +8,14 @@ describe('the schema of a type', () => {
     ['character varying(20)', { type: 'string' }],
     ['timestamp(3) with time zone', { type: 'string', format: 'date-time' }],
     ['timestamp without time zone', { type: 'string', format: 'timestamp without time zone' }],
-    ['jsonb', {}],
+    [
+      'jsonb',
+      {
+        type: ['object', 'array', 'string', 'number', 'boolean', 'null'],
+        additionalProperties: true,
+        items: {},
+      },
+    ],
     ['numeric(10,2)', { type: 'number' }],
     ['vector(1536)', { type: 'string', format: 'vector(1536)' }],
     ['integer[]', { type: 'array', items: { type: 'integer', format: 'int32' } }],
@@ -39,14 +46,7 @@ describe('the schema of a column', () => {
       { type: ['string', 'null'], enum: ['a', null] },
     ],
     ['a length is a limit', { maxLength: 3 }, { type: 'string', maxLength: 3 }],
-    ['a constant is a default', { defaultExpression: "'it''s'::text" }, { type: 'string', default: "it's" }],
-    [
-      'a number is a default',
-      { type: 'integer', defaultExpression: '-7' },
-      { type: 'integer', format: 'int32', default: -7 },
-    ],
-    ['json is a default', { type: 'jsonb', defaultExpression: `'{"a": 1}'::jsonb` }, { default: { a: 1 } }],
-    ['a computed default is left out', { defaultExpression: 'now()' }, { type: 'string' }],
+    ['a default is left out', { defaultExpression: "'it''s'::text" }, { type: 'string' }],
     ['a column that nobody may write is read-only', { generated: true }, { type: 'string', readOnly: true }],
   ] satisfies [string, Partial<Column>, object][])('%s', (_title, differences, schema) => {
     expect(schemaOfColumn(column(differences), null)).toEqual(schema);
@@ -54,5 +54,14 @@ describe('the schema of a column', () => {
 
   test('has the description', () => {
     expect(schemaOfColumn(column({}), 'Who it is.')).toEqual({ type: 'string', description: 'Who it is.' });
+  });
+
+  test.each([
+    [true, {}],
+    [false, { nullable: true }],
+    [false, { defaultExpression: 'now()' }],
+    [false, { generated: true }],
+  ] satisfies [boolean, Partial<Column>][])('is required at insert: %s for %o', (required, differences) => {
+    expect(isRequiredAtInsert(column(differences))).toBe(required);
   });
 });

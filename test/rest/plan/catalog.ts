@@ -45,6 +45,7 @@ export function table(name: string, columns: readonly Column[] = [], more: Parti
     updatable: true,
     deletable: true,
     primaryKey: ['id'],
+    uniqueKeys: [['id']],
     columns: new Map(all.map((each) => [each.name, each])),
     ...more,
   };

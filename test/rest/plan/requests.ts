@@ -184,6 +184,7 @@ export function call(
 
 /** The service with its defaults, and aggregates. */
 export const options: PlanOptions = {
+  tenantColumn: null,
   maxRows: null,
   aggregatesEnabled: true,
   planEnabled: true,

@@ -1,5 +1,8 @@
+import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
+import { ftsOperators, quantifiedOperators, simpleOperators } from '../../../src/rest/request/query.ts';
 import type { AtPath, Filter, LogicTree, Operation } from '../../../src/rest/request/query.ts';
+import { filterCases } from '../sql/filter-cases.ts';
 import { refusalOf, requestOf } from './request-of.ts';
 
 function filter(name: string, operation: Operation, negated = false): Filter {
@@ -16,8 +19,10 @@ const operations: readonly (readonly [value: string, operation: Operation, negat
   ['not.eq.1', eq('1'), true],
   ['eq."quoted, as it is"', eq('"quoted, as it is"')],
   ['eq.not.in.(1)', eq('not.in.(1)')],
+  ['gt.1', { kind: 'quantified', operator: 'gt', quantifier: null, value: '1' }],
   ['gte.1', { kind: 'quantified', operator: 'gte', quantifier: null, value: '1' }],
   ['lt.1', { kind: 'quantified', operator: 'lt', quantifier: null, value: '1' }],
+  ['lte.1', { kind: 'quantified', operator: 'lte', quantifier: null, value: '1' }],
   ['like(any).{a*,b*}', { kind: 'quantified', operator: 'like', quantifier: 'any', value: '{a*,b*}' }],
   ['not.ilike(all).{a*}', { kind: 'quantified', operator: 'ilike', quantifier: 'all', value: '{a*}' }, true],
   ['match.^a', { kind: 'quantified', operator: 'match', quantifier: null, value: '^a' }],
@@ -42,6 +47,26 @@ const operations: readonly (readonly [value: string, operation: Operation, negat
   ['not.phfts(german).x', { kind: 'fts', operator: 'phfts', language: 'german', value: 'x' }, true],
   ['wfts.a or b', { kind: 'fts', operator: 'wfts', language: null, value: 'a or b' }],
 ];
+
+test.each([...quantifiedOperators, ...simpleOperators, ...ftsOperators, 'in', 'is', 'isdistinct'])(
+  'the operator %s is read, run and documented',
+  async (operator) => {
+    const used = new RegExp(`(?<!\\w)${operator}(?:\\(\\w+\\))?\\.`);
+    const page = await readFile(new URL('../../../docs/rest.md', import.meta.url), 'utf8');
+    const missing = [
+      ...(operations.some(([value]) => used.test(value))
+        ? []
+        : [`operations of test/rest/request/filter-grammar.test.ts: how ${operator} is read`]),
+      ...(filterCases.some(([query]) => used.test(query))
+        ? []
+        : [`test/rest/sql/filter-cases.ts: the rows that ${operator} leaves`]),
+      ...(page.includes(`\`${operator}\``)
+        ? []
+        : [`docs/rest.md: whether ${operator} uses an index, and that it is added where PostgREST lacks it`]),
+    ];
+    expect(missing, `to be written of the operator ${operator}`).toEqual([]);
+  },
+);
 
 describe('a filter', () => {
   test.each(

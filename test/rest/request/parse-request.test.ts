@@ -55,7 +55,12 @@ describe('path and method determine the action', () => {
   });
 
   test('the root is refused when it is switched off', () => {
-    const openapi = { mode: 'disabled', securityActive: false, serverProxyUri: null } as const;
+    const openapi = {
+      document: { version: '3.1' },
+      mode: 'disabled',
+      securityActive: false,
+      serverProxyUri: null,
+    } as const;
     expect(refusalOf('GET /', {}, { openapi })).toMatchObject({
       status: 404,
       code: 'PGRST126',

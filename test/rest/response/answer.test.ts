@@ -46,7 +46,7 @@ function answered(line: string, parts: RequestParts, said: Said = {}): RestRespo
     said.cursor ?? null,
   ];
   const explainCount = said.planned === undefined ? null : [[[{ Plan: { 'Plan Rows': said.planned } }]]];
-  return answer(plan, request, { main: [row], explainCount }, own);
+  return answer(plan, request, { main: [row], explainCount }, own, '');
 }
 
 const json = { 'content-type': 'application/json' };
@@ -156,7 +156,7 @@ describe('a read', () => {
     const plan = planRequest(request, films, options);
     if (plan.kind !== 'read') throw new Error(plan.kind);
     const outcome = { main: [['Seq Scan'], ['  Filter']], explainCount: null };
-    expect(answer(plan, request, outcome, options)).toEqual({
+    expect(answer(plan, request, outcome, options, '')).toEqual({
       status: 200,
       headers: [
         ['Content-Length', '18'],

@@ -47,7 +47,24 @@ describe('an SQLSTATE', () => {
     ['42703', 400],
     ['99999', 400],
   ])('%s is a %i', (code, status) => {
-    expect(shown(raised(code))).toMatchObject({ code, status, message: 'm', details: null, hint: null });
+    // As `raise` in a function says it.
+    const error = Object.assign(raised(code), { routine: 'exec_stmt_raise' });
+    expect(shown(error)).toMatchObject({ code, status, message: 'm', details: null, hint: null });
+  });
+
+  test.each(['53100', '53200', '53300', '53400', '57P01', '58030', '58P01', 'F0000', 'XX000', 'XX001'])(
+    '%s of the server itself is told in fixed words',
+    (code) => {
+      const said = { detail: 'base/5/1234', hint: 'Check free disk space of /var/lib/postgresql.' };
+      const answer = shown(raised(code, 'could not extend file "base/5/1234"', said));
+      expect(answer).toMatchObject({ code, details: null, hint: null });
+      expect(answer?.message).toMatch(/^The \w+ /);
+      expect(answer?.message).not.toMatch(/base\/|extend/);
+    },
+  );
+
+  test.each(['57014', '22P02', '23505'])('%s keeps its message', (code) => {
+    expect(shown(raised(code))).toMatchObject({ code, message: 'm' });
   });
 
   test.each(['54000', '54001', '54023'])('%s is a 400 when the client is to blame', (code) => {
@@ -150,8 +167,8 @@ describe('without a database', () => {
     [new ConnectionLost('read ECONNRESET', { reason: 'cut' }), 'PGRST001', 503, 'read ECONNRESET'],
     [
       new ConnectionLost('not answered for 35 s', { reason: 'silent' }),
-      'PGRST001',
-      503,
+      'LTR504',
+      504,
       'not answered for 35 s',
     ],
   ])('%s is %s', (error, code, status, details) => {

@@ -29,6 +29,7 @@ insert into shelves values (1, 'low'), (2, 'high'), (3, 'empty');
 insert into placements values (1, 1), (1, 2), (2, 2), (2, 3);
 
 create function title_length(books) returns int language sql stable as 'select length($1.title)';
+create function span(books) returns int4range language sql stable as 'select int4range($1.id, $1.id + 2)';
 create function reviewers(books) returns setof authors language sql stable
   as 'select * from library.authors a where a.id <> coalesce($1.author_id, 0)';
 

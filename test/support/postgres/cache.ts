@@ -23,7 +23,7 @@ export async function cacheDirectory(user: CommandUser | undefined): Promise<str
     if (await canEnter(inCheckout, user)) return inCheckout;
   }
   const ours = join(
-    await realpath(await temporaryDirectory(user, false)),
+    await realpath(await temporaryDirectory(user, true)),
     `agent-lightning-db-${process.getuid?.() ?? 'user'}`,
   );
   await makeOpenDirectory(ours);

@@ -96,7 +96,13 @@ async function initializeCluster(
     `--locale=${systemLocale}`,
     ...(options.commandLine
       ? []
-      : ['--set=max_connections=200', '--set=wal_level=replica', '--set=summarize_wal=on']),
+      : [
+          '--set=max_connections=200',
+          '--set=reserved_connections=10',
+          '--set=wal_level=replica',
+          '--set=summarize_wal=on',
+          '--set=max_prepared_transactions=5',
+        ]),
     ...(durable ? [] : ['--no-sync']),
   ];
   const program = join(binDirectory, 'initdb');

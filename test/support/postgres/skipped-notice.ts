@@ -10,7 +10,7 @@ export function skippedNotice(reason: string): string {
     `Why: ${reason}`,
     'To run them, give a server of your own, version 17 or newer with pgvector, as its superuser:',
     '  docker run --rm -p 127.0.0.1:5433:5432 -e POSTGRES_PASSWORD=test pgvector/pgvector:pg17 \\',
-    '    -c max_connections=200 -c wal_level=replica -c summarize_wal=on',
+    '    -c max_connections=200 -c wal_level=replica -c summarize_wal=on -c max_prepared_transactions=5',
     '  TEST_DATABASE_URL=postgresql://postgres:test@127.0.0.1:5433/postgres npm test',
     '',
   ].join('\n');

@@ -1,14 +1,17 @@
 import { readFile, readdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { readHead } from '../../../../src/audit/anchor.ts';
 import { DamagedStore } from '../../../../src/backup/store/damaged-store.ts';
 import { findDrillPrograms } from '../../../../src/backup/server/drill/drill-programs.ts';
 import { drillServer } from '../../../../src/backup/server/drill/server-drill.ts';
 import type { ServerDrillOptions } from '../../../../src/backup/server/drill/server-drill.ts';
 import type { DrillVerdict } from '../../../../src/backup/drill-verdict.ts';
+import { sql } from '../../../../src/db/statement.ts';
 import type { Database } from '../../../../src/db/database.ts';
 import { startBackedUpServer } from '../../../support/backed-up-server.ts';
 import type { BackedUpServer } from '../../../support/backed-up-server.ts';
+import { testRolePrefix } from '../../../support/logins.ts';
 import { serverDatabase } from '../../../support/server-database.ts';
 import { readyServer } from '../../../support/server.ts';
 
@@ -24,8 +27,17 @@ describe.skipIf(provided.kind === 'unavailable' || !provided.binDirectory)('a dr
 
   beforeAll(async () => {
     server = await startBackedUpServer(readyServer().binDirectory!);
-    for (const kind of ['full', 'incremental'] as const) await server.backUp(kind);
     database = serverDatabase(server.own.urls.backup);
+    const worker = serverDatabase(server.own.urls.worker);
+    for (let head = null; head === null; head = await readHead(database)) {
+      await worker.queryWith(
+        { role: `${testRolePrefix}_worker` },
+        sql`select * from ops.seal_audit_log('test')`,
+      );
+    }
+    await worker.close();
+    for (const kind of ['full', 'incremental'] as const) await server.backUp(kind);
+    serverDatabase(server.own.urls.backup);
     options = {
       ...server.options,
       database,
@@ -50,6 +62,10 @@ describe.skipIf(provided.kind === 'unavailable' || !provided.binDirectory)('a dr
       // flipped.
       expect(verdict.selfTests.length).toBeGreaterThanOrEqual(9);
       expect(verdict.backups).toHaveLength(2);
+      expect(verdict.sealedRows).toBeGreaterThan(0);
+      expect(verdict.selfTests.map(({ damage }) => damage)).toContain(
+        'a row of the sealed audit log changed',
+      );
       expect(verdict.comparedTables).toBeGreaterThan(30);
       expect(verdict.comparedRows).toBeGreaterThan(before);
       expect(server.load.acknowledged.length, 'the load went on').toBeGreaterThan(before);
@@ -64,13 +80,24 @@ describe.skipIf(provided.kind === 'unavailable' || !provided.binDirectory)('a dr
       const verdict = await drillServer({
         ...options,
         beforeComparison: async (copy) => {
+          // As a superuser who leaves no trace.
+          await copy.query('set session_replication_role = replica');
           await copy.query(`update app_public.agents set model = 'other' where id = 'load-0-1'`);
+          await copy.query(
+            `update audit.log set subject = 'somebody else' where id = (select ids[1] from audit.seal_parts order by number limit 1)`,
+          );
         },
       });
       expect(verdict.problems).toEqual(
         expect.arrayContaining([
           expect.stringMatching(
             /^"app_public"\."agents" has \d+ rows on both sides, but their contents differ$/,
+          ),
+          expect.stringMatching(
+            /^the sealed audit log: row \d+ of audit\.log was altered \(in audit\.log_p\d{6}\)/,
+          ),
+          expect.stringMatching(
+            /^held against the audit log: row .*load-0-1.* of app_public\.agents is not what the log says: model$/,
           ),
         ]),
       );

@@ -1,18 +1,18 @@
 import { Client } from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { claimsOf } from '../../src/auth/claims.ts';
-import { LiveChanges } from '../../src/live/live-changes.ts';
-import type { Subscribed } from '../../src/live/live-changes.ts';
-import type { Change } from '../../src/live/change.ts';
-import { formatPosition, parsePosition } from '../../src/live/position.ts';
-import type { Position } from '../../src/live/position.ts';
-import { topics } from '../../src/live/topic.ts';
-import { countingDatabase } from '../support/counting-database.ts';
-import type { CountingDatabase } from '../support/counting-database.ts';
-import { testRolePrefix } from '../support/logins.ts';
-import { noServer } from '../support/server.ts';
-import { other, own, twoTenants } from '../support/two-tenants.ts';
-import type { TwoTenants } from '../support/two-tenants.ts';
+import { claimsOf } from '../../../src/auth/claims.ts';
+import { LiveChanges } from '../../../src/live/live-changes.ts';
+import type { Subscribed } from '../../../src/live/live-changes.ts';
+import type { Change } from '../../../src/live/change.ts';
+import { formatPosition, parsePosition } from '../../../src/live/position.ts';
+import type { Position } from '../../../src/live/position.ts';
+import { topics } from '../../../src/live/topic.ts';
+import { countingDatabase } from '../../support/counting-database.ts';
+import type { CountingDatabase } from '../../support/counting-database.ts';
+import { installationIn } from '../../support/installation.ts';
+import { noServer } from '../../support/server.ts';
+import { other, own, twoTenants } from '../../support/two-tenants.ts';
+import type { TwoTenants } from '../../support/two-tenants.ts';
 
 const untilTrue = async (isTrue: () => boolean, what: string): Promise<void> => {
   const deadline = Date.now() + 10_000;
@@ -39,7 +39,7 @@ describe.skipIf(noServer)('the outbox on a server', () => {
   afterAll(() => world?.close());
 
   const makeLive = (): LiveChanges => {
-    const live = new LiveChanges(api.database, testRolePrefix, (error) => {
+    const live = new LiveChanges(installationIn(api.database), (error) => {
       throw error;
     });
     lives.push(live);

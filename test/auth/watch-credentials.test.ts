@@ -3,7 +3,8 @@ import { createClient } from 'graphql-ws';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { claimsOf } from '../../src/auth/claims.ts';
-import { watchSessions } from '../../src/auth/watch-sessions.ts';
+import { fixedKeys } from '../../src/auth/token-keys.ts';
+import { watchCredentials } from '../../src/auth/watch-credentials.ts';
 import type { Database } from '../../src/db/database.ts';
 import { asRequester } from '../../src/auth/requester.ts';
 import { sql } from '../../src/db/statement.ts';
@@ -12,7 +13,7 @@ import type { ApiTarget } from '../support/api-targets.ts';
 import { startApp, testToken } from '../support/app.ts';
 import type { RunningApp } from '../support/app.ts';
 import { openEvents } from '../support/event-client.ts';
-import { testRolePrefix } from '../support/logins.ts';
+import { installationIn } from '../support/installation.ts';
 
 describe.each(apiTargets)('streams of a session that is revoked, %s', (_kind, open) => {
   let target: ApiTarget;
@@ -28,9 +29,7 @@ describe.each(apiTargets)('streams of a session that is revoked, %s', (_kind, op
   });
 
   const login = async (): Promise<{ session_id: string; token: string }> => {
-    const service = asRequester(target.database, claimsOf('service', 'default', 'portal'), {
-      rolePrefix: testRolePrefix,
-    });
+    const service = asRequester(installationIn(target.database), claimsOf('service', 'default', 'portal'));
     const { rows } = await service.query<{ session_id: string; token: string }>(
       sql`select session_id, token from app_public.create_session('ada')`,
     );
@@ -101,7 +100,9 @@ describe.each(apiTargets)('streams of a session that is revoked, %s', (_kind, op
       },
     } as Database;
     const errors: unknown[] = [];
-    const sessions = watchSessions(counting, testRolePrefix, (error) => errors.push(error));
+    const sessions = watchCredentials(installationIn(counting), fixedKeys([]).watch, (error) =>
+      errors.push(error),
+    );
     const jwt = sessions.watch(claimsOf('member', 'default', 'ada'), () => {});
     await sleep(100);
     expect(asked).toHaveLength(0);
