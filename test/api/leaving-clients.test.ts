@@ -103,7 +103,7 @@ describe.each(apiTargets)('clients that leave, %s', (kind, open) => {
   const napping = async (): Promise<number> => {
     if (!isServer) return underWay();
     const { rowCount } = await target.admin.query(
-      `select from pg_stat_activity where state = 'active' and query like '%nap%' and pid <> pg_backend_pid()`,
+      `select from pg_stat_activity where datname = current_database() and state = 'active' and query like '%nap%' and pid <> pg_backend_pid()`,
     );
     return rowCount ?? 0;
   };

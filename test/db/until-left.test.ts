@@ -43,7 +43,7 @@ describe.skipIf(noServer)('a caller who leaves', () => {
     (await database.query<{ pid: number }>(sql`select pg_backend_pid() as pid`)).rows[0]?.pid;
   const active = async (part: string): Promise<number> => {
     const { rowCount } = await admin.query(
-      `select from pg_stat_activity where state = 'active' and query like $1 and pid <> pg_backend_pid()`,
+      `select from pg_stat_activity where datname = current_database() and state = 'active' and query like $1 and pid <> pg_backend_pid()`,
       [`%${part}%`],
     );
     return rowCount ?? 0;

@@ -66,7 +66,7 @@ describe.skipIf(noServer)('behind a hostile network', { concurrent: true }, () =
   };
   const activeStatements = async (text: string): Promise<number> => {
     const { rowCount } = await admin.query(
-      `select from pg_stat_activity where state = 'active' and query like $1 and pid <> pg_backend_pid()`,
+      `select from pg_stat_activity where datname = current_database() and state = 'active' and query like $1 and pid <> pg_backend_pid()`,
       [`%${text}%`],
     );
     return rowCount ?? 0;

@@ -153,9 +153,10 @@ describe.skipIf(noServer)('the outbox on a server', () => {
     const [slow, quick] = [await writer(), await writer()];
     await slow.query('begin');
     await insert(slow, 'slow');
-    const { rows } = await quick.query('select count(*)::int as count from pg_locks where locktype = $1', [
-      'advisory',
-    ]);
+    const { rows } = await quick.query(
+      `select count(*)::int as count from pg_locks l join pg_database d on d.oid = l.database
+        where d.datname = current_database() and l.locktype = 'advisory'`,
+    );
     expect(rows).toEqual([{ count: 1 }]);
     await insert(quick, 'quick');
     await untilTrue(() => listener.got.includes('quick'), 'the row without a notification');
