@@ -51,7 +51,8 @@ describe.each(workerTargets)('verifying the chain, %s', (_kind, open) => {
   let target: WorkerTarget;
   let admin: Client;
   let anchor: Anchor;
-  /** The ids of the log, in the order in which they were sealed. */
+  /** What setup recorded, sealed as one link, and then the test's own rows: their ids in the order in which they were sealed. */
+  let recorded: string[];
   let ids: string[];
   /** Those of next month's partition. */
   let later: string[];
@@ -59,6 +60,14 @@ describe.each(workerTargets)('verifying the chain, %s', (_kind, open) => {
   beforeAll(async () => {
     target = await open();
     ({ admin } = target);
+    const inOrder = async (): Promise<string[]> => {
+      const { rows } = await admin.query<{ id: string }>(
+        'select id from audit.log order by transaction_id, id',
+      );
+      return rows.map(({ id }) => id);
+    };
+    await sealAll(target.database, admin);
+    recorded = await inOrder();
     for (let i = 0; i < 12; i += 1) {
       await admin.query(
         `insert into app_public.tasks (tenant_id, description, context) values ('default', $1, '{"n": 1.00}')`,
@@ -75,10 +84,7 @@ describe.each(workerTargets)('verifying the chain, %s', (_kind, open) => {
       );
     }
     await sealAll(target.database, admin, 5);
-    const { rows } = await admin.query<{ id: string }>(
-      'select id from audit.log order by transaction_id, id',
-    );
-    ids = rows.map(({ id }) => id);
+    ids = (await inOrder()).slice(recorded.length);
     const { rows: ahead } = await admin.query<{ id: string }>(
       `select id from audit.log_p${monthOf(1)} order by transaction_id, id`,
     );
@@ -248,7 +254,7 @@ describe.each(workerTargets)('verifying the chain, %s', (_kind, open) => {
     [
       'a partition that was truncated',
       () => [`truncate audit.log_p${monthOf(0)}`],
-      () => ({ kind: 'removed', id: ids[0]!, partition: `audit.log_p${monthOf(0)}` }),
+      () => ({ kind: 'removed', id: recorded[0]!, partition: `audit.log_p${monthOf(0)}` }),
     ],
     [
       'a partition that was dropped',
