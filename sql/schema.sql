@@ -1331,6 +1331,20 @@ create view ops.check_ended_sessions (
 
 grant select on ops.check_ended_sessions to :OPERATOR, :WORKER;
 
+-- A check of ops.check_alerts. Logins of tenants that hold all of their connections.
+create view ops.check_full_logins (
+  -- What it is about.
+  subject text collate "C",
+  -- warning or error.
+  severity text,
+  -- What is wrong, in a sentence.
+  message text collate "C",
+  -- The same as JSON, for programs.
+  details jsonb
+) as ...;
+
+grant select on ops.check_full_logins to :OPERATOR, :WORKER;
+
 -- A check of ops.check_alerts. Scheduled jobs that have not succeeded in time.
 create view ops.check_late_jobs (
   -- What it is about.
@@ -1386,6 +1400,20 @@ create view ops.check_quarantined_items (
 ) as ...;
 
 grant select on ops.check_quarantined_items to :OPERATOR, :WORKER;
+
+-- A check of ops.check_alerts. Callers that were refused in the last five minutes because they ask for too much.
+create view ops.check_refused_callers (
+  -- What it is about.
+  subject text,
+  -- warning or error.
+  severity text,
+  -- What is wrong, in a sentence.
+  message text,
+  -- The same as JSON, for programs.
+  details jsonb
+) as ...;
+
+grant select on ops.check_refused_callers to :OPERATOR, :WORKER;
 
 -- A check of ops.check_alerts. Sealing of the audit log that is behind.
 create view ops.check_sealing (
@@ -1831,6 +1859,27 @@ create view ops.recovery (
 ) as ...;
 
 grant select on ops.recovery to :OPERATOR, :WORKER;
+
+-- Callers of the API that asked for more than docs/limits.md allows, a row for each caller and limit, for a day.
+create table ops.refused_callers (
+  -- Who: a tenant, a tenant and its subject, or an address.
+  caller text not null,
+  -- What there was too much of.
+  what text not null,
+  -- How often it was refused.
+  count bigint not null,
+  -- When that happened first.
+  first_at timestamp with time zone not null default clock_timestamp(),
+  -- When that happened last.
+  last_at timestamp with time zone not null default clock_timestamp(),
+  constraint refused_callers_pkey PRIMARY KEY (caller, what)
+);
+
+create policy manage_owner on ops.refused_callers for all to :OWNER using (true) with check (true);
+create policy select_operator on ops.refused_callers for select to :OPERATOR using (true);
+create policy select_worker on ops.refused_callers for select to :WORKER using (true);
+
+grant select on ops.refused_callers to :OPERATOR, :WORKER;
 
 -- The sessions that the removal of a partition waits for, longest first.
 create view ops.removal_waits (

@@ -26,6 +26,7 @@ import { errorHandler, notFound } from './error-handler.ts';
 import { healthz, readyz } from './health.ts';
 import type { Readiness } from './health.ts';
 import { arriving, counted } from '../http/count-requests.ts';
+import { keepRefusals } from '../http/refusals.ts';
 import { Traffic } from '../http/traffic.ts';
 import { restTraffic } from './rest-traffic.ts';
 import { methods } from '../http/methods.ts';
@@ -105,9 +106,10 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
   const { database } = installation;
   const { basePath, origin, restUrl } = publicAddress(dependencies.publicUrl);
   const cors = corsOf(dependencies, origin);
-  const traffic = new Traffic(dependencies.traffic, log);
   const restOptions = ownRestOptions(dependencies.rest, { budgets, url: restUrl });
   const { onInternalError, onFailure } = failureLogs(log);
+  const refusals = keepRefusals(installation, onFailure('refusals-untold'));
+  const traffic = new Traffic(dependencies.traffic, log, refusals.note);
   const identities = await watchIdentities(installation, { verifyToken, watchKey }, onFailure);
   const live = new LiveChanges(installation, onFailure('outbox-unreadable'));
   const engine = await makeGraphqlEngine(installation, tenantsExposure, live, embed, dependencies, log);
@@ -179,7 +181,13 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
     websockets.close();
     realtime.close();
     eventStreams.close();
-    await Promise.all([live.close(), identities.close(), schemaCache.close(), operators.close()]);
+    await Promise.all([
+      live.close(),
+      identities.close(),
+      refusals.close(),
+      schemaCache.close(),
+      operators.close(),
+    ]);
     await engine.close();
   };
   return {

@@ -1,6 +1,7 @@
 import { BoundedMap } from '../bounded-map.ts';
 import type { Installation } from '../db/installation.ts';
 import { sql } from '../db/statement.ts';
+import { tellLater } from '../db/tell-later.ts';
 import { asObserver } from './requester.ts';
 
 /** The uses of API keys that this process notes in the database. */
@@ -25,40 +26,21 @@ export function keepKeyUses(installation: Installation, onError: (error: unknown
   const observer = asObserver(installation);
   const told = new BoundedMap<string, number>(mostKeys);
   const pending = new Set<string>();
-  let timer: NodeJS.Timeout | undefined;
-  let telling = Promise.resolve();
-  let failing = false;
-  let closed = false;
-
   const tell = async (): Promise<void> => {
-    timer = undefined;
     const ids = [...pending];
     pending.clear();
-    if (ids.length === 0) return;
-    try {
-      await observer.query(sql`select ops.note_key_use(${ids}::text[])`);
-      failing = false;
-    } catch (error) {
-      if (!failing) onError(error);
-      failing = true;
-    }
+    if (ids.length > 0) await observer.query(sql`select ops.note_key_use(${ids}::text[])`);
   };
+  const telling = tellLater(gatheredMs, tell, onError);
   return {
     note: (keyId) => {
       const now = performance.now();
       const last = told.get(keyId);
-      if (closed || (last !== undefined && now - last < everyMs) || pending.size >= mostKeys) return;
+      if ((last !== undefined && now - last < everyMs) || pending.size >= mostKeys) return;
       told.set(keyId, now);
       pending.add(keyId);
-      timer ??= setTimeout(() => {
-        telling = telling.then(tell);
-      }, gatheredMs).unref();
+      telling.due();
     },
-    close: async () => {
-      closed = true;
-      clearTimeout(timer);
-      telling = telling.then(tell);
-      await telling;
-    },
+    close: () => telling.close(),
   };
 }

@@ -7,6 +7,7 @@ import type { Log } from '../log.ts';
 import { makeClientAddresses } from './client-address.ts';
 import type { ClientAddresses } from './client-address.ts';
 import { Rate, Tally } from './rate.ts';
+import type { Refusals } from './refusals.ts';
 
 /** Gives back what a caller was let in with. Call it once. */
 export type Leave = () => void;
@@ -37,10 +38,11 @@ export class Traffic {
   readonly #connections: Tally;
   readonly #callers = new WeakMap<Claims, Caller>();
   readonly #log: Log;
+  readonly #note: Refusals['note'];
   #said = new Set<string>();
   #saidSince = 0;
 
-  constructor(config: TrafficConfig, log: Log) {
+  constructor(config: TrafficConfig, log: Log, note: Refusals['note']) {
     this.#addresses = makeClientAddresses(config.trustedProxies);
     this.#perAddress = new Rate(config.perAddress);
     this.#perTenant = new Rate(config.perTenant);
@@ -51,6 +53,7 @@ export class Traffic {
     this.#subscriptions = new Tally(config.subscriptionsOfTenant);
     this.#connections = new Tally(config.connectionsOfAddress);
     this.#log = log;
+    this.#note = note;
   }
 
   /** Closes connections beyond the most that an address may have. Proxies may have any number. */
@@ -142,6 +145,7 @@ export class Traffic {
   }
 
   #say(what: string, whose: string): void {
+    this.#note(what, whose);
     const now = Date.now();
     if (now - this.#saidSince > sayEveryMs || this.#said.size > 1_000) {
       this.#said = new Set();

@@ -14,8 +14,8 @@ export interface EndedSession {
 }
 
 /**
- * Ends what analysts' logins do beyond their limits. What was ended is logged and raises an alert that names the login, at once; with
- * `announce`, a `send_alert` job is made of it. Needs the worker's role, and graphile-worker's schema to announce.
+ * Ends what analysts' logins do beyond their limits. What was ended is logged. That, a login that holds all of its connections and a
+ * caller whom the API refuses raise an alert that names them, at once; with `announce`, a `send_alert` job is made of it. Needs the worker's role, and graphile-worker's schema to announce.
  */
 export async function watchLogins(
   executor: Executor,
@@ -28,7 +28,6 @@ export async function watchLogins(
     sql`select e as ended from ops.end_excesses() e`,
   );
   const ended = rows.map((row) => row.ended);
-  if (ended.length === 0) return ended;
   for (const { login, pid, reason, failure } of ended) {
     const message =
       failure === null
@@ -36,12 +35,17 @@ export async function watchLogins(
         : `session ${pid} of login ${login} went beyond the limit ${reason} and goes on: ${failure}`;
     log({ level: 'warning', event: 'session-ended', message, login, reason });
   }
+  await reportAtOnce(executor, announce, log);
+  return ended;
+}
+
+/** What an alert tells at once, and not at the minute's check: who presses beyond a limit may be gone by then. */
+const reportedAtOnce = ['ended_sessions', 'full_logins', 'refused_callers'];
+
+async function reportAtOnce(executor: Executor, announce: boolean, log: Log): Promise<void> {
   const { rows: events } = await executor.query<{ event: AlertEvent }>(sql`
     with events as materialized (
-      select e as event
-      from ops.report_alerts(
-        'ended_sessions', (select coalesce(jsonb_agg(to_jsonb(c)), '[]') from ops.check_ended_sessions c)
-      ) e
+      select e as event from ops.report_new_findings(${reportedAtOnce}::text[]) e
     )
     select
       e.event,
@@ -51,5 +55,4 @@ export async function watchLogins(
       end as job
     from events e`);
   for (const { event } of events) logAlertEvent(event, log);
-  return ended;
 }

@@ -125,6 +125,40 @@ describe(`too many requests on the ${kind} database`, { timeout: 90_000 }, () =>
     },
   );
 
+  test('who is refused is told to the database, by tenant, subject or address, with the limit and how often', async () => {
+    await target.admin.query({ text: 'delete from ops.refused_callers' });
+    await start({ perSubject: 1, perAddress: 20 });
+    const answers = await Promise.all(Array.from({ length: 60 }, () => ask('/rest/v1/agents')));
+    const refused = answers.filter(({ status }) => status === 429).length;
+    await app.close();
+    const { rows } = await target.admin.query<{ caller: string; what: string; count: string }>({
+      text: 'select caller, what, count::text from ops.refused_callers order by caller desc',
+    });
+    expect(rows).toEqual([
+      { caller: 'tenant default, subject test service', what: 'requests a second', count: expect.any(String) },
+      { caller: 'address 127.0.0.1', what: 'requests a second', count: expect.any(String) },
+    ]);
+    expect(rows.reduce((sum, { count }) => sum + Number(count), 0)).toBe(refused);
+    // Another process adds to it; of what nobody may say so often, no more than the bound is kept.
+    await target.admin.query({
+      text: `select ops.note_refusals((
+        select jsonb_agg(jsonb_build_object('caller', 'address ' || i, 'what', 'connections', 'count', -5))
+          || '[{"caller": "address 127.0.0.1", "what": "requests a second", "count": 7}, {"what": "x"}]'
+        from generate_series(1, 900) i))`,
+    });
+    await target.admin.query({
+      text: `select ops.note_refusals((
+        select jsonb_agg(jsonb_build_object('caller', repeat('x', 1000) || i, 'what', 'connections', 'count', 1))
+          || (select jsonb_agg(jsonb_build_object('caller', 'net ' || i, 'what', 'y', 'count', 1e10::bigint)) from generate_series(1, 900) i)
+        from generate_series(1, 5000) i))`,
+    });
+    const { rows: kept } = await target.admin.query<{ kept: number; ours: string; longest: number }>({
+      text: `select count(*)::int as kept, max(length(caller)) as longest, max(count)::text as most,
+        min(count)::text as least from ops.refused_callers`,
+    });
+    expect(kept).toEqual([{ kept: 1000, longest: 300, most: '1000000', least: '1' }]);
+  });
+
   test('an address is counted before its token is looked at, and no header of its own changes it', async () => {
     await start({ perAddress: 2 });
     const answers = await Promise.all(

@@ -88,12 +88,14 @@ describe.skipIf(noServer)("the watch over analysts' logins, as the worker", () =
     }
     throw new Error('nothing was ended in 8 s');
   }
-  const alerts = async () =>
+  const alerts = async (kind = 'ended_sessions') =>
     (
       await admin.query<{ subject: string; message: string }>(
-        `select subject, message from ops.alerts where kind = 'ended_sessions' and resolved_at is null`,
+        'select subject, message from ops.alerts where kind = $1 and resolved_at is null',
+        [kind],
       )
     ).rows;
+  const full = () => alerts('full_logins');
 
   test('a transaction left open is ended, an alert names the login at once, and the session of another goes on', async () => {
     const [bad, good] = [await connected(mallory), await connected(ann)];
@@ -135,6 +137,50 @@ describe.skipIf(noServer)("the watch over analysts' logins, as the worker", () =
     expect(await look()).toMatchObject([{ login: mallory, reason: 'connections' }]);
     await first.query('select 1');
     expect(await limitLogins(migrate, mallory, {})).toEqual([mallory]);
+  });
+
+  test('a login that has held all of its connections for ten seconds is named by an alert, until it lets one go', async () => {
+    const [first] = [await connected(mallory), await connected(mallory), await connected(ann)];
+    await look();
+    expect(await full()).toEqual([]);
+    await sleep(10_000);
+    await look();
+    expect(await full()).toMatchObject([
+      {
+        subject: mallory,
+        message: expect.stringContaining(`lightning login limit ${mallory} --connections N`),
+      },
+    ]);
+    const raised = log.filter(({ event }) => event === 'alert-raised').length;
+    await look();
+    expect(log.filter(({ event }) => event === 'alert-raised')).toHaveLength(raised);
+    await first.end();
+    const gone = async () => (await admin.query('select from ops.full_logins()')).rowCount;
+    await expect.poll(gone).toBe(0);
+    await admin.query('select ops.check_alerts()');
+    expect(await full()).toEqual([]);
+  });
+
+  test('a caller whom the API refuses is named by an alert at once, with the limit and how often', async () => {
+    await admin.query(
+      `select ops.note_refusals('[{"caller": "tenant default, subject mallory", "what": "requests in progress", "count": 12}]')`,
+    );
+    await look();
+    expect(log).toContainEqual(
+      expect.objectContaining({
+        event: 'alert-raised',
+        kind: 'refused_callers',
+        message: expect.stringContaining(
+          'tenant default, subject mallory asks for more than it may, and is refused: too many requests in progress (12)',
+        ),
+      }),
+    );
+    await admin.query("update ops.refused_callers set last_at = now() - interval '6 minutes'");
+    await admin.query('select ops.check_alerts()');
+    const { rows } = await admin.query(
+      "select from ops.alerts where kind = 'refused_callers' and resolved_at is null",
+    );
+    expect(rows).toEqual([]);
   });
 
   test('a login that holds an advisory lock is ended, also where the server lets it take one', async () => {

@@ -471,6 +471,20 @@ export const accessEntries: readonly AccessEntry[] = [
     `,
   },
   {
+    name: 'ops.refused_callers',
+    tenants: [null],
+    tenantColumn: 'null::text',
+    fill: "insert into ops.refused_callers (caller, what, count) values ('address 192.0.2.1', 'connections', 1)",
+    insert: "(caller, what, count) select 'x', 'x', 1 where $1::text is not null",
+    set: 'last_at = now()',
+    reaches: `
+      operator  all  -    -    -    -
+      worker    all  -    -    -    -
+      owner     all  all  all  all  may
+      definer   all  all  all  all  may
+    `,
+  },
+  {
     name: 'ops.workers',
     tenants: [null],
     tenantColumn: 'null::text',
