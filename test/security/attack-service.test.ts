@@ -4,9 +4,9 @@ import { attackService } from './service-attacks.ts';
 
 describe.skipIf(noServer || !readyServer().binDirectory)("an attack by an analyst's login", () => {
   test('fails no request of another tenant, and is refused, or ended with an alert that names the login', async () => {
-    const names = ['connections', 'advisory locks', 'messages in the WAL', 'notify pgrst'];
+    const names = ['requests', 'connections', 'advisory locks', 'messages in the WAL', 'notify pgrst'];
     const reports = await attackService(readyServer().binDirectory!, names, {
-      seconds: 3,
+      seconds: 7,
       rate: 10,
       say: () => {},
     });
@@ -17,6 +17,12 @@ describe.skipIf(noServer || !readyServer().binDirectory)("an attack by an analys
     }
     const stops = (name: string) =>
       reports.find(({ attack }) => attack === name)!.stopped.map(({ how }) => how);
+    expect(stops('requests')).toEqual(['429']);
+    expect(reports[0]!.alerts).toEqual([
+      expect.stringMatching(
+        /^tenant default, subject default asks for more than it may, .* requests in progress/,
+      ),
+    ]);
     expect(stops('connections')).toContainEqual(
       expect.stringMatching(/^53300 too many connections for role "mallory"/),
     );

@@ -1,11 +1,12 @@
 import { parseArgs } from 'node:util';
 import { provideServer } from '../support/postgres/provide.ts';
-import { attacks, attackService } from './service-attacks.ts';
+import { attacks } from './attacks.ts';
+import { attackService } from './service-attacks.ts';
 
 const help = `node test/security/attack-service.ts [--seconds N] [--rate N] [--only NAME,NAME]
 
 Attacks the service as an analyst's plain login and as a member, one attack after the other, while a second tenant goes on with its
-work. Own server with the settings of docker-compose.yml, \`serve\` and \`work\` as processes. Prints what stopped the attacker, and what
+work. Own server with the settings of docker-compose.yml, \`serve\` and \`work\` as processes, with lower limits of requests and streams. Prints what stopped the attacker, and what
 the second tenant felt. Exits with 1 when a request of the second tenant failed, or its p99 was 100 ms or more.
 
   --seconds N     of each attack (default 30)
