@@ -41,7 +41,7 @@ export async function readHead(executor: Executor): Promise<Anchor | null> {
 
 /**
  * The anchors of a file, one after the other: a line each, as AUDIT_ANCHOR_FILE and the worker's log have them. Other lines of a
- * log, which name no link, are skipped. Throws AnchorsUnreadable for a line that is not JSON, for an anchor that is not one, and
+ * log, which name no link, are skipped, and so is a line that a crash cut short: the worker writes an anchor again. Throws AnchorsUnreadable for a line that is not JSON, for an anchor that is not one, and
  * when the file has none.
  */
 export async function* readAnchors(file: string): AsyncGenerator<Anchor> {
@@ -71,6 +71,8 @@ function parseAnchor(text: string, where: string): Anchor | null {
   try {
     value = JSON.parse(text);
   } catch (error) {
+    // A crash cut it short. Whoever could cut an anchor could as well remove it.
+    if (text.startsWith('{') && !text.trimEnd().endsWith('}')) return null;
     throw new AnchorsUnreadable(`${where} is not JSON`, { cause: error });
   }
   if (typeof value !== 'object' || value === null || !('number' in value) || !('hash' in value)) return null;

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readAnchors } from '../../src/audit/anchor.ts';
+import { appendAnchor } from '../../src/audit/anchor-file.ts';
 import { verifyChain } from '../../src/audit/verify-chain.ts';
 import { clientExecutor } from '../../src/db/client-executor.ts';
 import { sql } from '../../src/db/statement.ts';
@@ -104,7 +105,9 @@ describe.each(workerTargets)('sealing the audit log (%s)', (_kind, open) => {
       return found;
     };
     await expect(all('')).rejects.toThrow('holds no anchor');
-    await expect(all('{"number": 1, "ha\n')).rejects.toThrow('line 1 is not JSON');
+    await expect(all('{"number": 1, "ha\n')).rejects.toThrow('holds no anchor');
+    await expect(all('{"number": 1, ha}\n')).rejects.toThrow('line 1 is not JSON');
+    await expect(all('number\n')).rejects.toThrow('line 1 is not JSON');
     await expect(all('{"number": 0, "hash": "00"}\n')).rejects.toThrow('line 1: expected a number from 1');
     await expect(all(`{"x": "${'x'.repeat(200_000)}"}\n`)).rejects.toThrow('line 1 is longer');
     await expect(readAnchors(path.join(directory, 'none')).next()).rejects.toThrow('cannot be read');
@@ -112,6 +115,10 @@ describe.each(workerTargets)('sealing the audit log (%s)', (_kind, open) => {
     expect(
       await all(`{"event": "other"}\n\n${JSON.stringify({ event: 'audit-sealed', ...anchor })}\n`),
     ).toEqual([anchor]);
+    // A crash cut a line short, and the worker ended it before it wrote the next.
+    await writeFile(file, '{"number":2,"hash":"ab');
+    await appendAnchor(file, anchor);
+    expect(await all(await readFile(file, 'utf8'))).toEqual([anchor]);
   });
 
   test('the worker cannot seal with nonsense, and nobody changes a link', async () => {
