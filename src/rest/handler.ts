@@ -1,3 +1,4 @@
+import { TLSSocket } from 'node:tls';
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { DatabaseError } from 'pg';
 import { CallerLeft } from '../db/database.ts';
@@ -239,13 +240,14 @@ class Exchange {
   ): Promise<RestResponse> {
     const options = this.#options;
     const { mountPath, version } = this.#dependencies;
-    const host = this.#request.headers.host ?? null;
+    const { headers, socket } = this.#request;
+    const scheme = socket instanceof TLSSocket ? 'https' : 'http';
     return describe(plan, request, {
       scoped: afterPreRequest(scoped, options),
       cache,
       options,
       mountPath,
-      host,
+      origin: `${scheme}://${headers.host ?? 'localhost'}`,
       version,
     });
   }

@@ -95,6 +95,11 @@ describe.skipIf(lacks('openssl'))(`the API over HTTPS on the ${kind} database`, 
     while ((await subject()) !== name) await sleep(50);
   }
 
+  test('OpenAPI names the address that the client asks, over HTTPS too', async () => {
+    const { body } = await ask('/rest/v1/');
+    expect(JSON.parse(body)).toMatchObject({ servers: [{ url: `${app.url}/rest/v1` }] });
+  });
+
   test('every door answers over it, and tells browsers to come by HTTPS only', async () => {
     expect(app.url).toMatch(/^https:/);
     for (const at of [

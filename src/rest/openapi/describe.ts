@@ -21,8 +21,8 @@ export interface DescribeContext {
   readonly options: RestOptions;
   /** Path of the API's root, without a trailing slash. */
   readonly mountPath: string;
-  /** The Host header; null: the request had none. */
-  readonly host: string | null;
+  /** Where the client asked: scheme and Host header. */
+  readonly origin: string;
   /** This project's version. */
   readonly version: string;
 }
@@ -31,7 +31,7 @@ export interface DescribeContext {
 export async function describe(
   action: DescribeAction,
   request: ApiRequest,
-  { scoped, cache, options, mountPath, host, version }: DescribeContext,
+  { scoped, cache, options, mountPath, origin, version }: DescribeContext,
 ): Promise<RestResponse> {
   if (action.format === 'html') {
     const page = referencePage(mountPath);
@@ -40,7 +40,7 @@ export async function describe(
   const document =
     options.openapi.document.version === '2.0'
       ? await swagger(action, options.openapi, options.openapi.document, { scoped, cache, version })
-      : await openApi(action, options.openapi, { scoped, cache, mountPath, host, version });
+      : await openApi(action, options.openapi, { scoped, cache, mountPath, origin, version });
   const body = JSON.stringify(document);
   return {
     status: 200,
@@ -57,12 +57,12 @@ export async function describe(
 async function openApi(
   { schema }: DescribeAction,
   { mode, securityActive, serverProxyUri }: OpenApiOptions,
-  { scoped, cache, mountPath, host, version }: Omit<DescribeContext, 'options'>,
+  { scoped, cache, mountPath, origin, version }: Omit<DescribeContext, 'options'>,
 ): Promise<unknown> {
   const access = parseAccess(await onlyRow<AccessRow>(scoped, accessStatement(schema)));
   return openApiDocument(cache, mode === 'ignore-privileges' ? null : access, access.schemaComment, {
     schema,
-    serverUrl: serverProxyUri?.replace(/\/$/, '') ?? `http://${host ?? 'localhost'}${mountPath}`,
+    serverUrl: serverProxyUri?.replace(/\/$/, '') ?? `${origin}${mountPath}`,
     version,
     securityActive,
   });
