@@ -29,7 +29,7 @@ revoke all on database ":DATABASE_NAME" from public;
 -- The migrations' schemas. Nobody else makes any: in a schema of its own a stolen login would keep what it likes.
 grant create on database ":DATABASE_NAME" to :OWNER;
 revoke create on database ":DATABASE_NAME" from :WORKER;
-grant connect on database ":DATABASE_NAME" to :OWNER, :ANALYST, :OPERATOR, :WORKER;
+grant connect on database ":DATABASE_NAME" to :OWNER, :ANALYST, :SERVICE, :OPERATOR, :WORKER;
 
 -- graphile-worker's schema belongs to the worker, and so does all in it: nobody with more rights may run or read anything there.
 -- graphile-worker would make both itself, and would need the right to make schemas for it.

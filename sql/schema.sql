@@ -76,7 +76,7 @@ create policy manage_owner on app_private.events for all to :OWNER using (true) 
 -- Fencing tokens of leases: a later claim has a larger one.
 create sequence app_private.fencing_tokens as bigint;
 
--- The tenant that a direct login (an analyst's) sees.
+-- The tenant that a direct login (an analyst's, a service's) sees.
 create table app_private.tenant_logins (
   -- The login's name, as session_user returns it.
   login name not null,
@@ -1665,7 +1665,9 @@ create view ops.login_limits (
   -- How long a session of it may do nothing.
   idle_seconds integer,
   -- Whether the role has the same number of connections; false: lightning login limit.
-  limited boolean
+  limited boolean,
+  -- What it may do: analyst or service.
+  role text
 ) as ...;
 
 grant select on ops.login_limits to :OPERATOR;

@@ -1,9 +1,9 @@
--- Ends what analysts' sessions do beyond their limits, and returns {login, pid, reason, failure} of each. The limits are those of
+-- Ends what sessions of tenants' logins do beyond their limits, and returns {login, pid, reason, failure} of each. The limits are those of
 -- the bindings, because a session can set its own timeouts back; the times are the server's. The worker calls it every few seconds.
 --
 -- A second over a limit is the server's own time to act. A statement is cancelled first, and its session ended at a later look.
 -- Two things have no limit of their own: an advisory lock, which no analyst needs and which keeps out whoever wants the same
--- number; and an open transaction while the queue of notifications fills up, because what listens in one keeps all that was said since.
+-- number (a service holds those that our triggers take); and an open transaction while the queue of notifications fills up, because what listens in one keeps all that was said since.
 --
 -- Sees sessions in other databases of the server too: the queue is the whole server's. Definer: it signals as the owner, with
 -- pg_signal_backend (sql/roles.sql), and only sessions of bound logins and of the analysts' group.
@@ -22,6 +22,7 @@ begin
         extract(epoch from clock_timestamp() - a.xact_start) as transaction_for,
         extract(epoch from clock_timestamp() - a.query_start) as statement_for,
         extract(epoch from clock_timestamp() - a.state_change) as state_for,
+        pg_has_role(r.oid, ':SERVICE', 'usage') as is_service,
         row_number() over (partition by a.usesysid order by a.backend_start, a.pid) as nth,
         coalesce(l.connections, 5) as connections, coalesce(l.statement_seconds, 20) as statement_seconds,
         coalesce(l.transaction_seconds, 25) as transaction_seconds,
@@ -39,7 +40,7 @@ begin
     cross join lateral (
       select case
         when s.nth > s.connections then 'connections'
-        when exists (select from pg_locks k where k.pid = s.pid and k.locktype = 'advisory' and k.granted) then 'advisory_lock'
+        when not s.is_service and exists (select from pg_locks k where k.pid = s.pid and k.locktype = 'advisory' and k.granted) then 'advisory_lock'
         when pg_notification_queue_usage() > 0.01 and (s.transaction_for > 2 or s.wait_event = 'ClientWrite') then 'notifications'
         when s.transaction_for > s.transaction_seconds + 1 then 'transaction'
         when s.state = 'active' and s.statement_for > s.statement_seconds + 1 then 'statement'
@@ -72,5 +73,5 @@ begin
 end
 $$;
 
-comment on function ops.end_excesses() is 'Ends what analysts'' sessions do beyond their limits. Returns {login, pid, reason, failure} of each.';
+comment on function ops.end_excesses() is 'Ends what sessions of tenants'' logins do beyond their limits. Returns {login, pid, reason, failure} of each.';
 grant execute on function ops.end_excesses() to :WORKER;

@@ -1,4 +1,4 @@
-comment on table app_private.tenant_logins is 'The tenant that a direct login (an analyst''s) sees.';
+comment on table app_private.tenant_logins is 'The tenant that a direct login (an analyst''s, a service''s) sees.';
 comment on column app_private.tenant_logins.login is 'The login''s name, as session_user returns it.';
 comment on column app_private.tenant_logins.tenant_id is 'The one tenant that it sees.';
 comment on column app_private.tenant_logins.created_at is 'When it was bound.';

@@ -16,10 +16,14 @@ export interface LoginLimits {
   readonly idleSeconds?: number;
 }
 
+/** What a login of a tenant may do: read as an analyst, or read and write as a service. */
+export type LoginRole = 'analyst' | 'service';
+
 /** A login of a tenant as operators see it. */
 export interface LimitedLogin {
   readonly login: string;
   readonly tenant_id: string;
+  readonly role: LoginRole;
   readonly connections: number;
   readonly statement_seconds: number;
   readonly transaction_seconds: number;
@@ -139,7 +143,11 @@ export interface LimitFlags {
 /** Adds the flags of limits to a command. */
 export function withLimits(command: Command): Command {
   return command
-    .option('--connections <number>', 'the connections that it may have at a time (default: 5)', atMost(1000))
+    .option(
+      '--connections <number>',
+      'the connections that it may have at a time (default: 5, of a service 20)',
+      atMost(1000),
+    )
     .option('--statement <seconds>', 'how long a statement may run (default: 20)', atMost(86_400))
     .option('--transaction <seconds>', 'how long a transaction may be open (default: 25)', atMost(86_400))
     .option(
@@ -147,7 +155,11 @@ export function withLimits(command: Command): Command {
       'how long an open transaction may do nothing (default: 15)',
       atMost(86_400),
     )
-    .option('--idle <seconds>', 'how long a session may do nothing (default: 3600)', atMost(604_800));
+    .option(
+      '--idle <seconds>',
+      'how long a session may do nothing (default: 3600, of a service 86400)',
+      atMost(604_800),
+    );
 }
 
 /** The limits that the flags name. */

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { Option } from 'commander';
 import type { Command } from 'commander';
 import type { Database } from '../db/database.ts';
 import { asOwner } from '../db/installation.ts';
@@ -20,18 +21,23 @@ import {
   warnOfUnlimitedFiles,
   withLimits,
 } from './login-limits.ts';
-import type { LimitedLogin, LimitFlags, LoginLimits } from './login-limits.ts';
+import type { LimitedLogin, LimitFlags, LoginLimits, LoginRole } from './login-limits.ts';
 import { UsageError } from './usage-error.ts';
 
+/** What a new login of a service may use at most where nothing else is said: pools of an ORM keep idle connections. */
+const limitsOfServices: LoginLimits = { connections: 20, idleSeconds: 86_400 };
+
 /**
- * Makes an analyst's login that sees one tenant. Returns its password, which is stored nowhere else. The role
- * and its binding are made in one transaction, so a login without a tenant never exists.
+ * Makes a login that sees one tenant: an analyst's, or a service's, which has the rights of a service's token. Returns its
+ * password, which is stored nowhere else. The role and its binding are made in one transaction, so a login without a tenant never
+ * exists.
  */
 export async function createLogin(
   { database, rolePrefix }: Installation,
   name: string,
   tenantId: string,
   limits: LoginLimits = {},
+  role: LoginRole = 'analyst',
 ): Promise<string> {
   refuseEmbedded(database);
   refuseOddName(name);
@@ -43,12 +49,15 @@ export async function createLogin(
     });
     // The login has the group's rights, but cannot become the group.
     await transaction.query({
-      text: `grant ${quoteIdentifier(roleName(rolePrefix, 'analyst'))} to ${quoteIdentifier(name)} with inherit true, set false`,
+      text: `grant ${quoteIdentifier(roleName(rolePrefix, role))} to ${quoteIdentifier(name)} with inherit true, set false`,
     });
     await transaction.query({ text: `set local role ${owner}` });
     await transaction.query(sql`select ops.bind_login(${name}, ${tenantId})`);
     await transaction.query({ text: 'reset role' });
-    await limitLogin(transaction, rolePrefix, name, limits);
+    await limitLogin(transaction, rolePrefix, name, {
+      ...(role === 'service' ? limitsOfServices : {}),
+      ...limits,
+    });
   });
   return password;
 }
@@ -118,23 +127,36 @@ async function refuseForeignLogin(installation: Installation, name: string): Pro
   }
 }
 
+interface CreateFlags extends LimitFlags {
+  readonly tenant: string;
+  readonly role: LoginRole;
+}
+
 /** `lightning login` */
 export function addLogin(program: Command, context: CommandContext): void {
   const { print } = context;
   const login = explain(program.command('login'), {
     variables: ['DATABASE_URL', 'MIGRATE_DATABASE_URL'],
     examples: [['lightning login create ann --tenant acme', 'an analyst of one tenant']],
-  }).description("manage analysts' own logins to the database");
+  }).description("manage tenants' own logins to the database");
   explain(withLimits(login.command('create <name>')), {
     variables: ['DATABASE_URL', 'MIGRATE_DATABASE_URL'],
-    examples: [['lightning login create ann --tenant acme', 'prints the password of ann once']],
+    examples: [
+      ['lightning login create ann --tenant acme', 'prints the password of ann once'],
+      ['lightning login create planner --tenant acme --role service', 'for a program that writes by SQL'],
+    ],
   })
     .description('make a login that sees one tenant, and print its password once')
     .requiredOption('--tenant <id>', 'the tenant that it sees')
-    .action((name: string, { tenant, ...flags }: LimitFlags & { tenant: string }) =>
+    .addOption(
+      new Option('--role <role>', 'analyst: reads by SQL; service: reads and writes by SQL')
+        .choices(['analyst', 'service'])
+        .default('analyst'),
+    )
+    .action((name: string, { tenant, role, ...flags }: CreateFlags) =>
       asOperator(context, 'change', async (installation) => {
         warnOfExposure(context, 'a password');
-        print(await createLogin(installation, name, tenant, limitsOf(flags)));
+        print(await createLogin(installation, name, tenant, limitsOf(flags), role));
         await warnOfUnlimitedFiles(installation, context.log);
       }),
     );
@@ -200,6 +222,7 @@ function formatLogin(login: LimitedLogin): string {
   return [
     login.login,
     login.tenant_id,
+    login.role,
     `${login.connections} connections`,
     `statement ${login.statement_seconds} s`,
     `transaction ${login.transaction_seconds} s`,

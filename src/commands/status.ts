@@ -177,13 +177,14 @@ async function schemaLine(anyone: Executor, mend: string): Promise<StatusLine> {
   }
 }
 
-/** The connections that analysts' logins may have together, as the server limits them. Any login may ask. */
-async function analystsConnections(executor: Executor, rolePrefix: string): Promise<number> {
+/** The connections that tenants' logins may have together, as the server limits them. Any login may ask. */
+async function tenantsConnections(executor: Executor, rolePrefix: string): Promise<number> {
   const { rows } = await executor.query<{ connections: number }>(sql`
     select coalesce(sum(r.rolconnlimit) filter (where r.rolconnlimit > 0), 0)::int as connections
     from pg_catalog.pg_auth_members m
     join pg_catalog.pg_roles r on r.oid = m.member
-    where m.roleid = pg_catalog.to_regrole(${quoteIdentifier(roleName(rolePrefix, 'analyst'))}) and r.rolcanlogin`);
+    where m.roleid = any (${[roleName(rolePrefix, 'analyst'), roleName(rolePrefix, 'service')].map(quoteIdentifier)}::regrole[])
+      and r.rolcanlogin`);
   return rows[0]?.connections ?? 0;
 }
 
@@ -217,15 +218,15 @@ async function serverLines(
   const setting = (name: string) => rows.find((row) => row.name === name)?.setting ?? '(unknown)';
   // A pooler makes its own connections to the server. Those of worker, migrations and backups remain.
   const own = (behindPooler ? 0 : pool.size + pool.overflow) + 20;
-  const analysts = await analystsConnections(executor, rolePrefix);
-  const needed = own + analysts;
+  const logins = await tenantsConnections(executor, rolePrefix);
+  const needed = own + logins;
   const alter = (name: string, value: string, effect: string) =>
     `alter system set ${name} = ${value}; then ${effect}`;
   return [
     line(
       'max_connections',
       Number(setting('max_connections')) >= needed,
-      `${setting('max_connections')}; one process, the worker and backups take up to ${own}, logins of analysts up to ${analysts}`,
+      `${setting('max_connections')}; one process, the worker and backups take up to ${own}, logins of tenants up to ${logins}`,
       alter('max_connections', String(needed), 'restart the server'),
     ),
     line(

@@ -54,7 +54,8 @@ export const loginNeeds: Readonly<Record<LoginKind, LoginNeeds>> = {
       switching('owner'),
       // The operator runs imports: they are staged in temporary tables, and stored as a tenant's service.
       switching('anon'),
-      switching('service'),
+      // And for making services' logins.
+      { ...switching('service'), admin: true },
       // For making analysts' logins: this login may grant the group, but has no use of it itself.
       { role: 'analyst', inherit: false, set: false, admin: true },
     ],

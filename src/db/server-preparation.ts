@@ -36,6 +36,7 @@ const rolePrivileges: readonly { readonly role: RoleName; readonly privilege: st
   { role: 'owner', privilege: 'create' },
   { role: 'owner', privilege: 'connect' },
   { role: 'analyst', privilege: 'connect' },
+  { role: 'service', privilege: 'connect' },
   { role: 'operator', privilege: 'connect' },
   { role: 'worker', privilege: 'connect' },
 ];

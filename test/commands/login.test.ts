@@ -3,6 +3,7 @@ import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { claimsOf } from '../../src/auth/claims.ts';
 import { createLogin, dropLogin, rotateLogin } from '../../src/commands/login.ts';
+import { listLogins } from '../../src/commands/login-limits.ts';
 import { createTenant, listTenants, setTenantSuspended } from '../../src/commands/tenant.ts';
 import type { Installation } from '../../src/db/installation.ts';
 import { asRequester } from '../../src/auth/requester.ts';
@@ -14,7 +15,7 @@ import { recordSentBytes } from '../support/sent-bytes.ts';
 import { noServer } from '../support/server.ts';
 import { installationIn } from '../support/installation.ts';
 
-describe.skipIf(noServer)("tenants and analysts' logins", () => {
+describe.skipIf(noServer)('tenants and their logins', () => {
   // Logins belong to the whole server, so they get a name of this run's own.
   const ann = `ann_${randomBytes(4).toString('hex')}`;
   let made: MigratedDatabase;
@@ -53,6 +54,43 @@ describe.skipIf(noServer)("tenants and analysts' logins", () => {
     const password = await createLogin(operator, ann, 'acme');
     expect(await agentsSeenBy(ann, password)).toEqual(['acme_agent']);
     expect((await listTenants(operator)).find(({ id }) => id === 'acme')?.logins).toEqual([ann]);
+  });
+
+  it("a service's login writes in its tenant alone, and is listed with what a service may use", async () => {
+    const name = `planner_${randomBytes(4).toString('hex')}`;
+    const password = await createLogin(operator, name, 'acme', { statementSeconds: 300 }, 'service');
+    const url = Object.assign(new URL(made.url), { username: name, password });
+    const client = new Client({ connectionString: url.href });
+    await client.connect();
+    try {
+      const { rows } = await client.query(
+        "insert into agents (id, name, model) values ('planner', 'P', 'm') returning tenant_id",
+      );
+      expect(rows).toEqual([{ tenant_id: 'acme' }]);
+      await client.query("delete from agents where id = 'planner'");
+      await expect(
+        client.query("insert into agents (tenant_id, id, name, model) values ('globex', 'x', 'x', 'x')"),
+      ).rejects.toMatchObject({ code: '42501' });
+      const { rows: shown } = await client.query('show statement_timeout');
+      expect(shown).toEqual([{ statement_timeout: '5min' }]);
+    } finally {
+      await client.end();
+    }
+    const listed = (await listLogins(operator)).map(
+      ({ login, role, connections, idle_seconds, limited }) => ({
+        login,
+        role,
+        connections,
+        idle_seconds,
+        limited,
+      }),
+    );
+    expect(listed).toEqual([
+      { login: ann, role: 'analyst', connections: 5, idle_seconds: 3_600, limited: true },
+      { login: name, role: 'service', connections: 20, idle_seconds: 86_400, limited: true },
+    ]);
+    await dropLogin(operator, name);
+    expect((await listLogins(operator)).map(({ login }) => login)).toEqual([ann]);
   });
 
   it('creating a login twice is refused, and leaves it as it was', async () => {

@@ -34,6 +34,7 @@ describe.skipIf(noServer)('the powers of each identity', () => {
   let names: ReadonlyMap<string, string>;
   let found: readonly Power[];
   const analyst = `test_powers_${process.pid}`;
+  const service = `test_service_powers_${process.pid}`;
 
   beforeAll(async () => {
     database = await migratedDatabase();
@@ -44,6 +45,7 @@ describe.skipIf(noServer)('the powers of each identity', () => {
     const migrate = serverDatabase(database.urls.migrate);
     try {
       await createLogin(installationIn(migrate), analyst, 'acme');
+      await createLogin(installationIn(migrate), service, 'acme', {}, 'service');
     } finally {
       await migrate.close();
     }
@@ -51,6 +53,7 @@ describe.skipIf(noServer)('the powers of each identity', () => {
       ...allRoleNames(testRolePrefix).map((role) => [role, role] as const),
       ...Object.entries(testLogins).map(([kind, login]) => [login, `the login of ${kind}`] as const),
       [analyst, 'the login of an analyst'],
+      [service, 'the login of a service'],
     ]);
     found = await describeIdentities(admin, names);
   });
@@ -58,6 +61,7 @@ describe.skipIf(noServer)('the powers of each identity', () => {
     if (database) {
       const migrate = serverDatabase(database.urls.migrate);
       await dropLogin(installationIn(migrate), analyst);
+      await dropLogin(installationIn(migrate), service);
       await migrate.close();
     }
     await admin?.end();

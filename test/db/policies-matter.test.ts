@@ -20,6 +20,7 @@ interface Policy {
 const actors: readonly ActorName[] = [
   'member',
   'service',
+  'service login',
   'admin',
   'analyst',
   'operator',

@@ -95,7 +95,11 @@ describe('the package that npm packs', () => {
         const page = await (await fetch(started.url + path, { headers: { accept: 'text/html' } })).text();
         const loaded = [...page.matchAll(/(?:src|href)="(\/[^"]+)"/g)].map(([, url = '']) => url);
         expect(loaded.length, path).toBeGreaterThan(1);
-        for (const url of loaded) expect([url, (await fetch(started.url + url)).status]).toEqual([url, 200]);
+        for (const url of loaded) {
+          const file = await fetch(started.url + url);
+          // Read to its end: an answer that nobody reads is in flight, and a server that is told to stop waits for it.
+          expect([url, file.status, (await file.text()).length > 0]).toEqual([url, 200, true]);
+        }
       }
     } finally {
       const { status, stderr } = await started.stop();

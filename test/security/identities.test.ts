@@ -182,6 +182,33 @@ describe.skipIf(noServer)('at worst', () => {
         await tenantsSeen(client, 'audit.log'),
       ]).toEqual([null, null]);
     },
+    'login of a service': async () => {
+      const client = await open(world.loginUrl('service_login'));
+      await expectOneTenant(client);
+      await allowed(client, ...writesOfPeople, ...writesOfServices);
+      expect(await tenantsSeen(client, 'audit.log')).toBe(null);
+      await refused(
+        client,
+        ...(['service', 'admin', 'anon', 'operator'] as const).map((name) => `set role ${role(name)}`),
+        'select pg_advisory_lock(1)',
+        "select pg_notify('x', 'y')",
+        "select lo_from_bytea(0, 'x')",
+        `select ops.bind_login(session_user, '${other}')`,
+        'select from ops.tenants',
+      );
+      // What it says of itself changes neither its tenant nor its name in the log.
+      await client.query(
+        `select set_config('app.tenant_id', '${other}', false),
+          set_config('request.jwt.claims', '{"role": "admin", "tenant_id": "${other}", "sub": "somebody innocent"}', false)`,
+      );
+      await expectOneTenant(client);
+      await client.query("insert into app_public.tasks (description) values ('by SQL')");
+      const { rows: entries } = await world.admin.query(
+        `select tenant_id, subject, role = login as itself, login ~ '^test_service_login_' as named from audit.log
+         where table_name = 'app_public.tasks' order by id desc limit 1`,
+      );
+      expect(entries).toEqual([{ tenant_id: own, subject: null, itself: true, named: true }]);
+    },
     'login of the API': async () => {
       const client = await requester('admin', other);
       for (const table of contents)

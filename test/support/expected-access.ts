@@ -13,9 +13,15 @@ export const expectedAccess: string = alignTable(
 );
 
 function linesOf(name: string, reaches: string): string[] {
-  return reaches
-    .split('\n')
-    .map((line) => line.trim())
-    .filter((line) => line !== '')
-    .map((line) => `${name}  ${line}`);
+  return (
+    reaches
+      .split('\n')
+      .map((line) => line.trim())
+      .filter((line) => line !== '')
+      // A service's own login reaches what its token reaches.
+      .flatMap((line) =>
+        line.startsWith('service ') ? [line, line.replace('service', 'service login')] : [line],
+      )
+      .map((line) => `${name}  ${line}`)
+  );
 }

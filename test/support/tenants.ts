@@ -12,6 +12,7 @@ export const actorNames = [
   'anon',
   'member',
   'service',
+  'service login',
   'admin',
   'analyst',
   'unbound',

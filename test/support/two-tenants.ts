@@ -40,7 +40,7 @@ export interface TwoTenants {
   readonly admin: Client;
   readonly actors: readonly Actor[];
   actor(name: ActorName): Actor;
-  /** URL of a login made for this database: `analyst`, `unbound`, `suspended` or `operator`. */
+  /** URL of a login made for this database: `analyst`, `service_login`, `unbound`, `suspended` or `operator`. */
   loginUrl(name: string): string;
   close(): Promise<void>;
 }
@@ -65,7 +65,10 @@ export async function twoTenants(): Promise<TwoTenants> {
     Object.assign(new URL(database.url), { username: `test_${name}_${suffix}`, password: loginPassword })
       .href;
   const direct = Object.fromEntries(
-    ['analyst', 'unbound', 'suspended', 'operator'].map((name) => [name, serverDatabase(loginUrl(name))]),
+    ['analyst', 'service_login', 'unbound', 'suspended', 'operator'].map((name) => [
+      name,
+      serverDatabase(loginUrl(name)),
+    ]),
   );
   const definer = serverDatabase(loginUrl('definer'));
   const worker = serverDatabase(database.urls.worker);
@@ -81,6 +84,8 @@ export async function twoTenants(): Promise<TwoTenants> {
       case 'service':
       case 'admin':
         return { name, tenant: own, database: api, settings: settingsOf(name, own) };
+      case 'service login':
+        return plain(direct['service_login']);
       case 'analyst':
       case 'unbound':
       case 'operator':
@@ -221,17 +226,18 @@ async function fillTenant(api: Database, tenant: string): Promise<void> {
 }
 
 /**
- * Creates logins as `lightning login create` does, through the migrations login: the analysts', an operator's, and one
+ * Creates logins as `lightning login create` does, through the migrations login: the analysts', a service's, an operator's, and one
  * without a tenant.
  */
 async function makeLogins(migrate: Database, admin: Client, suffix: string): Promise<string[]> {
   const analyst = roleName(testRolePrefix, 'analyst');
-  const bound = { analyst: own, unbound: null, suspended };
+  const bound = { analyst: own, service_login: own, unbound: null, suspended };
   const made: string[] = [];
   for (const [name, tenant] of Object.entries(bound)) {
     const login = `test_${name}_${suffix}`;
     await migrate.query({ text: `create role ${login} login noinherit password '${loginPassword}'` });
-    await migrate.query({ text: `grant ${analyst} to ${login} with inherit true, set false` });
+    const group = name === 'service_login' ? roleName(testRolePrefix, 'service') : analyst;
+    await migrate.query({ text: `grant ${group} to ${login} with inherit true, set false` });
     if (tenant) {
       await migrate.queryWith(
         { role: roleName(testRolePrefix, 'owner') },
