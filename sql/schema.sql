@@ -60,7 +60,7 @@ create table app_private.events (
   id bigint not null generated always as identity,
   -- The tenant whose rows changed.
   tenant_id text collate "C" not null,
-  -- The table: tasks, workflows, agents.
+  -- The table: tasks, workflows, agents, threads, messages.
   topic text not null,
   -- One of insert, update, delete.
   operation text not null,
@@ -340,6 +340,74 @@ create type app_public.knowledge_match as (
   -- By words: its rank, from 1.
   text_rank integer
 );
+
+-- @unique id|@fieldName message
+-- What was said in a thread. append_messages adds messages; nobody changes one, and they go with their thread.
+create table app_public.messages (
+  -- @behavior -*
+  -- The tenant. By default the caller's.
+  tenant_id text collate "C" not null default app_private.current_tenant_id(),
+  -- The message's id; random if not given.
+  id uuid not null default gen_random_uuid(),
+  -- The thread that it is in.
+  thread_id uuid not null,
+  -- Its place in the thread: from 1, without a gap.
+  number integer not null,
+  -- Who speaks: one of system, developer, user, assistant, tool; null: an imported message that does not say.
+  role character varying(20),
+  -- Who speaks, where several of a role do: a person, an agent, a tool.
+  name character varying(100),
+  -- The text; null: it only calls tools.
+  content text,
+  -- The calls of tools that it asks for: an array of objects, in whatever form the model gives them.
+  tool_calls jsonb,
+  -- The call of a tool that it answers.
+  tool_call_id character varying(200),
+  -- How many tokens the model read to make it; null: not known.
+  input_tokens integer,
+  -- How many tokens it has as the model counts; null: not known.
+  output_tokens integer,
+  -- Anything else about it: the model, why it ended, parts that are not text.
+  metadata jsonb not null default '{}'::jsonb,
+  -- The key of the call that added it. That call again with the same key adds nothing.
+  idempotency_key character varying(200),
+  -- When it was added, or said, where it was imported.
+  created_at timestamp with time zone not null default now(),
+  -- @behavior -single -update -delete
+  -- The tenant and the id identify a row.
+  constraint messages_pkey PRIMARY KEY (tenant_id, id),
+  -- @behavior -single -update -delete
+  -- A number stands once in a thread.
+  constraint messages_thread_id_number_key UNIQUE (tenant_id, thread_id, number),
+  -- @behavior -*
+  -- A row belongs to a tenant.
+  constraint messages_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES app_public.tenants(id) ON DELETE RESTRICT,
+  -- @fieldName thread
+  -- @foreignFieldName messages
+  -- The thread that it is in.
+  constraint messages_thread_id_fkey FOREIGN KEY (tenant_id, thread_id) REFERENCES app_public.threads(tenant_id, id) ON DELETE CASCADE,
+  constraint messages_content_check CHECK (((content IS NOT NULL) OR (tool_calls IS NOT NULL))),
+  constraint messages_input_tokens_check CHECK ((input_tokens >= 0)),
+  constraint messages_output_tokens_check CHECK ((output_tokens >= 0)),
+  constraint messages_role_check CHECK (((role)::text = ANY ('{system,developer,user,assistant,tool}'::text[])))
+);
+
+CREATE INDEX messages_thread_id_idempotency_key_idx ON app_public.messages USING btree (tenant_id, thread_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+
+create policy insert_definer on app_public.messages for insert to :OWNER with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_definer on app_public.messages for select to :OWNER using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_tenant on app_public.messages for select to :ADMIN, :ANALYST, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+
+grant select on app_public.messages to :ADMIN, :ANALYST, :MEMBER, :SERVICE;
+
+CREATE TRIGGER _200_long_numbers_metadata BEFORE INSERT OR UPDATE OF metadata ON app_public.messages FOR EACH ROW WHEN (app_private.may_print_long(new.metadata)) EXECUTE FUNCTION app_private.tg__refuse_long_numbers('metadata');
+CREATE TRIGGER _200_long_numbers_tool_calls BEFORE INSERT OR UPDATE OF tool_calls ON app_public.messages FOR EACH ROW WHEN (app_private.may_print_long(new.tool_calls)) EXECUTE FUNCTION app_private.tg__refuse_long_numbers('tool_calls');
+CREATE TRIGGER _500_publish_delete AFTER DELETE ON app_public.messages REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION app_private.tg__publish();
+CREATE TRIGGER _500_publish_insert AFTER INSERT ON app_public.messages REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION app_private.tg__publish();
+CREATE TRIGGER _800_audit_delete AFTER DELETE ON app_public.messages REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_messages__log_rows('{tenant_id,id,thread_id,number,role,name,content,tool_calls,tool_call_id,input_tokens,output_tokens,metadata,idempotency_key,created_at}', '{}', '{}');
+CREATE TRIGGER _800_audit_insert AFTER INSERT ON app_public.messages REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_messages__log_rows('{tenant_id,id,thread_id,number,role,name,content,tool_calls,tool_call_id,input_tokens,output_tokens,metadata,idempotency_key,created_at}', '{}', '{}');
+CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON app_public.messages FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
+CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.messages REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_messages__log_rows('{tenant_id,id,thread_id,number,role,name,content,tool_calls,tool_call_id,input_tokens,output_tokens,metadata,idempotency_key,created_at}', '{}', '{}');
 
 -- A measurement of a service at a point in time. Partitioned by day; retention removes it.
 create table app_public.metrics (
@@ -866,6 +934,72 @@ CREATE TRIGGER _800_audit_delete AFTER DELETE ON app_public.tenants REFERENCING 
 CREATE TRIGGER _800_audit_insert AFTER INSERT ON app_public.tenants REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_tenants__log_rows('{id,name,suspended_at,created_at,updated_at}', '{}', '{}');
 CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON app_public.tenants FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
 CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.tenants REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_tenants__log_rows('{id,name,suspended_at,created_at,updated_at}', '{}', '{}');
+
+-- @unique id|@fieldName thread|@updateFieldName updateThread|@deleteFieldName deleteThread
+-- A conversation: messages in order. Deleting it deletes its messages.
+create table app_public.threads (
+  -- @behavior -*
+  -- The tenant. By default the caller's.
+  tenant_id text collate "C" not null default app_private.current_tenant_id(),
+  -- The thread's id; random if not given.
+  id uuid not null default gen_random_uuid(),
+  -- The title to show.
+  title character varying(200),
+  -- The agent whose conversation it is; null: none's, or the agent was removed.
+  agent_id character varying(50),
+  -- The task that it is about; null: none, or the task was deleted.
+  task_id uuid,
+  -- Anything else about it.
+  metadata jsonb not null default '{}'::jsonb,
+  -- The number of its last message, and so how many it has: 0 at first. append_messages counts.
+  version integer not null default 0,
+  -- When its last message came; before the first one, when the thread was made. append_messages sets it.
+  last_message_at timestamp with time zone not null default now(),
+  -- When the thread was made.
+  created_at timestamp with time zone not null default now(),
+  -- @behavior -single -update -delete
+  -- The tenant and the id identify a row.
+  constraint threads_pkey PRIMARY KEY (tenant_id, id),
+  -- @fieldName agent
+  -- @foreignFieldName threads
+  -- The agent whose conversation it is.
+  constraint threads_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES app_public.agents(tenant_id, id) ON DELETE SET NULL (agent_id),
+  -- @fieldName task
+  -- @foreignFieldName threads
+  -- The task that it is about.
+  constraint threads_task_id_fkey FOREIGN KEY (tenant_id, task_id) REFERENCES app_public.tasks(tenant_id, id) ON DELETE SET NULL (task_id),
+  -- @behavior -*
+  -- A row belongs to a tenant.
+  constraint threads_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES app_public.tenants(id) ON DELETE RESTRICT
+);
+
+CREATE INDEX threads_agent_id_last_message_at_idx ON app_public.threads USING btree (tenant_id, agent_id, last_message_at) WHERE (agent_id IS NOT NULL);
+CREATE INDEX threads_last_message_at_idx ON app_public.threads USING btree (tenant_id, last_message_at);
+CREATE INDEX threads_task_id_last_message_at_idx ON app_public.threads USING btree (tenant_id, task_id, last_message_at) WHERE (task_id IS NOT NULL);
+
+create policy delete_jobs on app_public.threads for delete to :JOBS using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
+create policy delete_tenant on app_public.threads for delete to :ADMIN, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy insert_tenant on app_public.threads for insert to :ADMIN, :MEMBER, :SERVICE with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_definer on app_public.threads for select to :OWNER using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_jobs on app_public.threads for select to :JOBS using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
+create policy select_tenant on app_public.threads for select to :ADMIN, :ANALYST, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy update_definer on app_public.threads for update to :OWNER using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id))) with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy update_tenant on app_public.threads for update to :ADMIN, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id))) with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+
+grant delete, insert (tenant_id, id, title, agent_id, task_id, metadata), select, update (title, agent_id, task_id, metadata) on app_public.threads to :MEMBER;
+grant delete, insert (tenant_id, id, title, agent_id, task_id, metadata, created_at), select, update (title, agent_id, task_id, metadata) on app_public.threads to :ADMIN, :SERVICE;
+grant delete, select (tenant_id, id, version, last_message_at) on app_public.threads to :JOBS;
+grant select on app_public.threads to :ANALYST;
+
+CREATE TRIGGER _200_keys BEFORE UPDATE OF tenant_id, id ON app_public.threads FOR EACH ROW WHEN (((old.tenant_id IS DISTINCT FROM new.tenant_id) OR (old.id IS DISTINCT FROM new.id))) EXECUTE FUNCTION app_private.tg__refuse_key_change();
+CREATE TRIGGER _200_long_numbers BEFORE INSERT OR UPDATE OF metadata ON app_public.threads FOR EACH ROW WHEN (app_private.may_print_long(new.metadata)) EXECUTE FUNCTION app_private.tg__refuse_long_numbers('metadata');
+CREATE TRIGGER _500_publish_delete AFTER DELETE ON app_public.threads REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION app_private.tg__publish();
+CREATE TRIGGER _500_publish_insert AFTER INSERT ON app_public.threads REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION app_private.tg__publish();
+CREATE TRIGGER _500_publish_update AFTER UPDATE ON app_public.threads REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION app_private.tg__publish();
+CREATE TRIGGER _800_audit_delete AFTER DELETE ON app_public.threads REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_threads__log_rows('{tenant_id,id,title,agent_id,task_id,metadata,version,last_message_at,created_at}', '{}', '{version,last_message_at}');
+CREATE TRIGGER _800_audit_insert AFTER INSERT ON app_public.threads REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_threads__log_rows('{tenant_id,id,title,agent_id,task_id,metadata,version,last_message_at,created_at}', '{}', '{version,last_message_at}');
+CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON app_public.threads FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
+CREATE TRIGGER _800_audit_update AFTER UPDATE ON app_public.threads REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_threads__log_rows('{tenant_id,id,title,agent_id,task_id,metadata,version,last_message_at,created_at}', '{}', '{version,last_message_at}');
 
 -- @primaryKey id|@fieldName userSession
 -- The sessions of the tenant's users, without tokens and data.

@@ -195,6 +195,10 @@ export const retryAfterSeconds = '1';
  * code above that has the same status.
  */
 export const refusalStatuses: Readonly<Record<string, 403 | 404 | 409 | 503>> = {
+  LTC01: 404,
+  LTC02: 409,
+  LTC04: 409,
+  LTC05: 409,
   LTJ01: 409,
   LTQ01: 404,
   LTQ02: 409,

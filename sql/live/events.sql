@@ -2,7 +2,7 @@ comment on table app_private.events is 'The outbox of live updates: the rows tha
 comment on column app_private.events.transaction_id is 'The transaction that made the change.';
 comment on column app_private.events.id is 'The order within a transaction; it has no meaning across transactions.';
 comment on column app_private.events.tenant_id is 'The tenant whose rows changed.';
-comment on column app_private.events.topic is 'The table: tasks, workflows, agents.';
+comment on column app_private.events.topic is 'The table: tasks, workflows, agents, threads, messages.';
 comment on column app_private.events.operation is 'One of insert, update, delete.';
 comment on column app_private.events.keys is 'The ids of the rows; null when more than 1,000 changed at once.';
 comment on column app_private.events.at is 'When the transaction began.';

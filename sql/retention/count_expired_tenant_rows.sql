@@ -42,6 +42,9 @@ begin
     when 'task_attempts' then
       select count(*) into v_count
       from ops.expired_task_attempts(count_expired_tenant_rows.tenant_id, count_expired_tenant_rows.older_than);
+    when 'threads' then
+      select coalesce(sum(o.rows), 0) into v_count
+      from ops.expired_threads(count_expired_tenant_rows.tenant_id, count_expired_tenant_rows.older_than) o;
     else
       raise exception '% does not hold data of tenants', count_expired_tenant_rows.policy using errcode = 'LTP03', hint = 'Call ops.count_expired_rows.';
   end case;

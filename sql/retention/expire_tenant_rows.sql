@@ -1,6 +1,6 @@
 -- Deletes up to `how_many` rows of a tenant that a policy does not keep, and adds them to the receipt. Deletes no other
 -- tenant's rows: the statements name the tenant, and by the setting row-level security confines :JOBS to it. Returns
--- how many it deleted; fewer than `how_many` means that none are left.
+-- how many it deleted; fewer than `how_many` means that none are left. The last thread may go beyond, because it goes as a whole.
 --
 -- What a policy keeps is asked of the policies, and of no argument: `older_than` may lie further back, for a run that began a
 -- while ago, and never later. What still has to be rolled up or merged stays, also when it has become so since the run began.
@@ -17,6 +17,7 @@ as $$
 declare
   v_older_than timestamptz;
   v_count integer;
+  v_rows integer;
 begin
   if not exists (select from ops.retention_policies p where p.policy = expire_tenant_rows.policy) then
     raise exception 'policy % does not exist', expire_tenant_rows.policy
@@ -82,10 +83,33 @@ begin
         select o.* from ops.expired_task_attempts(expire_tenant_rows.tenant_id, v_older_than) o limit expire_tenant_rows.how_many
       ) o
       where a.tenant_id = expire_tenant_rows.tenant_id and a.task_id = o.task_id and a.attempt = o.attempt;
+    when 'threads' then
+      -- Whole threads, the oldest first, until there are as many rows: deleting a thread deletes its messages.
+      with gone as (
+        delete from app_public.threads t
+        where t.tenant_id = expire_tenant_rows.tenant_id and t.id in (
+          select o.id
+          from (
+            select o.id, sum(o.rows) over (order by o.last_message_at, o.id) - o.rows as before
+            from (
+              select o.*
+              from ops.expired_threads(expire_tenant_rows.tenant_id, v_older_than) o
+              order by o.last_message_at, o.id
+              limit expire_tenant_rows.how_many
+            ) o
+          ) o
+          where o.before < expire_tenant_rows.how_many
+        )
+          -- Asked again of a thread that somebody has appended to meanwhile: it stays.
+          and t.last_message_at < v_older_than
+        returning t.version + 1 as rows
+      )
+      select coalesce(sum(g.rows), 0) into v_rows from gone g;
     else
       raise exception '% does not hold data of tenants', expire_tenant_rows.policy using errcode = 'LTP03', hint = 'Call ops.expire_rows.';
   end case;
   get diagnostics v_count = row_count;
+  v_count := coalesce(v_rows, v_count);
   perform set_config('app.retention_tenant_id', '', true);
 
   if v_count > 0 then

@@ -21,7 +21,7 @@ export const supabaseServices = {
   '/realtime/v1': {
     lacks: "this server does not speak Supabase's realtime protocol",
     instead:
-      'Changes of tasks, workflows and agents come as server-sent events, GET /events, and as GraphQL subscriptions at /graphql.',
+      'Changes of tasks, workflows, agents, threads and messages come as server-sent events, GET /events, and as GraphQL subscriptions at /graphql.',
   },
   '/functions/v1': {
     lacks: 'this server has no edge functions',

@@ -102,7 +102,8 @@ async function expireRows(
         );
         const count = rows[0]?.count ?? 0;
         cutoff.rows += count;
-        if (count === batch) full.push(cutoff);
+        // More than asked for where the last thread went with all of its messages.
+        if (count >= batch) full.push(cutoff);
       } catch (error) {
         if (tenant === null) throw error;
         await quarantine(executor, { task: 'retention', tenant, item: policy }, error);

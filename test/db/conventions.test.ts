@@ -424,7 +424,7 @@ describe.skipIf(noServer)('the schema keeps its conventions', () => {
     for (const file of await allSqlFiles()) {
       const text = await sqlFile(file);
       for (const [, table = '', digested = '', summary, counter] of text.matchAll(
-        /^select audit\.enable_tracking\('([\w.]+)'(?:, digested => '\{(\w+)\}')?(, detail => false)?(?:, counter => '(:\w+)')?(?:, omitted => '\{\w+\}')?\);$/gm,
+        /^select audit\.enable_tracking\('([\w.]+)'(?:, digested => '\{(\w+)\}')?(, detail => false)?(?:, counter => '(:\w+)')?(?:, omitted => '\{[\w,]+\}')?\);$/gm,
       )) {
         listed.set(table, {
           digested,
@@ -457,7 +457,7 @@ describe.skipIf(noServer)('the schema keeps its conventions', () => {
       const expected = listed.get(qualified(row.parent ?? row.name));
       expect(row.definition).toMatch(
         expected?.detail
-          ? /EXECUTE FUNCTION audit\.tg_\w*_log_rows?\('\{.*\}', '\{\w*\}', '\{\w*\}'\)$/
+          ? /EXECUTE FUNCTION audit\.tg_\w*_log_rows?\('\{.*\}', '\{\w*\}', '\{[\w,]*\}'\)$/
           : /tg__log_summary\(\)$/,
       );
       const digested = new Set(

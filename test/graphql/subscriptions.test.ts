@@ -7,6 +7,7 @@ import { sql } from '../../src/db/statement.ts';
 import { signToken } from '../../src/auth/jwt.ts';
 import { startApp, testSecret, testToken } from '../support/app.ts';
 import { countingDatabase } from '../support/counting-database.ts';
+import { blocksOf } from '../support/doc-blocks.ts';
 import type { RunningApp } from '../support/app.ts';
 import { migratedDatabase } from '../support/db.ts';
 import type { MigratedDatabase } from '../support/db.ts';
@@ -160,7 +161,7 @@ describe.skipIf(noServer)('subscriptions', () => {
     }
   });
 
-  test('workflows and agents are live too', async () => {
+  test('workflows, agents, threads and messages are live too', async () => {
     const query = `subscription($id: String) { agentChanged(id: $id) { operation agentId agent { name } } }`;
     const agents = subscribe(await testToken(), 'live', app, query);
     const workflows = subscribe(
@@ -169,7 +170,22 @@ describe.skipIf(noServer)('subscriptions', () => {
       app,
       'subscription { workflowChanged { operation workflowId workflow { name } } }',
     );
-    const first = [agents.next(), workflows.next()];
+    // As docs/conversations.md says how to follow a conversation.
+    const window = (await blocksOf('docs/conversations.md')).find(
+      ({ mark }) => mark?.kind === 'run by',
+    )!.code;
+    const [thread = ''] = /[0-9a-f-]{36}/.exec(window) ?? [];
+    const threads = subscribe(await testToken(), null, app, window);
+    const messages = subscribe(
+      await testToken(),
+      null,
+      app,
+      'subscription { messageChanged { operation message { number thread { id } } } }',
+    );
+    await admin.query(
+      sql`insert into app_public.threads (tenant_id, id) values ('default', ${thread}), ('default', gen_random_uuid())`,
+    );
+    const first = [agents.next(), workflows.next(), threads.next(), messages.next()];
     await new Promise((resolve) => setTimeout(resolve, 500));
     for (const id of ['dead', 'live']) {
       await admin.query(
@@ -179,9 +195,22 @@ describe.skipIf(noServer)('subscriptions', () => {
     await admin.query({
       text: `insert into app_public.workflows (tenant_id, name) values ('default', 'flow')`,
     });
+    await admin.query(
+      sql`insert into app_public.messages (tenant_id, thread_id, number, role, content) values ('default', ${thread}, 1, 'user', 'Hello')`,
+    );
+    await admin.query(sql`update app_public.threads set version = 1 where id = ${thread}`);
     expect(await Promise.all(first)).toMatchObject([
       { data: { agentChanged: { operation: 'INSERT', agentId: 'live', agent: { name: 'live' } } } },
       { data: { workflowChanged: { operation: 'INSERT', workflow: { name: 'flow' } } } },
+      {
+        data: {
+          threadChanged: {
+            operation: 'UPDATE',
+            thread: { version: 1, messages: { nodes: [{ number: 1, role: 'user', content: 'Hello' }] } },
+          },
+        },
+      },
+      { data: { messageChanged: { operation: 'INSERT', message: { number: 1, thread: { id: thread } } } } },
     ]);
   });
 

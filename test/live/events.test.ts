@@ -117,7 +117,7 @@ describe.each(apiTargets)('GET /events, %s', (kind, openTarget) => {
     expect((await events.next()).data).toMatchObject({ id });
   });
 
-  test('sends the chosen topics among tasks, workflows and agents, or all by default', async () => {
+  test('sends the chosen topics among tasks, workflows, agents, threads and messages, or all by default', async () => {
     const [all, some] = [
       await ready(await testToken()),
       await ready(await testToken(), { topics: 'agents,workflows' }),
@@ -128,6 +128,11 @@ describe.each(apiTargets)('GET /events, %s', (kind, openTarget) => {
       `insert into app_public.agents (tenant_id, id, name, model) values ('default', 'a', 'A', 'm')`,
       `insert into app_public.workflows (tenant_id, name) values ('default', 'W')`,
       `delete from app_public.agents where id = 'a'`,
+      `insert into app_public.threads (tenant_id) values ('default')`,
+      `insert into app_public.messages (tenant_id, thread_id, number, role, content)
+       select tenant_id, id, 1, 'user', 'x' from app_public.threads`,
+      `update app_public.threads set version = 1`,
+      `delete from app_public.threads`,
     ]) {
       await target.admin.query(text);
       heard.push(await all.next());
@@ -137,7 +142,12 @@ describe.each(apiTargets)('GET /events, %s', (kind, openTarget) => {
       'agents insert',
       'workflows insert',
       'agents delete',
+      'threads insert',
+      'messages insert',
+      'threads update',
+      'threads delete',
     ]);
+    expect(await all.next()).toMatchObject({ event: 'messages', data: { operation: 'delete' } });
     expect((await take(some, 3)).map(({ event }) => event)).toEqual(['agents', 'workflows', 'agents']);
   });
 

@@ -24,6 +24,7 @@ const sqlFolder = fileURLToPath(new URL('../../sql/', import.meta.url));
 const alsoTests: Readonly<Record<string, readonly string[]>> = {
   agents: ['test/db/tenancy', 'test/db/audit', 'test/db/conventions'],
   audit: ['test/db/conventions', 'test/db/tenancy'],
+  conversations: ['test/db/tenancy', 'test/db/conventions', 'test/db/audit', 'test/live/events'],
   jobs: ['test/jobs/run-jobs', 'test/jobs/job-run', 'test/security/worker-login'],
   keys: ['test/auth/api-key', 'test/api/operators', 'test/db/conventions', 'test/db/tenancy'],
   knowledge: ['test/db/tenancy', 'test/db/conventions', 'test/db/audit', 'test/rest/refusals'],

@@ -28,6 +28,8 @@ const refusals: readonly (readonly [name: string, args: object, code: string, st
   ['add_knowledge', { content: '' }, 'LTS15', 400],
   ['add_knowledge_items', { items: [] }, 'LTS16', 400],
   ['add_knowledge_items', { items: [{ content: 'x', id: 7 }] }, 'LTS17', 400],
+  ['append_messages', { thread_id: nowhere, messages: [{ role: 'user', content: 'x' }] }, 'LTC01', 404],
+  ['append_messages', { thread_id: nowhere, messages: [{ role: 'user', content: 7 }] }, 'LTC03', 400],
   ['cancel_task', { task_id: nowhere }, 'LTQ01', 404],
   ['cancel_task', { task_id: 'x' }, '22P02', 400],
   ['cancel_workflow', { workflow_id: nowhere }, 'LTW01', 404],

@@ -229,6 +229,40 @@ export const accessEntries: readonly AccessEntry[] = [
     `,
   },
   {
+    name: 'app_public.threads',
+    fill: "insert into app_public.threads (tenant_id, title, version) values ($1, 'one', 1)",
+    insert: "(tenant_id, title) values ($1, 'new')",
+    set: "title = 'x'",
+    reaches: `
+      member     own   own   own   own   -
+      service    own   own   own   own   -
+      admin      own   own   own   own   -
+      analyst    own   -     -     -     -
+      unbound    none  -     -     -     -
+      suspended  none  -     -     -     -
+      owner      none  none  none  none  may
+      jobs       own   -     -     own   -
+      definer    own   none  own   none  may
+    `,
+  },
+  {
+    name: 'app_public.messages',
+    fill: `insert into app_public.messages (tenant_id, thread_id, number, role, content)
+     select tenant_id, id, 1, 'user', 'one' from app_public.threads where tenant_id = $1`,
+    insert: `(tenant_id, thread_id, number, role, content) values ($1, gen_random_uuid(), 9, 'user', 'new')`,
+    set: "content = 'x'",
+    reaches: `
+      member     own   -     -     -     -
+      service    own   -     -     -     -
+      admin      own   -     -     -     -
+      analyst    own   -     -     -     -
+      unbound    none  -     -     -     -
+      suspended  none  -     -     -     -
+      owner      none  none  none  none  may
+      definer    own   own   none  none  may
+    `,
+  },
+  {
     name: 'app_public.sessions',
     insert: "(tenant_id, user_id, token, expires_at) values ($1, 'new', repeat('0', 64), now())",
     set: "data = '{}'",

@@ -16,7 +16,7 @@ declare global {
   }
 }
 
-/** `subscription { taskChanged { operation taskId task { ... } } }`, and the same for workflows and agents. */
+/** `subscription { taskChanged { operation taskId task { ... } } }`, and the same for the other topics. */
 export const RowChangedPlugin: GraphileConfig.Plugin = extendSchema((build) => {
   const changes = Object.fromEntries(
     subjects.map(({ topic, type, field }) => {
@@ -63,6 +63,8 @@ const subjects: readonly Subject[] = [
   { topic: 'tasks', type: 'Task', field: 'task', idType: 'UUID' },
   { topic: 'workflows', type: 'Workflow', field: 'workflow', idType: 'UUID' },
   { topic: 'agents', type: 'Agent', field: 'agent', idType: 'String' },
+  { topic: 'threads', type: 'Thread', field: 'thread', idType: 'UUID' },
+  { topic: 'messages', type: 'Message', field: 'message', idType: 'UUID' },
 ];
 
 const operationType = /* GraphQL */ `

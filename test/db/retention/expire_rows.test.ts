@@ -66,6 +66,11 @@ const byTenant: Readonly<Record<string, Rows>> = {
     row: attempt('$2', 'completed'),
     kept: [attempt("'acme'", 'pending')],
   },
+  threads: {
+    table: 'app_public.threads',
+    row: 'insert into app_public.threads (tenant_id, last_message_at) values ($2, $1)',
+    kept: ["insert into app_public.threads (tenant_id, created_at) values ('acme', $1)"],
+  },
 };
 const ofNoTenant: Readonly<Record<string, Rows>> = {
   job_runs: {
