@@ -1,5 +1,5 @@
---! Previous: sha1:9efa1c03cdfec807b2edafb464477c84313582ad
---! Hash: sha1:a90fe36c0b27d652346ad54e55588ce78a3b0338
+--! Previous: sha1:d190ab35a4403bcee0d76ef0f73eaf12fe091092
+--! Hash: sha1:39ce18df6e4ade141464d13e0988e73f354aabf5
 --! Message: conversations
 
 -- Conversations: threads, and messages that are numbered in their thread without a gap. New tables: nothing is locked that exists, but
