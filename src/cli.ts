@@ -4,6 +4,7 @@ import { addAlerts } from './commands/alerts.ts';
 import { addBackup } from './commands/backup.ts';
 import type { CommandContext } from './commands/command-context.ts';
 import { exitStatus } from './commands/exit-status.ts';
+import { addExport } from './commands/export.ts';
 import { isExposed } from './commands/exposed-output.ts';
 import { addImport } from './commands/import.ts';
 import { addJobs } from './commands/jobs.ts';
@@ -49,6 +50,7 @@ const commands: readonly ((program: Command, context: CommandContext) => void)[]
   addRetention,
   addVerifyAudit,
   addImport,
+  addExport,
   addBackup,
   addRestore,
   addRecover,

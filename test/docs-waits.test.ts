@@ -57,6 +57,7 @@ const tested: Readonly<Record<string, readonly [file: string, test: string]>> = 
     'backup/server/store-parts.test.ts',
     'a store that was silent for long',
   ],
+  'a table that an import of an export needs': ['export/load-export.test.ts', 'that has to wait for a table'],
   'a server that is away at the start': [
     'db/wait-for-server.test.ts',
     'ends with a sentence and 1 when the time is over',

@@ -18,8 +18,8 @@ const floors: readonly (readonly string[])[] = [
   // The sealed audit log, authentication, the configuration, the catalog as data, the embedded server, and a fresh server's setup.
   ['audit', 'auth', 'config', 'embedded', 'schema-cache', 'setup'],
   ['http', 'embeddings', 'backup', 'import', 'database-choice.ts'],
-  // The REST dialect, and what subscribers are told.
-  ['rest', 'live', 'quarantine.ts'],
+  // The REST dialect, what subscribers are told, and exports.
+  ['rest', 'live', 'export', 'quarantine.ts'],
   // The doors GraphQL and PostgREST's own program, and retention.
   ['graphql', 'postgrest', 'retention'],
   // The server with all doors of the API, and all logins of the configuration.

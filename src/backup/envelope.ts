@@ -45,17 +45,11 @@ export interface Sealing {
 
 /** Seals an object whose name is `label`. */
 export function sealing(label: string, key: EncryptionKey | null): Sealing {
-  const header = headerOf(key !== null);
-  const nonce = key && randomBytes(nonceBytes);
-  const cipher = key && nonce && createCipheriv(algorithm, key, nonce);
-  cipher?.setAAD(associated(header, label));
-  const stored: Uint8Array[] = nonce ? [header, nonce] : [header];
-  const keep = (bytes: Uint8Array): void => void stored.push(cipher ? cipher.update(bytes) : bytes);
-  const finish = (): readonly Uint8Array[] => {
-    if (cipher) stored.push(cipher.final(), cipher.getAuthTag());
-    return stored;
-  };
-  const zstd = createZstdCompress(compression).on('data', keep);
+  const wrapping = wrap(label, key);
+  const stored: Uint8Array[] = [...wrapping.opening];
+  const zstd = createZstdCompress(compression).on('data', (bytes: Buffer) => {
+    stored.push(wrapping.bytes(bytes));
+  });
   return {
     write: (piece) =>
       new Promise((resolve, reject) => {
@@ -63,8 +57,43 @@ export function sealing(label: string, key: EncryptionKey | null): Sealing {
       }),
     end: async () => {
       await finished(zstd.end());
-      return finish();
+      stored.push(...wrapping.closing());
+      return stored;
     },
+  };
+}
+
+/** The stored bytes of content that is too large for memory, as `sealing` would make them. */
+export async function* seal(
+  label: string,
+  key: EncryptionKey | null,
+  content: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  const wrapping = wrap(label, key);
+  yield* wrapping.opening;
+  const compressed = pipeline(
+    Readable.from(content, { objectMode: false }),
+    createZstdCompress(compression),
+    () => undefined,
+  );
+  for await (const bytes of compressed as AsyncIterable<Buffer>) yield wrapping.bytes(bytes);
+  yield* wrapping.closing();
+}
+
+/** What stands around compressed content: the header, the encryption if there is a key, and the tag at the end. */
+function wrap(
+  label: string,
+  key: EncryptionKey | null,
+): { opening: readonly Uint8Array[]; bytes(piece: Buffer): Uint8Array; closing(): readonly Uint8Array[] } {
+  const header = headerOf(key !== null);
+  if (!key) return { opening: [header], bytes: (piece) => piece, closing: () => [] };
+  const nonce = randomBytes(nonceBytes);
+  const cipher = createCipheriv(algorithm, key, nonce);
+  cipher.setAAD(associated(header, label));
+  return {
+    opening: [header, nonce],
+    bytes: (piece) => cipher.update(piece),
+    closing: () => [cipher.final(), cipher.getAuthTag()],
   };
 }
 

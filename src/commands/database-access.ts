@@ -20,7 +20,7 @@ import type { SessionNeed } from '../own-session.ts';
 import type { CommandContext } from './command-context.ts';
 import { configure } from './configure.ts';
 import { migrateTo } from './migrate.ts';
-import { requireSchema } from './require-schema.ts';
+import { requireSchema, requireSchemaByLedger } from './require-schema.ts';
 import { UsageError } from './usage-error.ts';
 import { closing, withConnections } from './with-connections.ts';
 
@@ -95,6 +95,30 @@ export function asWorker<T>(
  * policies filter rows gets an error, so that what it may not see never looks like what is not there. Changes nothing.
  */
 export function asAuditor<T>(context: CommandContext, work: (executor: Executor) => Promise<T>): Promise<T> {
+  return asBackupLogin(context, ({ database }) =>
+    work({ query: (statement) => database.queryWith({ row_security: 'off' }, statement) }),
+  );
+}
+
+/** As `asAuditor`, for work that needs a transaction: it has to switch row_security off. */
+export function asExporter<T>(
+  context: CommandContext,
+  work: (access: { readonly database: Database; readonly config: Config }) => Promise<T>,
+): Promise<T> {
+  return asBackupLogin(context, async ({ database, connections, config }) => {
+    await requireSchemaByLedger(database, olderSchema(connections));
+    return work({ database, config });
+  });
+}
+
+function asBackupLogin<T>(
+  context: CommandContext,
+  work: (access: {
+    readonly database: Database;
+    readonly connections: Connections;
+    readonly config: Config;
+  }) => Promise<T>,
+): Promise<T> {
   return asLogin(context, 'look', null, async ({ connections, config }) => {
     const url =
       connections.kind === 'embedded' ? connections.api : (config.server?.backupUrl?.reveal() ?? null);
@@ -104,9 +128,7 @@ export function asAuditor<T>(context: CommandContext, work: (executor: Executor)
       );
     }
     const database = auditorDatabase(url, connections, config, context.log);
-    return closing(database, () =>
-      work({ query: (statement) => database.queryWith({ row_security: 'off' }, statement) }),
-    );
+    return closing(database, () => work({ database, connections, config }));
   });
 }
 

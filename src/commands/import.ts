@@ -1,13 +1,18 @@
 import type { Command } from 'commander';
+import { backupKeys } from '../backup/store/open-store.ts';
 import type { Installation } from '../db/installation.ts';
+import { loadExport } from '../export/load-export.ts';
+import { isExport, openExport } from '../export/open-export.ts';
 import { ImportError, importFolder } from '../import/import-folder.ts';
 import type { ImportReport, StoreReport } from '../import/import-folder.ts';
 import { ProgressDisplay } from '../import/progress.ts';
 import type { ProgressStream } from '../import/progress.ts';
 import { QuarantineFile } from '../import/quarantine.ts';
 import type { CommandContext } from './command-context.ts';
+import { configure } from './configure.ts';
 import { databaseVariables, explain } from './explain.ts';
 import { asOperator } from './database-access.ts';
+import { untilAborted } from './signals.ts';
 import { UsageError } from './usage-error.ts';
 
 /** `lightning import FOLDER` */
@@ -117,43 +122,77 @@ function equation({
 
 /** Flags of `lightning import`. */
 interface ImportFlags {
-  readonly tenant: string;
+  readonly tenant?: string;
   readonly createMissingAgents?: true;
   readonly quarantine?: string;
 }
 
 /** `lightning import` */
 export function addImport(program: Command, context: CommandContext): void {
-  const work = (folder: string, { tenant, createMissingAgents, quarantine }: ImportFlags) =>
-    asOperator(
-      context,
-      'make',
-      async (installation) => {
-        const status = await importCommand({
-          installation,
-          folder,
-          tenantId: tenant,
-          createMissingAgents: createMissingAgents ?? false,
-          quarantineFile: quarantine ?? `quarantine-${new Date().toISOString().replaceAll(':', '')}.jsonl`,
-          out: process.stdout,
-          progress: process.stderr,
-        });
-        context.setExitStatus(status);
-      },
-      'imports',
-    );
   explain(program.command('import <folder>'), {
     variables: [...databaseVariables, 'MIGRATE_DATABASE_URL'],
     examples: [
       ['lightning import ./legacy --create-missing-agents', 'agents and knowledge of the default tenant'],
+      ['lightning import ./export', 'what lightning export wrote, into a database without its tenants'],
     ],
   })
-    .description('import the state of the legacy system')
-    .option('--tenant <id>', 'the tenant that receives it', 'default')
+    .description('import the state of the legacy system, or an export')
+    .option('--tenant <id>', 'the tenant that receives it (default: default); an export names its own')
     .option('--create-missing-agents', 'make an agent for knowledge whose agent has no definition')
     .option(
       '--quarantine <file>',
       'the file for items that cannot be stored (default: quarantine-<time>.jsonl)',
     )
-    .action(work);
+    .action(async (folder: string, flags: ImportFlags) =>
+      (await isExport(folder)) ? importExport(context, folder, flags) : importLegacy(context, folder, flags),
+    );
+}
+
+function importLegacy(
+  context: CommandContext,
+  folder: string,
+  { tenant, createMissingAgents, quarantine }: ImportFlags,
+): Promise<void> {
+  return asOperator(
+    context,
+    'make',
+    async (installation) => {
+      const status = await importCommand({
+        installation,
+        folder,
+        tenantId: tenant ?? 'default',
+        createMissingAgents: createMissingAgents ?? false,
+        quarantineFile: quarantine ?? `quarantine-${new Date().toISOString().replaceAll(':', '')}.jsonl`,
+        out: process.stdout,
+        progress: process.stderr,
+      });
+      context.setExitStatus(status);
+    },
+    'imports',
+  );
+}
+
+/** The export is checked before the database is opened. */
+async function importExport(context: CommandContext, folder: string, flags: ImportFlags): Promise<void> {
+  const { showProgress, print } = context;
+  const [given] = Object.keys(flags);
+  if (given !== undefined) {
+    const flag = given.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    throw new UsageError(
+      `${folder} is an export, which names its tenants and has nothing to quarantine: leave out --${flag}`,
+    );
+  }
+  const signal = untilAborted();
+  const opened = await openExport(folder, backupKeys(configure(context).backup), showProgress, signal);
+  await asOperator(
+    context,
+    'make',
+    async (installation) => {
+      const rows = await loadExport({ installation, opened, onProgress: showProgress, signal });
+      const { id, tables } = opened.manifest;
+      for (const { table, rows: count, sha256 } of tables) print(`${table}\t${count}\t${sha256}`);
+      print(`imported ${rows} rows of ${tables.length} tables from ${id}; each is what the export has`);
+    },
+    'imports',
+  );
 }

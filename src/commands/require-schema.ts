@@ -1,5 +1,5 @@
 import type { Executor } from '../db/database.ts';
-import { MigrationsReplaced, migrationState } from '../db/migrations.ts';
+import { MigrationsReplaced, migrationState, migrationStateByLedger } from '../db/migrations.ts';
 import type { MigrationState } from '../db/migrations.ts';
 import { ConnectionsError } from '../open-database.ts';
 
@@ -8,7 +8,18 @@ import { ConnectionsError } from '../open-database.ts';
  * and ConnectionsError where there is no schema, or an older one that is refused.
  */
 export async function requireSchema(executor: Executor, older: 'refused' | 'accepted'): Promise<void> {
-  const state = await stateOfSchema(executor);
+  refuseUnlessUsable(await stateOfSchema(executor), older);
+}
+
+/** As `requireSchema`, for a login that may call no function of the schema. */
+export async function requireSchemaByLedger(
+  executor: Executor,
+  older: 'refused' | 'accepted',
+): Promise<void> {
+  refuseUnlessUsable(await migrationStateByLedger(executor), older);
+}
+
+function refuseUnlessUsable(state: MigrationState | null, older: 'refused' | 'accepted'): void {
   if (state === null)
     throw new ConnectionsError('the database has no schema yet: lightning migrate makes it');
   if (state.kind === 'replaced') throw new MigrationsReplaced();

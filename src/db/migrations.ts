@@ -229,7 +229,25 @@ export type MigrationState =
 
 /** Compares the database with the committed migrations of this version. Every request role may ask. */
 export async function migrationState(executor: Executor): Promise<MigrationState> {
-  const applied = await askForMigrations(executor);
+  return compared(await askForMigrations(executor));
+}
+
+/**
+ * As `migrationState`, for a login that reads every table and may call no function, such as the one of backups. Null: the database was
+ * never migrated.
+ */
+export async function migrationStateByLedger(executor: Executor): Promise<MigrationState | null> {
+  const { rows: found } = await executor.query<{ exists: boolean }>(
+    sql`select pg_catalog.to_regclass('graphile_migrate.migrations') is not null as exists`,
+  );
+  if (!found[0]?.exists) return null;
+  const { rows } = await executor.query<Migration>(
+    sql`select filename, hash from graphile_migrate.migrations order by filename`,
+  );
+  return compared(rows);
+}
+
+async function compared(applied: readonly Migration[] | null): Promise<MigrationState> {
   const committed = await committedMigrations();
   if (applied === null || areReplaced(applied, committed)) return { kind: 'replaced' };
   const missing = namesWithout(committed, applied);

@@ -37,6 +37,7 @@ const opening: Readonly<Record<string, readonly string[]>> = {
   'audit as-of': ['agents', 'a', '2026-01-31T12:00:00Z', '--tenant', 'default'],
   retention: ['--dry-run'],
   import: ['FOLDER'],
+  export: [],
   backup: [],
   'backup drill': [],
 };

@@ -1,7 +1,9 @@
 import { stat } from 'node:fs/promises';
 import type { BackupConfig } from '../../config/config.ts';
 import { OperationalError } from '../../operational-error.ts';
+import type { EncryptionKey } from '../envelope.ts';
 import { makeSignatures } from '../signatures.ts';
+import type { Signatures } from '../signatures.ts';
 import { makeVault } from '../vault.ts';
 import type { Vault } from '../vault.ts';
 import { DirectoryStore } from './directory-store.ts';
@@ -20,12 +22,24 @@ export type OpenVault = (waits?: Partial<S3Waits>) => Promise<Vault>;
  * The configured store, encrypted and signed if there are keys. Nothing is read or written yet. `waits`: the waits for
  * object storage that differ from the default.
  */
-export async function openVault(
-  { store, encryptionKey, signingKey, publicKeys }: BackupConfig,
-  waits: Partial<S3Waits> = {},
-): Promise<Vault> {
-  const key = encryptionKey && decodeKey(encryptionKey.reveal());
-  return makeVault(await openStore(store, waits), key, makeSignatures(signingKey, publicKeys));
+export async function openVault(config: BackupConfig, waits: Partial<S3Waits> = {}): Promise<Vault> {
+  const { encryptionKey, signatures } = backupKeys(config);
+  return makeVault(await openStore(config.store, waits), encryptionKey, signatures);
+}
+
+/** The keys of backups, which also encrypt and sign exports. */
+export interface BackupKeys {
+  /** Null: there is none. */
+  readonly encryptionKey: EncryptionKey | null;
+  readonly signatures: Signatures;
+}
+
+/** The configured keys of backups. */
+export function backupKeys({ encryptionKey, signingKey, publicKeys }: BackupConfig): BackupKeys {
+  return {
+    encryptionKey: encryptionKey && decodeKey(encryptionKey.reveal()),
+    signatures: makeSignatures(signingKey, publicKeys),
+  };
 }
 
 /**

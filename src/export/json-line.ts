@@ -1,0 +1,78 @@
+/** A line that is not a row. The message continues a sentence that names the file and the line. */
+export class LineError extends Error {
+  override name = 'LineError';
+}
+
+/**
+ * The values of a row, as texts that the types of its columns read; null is a null. Numbers keep their digits, because nothing is
+ * parsed but strings. Throws LineError unless the line is an object with exactly these columns, in this order, as an export writes it.
+ */
+export function valuesOf(line: string, columns: readonly string[]): (string | null)[] {
+  const values: (string | null)[] = [];
+  let at = 1;
+  if (line[0] !== '{') throw new LineError('it does not begin with {');
+  for (const [i, column] of columns.entries()) {
+    const key = `${JSON.stringify(column)}:`;
+    if (!line.startsWith(key, at))
+      throw new LineError(`expected the column ${column} at character ${at + 1}`);
+    at += key.length;
+    const end = endOfValue(line, at);
+    values.push(textOf(line.slice(at, end), column));
+    const after = i === columns.length - 1 ? '}' : ',';
+    if (line[end] !== after) throw new LineError(`expected ${after} behind the column ${column}`);
+    at = end + 1;
+  }
+  if (at !== line.length) throw new LineError('something follows its object');
+  return values;
+}
+
+const scalar = /^(?:true|false|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)$/;
+
+function textOf(json: string, column: string): string | null {
+  if (json === 'null') return null;
+  if (json[0] === '{' || json[0] === '[' || scalar.test(json)) return json;
+  if (json[0] !== '"') throw new LineError(`the column ${column} is not JSON`);
+  if (!json.includes('\\')) return json.slice(1, -1);
+  try {
+    return JSON.parse(json) as string;
+  } catch (error) {
+    throw new LineError(`the column ${column} is not JSON`, { cause: error });
+  }
+}
+
+/** The place behind the value that begins at `from`. */
+function endOfValue(line: string, from: number): number {
+  const first = line[from];
+  if (first === '"') return endOfString(line, from);
+  if (first !== '{' && first !== '[') {
+    let at = from;
+    while (at < line.length && line[at] !== ',' && line[at] !== '}') at += 1;
+    return at;
+  }
+  let depth = 0;
+  for (let at = from; at < line.length;) {
+    const character = line[at];
+    if (character === '"') {
+      at = endOfString(line, at);
+      continue;
+    }
+    at += 1;
+    if (character === '{' || character === '[') depth += 1;
+    else if (character === '}' || character === ']') {
+      depth -= 1;
+      if (depth === 0) return at;
+    }
+  }
+  throw new LineError('it ends within a value');
+}
+
+function endOfString(line: string, from: number): number {
+  for (let at = from + 1; ;) {
+    const quote = line.indexOf('"', at);
+    if (quote < 0) throw new LineError('it ends within a string');
+    let slashes = 0;
+    while (line[quote - 1 - slashes] === '\\') slashes += 1;
+    if (slashes % 2 === 0) return quote + 1;
+    at = quote + 1;
+  }
+}
