@@ -1326,6 +1326,380 @@ grant select on audit.seals to :OPERATOR;
 CREATE TRIGGER _200_refuse_change BEFORE DELETE OR UPDATE ON audit.seals FOR EACH ROW EXECUTE FUNCTION audit.tg__refuse_seal_change();
 CREATE TRIGGER _200_refuse_truncate BEFORE TRUNCATE ON audit.seals FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__refuse_seal_change();
 
+-- What the legacy system keeps of an agent and app_public.agents does not: one row beside it.
+create table legacy.agent_fields (
+  -- The tenant. By default the caller's.
+  tenant_id text collate "C" not null default app_private.current_tenant_id(),
+  -- The agent.
+  agent_id character varying(50) not null,
+  -- Its state in the words of the legacy system; it counts while the agent has the state that it stands for.
+  status character varying(20),
+  -- What it can, as the legacy system lists it.
+  capabilities jsonb,
+  -- Ciphertext, which nobody here can read.
+  config_encrypted text,
+  -- Ciphertext, which nobody here can read.
+  capabilities_encrypted text,
+  constraint agent_fields_pkey PRIMARY KEY (tenant_id, agent_id),
+  constraint agent_fields_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES app_public.agents(tenant_id, id) ON DELETE CASCADE
+);
+
+create policy delete_service on legacy.agent_fields for delete to :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy insert_service on legacy.agent_fields for insert to :SERVICE with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_service on legacy.agent_fields for select to :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy update_service on legacy.agent_fields for update to :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id))) with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+
+grant delete, insert (tenant_id, agent_id, status, capabilities, config_encrypted, capabilities_encrypted), select, update (status, capabilities, config_encrypted, capabilities_encrypted) on legacy.agent_fields to :SERVICE;
+
+CREATE TRIGGER _200_keys BEFORE UPDATE OF tenant_id, agent_id ON legacy.agent_fields FOR EACH ROW WHEN (((old.tenant_id IS DISTINCT FROM new.tenant_id) OR ((old.agent_id)::text IS DISTINCT FROM (new.agent_id)::text))) EXECUTE FUNCTION app_private.tg__refuse_key_change();
+CREATE TRIGGER _200_long_numbers BEFORE INSERT OR UPDATE OF capabilities ON legacy.agent_fields FOR EACH ROW WHEN (app_private.may_print_long(new.capabilities)) EXECUTE FUNCTION app_private.tg__refuse_long_numbers('capabilities');
+CREATE TRIGGER _800_audit_delete AFTER DELETE ON legacy.agent_fields REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_agent_fields__log_rows('{tenant_id,agent_id,status,capabilities,config_encrypted,capabilities_encrypted}', '{}', '{}');
+CREATE TRIGGER _800_audit_insert AFTER INSERT ON legacy.agent_fields REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_agent_fields__log_rows('{tenant_id,agent_id,status,capabilities,config_encrypted,capabilities_encrypted}', '{}', '{}');
+CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON legacy.agent_fields FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
+CREATE TRIGGER _800_audit_update AFTER UPDATE ON legacy.agent_fields REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_agent_fields__log_rows('{tenant_id,agent_id,status,capabilities,config_encrypted,capabilities_encrypted}', '{}', '{}');
+
+-- Agents as the legacy system's models have them.
+create view legacy.agents (
+  -- The agent's id.
+  id character varying(50),
+  -- The name to show.
+  name character varying(100),
+  -- The language model.
+  model character varying(50),
+  -- What it is good at, in a word or two.
+  specialization character varying(50),
+  -- Its state: idle, busy, training, paused, error or offline.
+  status character varying,
+  -- Everything else about it.
+  config jsonb,
+  -- What it can.
+  capabilities jsonb,
+  -- When it was made.
+  created_at timestamp with time zone,
+  -- When the row last changed. What is written is ignored: the database sets it.
+  updated_at timestamp with time zone,
+  -- Ciphertext, which nobody here can read.
+  config_encrypted text,
+  -- Ciphertext, which nobody here can read.
+  capabilities_encrypted text
+) as ...;
+
+grant delete, insert (id, name, model, specialization, status, config, capabilities, created_at, updated_at, config_encrypted, capabilities_encrypted), select, update (name, model, specialization, status, config, capabilities, updated_at, config_encrypted, capabilities_encrypted) on legacy.agents to :SERVICE;
+
+CREATE TRIGGER _500_write INSTEAD OF INSERT OR DELETE OR UPDATE ON legacy.agents FOR EACH ROW EXECUTE FUNCTION legacy.tg_agents__write();
+
+-- Conversations as the legacy system's models have them, a row for a question and its answer.
+create view legacy.conversations (
+  -- The id of the turn.
+  id character varying(36) default (gen_random_uuid())::text,
+  -- The task, by whatever id the services knew it.
+  task_id character varying(255),
+  -- The agent that answered.
+  agent_id character varying(50),
+  -- The question.
+  user_query text,
+  -- The answer.
+  agent_response text,
+  -- What the agent was given beside the question.
+  context jsonb,
+  -- What it was told of the knowledge that it used.
+  knowledge_metadata jsonb,
+  -- Whether it succeeded.
+  success boolean,
+  -- How many items of knowledge it used.
+  knowledge_used integer,
+  -- Whether reinforcement learning had a part in it.
+  rl_enhanced boolean,
+  -- When it was said.
+  created_at timestamp with time zone,
+  -- Ciphertext, which nobody here can read.
+  user_query_encrypted text,
+  -- Ciphertext, which nobody here can read.
+  agent_response_encrypted text
+) as ...;
+
+grant delete, insert (id, task_id, agent_id, user_query, agent_response, context, knowledge_metadata, success, knowledge_used, rl_enhanced, created_at, user_query_encrypted, agent_response_encrypted), select, update (task_id, agent_id, user_query, agent_response, context, knowledge_metadata, success, knowledge_used, rl_enhanced, user_query_encrypted, agent_response_encrypted) on legacy.conversations to :SERVICE;
+
+CREATE TRIGGER _500_write INSTEAD OF INSERT OR DELETE OR UPDATE ON legacy.conversations FOR EACH ROW EXECUTE FUNCTION legacy.tg_conversations__write();
+
+-- Knowledge as the legacy system's models have it.
+create view legacy.knowledge (
+  -- The id of the item.
+  id character varying(100),
+  -- The agent whose knowledge it is.
+  agent_id character varying(50),
+  -- A word to group by.
+  category character varying(50),
+  -- The text itself.
+  content text,
+  -- Where it comes from.
+  source text,
+  -- Anything else about it.
+  metadata jsonb,
+  -- How often it was used.
+  usage_count integer,
+  -- How useful it proved; 1 is neutral.
+  relevance_score double precision,
+  -- When it was added.
+  created_at timestamp with time zone,
+  -- When it was last used.
+  last_used_at timestamp with time zone
+) as ...;
+
+grant delete, insert (id, agent_id, category, content, source, metadata, usage_count, relevance_score, created_at, last_used_at), select, update (agent_id, category, content, source, metadata, usage_count, relevance_score, last_used_at) on legacy.knowledge to :SERVICE;
+
+-- Points as the legacy system's models have them.
+create view legacy.metrics (
+  -- Tells points of the same instant apart. The database sets it.
+  id bigint,
+  -- The service that measured.
+  service_name character varying(50),
+  -- What was measured.
+  metric_name character varying(100),
+  -- The value, in the metric's own unit.
+  value double precision,
+  -- Dimensions to filter and group by: a flat object.
+  tags jsonb,
+  -- When it was measured.
+  "timestamp" timestamp with time zone
+) as ...;
+
+grant insert (service_name, metric_name, value, tags, "timestamp"), select on legacy.metrics to :SERVICE;
+
+-- Sessions as the legacy system's models have them.
+create view legacy.sessions (
+  -- The session's id.
+  id character varying default (gen_random_uuid())::text,
+  -- The user whose session it is.
+  user_id character varying(100),
+  -- To write: the token. To compare: equal to the token. To read: the session's id.
+  token legacy.token,
+  -- What the service keeps in it.
+  data jsonb,
+  -- When it ends: UTC, without a zone.
+  expires_at timestamp without time zone,
+  -- When it was opened: UTC, without a zone.
+  created_at timestamp without time zone
+) as ...;
+
+grant delete, insert (id, user_id, token, data, expires_at, created_at), select, update (user_id, token, data, expires_at) on legacy.sessions to :SERVICE;
+
+CREATE TRIGGER _500_write INSTEAD OF INSERT OR DELETE OR UPDATE ON legacy.sessions FOR EACH ROW EXECUTE FUNCTION legacy.tg_sessions__write();
+
+-- What the legacy system keeps of a task and app_public.tasks does not: one row beside it.
+create table legacy.task_fields (
+  -- The tenant. By default the caller's.
+  tenant_id text collate "C" not null default app_private.current_tenant_id(),
+  -- The task.
+  task_id uuid not null,
+  -- The id that the legacy system gave it, where that is not a UUID.
+  id character varying(255),
+  -- Its state in the words of the legacy system; it counts while the task has the state that it stands for.
+  status character varying(20),
+  constraint task_fields_pkey PRIMARY KEY (tenant_id, task_id),
+  constraint task_fields_task_id_fkey FOREIGN KEY (tenant_id, task_id) REFERENCES app_public.tasks(tenant_id, id) ON DELETE CASCADE
+);
+
+create policy delete_service on legacy.task_fields for delete to :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy insert_service on legacy.task_fields for insert to :SERVICE with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_service on legacy.task_fields for select to :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy update_service on legacy.task_fields for update to :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id))) with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+
+grant delete, insert (tenant_id, task_id, id, status), select, update (status) on legacy.task_fields to :SERVICE;
+
+CREATE TRIGGER _200_keys BEFORE UPDATE OF tenant_id, task_id ON legacy.task_fields FOR EACH ROW WHEN (((old.tenant_id IS DISTINCT FROM new.tenant_id) OR (old.task_id IS DISTINCT FROM new.task_id))) EXECUTE FUNCTION app_private.tg__refuse_key_change();
+CREATE TRIGGER _800_audit_delete AFTER DELETE ON legacy.task_fields REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_task_fields__log_rows('{tenant_id,task_id,id,status}', '{}', '{}');
+CREATE TRIGGER _800_audit_insert AFTER INSERT ON legacy.task_fields REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_task_fields__log_rows('{tenant_id,task_id,id,status}', '{}', '{}');
+CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON legacy.task_fields FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
+CREATE TRIGGER _800_audit_update AFTER UPDATE ON legacy.task_fields REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_task_fields__log_rows('{tenant_id,task_id,id,status}', '{}', '{}');
+
+-- Tasks as the legacy system's models have them.
+create view legacy.tasks (
+  -- The task's id; a text, which is the one that it was made with.
+  id character varying default (gen_random_uuid())::text,
+  -- The agent that should do it.
+  agent_id character varying(50),
+  -- What to do.
+  description text,
+  -- Its state: pending, assigned, started, in_progress, running, completed, failed, cancelled or dead.
+  status character varying,
+  -- One of low, normal, high, critical.
+  priority character varying(20) default 'normal'::character varying,
+  -- What the agent needs to know.
+  context jsonb,
+  -- The result; null until it is completed.
+  result jsonb,
+  -- Why it failed.
+  error_message text,
+  -- When it was made.
+  created_at timestamp with time zone,
+  -- When it was begun.
+  started_at timestamp with time zone,
+  -- When it ended.
+  completed_at timestamp with time zone
+) as ...;
+
+grant delete, insert (id, agent_id, description, status, priority, context, result, error_message, created_at, started_at, completed_at), select, update (agent_id, description, status, priority, context, result, error_message, started_at, completed_at) on legacy.tasks to :SERVICE;
+
+CREATE TRIGGER _500_write INSTEAD OF INSERT OR DELETE OR UPDATE ON legacy.tasks FOR EACH ROW EXECUTE FUNCTION legacy.tg_tasks__write();
+
+-- A question and its answer as one row, as the legacy system keeps conversations. The texts are two messages of a thread.
+create table legacy.turns (
+  -- The tenant. By default the caller's.
+  tenant_id text collate "C" not null default app_private.current_tenant_id(),
+  -- The id of the turn.
+  id character varying(36) not null default (gen_random_uuid())::text,
+  -- The thread that holds both texts.
+  thread_id uuid not null,
+  -- The number of the question; the answer is the next message.
+  number integer not null,
+  -- The task, by whatever id the legacy system knew it.
+  task_id character varying(255),
+  -- What the agent was given beside the question.
+  context jsonb,
+  -- What it was told of the knowledge that it used.
+  knowledge_metadata jsonb,
+  -- Whether it succeeded.
+  success boolean,
+  -- How many items of knowledge it used.
+  knowledge_used integer,
+  -- Whether reinforcement learning had a part in it.
+  rl_enhanced boolean,
+  -- Ciphertext, which nobody here can read.
+  user_query_encrypted text,
+  -- Ciphertext, which nobody here can read.
+  agent_response_encrypted text,
+  constraint turns_pkey PRIMARY KEY (tenant_id, id),
+  constraint turns_thread_id_fkey FOREIGN KEY (tenant_id, thread_id) REFERENCES app_public.threads(tenant_id, id) ON DELETE CASCADE
+);
+
+CREATE INDEX turns_thread_id_number_idx ON legacy.turns USING btree (tenant_id, thread_id, number);
+
+create policy delete_service on legacy.turns for delete to :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy insert_service on legacy.turns for insert to :SERVICE with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_service on legacy.turns for select to :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy update_service on legacy.turns for update to :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id))) with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+
+grant delete, insert (tenant_id, id, thread_id, number, task_id, context, knowledge_metadata, success, knowledge_used, rl_enhanced, user_query_encrypted, agent_response_encrypted), select, update (context, knowledge_metadata, success, knowledge_used, rl_enhanced, user_query_encrypted, agent_response_encrypted) on legacy.turns to :SERVICE;
+
+CREATE TRIGGER _200_keys BEFORE UPDATE OF tenant_id, id ON legacy.turns FOR EACH ROW WHEN (((old.tenant_id IS DISTINCT FROM new.tenant_id) OR ((old.id)::text IS DISTINCT FROM (new.id)::text))) EXECUTE FUNCTION app_private.tg__refuse_key_change();
+CREATE TRIGGER _200_long_numbers_context BEFORE INSERT OR UPDATE OF context ON legacy.turns FOR EACH ROW WHEN (app_private.may_print_long(new.context)) EXECUTE FUNCTION app_private.tg__refuse_long_numbers('context');
+CREATE TRIGGER _200_long_numbers_knowledge_metadata BEFORE INSERT OR UPDATE OF knowledge_metadata ON legacy.turns FOR EACH ROW WHEN (app_private.may_print_long(new.knowledge_metadata)) EXECUTE FUNCTION app_private.tg__refuse_long_numbers('knowledge_metadata');
+CREATE TRIGGER _800_audit_delete AFTER DELETE ON legacy.turns REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_turns__log_rows('{tenant_id,id,thread_id,number,task_id,context,knowledge_metadata,success,knowledge_used,rl_enhanced,user_query_encrypted,agent_response_encrypted}', '{}', '{}');
+CREATE TRIGGER _800_audit_insert AFTER INSERT ON legacy.turns REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_turns__log_rows('{tenant_id,id,thread_id,number,task_id,context,knowledge_metadata,success,knowledge_used,rl_enhanced,user_query_encrypted,agent_response_encrypted}', '{}', '{}');
+CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON legacy.turns FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
+CREATE TRIGGER _800_audit_update AFTER UPDATE ON legacy.turns REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_turns__log_rows('{tenant_id,id,thread_id,number,task_id,context,knowledge_metadata,success,knowledge_used,rl_enhanced,user_query_encrypted,agent_response_encrypted}', '{}', '{}');
+
+-- Users as the legacy system keeps them. They are nothing to this database: nobody signs in with them here.
+create table legacy.users (
+  -- The tenant. By default the caller's.
+  tenant_id text collate "C" not null default app_private.current_tenant_id(),
+  -- The id of the user.
+  id character varying(36) not null default (gen_random_uuid())::text,
+  -- The name to sign in with.
+  username character varying(255) not null,
+  -- The address.
+  email character varying(255),
+  -- A digest that the services made.
+  password_hash text,
+  -- A word of the services.
+  role character varying(50),
+  -- Whether the services let the user in.
+  is_active boolean default true,
+  -- When the user was made.
+  created_at timestamp with time zone not null default now(),
+  -- When the services say that the row last changed.
+  updated_at timestamp with time zone not null default now(),
+  -- Ciphertext, which nobody here can read.
+  email_encrypted text,
+  -- Ciphertext, which nobody here can read.
+  password_hash_encrypted text,
+  constraint users_pkey PRIMARY KEY (tenant_id, id),
+  constraint users_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES app_public.tenants(id) ON DELETE RESTRICT
+);
+
+CREATE UNIQUE INDEX users_email_idx ON legacy.users USING btree (tenant_id, email);
+CREATE UNIQUE INDEX users_username_idx ON legacy.users USING btree (tenant_id, username);
+
+create policy delete_service on legacy.users for delete to :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy insert_service on legacy.users for insert to :SERVICE with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_service on legacy.users for select to :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy update_service on legacy.users for update to :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id))) with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+
+grant delete, insert (tenant_id, id, username, email, password_hash, role, is_active, created_at, updated_at, email_encrypted, password_hash_encrypted), select, update (username, email, password_hash, role, is_active, updated_at, email_encrypted, password_hash_encrypted) on legacy.users to :SERVICE;
+
+CREATE TRIGGER _200_keys BEFORE UPDATE OF tenant_id, id ON legacy.users FOR EACH ROW WHEN (((old.tenant_id IS DISTINCT FROM new.tenant_id) OR ((old.id)::text IS DISTINCT FROM (new.id)::text))) EXECUTE FUNCTION app_private.tg__refuse_key_change();
+CREATE TRIGGER _800_audit_delete AFTER DELETE ON legacy.users REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_users__log_rows('{tenant_id,id,username,email,password_hash,role,is_active,created_at,updated_at,email_encrypted,password_hash_encrypted}', '{password_hash}', '{}');
+CREATE TRIGGER _800_audit_insert AFTER INSERT ON legacy.users REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_users__log_rows('{tenant_id,id,username,email,password_hash,role,is_active,created_at,updated_at,email_encrypted,password_hash_encrypted}', '{password_hash}', '{}');
+CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON legacy.users FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
+CREATE TRIGGER _800_audit_update AFTER UPDATE ON legacy.users REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_users__log_rows('{tenant_id,id,username,email,password_hash,role,is_active,created_at,updated_at,email_encrypted,password_hash_encrypted}', '{password_hash}', '{}');
+
+-- What the legacy system keeps of a workflow and app_public.workflows does not: one row beside it.
+create table legacy.workflow_fields (
+  -- The tenant. By default the caller's.
+  tenant_id text collate "C" not null default app_private.current_tenant_id(),
+  -- The workflow.
+  workflow_id uuid not null,
+  -- The id that the legacy system gave it, where that is not a UUID.
+  id character varying(255),
+  -- Its state in the words of the legacy system; it counts while the workflow has the state that it stands for.
+  status character varying(20),
+  -- Its steps in the shape of the legacy system; they count while the workflow has the steps that they stand for.
+  steps jsonb,
+  -- Ciphertext, which nobody here can read.
+  steps_encrypted text,
+  -- Ciphertext, which nobody here can read.
+  context_encrypted text,
+  constraint workflow_fields_pkey PRIMARY KEY (tenant_id, workflow_id),
+  constraint workflow_fields_workflow_id_fkey FOREIGN KEY (tenant_id, workflow_id) REFERENCES app_public.workflows(tenant_id, id) ON DELETE CASCADE
+);
+
+create policy delete_service on legacy.workflow_fields for delete to :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy insert_service on legacy.workflow_fields for insert to :SERVICE with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_service on legacy.workflow_fields for select to :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy update_service on legacy.workflow_fields for update to :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id))) with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+
+grant delete, insert (tenant_id, workflow_id, id, status, steps, steps_encrypted, context_encrypted), select, update (status, steps, steps_encrypted, context_encrypted) on legacy.workflow_fields to :SERVICE;
+
+CREATE TRIGGER _200_keys BEFORE UPDATE OF tenant_id, workflow_id ON legacy.workflow_fields FOR EACH ROW WHEN (((old.tenant_id IS DISTINCT FROM new.tenant_id) OR (old.workflow_id IS DISTINCT FROM new.workflow_id))) EXECUTE FUNCTION app_private.tg__refuse_key_change();
+CREATE TRIGGER _200_long_numbers BEFORE INSERT OR UPDATE OF steps ON legacy.workflow_fields FOR EACH ROW WHEN (app_private.may_print_long(new.steps)) EXECUTE FUNCTION app_private.tg__refuse_long_numbers('steps');
+CREATE TRIGGER _800_audit_delete AFTER DELETE ON legacy.workflow_fields REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_workflow_fields__log_rows('{tenant_id,workflow_id,id,status,steps,steps_encrypted,context_encrypted}', '{}', '{}');
+CREATE TRIGGER _800_audit_insert AFTER INSERT ON legacy.workflow_fields REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_workflow_fields__log_rows('{tenant_id,workflow_id,id,status,steps,steps_encrypted,context_encrypted}', '{}', '{}');
+CREATE TRIGGER _800_audit_truncate AFTER TRUNCATE ON legacy.workflow_fields FOR EACH STATEMENT EXECUTE FUNCTION audit.tg__log_truncate();
+CREATE TRIGGER _800_audit_update AFTER UPDATE ON legacy.workflow_fields REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_workflow_fields__log_rows('{tenant_id,workflow_id,id,status,steps,steps_encrypted,context_encrypted}', '{}', '{}');
+
+-- Workflows as the legacy system's models have them.
+create view legacy.workflows (
+  -- The workflow's id; a text, which is the one that it was made with.
+  id character varying default (gen_random_uuid())::text,
+  -- The name to show.
+  name character varying(100),
+  -- What it is for.
+  description text,
+  -- Its steps, in the shape in which they were written.
+  steps jsonb,
+  -- Its state: draft, active, pending, running, paused, completed, failed or cancelled.
+  status character varying default 'draft'::character varying,
+  -- Who made it.
+  created_by character varying(50),
+  -- Who looks after it.
+  assigned_to character varying(50),
+  -- What all steps need to know.
+  context jsonb,
+  -- When it was made.
+  created_at timestamp with time zone,
+  -- When the row last changed. What is written is ignored: the database sets it.
+  updated_at timestamp with time zone,
+  -- Ciphertext, which nobody here can read.
+  steps_encrypted text,
+  -- Ciphertext, which nobody here can read.
+  context_encrypted text
+) as ...;
+
+grant delete, insert (id, name, description, steps, status, created_by, assigned_to, context, created_at, updated_at, steps_encrypted, context_encrypted), select, update (name, description, steps, status, created_by, assigned_to, context, updated_at, steps_encrypted, context_encrypted) on legacy.workflows to :SERVICE;
+
+CREATE TRIGGER _500_write INSTEAD OF INSERT OR DELETE OR UPDATE ON legacy.workflows FOR EACH ROW EXECUTE FUNCTION legacy.tg_workflows__write();
+
 -- Present and past problems: one open row for each kind and subject. An alert resolves by itself when its problem is over.
 create table ops.alerts (
   -- Grows in the order in which alerts were raised.

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Option } from 'commander';
 import type { Command } from 'commander';
-import type { Database } from '../db/database.ts';
+import type { Database, Executor } from '../db/database.ts';
 import { asOwner } from '../db/installation.ts';
 import type { Installation } from '../db/installation.ts';
 import { roleName } from '../db/roles.ts';
@@ -24,6 +24,13 @@ import {
 import type { LimitedLogin, LimitFlags, LoginLimits, LoginRole } from './login-limits.ts';
 import { UsageError } from './usage-error.ts';
 
+/** What a login is for. Left out: an analyst's. */
+export interface LoginKind {
+  readonly role?: LoginRole;
+  /** The schema whose tables a service finds first. Left out: it finds those of app_public. */
+  readonly schema?: 'legacy' | undefined;
+}
+
 /** What a new login of a service may use at most where nothing else is said: pools of an ORM keep idle connections. */
 const limitsOfServices: LoginLimits = { connections: 20, idleSeconds: 86_400 };
 
@@ -37,7 +44,7 @@ export async function createLogin(
   name: string,
   tenantId: string,
   limits: LoginLimits = {},
-  role: LoginRole = 'analyst',
+  { role = 'analyst', schema }: LoginKind = {},
 ): Promise<string> {
   refuseEmbedded(database);
   refuseOddName(name);
@@ -58,8 +65,20 @@ export async function createLogin(
       ...(role === 'service' ? limitsOfServices : {}),
       ...limits,
     });
+    if (schema !== undefined) await findFirst(transaction, name, schema);
   });
   return password;
+}
+
+/** Lets a login find the tables of a schema before those of app_public. */
+async function findFirst(executor: Executor, name: string, schema: 'legacy'): Promise<void> {
+  const settings = [
+    ['search_path', `${schema}, app_public, public`],
+    // Its programs write times without a zone, and mean UTC.
+    ['timezone', `'UTC'`],
+  ] as const;
+  for (const [setting, value] of settings)
+    await executor.query({ text: `alter role ${quoteIdentifier(name)} set ${setting} to ${value}` });
 }
 
 /** Gives a login a new password and returns it, and puts its limits on its role anew. Open connections stay open. */
@@ -130,6 +149,7 @@ async function refuseForeignLogin(installation: Installation, name: string): Pro
 interface CreateFlags extends LimitFlags {
   readonly tenant: string;
   readonly role: LoginRole;
+  readonly schema?: 'legacy';
 }
 
 /** `lightning login` */
@@ -153,10 +173,18 @@ export function addLogin(program: Command, context: CommandContext): void {
         .choices(['analyst', 'service'])
         .default('analyst'),
     )
-    .action((name: string, { tenant, role, ...flags }: CreateFlags) =>
+    .addOption(
+      new Option(
+        '--schema <schema>',
+        'legacy: a service finds the tables of the legacy system first (docs/legacy.md)',
+      ).choices(['legacy']),
+    )
+    .action((name: string, { tenant, role, schema, ...flags }: CreateFlags) =>
       asOperator(context, 'change', async (installation) => {
+        if (schema !== undefined && role !== 'service')
+          throw new UsageError('--schema legacy is for services, which write there: add --role service');
         warnOfExposure(context, 'a password');
-        print(await createLogin(installation, name, tenant, limitsOf(flags), role));
+        print(await createLogin(installation, name, tenant, limitsOf(flags), { role, schema }));
         await warnOfUnlimitedFiles(installation, context.log);
       }),
     );

@@ -203,7 +203,7 @@ async function readSequences(
       and d.refclassid = 'pg_class'::regclass and d.refobjsubid > 0 and d.deptype in ('a', 'i')
     left join pg_class o on o.oid = d.refobjid
     where s.last_value is not null and (
-      s.schemaname in ('app_private', 'app_public') and o.oid is null
+      s.schemaname in ('app_private', 'app_public', 'legacy') and o.oid is null
       or o.relnamespace::regnamespace || '.' || o.relname = any (${tables.map(({ name }) => name)})
     )
     order by 1`);

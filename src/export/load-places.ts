@@ -50,7 +50,7 @@ export async function moveSequences(
       and d.refclassid = 'pg_class'::regclass and d.refobjsubid > 0 and d.deptype in ('a', 'i')
     left join pg_class o on o.oid = d.refobjid
     where c.relkind = 'S' and (
-      n.nspname in ('app_private', 'app_public') and o.oid is null
+      n.nspname in ('app_private', 'app_public', 'legacy') and o.oid is null
       or o.relnamespace::regnamespace || '.' || o.relname = any (${targets.map(({ table }) => table.name)})
     )`);
   const known = new Map(rows.map((row) => [row.name, row]));

@@ -166,7 +166,7 @@ export async function contentProblems(client: Client, names: SetupNames): Promis
             as vector_schema,
           (select extversion from pg_extension where extname = 'vector') as vector,
           (select pg_get_userbyid(nspowner)::text from pg_namespace
-            where nspname in ('app_public', 'app_private', 'ops', 'audit')
+            where nspname in ('app_public', 'app_private', 'ops', 'audit', 'legacy')
               and pg_get_userbyid(nspowner)::text <> ${roleName(rolePrefix, 'owner')}
             order by nspname limit 1) as owner`,
   );

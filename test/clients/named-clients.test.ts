@@ -64,12 +64,12 @@ const others =
  * system.
  */
 const ordinary = new Set(
-  'cd export set node nohup chown runuser openssl npm lightning echo grep rpc for do done until while if then fi sleep'.split(
+  'cd export set node nohup chown runuser openssl npm lightning echo grep for do done until while if then fi sleep'.split(
     ' ',
   ),
 );
 /** Modules of Python itself that the pages import. */
-const pythonsOwn = new Set(['json', 'logging', 'signal', 'threading', 'time', 'traceback']);
+const pythonsOwn = new Set(['datetime', 'json', 'logging', 'os', 'signal', 'threading', 'time', 'traceback']);
 
 interface Page {
   readonly path: string;
@@ -83,6 +83,7 @@ async function readPages(): Promise<Page[]> {
 
 /** Names that a page's code uses: `[language, name]`. */
 function namesInCode({ text }: Page): string[] {
+  const ownFunctions = new Set([...text.matchAll(/\b(\w+)\(\) *\{/g)].map(([, name]) => name));
   return [...text.matchAll(/^ *```(\w+)\n(.*?)^ *```/gms)].flatMap(([, language = '', block = '']) => {
     if (language === 'python') {
       const imports = [...block.matchAll(/^(?:import (.+)|from (\w+).* import )/gm)];
@@ -98,7 +99,9 @@ function namesInCode({ text }: Page): string[] {
           (name) => !name.startsWith('.') && !name.startsWith('node:') && !builtinModules.includes(name),
         );
     }
-    return language === 'sh' || language === 'bash' ? programsOf(block) : [];
+    return language === 'sh' || language === 'bash'
+      ? programsOf(block).filter((name) => !ownFunctions.has(name))
+      : [];
   });
 }
 

@@ -58,7 +58,13 @@ describe.skipIf(noServer)('tenants and their logins', () => {
 
   it("a service's login writes in its tenant alone, and is listed with what a service may use", async () => {
     const name = `planner_${randomBytes(4).toString('hex')}`;
-    const password = await createLogin(operator, name, 'acme', { statementSeconds: 300 }, 'service');
+    const password = await createLogin(
+      operator,
+      name,
+      'acme',
+      { statementSeconds: 300 },
+      { role: 'service' },
+    );
     const url = Object.assign(new URL(made.url), { username: name, password });
     const client = new Client({ connectionString: url.href });
     await client.connect();

@@ -45,7 +45,7 @@ describe.skipIf(noServer)('the powers of each identity', () => {
     const migrate = serverDatabase(database.urls.migrate);
     try {
       await createLogin(installationIn(migrate), analyst, 'acme');
-      await createLogin(installationIn(migrate), service, 'acme', {}, 'service');
+      await createLogin(installationIn(migrate), service, 'acme', {}, { role: 'service' });
     } finally {
       await migrate.close();
     }

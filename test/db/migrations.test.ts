@@ -168,7 +168,7 @@ const everyRow = `
     true, false, ''
   )::text as digest
   from pg_class c
-  where c.relkind = 'r' and c.relnamespace::regnamespace::text in ('app_public', 'app_private', 'audit', 'ops', 'graphile_migrate')
+  where c.relkind = 'r' and c.relnamespace::regnamespace::text in ('app_public', 'app_private', 'audit', 'ops', 'legacy', 'graphile_migrate')
   order by 1`;
 
 /** Everything that pg_dump says of a database. */

@@ -35,14 +35,14 @@ describe.skipIf(noServer)('replaying sql/', () => {
       const text = await readSqlFile(file, testRolePrefix, 'unused');
       for (const [, name] of text.matchAll(/create or replace function (\w+\.\w+)/g)) defined.add(name!);
       for (const [, table] of text.matchAll(
-        /^select audit\.enable_tracking\('(?:app_public|app_private|ops)\.(\w+)'(?!.*detail => false)/gm,
+        /^select audit\.enable_tracking\('(?:app_public|app_private|ops|legacy)\.(\w+)'(?!.*detail => false)/gm,
       ))
         defined.add(`audit.tg_${table}__log_rows`);
     }
     const { rows } = await owner.query<{ name: string }>(
       `select distinct format('%I.%I', n.nspname, p.proname) as name
        from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-       where n.nspname in ('app_public', 'app_private', 'audit', 'ops')`,
+       where n.nspname in ('app_public', 'app_private', 'audit', 'ops', 'legacy')`,
     );
     expect(rows.length).toBeGreaterThan(10);
     expect(rows.map((row) => row.name).filter((name) => !defined.has(name))).toEqual([]);
@@ -106,11 +106,11 @@ async function catalog({ adminUrl }: MigratedDatabase): Promise<Record<string, s
   try {
     // So that every name is written with its schema.
     await client.query('set search_path to pg_catalog');
-    const schemas = "('app_public', 'app_private', 'audit', 'ops', 'public')";
+    const schemas = "('app_public', 'app_private', 'audit', 'ops', 'legacy', 'public')";
     const relations = `select c.oid from pg_class c where c.relnamespace::regnamespace::text in ${schemas}`;
     const queries = {
       functions: `select pg_get_functiondef(p.oid) || ' ' || p.proowner::regrole || ' ' || coalesce(p.proacl::text, 'default')
-        from pg_proc p where p.pronamespace::regnamespace::text in ('app_public', 'app_private', 'audit', 'ops')`,
+        from pg_proc p where p.pronamespace::regnamespace::text in ('app_public', 'app_private', 'audit', 'ops', 'legacy')`,
       views: `select c.oid::regclass || ' ' || coalesce(c.reloptions::text, '') || pg_get_viewdef(c.oid)
         from pg_class c where c.relkind = 'v' and c.oid in (${relations})`,
       relations: `select c.oid::regclass || ' ' || concat_ws(' ', c.relkind, c.relrowsecurity, c.relforcerowsecurity,

@@ -139,7 +139,7 @@ async function rowsOfTables(admin: Client): Promise<Map<string, number>> {
   const { rows: tables } = await admin.query<{ name: string }>(
     `select format('%I.%I', n.nspname, c.relname) as name
      from pg_class c join pg_namespace n on n.oid = c.relnamespace
-     where n.nspname in ('app_public', 'app_private', 'audit', 'ops') and c.relkind in ('r', 'p') and not c.relispartition`,
+     where n.nspname in ('app_public', 'app_private', 'audit', 'ops', 'legacy') and c.relkind in ('r', 'p') and not c.relispartition`,
   );
   const counts = new Map<string, number>();
   for (const { name } of tables) {

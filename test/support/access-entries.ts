@@ -477,6 +477,61 @@ export const accessEntries: readonly AccessEntry[] = [
     `,
   },
   {
+    name: 'legacy.agent_fields',
+    fill: `insert into legacy.agent_fields (tenant_id, agent_id) values ($1, 'shared')`,
+    insert: `(tenant_id, agent_id) values ($1, 'nobody')`,
+    set: `status = 'busy'`,
+    reaches: `
+      service    own   own   own   own   -
+      owner      none  none  none  none  may
+      definer    none  none  none  none  may
+    `,
+  },
+  {
+    name: 'legacy.task_fields',
+    fill: `insert into legacy.task_fields (tenant_id, task_id) select tenant_id, id from app_public.tasks where tenant_id = $1 limit 1`,
+    insert: `(tenant_id, task_id) values ($1, gen_random_uuid())`,
+    set: `status = 'started'`,
+    reaches: `
+      service    own   own   own   own   -
+      owner      none  none  none  none  may
+      definer    none  none  none  none  may
+    `,
+  },
+  {
+    name: 'legacy.workflow_fields',
+    fill: `insert into legacy.workflow_fields (tenant_id, workflow_id) select tenant_id, id from app_public.workflows where tenant_id = $1 limit 1`,
+    insert: `(tenant_id, workflow_id) values ($1, gen_random_uuid())`,
+    set: `status = 'active'`,
+    reaches: `
+      service    own   own   own   own   -
+      owner      none  none  none  none  may
+      definer    none  none  none  none  may
+    `,
+  },
+  {
+    name: 'legacy.turns',
+    fill: `insert into legacy.turns (tenant_id, thread_id, number) select tenant_id, id, 1 from app_public.threads where tenant_id = $1 limit 1`,
+    insert: `(tenant_id, thread_id, number) values ($1, gen_random_uuid(), 1)`,
+    set: `success = true`,
+    reaches: `
+      service    own   own   own   own   -
+      owner      none  none  none  none  may
+      definer    none  none  none  none  may
+    `,
+  },
+  {
+    name: 'legacy.users',
+    fill: `insert into legacy.users (tenant_id, username) values ($1, 'one')`,
+    insert: `(tenant_id, username) values ($1, 'new')`,
+    set: `is_active = false`,
+    reaches: `
+      service    own   own   own   own   -
+      owner      none  none  none  none  may
+      definer    none  none  none  none  may
+    `,
+  },
+  {
     name: 'ops.job_runs',
     tenants: [null],
     tenantColumn: 'null::text',

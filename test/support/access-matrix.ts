@@ -78,7 +78,7 @@ export async function tablesWithoutEntry({ admin }: Pick<TwoTenants, 'admin'>): 
     `select format('%I.%I', n.nspname, c.relname) as name
      from pg_class c join pg_namespace n on n.oid = c.relnamespace
      where not c.relispartition and (
-       n.nspname in ('app_public', 'app_private', 'audit', 'ops') and c.relkind in ('r', 'p')
+       n.nspname in ('app_public', 'app_private', 'audit', 'ops', 'legacy') and c.relkind in ('r', 'p')
        or n.nspname = 'app_public' and c.relkind in ('v', 'm')
      )
      order by 1`,

@@ -41,7 +41,7 @@ const relationsQuery = `
     (select format_type(s.seqtypid, null) from pg_sequence s where s.seqrelid = c.oid) as sequence_type
   from pg_class c
   join pg_namespace n on n.oid = c.relnamespace
-  where n.nspname in ('app_public', 'app_private', 'audit', 'ops') and c.relkind in ('r', 'p', 'v', 'c', 'S')
+  where n.nspname in ('app_public', 'app_private', 'audit', 'ops', 'legacy') and c.relkind in ('r', 'p', 'v', 'c', 'S')
     and not c.relispartition
     -- Sequences of identity columns belong to their table.
     and not (c.relkind = 'S' and exists (

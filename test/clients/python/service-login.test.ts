@@ -32,7 +32,7 @@ describe.skipIf(noServer || lacksPython)("docs/python.md, followed with a servic
     admin = new Client({ connectionString: made.adminUrl });
     await admin.connect();
     await admin.query("select ops.create_tenant('other', 'Other')");
-    const password = await createLogin(installationIn(operator), planner, 'default', {}, 'service');
+    const password = await createLogin(installationIn(operator), planner, 'default', {}, { role: 'service' });
     const url = Object.assign(new URL(made.url), { username: planner, password });
     address = url.href.replace(/^postgres:/, 'postgresql:');
   });

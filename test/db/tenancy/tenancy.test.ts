@@ -68,7 +68,7 @@ describe.skipIf(noServer)('two tenants on one server', () => {
         select c.oid::regclass::text as name, has_any_column_privilege(c.oid, 'insert, update')
           or has_table_privilege(c.oid, 'insert, update, delete, truncate, maintain') as writable
         from pg_class c
-        where c.relnamespace::regnamespace::text in ('app_public', 'app_private', 'audit', 'ops') and c.relkind in ('r', 'p')`);
+        where c.relnamespace::regnamespace::text in ('app_public', 'app_private', 'audit', 'ops', 'legacy') and c.relkind in ('r', 'p')`);
       expect(everything.length).toBeGreaterThan(30);
       for (const { name, writable } of everything) {
         const everywhere = await world.admin.query(`select count(*) from ${name}`);
@@ -473,11 +473,11 @@ describe.skipIf(noServer)('two tenants on one server', () => {
     test('is refused every schema and every function of the product', async () => {
       const { rows } = await world.actor('api').database.query<{ what: string; may: boolean }>(sql`
         select n.nspname as what, has_schema_privilege(n.oid, 'usage') or has_schema_privilege(n.oid, 'create') as may
-        from pg_namespace n where n.nspname in ('app_public', 'app_private', 'audit', 'ops')
+        from pg_namespace n where n.nspname in ('app_public', 'app_private', 'audit', 'ops', 'legacy')
         union all
         select p.oid::regprocedure::text, has_function_privilege(p.oid, 'execute')
         from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-        where n.nspname in ('app_public', 'app_private', 'audit', 'ops')`);
+        where n.nspname in ('app_public', 'app_private', 'audit', 'ops', 'legacy')`);
       expect(rows.length).toBeGreaterThan(10);
       expect(rows.filter((row) => row.may)).toEqual([]);
     });

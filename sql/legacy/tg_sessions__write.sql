@@ -1,0 +1,38 @@
+create or replace function legacy.tg_sessions__write() returns trigger
+language plpgsql volatile
+set search_path to pg_catalog, pg_temp
+as $$
+begin
+  if TG_OP = 'DELETE' then
+    delete from app_public.sessions s where s.id = OLD.id::uuid;
+    return OLD;
+  end if;
+  if NEW.expires_at is null then
+    perform legacy.refuse('sessions.expires_at', 'a session ends, so say when');
+  end if;
+  if TG_OP = 'INSERT' then
+    if not pg_input_is_valid(NEW.id, 'uuid') then
+      perform legacy.refuse('sessions.id', format('%L is not a UUID', NEW.id));
+    end if;
+    if length(coalesce(NEW.token::text, '')) < 16 then
+      perform legacy.refuse('sessions.token', 'a token has 16 characters at least, or it can be guessed');
+    end if;
+    insert into app_public.sessions (id, user_id, token, data, expires_at)
+    values (
+      NEW.id::uuid, NEW.user_id, encode(sha256(convert_to(NEW.token::text, 'UTF8')), 'hex'),
+      coalesce(nullif(NEW.data, 'null'), '{}'), NEW.expires_at at time zone 'UTC'
+    );
+  elsif NEW.id is distinct from OLD.id or NEW.user_id is distinct from OLD.user_id or NEW.token::text is distinct from OLD.token::text
+  then
+    perform legacy.refuse('sessions', 'a session keeps its id, its user and its token');
+  else
+    update app_public.sessions s
+    set data = coalesce(nullif(NEW.data, 'null'), '{}'), expires_at = NEW.expires_at at time zone 'UTC'
+    where s.id = OLD.id::uuid;
+  end if;
+  select v.* into NEW from legacy.sessions v where v.id = NEW.id;
+  return NEW;
+end
+$$;
+
+comment on function legacy.tg_sessions__write() is 'Trigger: writes a session as the legacy system''s models do. LTL01: nothing stands for what was written.';
