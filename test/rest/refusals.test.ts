@@ -120,8 +120,8 @@ describe.each(apiTargets)('bad input to the stored functions, %s', (_kind, open)
       },
       body: bodyOf(args),
     });
-    const { code, message } = (await response.json()) as { code?: string; message?: string };
-    return { code, status: response.status, message };
+    const { code, message, details } = (await response.json()) as Record<string, string | undefined>;
+    return { code, status: response.status, message, details };
   };
 
   test('is refused with a stable code, its status and a reason', async () => {
@@ -132,6 +132,19 @@ describe.each(apiTargets)('bad input to the stored functions, %s', (_kind, open)
         wrong.push(`${name} ${JSON.stringify(args)}: ${JSON.stringify(answer)}, not ${code} ${status}`);
     }
     expect(wrong).toEqual([]);
+  });
+
+  test('of a version that is over tells in REST which version there is', async () => {
+    const { rows } = await target.admin.query<{ id: string }>(
+      "insert into app_public.threads (tenant_id, version) values ('default', 7) returning id",
+    );
+    const args = { thread_id: rows[0]!.id, messages: [{ role: 'user', content: 'x' }], expected_version: 5 };
+    expect(await call('append_messages', args, token)).toEqual({
+      code: 'LTC02',
+      status: 409,
+      message: `thread ${rows[0]!.id} has version 7, not 5`,
+      details: '{"version": 7}',
+    });
   });
 
   test('is tried with every function that some role may call, and none may be called without a token', async () => {

@@ -69,7 +69,7 @@ describe.skipIf(noServer)('at worst', () => {
     return found.rows.map(({ tenant }) => tenant);
   }
 
-  const contents = ['agents', 'tasks', 'knowledge', 'workflows', 'metrics'].map(
+  const contents = ['agents', 'tasks', 'knowledge', 'workflows', 'metrics', 'threads', 'messages'].map(
     (name) => `app_public.${name}`,
   );
   const logged = async () =>
@@ -115,6 +115,7 @@ describe.skipIf(noServer)('at worst', () => {
     "insert into app_public.tasks (description) values ('x')",
     "update app_public.agents set name = 'x'",
     "insert into app_public.knowledge (content) values ('x')",
+    `select app_public.append_messages(id, '[{"role": "user", "content": "x"}]') from app_public.threads`,
   ];
   const writesOfServices = [
     "insert into app_public.metrics (service_name, metric_name, value) values ('s', 'm', 1)",
@@ -185,7 +186,13 @@ describe.skipIf(noServer)('at worst', () => {
     'login of a service': async () => {
       const client = await open(world.loginUrl('service_login'));
       await expectOneTenant(client);
-      await allowed(client, ...writesOfPeople, ...writesOfServices);
+      await allowed(
+        client,
+        ...writesOfPeople,
+        ...writesOfServices,
+        // As a program that imports.
+        `select app_public.append_messages(id, '[{"content": "x", "created_at": "2020-01-01"}]') from app_public.threads`,
+      );
       expect(await tenantsSeen(client, 'audit.log')).toBe(null);
       await refused(
         client,

@@ -72,14 +72,16 @@ describe.each(workerTargets)('threads (%s)', (kind, open) => {
         "update app_public.threads set last_message_at = now() where title = 'revived'",
       );
       const expiring = expire(5);
-      await expect
-        .poll(async () => {
-          const { rowCount } = await target.admin.query(
-            `select from pg_stat_activity where wait_event_type = 'Lock' and query like '%expire_rows%'`,
-          );
-          return rowCount;
-        })
-        .toBe(1);
+      const isWaiting = async (): Promise<boolean> => {
+        // A transaction looks at the sessions once, and then has what it saw.
+        await target.admin.query('select pg_stat_clear_snapshot()');
+        const { rowCount } = await target.admin.query(
+          `select from pg_stat_activity
+           where datname = current_database() and wait_event_type = 'Lock' and query like '%expire_rows%'`,
+        );
+        return rowCount === 1;
+      };
+      await expect.poll(isWaiting, { timeout: 20_000 }).toBe(true);
       await target.admin.query('commit');
       expect(await expiring).toBe(0);
       expect(await left()).toContain('revived');
