@@ -3,7 +3,8 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import type { Pool } from 'pg';
+import { sql } from '../../../src/db/statement.ts';
+import type { Database } from '../../../src/db/database.ts';
 import { judgeStorm } from './judge-storm.ts';
 import type { StormFacts } from './judge-storm.ts';
 import { answered, callsOf, readJournal } from './storm-calls.ts';
@@ -36,10 +37,9 @@ export interface StormReport {
 type Place = Omit<StormWriterOptions, 'name' | 'messages' | 'thread'>;
 
 /** Lets writers loose on a new thread of the tenant, each in a process, and strikes each of them as often as the size says. */
-export async function letLoose(admin: Pool, place: Place, size: StormSize): Promise<StormReport> {
+export async function letLoose(admin: Database, place: Place, size: StormSize): Promise<StormReport> {
   const { rows } = await admin.query<{ id: string }>(
-    'insert into app_public.threads (tenant_id) values ($1) returning id',
-    [place.tenant],
+    sql`insert into app_public.threads (tenant_id) values (${place.tenant}) returning id`,
   );
   const thread = rows[0]!.id;
   const names = Array.from({ length: size.writers }, (_, i) => `w${i + 1}`);
@@ -63,7 +63,7 @@ export async function letLoose(admin: Pool, place: Place, size: StormSize): Prom
 }
 
 /** Runs a writer until it has said everything. Strikes are spread evenly over its calls, kills and cuts in turns. */
-async function runWriter(admin: Pool, options: StormWriterOptions, { kills, cuts }: StormSize) {
+async function runWriter(admin: Database, options: StormWriterOptions, { kills, cuts }: StormSize) {
   const result = { kills: 0, inCall: 0, unheard: 0 };
   const calls = callsOf(options.name, options.messages);
   const strikes = Array.from({ length: kills + cuts }, (_, i) => ({
@@ -100,22 +100,20 @@ function start(options: StormWriterOptions): ChildProcess {
 }
 
 /** Ends a connection of the writer in the middle of a call: the call is undone, or its answer is lost. */
-async function cutOne(admin: Pool, { name }: StormWriterOptions): Promise<boolean> {
+async function cutOne(admin: Database, { name }: StormWriterOptions): Promise<boolean> {
   const { rows } = await admin.query<{ ended: boolean }>(
-    `select pg_terminate_backend(pid) as ended from pg_stat_activity
-     where application_name = $1 and state = 'active' and query like '%append_messages%' limit 1`,
-    [`storm ${name}`],
+    sql`select pg_terminate_backend(pid) as ended from pg_stat_activity
+        where application_name = ${`storm ${name}`} and state = 'active' and query like '%append_messages%' limit 1`,
   );
   return rows[0]?.ended === true;
 }
 
 /** Whether a call was carried out of which a killed writer did not hear, once nothing of it is under way any more. */
-async function isSaid(admin: Pool, { name, thread }: StormWriterOptions, key: string): Promise<boolean> {
+async function isSaid(admin: Database, { name, thread }: StormWriterOptions, key: string): Promise<boolean> {
   for (;;) {
     const { rows } = await admin.query<{ busy: boolean; said: boolean }>(
-      `select exists (select from pg_stat_activity where application_name = $1) as busy,
-         exists (select from app_public.messages where thread_id = $2 and idempotency_key = $3) as said`,
-      [`storm ${name}`, thread, key],
+      sql`select exists (select from pg_stat_activity where application_name = ${`storm ${name}`}) as busy,
+            exists (select from app_public.messages where thread_id = ${thread} and idempotency_key = ${key}) as said`,
     );
     if (rows[0]?.busy === false) return rows[0].said;
     await sleep(5);
@@ -132,19 +130,16 @@ async function until(child: ChildProcess, pauseMs: number, isSo: () => Promise<b
   }
 }
 
-async function readFacts(admin: Pool, thread: string): Promise<StormFacts> {
+async function readFacts(admin: Database, thread: string): Promise<StormFacts> {
   const messages = await admin.query<StormFacts['messages'][number]>(
-    `select number, content, idempotency_key as key from app_public.messages where thread_id = $1 order by number`,
-    [thread],
+    sql`select number, content, idempotency_key as key from app_public.messages where thread_id = ${thread} order by number`,
   );
   const { rows } = await admin.query<{ version: number }>(
-    'select version from app_public.threads where id = $1',
-    [thread],
+    sql`select version from app_public.threads where id = ${thread}`,
   );
   const logged = await admin.query<{ content: string }>(
-    `select new_values ->> 'content' as content from audit.log
-     where table_name = 'app_public.messages' and operation = 'insert' and new_values ->> 'thread_id' = $1`,
-    [thread],
+    sql`select new_values ->> 'content' as content from audit.log
+        where table_name = 'app_public.messages' and operation = 'insert' and new_values ->> 'thread_id' = ${thread}`,
   );
   return {
     version: rows[0]!.version,

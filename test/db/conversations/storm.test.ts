@@ -4,27 +4,29 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Database } from '../../../src/db/database.ts';
+import { sql } from '../../../src/db/statement.ts';
 import { migratedDatabase } from '../../support/db.ts';
 import type { MigratedDatabase } from '../../support/db.ts';
 import { testRolePrefix } from '../../support/logins.ts';
+import { serverDatabase } from '../../support/server-database.ts';
 import { noServer } from '../../support/server.ts';
 import { letLoose } from './let-loose.ts';
 
 describe.skipIf(noServer)('two writers to one thread', () => {
   let database: MigratedDatabase;
   let directory: string;
-  let admin: Pool;
+  let admin: Database;
 
   beforeAll(async () => {
     directory = await mkdtemp(path.join(tmpdir(), 'lightning-storm-'));
     database = await migratedDatabase();
-    admin = new Pool({ connectionString: database.adminUrl });
-    await admin.query("select ops.create_tenant('storm', 'Storm')");
+    admin = serverDatabase(database.adminUrl);
+    await admin.query(sql`select ops.create_tenant('storm', 'Storm')`);
   });
   afterAll(async () => {
-    await admin?.end();
+    await admin?.close();
     await database?.drop();
     if (directory) await rm(directory, { recursive: true, force: true });
   });

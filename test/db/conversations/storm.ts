@@ -3,11 +3,12 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { Pool } from 'pg';
 import { migrate } from '../../../src/db/migrations.ts';
+import { sql } from '../../../src/db/statement.ts';
 import { setupServer } from '../../../src/setup/setup-server.ts';
 import { dropEverything } from '../../bench/databases.ts';
 import { provideServer } from '../../support/postgres/provide.ts';
+import { serverDatabase } from '../../support/server-database.ts';
 import { letLoose } from './let-loose.ts';
 import type { StormReport, StormSize } from './let-loose.ts';
 
@@ -79,14 +80,12 @@ async function runStorm(adminUrl: string, size: StormSize, journal: string): Pro
     });
     if (urls.api === null || urls.migrate === null) throw new Error(`the logins ${prefix}_* exist already`);
     await migrate({ connectionString: urls.migrate, rolePrefix: prefix, log: () => {} });
-    const admin = new Pool({
-      connectionString: Object.assign(new URL(adminUrl), { pathname: `/${prefix}` }).href,
-    });
+    const admin = serverDatabase(Object.assign(new URL(adminUrl), { pathname: `/${prefix}` }).href);
     try {
-      await admin.query('select ops.create_tenant($1, $1)', [tenant]);
+      await admin.query(sql`select ops.create_tenant(${tenant}, ${tenant})`);
       return await letLoose(admin, { url: urls.api, rolePrefix: prefix, tenant, journal }, size);
     } finally {
-      await admin.end();
+      await admin.close();
     }
   } finally {
     await dropEverything(adminUrl, prefix, [prefix]);
