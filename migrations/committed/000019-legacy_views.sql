@@ -1,5 +1,5 @@
 --! Previous: sha1:39ce18df6e4ade141464d13e0988e73f354aabf5
---! Hash: sha1:e2e736906968a427113ccecd49f94f2db47e3bff
+--! Hash: sha1:075c5163334c8d738e95685ff8b70168d00fdae4
 --! Message: legacy_views
 
 -- Views for services that were written for the legacy system (docs/legacy.md), and what they keep that nobody else does.
@@ -475,8 +475,6 @@ begin
       NEW.id, NEW.name, NEW.model, NEW.specialization, v_status, coalesce(nullif(NEW.config, 'null'), '{}'),
       coalesce(NEW.created_at, now())
     );
-  elsif NEW.id is distinct from OLD.id then
-    perform legacy.refuse('agents.id', 'an id does not change');
   elsif (NEW.name, NEW.model, NEW.specialization, NEW.status, NEW.config) is distinct from
     (OLD.name, OLD.model, OLD.specialization, OLD.status, OLD.config)
   then
@@ -573,8 +571,6 @@ begin
       v_id, NEW.agent_id, NEW.description, v_status, coalesce(NEW.priority, 'normal'), coalesce(nullif(NEW.context, 'null'), '{}'),
       nullif(NEW.result, 'null'), NEW.error_message, coalesce(NEW.created_at, now()), NEW.started_at, NEW.completed_at
     );
-  elsif NEW.id is distinct from OLD.id then
-    perform legacy.refuse('tasks.id', 'an id does not change');
   else
     if v_status in ('completed', 'failed') and legacy.task_status(OLD.status) in ('pending', 'assigned') then
       update app_public.tasks t set status = 'running' where t.id = v_id;
@@ -669,8 +665,6 @@ begin
       v_id, NEW.name, NEW.description, v_steps, v_status, NEW.created_by, NEW.assigned_to,
       coalesce(nullif(NEW.context, 'null'), '{}'), coalesce(NEW.created_at, now())
     );
-  elsif NEW.id is distinct from OLD.id then
-    perform legacy.refuse('workflows.id', 'an id does not change');
   else
     if v_status in ('completed', 'failed', 'paused') and legacy.workflow_status(OLD.status) in ('draft', 'pending') then
       update app_public.workflows w set status = 'running' where w.id = v_id;
@@ -839,9 +833,6 @@ begin
     delete from app_public.sessions s where s.id = OLD.id::uuid;
     return OLD;
   end if;
-  if NEW.expires_at is null then
-    perform legacy.refuse('sessions.expires_at', 'a session ends, so say when');
-  end if;
   if TG_OP = 'INSERT' then
     if not pg_input_is_valid(NEW.id, 'uuid') then
       perform legacy.refuse('sessions.id', format('%L is not a UUID', NEW.id));
@@ -854,9 +845,8 @@ begin
       NEW.id::uuid, NEW.user_id, encode(sha256(convert_to(NEW.token::text, 'UTF8')), 'hex'),
       coalesce(nullif(NEW.data, 'null'), '{}'), NEW.expires_at at time zone 'UTC'
     );
-  elsif NEW.id is distinct from OLD.id or NEW.user_id is distinct from OLD.user_id or NEW.token::text is distinct from OLD.token::text
-  then
-    perform legacy.refuse('sessions', 'a session keeps its id, its user and its token');
+  elsif NEW.user_id is distinct from OLD.user_id or NEW.token::text is distinct from OLD.token::text then
+    perform legacy.refuse('sessions', 'a session keeps its user and its token');
   else
     update app_public.sessions s
     set data = coalesce(nullif(NEW.data, 'null'), '{}'), expires_at = NEW.expires_at at time zone 'UTC'

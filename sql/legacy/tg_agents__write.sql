@@ -19,8 +19,6 @@ begin
       NEW.id, NEW.name, NEW.model, NEW.specialization, v_status, coalesce(nullif(NEW.config, 'null'), '{}'),
       coalesce(NEW.created_at, now())
     );
-  elsif NEW.id is distinct from OLD.id then
-    perform legacy.refuse('agents.id', 'an id does not change');
   elsif (NEW.name, NEW.model, NEW.specialization, NEW.status, NEW.config) is distinct from
     (OLD.name, OLD.model, OLD.specialization, OLD.status, OLD.config)
   then

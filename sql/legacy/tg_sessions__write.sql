@@ -7,9 +7,6 @@ begin
     delete from app_public.sessions s where s.id = OLD.id::uuid;
     return OLD;
   end if;
-  if NEW.expires_at is null then
-    perform legacy.refuse('sessions.expires_at', 'a session ends, so say when');
-  end if;
   if TG_OP = 'INSERT' then
     if not pg_input_is_valid(NEW.id, 'uuid') then
       perform legacy.refuse('sessions.id', format('%L is not a UUID', NEW.id));
@@ -22,9 +19,8 @@ begin
       NEW.id::uuid, NEW.user_id, encode(sha256(convert_to(NEW.token::text, 'UTF8')), 'hex'),
       coalesce(nullif(NEW.data, 'null'), '{}'), NEW.expires_at at time zone 'UTC'
     );
-  elsif NEW.id is distinct from OLD.id or NEW.user_id is distinct from OLD.user_id or NEW.token::text is distinct from OLD.token::text
-  then
-    perform legacy.refuse('sessions', 'a session keeps its id, its user and its token');
+  elsif NEW.user_id is distinct from OLD.user_id or NEW.token::text is distinct from OLD.token::text then
+    perform legacy.refuse('sessions', 'a session keeps its user and its token');
   else
     update app_public.sessions s
     set data = coalesce(nullif(NEW.data, 'null'), '{}'), expires_at = NEW.expires_at at time zone 'UTC'

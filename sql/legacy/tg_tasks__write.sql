@@ -29,8 +29,6 @@ begin
       v_id, NEW.agent_id, NEW.description, v_status, coalesce(NEW.priority, 'normal'), coalesce(nullif(NEW.context, 'null'), '{}'),
       nullif(NEW.result, 'null'), NEW.error_message, coalesce(NEW.created_at, now()), NEW.started_at, NEW.completed_at
     );
-  elsif NEW.id is distinct from OLD.id then
-    perform legacy.refuse('tasks.id', 'an id does not change');
   else
     if v_status in ('completed', 'failed') and legacy.task_status(OLD.status) in ('pending', 'assigned') then
       update app_public.tasks t set status = 'running' where t.id = v_id;

@@ -28,8 +28,6 @@ begin
       v_id, NEW.name, NEW.description, v_steps, v_status, NEW.created_by, NEW.assigned_to,
       coalesce(nullif(NEW.context, 'null'), '{}'), coalesce(NEW.created_at, now())
     );
-  elsif NEW.id is distinct from OLD.id then
-    perform legacy.refuse('workflows.id', 'an id does not change');
   else
     if v_status in ('completed', 'failed', 'paused') and legacy.workflow_status(OLD.status) in ('draft', 'pending') then
       update app_public.workflows w set status = 'running' where w.id = v_id;

@@ -28,6 +28,7 @@ const alsoTests: Readonly<Record<string, readonly string[]>> = {
   jobs: ['test/jobs/run-jobs', 'test/jobs/job-run', 'test/security/worker-login'],
   keys: ['test/auth/api-key', 'test/api/operators', 'test/db/conventions', 'test/db/tenancy'],
   knowledge: ['test/db/tenancy', 'test/db/conventions', 'test/db/audit', 'test/rest/refusals'],
+  legacy: ['test/db/tenancy', 'test/db/conventions', 'test/clients/python'],
   live: ['test/live/events', 'test/security/worker-login'],
   metrics: [
     'test/db/tenancy',
@@ -63,7 +64,7 @@ export async function findProtections(client: Client): Promise<Protection[]> {
   return [...(await findChecks(client, testsOf)), ...(await findTriggers(client, testsOf))];
 }
 
-const refusal = /\braise exception\b|\bperform app_private\.refuse_\w+\(/g;
+const refusal = /\braise exception\b|\bperform (?:app_private\.refuse_\w+|legacy\.refuse)\(/g;
 
 async function findChecks(
   client: Client,
@@ -72,7 +73,7 @@ async function findChecks(
   const { rows } = await client.query<{ name: string; definition: string }>(
     `select format('%s.%s', n.nspname, p.proname) as name, pg_get_functiondef(p.oid) as definition
      from pg_proc p join pg_namespace n on n.oid = p.pronamespace join pg_language l on l.oid = p.prolang
-     where n.nspname in ('app_public', 'app_private', 'audit', 'ops') and l.lanname = 'plpgsql' order by 1`,
+     where n.nspname in ('app_public', 'app_private', 'audit', 'ops', 'legacy') and l.lanname = 'plpgsql' order by 1`,
   );
   return rows.flatMap(({ name, definition }) =>
     [...definition.matchAll(refusal)].map((match, index) => ({
@@ -93,7 +94,7 @@ async function findTriggers(
   const { rows } = await client.query<{ name: string; table: string }>(
     `select quote_ident(t.tgname) as name, format('%s.%s', n.nspname, c.relname) as table
      from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace
-     where n.nspname in ('app_public', 'app_private', 'audit', 'ops') and not t.tgisinternal and not c.relispartition
+     where n.nspname in ('app_public', 'app_private', 'audit', 'ops', 'legacy') and not t.tgisinternal and not c.relispartition
      order by 2, 1`,
   );
   return rows.map(({ name, table }) => ({

@@ -241,6 +241,34 @@ describe.skipIf(noServer)('the views of the schema legacy', () => {
     expect(await one(globex, 'select id from conversations')).toEqual([]);
   });
 
+  test.each([
+    ["insert into agents (id, name, model, status) values ('x', 'x', 'x', 'asleep')", 'agents.status'],
+    ["update agents set status = 'asleep'", 'agents.status'],
+    ["insert into tasks (description, status) values ('x', 'hibernating')", 'tasks.status'],
+    ["insert into tasks (description, priority) values ('x', 'urgent')", 'tasks.priority'],
+    ["insert into workflows (name, status) values ('x', 'archived')", 'workflows.status'],
+    ["insert into workflows (name, steps) values ('x', '{}')", 'workflows.steps'],
+    [
+      "insert into sessions (id, user_id, token, expires_at) values ('x', 'x', 'a long token of nobody', now())",
+      'sessions.id',
+    ],
+    ["insert into sessions (user_id, token, expires_at) values ('x', 'short', now())", 'sessions.token'],
+  ])('refuse what nothing stands for: %s', async (statement, place) => {
+    await expect(acme.query(statement)).rejects.toMatchObject({
+      code: 'LTL01',
+      message: expect.stringMatching(
+        new RegExp(`^legacy\\.${place.replace('.', '\\.')} cannot be written: `),
+      ),
+    });
+  });
+
+  test.each(['agents', 'tasks', 'workflows', 'sessions', 'conversations', 'knowledge', 'users'])(
+    'keep the id of a row: %s',
+    async (view) => {
+      expect(await tryQuery(acme, `update ${view} set id = 'other'`)).toBe('42501');
+    },
+  );
+
   test('take times without a zone as UTC, whatever the server is set to', async () => {
     await acme.query(
       "insert into tasks (id, description, created_at) values ('timed', 'x', timestamp '2026-01-02 03:04:05')",
