@@ -26,7 +26,7 @@ export const leftOut: ReadonlyMap<string, string> = new Map([
   ['ops.partition_removals', 'partitions of one database that retention is removing'],
   ['ops.quarantined_items', 'items that jobs of one installation set aside; they try them anew'],
   ['ops.queued_jobs', 'a copy of the queue of jobs'],
-  ['ops.refused_callers', 'who asked one installation for too much, within the last hours'],
+  ['ops.refused_callers', 'callers that asked one installation for too much, for a day'],
   ['ops.wal_receivers', 'who receives the WAL of one server'],
   ['ops.workers', 'the workers of one installation'],
 ]);

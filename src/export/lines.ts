@@ -18,10 +18,10 @@ export const printSettings: TransactionSettings = {
 /** The longest line, in bytes. A row that is longer can neither be exported nor imported. */
 export const longestLine = 128 * 1024 * 1024;
 
-/** Rows that are fetched at once where they are small. */
+/** Rows that are fetched at once. */
 const rowsAtOnce = 256;
-/** Bytes that so many rows may have; otherwise they are fetched one by one. */
-const bytesAtOnce = 4 * 1024 * 1024;
+/** Longer lines are fetched one by one, so that what is fetched at once has 8 MiB at most. */
+const shortLine = 32 * 1024;
 
 /** A part of a table: its columns and their order as a manifest has them, and its rows. */
 export interface Extract {
@@ -33,43 +33,60 @@ export interface Extract {
 }
 
 /**
- * The rows as lines of JSON, each with its newline, some at a time: a few megabytes at most, or one row. The transaction has
- * `printSettings`, sees every row, and has one snapshot.
+ * The rows as lines of JSON, each with its newline, some at a time: 8 MiB at most, or one row. The transaction has `printSettings`,
+ * sees every row, and has one snapshot.
  */
 export async function* readLines(
   transaction: Transaction,
   extract: Extract,
 ): AsyncGenerator<{ readonly rows: number; readonly bytes: Buffer }> {
+  const lines = linesQuery(extract);
   await transaction.query({
-    text: `declare exported_lines no scroll cursor for ${linesQuery(extract)}`,
+    text: `declare short_lines no scroll cursor for
+      select case when octet_length(l.line) <= ${shortLine} then l.line end, octet_length(l.line) from (${lines}) l`,
   });
-  try {
-    for (let count = 1; ;) {
-      const { rows } = await transaction.query({
-        text: `fetch ${count} from exported_lines`,
-        arrayMode: true,
-      });
-      const found = rows as unknown as [line: string, ahead: string][];
-      if (found.length === 0) return;
-      const bytes = Buffer.from(found.map(([line]) => `${line}\n`).join(''), 'utf8');
-      if (count === 1 && bytes.length > longestLine) {
+  // A long line is read by a second cursor, which follows the first one. Without long lines it does no work.
+  await transaction.query({ text: `declare long_lines no scroll cursor for ${lines}` });
+  let before = 0;
+  let passed = 0;
+  for (;;) {
+    const { rows } = await transaction.query({
+      text: `fetch ${rowsAtOnce} from short_lines`,
+      arrayMode: true,
+    });
+    const found = rows as unknown as [line: string | null, bytes: number][];
+    if (found.length === 0) break;
+    let short: string[] = [];
+    for (const [i, [line, bytes]] of found.entries()) {
+      if (line !== null) {
+        short.push(line);
+        continue;
+      }
+      if (bytes > longestLine) {
         throw new OperationalError(
-          `a row of ${extract.table.name} has ${bytes.length} bytes as JSON, and a line of an export ${longestLine} at most`,
+          `a row of ${extract.table.name} has ${bytes} bytes as JSON, and a line of an export ${longestLine} at most`,
         );
       }
-      yield { rows: found.length, bytes };
-      count = Number(found.at(-1)?.[1]) <= bytesAtOnce ? rowsAtOnce : 1;
+      if (short.length > 0) yield pieceOf(short);
+      short = [];
+      const number = before + i;
+      if (number > passed) await transaction.query({ text: `move ${number - passed} in long_lines` });
+      passed = number + 1;
+      const { rows: whole } = await transaction.query({ text: 'fetch 1 from long_lines', arrayMode: true });
+      yield pieceOf((whole as unknown as [string][]).flat());
     }
-  } finally {
-    // After an error the transaction is over anyway.
-    await transaction.query({ text: 'close exported_lines' }).catch(() => {});
+    if (short.length > 0) yield pieceOf(short);
+    before += found.length;
   }
+  await transaction.query({ text: 'close short_lines' });
+  await transaction.query({ text: 'close long_lines' });
 }
 
-/**
- * Lines, and with each how many bytes the next ones have, so that nobody fetches more than fits. `offset 0` keeps Postgres from
- * making each line twice; it passes on the order of the innermost query.
- */
+function pieceOf(lines: readonly string[]): { readonly rows: number; readonly bytes: Buffer } {
+  return { rows: lines.length, bytes: Buffer.from(`${lines.join('\n')}\n`, 'utf8') };
+}
+
+/** `offset 0` keeps Postgres from making each line twice. */
 function linesQuery({ table, columns, order, where }: Extract): string {
   const known = new Map(table.columns.map((column) => [column.name, column]));
   const shown = columns.map((name) => {
@@ -83,12 +100,9 @@ function linesQuery({ table, columns, order, where }: Extract): string {
     return how === 'collated' ? `${quoted} collate "C"` : `${quoted}::text collate "C"`;
   });
   return `
-    select l.line, coalesce(sum(octet_length(l.line)) over (rows between 1 following and ${rowsAtOnce} following), 0)
-    from (
-      select row_to_json(r.*)::text as line
-      from (select ${shown.join(', ')} from ${table.relation} t ${where} order by ${ordered.join(', ')}) r
-      offset 0
-    ) l`;
+    select row_to_json(r.*)::text as line
+    from (select ${shown.join(', ')} from ${table.relation} t ${where} order by ${ordered.join(', ')}) r
+    offset 0`;
 }
 
 /** The condition under which a row of the table `t` is the tenant's, or nothing. */

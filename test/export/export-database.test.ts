@@ -198,7 +198,7 @@ describe.skipIf(noServer)('lightning export', { timeout: 60_000 }, () => {
     await source.admin.query(`
       select ops.create_tenant('large', 'Large');
       insert into app_public.knowledge (tenant_id, id, content)
-      select 'large', lpad(n::text, 4, '0'), case when n between 300 and 320 then repeat('x', 1000000) else 'small' end
+      select 'large', lpad(n::text, 4, '0'), case when n between 300 and 320 then repeat('x', 1000000) || n else 'small' end
       from generate_series(1, 900) n`);
     const database = serverDatabase(source.env['BACKUP_DATABASE_URL']!);
     const sizes: number[] = [];
@@ -219,8 +219,18 @@ describe.skipIf(noServer)('lightning export', { timeout: 60_000 }, () => {
     });
     await database.close();
     expect(rows).toBe(900);
-    expect(Math.max(...sizes)).toBeLessThan(5 * 1024 * 1024);
-    expect(sizes.length).toBeLessThan(600);
+    // Each large row is alone, and the others come together.
+    expect(sizes.filter((size) => size > 1_000_000)).toHaveLength(21);
+    expect(sizes.length).toBeLessThan(30);
+    const { folder } = await source.exported('--tenant', 'large', '--table', 'knowledge');
+    const lines = (await readFile(path.join(folder, 'app_public.knowledge.jsonl'), 'utf8'))
+      .trimEnd()
+      .split('\n');
+    const content = lines
+      .map((line) => JSON.parse(line))
+      .map(({ id, content: text }) => `${id} ${text.slice(-3)}`);
+    expect(content).toHaveLength(900);
+    expect(content.slice(298, 301)).toEqual(['0299 all', '0300 300', '0301 301']);
   });
   const manifestOfLarge = async () => manifestOf((await source.exported('--tenant', 'large')).folder);
 });

@@ -3,6 +3,7 @@ import { readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { clientExecutor } from '../../src/db/client-executor.ts';
+import { verifyRows } from '../../src/audit/verify-rows.ts';
 import type { Manifest } from '../../src/export/manifest.ts';
 import { blocksOf } from '../support/doc-blocks.ts';
 import { sealAll } from '../support/seal-all.ts';
@@ -128,6 +129,29 @@ describe.skipIf(noServer)('an export', { timeout: 120_000 }, () => {
       `select count(*)::integer as n from audit.log where table_name = 'app_public.agents' and operation = 'insert'`,
     );
     expect(inserts).toEqual([{ n: 6 }]);
+    const { rows: compared, differences } = await verifyRows(clientExecutor(target.admin));
+    // A json column with \\u0000 cannot be compared with the log, wherever its row came from.
+    const others = differences.filter(({ table }) => table !== 'app_public.extremes');
+    expect({ others, some: compared > 50 }).toEqual({ others: [], some: true });
+  });
+
+  test('of the first tenant takes the place of the one that every database has, once', async () => {
+    await source.admin.query(
+      `insert into app_public.agents (tenant_id, id, name, model) values ('default', 'one', 'One', 'm')`,
+    );
+    const made = await source.exported('--tenant', 'default');
+    const target = await database('server');
+    await makeExtremes(target.admin, false);
+    const ended = await target.lightning('import', made.folder);
+    expect(ended.status, ended.stderr).toBe(0);
+    expect(digestsOf((await target.exported('--tenant', 'default')).manifest)).toEqual(
+      digestsOf(made.manifest),
+    );
+    expect(await target.lightning('import', made.folder)).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('has rows of the tenant default already'),
+    });
+    await source.admin.query(`delete from app_public.agents where tenant_id = 'default'`);
   });
 
   test('of everything is refused by a database with data, which stays as it was', async () => {
