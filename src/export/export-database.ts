@@ -9,10 +9,11 @@ import { OperationalError } from '../operational-error.ts';
 import { version } from '../version.ts';
 import { orderOf, readCatalog, select } from './catalog.ts';
 import type { Selection, Table } from './catalog.ts';
+import { asCsv } from './other-formats.ts';
 import { printSettings, readLines, whereOf } from './lines.ts';
 import type { Extract } from './lines.ts';
 import { fileOf, formatName, formatVersion, labelOf, manifestFile } from './manifest.ts';
-import type { Manifest, Storage, TableFile } from './manifest.ts';
+import type { Content, Manifest, Storage, TableFile } from './manifest.ts';
 import { writeFile } from './table-file.ts';
 
 /** What to export, and where to. */
@@ -26,6 +27,7 @@ export interface ExportOptions {
   /** Names of tables; null: all of them. */
   readonly tables: readonly string[] | null;
   readonly audit: boolean;
+  readonly content: Content;
   readonly storage: Storage;
   readonly keys: BackupKeys;
   readonly now: () => Date;
@@ -72,12 +74,18 @@ export async function exportDatabase(options: ExportOptions): Promise<Manifest> 
   }
 }
 
-async function refuseExisting(folder: string): Promise<void> {
+/** A name for an export of this moment. */
+export function idOf(at: Date): string {
+  return `${at.toISOString().replaceAll(/[-:]|\.\d+/g, '')}-export-${randomBytes(3).toString('hex')}`;
+}
+
+/** Refuses a name that is taken, by a link as well. */
+export async function refuseExisting(folder: string): Promise<void> {
   const found = await lstat(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null;
     throw error;
   });
-  if (found) throw new CannotExport(`${folder} exists already; expected the name of a new folder`);
+  if (found) throw new CannotExport(`${folder} exists already; expected a new name`);
 }
 
 async function writeTables(
@@ -85,7 +93,7 @@ async function writeTables(
   transaction: Transaction,
   folder: string,
 ): Promise<Manifest> {
-  const { database, tenant, storage, keys, now, signal } = options;
+  const { database, tenant, content, storage, keys, now, signal } = options;
   const { rows: about } = await transaction.query<{ postgres: string }>(
     sql`select current_setting('server_version') as postgres`,
   );
@@ -96,19 +104,19 @@ async function writeTables(
   );
   const sequences = await readSequences(transaction, carried);
   const at = now();
-  const id = `${at.toISOString().replaceAll(/[-:]|\.\d+/g, '')}-export-${randomBytes(3).toString('hex')}`;
+  const id = idOf(at);
   await mkdir(folder, { mode: 0o700 });
   const tables: TableFile[] = [];
   for (const [i, table] of carried.entries()) {
     const order = orderOf(table);
     const columns = table.columns.map(({ name }) => name);
-    const file = fileOf(table.name, storage);
+    const file = fileOf(table.name, storage, content);
     const progress = (rows: number): void =>
       options.onProgress(i / carried.length, `exporting ${table.name}, ${rows} rows so far`);
     const lines = counted(transaction, { table, columns, order, where: whereOf(table, tenant) }, progress);
     const written = await writeFile(
       path.join(folder, file),
-      lines.bytes,
+      content === 'csv' ? asCsv(lines.bytes, columns) : lines.bytes,
       { storage, label: labelOf(id, file), key: keys.encryptionKey },
       signal,
     );
@@ -131,13 +139,15 @@ async function writeTables(
     migrations,
     tenant,
     storage,
+    ...(content === 'csv' && { content }),
     tables,
     sequences,
     notCarried,
   };
 }
 
-async function refuseUnknownTenant(transaction: Transaction, tenant: string | null): Promise<void> {
+/** Refuses a tenant that the database does not have. */
+export async function refuseUnknownTenant(transaction: Transaction, tenant: string | null): Promise<void> {
   if (tenant === null) return;
   const { rows } = await transaction.query(sql`select from app_public.tenants where id = ${tenant}`);
   if (rows.length === 0) {
@@ -148,7 +158,10 @@ async function refuseUnknownTenant(transaction: Transaction, tenant: string | nu
 }
 
 /** The tables that were asked for. A name without a schema is one of app_public. */
-function chosen(catalog: readonly Table[], { tables, audit, tenant }: ExportOptions): Selection {
+export function chosen(
+  catalog: readonly Table[],
+  { tables, audit, tenant }: Pick<ExportOptions, 'tables' | 'audit' | 'tenant'>,
+): Selection {
   const selection = select(catalog, { audit, ofTenant: tenant !== null });
   if (tables === null) return selection;
   const names = new Set(tables.map((name) => (name.includes('.') ? name : `app_public.${name}`)));
@@ -170,7 +183,8 @@ function chosen(catalog: readonly Table[], { tables, audit, tenant }: ExportOpti
   return { carried, notCarried: [...selection.notCarried, ...others] };
 }
 
-function counted(
+/** The lines of a table, and how many there were so far. */
+export function counted(
   transaction: Transaction,
   extract: Extract,
   onRows: (rows: number) => void,
@@ -191,7 +205,7 @@ function counted(
 }
 
 /** The numbers that the sequences of these tables gave last, and those of sequences that no table owns. */
-async function readSequences(
+export async function readSequences(
   transaction: Transaction,
   tables: readonly Table[],
 ): Promise<Readonly<Record<string, string>>> {
@@ -211,7 +225,7 @@ async function readSequences(
 }
 
 /** The times of the partitions that have rows. */
-async function readPartitions(
+export async function readPartitions(
   transaction: Transaction,
   table: Table,
   tenant: string | null,

@@ -76,3 +76,18 @@ function endOfString(line: string, from: number): number {
     at = quote + 1;
   }
 }
+
+/** The lines of a file, without their newlines, as many as came at once. */
+export async function* linesOf(pieces: AsyncIterable<Buffer>): AsyncGenerator<string[]> {
+  let begun: Buffer[] = [];
+  for await (const piece of pieces) {
+    const end = piece.lastIndexOf(0x0a);
+    if (end < 0) {
+      begun.push(piece);
+      continue;
+    }
+    const whole = Buffer.concat([...begun, piece.subarray(0, end)]);
+    begun = end + 1 < piece.length ? [piece.subarray(end + 1)] : [];
+    yield whole.toString('utf8').split('\n');
+  }
+}

@@ -9,7 +9,7 @@ import { quoteIdentifier, sql } from '../db/statement.ts';
 import { copyLines } from '../import/copy-lines.ts';
 import type { OnProgress } from '../on-progress.ts';
 import { version } from '../version.ts';
-import { LineError, valuesOf } from './json-line.ts';
+import { LineError, linesOf, valuesOf } from './json-line.ts';
 import { printSettings, readLines, whereOf } from './lines.ts';
 import { alterOf, planLoad, readGuards } from './load-plan.ts';
 import type { Target } from './load-plan.ts';
@@ -40,7 +40,10 @@ export async function loadExport(options: LoadOptions): Promise<number> {
   const rows = await installation.database.transaction(printSettings, async (transaction) => {
     await become(transaction, installation, 'owner');
     const targets = await planLoad(transaction, manifest);
-    const guards = await readGuards(transaction, targets);
+    const guards = await readGuards(
+      transaction,
+      targets.map(({ table }) => table),
+    );
     // Of one tenant, the long part comes before others have to wait.
     const staged = manifest.tenant === null ? null : await stage(options, transaction, targets);
     await transaction.query({ text: "set local lock_timeout = '10s'" });
@@ -229,20 +232,5 @@ async function explained<T>(table: string, work: () => Promise<T>): Promise<T> {
       `the database does not take the rows of ${table}: ${error.message} (${error.code}${detail})`,
       { cause: error },
     );
-  }
-}
-
-/** The lines of a file, without their newlines, as many as came at once. */
-async function* linesOf(pieces: AsyncIterable<Buffer>): AsyncGenerator<string[]> {
-  let begun: Buffer[] = [];
-  for await (const piece of pieces) {
-    const end = piece.lastIndexOf(0x0a);
-    if (end < 0) {
-      begun.push(piece);
-      continue;
-    }
-    const whole = Buffer.concat([...begun, piece.subarray(0, end)]);
-    begun = end + 1 < piece.length ? [piece.subarray(end + 1)] : [];
-    yield whole.toString('utf8').split('\n');
   }
 }

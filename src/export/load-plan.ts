@@ -45,7 +45,7 @@ export async function planLoad(executor: Executor, manifest: Manifest): Promise<
       'the export is of one tenant and has the audit log, which is sealed for all of them',
     );
   }
-  return inOrder(targets, await readReferences(executor));
+  return inOrder(targets, ({ table }) => table, await readReferences(executor));
 }
 
 async function refuseOtherSchema(executor: Executor, { migrations }: Manifest): Promise<void> {
@@ -67,12 +67,14 @@ async function refuseOtherSchema(executor: Executor, { migrations }: Manifest): 
   }
 }
 
-interface Reference {
+/** A foreign key between two tables. */
+export interface Reference {
   readonly from: string;
   readonly to: string;
 }
 
-async function readReferences(executor: Executor): Promise<readonly Reference[]> {
+/** Which table refers to which. */
+export async function readReferences(executor: Executor): Promise<readonly Reference[]> {
   const { rows } = await executor.query<Reference>(sql`
     select fn.nspname || '.' || f.relname as from, tn.nspname || '.' || t.relname as to
     from pg_catalog.pg_constraint k
@@ -85,22 +87,26 @@ async function readReferences(executor: Executor): Promise<readonly Reference[]>
 }
 
 /** Referenced tables before those that refer to them, and the audit log last: everything else that is done leaves rows in it. */
-function inOrder(targets: readonly Target[], references: readonly Reference[]): readonly Target[] {
-  const placed: Target[] = [];
-  const begun = new Set<Target>();
-  const place = (target: Target): void => {
-    if (begun.has(target)) return;
-    begun.add(target);
+export function inOrder<T>(
+  items: readonly T[],
+  tableOf: (item: T) => Table,
+  references: readonly Reference[],
+): readonly T[] {
+  const placed: T[] = [];
+  const begun = new Set<T>();
+  const place = (item: T): void => {
+    if (begun.has(item)) return;
+    begun.add(item);
     for (const { from, to } of references) {
       const referenced =
-        from === target.table.name ? targets.find(({ table }) => table.name === to) : undefined;
-      if (referenced) place(referenced);
+        from === tableOf(item).name ? items.find((each) => tableOf(each).name === to) : undefined;
+      if (referenced !== undefined) place(referenced);
     }
-    placed.push(target);
+    placed.push(item);
   };
-  const isAudit = ({ table }: Target): boolean => auditTables.includes(table.name);
-  targets.filter((target) => !isAudit(target)).forEach(place);
-  targets.filter(isAudit).forEach(place);
+  const isAudit = (item: T): boolean => auditTables.includes(tableOf(item).name);
+  items.filter((item) => !isAudit(item)).forEach(place);
+  items.filter(isAudit).forEach(place);
   return placed;
 }
 
@@ -117,10 +123,10 @@ export interface Opened {
  * The triggers that fire for new rows, of each table. Those of the audit log stay, so that what is loaded is recorded row by row,
  * unless the log comes with the rows.
  */
-export async function readGuards(executor: Executor, targets: readonly Target[]): Promise<readonly Opened[]> {
-  const withLog = targets.some(({ table }) => table.name === 'audit.log');
+export async function readGuards(executor: Executor, tables: readonly Table[]): Promise<readonly Opened[]> {
+  const withLog = tables.some(({ name }) => name === 'audit.log');
   const opened: Opened[] = [];
-  for (const { table } of targets) {
+  for (const table of tables) {
     const { rows } = await executor.query<Opened>(sql`
       select ${table.relation}::text as relation, c.relforcerowsecurity as forced, array(
         select t.tgname::text

@@ -14,6 +14,9 @@ export class ExportRefused extends OperationalError {
 /** How the files of tables are stored. `sealed`: by zstd and the encryption of backups. */
 export type Storage = 'plain' | 'gzip' | 'zstd' | 'sealed';
 
+/** What stands in the files of tables. */
+export type Content = 'jsonl' | 'csv';
+
 /**
  * The description of an export. It is written last, and its name holds its SHA-256, so that an edited one does not match its name,
  * and a signature of the name vouches for every file.
@@ -34,6 +37,8 @@ export interface Manifest {
   /** The tenant whose rows these are; null: every tenant's. */
   readonly tenant: string | null;
   readonly storage: Storage;
+  /** Left out: JSON Lines. CSV is for other programs, and is not imported. */
+  readonly content?: Content;
   readonly tables: readonly TableFile[];
   /** The last number that each sequence gave, in decimal. */
   readonly sequences: Readonly<Record<string, string>>;
@@ -76,14 +81,18 @@ export function isManifestName(name: string): boolean {
 }
 
 /** The name of a table's file: characters that a file system may not like are written as in a URL. */
-export function fileOf(table: string, storage: Storage): string {
-  const endings = { plain: 'jsonl', gzip: 'jsonl.gz', zstd: 'jsonl.zst', sealed: 'jsonl.sealed' } as const;
+export function fileOf(table: string, storage: Storage, content: Content = 'jsonl'): string {
   const safe = table.replaceAll(/[^A-Za-z0-9_.-]/g, (character) =>
     [...Buffer.from(character)]
       .map((byte) => `%${byte.toString(16).padStart(2, '0').toUpperCase()}`)
       .join(''),
   );
-  return `${safe}.${endings[storage]}`;
+  return `${safe}.${content}${endingOf(storage)}`;
+}
+
+/** The end of a file's name that says how it is stored. */
+export function endingOf(storage: Storage): string {
+  return { plain: '', gzip: '.gz', zstd: '.zst', sealed: '.sealed' }[storage];
 }
 
 /** The label under which a table's file is sealed, so that it is worth nothing in another export. */
@@ -204,6 +213,7 @@ const members: Readonly<Record<Exclude<keyof Manifest, 'format' | 'version'>, Ch
   migrations: isListOf(hasMembers({ filename: isText, hash: isText })),
   tenant: (value) => value === null || isText(value),
   storage: (value) => ['plain', 'gzip', 'zstd', 'sealed'].includes(value as string),
+  content: (value) => [undefined, 'jsonl', 'csv'].includes(value as undefined),
   tables: (value) =>
     isListOf(ofTable)(value) &&
     new Set((value as TableFile[]).map(({ table }) => table)).size === (value as TableFile[]).length,

@@ -46,6 +46,11 @@ export async function openExport(
       throw new ExportRefused(`${name} has ${size} bytes; expected ${manifestBytes} at most`);
     return readManifest(name, await file.readFile(), keys);
   });
+  if (manifest.content === 'csv') {
+    throw new ExportRefused(
+      `${name} is of an export as CSV, which other programs read; expected one without --format`,
+    );
+  }
   const files = new Map(manifest.tables.map((table) => [fileOf(table.table, manifest.storage), table]));
   const missing = [...files.keys()].find((file) => !names.includes(file));
   if (missing !== undefined) throw new ExportRefused(`${missing} is missing from ${folder}`);

@@ -33,6 +33,7 @@ describe.skipIf(noServer)('lightning export', { timeout: 60_000 }, () => {
     tenant: null,
     tables: null,
     audit: false,
+    content: 'jsonl' as const,
     storage: 'plain' as const,
     keys: noKeys,
     now: () => new Date(),
@@ -166,6 +167,17 @@ describe.skipIf(noServer)('lightning export', { timeout: 60_000 }, () => {
     ],
     'an unknown compression': [['--compress', 'lzma'], 2, /--compress is "lzma"; expected gzip or zstd/],
     'two ways to compress': [['--compress', 'gzip', '--encrypt'], 2, /--encrypt compresses by zstd already/],
+    'an unknown format': [['--format', 'xml'], 2, /--format is "xml"; expected jsonl, csv or sql/],
+    'SQL with the audit log': [
+      ['--format', 'sql', '--audit'],
+      2,
+      /--format sql and --audit exclude each other/,
+    ],
+    'SQL that is encrypted': [
+      ['--format', 'sql', '--encrypt'],
+      2,
+      /--format sql and --encrypt exclude each other/,
+    ],
     'an encryption without a key': [['--encrypt'], 2, /--encrypt needs BACKUP_ENCRYPTION_KEY/],
   };
   for (const [name, [flags, status, says]] of Object.entries(refusals)) {
@@ -184,7 +196,7 @@ describe.skipIf(noServer)('lightning export', { timeout: 60_000 }, () => {
     for (const name of ['there', 'link']) {
       expect(await source.lightning('export', '--output', path.join(parent, name))).toMatchObject({
         status: 1,
-        stderr: expect.stringContaining('exists already; expected the name of a new folder'),
+        stderr: expect.stringContaining('exists already; expected a new name'),
       });
     }
     expect(await source.lightning('export', '--output', path.join(parent, 'none/x'))).toMatchObject({

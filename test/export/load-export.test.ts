@@ -57,7 +57,7 @@ describe.skipIf(noServer)('an export', { timeout: 120_000 }, () => {
 
   test('is imported by the line of docs/export.md', async () => {
     const [line = ''] = (await blocksOf('docs/export.md'))
-      .filter(({ mark }) => mark?.kind === 'run by')
+      .filter(({ mark }) => mark?.kind === 'run by' && mark.file === 'test/export/load-export.test.ts')
       .map(({ code }) => code);
     const target = await database('server');
     await makeExtremes(target.admin, false);
