@@ -268,6 +268,13 @@ describe.skipIf(noServer)('an export', { timeout: 120_000 }, () => {
         },
         /the export has the table app_private\.tenant_logins, and no export carries it/,
       ],
+      [
+        async (folder) => {
+          await says((manifest) => ({ ...manifest, tenant: 'acme' }))(folder);
+          await rows('{"tenant_id":"default","id":"one","name":"One","model":"m"}')(folder);
+        },
+        /app_public\.agents would have other rows than the export: 0 were read back, and the export has 1/,
+      ],
       // Postgres would print it in another way, so it is not what an export of this row says.
       [
         rows('{"tenant_id":"acme","id":"one","name":"\\u004fne","model":"m"}'),
@@ -282,6 +289,20 @@ describe.skipIf(noServer)('an export', { timeout: 120_000 }, () => {
       expect(stderr).toMatch(message);
     }
     expect(digestsOf((await target.exported()).manifest)).toEqual(before);
+  });
+
+  test('of an older schema is loaded, and columns that it does not have get their defaults', async () => {
+    const target = await database('server');
+    const ended = await target.lightning('import', await madeExport('zstd'));
+    expect(ended.status, ended.stderr).toBe(0);
+    const { rows } = await target.admin.query(
+      'select tenant_id, id, name, status, config from app_public.agents order by id',
+    );
+    expect(rows).toEqual([
+      { tenant_id: 'acme', id: 'one', name: 'One', status: 'idle', config: {} },
+      { tenant_id: 'acme', id: 'two', name: 'Two\n"2"', status: 'idle', config: {} },
+    ]);
+    expect((await target.admin.query('select id from app_public.tenants')).rows).toEqual([{ id: 'acme' }]);
   });
 
   test('with the audit log brings its rows and seals, which are verified there, and what comes later is sealed behind them', async () => {
