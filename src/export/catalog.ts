@@ -30,6 +30,8 @@ export interface Table {
   /** The same, quoted for SQL. */
   readonly relation: string;
   readonly partitioned: boolean;
+  /** Whether it is a former partition that retention is about to drop. */
+  readonly leaving: boolean;
   readonly columns: readonly Column[];
   readonly key: readonly string[];
   /** The column with the tenant; null: it has none. */
@@ -49,10 +51,12 @@ export async function readCatalog(executor: Executor): Promise<readonly Table[]>
     schema: string;
     name: string;
     partitioned: boolean;
+    leaving: boolean;
     columns: readonly Column[];
     key: readonly string[];
   }>(sql`
     select n.nspname as schema, c.relname as name, c.relkind = 'p' as partitioned,
+      exists (select from ops.partition_removals r where r.partition = n.nspname || '.' || c.relname) as leaving,
       (
         select coalesce(
           pg_catalog.json_agg(
@@ -133,6 +137,7 @@ export function select(
 
 /** Null: the table is carried. */
 function reasonAgainst(table: Table, audit: boolean, ofTenant: boolean): string | null {
+  if (table.leaving) return 'a former partition that retention is removing';
   const reason = leftOut.get(table.name);
   if (reason !== undefined) return reason;
   if (auditTables.includes(table.name)) return audit ? null : auditLeftOut;

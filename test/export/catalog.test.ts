@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { sql } from '../../src/db/statement.ts';
 import { readCatalog, select } from '../../src/export/catalog.ts';
 import type { Table } from '../../src/export/catalog.ts';
 import {
@@ -59,5 +60,21 @@ describe.skipIf(noServer)('what an export takes from the catalog', () => {
     // Elsewhere others have these numbers.
     const holds = one.find(({ name }) => name === 'ops.retention_holds')!;
     expect(holds.columns.map(({ name }) => name)).not.toContain('id');
+  });
+
+  test('is nothing of a partition that retention has detached and not dropped yet', async () => {
+    const database = serverDatabase(made.adminUrl);
+    const { rows } = await database.query<{ name: string }>(
+      sql`select p.relid::regclass::text as name from pg_partition_tree('app_public.metrics') p where p.isleaf order by 1 limit 1`,
+    );
+    const name = `app_public.${rows[0]!.name.split('.').at(-1)}`;
+    await database.query({ text: `alter table app_public.metrics detach partition ${name}` });
+    await database.query(
+      sql`insert into ops.partition_removals (partition, parent, policy, held) values (${name}, 'app_public.metrics', 'metrics.raw', '(,)')`,
+    );
+    const { carried, notCarried } = select(await readCatalog(database), { audit: false, ofTenant: false });
+    await database.close();
+    expect(carried.map((table) => table.name)).not.toContain(name);
+    expect(notCarried).toContainEqual({ name, reason: 'a former partition that retention is removing' });
   });
 });
