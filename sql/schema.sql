@@ -1608,7 +1608,7 @@ create table legacy.users (
   is_active boolean default true,
   -- When the user was made.
   created_at timestamp with time zone not null default now(),
-  -- When the services say that the row last changed.
+  -- When the row last changed; set by a trigger.
   updated_at timestamp with time zone not null default now(),
   -- Ciphertext, which nobody here can read.
   email_encrypted text,
@@ -1628,6 +1628,7 @@ create policy update_service on legacy.users for update to :SERVICE using ((tena
 
 grant delete, insert (tenant_id, id, username, email, password_hash, role, is_active, created_at, updated_at, email_encrypted, password_hash_encrypted), select, update (username, email, password_hash, role, is_active, updated_at, email_encrypted, password_hash_encrypted) on legacy.users to :SERVICE;
 
+CREATE TRIGGER _100_timestamps BEFORE UPDATE ON legacy.users FOR EACH ROW EXECUTE FUNCTION app_private.tg__touch_updated_at();
 CREATE TRIGGER _200_keys BEFORE UPDATE OF tenant_id, id ON legacy.users FOR EACH ROW WHEN (((old.tenant_id IS DISTINCT FROM new.tenant_id) OR ((old.id)::text IS DISTINCT FROM (new.id)::text))) EXECUTE FUNCTION app_private.tg__refuse_key_change();
 CREATE TRIGGER _800_audit_delete AFTER DELETE ON legacy.users REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_users__log_rows('{tenant_id,id,username,email,password_hash,role,is_active,created_at,updated_at,email_encrypted,password_hash_encrypted}', '{password_hash}', '{}');
 CREATE TRIGGER _800_audit_insert AFTER INSERT ON legacy.users REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_users__log_rows('{tenant_id,id,username,email,password_hash,role,is_active,created_at,updated_at,email_encrypted,password_hash_encrypted}', '{password_hash}', '{}');

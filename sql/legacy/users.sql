@@ -7,7 +7,7 @@ comment on column legacy.users.password_hash is 'A digest that the services made
 comment on column legacy.users.role is 'A word of the services.';
 comment on column legacy.users.is_active is 'Whether the services let the user in.';
 comment on column legacy.users.created_at is 'When the user was made.';
-comment on column legacy.users.updated_at is 'When the services say that the row last changed.';
+comment on column legacy.users.updated_at is 'When the row last changed; set by a trigger.';
 comment on column legacy.users.email_encrypted is 'Ciphertext, which nobody here can read.';
 comment on column legacy.users.password_hash_encrypted is 'Ciphertext, which nobody here can read.';
 
@@ -35,6 +35,11 @@ grant insert (tenant_id, id, username, email, password_hash, role, is_active, cr
 grant update (username, email, password_hash, role, is_active, updated_at, email_encrypted,
   password_hash_encrypted) on legacy.users to :SERVICE;
 -- No truncate for anybody: it ignores tenants.
+
+create or replace trigger _100_timestamps
+  before update on legacy.users
+  for each row
+  execute function app_private.tg__touch_updated_at();
 
 create or replace trigger _200_keys
   before update of tenant_id, id on legacy.users

@@ -240,14 +240,14 @@ const checks: readonly (readonly [rule: string, mend: string, query: string])[] 
     `select k.conrelid::regclass || ' ' || k.conname as name, (
        select a.attnum = any (k.conkey) from pg_attribute a where a.attrelid = k.conrelid and a.attname = 'tenant_id'
      ) as kept
-     from pg_constraint k where k.contype = 'f' and k.connamespace::regnamespace::text = 'app_public'`,
+     from pg_constraint k where k.contype = 'f' and k.connamespace::regnamespace::text in ('app_public', 'legacy')`,
   ],
   [
     "every primary key of a tenant's table starts with the tenant",
     'primary key (tenant_id, ...)',
     `select i.indrelid::regclass::text as name, a.attname = 'tenant_id' as kept
      from pg_index i
-     join pg_class c on c.oid = i.indrelid and c.relnamespace::regnamespace::text = 'app_public'
+     join pg_class c on c.oid = i.indrelid and c.relnamespace::regnamespace::text in ('app_public', 'legacy')
      join pg_attribute a on a.attrelid = c.oid and a.attnum = i.indkey[0]
      where i.indisprimary and c.relname <> 'tenants'`,
   ],
@@ -275,7 +275,7 @@ const checks: readonly (readonly [rule: string, mend: string, query: string])[] 
      ) as kept
      from pg_class c
      join pg_attribute a on a.attrelid = c.oid and a.atttypid = 'jsonb'::regtype and a.attgenerated = ''
-     where c.relnamespace::regnamespace::text = 'app_public' and c.relkind in ('r', 'p') and not c.relispartition
+     where c.relnamespace::regnamespace::text in ('app_public', 'legacy') and c.relkind in ('r', 'p') and not c.relispartition
        -- Made of tags, steps and results that were let in.
        and c.relname !~ '^(metrics_(minute|hour|day)|workflow_steps)$'`,
   ],
@@ -287,7 +287,7 @@ const checks: readonly (readonly [rule: string, mend: string, query: string])[] 
        where t.tgrelid = c.oid and t.tgfoid = 'app_private.tg__touch_updated_at'::regproc and t.tgtype & 19 = 19
      ) as kept
      from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attname = 'updated_at'
-     where c.relnamespace::regnamespace::text = 'app_public' and c.relkind in ('r', 'p') and not c.relispartition`,
+     where c.relnamespace::regnamespace::text in ('app_public', 'legacy') and c.relkind in ('r', 'p') and not c.relispartition`,
   ],
   [
     'every table that requests may update guards its key',
@@ -298,7 +298,7 @@ const checks: readonly (readonly [rule: string, mend: string, query: string])[] 
          and t.tgattr::int2[] @> (select i.indkey::int2[] from pg_index i where i.indrelid = c.oid and i.indisprimary)
      ) as kept
      from pg_class c join pg_attribute u on u.attrelid = c.oid, aclexplode(u.attacl) a
-     where c.relnamespace::regnamespace::text = 'app_public' and c.relkind in ('r', 'p') and not c.relispartition
+     where c.relnamespace::regnamespace::text in ('app_public', 'legacy') and c.relkind in ('r', 'p') and not c.relispartition
        and a.privilege_type = 'UPDATE'
        and a.grantee in ('lightning_member'::regrole, 'lightning_service'::regrole, 'lightning_admin'::regrole)`,
   ],
@@ -380,9 +380,9 @@ const checks: readonly (readonly [rule: string, mend: string, query: string])[] 
        select from pg_trigger t
        where t.tgrelid = c.oid and t.tgname = '_800_audit_' || e.event and t.tgenabled = 'O' and t.tgtype & e.bit > 0
          and t.tgtype & 2 = 0
-     ) = (e.event = 'truncate' or 'app_public.' || c.relname <> all (array[${unlogged}])) as kept
+     ) = (e.event = 'truncate' or c.relnamespace::regnamespace || '.' || c.relname <> all (array[${unlogged}])) as kept
      from pg_class c, (values ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) e(event, bit)
-     where c.relnamespace::regnamespace::text = 'app_public' and c.relkind in ('r', 'p')`,
+     where c.relnamespace::regnamespace::text in ('app_public', 'legacy') and c.relkind in ('r', 'p')`,
   ],
   [
     'what is logged of an updated row is every column that changed',
