@@ -3,8 +3,9 @@ import { backupKeys } from '../backup/store/open-store.ts';
 import type { Installation } from '../db/installation.ts';
 import { loadExport } from '../export/load-export.ts';
 import { isExport, openExport } from '../export/open-export.ts';
+import { formatReport, isComplete } from '../import/format-report.ts';
 import { ImportError, importFolder } from '../import/import-folder.ts';
-import type { ImportReport, StoreReport } from '../import/import-folder.ts';
+import type { ImportReport } from '../import/import-folder.ts';
 import { ProgressDisplay } from '../import/progress.ts';
 import type { ProgressStream } from '../import/progress.ts';
 import { QuarantineFile } from '../import/quarantine.ts';
@@ -61,65 +62,6 @@ export async function importCommand(command: ImportCommand): Promise<number> {
   return report.stores.every(isComplete) ? 0 : 1;
 }
 
-/** The report as text. Its last line states `read = stored + quarantined` for each store and for all together. */
-export function formatReport({ stores, ignored }: ImportReport, quarantineFile: string | null): string {
-  const lines = stores.flatMap(formatStore);
-  if (ignored.length > 0)
-    lines.push(`left out, because they are not stores to import: ${ignored.join(', ')}`);
-  if (quarantineFile !== null)
-    lines.push(`items that could not be stored are in ${quarantineFile}, with the reasons`);
-  const sum = (of: (report: StoreReport) => number): number =>
-    stores.reduce((total, report) => total + of(report), 0);
-  const total = {
-    read: sum(({ read }) => read),
-    stored: sum(({ stored }) => stored),
-    quarantined: sum(({ quarantined }) => quarantined),
-  };
-  const equations = stores.map((report) => `${report.store}: ${equation(report)}`);
-  return [...lines, [...equations, `in all: ${equation(total)}`].join('; ')].join('\n');
-}
-
-function isComplete(report: StoreReport): boolean {
-  return report.read === report.stored + report.quarantined && report.mismatches.length === 0;
-}
-
-const shownRows = 10;
-
-function formatStore(report: StoreReport): string[] {
-  const { store, files, stored, inserted, differing, mismatches, createdAgents } = report;
-  const lines = [
-    `${store}: ${files} ${files === 1 ? 'file' : 'files'}; ${inserted} rows are new, ${stored - inserted} existed already`,
-  ];
-  if (createdAgents.length > 0) {
-    lines.push(
-      `${store}: made agents for knowledge whose agent had no definition: ${createdAgents.join(', ')}`,
-    );
-  }
-  if (differing.length > 0) {
-    const shown = differing.slice(0, shownRows).map(({ id, columns }) => `${id} (${columns.join(', ')})`);
-    const more = differing.length > shown.length ? `, and ${differing.length - shown.length} more` : '';
-    lines.push(
-      `${store}: ${differing.length} existing rows differ from the files and were left alone: ${shown.join(', ')}${more}`,
-    );
-  }
-  if (mismatches.length > 0) {
-    lines.push(
-      `${store}: ERROR: ${mismatches.length} stored rows have other hashes than the files: ${mismatches.join(', ')}`,
-    );
-  }
-  return lines;
-}
-
-function equation({
-  read,
-  stored,
-  quarantined,
-}: Pick<StoreReport, 'read' | 'stored' | 'quarantined'>): string {
-  return read === stored + quarantined
-    ? `read ${read} = stored ${stored} + quarantined ${quarantined}`
-    : `ERROR: read ${read}, but stored ${stored} + quarantined ${quarantined} = ${stored + quarantined}`;
-}
-
 /** Flags of `lightning import`. */
 interface ImportFlags {
   readonly tenant?: string;
@@ -132,13 +74,13 @@ export function addImport(program: Command, context: CommandContext): void {
   explain(program.command('import <folder>'), {
     variables: [...databaseVariables, 'MIGRATE_DATABASE_URL'],
     examples: [
-      ['lightning import ./legacy --create-missing-agents', 'agents and knowledge of the default tenant'],
+      ['lightning import ./legacy --create-missing-agents', 'into the default tenant'],
       ['lightning import ./export', 'what lightning export wrote, into a database without its tenants'],
     ],
   })
     .description('import the state of the legacy system, or an export')
     .option('--tenant <id>', 'the tenant that receives it (default: default); an export names its own')
-    .option('--create-missing-agents', 'make an agent for knowledge whose agent has no definition')
+    .option('--create-missing-agents', 'make an agent for items whose agent has no definition')
     .option(
       '--quarantine <file>',
       'the file for items that cannot be stored (default: quarantine-<time>.jsonl)',

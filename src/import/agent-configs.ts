@@ -89,13 +89,14 @@ function readFile({ path, bytes }: SourceFile): FileContent {
     if (typeof agent === 'string') refusals.push(refuseItem(path, item, agent));
     else rows.push(importRow(agent, item));
   }
-  return { path, owner: null, rows, refusals };
+  return { path, rows, refusals };
 }
 
 function importRow({ id, name, model, specialization: word, config }: AgentRow, item: JsonItem): ImportRow {
   return {
     index: item.index,
     text: item.text,
+    owner: null,
     values: [id, name, model, word, JSON.stringify(config)],
     hashes: [sha256(name), hashOf(config['description']), hashOf(config['system_prompt'])],
   };

@@ -1,4 +1,4 @@
-import { isJsonNumber, isJsonObject, numberText, readJsonArray } from './json-items.ts';
+import { isCount, isJsonNumber, isJsonObject, numberText, readJsonArray } from './json-items.ts';
 import type { JsonItem, JsonValue } from './json-items.ts';
 import { jsonFilesIn, stem } from './json-folder.ts';
 import { knowledgeIds } from './knowledge-ids.ts';
@@ -160,12 +160,6 @@ export function mapKnowledge(agentId: string, value: JsonValue): KnowledgeRow | 
   );
 }
 
-function isCount(value: JsonValue): value is number {
-  if (!isJsonNumber(value)) return false;
-  const number = Number(numberText(value));
-  return Number.isInteger(number) && number >= 0 && number <= 2_147_483_647;
-}
-
 function read(files: readonly SourceFile[]): FileContent[] {
   const contents = files.map(({ path, bytes }) => {
     const { items, unreadable } = readJsonArray(bytes);
@@ -189,7 +183,6 @@ function read(files: readonly SourceFile[]): FileContent[] {
   ).values();
   return contents.map(({ path, refusals, mapped }) => ({
     path,
-    owner: stem(path),
     refusals,
     rows: mapped.flatMap(({ row, item }) => {
       const { value: own } = ids.next();
@@ -203,6 +196,7 @@ function importRow(row: KnowledgeRow, ids: KnowledgeIds, { index, text }: JsonIt
   return {
     index,
     text,
+    owner: row.agentId,
     values: [
       ids.plainId,
       ids.derivedId,

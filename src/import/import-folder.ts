@@ -6,20 +6,23 @@ import { asRequester } from '../auth/requester.ts';
 import type { ScopedDatabase } from '../db/scoped-database.ts';
 import { sql } from '../db/statement.ts';
 import { OperationalError } from '../operational-error.ts';
+import { countLeftOut } from './left-out.ts';
+import type { LeftOut } from './left-out.ts';
 import { loadFile } from './load-file.ts';
 import type { Importer, LoadedFile } from './load-file.ts';
 import { refuseItem } from './quarantine.ts';
 import type { Refusal } from './quarantine.ts';
-import type { FileContent, FoundFiles, SourceFile, Store } from './store.ts';
+import type { FileContent, FoundFiles, ImportRow, SourceFile, Store } from './store.ts';
 import { stores } from './stores.ts';
 import { verify } from './verify.ts';
+import type { Verdict } from './verify.ts';
 
 /** The folder to import, and the tenant to import it for. */
 export interface ImportOptions {
   readonly installation: Installation;
   readonly tenantId: string;
   readonly folder: string;
-  /** True: knowledge whose agent has no definition gets a new agent. False: such knowledge is refused. */
+  /** True: an item whose agent has no definition gets a new agent. False: such an item is refused. */
   readonly createMissingAgents: boolean;
   /** Called after each file with the refused items, and awaited. */
   readonly onRefused: (refusals: readonly Refusal[]) => Promise<void>;
@@ -40,10 +43,11 @@ export interface StoreReport {
   readonly files: number;
   /** Number of items in the files. A file that cannot be read at all counts as one. */
   readonly read: number;
-  /** Number of rows that the database counts after loading: new ones, and ones that existed already. */
+  /** Number of new rows that the database counts after loading. */
   readonly stored: number;
+  /** Number of items whose row existed already, by the same count. */
+  readonly existing: number;
   readonly quarantined: number;
-  readonly inserted: number;
   /** Existing rows that differ from the file, with the differing columns. They were left alone. */
   readonly differing: readonly { readonly id: string; readonly columns: readonly string[] }[];
   /** Ids of rows whose hash in the database differs from the file's. */
@@ -53,6 +57,8 @@ export interface StoreReport {
 
 export interface ImportReport {
   readonly stores: readonly StoreReport[];
+  /** What was counted and not stored, because nothing here takes it. */
+  readonly leftOut: readonly LeftOut[];
   /** Entries of the folder that do not belong to a store, or are not of their store's kind. They were not read. */
   readonly ignored: readonly string[];
 }
@@ -84,8 +90,7 @@ export async function importFolder(options: ImportOptions): Promise<ImportReport
   let done = 0;
   const reports: StoreReport[] = [];
   for (const { store, files } of contents) {
-    const loaded: (LoadedFile & { owner: string | null; mismatches: readonly string[]; counted: number })[] =
-      [];
+    const loaded: (LoadedFile & { counted: Verdict })[] = [];
     for (const file of files) {
       const advance = (count: number): void => {
         done += count;
@@ -95,34 +100,30 @@ export async function importFolder(options: ImportOptions): Promise<ImportReport
       const result = await load(options, importer, scoped, store, file, advance);
       const refusals = [...file.refusals, ...result.refusals].sort((a, b) => (a.index ?? 0) - (b.index ?? 0));
       await options.onRefused(refusals);
-      const verdict = await verify(scoped, store.target, result.stored);
+      const counted = await verify(scoped, store.target, result.stored);
       loaded.push({
         ...result,
         refusals,
-        owner: file.owner,
-        mismatches: verdict.mismatches,
-        counted: verdict.stored,
+        counted,
       });
     }
     reports.push({
       store: store.name,
       files: files.length,
       read: files.reduce((sum, file) => sum + itemsOf(file), 0),
-      stored: loaded.reduce((sum, { counted }) => sum + counted, 0),
+      stored: loaded.reduce((sum, { counted }) => sum + counted.inserted, 0),
+      existing: loaded.reduce((sum, { counted }) => sum + counted.existing, 0),
       quarantined: loaded.reduce((sum, { refusals }) => sum + refusals.length, 0),
-      inserted: loaded.reduce((sum, { stored }) => sum + stored.filter(({ inserted }) => inserted).length, 0),
       differing: loaded.flatMap(({ stored }) =>
         stored
           .filter(({ differs }) => differs.length > 0)
           .map(({ id, differs }) => ({ id, columns: differs })),
       ),
-      mismatches: loaded.flatMap(({ mismatches }) => mismatches),
-      createdAgents: loaded.flatMap(({ agentCreated, owner }) =>
-        agentCreated && owner !== null ? [owner] : [],
-      ),
+      mismatches: loaded.flatMap(({ counted }) => counted.mismatches),
+      createdAgents: loaded.flatMap(({ agentsCreated }) => agentsCreated),
     });
   }
-  return { stores: reports, ignored };
+  return { stores: reports, leftOut: await countLeftOut(folder), ignored };
 }
 
 function itemsOf({ rows, refusals }: FileContent): number {
@@ -137,26 +138,32 @@ async function load(
   file: FileContent,
   onRows: (count: number) => void,
 ): Promise<LoadedFile> {
-  const refuseAll = (reason: string): LoadedFile => {
-    onRows(file.rows.length);
-    return {
-      stored: [],
-      refusals: file.rows.map((row) => refuseItem(file.path, row, reason)),
-      agentCreated: false,
-    };
-  };
-  if (file.rows.length === 0) return refuseAll('');
-  const defined = file.owner === null || (await agentExists(scoped, file.owner));
-  if (!defined && !createMissingAgents) {
-    return refuseAll(
-      `its agent ${JSON.stringify(file.owner)} has no definition, neither in the folder nor in the database`,
-    );
-  }
-  return loadFile(importer, store.target, file, { createOwner: !defined, onRows });
+  const owners = new Set(file.rows.flatMap(({ owner }) => (owner === null ? [] : [owner])));
+  const undefinedAgents = new Set(await withoutDefinition(scoped, [...owners]));
+  const isRefused = ({ owner }: ImportRow): boolean =>
+    !createMissingAgents && owner !== null && undefinedAgents.has(owner);
+  const refusals = file.rows.filter(isRefused).map((row) => {
+    const reason = `its agent ${JSON.stringify(row.owner)} has no definition, neither in the folder nor in the database`;
+    return refuseItem(file.path, row, reason);
+  });
+  onRows(refusals.length);
+  const rows = file.rows.filter((row) => !isRefused(row));
+  if (rows.length === 0) return { stored: [], refusals, agentsCreated: [] };
+  const loaded = await loadFile(
+    importer,
+    store.target,
+    { path: file.path, rows },
+    { createAgents: createMissingAgents ? [...undefinedAgents] : [], onRows },
+  );
+  return { ...loaded, refusals: [...refusals, ...loaded.refusals] };
 }
 
-async function agentExists(scoped: ScopedDatabase, id: string): Promise<boolean> {
-  return (await scoped.query(sql`select from app_public.agents where id = ${id}`)).rowCount === 1;
+async function withoutDefinition(scoped: ScopedDatabase, ids: readonly string[]): Promise<string[]> {
+  if (ids.length === 0) return [];
+  const { rows } = await scoped.query<{ id: string }>(
+    sql`select i.id from unnest(${ids}::text[]) i(id) where not exists (select from app_public.agents a where a.id = i.id)`,
+  );
+  return rows.map(({ id }) => id);
 }
 
 /** The stores in a folder, and its other entries. */
@@ -207,7 +214,6 @@ async function readAll(store: Store, folder: string, paths: readonly string[]): 
       const reason = `the file cannot be read: ${error instanceof Error ? error.message : String(error)}`;
       unopened.push({
         path: file,
-        owner: null,
         rows: [],
         refusals: [{ file, index: null, reason, original: { unopened: true } }],
       });

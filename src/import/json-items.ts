@@ -67,6 +67,13 @@ export function isJsonNumber(value: JsonValue | undefined): value is number | Ex
   return typeof value === 'number' || isExactNumber(value);
 }
 
+/** Whether a value is a whole number that an integer column takes as a count. */
+export function isCount(value: JsonValue | undefined): value is number | ExactNumber {
+  if (!isJsonNumber(value)) return false;
+  const number = Number(numberText(value));
+  return Number.isInteger(number) && number >= 0 && number <= 2_147_483_647;
+}
+
 /** Whether a value is a number that is kept as text. */
 export function isExactNumber(value: JsonValue | undefined): value is ExactNumber {
   return typeof value === 'object' && value !== null && exactJson.isRawJSON(value);

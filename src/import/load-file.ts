@@ -31,8 +31,8 @@ export interface StoredRow {
 export interface LoadedFile {
   readonly stored: readonly StoredRow[];
   readonly refusals: readonly Refusal[];
-  /** Whether the owner was made, because it had no definition and the caller asked for it. */
-  readonly agentCreated: boolean;
+  /** The agents that were made, because they had no definition and the caller asked for it. */
+  readonly agentsCreated: readonly string[];
 }
 
 /** Rows per statement: enough to make the statement's own cost negligible, few enough to show progress. */
@@ -56,13 +56,14 @@ const attempts = 3;
 export async function loadFile(
   importer: Importer,
   target: Target,
-  { path, owner, rows }: Pick<FileContent, 'path' | 'owner' | 'rows'>,
-  options: { readonly createOwner: boolean; readonly onRows: (count: number) => void },
+  { path, rows }: Pick<FileContent, 'path' | 'rows'>,
+  options: { readonly createAgents: readonly string[]; readonly onRows: (count: number) => void },
 ): Promise<LoadedFile> {
   return importer.installation.database.transaction({}, async (transaction) => {
     await stage(transaction, target, rows, importer);
     await becomeTenant(transaction, importer);
-    const agentCreated = owner !== null && options.createOwner && (await createAgent(transaction, owner));
+    const agentsCreated: string[] = [];
+    for (const id of options.createAgents) if (await createAgent(transaction, id)) agentsCreated.push(id);
 
     const before = await compare(transaction, target);
     const reasons = new Map<number, string>();
@@ -97,7 +98,7 @@ export async function loadFile(
         stored.push({ row, id, inserted, differs });
       }
     }
-    return { stored, refusals, agentCreated };
+    return { stored, refusals, agentsCreated };
   });
 }
 
@@ -141,6 +142,9 @@ async function createAgent(transaction: Transaction, id: string): Promise<boolea
   return rowCount === 1;
 }
 
+/** What functions refuse of a row: a legacy word that nothing stands for, a message, a thread that is full, a number too long to print. */
+const refusedRows: ReadonlySet<string> = new Set(['LTL01', 'LTC03', 'LTC05', 'LTK02']);
+
 interface Compared {
   readonly ordinal: number;
   readonly stored_id: string | null;
@@ -181,7 +185,7 @@ async function insertRange(
  * connection) would hit every row.
  */
 function isAboutARow({ code = '' }: DatabaseError): boolean {
-  return ['22', '23', '44', '54', 'P0'].includes(code.slice(0, 2));
+  return refusedRows.has(code) || ['22', '23', '44', '54', 'P0'].includes(code.slice(0, 2));
 }
 
 /** Splits ascending ordinals into ranges of at most `rowsPerInsert`. A range may include rows that need nothing. */

@@ -1,7 +1,7 @@
 import { utcMoment } from '../utc-moment.ts';
 
 /** Zone of the legacy host's clock, because its JSON files do not name one. */
-const legacyZone = '+02:00';
+export const legacyZone = '+02:00';
 
 const form = /^(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?\s*(Z|[+-]\d\d(?::?\d\d)?)?$/;
 
@@ -15,15 +15,15 @@ export interface Instant {
 }
 
 /**
- * Reads an ISO 8601 time from the legacy system's JSON files. A time without a zone was written at UTC+02:00,
+ * Reads an ISO 8601 time of the legacy system. A time without a zone is one of `clock`; the JSON files were written at UTC+02:00,
  * all year round. Null for a text that is not a time (`2025-02-30T00:00:00`).
  */
-export function legacyInstant(text: string): Instant | null {
+export function legacyInstant(text: string, clock: string = legacyZone): Instant | null {
   const match = form.exec(text);
   if (!match) return null;
   const [, year, month, day, hour, minute, second = '00', fraction = '', zone] = match;
   const exists = Number(year) > 0 && utcMoment([year, month, day, hour, minute, second].map(Number)) !== null;
-  const offset = zone ?? legacyZone;
+  const offset = zone ?? clock;
   // Postgres accepts offsets up to 15:59.
   if (!exists || (offset !== 'Z' && !/^[+-](0\d|1[0-5])(:?[0-5]\d)?$/.test(offset))) return null;
   return {

@@ -37,8 +37,6 @@ export interface SourceFile {
 /** A file's rows for the table, and its items that cannot be stored. Each item is in one of the two lists. */
 export interface FileContent {
   readonly path: string;
-  /** The agent that all rows belong to, which must exist. Null when the rows need none. */
-  readonly owner: string | null;
   readonly rows: readonly ImportRow[];
   readonly refusals: readonly Refusal[];
 }
@@ -49,6 +47,8 @@ export interface ImportRow {
   readonly index: number | null;
   /** The item's JSON, for the quarantine. */
   readonly text: string;
+  /** The agent that the row belongs to, which must exist. Null when it needs none. */
+  readonly owner: string | null;
   /** Texts that Postgres can read, in the order of `Target.columns`. */
   readonly values: readonly (string | null)[];
   /** SHA-256 in hex of each expression of `Target.hashed`, in its order; null for a null value. */

@@ -4,8 +4,9 @@ import type { Target } from './store.ts';
 
 /** The database's answer about rows after they were committed. */
 export interface Verdict {
-  /** Number of rows that the database counted. */
-  readonly stored: number;
+  /** Numbers of rows that the database counted: new ones, and ones that existed already. */
+  readonly inserted: number;
+  readonly existing: number;
   /** Ids of rows whose hash differs from the file's. */
   readonly mismatches: readonly string[];
 }
@@ -21,28 +22,25 @@ export async function verify(
   { table, hashed }: Target,
   rows: readonly StoredRow[],
 ): Promise<Verdict> {
-  let stored = 0;
+  const counted = { inserted: 0, existing: 0 };
   const mismatches: string[] = [];
   const hashes = hashed.map((text) => `encode(sha256(convert_to(${text}, 'UTF8')), 'hex')`).join(', ');
   for (let from = 0; from < rows.length; from += idsPerQuery) {
     const part = rows.slice(from, from + idsPerQuery);
     const ids = part.map(({ id }) => id);
-    const counted = await executor.query<{ stored: number }>({
-      text: `select count(*)::integer as stored from ${table} t where t.id = any($1)`,
-      values: [ids],
-    });
-    stored += counted.rows[0]?.stored ?? 0;
     const found = await executor.query<{ id: string; hashes: (string | null)[] }>({
-      text: `select t.id, array[${hashes}] as hashes from ${table} t where t.id = any($1)`,
+      text: `select t.id::text as id, array[${hashes}] as hashes from ${table} t where t.id = any($1)`,
       values: [ids],
     });
     const inDatabase = new Map(found.rows.map((row) => [row.id, row.hashes]));
-    for (const { id, row, differs } of part) {
+    for (const { id, row, inserted, differs } of part) {
       const actual = inDatabase.get(id);
       // A missing row shows in the count.
-      if (!actual || differs.length > 0) continue;
+      if (!actual) continue;
+      counted[inserted ? 'inserted' : 'existing'] += 1;
+      if (differs.length > 0) continue;
       if (row.hashes.some((hash, i) => hash !== null && hash !== actual[i])) mismatches.push(id);
     }
   }
-  return { stored, mismatches };
+  return { ...counted, mismatches };
 }

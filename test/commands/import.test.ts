@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { importCommand } from '../../src/commands/import.ts';
 import { sha256 } from '../../src/import/sha256.ts';
+import { stores } from '../../src/import/stores.ts';
 import { onEmbedded, onServer } from '../import/import-target.ts';
 import type { ImportTarget } from '../import/import-target.ts';
 import { noServer } from '../support/server.ts';
@@ -122,8 +123,8 @@ for (const { on, make, without } of targets) {
       expect(await run(folder)).toMatchObject({
         status: 0,
         last:
-          'agents: read 1 = stored 1 + quarantined 0; knowledge: read 1 = stored 1 + quarantined 0; ' +
-          'in all: read 2 = stored 2 + quarantined 0',
+          'agents: read 1 = stored 1 + already there 0 + quarantined 0; knowledge: read 1 = stored 1 + already there 0 + quarantined 0; ' +
+          'in all: read 2 = stored 2 + already there 0 + quarantined 0',
       });
       const [stored] = await knowledge();
       expect(sha256(stored.content)).toBe(sha256(content));
@@ -229,8 +230,8 @@ for (const { on, make, without } of targets) {
       const { id, run, knowledge } = await tenant();
       await rows("insert into app_public.knowledge (tenant_id, id, content) values ($1, 'x', 'mine')", id);
       const folder = await legacy({ ...agent('a'), '.agent-knowledge/a.json': [item('x')] });
-      for (let i = 0; i < 2; i += 1)
-        expect((await run(folder)).last).toContain('knowledge: read 1 = stored 1');
+      expect((await run(folder)).last).toContain('knowledge: read 1 = stored 1 + already there 0');
+      expect((await run(folder)).last).toContain('knowledge: read 1 = stored 0 + already there 1');
       expect((await knowledge()).map((row) => row.content)).toEqual(['mine', 'content of x']);
     });
 
@@ -256,7 +257,7 @@ for (const { on, make, without } of targets) {
       const { status, text: report, last } = await run(folder);
       expect(status).toBe(0);
       expect(last).toContain(
-        'agents: read 2 = stored 1 + quarantined 1; knowledge: read 8 = stored 2 + quarantined 6;',
+        'agents: read 2 = stored 1 + already there 0 + quarantined 1; knowledge: read 8 = stored 2 + already there 0 + quarantined 6;',
       );
       expect(report).toContain('left out, because they are not stores to import: .agent-configs/notes.txt');
       expect((await knowledge()).map((row) => row.id)).toEqual(['good', 'last']);
@@ -282,8 +283,8 @@ for (const { on, make, without } of targets) {
         ...agent('a'),
         '.agent-knowledge/a.json': text.replace('"NUMBER"', '[NaN,-Infinity,1e400]'),
       });
-      for (let i = 0; i < 2; i += 1)
-        expect((await run(folder)).last).toContain('knowledge: read 1 = stored 1 + quarantined 0');
+      for (const terms of ['stored 1 + already there 0', 'stored 0 + already there 1'])
+        expect((await run(folder)).last).toContain(`knowledge: read 1 = ${terms} + quarantined 0`);
       expect(await knowledge()).toMatchObject([
         { content: 'a\uFFFDb \uFFFD', metadata: { 'k\uFFFD': ['NaN', '-Infinity', expect.anything()] } },
       ]);
@@ -297,7 +298,9 @@ for (const { on, make, without } of targets) {
           item(`i${i}`, i % 700 === 7 ? { content: 'seven' } : {}),
         );
         const folder = await legacy({ ...agent('a'), '.agent-knowledge/a.json': items });
-        expect((await run(folder)).last).toContain('knowledge: read 1500 = stored 1497 + quarantined 3');
+        expect((await run(folder)).last).toContain(
+          'knowledge: read 1500 = stored 1497 + already there 0 + quarantined 3',
+        );
         expect(await knowledge()).toHaveLength(1_497);
         const lines = await quarantine();
         expect(lines.map(({ index }) => index)).toEqual([7, 707, 1407]);
@@ -361,7 +364,9 @@ for (const { on, make, without } of targets) {
       await withTrigger(deferred, `delete from app_public.knowledge ${at}; return null;`, async () => {
         const { run } = await tenant();
         const { status, last } = await run(folder);
-        expect(last).toContain('knowledge: ERROR: read 1, but stored 0 + quarantined 0 = 0');
+        expect(last).toContain(
+          'knowledge: ERROR: read 1, but stored 0 + already there 0 + quarantined 0 = 0',
+        );
         expect(status).toBe(1);
       });
     });
@@ -375,7 +380,9 @@ for (const { on, make, without } of targets) {
         expect(await knowledge()).toEqual([]);
       });
       await withTrigger(before, `if new.id like 'x%' then return null; end if; return new;`, async () => {
-        expect((await run(folder)).last).toContain('knowledge: read 2 = stored 1 + quarantined 1');
+        expect((await run(folder)).last).toContain(
+          'knowledge: read 2 = stored 1 + already there 0 + quarantined 1',
+        );
         expect((await quarantine())[0]?.['reason']).toContain('a trigger drops it');
       });
     });
@@ -387,14 +394,16 @@ for (const { on, make, without } of targets) {
         '.agent-knowledge/a.json': [item('x')],
         '.agent-knowledge/ghost.json': [item('x'), item('g')],
       });
-      expect((await run(folder)).last).toContain('knowledge: read 3 = stored 1 + quarantined 2');
+      expect((await run(folder)).last).toContain(
+        'knowledge: read 3 = stored 1 + already there 0 + quarantined 2',
+      );
       expect((await quarantine()).map(({ reason }) => reason)).toEqual(
         Array(2).fill('its agent "ghost" has no definition, neither in the folder nor in the database'),
       );
       await rm(quarantineFile);
       const { last, text } = await run(folder, true);
-      expect(last).toContain('knowledge: read 3 = stored 3 + quarantined 0');
-      expect(text).toContain('made agents for knowledge whose agent had no definition: ghost');
+      expect(last).toContain('knowledge: read 3 = stored 2 + already there 1 + quarantined 0');
+      expect(text).toContain('made agents that had no definition: ghost');
       expect(existsSync(quarantineFile)).toBe(false);
       expect((await knowledge()).map((row) => row.metadata.legacy.id).sort()).toEqual(['g', 'x', 'x']);
       expect(
@@ -406,7 +415,7 @@ for (const { on, make, without } of targets) {
       // The definition may also exist only in the database.
       const alone = await legacy({ '.agent-knowledge/ghost.json': [item('more')] });
       expect((await run(alone)).last).toBe(
-        'knowledge: read 1 = stored 1 + quarantined 0; in all: read 1 = stored 1 + quarantined 0',
+        'knowledge: read 1 = stored 1 + already there 0 + quarantined 0; in all: read 1 = stored 1 + already there 0 + quarantined 0',
       );
     });
 
@@ -432,7 +441,7 @@ for (const { on, make, without } of targets) {
 
     it('refuses a folder that is missing, not a folder, empty or without legacy files, and an unknown tenant', async () => {
       const { run } = await tenant();
-      const wanted = '.agent-configs/*.json and .agent-knowledge/*.json';
+      const wanted = stores.map(({ looksFor }) => looksFor).join(' and ');
       await expect(run(path.join(scratch, 'nowhere'))).rejects.toThrow(
         `nowhere does not exist; expected a folder with ${wanted}`,
       );
@@ -450,19 +459,25 @@ for (const { on, make, without } of targets) {
       'stores the sample: 11 agents and 713 of 724 items, or 12 agents and all items; a second run changes nothing',
       async () => {
         const { id, run, knowledge, quarantine, audit } = await tenant();
+        const folder = await mkdtemp(path.join(scratch, 'sample-'));
+        for (const name of ['.agent-configs', '.agent-knowledge'])
+          await cp(path.join(sample, name), path.join(folder, name), { recursive: true });
         const agents = async () =>
           (await rows('select from app_public.agents where tenant_id = $1', id)).length;
-        expect((await run(sample)).last).toBe(
-          'agents: read 11 = stored 11 + quarantined 0; knowledge: read 724 = stored 713 + quarantined 11; ' +
-            'in all: read 735 = stored 724 + quarantined 11',
+        expect((await run(folder)).last).toBe(
+          'agents: read 11 = stored 11 + already there 0 + quarantined 0; ' +
+            'knowledge: read 724 = stored 713 + already there 0 + quarantined 11; ' +
+            'in all: read 735 = stored 724 + already there 0 + quarantined 11',
         );
         expect([await agents(), (await knowledge()).length, (await quarantine()).length]).toEqual([
           11, 713, 11,
         ]);
-        expect((await run(sample, true)).last).toContain('knowledge: read 724 = stored 724 + quarantined 0');
+        expect((await run(folder, true)).last).toContain(
+          'knowledge: read 724 = stored 11 + already there 713 + quarantined 0',
+        );
         const [stored, logged] = [await knowledge(), await audit()];
         expect([await agents(), stored.length]).toEqual([12, 724]);
-        expect((await run(sample, true)).text).toContain(
+        expect((await run(folder, true)).text).toContain(
           'knowledge: 4 files; 0 rows are new, 724 existed already',
         );
         expect(await knowledge()).toEqual(stored);

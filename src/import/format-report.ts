@@ -1,0 +1,67 @@
+import type { ImportReport, StoreReport } from './import-folder.ts';
+
+/** Whether nothing vanished: every item is stored or quarantined, and the database holds what the files say. */
+export function isComplete({ read, stored, existing, quarantined, mismatches }: StoreReport): boolean {
+  return read === stored + existing + quarantined && mismatches.length === 0;
+}
+
+/** The report as text. Its last line states `read = stored + already there + quarantined` for each store and for all together. */
+export function formatReport(
+  { stores, ignored, leftOut }: ImportReport,
+  quarantineFile: string | null,
+): string {
+  const lines = stores.flatMap(formatStore);
+  if (leftOut.length > 0) {
+    const counts = leftOut.map(({ source, what, count }) => `${count} ${what} (${source})`);
+    lines.push(`counted and left out, because nothing here takes them: ${counts.join(', ')}`);
+  }
+  if (ignored.length > 0)
+    lines.push(`left out, because they are not stores to import: ${ignored.join(', ')}`);
+  if (quarantineFile !== null)
+    lines.push(`items that could not be stored are in ${quarantineFile}, with the reasons`);
+  const sum = (of: (report: StoreReport) => number): number =>
+    stores.reduce((total, report) => total + of(report), 0);
+  const total = {
+    read: sum(({ read }) => read),
+    stored: sum(({ stored }) => stored),
+    existing: sum(({ existing }) => existing),
+    quarantined: sum(({ quarantined }) => quarantined),
+  };
+  const equations = stores.map((report) => `${report.store}: ${equation(report)}`);
+  return [...lines, [...equations, `in all: ${equation(total)}`].join('; ')].join('\n');
+}
+
+const shownRows = 10;
+
+function formatStore(report: StoreReport): string[] {
+  const { store, files, stored, existing, differing, mismatches, createdAgents } = report;
+  const lines = [
+    `${store}: ${files} ${files === 1 ? 'file' : 'files'}; ${stored} rows are new, ${existing} existed already`,
+  ];
+  if (createdAgents.length > 0)
+    lines.push(`${store}: made agents that had no definition: ${createdAgents.join(', ')}`);
+  if (differing.length > 0) {
+    const shown = differing.slice(0, shownRows).map(({ id, columns }) => `${id} (${columns.join(', ')})`);
+    const more = differing.length > shown.length ? `, and ${differing.length - shown.length} more` : '';
+    lines.push(
+      `${store}: ${differing.length} existing rows differ from the files and were left alone: ${shown.join(', ')}${more}`,
+    );
+  }
+  if (mismatches.length > 0) {
+    lines.push(
+      `${store}: ERROR: ${mismatches.length} stored rows have other hashes than the files: ${mismatches.join(', ')}`,
+    );
+  }
+  return lines;
+}
+
+function equation({
+  read,
+  stored,
+  existing,
+  quarantined,
+}: Pick<StoreReport, 'read' | 'stored' | 'existing' | 'quarantined'>): string {
+  const sum = stored + existing + quarantined;
+  const terms = `stored ${stored} + already there ${existing} + quarantined ${quarantined}`;
+  return read === sum ? `read ${read} = ${terms}` : `ERROR: read ${read}, but ${terms} = ${sum}`;
+}

@@ -1,0 +1,26 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { projectMemories } from './agent-memory.ts';
+import { isJsonObject, readJson } from './json-items.ts';
+
+/** What a source has and nothing here takes. It is counted, so that it does not vanish unseen. */
+export interface LeftOut {
+  /** Path relative to the imported folder. */
+  readonly source: string;
+  readonly what: string;
+  readonly count: number;
+}
+
+/** Counts what a folder has and is not stored. */
+export async function countLeftOut(folder: string): Promise<LeftOut[]> {
+  return countMemories(folder);
+}
+
+/** An object keyed by project. One that cannot be read counts as one. */
+async function countMemories(folder: string): Promise<LeftOut[]> {
+  const bytes = await readFile(path.join(folder, projectMemories)).catch(() => null);
+  if (!bytes) return [];
+  const value = readJson(bytes).items[0]?.value;
+  const count = isJsonObject(value) ? Object.keys(value).length : 1;
+  return [{ source: projectMemories, what: 'memories of projects', count }];
+}
