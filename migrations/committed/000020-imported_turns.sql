@@ -1,5 +1,5 @@
---! Previous: sha1:e2e736906968a427113ccecd49f94f2db47e3bff
---! Hash: sha1:bc23cf37da3b7e2a32955bd68e5c2b7e47c6b4da
+--! Previous: sha1:f0cf3b6be80b660444b7b902747ae4f426f03daf
+--! Hash: sha1:ec567861d0265f048fcc1a3c1bbf23c25ae2b9c1
 --! Message: imported_turns
 
 -- One rule for the turns of a conversation, for services of the legacy system and for the import of what they saved. And ids that are
