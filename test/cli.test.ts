@@ -85,7 +85,12 @@ describe('lightning on an embedded database', () => {
   it('starts with one command, answers with the token that it printed, and finds the same data at the second start', async () => {
     await rm(path.join(directory, 'postgres'), { recursive: true });
     const first = await start();
-    expect((await fetch(`${first.url}/healthz`)).status).toBe(200);
+    const health = await fetch(`${first.url}/healthz`);
+    expect([health.status, health.headers.get('lightning-storage'), await health.text()]).toEqual([
+      200,
+      null,
+      '{"status":"ok"}',
+    ]);
     expect((await fetch(`${first.url}/readyz`)).status).toBe(200);
     expect((await stat(path.join(directory, 'jwt-secret'))).mode & 0o777).toBe(0o600);
     const made = await graphql(
@@ -190,11 +195,29 @@ describe('lightning on an embedded database', () => {
     expect({ status: job.status, stderr: job.stderr }).toMatchObject({ status: 0 });
   }, 60_000);
 
-  it('keeps nothing with USE_DATABASE=false', async () => {
+  it('keeps nothing with USE_DATABASE=false, and says so at every door', async () => {
     const started = await startLightning({ DATA_DIR: directory, USE_DATABASE: 'false' });
     running.push(started);
     expect((await graphql(started, createTask, { d: 'x' })).body.errors).toBeUndefined();
-    expect((await started.stop()).status).toBe(0);
+    for (const door of [
+      '/healthz',
+      '/readyz',
+      '/rest/v1/tasks',
+      '/graphql?query={__typename}',
+      '/events',
+      '/nothing',
+    ]) {
+      const answer = await fetch(started.url + door);
+      expect([door, answer.headers.get('lightning-storage')]).toEqual([door, 'memory']);
+      await answer.text();
+    }
+    const health = await fetch(`${started.url}/healthz`);
+    expect(await health.json()).toEqual({ status: 'ok', storage: 'memory' });
+    const { status, stderr } = await started.stop();
+    expect(status).toBe(0);
+    expect(stderr).toMatch(
+      /"level":"warning","event":"database-chosen","message":"[^"]*what is written is lost/,
+    );
   }, 60_000);
 
   it('says that it does not have logins', async () => {

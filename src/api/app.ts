@@ -23,7 +23,8 @@ import { authorizationOf } from '../http/credentials.ts';
 import { makeCorsPolicy, withCors } from '../http/cors.ts';
 import type { CorsPolicy } from '../http/cors.ts';
 import { errorHandler, notFound } from './error-handler.ts';
-import { healthz, readyz } from './health.ts';
+import { healthz, readyz, storageHeaders } from './health.ts';
+import { publicAddress, restPath } from './public-address.ts';
 import type { Readiness } from './health.ts';
 import { arriving, counted } from '../http/count-requests.ts';
 import { keepRefusals } from '../http/refusals.ts';
@@ -72,6 +73,8 @@ export interface AppDependencies {
   readonly corsOrigins: readonly string[] | null;
   /** Whether this process itself serves HTTPS. */
   readonly isHttps: boolean;
+  /** Whether what is written outlives this process. */
+  readonly isKept: boolean;
   readonly rest: RestConfig;
   /** Whether requests without a token get the pages, OpenAPI and introspection. */
   readonly showsSchemaToAll: boolean;
@@ -96,9 +99,6 @@ export interface App {
    */
   close(): Promise<void>;
 }
-
-/** The path of REST: PostgREST's clients append it to the address that they are given. */
-const restPath = '/rest/v1';
 
 /** Builds the API on a migrated database: introspects it, and starts to listen for suspended tenants. */
 export async function makeApp(dependencies: AppDependencies): Promise<App> {
@@ -157,6 +157,7 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
     cors,
     traffic,
     showsPages: dependencies.showsSchemaToAll,
+    isKept: dependencies.isKept,
     graphql: [
       authenticated(authenticate),
       counted(traffic),
@@ -222,24 +223,13 @@ function onServer(
 }
 
 /** CORS and the security headers, which go the same ways. */
-function corsOf({ corsOrigins, isHttps }: AppDependencies, origin: string | null): CorsPolicy {
+function corsOf({ corsOrigins, isHttps, isKept }: AppDependencies, origin: string | null): CorsPolicy {
   const choices = {
     isHttps: isHttps || (origin?.startsWith('https:') ?? false),
     isOpenToAll: corsOrigins === null,
   };
-  return makeCorsPolicy(corsOrigins, origin, securityHeaders(choices));
-}
-
-/** The parts of the address that clients see behind a proxy. */
-function publicAddress(publicUrl: string | null): {
-  /** The part of the path that the proxy removes, without a trailing slash; mostly empty. */
-  readonly basePath: string;
-  readonly origin: string | null;
-  readonly restUrl: string | null;
-} {
-  if (publicUrl === null) return { basePath: '', origin: null, restUrl: null };
-  const { pathname, origin } = new URL(publicUrl);
-  return { basePath: pathname.replace(/\/$/, ''), origin, restUrl: publicUrl + restPath };
+  const always = [...securityHeaders(choices), ...storageHeaders(isKept)];
+  return makeCorsPolicy(corsOrigins, origin, always);
 }
 
 /** Handlers that write failures to the log: of requests under their ids, and of what runs beside them. */
@@ -308,6 +298,7 @@ interface Doors {
   readonly cors: CorsPolicy;
   readonly traffic: Traffic;
   readonly showsPages: boolean;
+  readonly isKept: boolean;
   readonly graphql: readonly RequestHandler[];
   readonly events: readonly RequestHandler[];
   /** GraphQL of operators. */
@@ -324,6 +315,7 @@ function expressDoors({
   cors,
   traffic,
   showsPages,
+  isKept,
   graphql,
   events,
   operators,
@@ -337,7 +329,7 @@ function expressDoors({
   handler.disable('query parser');
   handler.enable('case sensitive routing');
   handler.use(requestId, withCors(cors), withHost);
-  handler.all('/healthz', methods('GET'), healthz);
+  handler.all('/healthz', methods('GET'), healthz(isKept));
   handler.all('/readyz', methods('GET'), readyz(isReady));
   handler.use(arriving(traffic));
   handler.all('/graphql', methods('GET', 'POST'), ...graphql);

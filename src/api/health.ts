@@ -12,8 +12,19 @@ export interface Readiness {
 /** How long `/readyz` waits for an answer before it answers 503. */
 const readyWithinMs = 1_000;
 
+/**
+ * Headers of every answer of every door, and of nothing else: what is written is lost with the process. Empty where it is kept, so
+ * that whoever looks for the header has looked.
+ */
+export function storageHeaders(isKept: boolean): readonly (readonly [name: string, value: string])[] {
+  return isKept ? [] : [['Lightning-Storage', 'memory']];
+}
+
 /** The process is alive. Asks nothing else, so it also answers while the database does not. */
-export const healthz: RequestHandler = (_request, response) => sendJson(response, 200, '{"status":"ok"}');
+export function healthz(isKept: boolean): RequestHandler {
+  const body = JSON.stringify({ status: 'ok', ...(isKept ? {} : { storage: 'memory' }) });
+  return (_request, response) => sendJson(response, 200, body);
+}
 
 /**
  * Whether to send requests here: 200, or 503 with the reason. A check that throws or takes over a second counts as a

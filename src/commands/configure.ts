@@ -13,6 +13,7 @@ export function configure({ environment, log }: CommandContext): Config {
 
 /** Logs the chosen database, and the reason for the choice. */
 export function announceDatabase({ environment, log }: CommandContext, config: Config): void {
-  const message = `the database is ${describeChoice(config, environment)}`;
-  log({ level: 'info', event: 'database-chosen', message });
+  const choice = `the database is ${describeChoice(config, environment)}`;
+  const message = config.useDatabase ? choice : `${choice}: what is written is lost when this process ends`;
+  log({ level: config.useDatabase ? 'info' : 'warning', event: 'database-chosen', message });
 }

@@ -166,6 +166,7 @@ async function beginApi(connections: Connections, config: Config, log: Log, begu
       publicUrl: config.http.publicUrl,
       corsOrigins: config.http.corsOrigins,
       isHttps: config.http.tls !== null,
+      isKept: config.useDatabase,
       rest: config.rest,
       showsSchemaToAll: config.http.showsSchemaToAll,
       traffic: config.http.traffic,

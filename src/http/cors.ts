@@ -42,6 +42,7 @@ const exposedHeaders = [
   'Content-Profile',
   'Content-Range',
   'Date',
+  'Lightning-Storage',
   'Location',
   'Next-Cursor',
   'Preference-Applied',

@@ -81,6 +81,7 @@ export async function startApp(database: Database, options: AppOptions = {}): Pr
     publicUrl: options.publicUrl ?? null,
     corsOrigins: options.corsOrigins ?? null,
     isHttps: options.tls !== undefined,
+    isKept: true,
     showsSchemaToAll: options.showsSchemaToAll ?? true,
     traffic: { ...config.traffic, ...options.traffic },
     rest: { maxRows: 1000, logStatements: false, plans: false, ...options.rest },
