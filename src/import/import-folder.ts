@@ -170,7 +170,7 @@ async function withoutDefinition(scoped: ScopedDatabase, ids: readonly string[])
 async function survey(
   folder: string,
 ): Promise<{ found: { store: Store; files: readonly string[] }[]; ignored: string[] }> {
-  const wanted = stores.map(({ looksFor }) => looksFor).join(' and ');
+  const wanted = `${stores.map(({ looksFor }) => looksFor).join(' and ')}, or the manifest of an export`;
   const shown = path.resolve(folder);
   const entry = await stat(folder).catch(() => null);
   if (!entry) throw new ImportError(`folder ${shown} does not exist; expected a folder with ${wanted}`);

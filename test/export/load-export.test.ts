@@ -4,6 +4,10 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { clientExecutor } from '../../src/db/client-executor.ts';
 import { verifyRows } from '../../src/audit/verify-rows.ts';
+import { asOwner } from '../../src/db/installation.ts';
+import { loadExport } from '../../src/export/load-export.ts';
+import { openExport } from '../../src/export/open-export.ts';
+import { installationIn } from '../support/installation.ts';
 import type { Manifest } from '../../src/export/manifest.ts';
 import { blocksOf } from '../support/doc-blocks.ts';
 import { sealAll } from '../support/seal-all.ts';
@@ -11,7 +15,7 @@ import { serverDatabase } from '../support/server-database.ts';
 import { noServer } from '../support/server.ts';
 import { fillTables } from '../support/two-tenants.ts';
 import { carriedDatabase, digestsOf, makeExtremes } from './carried-database.ts';
-import { changeManifest, forge, madeExport } from './made-export.ts';
+import { changeManifest, forge, madeExport, noKeys } from './made-export.ts';
 import type { CarriedDatabase, Exported } from './carried-database.ts';
 
 describe.skipIf(noServer)('an export', { timeout: 120_000 }, () => {
@@ -197,8 +201,6 @@ describe.skipIf(noServer)('an export', { timeout: 120_000 }, () => {
   });
 
   test('with rows that the database cannot take leaves it as it was, and says which table', async () => {
-    const target = await database('server');
-    const before = digestsOf((await target.exported()).manifest);
     const says = (change: (manifest: Manifest) => unknown) => (folder: string) =>
       changeManifest(folder, change);
     const ofAgents = (columns: readonly string[]) =>
@@ -281,14 +283,39 @@ describe.skipIf(noServer)('an export', { timeout: 120_000 }, () => {
         /app_public\.agents would have other rows than the export/,
       ],
     ];
-    for (const [change, message] of cases) {
-      const folder = await madeExport();
-      await change(folder);
-      const { status, stdout, stderr } = await target.lightning('import', folder);
-      expect({ status, stdout }, stderr).toEqual({ status: 1, stdout: '' });
-      expect(stderr).toMatch(message);
+    for (const kind of ['server', 'embedded'] as const) {
+      const target = await database(kind);
+      const before = digestsOf((await target.exported()).manifest);
+      for (const [change, message] of cases) {
+        const folder = await madeExport();
+        await change(folder);
+        const { status, stdout, stderr } = await target.lightning('import', folder);
+        expect({ status, stdout }, stderr).toEqual({ status: 1, stdout: '' });
+        expect(stderr).toMatch(message);
+      }
+      expect(digestsOf((await target.exported()).manifest)).toEqual(before);
     }
-    expect(digestsOf((await target.exported()).manifest)).toEqual(before);
+  });
+
+  test('that is ended while rows are on their way leaves the database as it was, and its connection in order', async () => {
+    const target = await database('server');
+    await makeExtremes(target.admin, false);
+    const login = serverDatabase(target.env['MIGRATE_DATABASE_URL']!);
+    const ended = new AbortController();
+    const installation = installationIn(login);
+    const opened = await openExport(whole.folder, noKeys, () => {});
+    const loading = loadExport({
+      installation,
+      opened,
+      onProgress: (_fraction, note) => {
+        if (note.startsWith('loading app_public.tasks')) ended.abort(new Error('ended by SIGTERM'));
+      },
+      signal: ended.signal,
+    });
+    await expect(loading).rejects.toThrow('ended by SIGTERM');
+    const { rows } = await asOwner(installation).query({ text: 'select id from ops.tenants' });
+    expect(rows).toEqual([{ id: 'default' }]);
+    await login.close();
   });
 
   test('of an older schema is loaded, and columns that it does not have get their defaults', async () => {
