@@ -1,5 +1,5 @@
 import { isCount, isJsonNumber, isJsonObject, numberText, readJsonArray } from './json-items.ts';
-import type { JsonItem, JsonValue } from './json-items.ts';
+import type { JsonValue } from './json-items.ts';
 import { jsonFilesIn, stem } from './json-folder.ts';
 import { knowledgeIds } from './knowledge-ids.ts';
 import type { KnowledgeIds } from './knowledge-ids.ts';
@@ -8,13 +8,13 @@ import { refuseItem, refuseUnreadable } from './quarantine.ts';
 import type { Refusal } from './quarantine.ts';
 import { sha256 } from './sha256.ts';
 import { doubleProblem, jsonProblem, textProblem } from './storable.ts';
-import type { FileContent, ImportRow, SourceFile, Store } from './store.ts';
+import type { FileContent, ImportRow, SourceFile, Store, Target } from './store.ts';
 
 const folder = '.agent-knowledge';
 
 /** A row of `knowledge` before it has an id of its own. Numbers are as written. */
 export interface KnowledgeRow {
-  readonly agentId: string;
+  readonly agentId: string | null;
   /** The id in the file, which is not always unique. */
   readonly id: string;
   readonly category: string | null;
@@ -26,6 +26,15 @@ export interface KnowledgeRow {
   readonly usageCount: string;
   readonly relevanceScore: string;
   readonly createdAt: string;
+  readonly lastUsedAt: string | null;
+}
+
+/** An item of knowledge and its row. */
+export interface MappedKnowledge {
+  readonly row: KnowledgeRow;
+  readonly item: Pick<ImportRow, 'index' | 'text'> & {
+    readonly value: { readonly [key: string]: JsonValue };
+  };
 }
 
 /**
@@ -48,39 +57,34 @@ const resolved = `
   left join app_public.knowledge plain on plain.id = r.plain_id
   left join app_public.knowledge derived on derived.id = r.derived_id`;
 
-/** Knowledge: an array of items per file, and the stem of the file's name is the agent that they belong to. */
-export const agentKnowledge: Store = {
-  name: 'knowledge',
-  looksFor: `${folder}/*.json`,
-  entry: folder,
-  find: (root) => jsonFilesIn(root, folder),
-  read,
-  target: {
-    table: 'app_public.knowledge',
-    columns: [
-      'plain_id',
-      'derived_id',
-      'first',
-      'identity',
-      'agent_id',
-      'category',
-      'content',
-      'source',
-      'metadata',
-      'usage_count',
-      'relevance_score',
-      'created_at',
-    ],
-    insert: `
+/** Items of knowledge, whichever source they come from. */
+export const knowledgeTarget: Target = {
+  table: 'app_public.knowledge',
+  columns: [
+    'plain_id',
+    'derived_id',
+    'first',
+    'identity',
+    'agent_id',
+    'category',
+    'content',
+    'source',
+    'metadata',
+    'usage_count',
+    'relevance_score',
+    'created_at',
+    'last_used_at',
+  ],
+  insert: `
       insert into app_public.knowledge
-        (id, agent_id, category, content, source, metadata, usage_count, relevance_score, created_at)
+        (id, agent_id, category, content, source, metadata, usage_count, relevance_score, created_at, last_used_at)
       select case when r.first::boolean and r.plain_taken is null then r.plain_id else r.derived_id end,
         r.agent_id, r.category, r.content, r.source, r.metadata::jsonb, r.usage_count::numeric::integer,
-        r.relevance_score::double precision, r.created_at::timestamptz
+        r.relevance_score::double precision, r.created_at::timestamptz, r.last_used_at::timestamptz
       from (${resolved}) r
       where r.stored_id is null and r.number between $1 and $2
       on conflict (tenant_id, id) do nothing`,
-    compare: `
+  compare: `
       select r.number as ordinal, r.stored_id,
         case when k.id is null then '{}' else array_remove(array[
           case when k.agent_id is distinct from r.agent_id then 'agent_id' end,
@@ -90,17 +94,34 @@ export const agentKnowledge: Store = {
           case when k.metadata is distinct from r.metadata::jsonb then 'metadata' end,
           case when k.usage_count is distinct from r.usage_count::numeric::integer then 'usage_count' end,
           case when k.relevance_score is distinct from r.relevance_score::double precision then 'relevance_score' end,
-          case when k.created_at is distinct from r.created_at::timestamptz then 'created_at' end
+          case when k.created_at is distinct from r.created_at::timestamptz then 'created_at' end,
+          case when k.last_used_at <> r.last_used_at::timestamptz then 'last_used_at' end
         ], null) end as differs
       from (${resolved}) r
       left join app_public.knowledge k on k.id = r.stored_id
       order by 1`,
-    hashed: ['t.content', 't.source'],
-  },
+  hashed: ['t.content', 't.source'],
 };
 
-/** Returns an item's row, or the reason why it cannot be stored. */
-export function mapKnowledge(agentId: string, value: JsonValue): KnowledgeRow | string {
+/** Knowledge: an array of items per file, and the stem of the file's name is the agent that they belong to. */
+export const agentKnowledge: Store = {
+  name: 'knowledge',
+  looksFor: `${folder}/*.json`,
+  entry: folder,
+  find: (root) => jsonFilesIn(root, folder),
+  read,
+  target: knowledgeTarget,
+};
+
+/**
+ * Returns an item's row, or the reason why it cannot be stored. A time without a zone is one of `clock`, which is by default that of the JSON
+ * files.
+ */
+export function mapKnowledge(
+  agentId: string | null,
+  value: JsonValue,
+  { clock, lastUsedAt = null }: { readonly clock?: string; readonly lastUsedAt?: string | null } = {},
+): KnowledgeRow | string {
   if (!isJsonObject(value)) return 'the item is not a JSON object';
   const {
     id,
@@ -121,7 +142,7 @@ export function mapKnowledge(agentId: string, value: JsonValue): KnowledgeRow | 
   if (source !== null && typeof source !== 'string') return 'source is not a string';
   if (typeof timestamp !== 'string')
     return timestamp === undefined ? 'timestamp is missing' : 'timestamp is not a string';
-  const created = legacyInstant(timestamp);
+  const created = legacyInstant(timestamp, clock);
   if (!created)
     return `timestamp is ${JSON.stringify(timestamp.slice(0, 60))}; expected an ISO 8601 date and time`;
 
@@ -140,7 +161,7 @@ export function mapKnowledge(agentId: string, value: JsonValue): KnowledgeRow | 
     ...(created.exact ? {} : { timestamp }),
   };
   return (
-    textProblem('the agent id (the file name)', agentId, 50) ??
+    (agentId === null ? null : textProblem('the id of the agent', agentId, 50)) ??
     textProblem('id', id, 100) ??
     (category === null ? null : textProblem('category', category, 50)) ??
     jsonProblem('metadata', metadata) ??
@@ -156,6 +177,7 @@ export function mapKnowledge(agentId: string, value: JsonValue): KnowledgeRow | 
       usageCount: numberText(usageCount),
       relevanceScore: numberText(relevanceScore),
       createdAt: created.text,
+      lastUsedAt,
     }
   );
 }
@@ -164,10 +186,7 @@ function read(files: readonly SourceFile[]): FileContent[] {
   const contents = files.map(({ path, bytes }) => {
     const { items, unreadable } = readJsonArray(bytes);
     const refusals: Refusal[] = unreadable.map((part) => refuseUnreadable(path, part));
-    const mapped: {
-      row: KnowledgeRow;
-      item: JsonItem & { readonly value: { readonly [key: string]: JsonValue } };
-    }[] = [];
+    const mapped: MappedKnowledge[] = [];
     for (const { value, ...item } of items) {
       const row = mapKnowledge(stem(path), value);
       if (typeof row === 'string') refusals.push(refuseItem(path, item, row));
@@ -175,13 +194,23 @@ function read(files: readonly SourceFile[]): FileContent[] {
     }
     return { path, refusals, mapped };
   });
-  // All files are read at once, because items of several agents may share an id.
+  return knowledgeContent(contents);
+}
+
+/** Gives items their ids. All files are given at once, because items of several agents may share an id. */
+export function knowledgeContent(
+  files: readonly {
+    readonly path: string;
+    readonly refusals: readonly Refusal[];
+    readonly mapped: readonly MappedKnowledge[];
+  }[],
+): FileContent[] {
   const ids = knowledgeIds(
-    contents.flatMap(({ mapped }) =>
-      mapped.map(({ row, item }) => ({ agentId: row.agentId, id: row.id, value: item.value })),
+    files.flatMap(({ mapped }) =>
+      mapped.map(({ row, item }) => ({ agentId: row.agentId ?? '', id: row.id, value: item.value })),
     ),
   ).values();
-  return contents.map(({ path, refusals, mapped }) => ({
+  return files.map(({ path, refusals, mapped }) => ({
     path,
     refusals,
     rows: mapped.flatMap(({ row, item }) => {
@@ -191,7 +220,11 @@ function read(files: readonly SourceFile[]): FileContent[] {
   }));
 }
 
-function importRow(row: KnowledgeRow, ids: KnowledgeIds, { index, text }: JsonItem): ImportRow {
+function importRow(
+  row: KnowledgeRow,
+  ids: KnowledgeIds,
+  { index, text }: Pick<ImportRow, 'index' | 'text'>,
+): ImportRow {
   const metadata = { ...row.metadata, legacy: { ...row.legacy, id: row.id, identity: ids.identity } };
   return {
     index,
@@ -210,6 +243,7 @@ function importRow(row: KnowledgeRow, ids: KnowledgeIds, { index, text }: JsonIt
       row.usageCount,
       row.relevanceScore,
       row.createdAt,
+      row.lastUsedAt,
     ],
     hashes: [sha256(row.content), row.source === null ? null : sha256(row.source)],
   };

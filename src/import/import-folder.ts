@@ -13,6 +13,7 @@ import type { Importer, LoadedFile } from './load-file.ts';
 import { refuseItem } from './quarantine.ts';
 import type { Refusal } from './quarantine.ts';
 import type { FileContent, FoundFiles, ImportRow, SourceFile, Store } from './store.ts';
+import { beginning, isSqlite } from './sqlite.ts';
 import { stores } from './stores.ts';
 import { verify } from './verify.ts';
 import type { Verdict } from './verify.ts';
@@ -170,7 +171,8 @@ async function withoutDefinition(scoped: ScopedDatabase, ids: readonly string[])
 async function survey(
   folder: string,
 ): Promise<{ found: { store: Store; files: readonly string[] }[]; ignored: string[] }> {
-  const wanted = `${stores.map(({ looksFor }) => looksFor).join(' and ')}, or the manifest of an export`;
+  const places = [...new Set(stores.map(({ looksFor }) => looksFor))];
+  const wanted = `${places.join(' and ')}, or the manifest of an export`;
   const shown = path.resolve(folder);
   const entry = await stat(folder).catch(() => null);
   if (!entry) throw new ImportError(`folder ${shown} does not exist; expected a folder with ${wanted}`);
@@ -209,7 +211,8 @@ async function readAll(store: Store, folder: string, paths: readonly string[]): 
   const unopened: FileContent[] = [];
   for (const file of paths) {
     try {
-      sources.push({ path: file, bytes: await readFile(path.join(folder, file)) });
+      const full = path.join(folder, file);
+      sources.push({ path: file, full, bytes: await readBytes(full) });
     } catch (error) {
       const reason = `the file cannot be read: ${error instanceof Error ? error.message : String(error)}`;
       unopened.push({
@@ -219,5 +222,10 @@ async function readAll(store: Store, folder: string, paths: readonly string[]): 
       });
     }
   }
-  return [...store.read(sources), ...unopened];
+  return [...(await store.read(sources)), ...unopened];
+}
+
+async function readBytes(file: string): Promise<Buffer> {
+  const bytes = await beginning(file);
+  return isSqlite(bytes) ? bytes : readFile(file);
 }

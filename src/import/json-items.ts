@@ -89,6 +89,11 @@ export function numberText(value: number | ExactNumber): string {
   return typeof value === 'number' ? String(value) : value.rawJSON;
 }
 
+/** A number as it is written: as an ExactNumber when JavaScript would write it differently. */
+export function exactNumber(text: string): number | ExactNumber {
+  return String(Number(text)) === text ? Number(text) : exactJson.rawJSON(text);
+}
+
 /** A part of a file before it is parsed. `fault` describes what is already known to be wrong with it. */
 interface Piece {
   readonly index: number | null;

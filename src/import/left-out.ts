@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { projectMemories } from './agent-memory.ts';
+import { applicationDatabase, otherTables } from './application-database.ts';
 import { isJsonObject, readJson } from './json-items.ts';
 
 /** What a source has and nothing here takes. It is counted, so that it does not vanish unseen. */
@@ -13,7 +14,15 @@ export interface LeftOut {
 
 /** Counts what a folder has and is not stored. */
 export async function countLeftOut(folder: string): Promise<LeftOut[]> {
-  return countMemories(folder);
+  const tables = await otherTables(folder);
+  return [
+    ...tables.map(({ name, rows }) => ({
+      source: applicationDatabase,
+      what: `rows of ${name}`,
+      count: rows,
+    })),
+    ...(await countMemories(folder)),
+  ];
 }
 
 /** An object keyed by project. One that cannot be read counts as one. */

@@ -14,10 +14,9 @@ export interface Store {
   /** The store's files in the folder; null when the folder has no such store. */
   find(folder: string): Promise<FoundFiles | null>;
   /**
-   * The contents of the files. Pure. Reads all files at once, because items of different files may compete for
-   * an id.
+   * The contents of the files. Reads all files at once, because items of different files may compete for an id.
    */
-  read(files: readonly SourceFile[]): readonly FileContent[];
+  read(files: readonly SourceFile[]): readonly FileContent[] | Promise<readonly FileContent[]>;
   readonly target: Target;
 }
 
@@ -28,9 +27,11 @@ export interface FoundFiles {
   readonly strangers: readonly string[];
 }
 
-/** A file and its contents. */
+/** A file and its contents, of which those of SQLite are left to SQLite: `bytes` has their beginning only. */
 export interface SourceFile {
   readonly path: string;
+  /** The path that opens it. */
+  readonly full: string;
   readonly bytes: Buffer;
 }
 

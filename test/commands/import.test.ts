@@ -441,7 +441,8 @@ for (const { on, make, without } of targets) {
 
     it('refuses a folder that is missing, not a folder, empty or without legacy files, and an unknown tenant', async () => {
       const { run } = await tenant();
-      const wanted = `${stores.map(({ looksFor }) => looksFor).join(' and ')}, or the manifest of an export`;
+      const places = [...new Set(stores.map(({ looksFor }) => looksFor))];
+      const wanted = `${places.join(' and ')}, or the manifest of an export`;
       await expect(run(path.join(scratch, 'nowhere'))).rejects.toThrow(
         `nowhere does not exist; expected a folder with ${wanted}`,
       );

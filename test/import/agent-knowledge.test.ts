@@ -24,6 +24,7 @@ describe('an item of knowledge', () => {
       usageCount: '3',
       relevanceScore: '0.5',
       createdAt: '2025-01-01T02:00:00+02:00',
+      lastUsedAt: null,
     });
   });
 

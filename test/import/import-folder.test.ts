@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { noServer } from '../support/server.ts';
 import { importBench } from './legacy-folder.ts';
 import type { ImportBench } from './legacy-folder.ts';
+import { applicationSchema, sqliteBytes } from './sqlite-bytes.ts';
 
 /** The sample is beside the project on some machines only; the folders that the tests make prove the same without it. */
 const sample = fileURLToPath(new URL('../../../shared/data/legacy', import.meta.url));
@@ -129,25 +130,211 @@ for (const on of ['server', 'embedded'] as const) {
       expect((await messages(id)).map((row) => row['agent_id'])).toEqual(['a', 'a', 'ghost', 'ghost']);
     });
 
+    it('stores the tables of the application database, with ids that are not UUIDs and times in UTC', async () => {
+      const { id, run, audit } = await bench.tenant();
+      const uuid = '330d0577-f8e2-46f1-87d9-86916f2872e3';
+      const database = await sqliteBytes(`${applicationSchema}
+        insert into agents values ('a', 'A', 'm', null, 'training', '{"n": 12345678901234567890}', '["x"]', '2025-09-16 12:00:00',
+          '2025-09-17 12:00:00', 'cipher', null);
+        insert into tasks values ('test-001', 'a', 'd', 'started', 'high', '{"c": NaN}', null, null, '2025-09-16 12:00:00.5',
+          '2025-09-16 12:01:00', null);
+        insert into tasks values ('${uuid}', null, 'd2', 'completed', 'normal', null, '[1.50]', null, '2025-09-16 12:00:00+01:00',
+          null, null);
+        insert into knowledge values ('k', 'a', 'c', 'text', null, '{}', 7, 1.5, '2025-09-16 12:34:02', '2025-09-16 12:54:46.711400');
+        insert into workflows values ('w-1', 'W', null, '[{"id": "s", "name": "S"}]', 'active', 'a', null, '{}',
+          '2025-09-16 12:00:00', null, null, null);
+        insert into users values ('u', 'ada', 'ada@example.org', 'hash', 'admin', 1, '2025-09-16 12:00:00', null, null, null);
+        insert into conversations values ('t', 'test-001', 'a', 'q', 'r', '{"x": 1}', null, 1, 2, 0, '2025-09-16 12:00:00', null, null);
+        insert into server_tasks values ('s');
+        insert into events values ('e1'), ('e2');`);
+      const folder = await bench.folder({
+        'agentlightning.db': database,
+        '.agent-knowledge/a.json': [{ id: 'k', content: 'other', timestamp: '2025-01-01T00:00:00' }],
+      });
+      const { text, status, refused, counts } = await run(folder);
+      expect(refused).toEqual([]);
+      expect(status).toBe(0);
+      expect(text).toContain(
+        '2 rows of events (agentlightning.db), 1 rows of server_tasks (agentlightning.db)',
+      );
+      expect(counts['tasks (agentlightning.db)']).toBe('2 = stored 2 + already there 0 + quarantined 0');
+      const one = async (query: string) => bench.rows(query, id);
+      expect(
+        await one(
+          `select a.status, f.status as word, a.config ->> 'n' as n, f.capabilities, f.config_encrypted, a.created_at
+           from app_public.agents a join legacy.agent_fields f on f.agent_id = a.id and f.tenant_id = a.tenant_id where a.tenant_id = $1`,
+        ),
+      ).toEqual([
+        {
+          status: 'busy',
+          word: 'training',
+          n: '12345678901234567890',
+          capabilities: ['x'],
+          config_encrypted: 'cipher',
+          created_at: new Date('2025-09-16T12:00:00Z'),
+        },
+      ]);
+      expect(
+        await one(
+          `select t.id = legacy.id_of('test-001') as derived, f.id, t.status, f.status as word, t.agent_id, t.context, t.result::text,
+             t.created_at, t.started_at
+           from app_public.tasks t left join legacy.task_fields f on f.task_id = t.id and f.tenant_id = t.tenant_id
+           where t.tenant_id = $1 order by t.description`,
+        ),
+      ).toEqual([
+        {
+          derived: true,
+          id: 'test-001',
+          status: 'running',
+          word: 'started',
+          agent_id: 'a',
+          context: { c: 'NaN' },
+          result: null,
+          created_at: new Date('2025-09-16T12:00:00.5Z'),
+          started_at: new Date('2025-09-16T12:01:00Z'),
+        },
+        {
+          derived: false,
+          id: null,
+          status: 'completed',
+          word: null,
+          agent_id: null,
+          context: {},
+          result: '[1.50]',
+          created_at: new Date('2025-09-16T11:00:00Z'),
+          started_at: null,
+        },
+      ]);
+      // Two items under one id stay two items, whichever source they come from.
+      expect(
+        await one(
+          `select content, metadata #>> '{legacy,id}' as id, usage_count, last_used_at from app_public.knowledge
+           where tenant_id = $1 order by content`,
+        ),
+      ).toEqual([
+        { content: 'other', id: 'k', usage_count: 0, last_used_at: null },
+        { content: 'text', id: 'k', usage_count: 7, last_used_at: new Date('2025-09-16T12:54:46.711Z') },
+      ]);
+      expect(
+        await one(
+          `select w.name, w.status, f.id, f.steps from app_public.workflows w
+           join legacy.workflow_fields f on f.workflow_id = w.id and f.tenant_id = w.tenant_id where w.tenant_id = $1`,
+        ),
+      ).toEqual([{ name: 'W', status: 'running', id: 'w-1', steps: [{ id: 's', name: 'S' }] }]);
+      expect(await one('select username, is_active from legacy.users where tenant_id = $1')).toEqual([
+        { username: 'ada', is_active: true },
+      ]);
+      expect(
+        await one(
+          `select c.id, c.context, c.rl_enhanced, t.task_id = legacy.id_of('test-001') as about
+           from legacy.turns c join app_public.threads t on t.id = c.thread_id and t.tenant_id = c.tenant_id where c.tenant_id = $1`,
+        ),
+      ).toEqual([{ id: 't', context: { x: 1 }, rl_enhanced: false, about: true }]);
+
+      const logged = await audit();
+      const again = await run(folder);
+      expect(Object.values(again.counts).every((terms) => terms.includes('= stored 0 + '))).toBe(true);
+      expect(again.text).not.toContain('differ');
+      expect(await audit()).toBe(logged);
+    });
+
+    it('quarantines rows that cannot be stored, each with its reason, and keeps columns that it does not know', async () => {
+      const { id, run } = await bench.tenant();
+      const uuid = '330d0577-f8e2-46f1-87d9-86916f2872e3';
+      const values = (...rows: string[]) =>
+        rows.map((row) => `insert into tasks values (${row}, 'extra');`).join('\n');
+      const database = await sqliteBytes(`${applicationSchema}
+        alter table tasks add column more text;
+        ${values(
+          `'good', null, 'd', 'pending', null, '{}', null, null, null, null, null`,
+          `'good', null, 'again', 'pending', null, null, null, null, null, null, null`,
+          `'${uuid}', null, 'd', null, null, null, null, null, '2025-01-01T00:00:00Z', null, null`,
+          `'{${uuid.toUpperCase().replaceAll('-', '')}}', null, 'd', null, null, null, null, null, null, null, null`,
+          `'s', null, 'd', 'hibernating', null, null, null, null, null, null, null`,
+          `'j', null, 'd', null, null, '{"cut', null, null, null, null, null`,
+          `'t', null, 'd', null, null, null, null, null, '2025-02-30 00:00:00', null, null`,
+          `'u', null, x'00ff', null, null, null, null, null, null, null, null`,
+          `'v', null, null, null, null, null, null, null, null, null, null`,
+          `null, null, 'd', null, null, null, null, null, null, null, null`,
+          `'w', 'ghost', 'd', null, null, null, null, null, null, null, null`,
+        )}`);
+      const folder = await bench.folder({ 'agentlightning.db': database });
+      const { refused, counts } = await run(folder);
+      expect(counts['tasks (agentlightning.db)']).toBe('11 = stored 2 + already there 0 + quarantined 9');
+      expect(refused.map(({ index, reason }) => `${String(index)} ${reason}`)).toEqual([
+        '1 another row has the id "good", or one that stands for the same UUID',
+        expect.stringMatching(/^3 another row has the id "\{330D/),
+        expect.stringMatching(/^4 Postgres refused it: .*'hibernating' is not one of .*LTL01/),
+        expect.stringMatching(/^5 context: the JSON is not valid/),
+        '6 created_at is "2025-02-30 00:00:00"; expected a date and time',
+        '7 description is 2 bytes, not a text',
+        '8 description is missing',
+        '9 id is missing',
+        '10 its agent "ghost" has no definition, neither in the folder nor in the database',
+      ]);
+      expect(refused.find(({ index }) => index === 7)?.['item']).toMatchObject({
+        id: 'u',
+        description: { base64: 'AP8=' },
+      });
+      expect(
+        await bench.rows(
+          'select context from app_public.tasks where tenant_id = $1 and description = $2',
+          id,
+          'd',
+        ),
+      ).toEqual(Array.from({ length: 2 }, () => ({ context: { legacy: { others: { more: 'extra' } } } })));
+    });
+
+    it('quarantines an application database that is not one of SQLite or cut off, and stores the rest', async () => {
+      const whole = await sqliteBytes(
+        `${applicationSchema} insert into tasks (id, description) select 't' || value, hex(randomblob(900))
+         from (with recursive n(value) as (select 1 union all select value + 1 from n where value < 50) select value from n);`,
+      );
+      for (const bytes of [
+        Buffer.from('not SQLite at all'),
+        whole.subarray(0, whole.length - 4_096),
+        Buffer.alloc(0),
+      ]) {
+        const { run } = await bench.tenant();
+        const { counts, refused } = await run(
+          await bench.folder({ ...agent('a'), 'agentlightning.db': bytes }),
+        );
+        expect(counts).toMatchObject({
+          agents: '1 = stored 1 + already there 0 + quarantined 0',
+          'agents (agentlightning.db)': '1 = stored 0 + already there 0 + quarantined 1',
+        });
+        expect(refused[0]?.reason).toMatch(/^the file cannot be read as SQLite 3: ./);
+      }
+    });
+
     // The sample is not part of the project: where it is missing, the folders above stand in for it.
     it.skipIf(!existsSync(sample))('stores the sample, and changes nothing at the second run', async () => {
       const { run, audit } = await bench.tenant();
-      const { status, counts } = await run(sample);
+      const { status, counts, text } = await run(sample);
       expect(status).toBe(0);
       expect(counts).toMatchObject({
         agents: '11 = stored 11 + already there 0 + quarantined 0',
         knowledge: '724 = stored 713 + already there 0 + quarantined 11',
+        'knowledge (agentlightning.db)': '3 = stored 0 + already there 0 + quarantined 3',
+        'tasks (agentlightning.db)': '7 = stored 2 + already there 0 + quarantined 5',
         conversations: '20 = stored 12 + already there 0 + quarantined 8',
       });
+      expect(text).toContain(
+        '6 rows of events (agentlightning.db), 1 rows of server_tasks (agentlightning.db)',
+      );
       const all = await run(sample, { createMissingAgents: true });
       expect(all.counts).toMatchObject({
         knowledge: '724 = stored 11 + already there 713 + quarantined 0',
+        'knowledge (agentlightning.db)': '3 = stored 3 + already there 0 + quarantined 0',
+        'tasks (agentlightning.db)': '7 = stored 5 + already there 2 + quarantined 0',
         conversations: '20 = stored 8 + already there 12 + quarantined 0',
       });
       const logged = await audit();
       const again = await run(sample, { createMissingAgents: true });
       expect(again.counts).toMatchObject({
         knowledge: '724 = stored 0 + already there 724 + quarantined 0',
+        'knowledge (agentlightning.db)': '3 = stored 0 + already there 3 + quarantined 0',
+        'tasks (agentlightning.db)': '7 = stored 0 + already there 7 + quarantined 0',
         conversations: '20 = stored 0 + already there 20 + quarantined 0',
       });
       expect(await audit()).toBe(logged);
