@@ -225,6 +225,13 @@ describe.skipIf(noServer)('a stolen login of the worker', () => {
     }
     expect(done).toEqual([]);
     expect(await contents()).toEqual(before);
+    // What belongs to no tenant has a function of its own.
+    for (const name of ['expire_tenant_rows', 'count_expired_tenant_rows']) {
+      const rest = name === 'expire_tenant_rows' ? ', 10' : '';
+      expect(
+        await tryQuery(thief, `select ops.${name}('job_runs', null, now() - interval '9 years'${rest})`),
+      ).toBe('LTP03');
+    }
     // Tasks are kept for ever until somebody says otherwise, and the operator's word counts at once.
     await world.admin.query(`select ops.set_retention('tasks', '300 days', '${other}')`);
     const year = "now() - interval '301 days'";
