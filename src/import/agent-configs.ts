@@ -23,7 +23,7 @@ export interface AgentRow {
 export const agentConfigs: Store = {
   name: 'agents',
   looksFor: `${folder}/*.json`,
-  entry: folder,
+  entries: [folder],
   find: (root) => jsonFilesIn(root, folder),
   read: (files) => files.map(readFile),
   target: {

@@ -107,7 +107,7 @@ export const knowledgeTarget: Target = {
 export const agentKnowledge: Store = {
   name: 'knowledge',
   looksFor: `${folder}/*.json`,
-  entry: folder,
+  entries: [folder],
   find: (root) => jsonFilesIn(root, folder),
   read,
   target: knowledgeTarget,

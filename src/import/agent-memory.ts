@@ -23,7 +23,7 @@ const savedCharacters = 1_000;
 export const agentMemory: Store = {
   name: 'conversations',
   looksFor: `${folder}/${history}`,
-  entry: folder,
+  entries: [folder],
   find: async (root) => {
     const entries = await readdir(path.join(root, folder)).catch(() => null);
     if (!entries) return null;

@@ -16,7 +16,9 @@ import { knowledgeContent, knowledgeTarget, mapKnowledge } from './agent-knowled
 import type { MappedKnowledge } from './agent-knowledge.ts';
 import { refuseItem } from './quarantine.ts';
 import type { Refusal } from './quarantine.ts';
-import { Cells, RowRefused, rowText } from './sqlite-cells.ts';
+import { makePoint, pointImportRow, pointKey, pointsTarget } from './points.ts';
+import { makePlaces } from './point-places.ts';
+import { Cells, RowRefused, rowJson, rowText } from './sqlite-cells.ts';
 import { withSqlite } from './sqlite.ts';
 import type { SqliteRow } from './sqlite.ts';
 import type { FileContent, ImportRow, SourceFile, Store } from './store.ts';
@@ -32,12 +34,17 @@ type ReadRows = (rows: Iterable<SqliteRow>) => Pick<FileContent, 'rows' | 'refus
  * A table of the application database as a store. A file that is not SQLite or damaged is refused as a whole, by the store of
  * agents.
  */
-function tableStore(table: string, target: Store['target'], readRows: ReadRows): Store {
+function tableStore(
+  table: string,
+  target: Store['target'],
+  readRows: ReadRows,
+  prepare?: Store['prepare'],
+): Store {
   const reportsFile = table === 'agents';
   return {
     name: `${table} (${applicationDatabase})`,
     looksFor: applicationDatabase,
-    entry: applicationDatabase,
+    entries: [applicationDatabase],
     find: async (root) => {
       const tables = await tablesIn(root);
       const isFound = tables === 'damaged' ? reportsFile : (tables.get(table) ?? 0) > 0;
@@ -56,6 +63,7 @@ function tableStore(table: string, target: Store['target'], readRows: ReadRows):
         }),
       ),
     target,
+    ...(prepare && { prepare }),
   };
 }
 
@@ -155,6 +163,40 @@ function mapKnowledgeRow(
   return { row, item: { ...item, value } };
 }
 
+/** Each row is a measurement of its own, also where several agree in all but their ids. */
+const readMetrics: ReadRows = (rows) => {
+  const read: ImportRow[] = [];
+  const refusals: Refusal[] = [];
+  const places = new Map<string, number>();
+  let index = 0;
+  for (const row of rows) {
+    const item = { index, text: rowText(row) };
+    index += 1;
+    try {
+      const cells = new Cells(row);
+      const point = makePoint(
+        {
+          service: cells.text('service_name'),
+          metric: cells.text('metric_name'),
+          value: rowJson(row)['value'],
+          tags: cells.object('tags') ?? {},
+          time: cells.text('timestamp'),
+        },
+        { service: 'service_name', metric: 'metric_name', time: 'timestamp' },
+      );
+      if (typeof point === 'string') throw new RowRefused(point);
+      const key = pointKey(point);
+      const place = places.get(key) ?? 0;
+      places.set(key, place + 1);
+      read.push(pointImportRow(point, item, { place, repeats: false }));
+    } catch (error) {
+      if (!(error instanceof RowRefused)) throw error;
+      refusals.push(refuseItem(applicationDatabase, item, error.message));
+    }
+  }
+  return { rows: read, refusals };
+};
+
 /** The agents of the application database, to which everything else may refer. */
 export const applicationAgents: Store = tableStore('agents', agentsTarget, byRow(mapAgentRow));
 
@@ -165,4 +207,5 @@ export const applicationTables: readonly Store[] = [
   tableStore('workflows', workflowsTarget, byRow(mapWorkflowRow, uuidKey)),
   tableStore('users', usersTarget, byRow(mapUserRow)),
   tableStore('conversations', turnsTarget, byRow(mapTurnRow)),
+  tableStore('metrics', pointsTarget, readMetrics, makePlaces),
 ];

@@ -38,6 +38,7 @@ function formatStore(report: StoreReport): string[] {
   const lines = [
     `${store}: ${files} ${files === 1 ? 'file' : 'files'}; ${stored} rows are new, ${existing} existed already`,
   ];
+  for (const note of report.notes) lines.push(`${store}: ${note}`);
   if (createdAgents.length > 0)
     lines.push(`${store}: made agents that had no definition: ${createdAgents.join(', ')}`);
   if (differing.length > 0) {

@@ -54,6 +54,8 @@ export interface StoreReport {
   /** Ids of rows whose hash in the database differs from the file's. */
   readonly mismatches: readonly string[];
   readonly createdAgents: readonly string[];
+  /** Sentences about what was read. */
+  readonly notes: readonly string[];
 }
 
 export interface ImportReport {
@@ -121,6 +123,7 @@ export async function importFolder(options: ImportOptions): Promise<ImportReport
           .map(({ id, differs }) => ({ id, columns: differs })),
       ),
       mismatches: loaded.flatMap(({ counted }) => counted.mismatches),
+      notes: files.flatMap(({ notes }) => notes ?? []),
       createdAgents: loaded.flatMap(({ agentsCreated }) => agentsCreated),
     });
   }
@@ -132,7 +135,7 @@ function itemsOf({ rows, refusals }: FileContent): number {
 }
 
 async function load(
-  { createMissingAgents }: ImportOptions,
+  { createMissingAgents, tenantId }: ImportOptions,
   importer: Importer,
   scoped: ScopedDatabase,
   store: Store,
@@ -150,6 +153,7 @@ async function load(
   onRows(refusals.length);
   const rows = file.rows.filter((row) => !isRefused(row));
   if (rows.length === 0) return { stored: [], refusals, agentsCreated: [] };
+  await store.prepare?.(importer.installation, tenantId, rows);
   const loaded = await loadFile(
     importer,
     store.target,
@@ -192,7 +196,7 @@ async function survey(
     const has = entries.length === 0 ? 'it is empty' : `it has ${entries.toSorted().join(', ')}`;
     throw new ImportError(`nothing to import in ${shown}: looked for ${wanted}; ${has}`);
   }
-  const known = new Set(stores.map((store) => store.entry));
+  const known = new Set(stores.flatMap(({ entries: own }) => own));
   return { found, ignored: [...entries.filter((name) => !known.has(name)), ...ignored].toSorted() };
 }
 

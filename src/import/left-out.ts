@@ -3,6 +3,7 @@ import path from 'node:path';
 import { projectMemories } from './agent-memory.ts';
 import { applicationDatabase, otherTables } from './application-database.ts';
 import { isJsonObject, readJson } from './json-items.ts';
+import { tablesBesidePoints } from './metric-points.ts';
 
 /** What a source has and nothing here takes. It is counted, so that it does not vanish unseen. */
 export interface LeftOut {
@@ -18,6 +19,11 @@ export async function countLeftOut(folder: string): Promise<LeftOut[]> {
   return [
     ...tables.map(({ name, rows }) => ({
       source: applicationDatabase,
+      what: `rows of ${name}`,
+      count: rows,
+    })),
+    ...(await tablesBesidePoints(folder)).map(({ file, name, rows }) => ({
+      source: file,
       what: `rows of ${name}`,
       count: rows,
     })),

@@ -84,7 +84,7 @@ export async function loadFile(
     for (const { ordinal, stored_id: id, differs } of now) {
       const row = rows[ordinal];
       if (!row) throw new Error(`${path}: the database returned row ${ordinal}, which it was not sent`);
-      const inserted = before[ordinal]?.stored_id === null;
+      const inserted = before[ordinal]?.stored_id === null && row.repeats !== true;
       if (id === null) {
         const reason =
           reasons.get(ordinal) ??

@@ -103,8 +103,12 @@ export class Cells {
 
 /** A row as JSON, for the quarantine. */
 export function rowText(row: SqliteRow): string {
-  const cells = Object.entries(row).map(([column, value]) => [column, jsonOf(value)]);
-  return JSON.stringify(Object.fromEntries(cells));
+  return JSON.stringify(rowJson(row));
+}
+
+/** A row as a value of JSON. */
+export function rowJson(row: SqliteRow): { readonly [key: string]: JsonValue } {
+  return Object.fromEntries(Object.entries(row).map(([column, value]) => [column, jsonOf(value)]));
 }
 
 /** Bytes become base64, and numbers that JSON does not have become texts. */

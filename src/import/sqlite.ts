@@ -14,6 +14,7 @@ export type SqliteRow = Readonly<Record<string, string | number | bigint | Uint8
 /** A table of SQLite, and how many rows it has. */
 export interface SqliteTable {
   readonly name: string;
+  readonly columns: readonly string[];
   readonly rows: number;
 }
 
@@ -96,7 +97,12 @@ function tablesOf(database: DatabaseSync): SqliteTable[] {
     .all();
   return names.map(({ name }) => {
     const [count] = database.prepare(`select count(*) as rows from ${quoted(String(name))}`).all();
-    return { name: String(name), rows: Number(count?.['rows']) };
+    const columns = database.prepare('select name from pragma_table_info(?)').all(String(name));
+    return {
+      name: String(name),
+      columns: columns.map((column) => String(column['name'])),
+      rows: Number(count?.['rows']),
+    };
   });
 }
 

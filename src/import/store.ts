@@ -1,3 +1,4 @@
+import type { Installation } from '../db/installation.ts';
 import type { Refusal } from './quarantine.ts';
 
 /**
@@ -9,14 +10,20 @@ export interface Store {
   readonly name: string;
   /** The files that it looks for in the imported folder, for messages: `.agent-knowledge/*.json`. */
   readonly looksFor: string;
-  /** First entry of the path. Entries of the folder that are not among these are reported as ignored. */
-  readonly entry: string;
+  /** First entries of the paths. Entries of the folder that are not among these are reported as ignored. */
+  readonly entries: readonly string[];
   /** The store's files in the folder; null when the folder has no such store. */
   find(folder: string): Promise<FoundFiles | null>;
   /**
    * The contents of the files. Reads all files at once, because items of different files may compete for an id.
    */
   read(files: readonly SourceFile[]): readonly FileContent[] | Promise<readonly FileContent[]>;
+  /** Makes room for the rows of a file before they are loaded. */
+  readonly prepare?: (
+    installation: Installation,
+    tenantId: string,
+    rows: readonly ImportRow[],
+  ) => Promise<void>;
   readonly target: Target;
 }
 
@@ -40,6 +47,8 @@ export interface FileContent {
   readonly path: string;
   readonly rows: readonly ImportRow[];
   readonly refusals: readonly Refusal[];
+  /** Sentences for the report. */
+  readonly notes?: readonly string[];
 }
 
 /** One item on its way into the table. */
@@ -50,6 +59,8 @@ export interface ImportRow {
   readonly text: string;
   /** The agent that the row belongs to, which must exist. Null when it needs none. */
   readonly owner: string | null;
+  /** True: the same item stands before it, in this file or another, and is stored once. */
+  readonly repeats?: boolean;
   /** Texts that Postgres can read, in the order of `Target.columns`. */
   readonly values: readonly (string | null)[];
   /** SHA-256 in hex of each expression of `Target.hashed`, in its order; null for a null value. */

@@ -2,6 +2,7 @@ import { agentConfigs } from './agent-configs.ts';
 import { agentKnowledge } from './agent-knowledge.ts';
 import { agentMemory } from './agent-memory.ts';
 import { applicationAgents, applicationTables } from './application-database.ts';
+import { metricPoints } from './metric-points.ts';
 import type { Store } from './store.ts';
 
 /**
@@ -14,4 +15,5 @@ export const stores: readonly Store[] = [
   agentKnowledge,
   ...applicationTables,
   agentMemory,
+  metricPoints,
 ];

@@ -318,7 +318,11 @@ for (const on of ['server', 'embedded'] as const) {
         'knowledge (agentlightning.db)': '3 = stored 0 + already there 0 + quarantined 3',
         'tasks (agentlightning.db)': '7 = stored 2 + already there 0 + quarantined 5',
         conversations: '20 = stored 12 + already there 0 + quarantined 8',
+        points: '559 = stored 437 + already there 119 + quarantined 3',
       });
+      expect(text).toContain(
+        'points: 440 points are distinct, and 437 of them are numbers; for 32 of these files have different digits, and the longer value was taken',
+      );
       expect(text).toContain(
         '6 rows of events (agentlightning.db), 1 rows of server_tasks (agentlightning.db)',
       );
@@ -336,6 +340,7 @@ for (const on of ['server', 'embedded'] as const) {
         'knowledge (agentlightning.db)': '3 = stored 0 + already there 3 + quarantined 0',
         'tasks (agentlightning.db)': '7 = stored 0 + already there 7 + quarantined 0',
         conversations: '20 = stored 0 + already there 20 + quarantined 0',
+        points: '559 = stored 0 + already there 556 + quarantined 3',
       });
       expect(await audit()).toBe(logged);
     });
