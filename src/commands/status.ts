@@ -179,12 +179,15 @@ async function schemaLine(anyone: Executor, mend: string): Promise<StatusLine> {
 
 /** The connections that tenants' logins may have together, as the server limits them. Any login may ask. */
 async function tenantsConnections(executor: Executor, rolePrefix: string): Promise<number> {
+  const groups = (['analyst', 'service'] as const).map((role) => roleName(rolePrefix, role));
   const { rows } = await executor.query<{ connections: number }>(sql`
     select coalesce(sum(r.rolconnlimit) filter (where r.rolconnlimit > 0), 0)::int as connections
     from pg_catalog.pg_auth_members m
     join pg_catalog.pg_roles r on r.oid = m.member
-    where m.roleid = any (${[roleName(rolePrefix, 'analyst'), roleName(rolePrefix, 'service')].map(quoteIdentifier)}::regrole[])
-      and r.rolcanlogin`);
+    where r.rolcanlogin and m.inherit_option and m.roleid in (
+      select pg_catalog.to_regrole(name)
+      from unnest(${groups.map(quoteIdentifier)}::text[]) name
+    )`);
   return rows[0]?.connections ?? 0;
 }
 

@@ -13,7 +13,7 @@ import { impatient, makeEmbed } from '../../src/embeddings/embedding-client.ts';
 
 /** An answer that says what it is about in its own words: what is missing, or the state that does not allow it. */
 const namesInOtherWords =
-  /^(the row does not exist|there is nothing to search for|(the lease of )?task \S+ |workflow \S+ |session \S+ |knowledge |item \d+ cannot be added|points from |the range must run|a series |the embedding |permission denied|duplicate key value|Attempted to update a record, but no new values|the (variables|request) (have|nests)|invalid from_step: no step failed)/i;
+  /^(the row does not exist|there is nothing to search for|(the lease of )?task \S+ |workflow \S+ |thread \S+ |session \S+ |knowledge |item \d+ cannot be added|points from |the range must run|a series |the embedding |permission denied|duplicate key value|Attempted to update a record, but no new values|the (variables|request) (have|nests)|invalid from_step: no step failed)/i;
 
 /** What a door said: its messages, or null when it took the value. */
 function refusalOf({ status, body }: Answer): string | null {

@@ -95,6 +95,8 @@ const sound: Readonly<Record<string, () => unknown>> = {
   fencing_token: () => 1,
   task_id: () => randomUUID(),
   workflow_id: () => randomUUID(),
+  thread_id: () => randomUUID(),
+  messages: () => [{ role: 'user', content: 'x' }],
   session_id: () => randomUUID(),
 };
 
@@ -173,6 +175,11 @@ async function prepared(sender: Sender, inlets: readonly Inlet[]): Promise<objec
     });
     const [{ id }] = JSON.parse(made.body) as [{ id: string }];
     return { workflow_id: id };
+  }
+  if (names.has('thread_id')) {
+    const made = await post(sender, '/rest/v1/threads', '{}', { prefer: 'return=representation' });
+    const [{ id }] = JSON.parse(made.body) as [{ id: string }];
+    return { thread_id: id };
   }
   return {};
 }
