@@ -1,11 +1,14 @@
+import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { backupKeys } from '../backup/store/open-store.ts';
 import type { Installation } from '../db/installation.ts';
 import { loadExport } from '../export/load-export.ts';
 import { isExport, openExport } from '../export/open-export.ts';
-import { formatReport, isComplete } from '../import/format-report.ts';
-import { ImportError, importFolder } from '../import/import-folder.ts';
+import { formatPlan, formatReport, isComplete, reportJson } from '../import/format-report.ts';
+import { importFolder } from '../import/import-folder.ts';
 import type { ImportReport } from '../import/import-folder.ts';
+import { planImport } from '../import/plan-import.ts';
+import { ImportError } from '../import/read-stores.ts';
 import { ProgressDisplay } from '../import/progress.ts';
 import type { ProgressStream } from '../import/progress.ts';
 import { QuarantineFile } from '../import/quarantine.ts';
@@ -28,6 +31,8 @@ export interface ImportCommand {
   readonly createMissingAgents: boolean;
   /** File for refused items. It is written only when there are any, and replaces an earlier run's file. */
   readonly quarantineFile: string;
+  /** File for the report as JSON, for its owner only; null: none. */
+  readonly reportFile: string | null;
   /** Stream for the report. */
   readonly out: NodeJS.WritableStream;
   /** Stream for the progress. */
@@ -44,6 +49,8 @@ export async function importCommand(command: ImportCommand): Promise<number> {
   const quarantine = new QuarantineFile(command.quarantineFile);
   const display = new ProgressDisplay(command.progress);
   let report: ImportReport;
+  // A place that cannot be written shows before anything is stored.
+  if (command.reportFile !== null) await writeReport(command.reportFile, '');
   try {
     report = await importFolder({
       installation,
@@ -58,8 +65,28 @@ export async function importCommand(command: ImportCommand): Promise<number> {
   } finally {
     display.end();
   }
-  out.write(`${formatReport(report, quarantine.lines > 0 ? quarantine.path : null)}\n`);
+  const quarantineFile = quarantine.lines > 0 ? quarantine.path : null;
+  if (command.reportFile !== null) await writeReport(command.reportFile, reportJson(report, quarantineFile));
+  out.write(`${formatReport(report, quarantineFile)}\n`);
   return report.stores.every(isComplete) ? 0 : 1;
+}
+
+async function writeReport(file: string, text: string): Promise<void> {
+  try {
+    await writeFile(file, text, { mode: 0o600 });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new UsageError(`the report cannot be written to ${file}: ${reason}`, { cause: error });
+  }
+}
+
+/** What an import would read, without a database. Throws UsageError when there is nothing to import. */
+async function printPlan({ print }: CommandContext, folder: string): Promise<void> {
+  try {
+    print(formatPlan(await planImport(folder)));
+  } catch (error) {
+    throw error instanceof ImportError ? new UsageError(error.message, { cause: error }) : error;
+  }
 }
 
 /** Flags of `lightning import`. */
@@ -67,6 +94,8 @@ interface ImportFlags {
   readonly tenant?: string;
   readonly createMissingAgents?: true;
   readonly quarantine?: string;
+  readonly dryRun?: true;
+  readonly report?: string;
 }
 
 /** `lightning import` */
@@ -75,6 +104,7 @@ export function addImport(program: Command, context: CommandContext): void {
     variables: [...databaseVariables, 'MIGRATE_DATABASE_URL'],
     examples: [
       ['lightning import ./legacy --create-missing-agents', 'into the default tenant'],
+      ['lightning import ./legacy --dry-run', 'what would be imported'],
       ['lightning import ./export', 'what lightning export wrote, into a database without its tenants'],
     ],
   })
@@ -85,16 +115,19 @@ export function addImport(program: Command, context: CommandContext): void {
       '--quarantine <file>',
       'the file for items that cannot be stored (default: quarantine-<time>.jsonl)',
     )
+    .option('--dry-run', 'read the files, say what would be imported, and stop')
+    .option('--report <file>', 'the file for the report as JSON')
     .action(async (folder: string, flags: ImportFlags) =>
       (await isExport(folder)) ? importExport(context, folder, flags) : importLegacy(context, folder, flags),
     );
 }
 
-function importLegacy(
+async function importLegacy(
   context: CommandContext,
   folder: string,
-  { tenant, createMissingAgents, quarantine }: ImportFlags,
+  { tenant, createMissingAgents, quarantine, dryRun, report }: ImportFlags,
 ): Promise<void> {
+  if (dryRun) return printPlan(context, folder);
   return asOperator(
     context,
     'make',
@@ -105,6 +138,7 @@ function importLegacy(
         tenantId: tenant ?? 'default',
         createMissingAgents: createMissingAgents ?? false,
         quarantineFile: quarantine ?? `quarantine-${new Date().toISOString().replaceAll(':', '')}.jsonl`,
+        reportFile: report ?? null,
         out: process.stdout,
         progress: process.stderr,
       });

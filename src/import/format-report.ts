@@ -1,4 +1,5 @@
 import type { ImportReport, StoreReport } from './import-folder.ts';
+import type { ImportPlan } from './plan-import.ts';
 
 /** Whether nothing vanished: every item is stored or quarantined, and the database holds what the files say. */
 export function isComplete({ read, stored, existing, quarantined, mismatches }: StoreReport): boolean {
@@ -10,13 +11,7 @@ export function formatReport(
   { stores, ignored, leftOut }: ImportReport,
   quarantineFile: string | null,
 ): string {
-  const lines = stores.flatMap(formatStore);
-  if (leftOut.length > 0) {
-    const counts = leftOut.map(({ source, what, count }) => `${count} ${what} (${source})`);
-    lines.push(`counted and left out, because nothing here takes them: ${counts.join(', ')}`);
-  }
-  if (ignored.length > 0)
-    lines.push(`left out, because they are not stores to import: ${ignored.join(', ')}`);
+  const lines = [...stores.flatMap(formatStore), ...formatOthers(leftOut, ignored)];
   if (quarantineFile !== null)
     lines.push(`items that could not be stored are in ${quarantineFile}, with the reasons`);
   const sum = (of: (report: StoreReport) => number): number =>
@@ -29,6 +24,47 @@ export function formatReport(
   };
   const equations = stores.map((report) => `${report.store}: ${equation(report)}`);
   return [...lines, [...equations, `in all: ${equation(total)}`].join('; ')].join('\n');
+}
+
+/** The plan as text. */
+export function formatPlan({ stores, leftOut, ignored }: ImportPlan): string {
+  const lines = stores.flatMap(({ store, target, files, read, unusable, notes }) => [
+    `${store}: ${files} ${files === 1 ? 'file' : 'files'}; ${read} read for ${target}, of which ${unusable} cannot be stored`,
+    ...notes.map((note) => `${store}: ${note}`),
+  ]);
+  const end =
+    'this is the plan, and nothing was changed; what is there already, and agents without a definition, show in an import';
+  return [...lines, ...formatOthers(leftOut, ignored), end].join('\n');
+}
+
+/** The report as JSON, for programs. */
+export function reportJson(
+  { stores, ignored, leftOut }: ImportReport,
+  quarantineFile: string | null,
+): string {
+  const report = {
+    complete: stores.every(isComplete),
+    stores: stores.map(({ existing, differing, createdAgents, ...rest }) => ({
+      ...rest,
+      already_there: existing,
+      differing: differing.map(({ id, columns }) => ({ id, columns })),
+      created_agents: createdAgents,
+    })),
+    left_out: leftOut,
+    ignored,
+    quarantine_file: quarantineFile,
+  };
+  return `${JSON.stringify(report, null, 2)}\n`;
+}
+
+function formatOthers(leftOut: ImportReport['leftOut'], ignored: readonly string[]): string[] {
+  const counts = leftOut.map(({ source, what, count }) => `${count} ${what} (${source})`);
+  return [
+    ...(counts.length > 0
+      ? [`counted and left out, because nothing here takes them: ${counts.join(', ')}`]
+      : []),
+    ...(ignored.length > 0 ? [`left out, because they are not stores to import: ${ignored.join(', ')}`] : []),
+  ];
 }
 
 const shownRows = 10;

@@ -1,20 +1,17 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
-import path from 'node:path';
+import { createHash } from 'node:crypto';
 import { claimsOf } from '../auth/claims.ts';
 import type { Installation } from '../db/installation.ts';
 import { asRequester } from '../auth/requester.ts';
 import type { ScopedDatabase } from '../db/scoped-database.ts';
 import { sql } from '../db/statement.ts';
-import { OperationalError } from '../operational-error.ts';
 import { countLeftOut } from './left-out.ts';
 import type { LeftOut } from './left-out.ts';
 import { loadFile } from './load-file.ts';
 import type { Importer, LoadedFile } from './load-file.ts';
 import { refuseItem } from './quarantine.ts';
 import type { Refusal } from './quarantine.ts';
-import type { FileContent, FoundFiles, ImportRow, SourceFile, Store } from './store.ts';
-import { beginning, isSqlite } from './sqlite.ts';
-import { stores } from './stores.ts';
+import type { FileContent, ImportRow, Store } from './store.ts';
+import { ImportError, readStores } from './read-stores.ts';
 import { verify } from './verify.ts';
 import type { Verdict } from './verify.ts';
 
@@ -41,6 +38,8 @@ export interface ImportProgress {
 /** The result for one store's items. */
 export interface StoreReport {
   readonly store: string;
+  /** The table that its rows are in. */
+  readonly target: string;
   readonly files: number;
   /** Number of items in the files. A file that cannot be read at all counts as one. */
   readonly read: number;
@@ -49,6 +48,13 @@ export interface StoreReport {
   /** Number of items whose row existed already, by the same count. */
   readonly existing: number;
   readonly quarantined: number;
+  /** How many items were quarantined for each reason. */
+  readonly reasons: Readonly<Record<string, number>>;
+  /**
+   * Hashes over the hashed columns of all rows, as the files have them and as the database computes them. Rows that existed and differ are
+   * left out.
+   */
+  readonly sha256: { readonly read: string; readonly database: string };
   /** Existing rows that differ from the file, with the differing columns. They were left alone. */
   readonly differing: readonly { readonly id: string; readonly columns: readonly string[] }[];
   /** Ids of rows whose hash in the database differs from the file's. */
@@ -66,11 +72,6 @@ export interface ImportReport {
   readonly ignored: readonly string[];
 }
 
-/** The folder cannot be imported, or the tenant does not exist. Nothing was changed. */
-export class ImportError extends OperationalError {
-  override name = 'ImportError';
-}
-
 /**
  * Imports every store in a folder of the legacy system, with one transaction per file. Rows that exist already
  * stay as they are, so an import can be run again, even after it broke off. A store's files are held in memory
@@ -78,13 +79,11 @@ export class ImportError extends OperationalError {
  */
 export async function importFolder(options: ImportOptions): Promise<ImportReport> {
   const { installation, tenantId, folder } = options;
-  const { found, ignored } = await survey(folder);
+  const { contents, ignored } = await readStores(folder);
   const importer: Importer = { installation, claims: claimsOf('service', tenantId, 'import') };
   const scoped = asRequester(installation, importer.claims);
   await checkTenant(scoped, tenantId);
 
-  const contents: { store: Store; files: readonly FileContent[] }[] = [];
-  for (const { store, files } of found) contents.push({ store, files: await readAll(store, folder, files) });
   const total = contents.reduce(
     (sum, { files }) => sum + files.reduce((of, file) => of + itemsOf(file), 0),
     0,
@@ -93,6 +92,7 @@ export async function importFolder(options: ImportOptions): Promise<ImportReport
   let done = 0;
   const reports: StoreReport[] = [];
   for (const { store, files } of contents) {
+    const hashes = { read: createHash('sha256'), database: createHash('sha256') };
     const loaded: (LoadedFile & { counted: Verdict })[] = [];
     for (const file of files) {
       const advance = (count: number): void => {
@@ -103,7 +103,7 @@ export async function importFolder(options: ImportOptions): Promise<ImportReport
       const result = await load(options, importer, scoped, store, file, advance);
       const refusals = [...file.refusals, ...result.refusals].sort((a, b) => (a.index ?? 0) - (b.index ?? 0));
       await options.onRefused(refusals);
-      const counted = await verify(scoped, store.target, result.stored);
+      const counted = await verify(scoped, store.target, result.stored, hashes);
       loaded.push({
         ...result,
         refusals,
@@ -112,6 +112,7 @@ export async function importFolder(options: ImportOptions): Promise<ImportReport
     }
     reports.push({
       store: store.name,
+      target: store.target.table,
       files: files.length,
       read: files.reduce((sum, file) => sum + itemsOf(file), 0),
       stored: loaded.reduce((sum, { counted }) => sum + counted.inserted, 0),
@@ -123,11 +124,19 @@ export async function importFolder(options: ImportOptions): Promise<ImportReport
           .map(({ id, differs }) => ({ id, columns: differs })),
       ),
       mismatches: loaded.flatMap(({ counted }) => counted.mismatches),
+      reasons: countReasons(loaded.flatMap(({ refusals }) => refusals)),
+      sha256: { read: hashes.read.digest('hex'), database: hashes.database.digest('hex') },
       notes: files.flatMap(({ notes }) => notes ?? []),
       createdAgents: loaded.flatMap(({ agentsCreated }) => agentsCreated),
     });
   }
   return { stores: reports, leftOut: await countLeftOut(folder), ignored };
+}
+
+function countReasons(refusals: readonly Refusal[]): Record<string, number> {
+  const counts = new Map<string, number>();
+  for (const { reason } of refusals) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+  return Object.fromEntries(counts);
 }
 
 function itemsOf({ rows, refusals }: FileContent): number {
@@ -171,35 +180,6 @@ async function withoutDefinition(scoped: ScopedDatabase, ids: readonly string[])
   return rows.map(({ id }) => id);
 }
 
-/** The stores in a folder, and its other entries. */
-async function survey(
-  folder: string,
-): Promise<{ found: { store: Store; files: readonly string[] }[]; ignored: string[] }> {
-  const places = [...new Set(stores.map(({ looksFor }) => looksFor))];
-  const wanted = `${places.join(' and ')}, or the manifest of an export`;
-  const shown = path.resolve(folder);
-  const entry = await stat(folder).catch(() => null);
-  if (!entry) throw new ImportError(`folder ${shown} does not exist; expected a folder with ${wanted}`);
-  if (!entry.isDirectory())
-    throw new ImportError(`${shown} is not a folder; expected a folder with ${wanted}`);
-
-  const found: { store: Store; files: readonly string[] }[] = [];
-  const ignored: string[] = [];
-  for (const store of stores) {
-    const there: FoundFiles | null = await store.find(folder);
-    if (!there) continue;
-    found.push({ store, files: there.files });
-    ignored.push(...there.strangers);
-  }
-  const entries = await readdir(folder);
-  if (found.every(({ files }) => files.length === 0)) {
-    const has = entries.length === 0 ? 'it is empty' : `it has ${entries.toSorted().join(', ')}`;
-    throw new ImportError(`nothing to import in ${shown}: looked for ${wanted}; ${has}`);
-  }
-  const known = new Set(stores.flatMap(({ entries: own }) => own));
-  return { found, ignored: [...entries.filter((name) => !known.has(name)), ...ignored].toSorted() };
-}
-
 async function checkTenant(scoped: ScopedDatabase, tenantId: string): Promise<void> {
   const { rowCount } = await scoped.query(sql`select from app_public.tenants where id = ${tenantId}`);
   if (rowCount !== 1) {
@@ -207,29 +187,4 @@ async function checkTenant(scoped: ScopedDatabase, tenantId: string): Promise<vo
       `tenant ${JSON.stringify(tenantId)} does not exist; to list the tenants: lightning tenant list`,
     );
   }
-}
-
-/** Reads a store's files. A file that cannot be opened becomes a refusal, like one that cannot be parsed. */
-async function readAll(store: Store, folder: string, paths: readonly string[]): Promise<FileContent[]> {
-  const sources: SourceFile[] = [];
-  const unopened: FileContent[] = [];
-  for (const file of paths) {
-    try {
-      const full = path.join(folder, file);
-      sources.push({ path: file, full, bytes: await readBytes(full) });
-    } catch (error) {
-      const reason = `the file cannot be read: ${error instanceof Error ? error.message : String(error)}`;
-      unopened.push({
-        path: file,
-        rows: [],
-        refusals: [{ file, index: null, reason, original: { unopened: true } }],
-      });
-    }
-  }
-  return [...(await store.read(sources)), ...unopened];
-}
-
-async function readBytes(file: string): Promise<Buffer> {
-  const bytes = await beginning(file);
-  return isSqlite(bytes) ? bytes : readFile(file);
 }

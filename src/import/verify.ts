@@ -1,3 +1,4 @@
+import type { Hash } from 'node:crypto';
 import type { Executor } from '../db/database.ts';
 import type { StoredRow } from './load-file.ts';
 import type { Target } from './store.ts';
@@ -15,12 +16,13 @@ const idsPerQuery = 5_000;
 
 /**
  * Counts the rows in the database, and compares the hashes that Postgres computes with those of the file. A row
- * that existed before and differs is counted but not compared, because it was left alone.
+ * that existed before and differs is counted but not compared, because it was left alone. The hashes of all others are added to `digests`.
  */
 export async function verify(
   executor: Executor,
   { table, hashed }: Target,
   rows: readonly StoredRow[],
+  digests: { readonly read: Hash; readonly database: Hash },
 ): Promise<Verdict> {
   const counted = { inserted: 0, existing: 0 };
   const mismatches: string[] = [];
@@ -39,6 +41,11 @@ export async function verify(
       if (!actual) continue;
       counted[inserted ? 'inserted' : 'existing'] += 1;
       if (differs.length > 0) continue;
+      for (const [i, hash] of row.hashes.entries()) {
+        if (hash === null) continue;
+        digests.read.update(`${id} ${hash}\n`);
+        digests.database.update(`${id} ${actual[i]}\n`);
+      }
       if (row.hashes.some((hash, i) => hash !== null && hash !== actual[i])) mismatches.push(id);
     }
   }

@@ -65,6 +65,7 @@ for (const { on, make, without } of targets) {
           tenantId,
           createMissingAgents,
           quarantineFile,
+          reportFile: null,
           out,
           progress,
         });

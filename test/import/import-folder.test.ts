@@ -1,4 +1,6 @@
 import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { noServer } from '../support/server.ts';
@@ -305,6 +307,33 @@ for (const on of ['server', 'embedded'] as const) {
         });
         expect(refused[0]?.reason).toMatch(/^the file cannot be read as SQLite 3: ./);
       }
+    });
+
+    it('writes its report as JSON, with the reasons and the hashes of both sides, and says when it cannot', async () => {
+      const { id, run } = await bench.tenant();
+      const folder = await bench.folder({
+        ...agent('a'),
+        ...history(turn(), turn({ agent: 'g' }), turn({ agent: 'g' })),
+      });
+      const reportFile = path.join(path.dirname(folder), 'report.json');
+      await run(folder, { reportFile });
+      const report = JSON.parse(await readFile(reportFile, 'utf8'));
+      const reason = 'its agent "g" has no definition, neither in the folder nor in the database';
+      expect(report).toMatchObject({ complete: true, left_out: [], ignored: [] });
+      expect(report.stores[1]).toMatchObject({
+        store: 'conversations',
+        target: 'legacy.conversations',
+        read: 3,
+        stored: 1,
+        already_there: 0,
+        quarantined: 2,
+        reasons: { [reason]: 2 },
+      });
+      const { sha256 } = report.stores[1];
+      expect(sha256.read).toMatch(/^[0-9a-f]{64}$/);
+      expect(sha256.database).toBe(sha256.read);
+      await expect(run(folder, { reportFile: folder })).rejects.toThrow(/^the report cannot be written to /);
+      expect(await messages(id)).toHaveLength(2);
     });
 
     // The sample is not part of the project: where it is missing, the folders above stand in for it.

@@ -27,7 +27,10 @@ export interface ImportBench {
   /** A new tenant, and a way to import into it. */
   readonly tenant: () => Promise<{
     readonly id: string;
-    readonly run: (folder: string, options?: { readonly createMissingAgents?: boolean }) => Promise<Run>;
+    readonly run: (
+      folder: string,
+      options?: { readonly createMissingAgents?: boolean; readonly reportFile?: string },
+    ) => Promise<Run>;
     readonly audit: () => Promise<number>;
   }>;
   /** Writes a folder of the legacy system. Texts and bytes are written as they are, everything else as JSON. */
@@ -51,11 +54,11 @@ export async function importBench(on: 'server' | 'embedded'): Promise<ImportBenc
       const quarantineFile = path.join(scratch, `${id}.jsonl`);
       return {
         id,
-        run: async (folder, { createMissingAgents = false } = {}) => {
+        run: async (folder, { createMissingAgents = false, reportFile = null } = {}) => {
           await rm(quarantineFile, { force: true });
           const [out, progress] = [new PassThrough(), new PassThrough()];
           const installation = installationIn(target.database);
-          const wanted = { folder, tenantId: id, createMissingAgents, quarantineFile };
+          const wanted = { folder, tenantId: id, createMissingAgents, quarantineFile, reportFile };
           const status = await importCommand({ installation, ...wanted, out, progress });
           const text = String(out.read());
           const equations = text.trimEnd().split('\n').at(-1)?.split('; ') ?? [];
