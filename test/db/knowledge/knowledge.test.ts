@@ -315,12 +315,24 @@ describe.each(apiTargets)('knowledge on %s', (kind, open) => {
     });
 
     test.each([
-      ['an item that is not there', 'nothing', 10, 'LTS12'],
-      ['an item without embedding', 'item-57', 10, 'LTS13'],
-      ['a match_count of 0', 'item-1', 0, 'LTS03'],
-    ])('refuses %s', async (_, id, count, code) => {
+      ['an item that is not there', { id: 'nothing' }, 'LTS12'],
+      ['an item without embedding', { id: 'item-57' }, 'LTS13'],
+      ['a match_count of 0', { count: 0 }, 'LTS03'],
+      ['a match_count of 1001', { count: 1001 }, 'LTS03'],
+      ['a similarity of -2', { similarity: -2 }, 'LTS08'],
+      ['metadata that is not an object', { metadata: '[]' }, 'LTS09'],
+    ])('refuses %s', async (_, given, code) => {
+      const { id, count, similarity, metadata } = {
+        id: 'item-1',
+        count: 10,
+        similarity: 0,
+        metadata: '{}',
+        ...given,
+      };
       await expect(
-        as('member').query(sql`select * from similar_knowledge(${id}, match_count => ${count})`),
+        as('member').query(sql`
+          select * from similar_knowledge(
+            ${id}, match_count => ${count}, min_similarity => ${similarity}, metadata => ${metadata}::jsonb)`),
       ).rejects.toMatchObject({ code });
     });
   });
