@@ -7,6 +7,7 @@ import { isExport, openExport } from '../export/open-export.ts';
 import { formatPlan, formatReport, isComplete, reportJson } from '../import/format-report.ts';
 import { importFolder } from '../import/import-folder.ts';
 import type { ImportReport } from '../import/import-folder.ts';
+import { isOffset } from '../import/local-time.ts';
 import { planImport } from '../import/plan-import.ts';
 import { ImportError } from '../import/read-stores.ts';
 import { ProgressDisplay } from '../import/progress.ts';
@@ -29,6 +30,8 @@ export interface ImportCommand {
   readonly folder: string;
   readonly tenantId: string;
   readonly createMissingAgents: boolean;
+  /** The offset from UTC of the clock that wrote JSON files; left out: that of the legacy host. */
+  readonly clock?: string | undefined;
   /** File for refused items. It is written only when there are any, and replaces an earlier run's file. */
   readonly quarantineFile: string;
   /** File for the report as JSON, for its owner only; null: none. */
@@ -57,6 +60,7 @@ export async function importCommand(command: ImportCommand): Promise<number> {
       folder,
       tenantId,
       createMissingAgents,
+      clock: command.clock,
       onRefused: (refusals) => quarantine.add(refusals),
       onProgress: (progress) => display.show(progress),
     });
@@ -81,9 +85,13 @@ async function writeReport(file: string, text: string): Promise<void> {
 }
 
 /** What an import would read, without a database. Throws UsageError when there is nothing to import. */
-async function printPlan({ print }: CommandContext, folder: string): Promise<void> {
+async function printPlan(
+  { print }: CommandContext,
+  folder: string,
+  clock: string | undefined,
+): Promise<void> {
   try {
-    print(formatPlan(await planImport(folder)));
+    print(formatPlan(await planImport(folder, clock)));
   } catch (error) {
     throw error instanceof ImportError ? new UsageError(error.message, { cause: error }) : error;
   }
@@ -95,6 +103,7 @@ interface ImportFlags {
   readonly createMissingAgents?: true;
   readonly quarantine?: string;
   readonly dryRun?: true;
+  readonly legacyTimezone?: string;
   readonly report?: string;
 }
 
@@ -116,6 +125,10 @@ export function addImport(program: Command, context: CommandContext): void {
       'the file for items that cannot be stored (default: quarantine-<time>.jsonl)',
     )
     .option('--dry-run', 'read the files, say what would be imported, and stop')
+    .option(
+      '--legacy-timezone <offset>',
+      'the offset of times in JSON files without a zone (default: +02:00)',
+    )
     .option('--report <file>', 'the file for the report as JSON')
     .action(async (folder: string, flags: ImportFlags) =>
       (await isExport(folder)) ? importExport(context, folder, flags) : importLegacy(context, folder, flags),
@@ -125,9 +138,13 @@ export function addImport(program: Command, context: CommandContext): void {
 async function importLegacy(
   context: CommandContext,
   folder: string,
-  { tenant, createMissingAgents, quarantine, dryRun, report }: ImportFlags,
+  { tenant, createMissingAgents, quarantine, dryRun, report, legacyTimezone: clock }: ImportFlags,
 ): Promise<void> {
-  if (dryRun) return printPlan(context, folder);
+  if (clock !== undefined && !isOffset(clock))
+    throw new UsageError(
+      `--legacy-timezone is ${JSON.stringify(clock)}; expected an offset from UTC, such as +02:00`,
+    );
+  if (dryRun) return printPlan(context, folder, clock);
   return asOperator(
     context,
     'make',
@@ -138,6 +155,7 @@ async function importLegacy(
         tenantId: tenant ?? 'default',
         createMissingAgents: createMissingAgents ?? false,
         quarantineFile: quarantine ?? `quarantine-${new Date().toISOString().replaceAll(':', '')}.jsonl`,
+        clock,
         reportFile: report ?? null,
         out: process.stdout,
         progress: process.stderr,

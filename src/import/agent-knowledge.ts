@@ -183,12 +183,12 @@ export function mapKnowledge(
 }
 
 function read(files: readonly SourceFile[]): FileContent[] {
-  const contents = files.map(({ path, bytes }) => {
+  const contents = files.map(({ path, bytes, clock }) => {
     const { items, unreadable } = readJsonArray(bytes);
     const refusals: Refusal[] = unreadable.map((part) => refuseUnreadable(path, part));
     const mapped: MappedKnowledge[] = [];
     for (const { value, ...item } of items) {
-      const row = mapKnowledge(stem(path), value);
+      const row = mapKnowledge(stem(path), value, { clock });
       if (typeof row === 'string') refusals.push(refuseItem(path, item, row));
       else if (isJsonObject(value)) mapped.push({ row, item: { ...item, value } });
     }

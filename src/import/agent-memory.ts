@@ -38,13 +38,13 @@ export const agentMemory: Store = {
   target: turnsTarget,
 };
 
-function readFile({ path: file, bytes }: SourceFile): FileContent {
+function readFile({ path: file, bytes, clock }: SourceFile): FileContent {
   const { items, unreadable } = readJsonArray(bytes);
   const rows: ImportRow[] = [];
   const refusals: Refusal[] = unreadable.map((part) => refuseUnreadable(file, part));
   const seen = new Map<string, number>();
   for (const item of items) {
-    const turn = mapTurn(turnId(item, seen), item.value);
+    const turn = mapTurn(turnId(item, seen), item.value, clock);
     if (typeof turn === 'string') refusals.push(refuseItem(file, item, turn));
     else rows.push(turnImportRow(turn, item));
   }
@@ -61,7 +61,7 @@ function turnId({ value }: JsonItem, seen: Map<string, number>): string {
 }
 
 /** Returns an item's turn, or the reason why it cannot be stored. */
-export function mapTurn(id: string, value: JsonValue): TurnRow | string {
+export function mapTurn(id: string, value: JsonValue, clock?: string): TurnRow | string {
   if (!isJsonObject(value)) return 'the item is not a JSON object';
   const {
     timestamp,
@@ -81,7 +81,7 @@ export function mapTurn(id: string, value: JsonValue): TurnRow | string {
   if (success !== null && typeof success !== 'boolean') return 'success is neither true nor false';
   if (used !== null && !isCount(used)) return 'knowledge_used is not a whole number from 0 to 2147483647';
   if (typeof timestamp !== 'string') return notAText('timestamp', timestamp);
-  const created = legacyInstant(timestamp);
+  const created = legacyInstant(timestamp, clock);
   if (!created)
     return `timestamp is ${JSON.stringify(timestamp.slice(0, 60))}; expected an ISO 8601 date and time`;
 

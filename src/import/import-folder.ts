@@ -7,6 +7,7 @@ import { sql } from '../db/statement.ts';
 import { countLeftOut } from './left-out.ts';
 import type { LeftOut } from './left-out.ts';
 import { loadFile } from './load-file.ts';
+import { legacyZone } from './local-time.ts';
 import type { Importer, LoadedFile } from './load-file.ts';
 import { refuseItem } from './quarantine.ts';
 import type { Refusal } from './quarantine.ts';
@@ -22,6 +23,8 @@ export interface ImportOptions {
   readonly folder: string;
   /** True: an item whose agent has no definition gets a new agent. False: such an item is refused. */
   readonly createMissingAgents: boolean;
+  /** The offset from UTC of the clock that wrote JSON files. Left out: that of the legacy host. */
+  readonly clock?: string | undefined;
   /** Called after each file with the refused items, and awaited. */
   readonly onRefused: (refusals: readonly Refusal[]) => Promise<void>;
   /** Called with the numbers of finished items and of all items. */
@@ -79,7 +82,7 @@ export interface ImportReport {
  */
 export async function importFolder(options: ImportOptions): Promise<ImportReport> {
   const { installation, tenantId, folder } = options;
-  const { contents, ignored } = await readStores(folder);
+  const { contents, ignored } = await readStores(folder, options.clock ?? legacyZone);
   const importer: Importer = { installation, claims: claimsOf('service', tenantId, 'import') };
   const scoped = asRequester(installation, importer.claims);
   await checkTenant(scoped, tenantId);

@@ -1,5 +1,10 @@
 import { utcMoment } from '../utc-moment.ts';
 
+/** Whether a text is an offset from UTC: `+02:00`. */
+export function isOffset(text: string): boolean {
+  return /^[+-](?:0\d|1[0-4]):[0-5]\d$/.test(text);
+}
+
 /** Zone of the legacy host's clock, because its JSON files do not name one. */
 export const legacyZone = '+02:00';
 

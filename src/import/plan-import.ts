@@ -1,5 +1,6 @@
 import { countLeftOut } from './left-out.ts';
 import type { LeftOut } from './left-out.ts';
+import { legacyZone } from './local-time.ts';
 import { readStores } from './read-stores.ts';
 
 /** What an import would read of one store. */
@@ -23,8 +24,8 @@ export interface ImportPlan {
 }
 
 /** Reads a folder as an import would, and no database. Rejects with ImportError when there is nothing to import. */
-export async function planImport(folder: string): Promise<ImportPlan> {
-  const { contents, ignored } = await readStores(folder);
+export async function planImport(folder: string, clock: string = legacyZone): Promise<ImportPlan> {
+  const { contents, ignored } = await readStores(folder, clock);
   const stores = contents.map(({ store, files }) => ({
     store: store.name,
     target: store.target.table,

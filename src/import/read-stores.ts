@@ -20,10 +20,14 @@ export interface ReadStore {
  * Reads every store in a folder of the legacy system, and names its other entries. Rejects with ImportError when there is nothing to
  * import.
  */
-export async function readStores(folder: string): Promise<{ contents: ReadStore[]; ignored: string[] }> {
+export async function readStores(
+  folder: string,
+  clock: string,
+): Promise<{ contents: ReadStore[]; ignored: string[] }> {
   const { found, ignored } = await survey(folder);
   const contents: ReadStore[] = [];
-  for (const { store, files } of found) contents.push({ store, files: await readAll(store, folder, files) });
+  for (const { store, files } of found)
+    contents.push({ store, files: await readAll(store, folder, files, clock) });
   return { contents, ignored };
 }
 
@@ -57,13 +61,18 @@ async function survey(
 }
 
 /** Reads a store's files. A file that cannot be opened becomes a refusal, like one that cannot be parsed. */
-async function readAll(store: Store, folder: string, paths: readonly string[]): Promise<FileContent[]> {
+async function readAll(
+  store: Store,
+  folder: string,
+  paths: readonly string[],
+  clock: string,
+): Promise<FileContent[]> {
   const sources: SourceFile[] = [];
   const unopened: FileContent[] = [];
   for (const file of paths) {
     try {
       const full = path.join(folder, file);
-      sources.push({ path: file, full, bytes: await readBytes(full) });
+      sources.push({ path: file, full, clock, bytes: await readBytes(full) });
     } catch (error) {
       const reason = `the file cannot be read: ${error instanceof Error ? error.message : String(error)}`;
       unopened.push({

@@ -39,6 +39,8 @@ export interface SourceFile {
   readonly path: string;
   /** The path that opens it. */
   readonly full: string;
+  /** The offset from UTC of the clock that wrote JSON files: `+02:00`. */
+  readonly clock: string;
   readonly bytes: Buffer;
 }
 

@@ -23,6 +23,10 @@ describe('a turn of a conversation', () => {
     });
   });
 
+  it('was said at the time of the clock that is named', () => {
+    expect(mapTurn('i', item, '-03:30')).toMatchObject({ createdAt: '2025-01-01T02:00:00-03:30' });
+  });
+
   it.each([
     ['x'.repeat(999), false],
     ['x'.repeat(1_000), true],

@@ -104,6 +104,21 @@ for (const on of ['server', 'embedded'] as const) {
       expect(await audit()).toBe(logged);
     });
 
+    it('reads times of JSON files by another clock, if it is told', async () => {
+      const { id, run } = await bench.tenant();
+      const item = { id: 'k', content: 'c', timestamp: '2025-01-01T00:00:00' };
+      const folder = await bench.folder({
+        ...agent('a'),
+        ...history(turn()),
+        '.agent-knowledge/a.json': [item],
+      });
+      await run(folder, { clock: '-01:00' });
+      expect((await messages(id))[0]?.['created_at']).toEqual(new Date('2025-09-03T11:34:28.249Z'));
+      expect(
+        await bench.rows('select created_at from app_public.knowledge where tenant_id = $1', id),
+      ).toEqual([{ created_at: new Date('2025-01-01T01:00:00Z') }]);
+    });
+
     it('quarantines turns that cannot be stored, and those whose agent is undefined unless it is to be made', async () => {
       const { id, run } = await bench.tenant();
       const folder = await bench.folder({

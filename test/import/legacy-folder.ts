@@ -29,7 +29,11 @@ export interface ImportBench {
     readonly id: string;
     readonly run: (
       folder: string,
-      options?: { readonly createMissingAgents?: boolean; readonly reportFile?: string },
+      options?: {
+        readonly createMissingAgents?: boolean;
+        readonly reportFile?: string;
+        readonly clock?: string;
+      },
     ) => Promise<Run>;
     readonly audit: () => Promise<number>;
   }>;
@@ -54,11 +58,11 @@ export async function importBench(on: 'server' | 'embedded'): Promise<ImportBenc
       const quarantineFile = path.join(scratch, `${id}.jsonl`);
       return {
         id,
-        run: async (folder, { createMissingAgents = false, reportFile = null } = {}) => {
+        run: async (folder, { createMissingAgents = false, reportFile = null, clock } = {}) => {
           await rm(quarantineFile, { force: true });
           const [out, progress] = [new PassThrough(), new PassThrough()];
           const installation = installationIn(target.database);
-          const wanted = { folder, tenantId: id, createMissingAgents, quarantineFile, reportFile };
+          const wanted = { folder, tenantId: id, createMissingAgents, quarantineFile, reportFile, clock };
           const status = await importCommand({ installation, ...wanted, out, progress });
           const text = String(out.read());
           const equations = text.trimEnd().split('\n').at(-1)?.split('; ') ?? [];

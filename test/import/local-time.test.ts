@@ -1,5 +1,5 @@
-import { expect, it } from 'vitest';
-import { legacyInstant } from '../../src/import/local-time.ts';
+import { describe, expect, it } from 'vitest';
+import { isOffset, legacyInstant } from '../../src/import/local-time.ts';
 
 it.each([
   ['2025-09-02T14:30:50.123456', '2025-09-02T12:30:50.123Z'],
@@ -30,4 +30,16 @@ it('tells whether Postgres would round a time', () => {
   expect(legacyInstant('2025-01-01T00:00:00.123456')?.exact).toBe(true);
   expect(legacyInstant('2025-01-01T00:00:00.123456000')?.exact).toBe(true);
   expect(legacyInstant('2025-01-01T00:00:00.1234567')?.exact).toBe(false);
+});
+
+describe('an offset', () => {
+  it.each([
+    ['+02:00', true],
+    ['-11:30', true],
+    ['2', false],
+    ['+15:00', false],
+    ['Europe/Berlin', false],
+  ])('%s: %s', (text, is) => {
+    expect(isOffset(text)).toBe(is);
+  });
 });
