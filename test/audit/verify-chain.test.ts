@@ -166,6 +166,19 @@ describe.each(workerTargets)('verifying the chain, %s', (_kind, open) => {
     expect(Number(rows[0]!.count)).toBeGreaterThan(0);
   });
 
+  test('a column whose type has no form that is the same in every session is refused, by sealer and verifier', async () => {
+    await expect(
+      tamper([
+        'alter table audit.log add column odd double precision',
+        'select audit.log_digest_expression()',
+      ]),
+    ).rejects.toMatchObject({
+      code: 'LTA04',
+      message: expect.stringContaining('odd, of type double precision'),
+    });
+    await expect(tamper(['alter table audit.log add column odd double precision'])).rejects.toThrow('odd');
+  });
+
   test('every column of the log counts', async () => {
     const { rows } = await admin.query<{ name: string; type: string }>(
       `select attname as name, format_type(atttypid, null) as type from pg_attribute
