@@ -180,6 +180,25 @@ describe.each(apiTargets)('API keys, %s', (_kind, open) => {
     expect(await rest(admin, '/rpc/create_api_key', asked)).toMatchObject({ status, body: { code } });
   });
 
+  test.each([
+    ['acme', 'x', 'owner', 'LTU09'],
+    ['acme', 'x', null, 'LTU09'],
+    [null, 'x', 'service', 'LTU12'],
+    ['acme', 'x', 'operator', 'LTU12'],
+    ['nowhere', 'x', 'service', 'LTT02'],
+    ['default', '', 'service', 'LTU08'],
+  ])(
+    'of tenant %s under the name %j with the role %s are refused to the owner too',
+    async (tenant, name, role, code) => {
+      await expect(
+        target.admin.query({
+          text: "select ops.create_api_key($1, $2, $3, interval '1 day')",
+          values: [tenant, name, role],
+        }),
+      ).rejects.toMatchObject({ code });
+    },
+  );
+
   test('store a digest only, and the log digests even that', async () => {
     const { id, token } = await create('secret');
     const { rows } = await target.admin.query({
