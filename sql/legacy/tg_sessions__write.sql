@@ -7,6 +7,7 @@ begin
     delete from app_public.sessions s where s.id = OLD.id::uuid;
     return OLD;
   end if;
+  NEW.data := coalesce(nullif(NEW.data, 'null'), '{}');
   if TG_OP = 'INSERT' then
     if not pg_input_is_valid(NEW.id, 'uuid') then
       perform legacy.refuse('sessions.id', format('%L is not a UUID', NEW.id));
@@ -17,16 +18,18 @@ begin
     insert into app_public.sessions (id, user_id, token, data, expires_at)
     values (
       NEW.id::uuid, NEW.user_id, encode(sha256(convert_to(NEW.token::text, 'UTF8')), 'hex'),
-      coalesce(nullif(NEW.data, 'null'), '{}'), NEW.expires_at at time zone 'UTC'
-    );
+      NEW.data, NEW.expires_at at time zone 'UTC'
+    )
+    returning created_at at time zone 'UTC' into NEW.created_at;
+    -- What the row is shown with, without looking for it by the text of its id.
+    NEW.token := NEW.id;
   elsif NEW.user_id is distinct from OLD.user_id or NEW.token::text is distinct from OLD.token::text then
     perform legacy.refuse('sessions', 'a session keeps its user and its token');
   else
     update app_public.sessions s
-    set data = coalesce(nullif(NEW.data, 'null'), '{}'), expires_at = NEW.expires_at at time zone 'UTC'
+    set data = NEW.data, expires_at = NEW.expires_at at time zone 'UTC'
     where s.id = OLD.id::uuid;
   end if;
-  select v.* into NEW from legacy.sessions v where v.id = NEW.id;
   return NEW;
 end
 $$;

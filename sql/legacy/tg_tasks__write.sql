@@ -21,13 +21,19 @@ begin
   if coalesce(NEW.priority, 'normal') not in ('low', 'normal', 'high', 'critical') then
     perform legacy.refuse('tasks.priority', format('%L is not one of low, normal, high, critical', NEW.priority));
   end if;
+  -- What the row is shown with, without looking for it by the text of its id.
+  NEW.status := coalesce(NEW.status, v_status);
+  NEW.priority := coalesce(NEW.priority, 'normal');
+  NEW.context := coalesce(nullif(NEW.context, 'null'), '{}');
+  NEW.result := nullif(NEW.result, 'null');
   if TG_OP = 'INSERT' then
+    NEW.created_at := coalesce(NEW.created_at, now());
     insert into app_public.tasks (
       id, agent_id, description, status, priority, context, result, error_message, created_at, started_at, completed_at
     )
     values (
-      v_id, NEW.agent_id, NEW.description, v_status, coalesce(NEW.priority, 'normal'), coalesce(nullif(NEW.context, 'null'), '{}'),
-      nullif(NEW.result, 'null'), NEW.error_message, coalesce(NEW.created_at, now()), NEW.started_at, NEW.completed_at
+      v_id, NEW.agent_id, NEW.description, v_status, NEW.priority, NEW.context, NEW.result, NEW.error_message, NEW.created_at,
+      NEW.started_at, NEW.completed_at
     );
   else
     if v_status in ('completed', 'failed') and legacy.task_status(OLD.status) in ('pending', 'assigned') then
@@ -35,9 +41,8 @@ begin
     end if;
     update app_public.tasks t
     set
-      agent_id = NEW.agent_id, description = NEW.description, status = v_status, priority = coalesce(NEW.priority, 'normal'),
-      context = coalesce(nullif(NEW.context, 'null'), '{}'), result = nullif(NEW.result, 'null'),
-      error_message = NEW.error_message, started_at = NEW.started_at, completed_at = NEW.completed_at
+      agent_id = NEW.agent_id, description = NEW.description, status = v_status, priority = NEW.priority, context = NEW.context,
+      result = NEW.result, error_message = NEW.error_message, started_at = NEW.started_at, completed_at = NEW.completed_at
     where t.id = v_id;
   end if;
   if NEW.id <> v_id::text or nullif(NEW.status, v_status) is not null
@@ -47,7 +52,6 @@ begin
     values (v_id, nullif(NEW.id, v_id::text), nullif(NEW.status, v_status))
     on conflict on constraint task_fields_pkey do update set status = excluded.status;
   end if;
-  select v.* into NEW from legacy.tasks v where v.id = NEW.id;
   return NEW;
 end
 $$;

@@ -125,6 +125,32 @@ describe.skipIf(noServer)('the views of the schema legacy', () => {
     expect(await one(acme, 'select from legacy.task_fields where task_id = $1', [id])).toEqual([]);
   });
 
+  test.each([
+    [
+      'tasks',
+      "(description, context, created_at) values ('as shown', 'null', '2026-03-04')",
+      "status = 'in_progress'",
+    ],
+    [
+      'workflows',
+      "(name, steps, created_at) values ('as shown', '[{\"id\": 1}]', '2026-03-04')",
+      "status = 'active'",
+    ],
+    [
+      'sessions',
+      "(user_id, token, data, expires_at) values ('as shown', 'a token of some length', 'null', '2036-01-01')",
+      'data = \'{"a": 1}\'',
+    ],
+    ['agents', "(id, name, model, config) values ('shown', 'as shown', 'm', 'null')", "status = 'training'"],
+  ])('return a row as it is shown: %s', async (view, row, change) => {
+    const [made] = await one(acme, `insert into ${view} ${row} returning *`);
+    expect(await one(acme, `select * from ${view} where id = $1`, [made.id])).toEqual([made]);
+    const [changed] = await one(acme, `update ${view} set ${change} where id = $1 returning *`, [made.id]);
+    expect(await one(acme, `select * from ${view} where id = $1`, [made.id])).toEqual([changed]);
+    expect(changed).not.toEqual(made);
+    await acme.query(`delete from ${view} where id = $1`, [made.id]);
+  });
+
   test('leave a task to the agent that holds it by a lease', async () => {
     const [{ id }] = await one(
       acme,
