@@ -18,6 +18,8 @@ const kept = new Map([
   ['OperationalError', 'is the base'],
   ['RefusedOperation', 'carries errors of GraphQL to the place that sends them'],
   ['CannotListen', 'has the listener look for itself'],
+  ['LineError', 'becomes the end of a sentence that names the file and the line'],
+  ['RowRefused', 'becomes the reason of a row in quarantine'],
 ]);
 
 test('every error class extends OperationalError, or is one that nobody is shown', async () => {

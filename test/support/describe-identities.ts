@@ -215,7 +215,8 @@ powers as (
     and not (n.nspname = 'information_schema' and a.grantee = 0 and a.privilege_type = 'USAGE')
   union all
   select g.who, 'configures', p.parname from pg_parameter_acl p, aclexplode(p.paracl) a join grantee g on g.oid = a.grantee
-  where a.grantee <> 10
+  -- Parameters are the whole server's, where other databases have roles of their own.
+  where a.grantee <> 10 and (a.grantee = 0 or a.grantee in (select o.oid from ours o))
   union all
   select g.who, 'uses the language', l.lanname
   from pg_language l, aclexplode(coalesce(l.lanacl, acldefault('l', l.lanowner))) a join grantee g on g.oid = a.grantee
