@@ -70,6 +70,21 @@ test('a run without a server repeats at its end what it skipped, and why', async
   );
 });
 
+test('a test that passed only when it was run again is named', async () => {
+  await write(
+    'flaky.test.ts',
+    `import { expect, test } from 'vitest';
+     let runs = 0;
+     test('the second time', { retry: 1 }, () => { runs += 1; expect(runs).toBe(2); });
+     test('never', { retry: 1 }, () => { expect(1).toBe(2); });`,
+  );
+  const lines = await runVitest();
+  expect(lines.slice(-2)).toEqual([
+    'FLAKY: passed when it was run again: flaky.test.ts > the second time',
+    '1 passed, 1 failed, 0 skipped',
+  ]);
+});
+
 function write(name: string, text: string): Promise<void> {
   return writeFile(join(project, name), text);
 }

@@ -6,7 +6,8 @@ import { skippedNotice } from './postgres/skipped-notice.ts';
 /**
  * Ends a run with the line `N passed, N failed, N skipped`, alone and without colour, for programs that read the log.
  * A file that cannot be loaded, a failed hook and an error outside of any test count as one failure each: a red run
- * never says `0 failed`. When the server or a tool was missing, the notice about it is repeated above that line.
+ * never says `0 failed`. When the server or a tool was missing, the notice about it is repeated above that line, and so is the name
+ * of every test that failed first and passed when it was run again (`TEST_RETRIES`): it has a fault, or what it tests has.
  */
 export class TotalsReporter implements Reporter {
   #vitest: Vitest | undefined;
@@ -27,8 +28,17 @@ export class TotalsReporter implements Reporter {
     const notice = missingToolsNotice(missingTools);
     if (notice !== null) console.log(notice);
     if (server?.kind === 'unavailable') console.log(skippedNotice(server.reason));
+    for (const name of passedAtLast(modules)) console.log(`FLAKY: passed when it was run again: ${name}`);
     console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
   }
+}
+
+function passedAtLast(modules: readonly TestModule[]): string[] {
+  return modules.flatMap((module) =>
+    [...module.children.allTests()]
+      .filter((test) => test.result().state === 'passed' && (test.diagnostic()?.retryCount ?? 0) > 0)
+      .map((test) => `${module.relativeModuleId} > ${test.fullName}`),
+  );
 }
 
 interface Totals {
