@@ -391,7 +391,9 @@ describe.skipIf(noServer)('lightning rest', () => {
       body: '{"seconds":1}',
     });
     await until(async () => {
-      const { rows } = await admin.query(`select from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'`);
+      const { rows } = await admin.query(
+        `select from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'`,
+      );
       return rows.length > 0;
     });
     const ended = child.ended('SIGTERM');

@@ -135,7 +135,11 @@ describe(`too many requests on the ${kind} database`, { timeout: 90_000 }, () =>
       text: 'select caller, what, count::text from ops.refused_callers order by caller desc',
     });
     expect(rows).toEqual([
-      { caller: 'tenant default, subject test service', what: 'requests a second', count: expect.any(String) },
+      {
+        caller: 'tenant default, subject test service',
+        what: 'requests a second',
+        count: expect.any(String),
+      },
       { caller: 'address 127.0.0.1', what: 'requests a second', count: expect.any(String) },
     ]);
     expect(rows.reduce((sum, { count }) => sum + Number(count), 0)).toBe(refused);
