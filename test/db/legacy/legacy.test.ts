@@ -143,12 +143,14 @@ describe.skipIf(noServer)('the views of the schema legacy', () => {
     ],
     ['agents', "(id, name, model, config) values ('shown', 'as shown', 'm', 'null')", "status = 'training'"],
   ])('return a row as it is shown: %s', async (view, row, change) => {
-    const [made] = await one(acme, `insert into ${view} ${row} returning *`);
-    expect(await one(acme, `select * from ${view} where id = $1`, [made.id])).toEqual([made]);
-    const [changed] = await one(acme, `update ${view} set ${change} where id = $1 returning *`, [made.id]);
-    expect(await one(acme, `select * from ${view} where id = $1`, [made.id])).toEqual([changed]);
-    expect(changed).not.toEqual(made);
-    await acme.query(`delete from ${view} where id = $1`, [made.id]);
+    const [inserted] = await one(acme, `insert into ${view} ${row} returning *`);
+    expect(await one(acme, `select * from ${view} where id = $1`, [inserted.id])).toEqual([inserted]);
+    const [changed] = await one(acme, `update ${view} set ${change} where id = $1 returning *`, [
+      inserted.id,
+    ]);
+    expect(await one(acme, `select * from ${view} where id = $1`, [inserted.id])).toEqual([changed]);
+    expect(changed).not.toEqual(inserted);
+    await acme.query(`delete from ${view} where id = $1`, [inserted.id]);
   });
 
   test('leave a task to the agent that holds it by a lease', async () => {
