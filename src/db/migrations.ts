@@ -123,10 +123,13 @@ export async function migrate(options: MigrateOptions): Promise<string[]> {
         if (level === 'error') options.log(message);
       }),
     });
-    await whileWorkedOn(client, running);
-    // graphile-migrate keeps its connection for a while, and ends the process when that connection is lost. An
-    // embedded database may close before that.
-    clearAllPools();
+    try {
+      await whileWorkedOn(client, running);
+    } finally {
+      // graphile-migrate keeps its connection for a while, and ends the process when that connection is lost. An
+      // embedded database may close before that.
+      clearAllPools();
+    }
     await client.query(`set role ${quoteIdentifier(roleName(options.rolePrefix, 'owner'))}`);
     await client.query('select ops.ensure_partitions()');
     const known = new Set(before.map(({ filename }) => filename));
