@@ -88,7 +88,7 @@ export async function letTwoServe(options: TwoServes): Promise<TwoServesReport> 
     const finished = await Promise.all(serves.map((serve) => serve.stop()));
     await pooler.stop();
     for (const { status, stderr } of finished) {
-      // eslint-disable-next-line no-unsafe-finally
+      // eslint-disable-next-line no-unsafe-finally -- a serve that ended badly is the reason of what failed before
       if (status !== 0) throw new Error(`serve ended with ${status}\n${stderr}`);
     }
   }

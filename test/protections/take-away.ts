@@ -55,7 +55,7 @@ async function runWithout(
       output += String(chunk);
     });
   const [status] = (await once(child, 'close')) as [number | null];
-  // eslint-disable-next-line no-control-regex
+  // eslint-disable-next-line no-control-regex -- vitest's colours begin with one
   const text = output.replaceAll(/\u001B\[[0-9;]*m/g, '');
   const by = [...new Set([...text.matchAll(/^ FAIL {2}(.*)$/gm)].map(([, name = '']) => name))];
   const ran = /\d+ passed|\d+ failed/.test(text);
