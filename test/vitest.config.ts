@@ -1,6 +1,5 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
-import { TotalsReporter } from './support/totals-reporter.ts';
 
 export default defineConfig({
   test: {
@@ -11,13 +10,10 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 30_000,
-    // None on a developer's machine. Where CI sets one, what it saved is named at the end of the run (TotalsReporter).
-    retry: Number(process.env['TEST_RETRIES'] ?? 0),
     // Polling ends in success or not at all; a busy machine takes longer than the default of one second.
     expect: { poll: { timeout: 10_000 } },
     // A busy machine is slow to create an embedded database.
     hookTimeout: 90_000,
     teardownTimeout: 30_000,
-    reporters: ['default', new TotalsReporter()],
   },
 });

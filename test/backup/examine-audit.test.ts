@@ -51,8 +51,9 @@ describe.each(workerTargets)('the audit log of a restored copy (%s)', (_kind, op
       ),
     ]);
     await admin.query('truncate audit.log, audit.seals, audit.seal_parts');
-    expect((await examineAudit(copy, [head])).problems[0]).toMatch(
-      /^the sealed audit log: the chain does not reach link 1/,
+    // Sealing takes as many links as it needs: another file's open transaction ends one early.
+    expect((await examineAudit(copy, [head])).problems[0]).toContain(
+      `the sealed audit log: the chain does not reach link ${head.number}, which an anchor saw`,
     );
     await admin.query('drop table audit.seals cascade');
     expect((await examineAudit(copy, [head])).problems).toEqual([

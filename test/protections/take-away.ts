@@ -28,27 +28,16 @@ async function runWithout(
   tests: readonly string[],
   serverUrl: string | undefined,
 ): Promise<Verdict> {
-  const child = spawn(
-    process.execPath,
-    [
-      'node_modules/vitest/vitest.mjs',
-      'run',
-      '--config',
-      'test/vitest.config.ts',
-      '--maxWorkers=1',
-      '--bail=1',
-      ...tests,
-    ],
-    {
-      cwd: root,
-      env: {
-        ...process.env,
-        LIGHTNING_TEST_WITHOUT: removal,
-        ...(serverUrl === undefined ? {} : { TEST_DATABASE_URL: serverUrl }),
-      },
-      stdio: ['ignore', 'pipe', 'pipe'],
+  const child = spawn(process.execPath, ['test/run.ts', '--maxWorkers=1', '--bail=1', ...tests], {
+    cwd: root,
+    env: {
+      ...process.env,
+      TEST_RETRIES: '0',
+      LIGHTNING_TEST_WITHOUT: removal,
+      ...(serverUrl === undefined ? {} : { TEST_DATABASE_URL: serverUrl }),
     },
-  );
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let output = '';
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (chunk: Buffer) => {

@@ -13,8 +13,7 @@ beforeEach(async () => {
   await symlink(fileURLToPath(new URL('../../node_modules', import.meta.url)), join(project, 'node_modules'));
   await write(
     'vitest.config.ts',
-    `import { TotalsReporter } from ${JSON.stringify(new URL('totals-reporter.ts', import.meta.url).href)};
-     export default { test: { root: ${JSON.stringify(project)}, globalSetup: ['./setup.ts'], reporters: ['default', new TotalsReporter()] } };`,
+    `export default { test: { root: ${JSON.stringify(project)}, globalSetup: ['./setup.ts'] } };`,
   );
   await write('setup.ts', 'export const setup = () => {};');
 });
@@ -63,26 +62,61 @@ test('a run without a server repeats at its end what it skipped, and why', async
     'setup.ts',
     `export const setup = (project) => { project.provide('server', { kind: 'unavailable', reason: 'the cable is out' }); };`,
   );
-  const lines = await runVitest();
+  const lines = await run();
   expect(lines.at(-1)).toBe('0 passed, 0 failed, 1 skipped');
   expect(lines.slice(-10).join('\n')).toMatch(
     /SKIPPED: every test that needs a real Postgres server[^]*Why: the cable is out/,
   );
 });
 
-test('a test that passed only when it was run again is named', async () => {
+test('a file that failed is run again from its start, in a process of its own, and what passes only then is named', async () => {
   await write(
     'flaky.test.ts',
-    `import { expect, test } from 'vitest';
-     let runs = 0;
-     test('the second time', { retry: 1 }, () => { runs += 1; expect(runs).toBe(2); });
-     test('never', { retry: 1 }, () => { expect(1).toBe(2); });`,
+    `import { existsSync, writeFileSync } from 'node:fs';
+     import { beforeAll, expect, test } from 'vitest';
+     const mark = new URL('mark', import.meta.url);
+     let prepared = 0;
+     beforeAll(() => { prepared += 1; });
+     test('before it', () => { expect(prepared).toBe(1); });
+     test('the second time', () => {
+       const again = existsSync(mark);
+       writeFileSync(mark, '');
+       expect(again).toBe(true);
+     });`,
   );
-  const lines = await runVitest();
+  await write(
+    'red.test.ts',
+    `import { expect, test } from 'vitest'; test('never', () => { expect(1).toBe(2); });`,
+  );
+  await write('green.test.ts', `import { test } from 'vitest'; test('at once', () => {});`);
+  const lines = await run({ TEST_RETRIES: '1' });
   expect(lines.slice(-2)).toEqual([
     'FLAKY: passed when it was run again: flaky.test.ts > the second time',
-    '1 passed, 1 failed, 0 skipped',
+    '3 passed, 1 failed, 0 skipped',
   ]);
+  expect(lines.filter((line) => /^\d+ passed/.test(line))).toHaveLength(1);
+  expect(lines.filter((line) => line.startsWith('Run again: '))).toEqual([
+    expect.stringMatching(/^Run again: (flaky\.test\.ts, red|red\.test\.ts, flaky)\.test\.ts$/),
+  ]);
+});
+
+test('the run has the status of its last line', async () => {
+  await write(
+    'flaky.test.ts',
+    `import { existsSync, writeFileSync } from 'node:fs';
+     import { expect, test } from 'vitest';
+     const mark = new URL('mark', import.meta.url);
+     test('every second time', () => {
+       const again = existsSync(mark);
+       writeFileSync(mark, '');
+       expect(again).toBe(true);
+     });`,
+  );
+  await expect(runCommand(process.execPath, command())).rejects.toMatchObject({
+    stdout: expect.stringContaining('0 passed, 1 failed, 0 skipped'),
+  });
+  await rm(join(project, 'mark'));
+  await runCommand(process.execPath, command(), { env: { ...process.env, TEST_RETRIES: '1' } });
 });
 
 function write(name: string, text: string): Promise<void> {
@@ -90,13 +124,21 @@ function write(name: string, text: string): Promise<void> {
 }
 
 async function lastLine(): Promise<string | undefined> {
-  return (await runVitest()).at(-1);
+  return (await run()).at(-1);
 }
 
 /** The non-empty lines of standard output. */
-async function runVitest(): Promise<string[]> {
-  const vitest = fileURLToPath(new URL('../../node_modules/vitest/vitest.mjs', import.meta.url));
-  const args = [vitest, 'run', '--config', join(project, 'vitest.config.ts')];
-  const output = await runCommand(process.execPath, args).catch((error: CommandError) => error.stdout);
+async function run(env: NodeJS.ProcessEnv = {}): Promise<string[]> {
+  const output = await runCommand(process.execPath, command(), {
+    env: { ...process.env, TEST_RETRIES: '0', ...env },
+  }).catch((error: CommandError) => error.stdout);
   return output.split('\n').filter(Boolean);
+}
+
+function command(): string[] {
+  return [
+    fileURLToPath(new URL('../run.ts', import.meta.url)),
+    '--config',
+    join(project, 'vitest.config.ts'),
+  ];
 }

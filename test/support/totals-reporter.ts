@@ -6,11 +6,23 @@ import { skippedNotice } from './postgres/skipped-notice.ts';
 /**
  * Ends a run with the line `N passed, N failed, N skipped`, alone and without colour, for programs that read the log.
  * A file that cannot be loaded, a failed hook and an error outside of any test count as one failure each: a red run
- * never says `0 failed`. When the server or a tool was missing, the notice about it is repeated above that line, and so is the name
- * of every test that failed first and passed when it was run again (`TEST_RETRIES`): it has a fault, or what it tests has.
+ * never says `0 failed`. When the server or a tool was missing, the notice about it is repeated above that line.
+ * With `retries` the files that failed are to be run again before that line (`test/run.ts` does so); each test that failed at first and passed
+ * then is named: it has a fault, or what it tests has.
  */
 export class TotalsReporter implements Reporter {
   #vitest: Vitest | undefined;
+  #retries: number;
+  readonly #modules = new Map<string, TestModule>();
+  readonly #failedBefore = new Set<string>();
+  /** The files to be run again, each in a process of its own. Empty at the end of the last run. */
+  runAgain: readonly TestModule[] = [];
+  /** What the last line counts as failed. One until there is such a line, because a run that never ended did not pass. */
+  failed = 1;
+
+  constructor({ retries = 0 }: { retries?: number } = {}) {
+    this.#retries = retries;
+  }
 
   onInit(vitest: Vitest): void {
     this.#vitest = vitest;
@@ -21,24 +33,38 @@ export class TotalsReporter implements Reporter {
     unhandledErrors: readonly SerializedError[],
     reason: TestRunEndReason,
   ): void {
-    const totals = countTests(modules, unhandledErrors.length);
+    for (const module of modules) this.#modules.set(module.moduleId, module);
+    const red = modules.filter((module) => !module.ok());
+    // An error outside of any test belongs to no file that could be run again.
+    if (red.length > 0 && unhandledErrors.length === 0 && reason === 'failed' && this.#retries > 0) {
+      this.#retries -= 1;
+      this.runAgain = red;
+      for (const name of red.flatMap((module) => namesOf(module, 'failed'))) this.#failedBefore.add(name);
+      console.log(`Run again: ${red.map((module) => module.relativeModuleId).join(', ')}`);
+      return;
+    }
+    this.runAgain = [];
+    this.#end(unhandledErrors.length, reason);
+  }
+
+  #end(unhandledErrors: number, reason: TestRunEndReason): void {
+    const modules = [...this.#modules.values()];
+    const totals = countTests(modules, unhandledErrors);
     // Global setup fails before the first test exists, and its error is not among the unhandled ones.
     if (reason === 'failed' && totals.failed === 0) totals.failed = 1;
+    this.failed = totals.failed;
     const { server, missingTools = [] } = this.#vitest?.getProvidedContext() ?? {};
     const notice = missingToolsNotice(missingTools);
     if (notice !== null) console.log(notice);
     if (server?.kind === 'unavailable') console.log(skippedNotice(server.reason));
-    for (const name of passedAtLast(modules)) console.log(`FLAKY: passed when it was run again: ${name}`);
+    for (const name of modules.flatMap((module) => namesOf(module, 'passed')))
+      if (this.#failedBefore.has(name)) console.log(`FLAKY: passed when it was run again: ${name}`);
     console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
   }
 }
 
-function passedAtLast(modules: readonly TestModule[]): string[] {
-  return modules.flatMap((module) =>
-    [...module.children.allTests()]
-      .filter((test) => test.result().state === 'passed' && (test.diagnostic()?.retryCount ?? 0) > 0)
-      .map((test) => `${module.relativeModuleId} > ${test.fullName}`),
-  );
+function namesOf(module: TestModule, state: 'passed' | 'failed'): string[] {
+  return [...module.children.allTests(state)].map((test) => `${module.relativeModuleId} > ${test.fullName}`);
 }
 
 interface Totals {
