@@ -95,9 +95,11 @@ const nonNumbers = /(?<![\w.+-])(?:NaN|-?Infinity)(?![\w.])/g;
 
 /** The index behind the closing quote of the string that begins at `start`; the text's length if it has none. */
 export function endOfString(text: string, start: number): number {
-  for (let i = start + 1; i < text.length; i++) {
-    if (text[i] === '\\') i += 1;
-    else if (text[i] === '"') return i + 1;
+  for (let quote = text.indexOf('"', start + 1); quote >= 0; quote = text.indexOf('"', quote + 1)) {
+    let slash = quote - 1;
+    while (slash > start && text[slash] === '\\') slash -= 1;
+    // Behind an even number of backslashes it closes.
+    if ((quote - 1 - slash) % 2 === 0) return quote + 1;
   }
   return text.length;
 }

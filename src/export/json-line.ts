@@ -1,3 +1,5 @@
+import { endOfValue, stringOf } from '../import/json-members.ts';
+
 /** A line that is not a row. The message continues a sentence that names the file and the line. */
 export class LineError extends Error {
   override name = 'LineError';
@@ -32,48 +34,10 @@ function textOf(json: string, column: string): string | null {
   if (json === 'null') return null;
   if (json[0] === '{' || json[0] === '[' || scalar.test(json)) return json;
   if (json[0] !== '"') throw new LineError(`the column ${column} is not JSON`);
-  if (!json.includes('\\')) return json.slice(1, -1);
   try {
-    return JSON.parse(json) as string;
+    return stringOf(json);
   } catch (error) {
     throw new LineError(`the column ${column} is not JSON`, { cause: error });
-  }
-}
-
-/** The place behind the value that begins at `from`. */
-function endOfValue(line: string, from: number): number {
-  const first = line[from];
-  if (first === '"') return endOfString(line, from);
-  if (first !== '{' && first !== '[') {
-    let at = from;
-    while (at < line.length && line[at] !== ',' && line[at] !== '}') at += 1;
-    return at;
-  }
-  let depth = 0;
-  for (let at = from; at < line.length;) {
-    const character = line[at];
-    if (character === '"') {
-      at = endOfString(line, at);
-      continue;
-    }
-    at += 1;
-    if (character === '{' || character === '[') depth += 1;
-    else if (character === '}' || character === ']') {
-      depth -= 1;
-      if (depth === 0) return at;
-    }
-  }
-  throw new LineError('it ends within a value');
-}
-
-function endOfString(line: string, from: number): number {
-  for (let at = from + 1; ;) {
-    const quote = line.indexOf('"', at);
-    if (quote < 0) throw new LineError('it ends within a string');
-    let slashes = 0;
-    while (line[quote - 1 - slashes] === '\\') slashes += 1;
-    if (slashes % 2 === 0) return quote + 1;
-    at = quote + 1;
   }
 }
 

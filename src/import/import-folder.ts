@@ -8,11 +8,12 @@ import { countLeftOut } from './left-out.ts';
 import type { LeftOut } from './left-out.ts';
 import { loadFile } from './load-file.ts';
 import { legacyZone } from './local-time.ts';
-import type { Importer, LoadedFile } from './load-file.ts';
+import type { LoadedFile } from './load-file.ts';
 import { refuseItem } from './quarantine.ts';
 import type { Refusal } from './quarantine.ts';
 import type { FileContent, ImportRow, Store } from './store.ts';
 import { ImportError, readStores } from './read-stores.ts';
+import type { Importer } from './staging.ts';
 import { verify } from './verify.ts';
 import type { Verdict } from './verify.ts';
 

@@ -1,4 +1,6 @@
 import { storableJson, withoutByteOrderMark } from '../storable-text.ts';
+import { ArrayCutter } from './array-cutter.ts';
+import type { Piece } from './array-cutter.ts';
 
 /** A JSON value whose numbers are kept to the last digit. */
 export type JsonValue =
@@ -50,8 +52,9 @@ export function readJson(bytes: Buffer): JsonFile {
  */
 export function readJsonArray(bytes: Buffer): JsonFile {
   const body = withoutByteOrderMark(bytes);
-  const pieces = splitArray(body);
-  if (pieces) return gather(pieces);
+  const cutter = new ArrayCutter();
+  const pieces = [...cutter.cut(body), ...cutter.end()];
+  if (cutter.isArray) return gather(pieces);
   const { unreadable } = gather([{ index: null, bytes: body }]);
   return {
     items: [],
@@ -92,13 +95,6 @@ export function numberText(value: number | ExactNumber): string {
 /** A number as it is written: as an ExactNumber when JavaScript would write it differently. */
 export function exactNumber(text: string): number | ExactNumber {
   return String(Number(text)) === text ? Number(text) : exactJson.rawJSON(text);
-}
-
-/** A part of a file before it is parsed. `fault` describes what is already known to be wrong with it. */
-interface Piece {
-  readonly index: number | null;
-  readonly bytes: Buffer;
-  readonly fault?: string;
 }
 
 /** JSON functions that Node has and TypeScript's types do not declare yet. */
@@ -151,78 +147,4 @@ function parse(text: string): JsonValue {
       cause: error,
     });
   }
-}
-
-const code = {
-  quote: 0x22,
-  comma: 0x2c,
-  backslash: 0x5c,
-  openBracket: 0x5b,
-  closeBracket: 0x5d,
-  openBrace: 0x7b,
-  closeBrace: 0x7d,
-} as const;
-
-/**
- * Cuts an array at the commas between its items. Undefined when the bytes are not an array. Non-ASCII bytes of
- * UTF-8 never look like ASCII.
- */
-function splitArray(bytes: Buffer): Piece[] | undefined {
-  const pieces: Piece[] = [];
-  let start = skipSpace(bytes, 0);
-  if (bytes[start] !== code.openBracket) return undefined;
-  start += 1;
-  let depth = 0;
-  let inString = false;
-  const cut = (end: number, fault?: string): void => {
-    const piece = trimmed(bytes, start, end);
-    // The array may be empty, and a last comma has no item behind it.
-    if (piece.length === 0 && (fault !== undefined || bytes[end] === code.closeBracket)) return;
-    pieces.push({ index: pieces.length, bytes: piece, ...(fault === undefined ? {} : { fault }) });
-  };
-  for (let i = start; i < bytes.length; i += 1) {
-    const byte = bytes[i];
-    if (inString) {
-      if (byte === code.backslash) i += 1;
-      else if (byte === code.quote) inString = false;
-    } else if (byte === code.quote) {
-      inString = true;
-    } else if (byte === code.openBracket || byte === code.openBrace) {
-      depth += 1;
-    } else if (depth > 0 && (byte === code.closeBracket || byte === code.closeBrace)) {
-      depth -= 1;
-    } else if (depth === 0 && byte === code.comma) {
-      cut(i);
-      start = i + 1;
-    } else if (depth === 0 && byte === code.closeBracket) {
-      cut(i);
-      start = i + 1;
-      cut(bytes.length, 'the file goes on after the end of its array');
-      return pieces;
-    }
-  }
-  const open = pieces.length;
-  cut(bytes.length, 'the file breaks off before its array ends');
-  // The file breaks off right after a comma: no item is lost, but the file is not complete.
-  if (pieces.length === open) {
-    pieces.push({ index: null, bytes: Buffer.alloc(0), fault: 'the file breaks off before its array ends' });
-  }
-  return pieces;
-}
-
-function isSpace(byte: number | undefined): boolean {
-  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
-}
-
-function skipSpace(bytes: Buffer, from: number): number {
-  let at = from;
-  while (at < bytes.length && isSpace(bytes[at])) at += 1;
-  return at;
-}
-
-function trimmed(bytes: Buffer, from: number, to: number): Buffer {
-  const start = skipSpace(bytes, from);
-  let end = to;
-  while (end > start && isSpace(bytes[end - 1])) end -= 1;
-  return bytes.subarray(Math.min(start, end), end);
 }

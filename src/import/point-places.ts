@@ -1,3 +1,4 @@
+import type { Executor } from '../db/database.ts';
 import type { Installation } from '../db/installation.ts';
 import { asOwner } from '../db/installation.ts';
 import { sql } from '../db/statement.ts';
@@ -6,18 +7,27 @@ import { pointsTarget } from './points.ts';
 
 const timeColumn = pointsTarget.columns.indexOf('timestamp');
 
-/**
- * Makes the partitions that points need, also those of the rollups that the worker makes of them, and a hold for their days: without one,
- * points from before what metrics.raw keeps would be refused, and others removed when they come of age. What is there already stays.
- */
+/** Makes room for points before their file is loaded. */
 export async function makePlaces(
   installation: Installation,
   tenantId: string,
   rows: readonly ImportRow[],
 ): Promise<void> {
   const days = [...new Set(rows.map(({ values }) => values[timeColumn]?.slice(0, 10) ?? ''))].toSorted();
+  await makeRoomForPoints(asOwner(installation), tenantId, days);
+}
+
+/**
+ * Makes the partitions that points need, also those of the rollups that the worker makes of them, and a hold for their days: without one,
+ * points from before what metrics.raw keeps would be refused, and others removed when they come of age. What is there already stays. The
+ * executor is the owner's; days are of UTC, such as `2025-09-02`.
+ */
+export async function makeRoomForPoints(
+  owner: Executor,
+  tenantId: string,
+  days: readonly string[],
+): Promise<void> {
   if (days.length === 0) return;
-  const owner = asOwner(installation);
   const months = [...new Set(days.map((day) => `${day.slice(0, 7)}-01`))];
   for (const day of days) {
     await makePartition(owner, 'metrics', day, '1 day');
@@ -42,7 +52,7 @@ export async function makePlaces(
 }
 
 async function makePartition(
-  owner: ReturnType<typeof asOwner>,
+  owner: Executor,
   table: string,
   from: string,
   width: '1 day' | '1 month',
