@@ -1,27 +1,27 @@
-import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { backupKeys } from '../backup/store/open-store.ts';
 import type { Installation } from '../db/installation.ts';
 import { loadExport } from '../export/load-export.ts';
 import { isExport, openExport } from '../export/open-export.ts';
-import { formatPlan, formatReport, isComplete, reportJson } from '../import/format-report.ts';
+import { formatPlan } from '../import/format-report.ts';
 import { importFolder } from '../import/import-folder.ts';
-import type { ImportReport } from '../import/import-folder.ts';
 import { isOffset } from '../import/local-time.ts';
 import { planImport } from '../import/plan-import.ts';
-import { ImportError } from '../import/read-stores.ts';
-import { ProgressDisplay } from '../import/progress.ts';
-import type { ProgressStream } from '../import/progress.ts';
-import { QuarantineFile } from '../import/quarantine.ts';
+import { isLegacyFolder } from '../import/read-stores.ts';
+import { findSources } from '../table-import/find-sources.ts';
+import type { FoundSources } from '../table-import/find-sources.ts';
+import { importTables, planImportOfTables, planOfTables } from '../table-import/import-tables.ts';
 import type { CommandContext } from './command-context.ts';
 import { configure } from './configure.ts';
 import { databaseVariables, explain } from './explain.ts';
 import { asOperator } from './database-access.ts';
+import { asUsage, reportImport } from './report-import.ts';
+import type { ImportOutput } from './report-import.ts';
 import { untilAborted } from './signals.ts';
 import { UsageError } from './usage-error.ts';
 
-/** `lightning import FOLDER` */
-export interface ImportCommand {
+/** `lightning import FOLDER`, of a folder of the legacy system */
+export interface ImportCommand extends ImportOutput {
   /**
    * Its database connects as a login that may make temporary tables and switch to the tenant's service role; on a
    * server, the migrations' login.
@@ -32,74 +32,41 @@ export interface ImportCommand {
   readonly createMissingAgents: boolean;
   /** The offset from UTC of the clock that wrote JSON files; left out: that of the legacy host. */
   readonly clock?: string | undefined;
-  /** File for refused items. It is written only when there are any, and replaces an earlier run's file. */
-  readonly quarantineFile: string;
-  /** File for the report as JSON, for its owner only; null: none. */
-  readonly reportFile: string | null;
-  /** Stream for the report. */
-  readonly out: NodeJS.WritableStream;
-  /** Stream for the progress. */
-  readonly progress: ProgressStream;
 }
 
 /**
- * Imports a folder and prints the result. Returns the exit status: 0 when every item is stored or in the
- * quarantine file; 1 when the counts do not add up or the database does not match the files. Throws UsageError
- * when the folder has nothing to import or the tenant does not exist.
+ * Imports a folder of the legacy system, as `reportImport` reports it. Throws UsageError when the folder has nothing to import or the tenant
+ * does not exist.
  */
-export async function importCommand(command: ImportCommand): Promise<number> {
-  const { installation, folder, tenantId, createMissingAgents, out } = command;
-  const quarantine = new QuarantineFile(command.quarantineFile);
-  const display = new ProgressDisplay(command.progress);
-  let report: ImportReport;
-  // A place that cannot be written shows before anything is stored.
-  if (command.reportFile !== null) await writeReport(command.reportFile, '');
-  try {
-    report = await importFolder({
-      installation,
-      folder,
-      tenantId,
-      createMissingAgents,
-      clock: command.clock,
-      onRefused: (refusals) => quarantine.add(refusals),
-      onProgress: (progress) => display.show(progress),
-    });
-  } catch (error) {
-    throw error instanceof ImportError ? new UsageError(error.message, { cause: error }) : error;
-  } finally {
-    display.end();
-  }
-  const quarantineFile = quarantine.lines > 0 ? quarantine.path : null;
-  if (command.reportFile !== null) await writeReport(command.reportFile, reportJson(report, quarantineFile));
-  out.write(`${formatReport(report, quarantineFile)}\n`);
-  return report.stores.every(isComplete) ? 0 : 1;
+export function importCommand(command: ImportCommand): Promise<number> {
+  const { installation, folder, tenantId, createMissingAgents, clock } = command;
+  return reportImport(command, (hooks) =>
+    importFolder({ installation, folder, tenantId, createMissingAgents, clock, ...hooks }),
+  );
 }
 
-async function writeReport(file: string, text: string): Promise<void> {
-  try {
-    await writeFile(file, text, { mode: 0o600 });
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new UsageError(`the report cannot be written to ${file}: ${reason}`, { cause: error });
-  }
+/** `lightning import PATH...`, of files with rows of our own tables */
+export interface ImportTablesCommand extends ImportOutput {
+  /** As in ImportCommand. */
+  readonly installation: Installation;
+  readonly found: FoundSources;
+  /** The table of every file; null: the name of each says which. */
+  readonly table: string | null;
+  readonly tenantId: string;
+  readonly signal: AbortSignal;
 }
 
-/** What an import would read, without a database. Throws UsageError when there is nothing to import. */
-async function printPlan(
-  { print }: CommandContext,
-  folder: string,
-  clock: string | undefined,
-): Promise<void> {
-  try {
-    print(formatPlan(await planImport(folder, clock)));
-  } catch (error) {
-    throw error instanceof ImportError ? new UsageError(error.message, { cause: error }) : error;
-  }
+/** Imports files with rows of our own tables, as `reportImport` reports it. Throws UsageError when a file cannot be imported. */
+export function importTablesCommand(command: ImportTablesCommand): Promise<number> {
+  return reportImport(command, async (hooks) =>
+    importTables(command, await planImportOfTables(command), hooks),
+  );
 }
 
 /** Flags of `lightning import`. */
 interface ImportFlags {
   readonly tenant?: string;
+  readonly table?: string;
   readonly createMissingAgents?: true;
   readonly quarantine?: string;
   readonly dryRun?: true;
@@ -109,17 +76,20 @@ interface ImportFlags {
 
 /** `lightning import` */
 export function addImport(program: Command, context: CommandContext): void {
-  explain(program.command('import <folder>'), {
+  explain(program.command('import <path...>'), {
     variables: [...databaseVariables, 'MIGRATE_DATABASE_URL'],
     examples: [
-      ['lightning import ./legacy --create-missing-agents', 'into the default tenant'],
-      ['lightning import ./legacy --dry-run', 'what would be imported'],
+      ['lightning import tasks.jsonl knowledge.csv.gz', 'rows of tables, by column name'],
+      ['lightning import dump/ --dry-run', 'what would be imported'],
+      ['zcat points.gz | lightning import - --table metrics', 'standard input'],
+      ['lightning import ./legacy --create-missing-agents', 'the legacy system, into the default tenant'],
       ['lightning import ./export', 'what lightning export wrote, into a database without its tenants'],
     ],
   })
-    .description('import the state of the legacy system, or an export')
+    .description('import rows of tables, the state of the legacy system, or an export')
     .option('--tenant <id>', 'the tenant that receives it (default: default); an export names its own')
-    .option('--create-missing-agents', 'make an agent for items whose agent has no definition')
+    .option('--table <name>', 'the table of the rows (default: what the name of each file says)')
+    .option('--create-missing-agents', 'legacy: make an agent for items whose agent has no definition')
     .option(
       '--quarantine <file>',
       'the file for items that cannot be stored (default: quarantine-<time>.jsonl)',
@@ -127,25 +97,48 @@ export function addImport(program: Command, context: CommandContext): void {
     .option('--dry-run', 'read the files, say what would be imported, and stop')
     .option(
       '--legacy-timezone <offset>',
-      'the offset of times in JSON files without a zone (default: +02:00)',
+      'legacy: the offset of times in JSON files without a zone (default: +02:00)',
     )
     .option('--report <file>', 'the file for the report as JSON')
-    .action(async (folder: string, flags: ImportFlags) =>
-      (await isExport(folder)) ? importExport(context, folder, flags) : importLegacy(context, folder, flags),
-    );
+    .action(async (paths: string[], flags: ImportFlags) => {
+      const [folder = ''] = paths;
+      const kinds = await Promise.all(paths.map(kindOf));
+      const alone = kinds.findIndex((kind) => kind !== 'tables');
+      if (paths.length > 1 && alone >= 0)
+        throw new UsageError(
+          `${paths[alone]} is ${kinds[alone] === 'export' ? 'an export' : 'a folder of the legacy system'}: import it by itself`,
+        );
+      if (kinds[0] === 'export') return importExport(context, folder, flags);
+      return kinds[0] === 'legacy'
+        ? importLegacy(context, folder, flags)
+        : importFiles(context, paths, flags);
+    });
+}
+
+/** What a path leads to. */
+async function kindOf(path: string): Promise<'export' | 'legacy' | 'tables'> {
+  if (await isExport(path)) return 'export';
+  return (await isLegacyFolder(path)) ? 'legacy' : 'tables';
 }
 
 async function importLegacy(
   context: CommandContext,
   folder: string,
-  { tenant, createMissingAgents, quarantine, dryRun, report, legacyTimezone: clock }: ImportFlags,
+  { tenant, createMissingAgents, dryRun, legacyTimezone: clock, table, ...flags }: ImportFlags,
 ): Promise<void> {
+  if (table !== undefined)
+    throw new UsageError(
+      `${folder} is of the legacy system, whose files say their tables: leave out --table`,
+    );
   if (clock !== undefined && !isOffset(clock))
     throw new UsageError(
       `--legacy-timezone is ${JSON.stringify(clock)}; expected an offset from UTC, such as +02:00`,
     );
-  if (dryRun) return printPlan(context, folder, clock);
-  return asOperator(
+  if (dryRun) {
+    context.print(formatPlan(await asUsage(() => planImport(folder, clock))));
+    return;
+  }
+  await asOperator(
     context,
     'make',
     async (installation) => {
@@ -154,16 +147,60 @@ async function importLegacy(
         folder,
         tenantId: tenant ?? 'default',
         createMissingAgents: createMissingAgents ?? false,
-        quarantineFile: quarantine ?? `quarantine-${new Date().toISOString().replaceAll(':', '')}.jsonl`,
         clock,
-        reportFile: report ?? null,
-        out: process.stdout,
-        progress: process.stderr,
+        ...outputOf(flags),
       });
       context.setExitStatus(status);
     },
     'imports',
   );
+}
+
+async function importFiles(
+  context: CommandContext,
+  paths: readonly string[],
+  { tenant, table, dryRun, createMissingAgents, legacyTimezone, ...flags }: ImportFlags,
+): Promise<void> {
+  if (createMissingAgents || legacyTimezone !== undefined)
+    throw new UsageError(
+      `${createMissingAgents ? '--create-missing-agents' : '--legacy-timezone'} is for a folder of the legacy system, and ${paths.join(', ')} is not one`,
+    );
+  if (table === '') throw new UsageError('--table is empty; expected the name of a table');
+  const signal = untilAborted();
+  const found = await asUsage(() => findSources(paths, process.stdin));
+  try {
+    await asOperator(
+      context,
+      dryRun ? 'look' : 'make',
+      async (installation) => {
+        const options = {
+          installation,
+          found,
+          table: table ?? null,
+          tenantId: tenant ?? 'default',
+          signal,
+        };
+        if (dryRun) {
+          const plans = await asUsage(() => planImportOfTables(options));
+          context.print(formatPlan(planOfTables(plans, found)));
+          return;
+        }
+        context.setExitStatus(await importTablesCommand({ ...options, ...outputOf(flags) }));
+      },
+      'imports',
+    );
+  } finally {
+    await found.close();
+  }
+}
+
+function outputOf({ quarantine, report }: Pick<ImportFlags, 'quarantine' | 'report'>): ImportOutput {
+  return {
+    quarantineFile: quarantine ?? `quarantine-${new Date().toISOString().replaceAll(':', '')}.jsonl`,
+    reportFile: report ?? null,
+    out: process.stdout,
+    progress: process.stderr,
+  };
 }
 
 /** The export is checked before the database is opened. */

@@ -1,6 +1,8 @@
 /** A record of a CSV file: its fields, and its text as it stands in the file. */
 export interface CsvRecord {
   readonly fields: readonly string[];
+  /** Whether each field begins with a quotation mark. */
+  readonly quoted: readonly boolean[];
   readonly text: string;
   /** What is wrong with its quotation marks; undefined: nothing. */
   readonly fault?: string;
@@ -16,9 +18,11 @@ export function* csvRecords(text: string): Generator<CsvRecord> {
   while (at < text.length) {
     const start = at;
     const fields: string[] = [];
+    const quoted: boolean[] = [];
     let fault: string | undefined;
     for (;;) {
       let field = '';
+      quoted.push(text[at] === '"');
       if (text[at] === '"') {
         const end = closingQuote(text, at);
         if (end === null) fault = 'a quotation mark is not closed';
@@ -34,7 +38,7 @@ export function* csvRecords(text: string): Generator<CsvRecord> {
     }
     const record = text.slice(start, at).replace(/\r$/, '');
     at += 1;
-    if (record !== '') yield { fields, text: record, ...(fault === undefined ? {} : { fault }) };
+    if (record !== '') yield { fields, quoted, text: record, ...(fault === undefined ? {} : { fault }) };
   }
 }
 

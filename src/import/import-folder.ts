@@ -86,7 +86,7 @@ export async function importFolder(options: ImportOptions): Promise<ImportReport
   const { contents, ignored } = await readStores(folder, options.clock ?? legacyZone);
   const importer: Importer = { installation, claims: claimsOf('service', tenantId, 'import') };
   const scoped = asRequester(installation, importer.claims);
-  await checkTenant(scoped, tenantId);
+  await checkTenant(importer, tenantId);
 
   const total = contents.reduce(
     (sum, { files }) => sum + files.reduce((of, file) => of + itemsOf(file), 0),
@@ -184,8 +184,11 @@ async function withoutDefinition(scoped: ScopedDatabase, ids: readonly string[])
   return rows.map(({ id }) => id);
 }
 
-async function checkTenant(scoped: ScopedDatabase, tenantId: string): Promise<void> {
-  const { rowCount } = await scoped.query(sql`select from app_public.tenants where id = ${tenantId}`);
+/** Rejects with ImportError when the tenant does not exist. */
+export async function checkTenant({ installation, claims }: Importer, tenantId: string): Promise<void> {
+  const { rowCount } = await asRequester(installation, claims).query(
+    sql`select from app_public.tenants where id = ${tenantId}`,
+  );
   if (rowCount !== 1) {
     throw new ImportError(
       `tenant ${JSON.stringify(tenantId)} does not exist; to list the tenants: lightning tenant list`,

@@ -14,33 +14,39 @@ export class ProgressDisplay {
   readonly #now: () => number;
   #bar: SingleBar | undefined;
   #nextAt: number;
+  readonly #startedAt: number;
+  /** How many items were done when the first was shown: those are not part of the rate. */
+  #doneAtStart: number | undefined;
 
   constructor(stream: ProgressStream, now: () => number = Date.now) {
     this.#stream = stream;
     this.#now = now;
-    this.#nextAt = now() + quietMs;
+    this.#startedAt = now();
+    this.#nextAt = this.#startedAt + quietMs;
   }
 
   show({ done, total, file }: ImportProgress): void {
     const now = this.#now();
+    this.#doneAtStart ??= done;
     if (now < this.#nextAt) return;
+    const pace = paceOf(done - this.#doneAtStart, total - done, now - this.#startedAt);
     if (!this.#stream.isTTY) {
-      this.#stream.write(`${done} of ${total} items (${file})\n`);
+      this.#stream.write(`${done} of ${total} items${pace} (${file})\n`);
       this.#nextAt = now + lineEveryMs;
       return;
     }
     if (!this.#bar) {
       this.#bar = new SingleBar({
         stream: this.#stream,
-        format: '{bar} {value} of {total} items, {eta_formatted} left ({file})',
+        format: '{bar} {value} of {total} items{pace} ({file})',
         clearOnComplete: true,
         hideCursor: true,
         // The load's statements matter more, so the bar is not redrawn more often than this.
         fps: 10,
       });
-      this.#bar.start(total, done, { file });
+      this.#bar.start(total, done, { file, pace });
     }
-    this.#bar.update(done, { file });
+    this.#bar.update(done, { file, pace });
   }
 
   /** Removes the bar. Must be called even after an error, because the bar keeps a timer. */
@@ -48,4 +54,13 @@ export class ProgressDisplay {
     this.#bar?.stop();
     this.#bar = undefined;
   }
+}
+
+/** The rate and the time left, as words that follow the counts; empty while nothing is done. */
+function paceOf(done: number, left: number, ms: number): string {
+  if (done <= 0 || ms <= 0) return '';
+  const rate = done / (ms / 1_000);
+  const seconds = Math.ceil(left / rate);
+  const shown = rate < 10 ? rate.toFixed(1) : String(Math.round(rate));
+  return `, ${shown} a second, ${seconds < 100 ? `${seconds} s` : `${Math.ceil(seconds / 60)} min`} left`;
 }

@@ -31,6 +31,13 @@ export async function readStores(
   return { contents, ignored };
 }
 
+/** Whether a path is a folder of the legacy system: it has an entry of one, or nothing at all. */
+export async function isLegacyFolder(folder: string): Promise<boolean> {
+  const names = await readdir(folder).catch(() => null);
+  const known = new Set(stores.flatMap(({ entries }) => entries));
+  return names !== null && (names.length === 0 || names.some((name) => known.has(name)));
+}
+
 /** The stores in a folder, and its other entries. */
 async function survey(
   folder: string,

@@ -2,7 +2,7 @@ import { isExactNumber, isJsonObject, numberText } from './json-items.ts';
 import type { JsonValue } from './json-items.ts';
 
 /** Deeper than any legacy value, and far less than the recursion of JavaScript or Postgres can take. */
-const deepest = 500;
+export const deepest = 500;
 /** Most digits of a `numeric`, and so of a number in jsonb, before and after the point. */
 const digitsBefore = 131_072;
 const digitsAfter = 16_383;

@@ -34,8 +34,13 @@ describe('records of CSV', () => {
 
   it('have the text of the file, and say when a quotation mark is not closed', () => {
     expect([...csvRecords('a,"b ""c"""\r\nd,"e\nf')]).toEqual([
-      { fields: ['a', 'b "c"'], text: 'a,"b ""c"""' },
-      { fields: ['d', 'e\nf'], text: 'd,"e\nf', fault: 'a quotation mark is not closed' },
+      { fields: ['a', 'b "c"'], quoted: [false, true], text: 'a,"b ""c"""' },
+      {
+        fields: ['d', 'e\nf'],
+        quoted: [false, true],
+        text: 'd,"e\nf',
+        fault: 'a quotation mark is not closed',
+      },
     ]);
   });
 });

@@ -26,8 +26,18 @@ it('prints a line now and then without a terminal', () => {
   expect([at(2_000, 10), at(2_100, 20), at(7_000, 60)]).toEqual([
     '10 of 100 items (f.json)\n',
     '',
-    '60 of 100 items (f.json)\n',
+    '60 of 100 items, 7.1 a second, 6 s left (f.json)\n',
   ]);
+});
+
+it('says how many a second there are and how long the rest takes', () => {
+  const { at } = display(false);
+  at(0, 0);
+  expect([at(4_000, 80), at(9_000, 81)]).toEqual([
+    '80 of 100 items, 20 a second, 1 s left (f.json)\n',
+    '81 of 100 items, 9.0 a second, 3 s left (f.json)\n',
+  ]);
+  expect(at(800_000, 82)).toContain('0.1 a second, 3 min left');
 });
 
 it('draws a bar on a terminal', () => {
