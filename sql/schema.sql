@@ -144,12 +144,15 @@ create table app_public.agents (
   constraint agents_status_check CHECK (((status)::text = ANY ((ARRAY['idle'::character varying, 'busy'::character varying, 'paused'::character varying, 'offline'::character varying, 'error'::character varying])::text[])))
 );
 
+create policy delete_jobs on app_public.agents for delete to :JOBS using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
 create policy delete_tenant on app_public.agents for delete to :ADMIN, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 create policy insert_tenant on app_public.agents for insert to :ADMIN, :MEMBER, :SERVICE with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_jobs on app_public.agents for select to :JOBS using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
 create policy select_tenant on app_public.agents for select to :ADMIN, :ANALYST, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 create policy update_tenant on app_public.agents for update to :ADMIN, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id))) with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 
 grant delete, insert (tenant_id, id, name, model, specialization, status, config, created_at), select, update (name, model, specialization, status, config) on app_public.agents to :ADMIN, :SERVICE;
+grant delete, select (ctid, tenant_id) on app_public.agents to :JOBS;
 grant insert (tenant_id, id, name, model, specialization, status, config), select, update (name, model, specialization, status, config) on app_public.agents to :MEMBER;
 grant select on app_public.agents to :ANALYST;
 
@@ -284,6 +287,7 @@ CREATE INDEX knowledge_created_at_idx ON app_public.knowledge USING btree (tenan
 CREATE INDEX knowledge_embedding_idx ON app_public.knowledge USING hnsw (((embedding)::public.halfvec(1536)) public.halfvec_cosine_ops);
 CREATE INDEX knowledge_metadata_idx ON app_public.knowledge USING gin (metadata jsonb_path_ops);
 
+create policy delete_jobs on app_public.knowledge for delete to :JOBS using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
 create policy delete_tenant on app_public.knowledge for delete to :ADMIN, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 create policy insert_tenant on app_public.knowledge for insert to :ADMIN, :MEMBER, :SERVICE with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 create policy select_jobs on app_public.knowledge for select to :JOBS using (true);
@@ -295,8 +299,8 @@ create policy update_tenant on app_public.knowledge for update to :ADMIN, :MEMBE
 
 grant delete, insert (tenant_id, id, agent_id, category, content, source, metadata, embedding), select, update (agent_id, category, content, source, metadata, embedding) on app_public.knowledge to :MEMBER;
 grant delete, insert (tenant_id, id, agent_id, category, content, source, metadata, embedding, usage_count, relevance_score, created_at, last_used_at), select, update (agent_id, category, content, source, metadata, embedding, usage_count, relevance_score, last_used_at) on app_public.knowledge to :ADMIN, :SERVICE;
+grant delete, select (ctid, tenant_id, id, content, embedding, created_at, embedding_error), update (embedding, embedding_error) on app_public.knowledge to :JOBS;
 grant select on app_public.knowledge to :ANALYST;
-grant select (tenant_id, id, content, embedding, created_at, embedding_error), update (embedding, embedding_error) on app_public.knowledge to :JOBS;
 grant select, update (usage_count, last_used_at) on app_public.knowledge to :SEARCH;
 
 CREATE TRIGGER _200_embedding BEFORE INSERT OR UPDATE OF embedding ON app_public.knowledge FOR EACH ROW WHEN (((public.vector_norm(new.embedding) < (0.01)::double precision) OR (public.vector_norm(new.embedding) > (65504)::double precision))) EXECUTE FUNCTION app_private.tg_knowledge__comparable_embedding();
@@ -394,10 +398,13 @@ create table app_public.messages (
 
 CREATE INDEX messages_thread_id_idempotency_key_idx ON app_public.messages USING btree (tenant_id, thread_id, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 
+create policy delete_jobs on app_public.messages for delete to :JOBS using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
 create policy insert_definer on app_public.messages for insert to :OWNER with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 create policy select_definer on app_public.messages for select to :OWNER using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_jobs on app_public.messages for select to :JOBS using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
 create policy select_tenant on app_public.messages for select to :ADMIN, :ANALYST, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 
+grant delete, select (ctid, tenant_id) on app_public.messages to :JOBS;
 grant select on app_public.messages to :ADMIN, :ANALYST, :MEMBER, :SERVICE;
 
 CREATE TRIGGER _200_long_numbers_metadata BEFORE INSERT OR UPDATE OF metadata ON app_public.messages FOR EACH ROW WHEN (app_private.may_print_long(new.metadata)) EXECUTE FUNCTION app_private.tg__refuse_long_numbers('metadata');
@@ -692,7 +699,7 @@ create policy update_service on app_public.sessions for update to :SERVICE using
 
 grant delete, insert (tenant_id, id, user_id, token, data, expires_at, role, sliding_ttl, ends_at), select (tenant_id, id, user_id, data, expires_at, created_at, role, sliding_ttl, ends_at) on app_public.sessions to :ADMIN;
 grant delete, insert (tenant_id, id, user_id, token, data, expires_at, role, sliding_ttl, ends_at), select (tenant_id, id, user_id, data, expires_at, created_at, role, sliding_ttl, ends_at), update (data, expires_at) on app_public.sessions to :SERVICE;
-grant delete, select (tenant_id, id, expires_at) on app_public.sessions to :JOBS;
+grant delete, select (ctid, tenant_id, id, expires_at) on app_public.sessions to :JOBS;
 
 CREATE TRIGGER _200_keys BEFORE UPDATE OF tenant_id, id ON app_public.sessions FOR EACH ROW WHEN (((old.tenant_id IS DISTINCT FROM new.tenant_id) OR (old.id IS DISTINCT FROM new.id))) EXECUTE FUNCTION app_private.tg__refuse_key_change();
 CREATE TRIGGER _200_long_numbers BEFORE INSERT OR UPDATE OF data ON app_public.sessions FOR EACH ROW WHEN (app_private.may_print_long(new.data)) EXECUTE FUNCTION app_private.tg__refuse_long_numbers('data');
@@ -744,7 +751,7 @@ create policy select_definer on app_public.task_attempts for select to :OWNER us
 create policy select_jobs on app_public.task_attempts for select to :JOBS using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
 create policy select_tenant on app_public.task_attempts for select to :ADMIN, :ANALYST, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 
-grant delete, insert (tenant_id, task_id, attempt, fencing_token, agent, claimed_at, ended_at, outcome, error, progress, note), select (tenant_id, task_id, attempt, ended_at) on app_public.task_attempts to :JOBS;
+grant delete, insert (tenant_id, task_id, attempt, fencing_token, agent, claimed_at, ended_at, outcome, error, progress, note), select (ctid, tenant_id, task_id, attempt, ended_at) on app_public.task_attempts to :JOBS;
 grant select on app_public.task_attempts to :ADMIN, :ANALYST, :MEMBER, :SERVICE;
 
 CREATE TRIGGER _200_keys BEFORE UPDATE OF tenant_id, task_id, attempt ON app_public.task_attempts FOR EACH ROW WHEN (((old.tenant_id IS DISTINCT FROM new.tenant_id) OR (old.task_id IS DISTINCT FROM new.task_id) OR (old.attempt IS DISTINCT FROM new.attempt))) EXECUTE FUNCTION app_private.tg__refuse_key_change();
@@ -988,7 +995,7 @@ create policy update_tenant on app_public.threads for update to :ADMIN, :MEMBER,
 
 grant delete, insert (tenant_id, id, title, agent_id, task_id, metadata), select, update (title, agent_id, task_id, metadata) on app_public.threads to :MEMBER;
 grant delete, insert (tenant_id, id, title, agent_id, task_id, metadata, created_at), select, update (title, agent_id, task_id, metadata) on app_public.threads to :ADMIN, :SERVICE;
-grant delete, select (tenant_id, id, version, last_message_at) on app_public.threads to :JOBS;
+grant delete, select (ctid, tenant_id, id, version, last_message_at) on app_public.threads to :JOBS;
 grant select on app_public.threads to :ANALYST;
 
 CREATE TRIGGER _200_keys BEFORE UPDATE OF tenant_id, id ON app_public.threads FOR EACH ROW WHEN (((old.tenant_id IS DISTINCT FROM new.tenant_id) OR (old.id IS DISTINCT FROM new.id))) EXECUTE FUNCTION app_private.tg__refuse_key_change();
@@ -1102,13 +1109,14 @@ create table app_public.workflow_steps (
 CREATE INDEX workflow_steps_task_id_idx ON app_public.workflow_steps USING btree (tenant_id, task_id);
 CREATE INDEX workflow_steps_timeout_at_idx ON app_public.workflow_steps USING btree (timeout_at) WHERE ((status)::text = 'running'::text);
 
+create policy delete_jobs on app_public.workflow_steps for delete to :JOBS using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
 create policy manage_definer on app_public.workflow_steps for all to :OWNER using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id))) with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 create policy select_jobs on app_public.workflow_steps for select to :JOBS using (true);
 create policy select_tenant on app_public.workflow_steps for select to :ADMIN, :ANALYST, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 create policy update_jobs on app_public.workflow_steps for update to :JOBS using (true) with check (true);
 
+grant delete, select, update (status, task_id, result, error_message, started_at, completed_at, timeout_at) on app_public.workflow_steps to :JOBS;
 grant select on app_public.workflow_steps to :ADMIN, :ANALYST, :MEMBER, :SERVICE;
-grant select, update (status, task_id, result, error_message, started_at, completed_at, timeout_at) on app_public.workflow_steps to :JOBS;
 
 CREATE TRIGGER _200_keys BEFORE UPDATE OF tenant_id, workflow_id, key ON app_public.workflow_steps FOR EACH ROW WHEN (((old.tenant_id IS DISTINCT FROM new.tenant_id) OR (old.workflow_id IS DISTINCT FROM new.workflow_id) OR ((old.key)::text IS DISTINCT FROM (new.key)::text))) EXECUTE FUNCTION app_private.tg__refuse_key_change();
 CREATE TRIGGER _800_audit_delete AFTER DELETE ON app_public.workflow_steps REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_workflow_steps__log_rows('{tenant_id,workflow_id,key,position,depends_on,on_failure,definition,status,task_id,result,error_message,started_at,completed_at,timeout_at}', '{}', '{}');
@@ -1160,6 +1168,7 @@ create table app_public.workflows (
   constraint workflows_steps_check CHECK ((jsonb_typeof(steps) = 'array'::text))
 );
 
+create policy delete_jobs on app_public.workflows for delete to :JOBS using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
 create policy delete_tenant on app_public.workflows for delete to :ADMIN, :MEMBER, :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 create policy insert_tenant on app_public.workflows for insert to :ADMIN, :MEMBER, :SERVICE with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 create policy select_definer on app_public.workflows for select to :OWNER using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
@@ -1171,8 +1180,8 @@ create policy update_tenant on app_public.workflows for update to :ADMIN, :MEMBE
 
 grant delete, insert (tenant_id, id, name, description, steps, status, created_by, assigned_to, context), select, update (name, description, steps, status, created_by, assigned_to, context) on app_public.workflows to :MEMBER;
 grant delete, insert (tenant_id, id, name, description, steps, status, created_by, assigned_to, context, created_at), select, update (name, description, steps, status, created_by, assigned_to, context) on app_public.workflows to :ADMIN, :SERVICE;
+grant delete, select, update (status, completed_at, error_message) on app_public.workflows to :JOBS;
 grant select on app_public.workflows to :ANALYST;
-grant select, update (status, completed_at, error_message) on app_public.workflows to :JOBS;
 
 CREATE TRIGGER _100_timestamps BEFORE UPDATE ON app_public.workflows FOR EACH ROW EXECUTE FUNCTION app_private.tg__touch_updated_at();
 CREATE TRIGGER _200_keys BEFORE UPDATE OF tenant_id, id ON app_public.workflows FOR EACH ROW WHEN (((old.tenant_id IS DISTINCT FROM new.tenant_id) OR (old.id IS DISTINCT FROM new.id))) EXECUTE FUNCTION app_private.tg__refuse_key_change();
@@ -1232,6 +1241,8 @@ create policy insert_recorder on audit.log for insert to :RECORDER with check ((
 create policy select_owner on audit.log for select to :OWNER using (true);
 
 grant insert (table_name, operation, row_count, new_values, role) on audit.log to :RECORDER;
+
+CREATE TRIGGER _200_deleted_tenant BEFORE INSERT ON audit.log FOR EACH ROW WHEN (((new.operation = 'delete'::text) AND (new.tenant_id = current_setting('app.retention_tenant_id'::text, true)))) EXECUTE FUNCTION audit.tg_log__leave_out_values();
 
 -- What a link of audit.seals says about the rows of one month. The lists of rows serve to name the row when a digest does not match.
 create table audit.seal_parts (
@@ -1344,12 +1355,15 @@ create table legacy.agent_fields (
   constraint agent_fields_agent_id_fkey FOREIGN KEY (tenant_id, agent_id) REFERENCES app_public.agents(tenant_id, id) ON DELETE CASCADE
 );
 
+create policy delete_jobs on legacy.agent_fields for delete to :JOBS using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
 create policy delete_service on legacy.agent_fields for delete to :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 create policy insert_service on legacy.agent_fields for insert to :SERVICE with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_jobs on legacy.agent_fields for select to :JOBS using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
 create policy select_service on legacy.agent_fields for select to :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 create policy update_service on legacy.agent_fields for update to :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id))) with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 
 grant delete, insert (tenant_id, agent_id, status, capabilities, config_encrypted, capabilities_encrypted), select, update (status, capabilities, config_encrypted, capabilities_encrypted) on legacy.agent_fields to :SERVICE;
+grant delete, select (ctid, tenant_id) on legacy.agent_fields to :JOBS;
 
 CREATE TRIGGER _200_keys BEFORE UPDATE OF tenant_id, agent_id ON legacy.agent_fields FOR EACH ROW WHEN (((old.tenant_id IS DISTINCT FROM new.tenant_id) OR ((old.agent_id)::text IS DISTINCT FROM (new.agent_id)::text))) EXECUTE FUNCTION app_private.tg__refuse_key_change();
 CREATE TRIGGER _200_long_numbers BEFORE INSERT OR UPDATE OF capabilities ON legacy.agent_fields FOR EACH ROW WHEN (app_private.may_print_long(new.capabilities)) EXECUTE FUNCTION app_private.tg__refuse_long_numbers('capabilities');
@@ -1500,12 +1514,15 @@ create table legacy.task_fields (
   constraint task_fields_task_id_fkey FOREIGN KEY (tenant_id, task_id) REFERENCES app_public.tasks(tenant_id, id) ON DELETE CASCADE
 );
 
+create policy delete_jobs on legacy.task_fields for delete to :JOBS using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
 create policy delete_service on legacy.task_fields for delete to :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 create policy insert_service on legacy.task_fields for insert to :SERVICE with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_jobs on legacy.task_fields for select to :JOBS using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
 create policy select_service on legacy.task_fields for select to :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 create policy update_service on legacy.task_fields for update to :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id))) with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 
 grant delete, insert (tenant_id, task_id, id, status), select, update (status) on legacy.task_fields to :SERVICE;
+grant delete, select (ctid, tenant_id) on legacy.task_fields to :JOBS;
 
 CREATE TRIGGER _200_keys BEFORE UPDATE OF tenant_id, task_id ON legacy.task_fields FOR EACH ROW WHEN (((old.tenant_id IS DISTINCT FROM new.tenant_id) OR (old.task_id IS DISTINCT FROM new.task_id))) EXECUTE FUNCTION app_private.tg__refuse_key_change();
 CREATE TRIGGER _800_audit_delete AFTER DELETE ON legacy.task_fields REFERENCING OLD TABLE AS changed_rows FOR EACH STATEMENT EXECUTE FUNCTION audit.tg_task_fields__log_rows('{tenant_id,task_id,id,status}', '{}', '{}');
@@ -1575,12 +1592,15 @@ create table legacy.turns (
 
 CREATE INDEX turns_thread_id_number_idx ON legacy.turns USING btree (tenant_id, thread_id, number);
 
+create policy delete_jobs on legacy.turns for delete to :JOBS using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
 create policy delete_service on legacy.turns for delete to :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 create policy insert_service on legacy.turns for insert to :SERVICE with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_jobs on legacy.turns for select to :JOBS using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
 create policy select_service on legacy.turns for select to :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 create policy update_service on legacy.turns for update to :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id))) with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 
 grant delete, insert (tenant_id, id, thread_id, number, task_id, context, knowledge_metadata, success, knowledge_used, rl_enhanced, user_query_encrypted, agent_response_encrypted), select, update (context, knowledge_metadata, success, knowledge_used, rl_enhanced, user_query_encrypted, agent_response_encrypted) on legacy.turns to :SERVICE;
+grant delete, select (ctid, tenant_id) on legacy.turns to :JOBS;
 
 CREATE TRIGGER _200_keys BEFORE UPDATE OF tenant_id, id ON legacy.turns FOR EACH ROW WHEN (((old.tenant_id IS DISTINCT FROM new.tenant_id) OR ((old.id)::text IS DISTINCT FROM (new.id)::text))) EXECUTE FUNCTION app_private.tg__refuse_key_change();
 CREATE TRIGGER _200_long_numbers_context BEFORE INSERT OR UPDATE OF context ON legacy.turns FOR EACH ROW WHEN (app_private.may_print_long(new.context)) EXECUTE FUNCTION app_private.tg__refuse_long_numbers('context');
@@ -1621,12 +1641,15 @@ create table legacy.users (
 CREATE UNIQUE INDEX users_email_idx ON legacy.users USING btree (tenant_id, email);
 CREATE UNIQUE INDEX users_username_idx ON legacy.users USING btree (tenant_id, username);
 
+create policy delete_jobs on legacy.users for delete to :JOBS using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
 create policy delete_service on legacy.users for delete to :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 create policy insert_service on legacy.users for insert to :SERVICE with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_jobs on legacy.users for select to :JOBS using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
 create policy select_service on legacy.users for select to :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 create policy update_service on legacy.users for update to :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id))) with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 
 grant delete, insert (tenant_id, id, username, email, password_hash, role, is_active, created_at, updated_at, email_encrypted, password_hash_encrypted), select, update (username, email, password_hash, role, is_active, updated_at, email_encrypted, password_hash_encrypted) on legacy.users to :SERVICE;
+grant delete, select (ctid, tenant_id) on legacy.users to :JOBS;
 
 CREATE TRIGGER _100_timestamps BEFORE UPDATE ON legacy.users FOR EACH ROW EXECUTE FUNCTION app_private.tg__touch_updated_at();
 CREATE TRIGGER _200_keys BEFORE UPDATE OF tenant_id, id ON legacy.users FOR EACH ROW WHEN (((old.tenant_id IS DISTINCT FROM new.tenant_id) OR ((old.id)::text IS DISTINCT FROM (new.id)::text))) EXECUTE FUNCTION app_private.tg__refuse_key_change();
@@ -1655,12 +1678,15 @@ create table legacy.workflow_fields (
   constraint workflow_fields_workflow_id_fkey FOREIGN KEY (tenant_id, workflow_id) REFERENCES app_public.workflows(tenant_id, id) ON DELETE CASCADE
 );
 
+create policy delete_jobs on legacy.workflow_fields for delete to :JOBS using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
 create policy delete_service on legacy.workflow_fields for delete to :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 create policy insert_service on legacy.workflow_fields for insert to :SERVICE with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
+create policy select_jobs on legacy.workflow_fields for select to :JOBS using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));
 create policy select_service on legacy.workflow_fields for select to :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 create policy update_service on legacy.workflow_fields for update to :SERVICE using ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id))) with check ((tenant_id = ( SELECT app_private.current_tenant_id() AS current_tenant_id)));
 
 grant delete, insert (tenant_id, workflow_id, id, status, steps, steps_encrypted, context_encrypted), select, update (status, steps, steps_encrypted, context_encrypted) on legacy.workflow_fields to :SERVICE;
+grant delete, select (ctid, tenant_id) on legacy.workflow_fields to :JOBS;
 
 CREATE TRIGGER _200_keys BEFORE UPDATE OF tenant_id, workflow_id ON legacy.workflow_fields FOR EACH ROW WHEN (((old.tenant_id IS DISTINCT FROM new.tenant_id) OR (old.workflow_id IS DISTINCT FROM new.workflow_id))) EXECUTE FUNCTION app_private.tg__refuse_key_change();
 CREATE TRIGGER _200_long_numbers BEFORE INSERT OR UPDATE OF steps ON legacy.workflow_fields FOR EACH ROW WHEN (app_private.may_print_long(new.steps)) EXECUTE FUNCTION app_private.tg__refuse_long_numbers('steps');
@@ -2559,6 +2585,29 @@ create view ops.running (
 ) as ...;
 
 grant select on ops.running to :OPERATOR, :WORKER;
+
+-- Tenants that were deleted, or are being deleted: the last deletion of each id.
+create table ops.tenant_removals (
+  -- The id of the tenant.
+  id text collate "C" not null,
+  -- When the deletion began.
+  begun_at timestamp with time zone not null default clock_timestamp(),
+  -- The login that began it.
+  begun_by name not null default SESSION_USER,
+  -- The id of the export that was made before; null: none was.
+  export_id text,
+  -- How many rows were deleted so far, by table.
+  row_counts jsonb not null default '{}'::jsonb,
+  -- When it ended; null: it is under way, or was interrupted.
+  ended_at timestamp with time zone,
+  constraint tenant_removals_pkey PRIMARY KEY (id),
+  constraint tenant_removals_row_counts_check CHECK ((jsonb_typeof(row_counts) = 'object'::text))
+);
+
+create policy manage_owner on ops.tenant_removals for all to :OWNER using (true) with check (true);
+create policy select_operator on ops.tenant_removals for select to :OPERATOR using (true);
+
+grant select on ops.tenant_removals to :OPERATOR;
 
 -- All tenants with their logins.
 create view ops.tenants (

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { TokenError } from './auth/token-error.ts';
+import { askAtTerminal } from './commands/ask.ts';
 import { addAlerts } from './commands/alerts.ts';
 import { addBackup } from './commands/backup.ts';
 import type { CommandContext } from './commands/command-context.ts';
@@ -74,6 +75,7 @@ export async function main(
     },
     outputIsTerminal: process.stdout.isTTY === true,
     outputIsExposed: () => isExposed(stdoutDescriptor),
+    ask: process.stdin.isTTY === true ? askAtTerminal : null,
     showProgress: progressLine(process.stderr),
     setExitStatus: (status) => {
       result = status;

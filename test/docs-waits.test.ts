@@ -58,6 +58,15 @@ const tested: Readonly<Record<string, readonly [file: string, test: string]>> = 
     'a store that was silent for long',
   ],
   'a table that an import of an export needs': ['export/load-export.test.ts', 'that has to wait for a table'],
+  'requests of a tenant that is deleted': ['retention/delete-tenant.test.ts', 'requests that do not end'],
+  'rows that another session holds, at a deletion': [
+    'retention/delete-tenant.test.ts',
+    'rows that another session holds are asked for',
+  ],
+  'transactions that may write to a deleted tenant': [
+    'retention/delete-tenant.test.ts',
+    'a transaction that stays open for too long',
+  ],
   'a server that is away at the start': [
     'db/wait-for-server.test.ts',
     'ends with a sentence and 1 when the time is over',

@@ -15,6 +15,7 @@ begin
     ' and ',
     'select l.* from audit.log l where true',
     case when not all_tenants or tenant_id is not null then 'l.tenant_id = $1' end,
+    case when not all_tenants then 'l.at > (select audit.own_log_from($1))' end,
     -- A hold tells of a dispute, which may be with the tenant.
     case when not all_tenants then 'l.table_name <> ''ops.retention_holds''' end,
     case when table_names is not null then 'l.table_name = any ($2)' end,

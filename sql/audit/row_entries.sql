@@ -8,6 +8,7 @@ begin atomic
   from audit.log l
   where jsonb_hash_extended(l.key, 0) = any (array(select jsonb_hash_extended(k, 0) from unnest(row_entries.keys) k))
     and l.key = any (row_entries.keys) and l.tenant_id = row_entries.tenant_id and l.table_name = any (row_entries.table_names)
+    and l.at > (select audit.own_log_from(row_entries.tenant_id))
   union all
   select l.*
   from audit.log l

@@ -99,4 +99,7 @@ create or replace trigger _500_publish_delete
   execute function app_private.tg__publish();
 
 -- An append is in the log as the messages that it added. What it counts follows from them.
+-- A deletion of the tenant removes its rows (ops.delete_tenant_rows).
+select app_private.allow_tenant_removal('app_public.threads');
+
 select audit.enable_tracking('app_public.threads', omitted => '{version,last_message_at}');

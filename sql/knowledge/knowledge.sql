@@ -106,4 +106,7 @@ create or replace trigger _500_clear_embedding
   execute function app_private.tg_knowledge__clear_embedding();
 
 -- app_public.touch_knowledge counts uses without a trace: :SEARCH may update the counters and nothing else.
+-- A deletion of the tenant removes its rows (ops.delete_tenant_rows).
+select app_private.allow_tenant_removal('app_public.knowledge');
+
 select audit.enable_tracking('app_public.knowledge', digested => '{embedding}', counter => ':SEARCH');

@@ -42,4 +42,7 @@ create or replace trigger _200_long_numbers
   when (app_private.may_print_long(new.capabilities))
   execute function app_private.tg__refuse_long_numbers('capabilities');
 
+-- A deletion of the tenant removes its rows (ops.delete_tenant_rows).
+select app_private.allow_tenant_removal('legacy.agent_fields');
+
 select audit.enable_tracking('legacy.agent_fields');

@@ -55,4 +55,7 @@ create or replace trigger _200_long_numbers_knowledge_metadata
   when (app_private.may_print_long(new.knowledge_metadata))
   execute function app_private.tg__refuse_long_numbers('knowledge_metadata');
 
+-- A deletion of the tenant removes its rows (ops.delete_tenant_rows).
+select app_private.allow_tenant_removal('legacy.turns');
+
 select audit.enable_tracking('legacy.turns');

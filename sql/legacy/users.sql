@@ -47,4 +47,7 @@ create or replace trigger _200_keys
   when (old.tenant_id is distinct from new.tenant_id or old.id is distinct from new.id)
   execute function app_private.tg__refuse_key_change();
 
+-- A deletion of the tenant removes its rows (ops.delete_tenant_rows).
+select app_private.allow_tenant_removal('legacy.users');
+
 select audit.enable_tracking('legacy.users', digested => '{password_hash}');

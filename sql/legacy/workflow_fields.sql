@@ -43,4 +43,7 @@ create or replace trigger _200_long_numbers
   when (app_private.may_print_long(new.steps))
   execute function app_private.tg__refuse_long_numbers('steps');
 
+-- A deletion of the tenant removes its rows (ops.delete_tenant_rows).
+select app_private.allow_tenant_removal('legacy.workflow_fields');
+
 select audit.enable_tracking('legacy.workflow_fields');

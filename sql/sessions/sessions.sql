@@ -99,4 +99,7 @@ create or replace trigger _200_long_numbers
   when (app_private.may_print_long(new.data))
   execute function app_private.tg__refuse_long_numbers('data');
 
+-- A deletion of the tenant removes its rows (ops.delete_tenant_rows).
+select app_private.allow_tenant_removal('app_public.sessions');
+
 select audit.enable_tracking('app_public.sessions', digested => '{token}');

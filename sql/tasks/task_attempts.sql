@@ -63,4 +63,7 @@ create or replace trigger _200_keys
   execute function app_private.tg__refuse_key_change();
 
 -- The end of an attempt is a change of its task, which is logged in detail.
+-- A deletion of the tenant removes its rows (ops.delete_tenant_rows).
+select app_private.allow_tenant_removal('app_public.task_attempts');
+
 select audit.enable_tracking('app_public.task_attempts', detail => false);

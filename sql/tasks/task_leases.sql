@@ -55,3 +55,6 @@ create or replace trigger _800_audit_truncate
   after truncate on app_public.task_leases
   for each statement
   execute function audit.tg__log_truncate();
+
+-- A deletion of the tenant removes its rows (ops.delete_tenant_rows).
+select app_private.allow_tenant_removal('app_public.task_leases');

@@ -167,4 +167,7 @@ create or replace trigger _500_workflows
   for each statement
   execute function app_private.tg_tasks__advance_workflows();
 
+-- A deletion of the tenant removes its rows (ops.delete_tenant_rows).
+select app_private.allow_tenant_removal('app_public.tasks');
+
 select audit.enable_tracking('app_public.tasks');

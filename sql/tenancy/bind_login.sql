@@ -11,6 +11,7 @@ begin
     raise exception 'tenant % does not exist', bind_login.tenant_id
       using errcode = 'LTT02', hint = 'List them: select * from ops.tenants.';
   end if;
+  perform app_private.refuse_deleted_tenant(bind_login.tenant_id);
   if exists (
     select from pg_roles r
     where r.rolname = bind_login.login
@@ -30,5 +31,5 @@ begin
 end
 $$;
 
-comment on function ops.bind_login(name, text) is 'Binds a login to the tenant that it will see. LTT02 no such tenant, LTT03 the login has rights beyond one tenant, LTT04 it belongs to another tenant.';
+comment on function ops.bind_login(name, text) is 'Binds a login to the tenant that it will see. LTT02 no such tenant, LTT03 the login has rights beyond one tenant, LTT04 it belongs to another tenant, LTT05 the tenant is being deleted.';
 -- No grant: only the owner calls it, when it creates or drops the login, which operators cannot do.

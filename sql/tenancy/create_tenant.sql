@@ -7,6 +7,7 @@ as $$
 declare
   v_tenant app_public.tenants;
 begin
+  perform app_private.refuse_deleted_tenant(create_tenant.tenant_id);
   insert into app_public.tenants (id, name)
   values (create_tenant.tenant_id, create_tenant.name)
   on conflict (id) do nothing
@@ -22,5 +23,5 @@ begin
 end
 $$;
 
-comment on function ops.create_tenant(text, text) is 'Makes a tenant, or returns the one with that id and name. LTT01 when the id is taken under another name.';
+comment on function ops.create_tenant(text, text) is 'Makes a tenant, or returns the one with that id and name. LTT01 when the id is taken under another name, LTT05 while the tenant is being deleted.';
 grant execute on function ops.create_tenant(text, text) to :OPERATOR;

@@ -12,7 +12,7 @@ grant usage on schema app_public to :ANON, :MEMBER, :SERVICE, :ADMIN, :ANALYST, 
 revoke usage on schema audit from :ADMIN;
 grant usage on schema audit to :OPERATOR, :RECORDER;
 grant usage on schema ops to :OPERATOR, :WORKER, :JOBS;
-grant usage on schema legacy to :SERVICE;
+grant usage on schema legacy to :SERVICE, :JOBS;
 
 -- app_private is not granted to any role that clients can use. Defaults and policies name its functions by identity and need
 -- no usage of it. The functions that run as :SEARCH and :JOBS use names.

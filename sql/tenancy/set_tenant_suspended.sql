@@ -7,6 +7,9 @@ as $$
 declare
   v_tenant app_public.tenants;
 begin
+  if not suspended then
+    perform app_private.refuse_deleted_tenant(set_tenant_suspended.tenant_id);
+  end if;
   update app_public.tenants t
   set suspended_at = case when suspended then coalesce(t.suspended_at, now()) end
   where t.id = set_tenant_suspended.tenant_id
@@ -19,5 +22,5 @@ begin
 end
 $$;
 
-comment on function ops.set_tenant_suspended(text, boolean) is 'Suspends a tenant, or lets it in again. LTT02 when it does not exist.';
+comment on function ops.set_tenant_suspended(text, boolean) is 'Suspends a tenant, or lets it in again. LTT02 when it does not exist, LTT05 while it is being deleted.';
 grant execute on function ops.set_tenant_suspended(text, boolean) to :OPERATOR;

@@ -59,4 +59,7 @@ create or replace trigger _200_keys
   )
   execute function app_private.tg__refuse_key_change();
 
+-- A deletion of the tenant removes its rows (ops.delete_tenant_rows).
+select app_private.allow_tenant_removal('app_public.workflow_steps');
+
 select audit.enable_tracking('app_public.workflow_steps');

@@ -134,4 +134,7 @@ create or replace trigger _500_publish_delete
   for each statement
   execute function app_private.tg__publish();
 
+-- A deletion of the tenant removes its rows (ops.delete_tenant_rows).
+select app_private.allow_tenant_removal('app_public.workflows');
+
 select audit.enable_tracking('app_public.workflows');

@@ -12,6 +12,8 @@ export interface CommandContext {
   readonly outputIsTerminal: boolean;
   /** Whether stdout is a file that others than its owner may read. */
   readonly outputIsExposed: () => boolean;
+  /** Asks at the terminal and returns what was typed; null: there is no terminal to ask at. */
+  readonly ask: ((question: string) => Promise<string>) | null;
   /** Shows the progress of long work: a fraction of 1 (null: unknown), and the current step. */
   readonly showProgress: OnProgress;
   /** Sets the exit status of a command that does not throw. Without a call it is 0. */

@@ -3,6 +3,7 @@ import { asOwner } from '../db/installation.ts';
 import type { Installation } from '../db/installation.ts';
 import { sql } from '../db/statement.ts';
 import type { CommandContext } from './command-context.ts';
+import { addDeleteTenant } from './delete-tenant.ts';
 import { databaseVariables, explain } from './explain.ts';
 import { asOperator } from './database-access.ts';
 import { printListing, withJson } from './listing.ts';
@@ -91,6 +92,7 @@ export function addTenant(program: Command, context: CommandContext): void {
         }),
       );
   }
+  addDeleteTenant(tenant, context);
 }
 
 /** A tenant as a line of columns. */

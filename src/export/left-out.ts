@@ -39,6 +39,8 @@ export const alsoCarried: ReadonlySet<string> = new Set([
   'app_public.tenants',
   // What an operator chose. With the defaults in its place, retention would remove what was to be kept.
   'ops.retention_policies',
+  // Which ids were other tenants before: their entries of the audit log are not those of a new tenant.
+  'ops.tenant_removals',
 ]);
 
 /**

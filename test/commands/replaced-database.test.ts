@@ -24,6 +24,7 @@ const opening: Readonly<Record<string, readonly string[]>> = {
   'tenant list': [],
   'tenant suspend': ['default'],
   'tenant resume': ['default'],
+  'tenant delete': ['default', '--yes'],
   'login create': ['ann', '--tenant', 'default'],
   'login rotate': ['ann'],
   'login drop': ['ann'],

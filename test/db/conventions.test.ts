@@ -65,7 +65,8 @@ const checks: readonly (readonly [rule: string, mend: string, query: string])[] 
        -- The login of migrations calls these, as the owner.
        and p.oid::regprocedure::text not in ('ops.bind_login(name,text)', 'ops.unbind_login(name)',
          'ops.limit_login(name,integer,integer,integer,integer,integer)',
-         'ops.create_api_key(text,text,text,interval)', 'ops.revoke_api_key(text)')`,
+         'ops.create_api_key(text,text,text,interval)', 'ops.revoke_api_key(text)', 'ops.tables_of_tenants()',
+         'ops.begin_tenant_removal(text)', 'ops.delete_tenant_rows(text,regclass,integer)', 'ops.delete_tenant_circle(text,regclass[])', 'ops.end_tenant_removal(text)')`,
   ],
   [
     'nothing else is granted to everybody either',

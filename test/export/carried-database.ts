@@ -18,6 +18,7 @@ export interface CarriedDatabase {
   readonly kind: 'embedded' | 'server';
   /** A superuser, to arrange and inspect. */
   readonly admin: Client;
+  readonly adminUrl: string;
   readonly env: Readonly<Record<string, string>>;
   lightning(...argv: string[]): Promise<Ended>;
   /** Exports into a new folder. Throws with what the command says when it fails. */
@@ -41,6 +42,7 @@ export async function carriedDatabase(kind: 'embedded' | 'server'): Promise<Carr
   return {
     kind,
     admin,
+    adminUrl: made.adminUrl,
     env,
     lightning,
     exported: async (...flags) => {

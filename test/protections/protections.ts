@@ -46,7 +46,7 @@ const alsoTests: Readonly<Record<string, readonly string[]>> = {
   ],
   sessions: ['test/db/tenancy', 'test/db/conventions', 'test/db/audit'],
   tasks: ['test/db/workflows', 'test/db/tenancy', 'test/db/conventions', 'test/db/audit'],
-  tenancy: ['test/db/audit', 'test/db/sessions', 'test/commands/tenant', 'test/commands/login'],
+  tenancy: ['test/db/audit', 'test/db/sessions', 'test/commands/login', 'test/commands/delete-tenant'],
   workflows: ['test/db/tenancy', 'test/db/conventions', 'test/db/audit', 'test/db/tasks/enqueue'],
 };
 

@@ -114,6 +114,7 @@ export const accessEntries: readonly AccessEntry[] = [
       unbound    none  -     -     -     -
       suspended  none  -     -     -     -
       owner      none  none  none  none  may
+      jobs       own   -     -     own   -
       definer    none  none  none  none  may
     `,
   },
@@ -187,7 +188,7 @@ export const accessEntries: readonly AccessEntry[] = [
       unbound    none  -     -     -     -
       suspended  none  -     -     -     -
       owner      none  none  none  none  may
-      jobs       all   -     all   -     -
+      jobs       all   -     all   own   -
       definer    own   none  own   none  may
     `,
   },
@@ -206,7 +207,7 @@ export const accessEntries: readonly AccessEntry[] = [
       unbound    none  -     -     -     -
       suspended  none  -     -     -     -
       owner      none  none  none  none  may
-      jobs       all   -     all   -     -
+      jobs       all   -     all   own   -
       definer    own   own   own   own   may
     `,
   },
@@ -224,7 +225,7 @@ export const accessEntries: readonly AccessEntry[] = [
       suspended  none  -     -     -     -
       owner      none  none  none  none  may
       search     all   -     all   -     -
-      jobs       all   -     all   -     -
+      jobs       all   -     all   own   -
       definer    none  none  none  none  may
     `,
   },
@@ -259,6 +260,7 @@ export const accessEntries: readonly AccessEntry[] = [
       unbound    none  -     -     -     -
       suspended  none  -     -     -     -
       owner      none  none  none  none  may
+      jobs       own   -     -     own   -
       definer    own   own   none  none  may
     `,
   },
@@ -484,6 +486,7 @@ export const accessEntries: readonly AccessEntry[] = [
     reaches: `
       service    own   own   own   own   -
       owner      none  none  none  none  may
+      jobs       own   -     -     own   -
       definer    none  none  none  none  may
     `,
   },
@@ -495,6 +498,7 @@ export const accessEntries: readonly AccessEntry[] = [
     reaches: `
       service    own   own   own   own   -
       owner      none  none  none  none  may
+      jobs       own   -     -     own   -
       definer    none  none  none  none  may
     `,
   },
@@ -506,6 +510,7 @@ export const accessEntries: readonly AccessEntry[] = [
     reaches: `
       service    own   own   own   own   -
       owner      none  none  none  none  may
+      jobs       own   -     -     own   -
       definer    none  none  none  none  may
     `,
   },
@@ -517,6 +522,7 @@ export const accessEntries: readonly AccessEntry[] = [
     reaches: `
       service    own   own   own   own   -
       owner      none  none  none  none  may
+      jobs       own   -     -     own   -
       definer    none  none  none  none  may
     `,
   },
@@ -528,6 +534,7 @@ export const accessEntries: readonly AccessEntry[] = [
     reaches: `
       service    own   own   own   own   -
       owner      none  none  none  none  may
+      jobs       own   -     -     own   -
       definer    none  none  none  none  may
     `,
   },
@@ -719,6 +726,19 @@ export const accessEntries: readonly AccessEntry[] = [
     reaches: `
       operator  all  -    -    -    -
       worker    all  -    -    -    -
+      owner     all  all  all  all  may
+      definer   all  all  all  all  may
+    `,
+  },
+  {
+    name: 'ops.tenant_removals',
+    tenants: [null],
+    tenantColumn: 'null::text',
+    fill: "insert into ops.tenant_removals (id, ended_at) values ('gone', now())",
+    insert: "(id) select 'new' where $1::text is not null",
+    set: 'begun_at = now()',
+    reaches: `
+      operator  all  -    -    -    -
       owner     all  all  all  all  may
       definer   all  all  all  all  may
     `,

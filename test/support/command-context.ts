@@ -14,6 +14,7 @@ export function commandContext(variables: Readonly<Record<string, string>>): {
       print: (line) => printed.push(line),
       outputIsTerminal: false,
       outputIsExposed: () => false,
+      ask: null,
       showProgress: () => {},
       setExitStatus: () => {},
     },
