@@ -15,6 +15,7 @@ import type { CommandContext } from './command-context.ts';
 import { configure } from './configure.ts';
 import { databaseVariables, explain } from './explain.ts';
 import { asOperator } from './database-access.ts';
+import { backUpFirst } from './back-up-first.ts';
 import { asUsage, reportImport } from './report-import.ts';
 import type { ImportOutput } from './report-import.ts';
 import { untilAborted } from './signals.ts';
@@ -32,6 +33,8 @@ export interface ImportCommand extends ImportOutput {
   readonly createMissingAgents: boolean;
   /** The offset from UTC of the clock that wrote JSON files; left out: that of the legacy host. */
   readonly clock?: string | undefined;
+  /** Called once everything is read, before anything is written. */
+  readonly beforeWriting?: () => Promise<void>;
 }
 
 /**
@@ -39,9 +42,9 @@ export interface ImportCommand extends ImportOutput {
  * does not exist.
  */
 export function importCommand(command: ImportCommand): Promise<number> {
-  const { installation, folder, tenantId, createMissingAgents, clock } = command;
+  const { installation, folder, tenantId, createMissingAgents, clock, beforeWriting } = command;
   return reportImport(command, (hooks) =>
-    importFolder({ installation, folder, tenantId, createMissingAgents, clock, ...hooks }),
+    importFolder({ installation, folder, tenantId, createMissingAgents, clock, beforeWriting, ...hooks }),
   );
 }
 
@@ -54,13 +57,17 @@ export interface ImportTablesCommand extends ImportOutput {
   readonly table: string | null;
   readonly tenantId: string;
   readonly signal: AbortSignal;
+  /** As in ImportCommand. */
+  readonly beforeWriting?: () => Promise<void>;
 }
 
 /** Imports files with rows of our own tables, as `reportImport` reports it. Throws UsageError when a file cannot be imported. */
 export function importTablesCommand(command: ImportTablesCommand): Promise<number> {
-  return reportImport(command, async (hooks) =>
-    importTables(command, await planImportOfTables(command), hooks),
-  );
+  return reportImport(command, async (hooks) => {
+    const plans = await planImportOfTables(command);
+    await command.beforeWriting?.();
+    return importTables(command, plans, hooks);
+  });
 }
 
 /** Flags of `lightning import`. */
@@ -72,12 +79,13 @@ interface ImportFlags {
   readonly dryRun?: true;
   readonly legacyTimezone?: string;
   readonly report?: string;
+  readonly withoutBackup?: true;
 }
 
 /** `lightning import` */
 export function addImport(program: Command, context: CommandContext): void {
   explain(program.command('import <path...>'), {
-    variables: [...databaseVariables, 'MIGRATE_DATABASE_URL'],
+    variables: [...databaseVariables, 'MIGRATE_DATABASE_URL', 'BACKUP_DATABASE_URL', 'BACKUP_STORE'],
     examples: [
       ['lightning import tasks.jsonl knowledge.csv.gz', 'rows of tables, by column name'],
       ['lightning import dump/ --dry-run', 'what would be imported'],
@@ -100,6 +108,7 @@ export function addImport(program: Command, context: CommandContext): void {
       'legacy: the offset of times in JSON files without a zone (default: +02:00)',
     )
     .option('--report <file>', 'the file for the report as JSON')
+    .option('--without-backup', 'take no backup before anything is written')
     .action(async (paths: string[], flags: ImportFlags) => {
       const [folder = ''] = paths;
       const kinds = await Promise.all(paths.map(kindOf));
@@ -124,7 +133,7 @@ async function kindOf(path: string): Promise<'export' | 'legacy' | 'tables'> {
 async function importLegacy(
   context: CommandContext,
   folder: string,
-  { tenant, createMissingAgents, dryRun, legacyTimezone: clock, table, ...flags }: ImportFlags,
+  { tenant, createMissingAgents, dryRun, legacyTimezone: clock, table, withoutBackup, ...flags }: ImportFlags,
 ): Promise<void> {
   if (table !== undefined)
     throw new UsageError(
@@ -138,12 +147,15 @@ async function importLegacy(
     context.print(formatPlan(await asUsage(() => planImport(folder, clock))));
     return;
   }
+  const signal = untilAborted();
   await asOperator(
     context,
     'make',
     async (installation) => {
+      const without = withoutBackup ?? false;
       const status = await importCommand({
         installation,
+        beforeWriting: () => backUpFirst(context, installation, { without, signal }),
         folder,
         tenantId: tenant ?? 'default',
         createMissingAgents: createMissingAgents ?? false,
@@ -159,7 +171,7 @@ async function importLegacy(
 async function importFiles(
   context: CommandContext,
   paths: readonly string[],
-  { tenant, table, dryRun, createMissingAgents, legacyTimezone, ...flags }: ImportFlags,
+  { tenant, table, dryRun, createMissingAgents, legacyTimezone, withoutBackup, ...flags }: ImportFlags,
 ): Promise<void> {
   if (createMissingAgents || legacyTimezone !== undefined)
     throw new UsageError(
@@ -185,7 +197,9 @@ async function importFiles(
           context.print(formatPlan(planOfTables(plans, found)));
           return;
         }
-        context.setExitStatus(await importTablesCommand({ ...options, ...outputOf(flags) }));
+        const without = withoutBackup ?? false;
+        const beforeWriting = () => backUpFirst(context, installation, { without, signal });
+        context.setExitStatus(await importTablesCommand({ ...options, beforeWriting, ...outputOf(flags) }));
       },
       'imports',
     );

@@ -26,6 +26,8 @@ export interface ImportOptions {
   readonly createMissingAgents: boolean;
   /** The offset from UTC of the clock that wrote JSON files. Left out: that of the legacy host. */
   readonly clock?: string | undefined;
+  /** Called once everything is read, before anything is written. */
+  readonly beforeWriting?: (() => Promise<void>) | undefined;
   /** Called after each file with the refused items, and awaited. */
   readonly onRefused: (refusals: readonly Refusal[]) => Promise<void>;
   /** Called with the numbers of finished items and of all items. */
@@ -87,6 +89,7 @@ export async function importFolder(options: ImportOptions): Promise<ImportReport
   const importer: Importer = { installation, claims: claimsOf('service', tenantId, 'import') };
   const scoped = asRequester(installation, importer.claims);
   await checkTenant(importer, tenantId);
+  await options.beforeWriting?.();
 
   const total = contents.reduce(
     (sum, { files }) => sum + files.reduce((of, file) => of + itemsOf(file), 0),

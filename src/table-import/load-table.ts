@@ -171,7 +171,7 @@ class Load {
     if (plan.target.table.name !== pointsTarget.table || !this.#names.includes('timestamp')) return;
     const { rows } = await transaction.query<{ day: string }>({
       text: `
-        select distinct to_char(t.at, 'YYYY-MM-DD') as day
+        select distinct t.at::date::text as day
         from (
           select case when pg_input_is_valid(r."timestamp", 'timestamptz') then r."timestamp"::timestamptz end as at
           from pg_temp.import_rows r

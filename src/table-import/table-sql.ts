@@ -118,8 +118,6 @@ function insertOf(relation: string, columns: readonly WritableColumn[], onConfli
   const list = names.join(', ');
   const readable = columns.filter(({ isReadable }) => isReadable).map(({ name }) => quoteIdentifier(name));
   const values = columns.map((column, i) => `${valueOf(column, missingOf(column))} as ${names[i]}`);
-  const hash = (line: string): string =>
-    digest(`coalesce(string_agg(${line}, E'\\n' order by ${line} collate pg_catalog."C"), '')`);
   return `
     with given as materialized (
       select ${values.join(', ')} from pg_temp.import_rows r where ${rows}
@@ -128,8 +126,8 @@ function insertOf(relation: string, columns: readonly WritableColumn[], onConfli
       returning row(${readable.map((name) => `t.${name}`).join(', ')})::text as line
     )
     select g.given, g.read, p.put, p.stored
-    from (select count(*)::int as given, ${hash('l.line')} as read from (select row(${readable.join(', ')})::text as line from given) l) g
-    cross join (select count(*)::int as put, ${hash('p.line')} as stored from put p) p`;
+    from (select count(*)::int as given, ${ofAll('l.line')} as read from (select row(${readable.join(', ')})::text as line from given) l) g
+    cross join (select count(*)::int as put, ${ofAll('p.line')} as stored from put p) p`;
 }
 
 /** The values of all of these columns, of which a source has only some. */
@@ -151,6 +149,14 @@ function valueOf({ name, type }: WritableColumn, missing: string | null): string
     ? `case when left(${staged}, 1) = '[' then array(select e.value from pg_catalog.jsonb_array_elements_text(${staged}::jsonb) e(value))::${type} else ${staged}::${type} end`
     : `${staged}::${type}`;
   return missing === null ? cast : `coalesce(${cast}, ${missing})`;
+}
+
+/**
+ * A hash over rows in any order: sums of two hashes of each. SHA-256 over all rows in one order took a quarter of the time of an import of
+ * points. Rows that are compared one by one have theirs.
+ */
+function ofAll(line: string): string {
+  return `concat_ws(' ', sum(hashtextextended(${line}, 1)::numeric), sum(hashtextextended(${line}, 2)::numeric))`;
 }
 
 function digest(text: string): string {

@@ -10,6 +10,8 @@ export interface BenchDatabases {
   readonly rolePrefix: string;
   /** The API's login to the protected database: row-level security, audit, notifications. */
   readonly protectedUrl: string;
+  /** The migrations' login to it. */
+  readonly migrateUrl: string;
   /** A login that owns the tables of the plain database, which has none of these. */
   readonly plainUrl: string;
   /** A superuser of either database, for counting. */
@@ -54,7 +56,7 @@ export async function makeDatabases(adminUrl: string, fill = rows): Promise<Benc
       await withClient(url, (client) => client.query('vacuum (analyze)'));
     }
     await withClient(adminUrl, (client) => client.query('checkpoint'));
-    return { rolePrefix, protectedUrl: urls.api, plainUrl, adminUrls, drop };
+    return { rolePrefix, protectedUrl: urls.api, migrateUrl: urls.migrate, plainUrl, adminUrls, drop };
   } catch (error) {
     await drop();
     throw error;
