@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { backupKeys } from '../backup/store/open-store.ts';
 import type { Installation } from '../db/installation.ts';
 import { loadExport } from '../export/load-export.ts';
+import { refuseOtherTenant } from '../export/narrow-export.ts';
 import { isExport, openExport } from '../export/open-export.ts';
 import { formatPlan } from '../import/format-report.ts';
 import { importFolder } from '../import/import-folder.ts';
@@ -95,7 +96,10 @@ export function addImport(program: Command, context: CommandContext): void {
     ],
   })
     .description('import rows of tables, the state of the legacy system, or an export')
-    .option('--tenant <id>', 'the tenant that receives it (default: default); an export names its own')
+    .option(
+      '--tenant <id>',
+      'the tenant that receives it (default: default); of an export of everything the only one to load',
+    )
     .option('--table <name>', 'the table of the rows (default: what the name of each file says)')
     .option('--create-missing-agents', 'legacy: make an agent for items whose agent has no definition')
     .option(
@@ -220,21 +224,24 @@ function outputOf({ quarantine, report }: Pick<ImportFlags, 'quarantine' | 'repo
 /** The export is checked before the database is opened. */
 async function importExport(context: CommandContext, folder: string, flags: ImportFlags): Promise<void> {
   const { showProgress, print } = context;
-  const [given] = Object.keys(flags);
+  const { tenant = null, ...others } = flags;
+  const [given] = Object.keys(others);
   if (given !== undefined) {
     const flag = given.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
     throw new UsageError(
-      `${folder} is an export, which names its tenants and has nothing to quarantine: leave out --${flag}`,
+      `${folder} is an export, which has its own tenants and nothing to quarantine: leave out --${flag}`,
     );
   }
   const signal = untilAborted();
   const opened = await openExport(folder, backupKeys(configure(context).backup), showProgress, signal);
+  if (tenant !== null) await refuseOtherTenant(opened, tenant);
   await asOperator(
     context,
     'make',
     async (installation) => {
-      const rows = await loadExport({ installation, opened, onProgress: showProgress, signal });
-      const { id, tables } = opened.manifest;
+      const what = { installation, opened, tenant, onProgress: showProgress, signal };
+      const { rows, manifest } = await loadExport(what);
+      const { id, tables } = manifest;
       for (const { table, rows: count, sha256 } of tables) print(`${table}\t${count}\t${sha256}`);
       print(`imported ${rows} rows of ${tables.length} tables from ${id}; each is what the export has`);
     },

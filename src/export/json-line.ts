@@ -10,7 +10,12 @@ export class LineError extends Error {
  * parsed but strings. Throws LineError unless the line is an object with exactly these columns, in this order, as an export writes it.
  */
 export function valuesOf(line: string, columns: readonly string[]): (string | null)[] {
-  const values: (string | null)[] = [];
+  return cellsOf(line, columns).map((json, i) => textOf(json, columns[i]!));
+}
+
+/** The values of a row as the JSON that they are in its line. Throws as `valuesOf` does, but for what is no JSON within a value. */
+export function cellsOf(line: string, columns: readonly string[]): string[] {
+  const cells: string[] = [];
   let at = 1;
   if (line[0] !== '{') throw new LineError('it does not begin with {');
   for (const [i, column] of columns.entries()) {
@@ -19,13 +24,18 @@ export function valuesOf(line: string, columns: readonly string[]): (string | nu
       throw new LineError(`expected the column ${column} at character ${at + 1}`);
     at += key.length;
     const end = endOfValue(line, at);
-    values.push(textOf(line.slice(at, end), column));
+    cells.push(line.slice(at, end));
     const after = i === columns.length - 1 ? '}' : ',';
     if (line[end] !== after) throw new LineError(`expected ${after} behind the column ${column}`);
     at = end + 1;
   }
   if (at !== line.length) throw new LineError('something follows its object');
-  return values;
+  return cells;
+}
+
+/** The line of a row, from the JSON of its values. */
+export function lineOf(columns: readonly string[], cells: readonly string[]): string {
+  return `{${columns.map((column, i) => `${JSON.stringify(column)}:${cells[i]}`).join(',')}}`;
 }
 
 const scalar = /^(?:true|false|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)$/;

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { DatabaseError } from 'pg';
 import type { Transaction } from '../db/database.ts';
@@ -10,10 +9,12 @@ import { copyLines } from '../import/copy-lines.ts';
 import type { OnProgress } from '../on-progress.ts';
 import { version } from '../version.ts';
 import { LineError, linesOf, valuesOf } from './json-line.ts';
+import { orderedDigest, unorderedDigest } from './line-digest.ts';
 import { printSettings, readLines, whereOf } from './lines.ts';
 import { alterOf, planLoad, readGuards } from './load-plan.ts';
 import type { Target } from './load-plan.ts';
 import { makePartitions, moveSequences } from './load-places.ts';
+import { narrowExport } from './narrow-export.ts';
 import { makeRoom, moveOwnEntries, refuseExistingTenant } from './make-room.ts';
 import { ExportRefused } from './manifest.ts';
 import type { Manifest } from './manifest.ts';
@@ -24,17 +25,31 @@ export interface LoadOptions {
   /** Its login may become the owner of the tables. */
   readonly installation: Installation;
   readonly opened: OpenedExport;
+  /** The only tenant to load of an export of everything; null: what the export has. */
+  readonly tenant: string | null;
   readonly onProgress: OnProgress;
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What was loaded. */
+export interface Loaded {
+  readonly rows: number;
+  /** The tables, with the rows and digests of what is loaded. */
+  readonly manifest: Manifest;
+}
+
 /**
  * Loads an export into a database without data of its tenants, in one transaction, and compares what is stored then with the
- * export, row by row. Returns the number of rows. Rejects with ExportRefused when the database has data that are in the way, or
+ * export, row by row. Rejects with ExportRefused when the database has data that are in the way, or
  * cannot hold the rows; nothing is changed then.
  */
-export async function loadExport(options: LoadOptions): Promise<number> {
-  const { installation, opened } = options;
+export async function loadExport(given: LoadOptions): Promise<Loaded> {
+  const { installation, tenant } = given;
+  const opened =
+    tenant === null
+      ? given.opened
+      : await narrowExport(asOwner(installation), given.opened, tenant, given.onProgress);
+  const options = { ...given, opened };
   const { manifest } = opened;
   await refuseExistingTenant(asOwner(installation), manifest.tenant);
   const rows = await installation.database.transaction(printSettings, async (transaction) => {
@@ -74,7 +89,7 @@ export async function loadExport(options: LoadOptions): Promise<number> {
   });
   // A later transaction could have a number among those of the log that came; what is sealed by then is in order.
   if (hasLog(manifest)) await sealAll(installation);
-  return rows;
+  return { rows, manifest };
 }
 
 function hasLog({ tables }: Manifest): boolean {
@@ -175,18 +190,18 @@ async function verify(
   { opened, onProgress }: LoadOptions,
   tenant: string | null,
 ): Promise<void> {
-  const hash = createHash('sha256');
+  const hash = opened.unordered?.has(table.name) ? unorderedDigest() : orderedDigest();
   let rows = 0;
   // The log has entries of this database as well, behind those that came.
   const last = table.name === 'audit.log' ? (opened.manifest.sequences['audit.log_id_seq'] ?? '0') : null;
   const where = last === null ? whereOf(table, tenant) : `where t.id <= ${BigInt(last)}`;
   const extract = { table, columns: file.columns, order: file.order, where };
   for await (const piece of readLines(transaction, extract)) {
-    hash.update(piece.bytes);
+    hash.add(piece.bytes);
     rows += piece.rows;
     onProgress(null, `comparing ${file.table}, ${rows} of ${file.rows} rows`);
   }
-  if (rows !== file.rows || hash.digest('hex') !== file.sha256) {
+  if (rows !== file.rows || hash.digest() !== file.sha256) {
     throw new ExportRefused(
       `${file.table} would have other rows than the export: ${rows} were read back, and the export has ${file.rows}`,
     );

@@ -36,12 +36,11 @@ export async function makePartitions(executor: Executor, targets: readonly Targe
   }
 }
 
-/** Moves sequences on, so that none gives a number again that a row has. None is moved back. */
-export async function moveSequences(
+/** The sequences that these tables own, and those that no table owns, by name: schema and sequence. */
+export async function knownSequences(
   executor: Executor,
-  { sequences }: Manifest,
-  targets: readonly Target[],
-): Promise<void> {
+  tables: readonly { readonly name: string }[],
+): Promise<ReadonlyMap<string, { readonly schema: string; readonly sequence: string }>> {
   const { rows } = await executor.query<{ name: string; schema: string; sequence: string }>(sql`
     select n.nspname || '.' || c.relname as name, n.nspname as schema, c.relname as sequence
     from pg_class c
@@ -51,9 +50,21 @@ export async function moveSequences(
     left join pg_class o on o.oid = d.refobjid
     where c.relkind = 'S' and (
       n.nspname in ('app_private', 'app_public', 'legacy') and o.oid is null
-      or o.relnamespace::regnamespace || '.' || o.relname = any (${targets.map(({ table }) => table.name)})
+      or o.relnamespace::regnamespace || '.' || o.relname = any (${tables.map(({ name }) => name)})
     )`);
-  const known = new Map(rows.map((row) => [row.name, row]));
+  return new Map(rows.map((row) => [row.name, row]));
+}
+
+/** Moves sequences on, so that none gives a number again that a row has. None is moved back. */
+export async function moveSequences(
+  executor: Executor,
+  { sequences }: Manifest,
+  targets: readonly Target[],
+): Promise<void> {
+  const known = await knownSequences(
+    executor,
+    targets.map(({ table }) => table),
+  );
   for (const [name, last] of Object.entries(sequences)) {
     const found = known.get(name);
     if (!found) throw new ExportRefused(`the export has the sequence ${name}, and the database does not`);

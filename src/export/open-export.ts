@@ -11,6 +11,8 @@ import { readFile } from './table-file.ts';
 /** An export whose every file was checked. */
 export interface OpenedExport {
   readonly manifest: Manifest;
+  /** Tables whose lines stand in another order than `order` says, so that their digest is `unorderedDigest`. Left out: none. */
+  readonly unordered?: ReadonlySet<string>;
   /** The lines of a table, checked once more on the way: the file may have changed since. */
   read(table: TableFile): AsyncGenerator<Buffer>;
 }

@@ -307,6 +307,7 @@ describe.skipIf(noServer)('an export', { timeout: 120_000 }, () => {
     const loading = loadExport({
       installation,
       opened,
+      tenant: null,
       onProgress: (_fraction, note) => {
         if (note.startsWith('loading app_public.tasks')) ended.abort(new Error('ended by SIGTERM'));
       },

@@ -217,7 +217,7 @@ test('a folder without a manifest is not an export', async () => {
 
 test('options that an export has no use for are refused', async () => {
   const folder = await madeExport();
-  for (const flags of [['--tenant', 'x'], ['--create-missing-agents'], ['--quarantine', 'x']]) {
+  for (const flags of [['--create-missing-agents'], ['--quarantine', 'x']]) {
     expect(await lightningHere(['import', folder, ...flags], {})).toMatchObject({
       status: 2,
       stderr: expect.stringContaining(`leave out ${flags[0]}`),
