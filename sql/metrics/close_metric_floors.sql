@@ -1,6 +1,7 @@
 -- Closes floors, so that the points below can be removed. A floor closes once every transaction that may not have seen it has
 -- ended and everything below it is rolled up. Buckets that are set aside do not count: they would keep everybody's points
--- forever. Returns how many floors are still open.
+-- forever. A floor that a transaction moved which this server has not reached came in a dump of another server, whose writers are not here.
+-- Returns how many floors are still open.
 create or replace function ops.close_metric_floors() returns integer
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
@@ -8,8 +9,9 @@ as $$
 begin
   update ops.metric_floors f
   set closed_to = f.kept_from
+  from pg_current_snapshot() c(now)
   where f.closed_to < f.kept_from
-    and pg_snapshot_xmin(pg_current_snapshot()) > f.moved_by
+    and (pg_snapshot_xmin(c.now) > f.moved_by or pg_snapshot_xmax(c.now) <= f.moved_by)
     and not exists (
       select
       from ops.metric_changes c

@@ -8,5 +8,5 @@ as $$
 $$;
 
 comment on function app_private.is_being_deleted(text) is 'Whether a tenant''s deletion has begun and not ended.';
--- Triggers that refuse to delete what is under way ask it, as the role that deletes.
+-- The trigger that refuses to delete a workflow under way asks it, as the role that deletes.
 grant execute on function app_private.is_being_deleted(text) to :MEMBER, :SERVICE, :ADMIN, :JOBS;
