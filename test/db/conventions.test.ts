@@ -614,6 +614,26 @@ describe.skipIf(noServer)('the schema keeps its conventions', () => {
     expect(faults).toEqual([]);
   });
 
+  test('a table whose file enables the audit log logs inserts, updates, deletes and truncates', async () => {
+    const tracked: string[] = [];
+    for (const file of await allSqlFiles())
+      for (const [, name = ''] of (await sqlFile(file)).matchAll(
+        /^select audit\.enable_tracking\('([^']*)'/gm,
+      ))
+        tracked.push(name);
+    expect(tracked.length).toBeGreaterThan(20);
+    const { rows } = await admin.query<{ name: string; logged: string[] }>(
+      `select n.name, array(
+         select substr(t.tgname, 12) from pg_trigger t
+         where t.tgrelid = n.name::regclass and t.tgname like '\\_800\\_audit\\_%' and t.tgenabled = 'O' order by 1
+       ) as logged
+       from unnest($1::text[]) n(name)`,
+      [tracked],
+    );
+    expect(rows.filter(({ logged }) => logged.join() !== 'delete,insert,truncate,update')).toEqual([]);
+    expect(rows).toHaveLength(tracked.length);
+  });
+
   test('no file of sql/ needs cascade or names a role of its own', async () => {
     const files = await allSqlFiles();
     expect(files.length).toBeGreaterThan(20);

@@ -22,12 +22,18 @@ const sqlFolder = fileURLToPath(new URL('../../sql/', import.meta.url));
  * with a file: somebody who takes a protection away in a migration writes that file anew.
  */
 const alsoTests: Readonly<Record<string, readonly string[]>> = {
-  agents: ['test/db/tenancy', 'test/db/audit', 'test/db/conventions'],
-  audit: ['test/db/conventions', 'test/db/tenancy'],
+  agents: ['test/db/tenancy', 'test/db/audit', 'test/db/conventions', 'test/live/events'],
+  audit: ['test/db/conventions', 'test/db/tenancy', 'test/jobs/seal-audit', 'test/commands/delete-tenant'],
   conversations: ['test/db/tenancy', 'test/db/conventions', 'test/db/audit', 'test/live/events'],
   jobs: ['test/jobs/run-jobs', 'test/jobs/job-run', 'test/security/worker-login'],
   keys: ['test/auth/api-key', 'test/api/operators', 'test/db/conventions', 'test/db/tenancy'],
-  knowledge: ['test/db/tenancy', 'test/db/conventions', 'test/db/audit', 'test/rest/refusals'],
+  knowledge: [
+    'test/db/tenancy',
+    'test/db/conventions',
+    'test/db/audit',
+    'test/rest/refusals',
+    'test/security/worker-login',
+  ],
   legacy: ['test/db/tenancy', 'test/db/conventions', 'test/clients/python'],
   live: ['test/live/events', 'test/security/worker-login'],
   metrics: [
@@ -36,7 +42,7 @@ const alsoTests: Readonly<Record<string, readonly string[]>> = {
     'test/retention/retention',
     'test/security/worker-login',
   ],
-  retention: ['test/retention/retention', 'test/security/worker-login'],
+  retention: ['test/retention/retention', 'test/retention/remove-audit-months', 'test/security/worker-login'],
   rows: [
     'test/db/tenancy',
     'test/db/tasks/enqueue',
@@ -45,9 +51,21 @@ const alsoTests: Readonly<Record<string, readonly string[]>> = {
     'test/rest/refusals',
   ],
   sessions: ['test/db/tenancy', 'test/db/conventions', 'test/db/audit'],
-  tasks: ['test/db/workflows', 'test/db/tenancy', 'test/db/conventions', 'test/db/audit'],
+  tasks: [
+    'test/db/workflows',
+    'test/db/tenancy',
+    'test/db/conventions',
+    'test/db/audit',
+    'test/security/worker-login',
+  ],
   tenancy: ['test/db/audit', 'test/db/sessions', 'test/commands/login', 'test/commands/delete-tenant'],
-  workflows: ['test/db/tenancy', 'test/db/conventions', 'test/db/audit', 'test/db/tasks/enqueue'],
+  workflows: [
+    'test/db/tenancy',
+    'test/db/conventions',
+    'test/db/audit',
+    'test/db/tasks/enqueue',
+    'test/security/worker-login',
+  ],
 };
 
 /**

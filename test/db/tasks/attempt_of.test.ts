@@ -41,4 +41,20 @@ describe.each(workerTargets)('the attempt that a lease leaves (%s)', (_kind, ope
       error: 'broken',
     });
   });
+
+  test('keeps its key, and so does the lease, whoever writes', async () => {
+    await target.admin.query(
+      `insert into app_public.task_attempts (tenant_id, task_id, attempt, fencing_token, agent, claimed_at, ended_at, outcome)
+       select tenant_id, task_id, attempt, fencing_token, agent, claimed_at, now(), 'failed' from app_public.task_leases`,
+    );
+    for (const change of [
+      `task_attempts set attempt = attempt + 1`,
+      `task_attempts set task_id = gen_random_uuid()`,
+      `task_leases set task_id = gen_random_uuid()`,
+      `task_leases set tenant_id = 'other'`,
+    ])
+      await expect(target.admin.query(`update app_public.${change}`), change).rejects.toMatchObject({
+        code: 'LTK01',
+      });
+  });
 });

@@ -35,6 +35,16 @@ describe.skipIf(noServer)('the functions that delete a tenant', () => {
     return rowCount ?? 0;
   };
 
+  test('and those that suspend one refuse a tenant that does not exist', async () => {
+    for (const suspend of [true, false])
+      await expect(
+        owner.query(`select ops.set_tenant_suspended('nobody', ${suspend})`),
+      ).rejects.toMatchObject({
+        code: 'LTT02',
+        message: 'tenant nobody does not exist',
+      });
+  });
+
   test('begin with no tenant that does not exist, and delete nothing of one that nobody began with', async () => {
     await expect(owner.query(`select ops.begin_tenant_removal('nobody')`)).rejects.toMatchObject({
       code: 'LTT02',
