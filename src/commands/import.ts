@@ -9,6 +9,7 @@ import { importFolder } from '../import/import-folder.ts';
 import { isOffset } from '../import/local-time.ts';
 import { planImport } from '../import/plan-import.ts';
 import { isLegacyFolder } from '../import/read-stores.ts';
+import type { OnProgress } from '../on-progress.ts';
 import { findSources } from '../table-import/find-sources.ts';
 import type { FoundSources } from '../table-import/find-sources.ts';
 import { importTables, planImportOfTables, planOfTables } from '../table-import/import-tables.ts';
@@ -57,6 +58,8 @@ export interface ImportTablesCommand extends ImportOutput {
   /** The table of every file; null: the name of each says which. */
   readonly table: string | null;
   readonly tenantId: string;
+  /** As in TableImport. */
+  readonly onReading?: OnProgress;
   readonly signal: AbortSignal;
   /** As in ImportCommand. */
   readonly beforeWriting?: () => Promise<void>;
@@ -194,6 +197,7 @@ async function importFiles(
           found,
           table: table ?? null,
           tenantId: tenant ?? 'default',
+          onReading: context.showProgress,
           signal,
         };
         if (dryRun) {

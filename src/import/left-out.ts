@@ -1,9 +1,10 @@
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { projectMemories } from './agent-memory.ts';
 import { applicationDatabase, otherTables } from './application-database.ts';
 import { isJsonObject, readJson } from './json-items.ts';
+import { mostLegacyBytes } from './check-folder.ts';
 import { tablesBesidePoints } from './metric-points.ts';
+import { readRegular } from './regular-file.ts';
 
 /** What a source has and nothing here takes. It is counted, so that it does not vanish unseen. */
 export interface LeftOut {
@@ -33,7 +34,9 @@ export async function countLeftOut(folder: string): Promise<LeftOut[]> {
 
 /** An object keyed by project. One that cannot be read counts as one. */
 async function countMemories(folder: string): Promise<LeftOut[]> {
-  const bytes = await readFile(path.join(folder, projectMemories)).catch(() => null);
+  const bytes = await readRegular(path.join(folder, projectMemories), projectMemories, {
+    most: mostLegacyBytes,
+  }).catch(() => null);
   if (!bytes) return [];
   const value = readJson(bytes).items[0]?.value;
   const count = isJsonObject(value) ? Object.keys(value).length : 1;

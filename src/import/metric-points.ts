@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { withoutByteOrderMark } from '../storable-text.ts';
 import { csvRecords } from './csv-records.ts';
@@ -9,6 +9,7 @@ import type { Point } from './points.ts';
 import { makePlaces } from './point-places.ts';
 import { refuseItem, refuseUnreadable } from './quarantine.ts';
 import type { Refusal } from './quarantine.ts';
+import { readRegular } from './regular-file.ts';
 import { rowJson, rowText } from './sqlite-cells.ts';
 import { beginning, isSqlite, withSqlite } from './sqlite.ts';
 import type { FileContent, SourceFile, Store } from './store.ts';
@@ -52,7 +53,8 @@ async function hasPoints(file: string): Promise<boolean> {
       return await withSqlite(file, ({ tables }) => tables.some(({ columns }) => isComplete(columns))).catch(
         () => true,
       );
-    const text = (await readFile(file)).subarray(0, 65_536).toString('utf8');
+    const start = await readRegular(file, file, { most: Infinity, first: 65_536 });
+    const text = start.toString('utf8');
     const [header] = csvRecords(text);
     return text.trimStart().startsWith('[') || isComplete(header?.fields ?? []);
   } catch {

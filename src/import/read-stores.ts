@@ -1,6 +1,8 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { OperationalError } from '../operational-error.ts';
+import { checkFolder, mostLegacyBytes } from './check-folder.ts';
+import { FileChanged, FileRefused, readRegular } from './regular-file.ts';
 import { beginning, isSqlite } from './sqlite.ts';
 import type { FileContent, FoundFiles, SourceFile, Store } from './store.ts';
 import { stores } from './stores.ts';
@@ -50,6 +52,12 @@ async function survey(
   if (!entry.isDirectory())
     throw new ImportError(`${shown} is not a folder; expected a folder with ${wanted}`);
 
+  const known = new Set(stores.flatMap(({ entries: own }) => own));
+  try {
+    await checkFolder(folder, known);
+  } catch (error) {
+    throw error instanceof FileRefused ? new ImportError(error.message, { cause: error }) : error;
+  }
   const found: { store: Store; files: readonly string[] }[] = [];
   const ignored: string[] = [];
   for (const store of stores) {
@@ -63,7 +71,6 @@ async function survey(
     const has = entries.length === 0 ? 'it is empty' : `it has ${entries.toSorted().join(', ')}`;
     throw new ImportError(`nothing to import in ${shown}: looked for ${wanted}; ${has}`);
   }
-  const known = new Set(stores.flatMap(({ entries: own }) => own));
   return { found, ignored: [...entries.filter((name) => !known.has(name)), ...ignored].toSorted() };
 }
 
@@ -79,8 +86,9 @@ async function readAll(
   for (const file of paths) {
     try {
       const full = path.join(folder, file);
-      sources.push({ path: file, full, clock, bytes: await readBytes(full) });
+      sources.push({ path: file, full, clock, bytes: await readBytes(full, file) });
     } catch (error) {
+      if (error instanceof FileChanged) throw changed(error);
       const reason = `the file cannot be read: ${error instanceof Error ? error.message : String(error)}`;
       unopened.push({
         path: file,
@@ -92,7 +100,11 @@ async function readAll(
   return [...(await store.read(sources)), ...unopened];
 }
 
-async function readBytes(file: string): Promise<Buffer> {
+function changed(error: FileChanged): ImportError {
+  return new ImportError(`${error.message}; import it when nothing writes it any more`, { cause: error });
+}
+
+async function readBytes(file: string, shown: string): Promise<Buffer> {
   const bytes = await beginning(file);
-  return isSqlite(bytes) ? bytes : readFile(file);
+  return isSqlite(bytes) ? bytes : readRegular(file, shown, { most: mostLegacyBytes });
 }

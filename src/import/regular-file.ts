@@ -9,6 +9,11 @@ export class FileRefused extends OperationalError {
   override name = 'FileRefused';
 }
 
+/** A file changed while it was read, so that what was read may be none of its states. */
+export class FileChanged extends FileRefused {
+  override name = 'FileChanged';
+}
+
 /** What tells a file from another one, and from itself after a change. */
 export interface FileState {
   readonly size: number;
@@ -44,6 +49,36 @@ export async function stateOf(handle: FileHandle): Promise<FileState> {
   return { size: Number(size), state: `${dev}:${ino}:${size}:${mtimeNs}` };
 }
 
+/**
+ * The bytes of a file. Rejects with FileRefused when it is not one, has more than `most` bytes, or changes while it is read. Reads no more than
+ * `first` bytes, if that is given.
+ */
+export async function readRegular(
+  full: string,
+  shown: string,
+  { most, first = most }: { readonly most: number; readonly first?: number },
+): Promise<Buffer> {
+  const handle = await openRegular(full, shown, { within: null });
+  try {
+    const before = await stateOf(handle);
+    if (before.size > most && first === most)
+      throw new FileRefused(`${shown} has ${before.size} bytes; expected ${most} at most`);
+    const wanted = Math.min(before.size, first);
+    const buffer = Buffer.alloc(wanted);
+    let read = 0;
+    while (read < wanted) {
+      const { bytesRead } = await handle.read(buffer, read, wanted - read, read);
+      if (bytesRead === 0) break;
+      read += bytesRead;
+    }
+    if (read < wanted || (await stateOf(handle)).state !== before.state)
+      throw new FileChanged(`${shown} changed while it was read`);
+    return buffer;
+  } finally {
+    await handle.close();
+  }
+}
+
 /** Why the system refused something, without its code. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
@@ -58,7 +93,8 @@ const words: ReadonlyMap<string, string> = new Map([
   ['ENXIO', 'it is a pipe or a socket; expected a file'],
 ]);
 
-async function refuseWayOut(full: string, shown: string, within: string): Promise<void> {
+/** Refuses a path that leads out of a folder by a link. */
+export async function refuseWayOut(full: string, shown: string, within: string): Promise<void> {
   const root = await realpath(within);
   const leadsTo = await realpath(full);
   const relative = path.relative(root, leadsTo);

@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
-import { copyFile, mkdtemp, open, rm } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { DatabaseSync } from 'node:sqlite';
+import { openRegular, readRegular, stateOf } from './regular-file.ts';
 
 /** The bytes that begin a file of SQLite 3. */
 const magic = Buffer.from('SQLite format 3\0');
@@ -36,6 +37,18 @@ export function isSqlite(bytes: Buffer): boolean {
  */
 export async function withSqlite<T>(file: string, work: (open: SqliteFile) => T): Promise<T> {
   if (!isSqlite(await beginning(file))) throw new Error('it does not begin as one');
+  const handle = await openRegular(file, path.basename(file), { within: null });
+  try {
+    const before = await stateOf(handle);
+    const result = await withUnchanged(file, work);
+    if ((await stateOf(handle)).state !== before.state) throw new Error('it changed while it was read');
+    return result;
+  } finally {
+    await handle.close();
+  }
+}
+
+async function withUnchanged<T>(file: string, work: (open: SqliteFile) => T): Promise<T> {
   const beside = ['-wal', '-journal'].filter((ending) => existsSync(`${file}${ending}`));
   if (beside.length === 0) {
     const url = pathToFileURL(path.resolve(file));
@@ -54,14 +67,8 @@ export async function withSqlite<T>(file: string, work: (open: SqliteFile) => T)
 }
 
 /** As many bytes of a file as tell whether it is one of SQLite. */
-export async function beginning(file: string): Promise<Buffer> {
-  const handle = await open(file);
-  try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(magic.length), 0, magic.length, 0);
-    return buffer.subarray(0, bytesRead);
-  } finally {
-    await handle.close();
-  }
+export function beginning(file: string): Promise<Buffer> {
+  return readRegular(file, path.basename(file), { most: Infinity, first: magic.length });
 }
 
 async function withOpen<T>(file: string | URL, work: (open: SqliteFile) => T): Promise<T> {

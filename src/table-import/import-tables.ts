@@ -8,6 +8,7 @@ import type { ImportProgress, ImportReport, StoreReport } from '../import/import
 import type { ImportPlan } from '../import/plan-import.ts';
 import type { Refusal } from '../import/quarantine.ts';
 import type { Importer } from '../import/staging.ts';
+import type { OnProgress } from '../on-progress.ts';
 import type { FoundSources } from './find-sources.ts';
 import { loadTable } from './load-table.ts';
 import { planTables } from './plan-tables.ts';
@@ -21,6 +22,8 @@ export interface TableImport {
   readonly found: FoundSources;
   /** The table of every file; null: the name of each says which. */
   readonly table: string | null;
+  /** Receives the progress of the plan, which reads every file. */
+  readonly onReading?: OnProgress;
   readonly signal: AbortSignal;
 }
 
@@ -35,7 +38,7 @@ export interface TableImportHooks {
  * imported, or the tenant does not exist.
  */
 export async function planImportOfTables(options: TableImport): Promise<readonly TablePlan[]> {
-  const { installation, tenantId, found, table, signal } = options;
+  const { installation, tenantId, found, table, signal, onReading: onProgress = () => {} } = options;
   const importer = importerOf(options);
   await checkTenant(importer, tenantId);
   const [tables, references] = await installation.database.transaction(
@@ -43,7 +46,7 @@ export async function planImportOfTables(options: TableImport): Promise<readonly
     async (transaction) =>
       [await readTables(transaction, installation.rolePrefix), await readReferences(transaction)] as const,
   );
-  return planTables({ sources: found.sources, table, tenantId, tables, references, signal });
+  return planTables({ sources: found.sources, table, tenantId, tables, references, onProgress, signal });
 }
 
 /** The plan for people. */

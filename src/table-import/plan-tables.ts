@@ -4,6 +4,7 @@ import type { Reference } from '../export/load-plan.ts';
 import { csvRecords } from '../import/csv-records.ts';
 import { ImportError } from '../import/read-stores.ts';
 import { stateOf } from '../import/regular-file.ts';
+import type { OnProgress } from '../on-progress.ts';
 import { contentOf } from './content.ts';
 import type { Content } from './content.ts';
 import type { Source } from './find-sources.ts';
@@ -33,6 +34,7 @@ export interface PlanOptions {
   readonly tenantId: string;
   readonly tables: Tables;
   readonly references: readonly Reference[];
+  readonly onProgress: OnProgress;
   readonly signal: AbortSignal;
 }
 
@@ -50,7 +52,10 @@ export async function planTables(options: PlanOptions): Promise<readonly TablePl
   return inOrder(plans, ({ target }) => target.table, options.references);
 }
 
-async function planOf(source: Source, { table, tenantId, tables, signal }: PlanOptions): Promise<TablePlan> {
+async function planOf(
+  source: Source,
+  { table, tenantId, tables, onProgress, signal }: PlanOptions,
+): Promise<TablePlan> {
   const handle = await source.open();
   try {
     const { state } = await stateOf(handle);
@@ -62,6 +67,7 @@ async function planOf(source: Source, { table, tenantId, tables, signal }: PlanO
     let header: readonly string[] | null = null;
     const named = new Set<string>();
     for await (const pieces of readRecords(source.path, handle, content, signal)) {
+      onProgress(null, `reading ${source.path}, ${records} records so far`);
       for (const { bytes, index } of pieces) {
         if (index === -1 && content.form === 'CSV') {
           const fields = csvRecords(bytes.toString('utf8')).next().value?.fields ?? [];

@@ -61,6 +61,9 @@ export function namesOfJson(text: string): string[] | null {
 }
 
 function readObject(text: string): JsonMember[] | string {
+  // Each level takes two characters. To parse what nests deeper takes memory that is a hundred times the text.
+  if (text.length > 2 * deepest && isDeeper(text, deepest))
+    return `its JSON is nested deeper than ${deepest}`;
   let value: unknown;
   try {
     value = JSON.parse(text);

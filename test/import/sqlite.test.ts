@@ -1,3 +1,4 @@
+import { appendFileSync } from 'node:fs';
 import { cp, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -21,6 +22,15 @@ describe('a file of SQLite', () => {
     await writeFile(file, await sqliteBytes(statements));
     return file;
   };
+
+  it('is refused when it changes while it is read', async () => {
+    const file = await written('changing.db', 'create table t (x); insert into t values (1);');
+    const reading = withSqlite(file, ({ tables }) => {
+      appendFileSync(file, 'more');
+      return tables.length;
+    });
+    await expect(reading).rejects.toThrow('it changed while it was read');
+  });
 
   it('has tables with rows in order, whole numbers exact, and nothing that would have to be run', async () => {
     const file = await written(

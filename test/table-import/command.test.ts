@@ -1,79 +1,29 @@
 import { execFileSync } from 'node:child_process';
 import { appendFileSync } from 'node:fs';
-import { mkdir, mkdtemp, open, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { migratedDatabase } from '../support/db.ts';
-import type { MigratedDatabase } from '../support/db.ts';
+import { importProcess } from '../import/import-process.ts';
+import type { ImportProcess } from '../import/import-process.ts';
 import { docBlocks } from '../support/doc-blocks.ts';
-import { spawnLightning } from '../support/lightning.ts';
-import type { Finished } from '../support/lightning.ts';
-import { peakMemory } from '../support/peak-memory.ts';
 import { noServer } from '../support/server.ts';
 import { lines } from './table-files.ts';
 
 const mebibyte = 1024 * 1024;
-/** How much more memory a bad file may take than a good one. */
-const moreMebibytes = 300;
 
 describe.skipIf(noServer)('lightning import of files, as a process', () => {
-  let made: MigratedDatabase;
-  let admin: Client;
+  let bench: ImportProcess;
   let folder: string;
-  let base: number;
   beforeAll(async () => {
-    made = await migratedDatabase();
-    admin = new Client({ connectionString: made.adminUrl });
-    await admin.connect();
-    folder = await mkdtemp(path.join(tmpdir(), 'lt-command-'));
+    bench = await importProcess();
+    folder = bench.folder;
     await writeFile(path.join(folder, 'agents.jsonl'), lines({ id: 'a', name: 'A', model: 'm' }));
-    base = (await run(['agents.jsonl', '--dry-run'])).memory;
   }, 120_000);
-  afterAll(async () => {
-    await admin?.end();
-    await made?.drop();
-    await rm(folder, { recursive: true, force: true });
-  }, 60_000);
-
-  /** Runs the command in the folder, and closes its standard input. */
-  async function run(args: readonly string[], input?: Buffer): Promise<Finished & { memory: number }> {
-    const paths = args.map((arg) => (arg.startsWith('-') ? arg : path.join(folder, arg)));
-    // The first import of all is into a database without rows, which needs no backup.
-    const without = (await hasRows()) ? ['--without-backup'] : [];
-    const quarantine = ['--quarantine', path.join(folder, 'quarantine')];
-    const started = spawnLightning(['import', ...paths, ...quarantine, ...without], {
-      DATABASE_URL: made.urls.api,
-      MIGRATE_DATABASE_URL: made.urls.migrate,
-    });
-    started.process.stdin.on('error', () => {});
-    started.process.stdin.end(input);
-    const memory = await peakMemory(started.process);
-    return { ...(await started.ended), memory };
-  }
-
-  const hasRows = async (): Promise<boolean> =>
-    (await admin.query('select from app_public.agents limit 1')).rows.length > 0;
-  const count = async (): Promise<number> =>
-    Number((await admin.query('select count(*) as n from app_public.agents')).rows[0].n);
-
-  /**
-   * The message with which the command refuses to begin: one line, the exit status of a wrong command line, nothing changed, memory flat.
-   * Otherwise what was different.
-   */
-  async function problemOf(args: readonly string[], input?: Buffer): Promise<string> {
-    const before = await count();
-    const { status, stdout, stderr, memory } = await run(args, input);
-    const changed = (await count()) - before;
-    const isOneLine = stderr.trimEnd().split('\n').length === 1;
-    // Where the system does not tell a process's memory, both are 0.
-    const isFlat = memory - base < moreMebibytes;
-    return status === 2 && stdout === '' && changed === 0 && isOneLine && isFlat
-      ? stderr
-      : `not refused as it should be: ${JSON.stringify({ status, stdout, stderr, changed, memory, base })}`;
-  }
+  afterAll(() => bench?.close(), 60_000);
+  const run: ImportProcess['run'] = (args, input) => bench.run(args, input);
+  const problemOf: ImportProcess['problemOf'] = (args, input) => bench.problemOf(args, input);
 
   it('imports the files of docs/import.md', async () => {
     const [block = ''] = await docBlocks('docs/import.md', 'sh');
@@ -175,8 +125,19 @@ describe.skipIf(noServer)('lightning import of files, as a process', () => {
     await file.close();
     const { status, stdout, memory } = await run(['knowledge.many.jsonl']);
     expect({ status, stdout }).toMatchObject({ status: 0, stdout: expect.stringContaining('stored 60000') });
-    expect(memory - base).toBeLessThan(moreMebibytes);
+    expect(bench.isFlat(memory), `${memory} MiB`).toBe(true);
   }, 240_000);
+
+  it('quarantines a row whose JSON nests millions of levels, in flat memory', async () => {
+    const deep = `${'['.repeat(7_000_000)}${']'.repeat(7_000_000)}`;
+    await writeFile(
+      path.join(folder, 'agents.deep.jsonl'),
+      `{"id":"flat","name":"F","model":"m"}\n{"id":"deep","name":"D","model":"m","config":{"a":${deep}}}\n`,
+    );
+    const { status, stdout, memory } = await run(['agents.deep.jsonl']);
+    expect({ status, stdout }).toMatchObject({ status: 0, stdout: expect.stringContaining('quarantined 1') });
+    expect(bench.isFlat(memory), `${memory} MiB`).toBe(true);
+  }, 60_000);
 
   it('refuses a link out of the folder, a pipe and a device, and does not follow the folders in it', async () => {
     const inside = path.join(folder, 'linked');
@@ -235,15 +196,11 @@ describe.skipIf(noServer)('lightning import of files, as a process', () => {
     const rows = (from: number): string =>
       lines(...Array.from({ length: 20_000 }, (_, n) => ({ id: `w${from + n}`, content: 'c' })));
     await writeFile(file, rows(0));
-    const quarantine = ['--quarantine', path.join(folder, 'quarantine')];
-    const started = spawnLightning(['import', file, ...quarantine, '--without-backup'], {
-      DATABASE_URL: made.urls.api,
-      MIGRATE_DATABASE_URL: made.urls.migrate,
-    });
+    const started = bench.start(['knowledge.changing.jsonl']);
     started.process.stdin.end();
     // It is in the middle once a row can be seen in the table's lock.
     for (;;) {
-      const { rows: busy } = await admin.query(
+      const { rows: busy } = await bench.admin.query(
         "select from pg_locks l where l.relation = 'app_public.knowledge'::regclass and l.mode = 'RowExclusiveLock' and l.database = (select oid from pg_database where datname = current_database())",
       );
       if (busy.length > 0) break;
@@ -258,7 +215,7 @@ describe.skipIf(noServer)('lightning import of files, as a process', () => {
         /knowledge\.changing\.jsonl changed while it was read; nothing of it is stored/,
       ),
     });
-    const { rows: stored } = await admin.query("select from app_public.knowledge where id like 'w%'");
+    const { rows: stored } = await bench.admin.query("select from app_public.knowledge where id like 'w%'");
     expect(stored).toEqual([]);
   }, 60_000);
 
