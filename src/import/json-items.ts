@@ -1,7 +1,7 @@
 import { storableJson, withoutByteOrderMark } from '../storable-text.ts';
 import { ArrayCutter } from './array-cutter.ts';
 import type { Piece } from './array-cutter.ts';
-import { isDeeper } from './json-members.ts';
+import { deepestParsed, isDeeper } from './json-members.ts';
 
 /** A JSON value whose numbers are kept to the last digit. */
 export type JsonValue =
@@ -118,9 +118,7 @@ function gather(pieces: readonly Piece[]): JsonFile {
     try {
       if (fault !== undefined) throw new Error(fault);
       const text = decode(bytes);
-      // To parse what nests so deep takes memory that is a hundred times the text.
-      if (text.length > 2 * tooDeep && isDeeper(text, tooDeep))
-        throw new Error('the JSON is nested too deeply');
+      if (isDeeper(text, deepestParsed)) throw new Error('the JSON is nested too deeply');
       items.push({ index, text, value: parse(storableJson(text)) });
     } catch (error) {
       unreadable.push({ index, bytes, reason: error instanceof Error ? error.message : String(error) });
@@ -128,9 +126,6 @@ function gather(pieces: readonly Piece[]): JsonFile {
   }
   return { items, unreadable };
 }
-
-/** What nests deeper is not parsed. Far less is refused with its place (src/import/storable.ts). */
-const tooDeep = 10_000;
 
 function decode(bytes: Buffer): string {
   try {

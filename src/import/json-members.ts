@@ -48,8 +48,13 @@ export function endOfValue(text: string, from: number): number {
   return text.length;
 }
 
+/** What nests deeper is not parsed: that would take memory that is a hundred times the text. Far less is refused with its place (storable.ts). */
+export const deepestParsed = 10_000;
+
 /** Whether JSON nests more arrays and objects than `most`. */
 export function isDeeper(json: string, most: number): boolean {
+  // Each level takes two characters.
+  if (json.length <= 2 * most) return false;
   let depth = 0;
   for (let at = 0; at < json.length; at += 1) {
     const character = json[at];

@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { deepestParsed, isDeeper } from './json-members.ts';
 import type { JsonItem, Unreadable } from './json-items.ts';
 
 /** An item that was not stored, and the reason. */
@@ -31,6 +32,7 @@ export function refuseItem(
 
 /** Items with a bare `NaN` are read although they are not JSON (src/storable-text.ts). */
 function isJson(text: string): boolean {
+  if (isDeeper(text, deepestParsed)) return false;
   try {
     JSON.parse(text);
     return true;

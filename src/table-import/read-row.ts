@@ -61,9 +61,7 @@ export function namesOfJson(text: string): string[] | null {
 }
 
 function readObject(text: string): JsonMember[] | string {
-  // Each level takes two characters. To parse what nests deeper takes memory that is a hundred times the text.
-  if (text.length > 2 * deepest && isDeeper(text, deepest))
-    return `its JSON is nested deeper than ${deepest}`;
+  if (isDeeper(text, deepest)) return `its JSON is nested deeper than ${deepest}`;
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -90,9 +88,6 @@ function ofJson(text: string, reader: RowReader): Values | string {
     return 'it has a character that Postgres cannot store: U+0000 or half of a surrogate pair';
   const members = readObject(text);
   if (typeof members === 'string') return members;
-  // Each level takes two characters.
-  if (text.length > 2 * deepest && isDeeper(text, deepest))
-    return `its JSON is nested deeper than ${deepest}`;
   const given = new Map(members.map(({ name, json }) => [name, json]));
   const unknown = unknownName([...given.keys()], reader);
   if (unknown !== null) return unknown;

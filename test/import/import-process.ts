@@ -46,7 +46,10 @@ export async function importProcess(): Promise<ImportProcess> {
     Number((await admin.query('select count(*) as n from app_public.agents')).rows[0].n);
   const run: ImportProcess['run'] = async (args, input) => {
     // The first import of all is into a database without rows, which needs no backup.
-    const started = start(args, (await rows()) > 0 ? ['--without-backup'] : []);
+    const { rows: any } = await admin.query(
+      'select from app_public.agents union all select from app_public.knowledge limit 1',
+    );
+    const started = start(args, any.length > 0 ? ['--without-backup'] : []);
     started.process.stdin.on('error', () => {});
     started.process.stdin.end(input);
     const memory = await peakMemory(started.process);

@@ -21,4 +21,5 @@ it('depth counts arrays and objects, and not what stands in strings', () => {
     true,
     false,
   ]);
+  expect([isDeeper('[[]]', 2), isDeeper('[[]]', 1)]).toEqual([false, true]);
 });

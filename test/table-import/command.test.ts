@@ -134,8 +134,11 @@ describe.skipIf(noServer)('lightning import of files, as a process', () => {
       path.join(folder, 'agents.deep.jsonl'),
       `{"id":"flat","name":"F","model":"m"}\n{"id":"deep","name":"D","model":"m","config":{"a":${deep}}}\n`,
     );
-    const { status, stdout, memory } = await run(['agents.deep.jsonl']);
-    expect({ status, stdout }).toMatchObject({ status: 0, stdout: expect.stringContaining('quarantined 1') });
+    const { status, stdout, stderr, memory } = await run(['agents.deep.jsonl']);
+    expect({ status, stdout, stderr }).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining('quarantined 1'),
+    });
     expect(bench.isFlat(memory), `${memory} MiB`).toBe(true);
   }, 60_000);
 
