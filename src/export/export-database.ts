@@ -7,7 +7,7 @@ import { sql } from '../db/statement.ts';
 import type { OnProgress } from '../on-progress.ts';
 import { OperationalError } from '../operational-error.ts';
 import { version } from '../version.ts';
-import { orderOf, readCatalog, select } from './catalog.ts';
+import { jsonColumnsOf, orderOf, readCatalog, select } from './catalog.ts';
 import type { Selection, Table } from './catalog.ts';
 import { asCsv } from './other-formats.ts';
 import { printSettings, readLines, whereOf } from './lines.ts';
@@ -116,7 +116,7 @@ async function writeTables(
     const lines = counted(transaction, { table, columns, order, where: whereOf(table, tenant) }, progress);
     const written = await writeFile(
       path.join(folder, file),
-      content === 'csv' ? asCsv(lines.bytes, columns) : lines.bytes,
+      content === 'csv' ? asCsv(lines.bytes, columns, jsonColumnsOf(table)) : lines.bytes,
       { storage, label: labelOf(id, file), key: keys.encryptionKey },
       signal,
     );

@@ -3,7 +3,7 @@ import { rename, rm } from 'node:fs/promises';
 import type { Transaction } from '../db/database.ts';
 import { quoteIdentifier, quoteLiteral, sql } from '../db/statement.ts';
 import { version } from '../version.ts';
-import { orderOf, readCatalog } from './catalog.ts';
+import { jsonColumnsOf, orderOf, readCatalog } from './catalog.ts';
 import type { Table } from './catalog.ts';
 import {
   chosen,
@@ -80,7 +80,7 @@ async function* script(
       (rows) => onProgress(i / tables.length, `exporting ${table.name}, ${rows} rows so far`),
     );
     yield Buffer.from(`\ncopy ${table.relation} (${names}) from stdin;\n`);
-    yield* asCopy(lines.bytes, columns);
+    yield* asCopy(lines.bytes, columns, jsonColumnsOf(table));
     yield Buffer.from('\\.\n');
     total.rows += lines.rows;
   }

@@ -7,10 +7,15 @@ export class LineError extends Error {
 
 /**
  * The values of a row, as texts that the types of its columns read; null is a null. Numbers keep their digits, because nothing is
- * parsed but strings. Throws LineError unless the line is an object with exactly these columns, in this order, as an export writes it.
+ * parsed but strings. `jsonColumns` are those of the catalog: their values stay JSON. Throws LineError unless the line is an object with exactly
+ * these columns, in this order, as an export writes it.
  */
-export function valuesOf(line: string, columns: readonly string[]): (string | null)[] {
-  return cellsOf(line, columns).map((json, i) => textOf(json, columns[i]!));
+export function valuesOf(
+  line: string,
+  columns: readonly string[],
+  jsonColumns: ReadonlyMap<string, boolean>,
+): (string | null)[] {
+  return cellsOf(line, columns).map((json, i) => textOf(json, columns[i]!, jsonColumns));
 }
 
 /** The values of a row as the JSON that they are in its line. Throws as `valuesOf` does, but for what is no JSON within a value. */
@@ -40,12 +45,13 @@ export function lineOf(columns: readonly string[], cells: readonly string[]): st
 
 const scalar = /^(?:true|false|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)$/;
 
-function textOf(json: string, column: string): string | null {
-  if (json === 'null') return null;
+function textOf(json: string, column: string, jsonColumns: ReadonlyMap<string, boolean>): string | null {
+  if (json === 'null') return jsonColumns.get(column) === true ? json : null;
   if (json[0] === '{' || json[0] === '[' || scalar.test(json)) return json;
   if (json[0] !== '"') throw new LineError(`the column ${column} is not JSON`);
   try {
-    return stringOf(json);
+    const text = stringOf(json);
+    return jsonColumns.has(column) ? json : text;
   } catch (error) {
     throw new LineError(`the column ${column} is not JSON`, { cause: error });
   }

@@ -8,6 +8,7 @@ import { quoteIdentifier, sql } from '../db/statement.ts';
 import { copyLines } from '../import/copy-lines.ts';
 import type { OnProgress } from '../on-progress.ts';
 import { version } from '../version.ts';
+import { jsonColumnsOf } from './catalog.ts';
 import { LineError, linesOf, valuesOf } from './json-line.ts';
 import { orderedDigest, unorderedDigest } from './line-digest.ts';
 import { printSettings, readLines, whereOf } from './lines.ts';
@@ -140,18 +141,19 @@ async function become(
 async function copy(
   { opened, onProgress, signal }: LoadOptions,
   transaction: Transaction,
-  { file }: Target,
+  { file, table }: Target,
   into: string,
   fraction: number,
 ): Promise<void> {
   const columns = file.columns.map(quoteIdentifier).join(', ');
+  const jsonColumns = jsonColumnsOf(table);
   let rows = 0;
   const source = async function* (): AsyncGenerator<Buffer> {
     for await (const lines of linesOf(opened.read(file))) {
       signal?.throwIfAborted();
       const values = lines.map((line, i) => {
         try {
-          return valuesOf(line, file.columns);
+          return valuesOf(line, file.columns, jsonColumns);
         } catch (error) {
           if (!(error instanceof LineError)) throw error;
           throw new ExportRefused(`line ${rows + i + 1} of ${file.table} is not a row: ${error.message}`, {

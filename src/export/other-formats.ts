@@ -5,11 +5,12 @@ import { linesOf, valuesOf } from './json-line.ts';
 export async function* asCsv(
   lines: AsyncIterable<Buffer>,
   columns: readonly string[],
+  jsonColumns: ReadonlyMap<string, boolean>,
 ): AsyncGenerator<Buffer> {
   yield Buffer.from(`${columns.map(csvField).join(',')}\n`);
   for await (const some of linesOf(lines)) {
     yield Buffer.from(
-      some.map((line) => `${valuesOf(line, columns).map(csvField).join(',')}\n`).join(''),
+      some.map((line) => `${valuesOf(line, columns, jsonColumns).map(csvField).join(',')}\n`).join(''),
       'utf8',
     );
   }
@@ -26,6 +27,8 @@ function csvField(value: string | null): string {
 export async function* asCopy(
   lines: AsyncIterable<Buffer>,
   columns: readonly string[],
+  jsonColumns: ReadonlyMap<string, boolean>,
 ): AsyncGenerator<Buffer> {
-  for await (const some of linesOf(lines)) yield* copyLines(some.map((line) => valuesOf(line, columns)));
+  for await (const some of linesOf(lines))
+    yield* copyLines(some.map((line) => valuesOf(line, columns, jsonColumns)));
 }

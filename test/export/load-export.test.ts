@@ -59,6 +59,23 @@ describe.skipIf(noServer)('an export', { timeout: 120_000 }, () => {
     }
   });
 
+  test('keeps texts and nulls that are JSON apart from those that are not', async () => {
+    const values = ['"a \\"word\\""', '"null"', '"12"', '12', 'null', '"{}"', '{}'];
+    const from = await database('embedded');
+    for (const [i, value] of values.entries())
+      await from.admin.query(
+        `insert into app_public.knowledge (tenant_id, id, content, metadata) values ('default', $1, 'c', $2::jsonb)`,
+        [`k${i}`, value],
+      );
+    const target = await database('server');
+    const ended = await target.lightning('import', (await from.exported()).folder);
+    expect(ended.status, ended.stderr).toBe(0);
+    const { rows } = await target.admin.query(
+      'select metadata::text as value from app_public.knowledge order by id',
+    );
+    expect(rows.map(({ value }) => value)).toEqual(values);
+  });
+
   test('is imported by the line of docs/export.md', async () => {
     const [line = ''] = (await blocksOf('docs/export.md'))
       .filter(({ mark }) => mark?.kind === 'run by' && mark.file === 'test/export/load-export.test.ts')
