@@ -1590,6 +1590,7 @@ create table legacy.turns (
   constraint turns_thread_id_fkey FOREIGN KEY (tenant_id, thread_id) REFERENCES app_public.threads(tenant_id, id) ON DELETE CASCADE
 );
 
+CREATE INDEX turns_task_id_idx ON legacy.turns USING btree (tenant_id, task_id) WHERE (number = 1);
 CREATE INDEX turns_thread_id_number_idx ON legacy.turns USING btree (tenant_id, thread_id, number);
 
 create policy delete_jobs on legacy.turns for delete to :JOBS using ((tenant_id = ( SELECT app_private.retention_tenant_id() AS retention_tenant_id)));

@@ -8,13 +8,37 @@ declare
   v_at constant timestamptz := coalesce(add_turn.turn.created_at, now());
   v_thread uuid;
 begin
-  select c.thread_id into v_thread
-  from legacy.turns c
-  join app_public.threads t on t.tenant_id = c.tenant_id and t.id = c.thread_id
-  where t.agent_id is not distinct from add_turn.turn.agent_id and c.task_id is not distinct from add_turn.turn.task_id
-    and t.version < 90000
-  order by t.last_message_at desc
-  limit 1;
+  -- The first turn of a thread stands for it: an index has these by their task, and a thread holds tens of thousands. `offset 0` keeps the
+  -- planner from going through the newest threads instead, of whatever task.
+  if add_turn.turn.task_id is null then
+    select t.id into v_thread
+    from (
+      select c.tenant_id, c.thread_id from legacy.turns c where c.number = 1 and c.task_id is null offset 0
+    ) c
+    cross join lateral (
+      select t.id, t.last_message_at
+      from app_public.threads t
+      where t.tenant_id = c.tenant_id and t.id = c.thread_id
+        and t.agent_id is not distinct from add_turn.turn.agent_id and t.version < 90000
+      offset 0
+    ) t
+    order by t.last_message_at desc
+    limit 1;
+  else
+    select t.id into v_thread
+    from (
+      select c.tenant_id, c.thread_id from legacy.turns c where c.number = 1 and c.task_id = add_turn.turn.task_id offset 0
+    ) c
+    cross join lateral (
+      select t.id, t.last_message_at
+      from app_public.threads t
+      where t.tenant_id = c.tenant_id and t.id = c.thread_id
+        and t.agent_id is not distinct from add_turn.turn.agent_id and t.version < 90000
+      offset 0
+    ) t
+    order by t.last_message_at desc
+    limit 1;
+  end if;
   if v_thread is null then
     insert into app_public.threads (agent_id, task_id)
     values (add_turn.turn.agent_id, (select t.id from app_public.tasks t where t.id = legacy.id_of(add_turn.turn.task_id)))

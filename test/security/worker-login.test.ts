@@ -292,6 +292,7 @@ describe.skipIf(noServer)('a stolen login of the worker', () => {
       ),
     ).toEqual([{ stored: false }]);
     for (const attack of [
+      `select ops.refuse_embedding('${other}', 'embedded', md5('a secret'), '')`,
       'select ops.texts_to_embed(how_many => 1000000)',
       'select ops.texts_to_embed(most_bytes => 2000000000)',
       `select ops.store_embeddings('{a,b}', '{a}', '{a}', '{a}')`,
