@@ -91,6 +91,12 @@ describe.skipIf(noServer)('the functions that delete a tenant', () => {
       await owner.query(
         `insert into ops.retention_holds (policy, tenant_id, held, reason) values ('tasks', ${tenant}, '(,)', 'a dispute')`,
       );
+      // A tenant that does not exist is said to be missing, and not to be held.
+      await owner.query('savepoint s');
+      await expect(owner.query(`select ops.begin_tenant_removal('nobody')`)).rejects.toMatchObject({
+        code: 'LTT02',
+      });
+      await owner.query('rollback to s');
       for (const call of [
         `ops.begin_tenant_removal('acme')`,
         `ops.delete_tenant_rows('acme', 'app_public.agents', 10)`,
