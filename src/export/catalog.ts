@@ -21,8 +21,6 @@ export interface Column {
   readonly order: 'value' | 'collated' | 'text';
   /** Whether it is an identity column. */
   readonly identity: boolean;
-  /** Whether it may not be null. */
-  readonly required: boolean;
 }
 
 /** A table of the catalog; a partitioned one with all of its partitions. */
@@ -74,8 +72,7 @@ export async function readCatalog(executor: Executor): Promise<readonly Table[]>
                 when t.typcategory = 'S' then 'collated'
                 else 'text'
               end,
-              'identity', a.attidentity <> '',
-              'required', a.attnotnull
+              'identity', a.attidentity <> ''
             ) order by a.attnum
           ),
           '[]'
@@ -164,14 +161,4 @@ function withoutOwnNumber(table: Table): Table {
 export function orderOf({ key, columns }: Table): readonly string[] {
   const names = columns.map(({ name }) => name);
   return key.length > 0 && key.every((name) => names.includes(name)) ? key : names;
-}
-
-/**
- * The columns of JSON of a table, whose texts are JSON in a line as well. True: it may not be null, so that a null in a line is JSON's. In
- * others a line does not tell the two apart, and a null is SQL's.
- */
-export function jsonColumnsOf({ columns }: Table): ReadonlyMap<string, boolean> {
-  return new Map(
-    columns.filter(({ type }) => type === 'jsonb').map(({ name, required }) => [name, required]),
-  );
 }

@@ -7,10 +7,10 @@ import { sql } from '../db/statement.ts';
 import type { OnProgress } from '../on-progress.ts';
 import { OperationalError } from '../operational-error.ts';
 import { version } from '../version.ts';
-import { jsonColumnsOf, orderOf, readCatalog, select } from './catalog.ts';
+import { orderOf, readCatalog, select } from './catalog.ts';
 import type { Selection, Table } from './catalog.ts';
 import { asCsv } from './other-formats.ts';
-import { printSettings, readLines, whereOf } from './lines.ts';
+import { lineColumnsOf, printSettings, readLines, whereOf } from './lines.ts';
 import type { Extract } from './lines.ts';
 import { fileOf, formatName, formatVersion, labelOf, manifestFile } from './manifest.ts';
 import type { Content, Manifest, Storage, TableFile } from './manifest.ts';
@@ -26,6 +26,11 @@ export interface ExportOptions {
   readonly tenant: string | null;
   /** Names of tables; null: all of them. */
   readonly tables: readonly string[] | null;
+  /**
+   * Conditions on the rows of a table (`t`), as SQL of ours, by its full name: an export of a part, which is loaded where the rest is missing for a
+   * while. Left out: every row.
+   */
+  readonly conditions?: ReadonlyMap<string, string>;
   readonly audit: boolean;
   readonly content: Content;
   readonly storage: Storage;
@@ -93,16 +98,20 @@ async function writeTables(
   transaction: Transaction,
   folder: string,
 ): Promise<Manifest> {
-  const { database, tenant, content, storage, keys, now, signal } = options;
+  const { database, tenant, content, storage, keys, now, signal, conditions } = options;
   const { rows: about } = await transaction.query<{ postgres: string }>(
     sql`select current_setting('server_version') as postgres`,
   );
   await refuseUnknownTenant(transaction, tenant);
-  const { carried, notCarried } = chosen(await readCatalog(transaction), options);
+  const catalog = await readCatalog(transaction);
+  const { carried, notCarried } = chosen(catalog, options);
   const { rows: migrations } = await transaction.query<{ filename: string; hash: string }>(
     sql`select filename, hash from graphile_migrate.migrations order by filename`,
   );
-  const sequences = await readSequences(transaction, carried);
+  // Rows that a part leaves out keep their numbers: those that are made meanwhile get others.
+  const numbered =
+    conditions === undefined ? carried : select(catalog, { audit: false, ofTenant: false }).carried;
+  const sequences = await readSequences(transaction, numbered);
   const at = now();
   const id = idOf(at);
   await mkdir(folder, { mode: 0o700 });
@@ -113,10 +122,12 @@ async function writeTables(
     const file = fileOf(table.name, storage, content);
     const progress = (rows: number): void =>
       options.onProgress(i / carried.length, `exporting ${table.name}, ${rows} rows so far`);
-    const lines = counted(transaction, { table, columns, order, where: whereOf(table, tenant) }, progress);
+    const condition = conditions?.get(table.name);
+    const where = condition === undefined ? whereOf(table, tenant) : `where ${condition}`;
+    const lines = counted(transaction, { table, columns, order, where }, progress);
     const written = await writeFile(
       path.join(folder, file),
-      content === 'csv' ? asCsv(lines.bytes, columns, jsonColumnsOf(table)) : lines.bytes,
+      content === 'csv' ? asCsv(lines.bytes, lineColumnsOf(table, columns)) : lines.bytes,
       { storage, label: labelOf(id, file), key: keys.encryptionKey },
       signal,
     );
@@ -126,6 +137,7 @@ async function writeTables(
       ...written,
       columns,
       order,
+      ...(condition !== undefined && { condition }),
       ...(table.partitioned && { partitions: await readPartitions(transaction, table, tenant) }),
     });
   }
@@ -140,6 +152,7 @@ async function writeTables(
     tenant,
     storage,
     ...(content === 'csv' && { content }),
+    ...(conditions !== undefined && { part: true }),
     tables,
     sequences,
     notCarried,

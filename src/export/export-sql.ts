@@ -3,7 +3,7 @@ import { rename, rm } from 'node:fs/promises';
 import type { Transaction } from '../db/database.ts';
 import { quoteIdentifier, quoteLiteral, sql } from '../db/statement.ts';
 import { version } from '../version.ts';
-import { jsonColumnsOf, orderOf, readCatalog } from './catalog.ts';
+import { orderOf, readCatalog } from './catalog.ts';
 import type { Table } from './catalog.ts';
 import {
   chosen,
@@ -16,7 +16,7 @@ import {
 } from './export-database.ts';
 import type { ExportOptions } from './export-database.ts';
 import { replacedTables } from './left-out.ts';
-import { printSettings, whereOf } from './lines.ts';
+import { lineColumnsOf, printSettings, whereOf } from './lines.ts';
 import { alterOf, inOrder, readGuards, readReferences } from './load-plan.ts';
 import type { Opened } from './load-plan.ts';
 import { asCopy } from './other-formats.ts';
@@ -80,7 +80,7 @@ async function* script(
       (rows) => onProgress(i / tables.length, `exporting ${table.name}, ${rows} rows so far`),
     );
     yield Buffer.from(`\ncopy ${table.relation} (${names}) from stdin;\n`);
-    yield* asCopy(lines.bytes, columns, jsonColumnsOf(table));
+    yield* asCopy(lines.bytes, lineColumnsOf(table, columns));
     yield Buffer.from('\\.\n');
     total.rows += lines.rows;
   }

@@ -27,6 +27,7 @@ export const leftOut: ReadonlyMap<string, string> = new Map([
   ['ops.quarantined_items', 'items that jobs of one installation set aside; they try them anew'],
   ['ops.queued_jobs', 'a copy of the queue of jobs'],
   ['ops.refused_callers', 'callers that asked one installation for too much, for a day'],
+  ['ops.stopped_writes', 'whether one installation takes writes'],
   ['ops.wal_receivers', 'who receives the WAL of one server'],
   ['ops.workers', 'the workers of one installation'],
 ]);

@@ -2,6 +2,8 @@ import type { Transaction, TransactionSettings } from '../db/database.ts';
 import { quoteIdentifier, quoteLiteral } from '../db/statement.ts';
 import { OperationalError } from '../operational-error.ts';
 import type { Table } from './catalog.ts';
+import { nullsMember } from './json-line.ts';
+import type { LineColumns } from './json-line.ts';
 
 /** The settings under which Postgres prints every value in one way, whatever the server, the database and the login prefer. */
 export const printSettings: TransactionSettings = {
@@ -99,10 +101,27 @@ function linesQuery({ table, columns, order, where }: Extract): string {
     if (how === 'value') return quoted;
     return how === 'collated' ? `${quoted} collate "C"` : `${quoted}::text collate "C"`;
   });
+  const rows = `(select ${shown.join(', ')} from ${table.relation} t ${where} order by ${ordered.join(', ')}) r`;
+  const jsons = columns.filter((name) => known.get(name)?.type === 'jsonb');
+  if (jsons.length === 0) return `select row_to_json(r.*)::text as line from ${rows} offset 0`;
+  const isNull = (name: string): string => `r.${quoteIdentifier(name)} = 'null'::jsonb`;
+  const named = jsons.map((name) => `case when ${isNull(name)} then ${quoteLiteral(name)} end`);
   return `
-    select row_to_json(r.*)::text as line
-    from (select ${shown.join(', ')} from ${table.relation} t ${where} order by ${ordered.join(', ')}) r
+    select case
+      when ${jsons.map(isNull).join(' or ')} then
+        left(j.line, -1) || ${quoteLiteral(`,${JSON.stringify(nullsMember)}:`)}
+          || to_json(array_remove(array[${named.join(', ')}]::text[], null))::text || '}'
+      else j.line
+    end as line
+    from ${rows}
+    cross join lateral (select row_to_json(r.*)::text as line offset 0) j
     offset 0`;
+}
+
+/** How the lines of a table are read: its columns as a file has them. */
+export function lineColumnsOf(table: Table, columns: readonly string[]): LineColumns {
+  const json = table.columns.filter(({ type }) => type === 'jsonb').map(({ name }) => name);
+  return { columns, json: new Set(json) };
 }
 
 /** The condition under which a row of the table `t` is the tenant's, or nothing. */

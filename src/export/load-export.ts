@@ -1,15 +1,8 @@
-import { Readable } from 'node:stream';
-import { DatabaseError } from 'pg';
 import type { Transaction } from '../db/database.ts';
 import { asOwner } from '../db/installation.ts';
 import type { Installation } from '../db/installation.ts';
-import { roleName } from '../db/roles.ts';
-import { quoteIdentifier, sql } from '../db/statement.ts';
-import { copyLines } from '../import/copy-lines.ts';
-import type { OnProgress } from '../on-progress.ts';
+import { sql } from '../db/statement.ts';
 import { version } from '../version.ts';
-import { jsonColumnsOf } from './catalog.ts';
-import { LineError, linesOf, valuesOf } from './json-line.ts';
 import { orderedDigest, unorderedDigest } from './line-digest.ts';
 import { printSettings, readLines, whereOf } from './lines.ts';
 import { alterOf, planLoad, readGuards } from './load-plan.ts';
@@ -19,17 +12,13 @@ import { narrowExport } from './narrow-export.ts';
 import { makeRoom, moveOwnEntries, refuseExistingTenant } from './make-room.ts';
 import { ExportRefused } from './manifest.ts';
 import type { Manifest } from './manifest.ts';
-import type { OpenedExport } from './open-export.ts';
+import { become, copyInto, explained, insertStaged, stageTables } from './stage-tables.ts';
+import type { StageOptions } from './stage-tables.ts';
 
 /** An import of an export that was opened. */
-export interface LoadOptions {
-  /** Its login may become the owner of the tables. */
-  readonly installation: Installation;
-  readonly opened: OpenedExport;
+export interface LoadOptions extends StageOptions {
   /** The only tenant to load of an export of everything; null: what the export has. */
   readonly tenant: string | null;
-  readonly onProgress: OnProgress;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** What was loaded. */
@@ -61,7 +50,7 @@ export async function loadExport(given: LoadOptions): Promise<Loaded> {
       targets.map(({ table }) => table),
     );
     // Of one tenant, the long part comes before others have to wait.
-    const staged = manifest.tenant === null ? null : await stage(options, transaction, targets);
+    const staged = manifest.tenant === null ? null : await stageTables(options, transaction, targets);
     await transaction.query({ text: "set local lock_timeout = '10s'" });
     for (const guard of guards) {
       const text = alterOf(guard, true);
@@ -75,8 +64,8 @@ export async function loadExport(given: LoadOptions): Promise<Loaded> {
     for (const [i, target] of targets.entries()) {
       const from = staged?.get(target.file.table);
       if (from === undefined) {
-        await copy(options, transaction, target, target.table.relation, i / targets.length);
-      } else await move(transaction, target, from);
+        await copyInto(options, transaction, target, target.table.relation, i / targets.length);
+      } else await insertStaged(transaction, target, from);
       await verify(transaction, target, options, manifest.tenant);
       total += target.file.rows;
     }
@@ -95,94 +84,6 @@ export async function loadExport(given: LoadOptions): Promise<Loaded> {
 
 function hasLog({ tables }: Manifest): boolean {
   return tables.some(({ table }) => table === 'audit.log');
-}
-
-/**
- * Loads the files into temporary tables, as the login: the owner may not make any. Their columns are texts, because the login may not
- * know every type. Returns their names, by table.
- */
-async function stage(
-  options: LoadOptions,
-  transaction: Transaction,
-  targets: readonly Target[],
-): Promise<ReadonlyMap<string, string>> {
-  const { installation } = options;
-  const owner = quoteIdentifier(roleName(installation.rolePrefix, 'owner'));
-  await become(transaction, installation, 'login');
-  const staged = new Map<string, string>();
-  for (const [i, target] of targets.entries()) {
-    const name = `pg_temp.import_${i}`;
-    const columns = target.file.columns.map((column) => `${quoteIdentifier(column)} text`);
-    await transaction.query({
-      text: `create temporary table import_${i} (${columns.join(', ')}) on commit drop`,
-    });
-    await copy(options, transaction, target, name, (i / targets.length) * 0.9);
-    await transaction.query({ text: `grant select on ${name} to ${owner}` });
-    staged.set(target.file.table, name);
-  }
-  await become(transaction, installation, 'owner');
-  return staged;
-}
-
-/**
- * On a server the owner loads. The embedded database turns COPY into reading a file, which takes its superuser, whom no policy
- * binds.
- */
-async function become(
-  transaction: Transaction,
-  { database, rolePrefix }: Installation,
-  who: 'owner' | 'login',
-): Promise<void> {
-  if (database.kind === 'embedded') return;
-  const role = who === 'owner' ? roleName(rolePrefix, 'owner') : 'none';
-  await transaction.query(sql`select set_config('role', ${role}, true)`);
-}
-
-async function copy(
-  { opened, onProgress, signal }: LoadOptions,
-  transaction: Transaction,
-  { file, table }: Target,
-  into: string,
-  fraction: number,
-): Promise<void> {
-  const columns = file.columns.map(quoteIdentifier).join(', ');
-  const jsonColumns = jsonColumnsOf(table);
-  let rows = 0;
-  const source = async function* (): AsyncGenerator<Buffer> {
-    for await (const lines of linesOf(opened.read(file))) {
-      signal?.throwIfAborted();
-      const values = lines.map((line, i) => {
-        try {
-          return valuesOf(line, file.columns, jsonColumns);
-        } catch (error) {
-          if (!(error instanceof LineError)) throw error;
-          throw new ExportRefused(`line ${rows + i + 1} of ${file.table} is not a row: ${error.message}`, {
-            cause: error,
-          });
-        }
-      });
-      yield* copyLines(values);
-      rows += lines.length;
-      onProgress(fraction, `loading ${file.table}, ${rows} of ${file.rows} rows`);
-    }
-  };
-  await explained(file.table, () =>
-    transaction.copyFrom(
-      `copy ${into} (${columns}) from stdin`,
-      Readable.from(source(), { objectMode: false }),
-    ),
-  );
-}
-
-async function move(transaction: Transaction, { table, file }: Target, from: string): Promise<void> {
-  const types = new Map(table.columns.map(({ name, type }) => [name, type]));
-  const columns = file.columns.map(quoteIdentifier).join(', ');
-  const values = file.columns.map((name) => `${quoteIdentifier(name)}::${types.get(name)}`).join(', ');
-  await explained(file.table, () =>
-    transaction.query({
-      text: `insert into ${table.relation} (${columns}) overriding system value select ${values} from ${from}`,
-    }),
-  );
 }
 
 /** Reads the rows back. They have to be the ones of the file, to the byte. */
@@ -228,26 +129,5 @@ async function sealAll(installation: Installation): Promise<void> {
   for (;;) {
     const { rows } = await owner.query(sql`select from ops.seal_audit_log(${version})`);
     if (rows.length === 0) return;
-  }
-}
-
-/** Errors of Postgres that concern the rows or the table, in a sentence that names the table. */
-async function explained<T>(table: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof DatabaseError)) throw error;
-    if (error.code === '55P03') {
-      throw new ExportRefused(
-        `other transactions keep ${table} from being loaded; try again when they have ended (${error.message})`,
-        { cause: error },
-      );
-    }
-    if (!['22', '23', '44', '54', 'P0', 'LT'].includes(String(error.code).slice(0, 2))) throw error;
-    const detail = error.detail === undefined ? '' : `; ${error.detail}`;
-    throw new ExportRefused(
-      `the database does not take the rows of ${table}: ${error.message} (${error.code}${detail})`,
-      { cause: error },
-    );
   }
 }

@@ -36,10 +36,10 @@ export async function makePartitions(executor: Executor, targets: readonly Targe
   }
 }
 
-/** The sequences that these tables own, and those that no table owns, by name: schema and sequence. */
+/** The sequences that these tables own (null: that any table owns), and those that no table owns, by name: schema and sequence. */
 export async function knownSequences(
   executor: Executor,
-  tables: readonly { readonly name: string }[],
+  tables: readonly { readonly name: string }[] | null,
 ): Promise<ReadonlyMap<string, { readonly schema: string; readonly sequence: string }>> {
   const { rows } = await executor.query<{ name: string; schema: string; sequence: string }>(sql`
     select n.nspname || '.' || c.relname as name, n.nspname as schema, c.relname as sequence
@@ -50,7 +50,8 @@ export async function knownSequences(
     left join pg_class o on o.oid = d.refobjid
     where c.relkind = 'S' and (
       n.nspname in ('app_private', 'app_public', 'legacy') and o.oid is null
-      or o.relnamespace::regnamespace || '.' || o.relname = any (${tables.map(({ name }) => name)})
+      or ${tables === null} and n.nspname not in ('graphile_worker', 'graphile_migrate')
+      or o.relnamespace::regnamespace || '.' || o.relname = any (${(tables ?? []).map(({ name }) => name)})
     )`);
   return new Map(rows.map((row) => [row.name, row]));
 }
@@ -58,15 +59,14 @@ export async function knownSequences(
 /** Moves sequences on, so that none gives a number again that a row has. None is moved back. */
 export async function moveSequences(
   executor: Executor,
-  { sequences }: Manifest,
+  { sequences, part = false }: Manifest,
   targets: readonly Target[],
 ): Promise<void> {
-  const known = await knownSequences(
-    executor,
-    targets.map(({ table }) => table),
-  );
+  const known = await knownSequences(executor, part ? null : targets.map(({ table }) => table));
   for (const [name, last] of Object.entries(sequences)) {
     const found = known.get(name);
+    // It numbers a table of others, which stayed where it is.
+    if (!found && part) continue;
     if (!found) throw new ExportRefused(`the export has the sequence ${name}, and the database does not`);
     const quoted = `${quoteIdentifier(found.schema)}.${quoteIdentifier(found.sequence)}`;
     await executor.query(sql`

@@ -40,6 +40,8 @@ export interface Manifest {
   /** Left out: JSON Lines. CSV is for other programs, and is not imported. */
   readonly content?: Content;
   readonly tables: readonly TableFile[];
+  /** True: rows and tables are missing on purpose, and what is loaded goes on beside them. */
+  readonly part?: boolean;
   /** The last number that each sequence gave, in decimal. */
   readonly sequences: Readonly<Record<string, string>>;
   readonly notCarried: readonly { readonly name: string; readonly reason: string }[];
@@ -60,6 +62,8 @@ export interface TableFile {
   readonly columns: readonly string[];
   /** The columns by which lines are ordered. */
   readonly order: readonly string[];
+  /** The condition on its rows, as SQL about `t`; left out: every row is there. */
+  readonly condition?: string;
   /** The times of the partitions with rows; left out where the table has no partitions. */
   readonly partitions?: readonly { readonly from: string; readonly to: string }[];
 }
@@ -202,6 +206,7 @@ const ofTable = hasMembers({
   storedSha256: isHash,
   columns: isListOf(isText),
   order: isListOf(isText),
+  condition: (value) => value === undefined || isText(value),
   partitions: (value) => value === undefined || isListOf(hasMembers({ from: isText, to: isText }))(value),
 });
 
@@ -217,6 +222,7 @@ const members: Readonly<Record<Exclude<keyof Manifest, 'format' | 'version'>, Ch
   tables: (value) =>
     isListOf(ofTable)(value) &&
     new Set((value as TableFile[]).map(({ table }) => table)).size === (value as TableFile[]).length,
+  part: (value) => value === undefined || value === true,
   sequences: (value) =>
     typeof value === 'object' &&
     value !== null &&

@@ -3,6 +3,7 @@ import type { OnProgress } from '../on-progress.ts';
 import { readCatalog, select } from './catalog.ts';
 import type { Table } from './catalog.ts';
 import { cellsOf, LineError, lineOf, linesOf } from './json-line.ts';
+import type { Cells } from './json-line.ts';
 import { orderedDigest, unorderedDigest } from './line-digest.ts';
 import { knownSequences } from './load-places.ts';
 import { ExportRefused } from './manifest.ts';
@@ -20,7 +21,7 @@ export async function refuseOtherTenant({ manifest, read }: OpenedExport, tenant
   if (file !== undefined) {
     const at = file.columns.indexOf('id');
     for await (const lines of linesOf(read(file)))
-      for (const line of lines) found.push(tenantIn(rowOf(file, line), at) ?? '');
+      for (const line of lines) found.push(tenantIn(rowOf(file, line).cells, at) ?? '');
   } else if (manifest.tenant !== null) found.push(manifest.tenant);
   if (found.includes(tenant)) return;
   const named = found.slice(0, mostNamed).join(', ');
@@ -130,22 +131,19 @@ async function* linesOfTenant(
   for await (const lines of linesOf(read(file))) {
     const found: string[] = [];
     for (const line of lines) {
-      const cells = rowOf(file, line);
+      const { cells, nulls } = rowOf(file, line);
       if (tenantIn(cells, at) !== tenant) continue;
       found.push(
         columns.length === cells.length
           ? line
-          : lineOf(
-              columns,
-              places.map((place) => cells[place]!),
-            ),
+          : lineOf(columns, { cells: places.map((place) => cells[place]!), nulls }),
       );
     }
     if (found.length > 0) yield { rows: found.length, bytes: Buffer.from(`${found.join('\n')}\n`, 'utf8') };
   }
 }
 
-function rowOf({ table, columns }: TableFile, line: string): readonly string[] {
+function rowOf({ table, columns }: TableFile, line: string): Cells {
   try {
     return cellsOf(line, columns);
   } catch (error) {

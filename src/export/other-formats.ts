@@ -1,16 +1,13 @@
 import { copyLines } from '../import/copy-lines.ts';
 import { linesOf, valuesOf } from './json-line.ts';
+import type { LineColumns } from './json-line.ts';
 
 /** Lines of an export as CSV with a header, as `copy ... with (format csv, header)` reads it: nothing is a null, and "" an empty text. */
-export async function* asCsv(
-  lines: AsyncIterable<Buffer>,
-  columns: readonly string[],
-  jsonColumns: ReadonlyMap<string, boolean>,
-): AsyncGenerator<Buffer> {
-  yield Buffer.from(`${columns.map(csvField).join(',')}\n`);
+export async function* asCsv(lines: AsyncIterable<Buffer>, line: LineColumns): AsyncGenerator<Buffer> {
+  yield Buffer.from(`${line.columns.map(csvField).join(',')}\n`);
   for await (const some of linesOf(lines)) {
     yield Buffer.from(
-      some.map((line) => `${valuesOf(line, columns, jsonColumns).map(csvField).join(',')}\n`).join(''),
+      some.map((text) => `${valuesOf(text, line).map(csvField).join(',')}\n`).join(''),
       'utf8',
     );
   }
@@ -24,11 +21,6 @@ function csvField(value: string | null): string {
 }
 
 /** Lines of an export as the data of a `copy ... from stdin`, without its end. */
-export async function* asCopy(
-  lines: AsyncIterable<Buffer>,
-  columns: readonly string[],
-  jsonColumns: ReadonlyMap<string, boolean>,
-): AsyncGenerator<Buffer> {
-  for await (const some of linesOf(lines))
-    yield* copyLines(some.map((line) => valuesOf(line, columns, jsonColumns)));
+export async function* asCopy(lines: AsyncIterable<Buffer>, line: LineColumns): AsyncGenerator<Buffer> {
+  for await (const some of linesOf(lines)) yield* copyLines(some.map((text) => valuesOf(text, line)));
 }

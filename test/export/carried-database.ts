@@ -136,9 +136,9 @@ export async function makeExtremes(admin: Client, withRows: boolean): Promise<vo
         '178000000 years 1 mon -1 day 00:00:00.000001', 'null', 'null', array['', 'NULL', null, 'a,b', '{"}', E'\\n\\\\', '"'],
         'a "b", {c}', row(null, E'a"\\\\\\n,)')::app_public.pair, '[1,)', '{[1,2),(3,4)}', '10.0.0.1/8', '111', '10101', '[1e-7,-1.5,123456.789]', '[65504,-1]',
         '{1:1.5,5:-2}/5', '18446744073709551615', 'FFFFFFFF/FFFFFFFF', 'z', 'na"me', $$'a''b':1A 'c d':2$$, '2001-02-03 04:05:06.000007+00';
-      insert into app_public.extremes (tenant_id, name, f8, f4, n, tz) values
-        ('acme', 'small', '-0', 1e-45, 0.${'0'.repeat(200)}1, '4713-01-01 00:00:00+00 BC'),
-        ('acme', 'float', 1.7976931348623157e308, 3.4028235e38, 'infinity', 'infinity'), ('rival', 'other', 5e-324, 0.1, '-infinity', 'epoch');`);
+      insert into app_public.extremes (tenant_id, name, f8, f4, n, tz, jb) values
+        ('acme', 'small', '-0', 1e-45, 0.${'0'.repeat(200)}1, '4713-01-01 00:00:00+00 BC', '"a \\"text\\""'),
+        ('acme', 'float', 1.7976931348623157e308, 3.4028235e38, 'infinity', 'infinity', '"null"'), ('rival', 'other', 5e-324, 0.1, '-infinity', 'epoch', '-0.10');`);
   }
   await admin.query(
     'create trigger _100_timestamps before insert or update on app_public.extremes for each row execute function app_private.tg_extremes()',

@@ -4,7 +4,8 @@ import { LineError, valuesOf } from '../../src/export/json-line.ts';
 test('values keep their text: numbers their digits, strings what they say, objects as they are', () => {
   const line =
     '{"a":12345678901234567890.10,"b":"x\\n\\"\\\\\\u00e4","c":null,"d":{"n": 1e400, "s": "}\\"]"},"e":[1, [2]],"f":-0,"g":true,"h \\"":"","i":"NaN"}';
-  expect(valuesOf(line, ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h "', 'i'], new Map())).toEqual([
+  const columns = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h "', 'i'];
+  expect(valuesOf(line, { columns, json: new Set() })).toEqual([
     '12345678901234567890.10',
     'x\n"\\ä',
     null,
@@ -15,6 +16,22 @@ test('values keep their text: numbers their digits, strings what they say, objec
     '',
     'NaN',
   ]);
+});
+
+test('a column of JSON keeps its string and its null, which are neither a text nor no value', () => {
+  const columns = ['a', 'b', 'c', 'd', 'e'];
+  expect(
+    valuesOf('{"a":"x\\n","b":null,"c":null,"d":"null","e":{"":null},"":["b"]}', {
+      columns,
+      json: new Set(['a', 'b', 'c', 'e']),
+    }),
+  ).toEqual(['"x\\n"', 'null', null, 'null', '{"":null}']);
+});
+
+test('a JSON null of a column that is not JSON is no row', () => {
+  expect(() => valuesOf('{"a":null,"":["a"]}', { columns: ['a'], json: new Set() })).toThrow(
+    'the column a is said to have a JSON null, and has none',
+  );
 });
 
 for (const line of [
@@ -33,26 +50,15 @@ for (const line of [
   '{"a":[}',
   '{"a": 1}',
   '{"a":01}',
+  '{"a":null,"":["b"]}',
+  '{"a":null,"":[]}',
+  '{"a":null,"":["a"]',
+  '{"a":null,"":"a"}',
+  '{"a":1,"":["a"]}',
 ]) {
   test(`${line || 'nothing'} is not a row with the column a`, () => {
-    expect(() => valuesOf(line, ['a'], new Map())).toThrow(LineError);
+    expect(() => valuesOf(line, { columns: ['a'], json: new Set(line.includes('""') ? ['a'] : []) })).toThrow(
+      LineError,
+    );
   });
 }
-
-test('the value of a column of JSON stays JSON, and its null is one where the column may not be null', () => {
-  const line = '{"a":"a \\"word\\"","b":null,"c":null,"d":"12","e":12}';
-  const jsonColumns = new Map([
-    ['a', false],
-    ['b', true],
-    ['c', false],
-    ['d', true],
-    ['e', true],
-  ]);
-  expect(valuesOf(line, ['a', 'b', 'c', 'd', 'e'], jsonColumns)).toEqual([
-    '"a \\"word\\""',
-    'null',
-    null,
-    '"12"',
-    '12',
-  ]);
-});
