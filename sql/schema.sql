@@ -1965,6 +1965,20 @@ create view ops.check_sealing (
 
 grant select on ops.check_sealing to :OPERATOR, :WORKER;
 
+-- A check of ops.check_alerts. Writes that are stopped; after an hour that is an error.
+create view ops.check_stopped_writes (
+  -- What it is about.
+  subject text,
+  -- warning or error.
+  severity text,
+  -- What is wrong, in a sentence.
+  message text,
+  -- The same as JSON, for programs.
+  details jsonb
+) as ...;
+
+grant select on ops.check_stopped_writes to :OPERATOR, :WORKER;
+
 -- A check of ops.check_alerts. Runs that take longer than they should.
 create view ops.check_stuck_runs (
   -- What it is about.
@@ -2586,6 +2600,25 @@ create view ops.running (
 ) as ...;
 
 grant select on ops.running to :OPERATOR, :WORKER;
+
+-- One row while writes are stopped: nobody changes data then, at whatever door. Empty: writes go on.
+create table ops.stopped_writes (
+  -- The stop: a new one for each, so that a way back knows that nothing was written since.
+  id uuid not null default gen_random_uuid(),
+  -- Why, in the operator's words. Callers see it.
+  reason text not null,
+  -- When the first table was stopped.
+  begun_at timestamp with time zone not null default clock_timestamp(),
+  -- When the last one was: what was acknowledged before is stored, and nothing comes after it. Null: some tables still take writes.
+  stopped_at timestamp with time zone,
+  constraint stopped_writes_pkey PRIMARY KEY (id)
+);
+
+create policy manage_owner on ops.stopped_writes for all to :OWNER using (true) with check (true);
+create policy select_operator on ops.stopped_writes for select to :OPERATOR using (true);
+create policy select_worker on ops.stopped_writes for select to :WORKER using (true);
+
+grant select on ops.stopped_writes to :OPERATOR, :WORKER;
 
 -- Tenants that were deleted, or are being deleted: the last deletion of each id.
 create table ops.tenant_removals (

@@ -93,6 +93,10 @@ export const errorCodes = {
   },
   TRY_AGAIN: { status: 409, meaning: 'The request collided with another one: send it again.' },
   STATEMENT_TIMEOUT: { status: 504, meaning: 'The statement ran longer than DB_STATEMENT_TIMEOUT_MS.' },
+  WRITES_STOPPED: {
+    status: 503,
+    meaning: 'An operator has stopped all writes for a while; reads go on (docs/rollback.md).',
+  },
   EMBEDDINGS_UNAVAILABLE: { status: 503, meaning: 'The embeddings endpoint returned no embedding.' },
   DATABASE_UNAVAILABLE: {
     status: 503,
@@ -189,6 +193,9 @@ export const outages = {
 /** Seconds after which a request that was answered with 503 or 429 may be sent again: the header `Retry-After`. */
 export const retryAfterSeconds = '1';
 
+/** The same while an operator has stopped all writes, which takes minutes. */
+export const stoppedRetryAfterSeconds = '15';
+
 /**
  * The HTTP statuses of our own rules, by the SQLSTATE that sql/ raises for them (sql/README.md explains each);
  * 400 for SQLSTATEs that are not listed. REST answers with that status; GraphQL shows the SQLSTATE, and the
@@ -200,6 +207,7 @@ export const refusalStatuses: Readonly<Record<string, 403 | 404 | 409 | 503>> = 
   LTC04: 409,
   LTC05: 409,
   LTJ01: 409,
+  LTO01: 503,
   LTQ01: 404,
   LTQ02: 409,
   LTQ03: 409,

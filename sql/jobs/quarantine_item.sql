@@ -3,14 +3,14 @@
 -- Functions (in an exception handler) and jobs in TypeScript set items aside in this way only.
 --
 -- Returns false when the error is not the item's, and the caller has to raise it: the server is shutting down or cannot write,
--- or a connection or a timeout ended the statement. When another session was in the way (40, 55), it returns true without
+-- writes are stopped, or a connection or a timeout ended the statement. When another session was in the way (40, 55), it returns true without
 -- recording anything: the next try will succeed. Definer: nobody writes the table by hand.
 create or replace function ops.quarantine_item(task text, tenant_id text, item text, code text, reason text) returns boolean
 language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
 begin
-  if code ~ '^(08|57|58|531|533)' then
+  if code ~ '^(08|57|58|531|533|LTO01)' then
     return false;
   elsif code ~ '^(40|55)' then
     return true;

@@ -1,9 +1,13 @@
 -- Notes that keys were used. A key is written at most once a minute, however many processes serve it, and one that another process
--- is writing is passed over. Definer, as ops.key_claims.
+-- is writing is passed over. While writes are stopped nothing is noted. Definer, as ops.key_claims.
 create or replace function ops.note_key_use(ids text[]) returns void
-language sql volatile security definer
+language plpgsql volatile security definer
 set search_path to pg_catalog, pg_temp
 as $$
+begin
+  if app_private.writes_stopped() then
+    return;
+  end if;
   update app_private.api_keys k
   set last_used_at = now()
   from (
@@ -13,7 +17,8 @@ as $$
     order by d.id
     for no key update skip locked
   ) due
-  where k.id = due.id
+  where k.id = due.id;
+end
 $$;
 
 comment on function ops.note_key_use(text[]) is 'Notes that these keys were used; writes each at most once a minute.';

@@ -2,7 +2,7 @@
 -- out; the caller does not learn which. Every text takes the same work: one digest and one look-up. It compares digests, so the
 -- time taken reveals nothing about the token.
 --
--- Use prolongs a sliding session when that is worth a write: once a tenth of its time has passed.
+-- Use prolongs a sliding session when that is worth a write: once a tenth of its time has passed, and not while writes are stopped.
 create or replace function app_private.use_session(token text) returns setof app_public.sessions
 language plpgsql volatile
 set search_path to pg_catalog, pg_temp
@@ -25,7 +25,8 @@ begin
     v_session.sliding_ttl := interval '1 year';
   end if;
   -- Null, and so false, for a session that does not slide. least() alone would ignore the null.
-  if v_session.expires_at < now() + v_session.sliding_ttl * 0.9 and v_session.expires_at < coalesce(v_session.ends_at, 'infinity') then
+  if v_session.expires_at < now() + v_session.sliding_ttl * 0.9 and v_session.expires_at < coalesce(v_session.ends_at, 'infinity')
+    and not app_private.writes_stopped() then
     update app_public.sessions s
     set expires_at = least(now() + v_session.sliding_ttl, s.ends_at)
     where s.tenant_id = v_session.tenant_id and s.id = v_session.id

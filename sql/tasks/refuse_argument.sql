@@ -1,4 +1,4 @@
--- Refuses an argument of a function of tasks (LTQ05), workflows (LTW05), conversations (LTC03) or the audit log (LTA08). Functions that run
+-- Refuses an argument of a function of tasks (LTQ05), workflows (LTW05), conversations (LTC03), the audit log (LTA08) or operations (LTO02). Functions that run
 -- as their caller raise the same by themselves (enqueue_task, enqueue_tasks, workflow_progress): requests have no usage of app_private. refuse_ended_lease
 -- does, too, to add a hint.
 create or replace function app_private.refuse_argument(code text, argument text, reason text) returns void
@@ -11,4 +11,4 @@ begin
 end
 $$;
 
-comment on function app_private.refuse_argument(text, text, text) is 'Raises that an argument cannot be used, and why: LTQ05 in functions of tasks, LTW05 in those of workflows, LTC03 in that of conversations, LTA08 in those that read the audit log.';
+comment on function app_private.refuse_argument(text, text, text) is 'Raises that an argument cannot be used, and why: LTQ05 in functions of tasks, LTW05 in those of workflows, LTC03 in that of conversations, LTA08 in those that read the audit log, LTO02 in those of operations.';

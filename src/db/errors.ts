@@ -64,6 +64,7 @@ const codesBySqlState: Readonly<Record<string, ErrorCode>> = {
   '42501': 'PERMISSION_DENIED',
   '57014': 'STATEMENT_TIMEOUT',
   P0001: 'REFUSED',
+  LTO01: 'WRITES_STOPPED',
 };
 
 const refusalCodes = {

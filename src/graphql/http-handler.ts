@@ -2,7 +2,7 @@ import { getOperationAST } from 'postgraphile/graphql';
 import type { ExecutionResult, GraphQLError } from 'postgraphile/graphql';
 import type { IncomingMessage } from 'node:http';
 import type { RequestHandler } from 'express';
-import { AppError, retryAfterSeconds } from '../errors.ts';
+import { AppError, retryAfterSeconds, stoppedRetryAfterSeconds } from '../errors.ts';
 import { claimsOf, stopwatchOf } from '../http/authenticate.ts';
 import type { OnInternalError } from '../http/error-body.ts';
 import { departureOf } from '../http/departure.ts';
@@ -93,7 +93,9 @@ export function graphqlHandler(
     }
     const errors = result.errors.map(format);
     // The status is 200 where other fields have values, and the client may try again all the same.
-    if (errors.some((error) => statusOf([error]) === 503))
+    if (errors.some(({ extensions }) => extensions?.['code'] === 'WRITES_STOPPED'))
+      response.setHeader('Retry-After', stoppedRetryAfterSeconds);
+    else if (errors.some((error) => statusOf([error]) === 503))
       response.setHeader('Retry-After', retryAfterSeconds);
     const answered = result.data !== undefined && result.data !== null;
     send(answered ? 200 : statusOf(errors), JSON.stringify({ ...result, errors }));

@@ -12,7 +12,9 @@ export function sendJson(
     'Content-Type': contentType,
     'Content-Length': Buffer.byteLength(json),
     'Cache-Control': 'no-store',
-    ...((status === 503 || status === 429) && { 'Retry-After': retryAfterSeconds }),
+    // A caller that knows a better time has set it.
+    ...((status === 503 || status === 429) &&
+      !response.hasHeader('Retry-After') && { 'Retry-After': retryAfterSeconds }),
   });
   response.end(json);
 }

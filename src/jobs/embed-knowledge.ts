@@ -189,6 +189,7 @@ export const embedKnowledgeJob = defineJob({
       jobKeyMode: 'preserve_run_at',
     },
   },
+  changesData: true,
   parse: noPayload,
   lock: task,
   expectedMinutes: 60,

@@ -27,6 +27,8 @@ export interface JobDefinition<Payload> {
    * try again.
    */
   readonly lock?: string;
+  /** Whether it writes to tables of tenants, so that it waits while writes are stopped. Default: false. */
+  readonly changesData?: boolean;
   /** A run that takes longer raises an alert. Default: ten minutes. */
   readonly expectedMinutes?: number;
   /**
@@ -42,6 +44,7 @@ export interface Job {
   readonly does: string;
   readonly schedule: Schedule | null;
   readonly lock: string | null;
+  readonly changesData: boolean;
   readonly expectedMinutes: number;
   /** Reads the payload, and returns the function to run with it. Throws PayloadError. */
   prepare(payload: unknown): (run: JobRun, resources: JobResources) => Promise<string | null>;
@@ -49,12 +52,22 @@ export interface Job {
 
 /** Binds a handler to its payload, so that all kinds of jobs fit into one list. */
 export function defineJob<Payload>(definition: JobDefinition<Payload>): Job {
-  const { task, does, schedule = null, parse, lock = null, expectedMinutes = 10, run: work } = definition;
+  const {
+    task,
+    does,
+    schedule = null,
+    parse,
+    lock = null,
+    changesData = false,
+    expectedMinutes = 10,
+    run: work,
+  } = definition;
   return {
     task,
     does,
     schedule,
     lock,
+    changesData,
     expectedMinutes,
     prepare: (payload) => {
       const parsed = parse(payload);

@@ -56,6 +56,7 @@ export const retentionJob = defineJob({
       jobKeyMode: 'preserve_run_at',
     },
   },
+  changesData: true,
   parse: noPayload,
   lock: retentionLock,
   expectedMinutes: 60,

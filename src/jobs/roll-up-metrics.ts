@@ -18,6 +18,7 @@ export const rollUpMetricsJob = defineJob({
       jobKeyMode: 'preserve_run_at',
     },
   },
+  changesData: true,
   parse: noPayload,
   lock: 'roll_up_metrics',
   expectedMinutes: 60,

@@ -3,6 +3,7 @@ import { JobBusy, recordRun, RunStopped } from './job-run.ts';
 import type { Job } from './job.ts';
 import type { JobResources } from './job-resources.ts';
 import { PayloadError } from './payload.ts';
+import { areWritesStopped, isWriteStopped } from './stopped-writes.ts';
 
 export interface RunJobsOptions {
   /** The executor commits each statement by itself. */
@@ -15,6 +16,9 @@ export interface RunJobsOptions {
 
 /** Pause before a job that found its lock taken is tried again. */
 const busyPauseMs = 60_000;
+
+/** Pause before a job that found writes stopped is tried again. */
+const stoppedPauseMs = 30_000;
 
 /** The jobs in graphile-worker's form. Each run is recorded, holds its lock, and logs what it did. */
 export function taskListOf(jobs: readonly Job[], options: RunJobsOptions): TaskList {
@@ -37,6 +41,12 @@ async function runJob(
   const { id, locked_by: worker } = helpers.job;
   // An unreadable payload is recorded as a run that failed, because operators look for it there.
   const work = prepare(job, payload);
+  const waitForWrites = async (): Promise<void> => {
+    const runAt = new Date(Date.now() + stoppedPauseMs);
+    await comeAgain(helpers, payload, { runAt, jobKey: `wait:writes:${task}` });
+    log({ level: 'info', event: 'job-waits', message: `${task}: writes are stopped`, task, job: id });
+  };
+  if (job.changesData && (await areWritesStopped(executor))) return waitForWrites();
   try {
     const did = await recordRun(
       executor,
@@ -63,6 +73,9 @@ async function runJob(
       const runAt = new Date(Date.now() + busyPauseMs);
       await comeAgain(helpers, payload, { runAt, jobKey: `wait:${job.lock}:${task}` });
       log({ level: 'info', event: 'job-waits', message: `${task}: ${error.message}`, task, job: id });
+    } else if (isWriteStopped(error)) {
+      // They were stopped while it ran.
+      await waitForWrites();
     } else if (error instanceof RunStopped) {
       const { key } = helpers.job;
       await comeAgain(helpers, payload, key === null ? {} : { jobKey: key });

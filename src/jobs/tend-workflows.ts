@@ -38,6 +38,7 @@ export const tendWorkflowsJob = defineJob({
     everyMinutes: 1,
     options: { backfillPeriod: 0, maxAttempts: 1 },
   },
+  changesData: true,
   parse: noPayload,
   run: async (_payload, run, { executor }) => {
     const count = await tendWorkflows(executor, run.signal);

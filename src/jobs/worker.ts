@@ -13,6 +13,7 @@ import type { JobResources } from './job-resources.ts';
 import { jobs } from './registry.ts';
 import { keepRunner } from './keep-runner.ts';
 import type { Run } from './keep-runner.ts';
+import { isWriteStopped } from './stopped-writes.ts';
 import { repeat } from '../repeat.ts';
 import type { Repeating } from '../repeat.ts';
 import { taskListOf } from './run-jobs.ts';
@@ -118,8 +119,11 @@ export async function startWorker({
         });
     },
     reapEveryMs,
-    (error) =>
-      log({ level: 'error', event: 'leases-not-reaped', message: String(error), stack: stackOfBug(error) }),
+    (error) => {
+      // An alert tells of the stop. The leases are taken back after it.
+      if (isWriteStopped(error)) return;
+      log({ level: 'error', event: 'leases-not-reaped', message: String(error), stack: stackOfBug(error) });
+    },
   );
   // An embedded database has no logins.
   const watch = kind === 'server' ? keepWatch(resources, watchEveryMs) : null;

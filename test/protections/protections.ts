@@ -58,6 +58,7 @@ const alsoTests: Readonly<Record<string, readonly string[]>> = {
     'test/db/audit',
     'test/security/worker-login',
   ],
+  writes: ['test/rollback/stop-writes'],
   tenancy: ['test/db/audit', 'test/db/sessions', 'test/commands/login', 'test/commands/delete-tenant'],
   workflows: [
     'test/db/tenancy',

@@ -581,6 +581,20 @@ export const accessEntries: readonly AccessEntry[] = [
     `,
   },
   {
+    name: 'ops.stopped_writes',
+    tenants: [null],
+    tenantColumn: 'null::text',
+    fill: "insert into ops.stopped_writes (reason) values ('a test')",
+    insert: "(reason) select 'x' where $1::text is not null",
+    set: 'begun_at = now()',
+    reaches: `
+      operator  all  -    -    -    -
+      worker    all  -    -    -    -
+      owner     all  all  all  all  may
+      definer   all  all  all  all  may
+    `,
+  },
+  {
     name: 'ops.workers',
     tenants: [null],
     tenantColumn: 'null::text',

@@ -1,4 +1,4 @@
-import { retryAfterSeconds } from '../../errors.ts';
+import { retryAfterSeconds, stoppedRetryAfterSeconds } from '../../errors.ts';
 import type { RestOptions } from '../options.ts';
 import type { Header, RestResponse } from './rest-response.ts';
 
@@ -22,7 +22,9 @@ export function errorResponse(error: ShownError, verbosity: RestOptions['errorVe
     ['Content-Length', String(Buffer.byteLength(body))],
     // A code that a function made up may contain any character.
     ['Proxy-Status', `PostgREST; error=${error.code.replaceAll(/[^\x21-\x7e]/g, '')}`],
-    ...(error.status === 503 || error.status === 429 ? [['Retry-After', retryAfterSeconds] as const] : []),
+    ...(error.status === 503 || error.status === 429
+      ? [['Retry-After', error.code === 'LTO01' ? stoppedRetryAfterSeconds : retryAfterSeconds] as const]
+      : []),
     ...error.headers,
   ];
   return { status: error.status, reason: error.reason, headers, body };
