@@ -19,12 +19,14 @@ import { addRest } from './commands/rest.ts';
 import { addRestore } from './commands/restore.ts';
 import { addRetention } from './commands/retention.ts';
 import { addServe } from './commands/serve.ts';
+import { addRollback } from './commands/rollback.ts';
 import { addSetup } from './commands/setup.ts';
 import { addStatus } from './commands/status.ts';
 import { addTenant } from './commands/tenant.ts';
 import { addToken } from './commands/token.ts';
 import { UsageError } from './commands/usage-error.ts';
 import { addVerifyAudit } from './commands/verify-audit.ts';
+import { addWrites } from './commands/writes.ts';
 import { ConfigError } from './config/parse-config.ts';
 import { adviceOn, troubleOf } from './db/server-trouble.ts';
 import { takeEnvironment } from './environment.ts';
@@ -52,6 +54,8 @@ const commands: readonly ((program: Command, context: CommandContext) => void)[]
   addVerifyAudit,
   addImport,
   addExport,
+  addWrites,
+  addRollback,
   addBackup,
   addRestore,
   addRecover,

@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { Client } from 'pg';
 import type { Pool } from 'pg';
@@ -60,7 +59,8 @@ export class NoDatabase extends ConnectionsError {
 /**
  * Finds the database of the configuration. An embedded database is started (and prepared) by this process. If
  * another process already runs it, `attach` decides: true uses that process's socket, and false refuses the
- * start. With `make: false`, a missing embedded database is not made: rejects with NoDatabase.
+ * start. With `make: false`, a missing embedded database is not made: rejects with NoDatabase. A database in memory is made by
+ * the process that serves it; with `attach` others use its socket, and reject with NoDatabase when none runs.
  */
 export async function openConnections(
   config: Config,
@@ -81,6 +81,7 @@ export async function openConnections(
       close: async () => {},
     };
   }
+  if (!config.useDatabase && attach) return attachInMemory(config, log);
   if (!make) refuseToMake(config);
   if (!config.useDatabase) return startInMemory(config, log);
   return attach ? attachOrStart(config, log) : startOnDisk(config, log);
@@ -90,7 +91,7 @@ export async function openConnections(
 export function refuseToMake({ useDatabase, dataDirectory }: Config): void {
   if (!useDatabase) {
     throw new NoDatabase(
-      'USE_DATABASE=false keeps nothing, so only the process that serves it has a database',
+      'USE_DATABASE=false keeps nothing, so only the process that serves it has a database, and none with this DATA_DIR runs',
     );
   }
   // A damaged database is not a missing one.
@@ -274,8 +275,20 @@ async function startOnDisk(config: Config, log: Log): Promise<Connections> {
   return embeddedConnections(embedded.connectionString, log, () => embedded.close());
 }
 
+/** Where the process that keeps everything in memory has its socket, so that commands with the same DATA_DIR find it. */
+function memoryDirectory({ dataDirectory }: Config): string {
+  return path.join(dataDirectory, 'in-memory');
+}
+
+/** Connects to the process that keeps everything in memory. Throws NoDatabase when none runs. */
+async function attachInMemory(config: Config, log: Log): Promise<Connections> {
+  const directory = memoryDirectory(config);
+  if (!(await isListening(directory))) refuseToMake(config);
+  return embeddedConnections(embeddedConnectionString(directory), log, async () => {});
+}
+
 async function startInMemory(config: Config, log: Log): Promise<Connections> {
-  const directory = await mkdtemp(path.join(tmpdir(), 'lightning-'));
+  const directory = memoryDirectory(config);
   const embedded = await sayWhileSlow(log, 'making an embedded database in memory', () =>
     startEmbedded({
       dataDirectory: directory,

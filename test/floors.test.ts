@@ -20,8 +20,8 @@ const floors: readonly (readonly string[])[] = [
   ['http', 'embeddings', 'backup', 'import', 'database-choice.ts'],
   // The REST dialect, what subscribers are told, and exports.
   ['rest', 'live', 'export', 'quarantine.ts'],
-  // The doors GraphQL and PostgREST's own program, retention, and imports of tables by column name.
-  ['graphql', 'postgrest', 'retention', 'table-import'],
+  // The doors GraphQL and PostgREST's own program, retention, imports of tables by column name, and the way back.
+  ['graphql', 'postgrest', 'retention', 'table-import', 'rollback'],
   // The server with all doors of the API, and all logins of the configuration.
   ['api', 'open-database.ts'],
   ['jobs', 'own-session.ts'],

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { isLoadAwaited, untilLoaded } from '../rollback/awaited-load.ts';
 import { openBackups } from '../backup/open-backups.ts';
 import { anonymous } from '../auth/claims.ts';
 import { makeVerifyToken } from '../auth/jwt.ts';
@@ -95,6 +96,7 @@ export async function run(
     if (unfit.length === 0) await waitForLogins(connections, needed, config, log, signal);
     if (config.production) await refuseUnfit(connections, needed, config, unfit);
     if (duties.migrate) await migrateTo(connections, config, log);
+    if (!config.useDatabase && isLoadAwaited(config.dataDirectory)) await awaitLoad(config, log, signal);
     const url = duties.api ? await beginApi(connections, config, log, begun) : null;
     if (duties.worker) await beginWorker(connections, config, log, begun);
     const token =
@@ -115,6 +117,19 @@ export async function run(
     await stop();
     throw error;
   }
+}
+
+/** How long a process in memory keeps its doors closed for data that a rollback is to load. */
+const loadWaitMs = 3_600_000;
+
+async function awaitLoad(config: Config, log: Log, signal: AbortSignal | undefined): Promise<void> {
+  log({
+    level: 'info',
+    event: 'load-awaited',
+    message: 'waiting for lightning rollback, which loads the critical data; the API opens then',
+  });
+  await untilLoaded(config.dataDirectory, { withinMs: loadWaitMs, signal });
+  log({ level: 'info', event: 'load-ended', message: 'the critical data are in memory' });
 }
 
 /** Throws NotForProduction with every reason, those of the logins included where they can be asked. */

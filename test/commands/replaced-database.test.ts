@@ -39,6 +39,9 @@ const opening: Readonly<Record<string, readonly string[]>> = {
   retention: ['--dry-run'],
   import: ['FOLDER'],
   export: [],
+  'writes stop': ['--reason', 'maintenance'],
+  'writes start': [],
+  'rollback to-memory': ['FOLDER/way'],
   backup: [],
   'backup drill': [],
 };
@@ -51,6 +54,7 @@ const others: Readonly<Record<string, string>> = {
   rest: 'serves any database, whoever made it',
   token: 'signs, and opens no database',
   backups: 'reads the store alone',
+  'rollback to-database': 'asks for the folder of a rollback first, and none can begin',
   'audit verify': 'verifies the log as it is, also in a copy of another version',
   'backup verify': 'reads the store alone',
   'backup sign': 'reads the store alone',
