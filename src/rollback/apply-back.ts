@@ -71,7 +71,7 @@ export async function applyBack(options: BackOptions): Promise<readonly Change[]
     await moveSequences(transaction, withoutLog(manifest), targets);
     const deleted = new Map<string, number>();
     // What refers to others goes first.
-    for (const target of [...targets].reverse())
+    for (const target of targets.toReversed())
       deleted.set(target.table.name, await removeMissing(transaction, target, staged, part));
     const changes: Change[] = [];
     for (const target of targets) {
@@ -162,9 +162,9 @@ async function write(
   const types = new Map(table.columns.map(({ name, type }) => [name, type]));
   const ours = file.columns.map((name) => `t.${quoteIdentifier(name)}`).join(', ');
   const theirs = file.columns.map((name) => `s.${quoteIdentifier(name)}::${types.get(name)}`).join(', ');
-  const numbers = table.columns.filter(({ identity }) => identity).map(({ name }) => name);
+  const numbers = new Set(table.columns.filter(({ identity }) => identity).map(({ name }) => name));
   const others = file.columns
-    .filter((name) => !table.key.includes(name) && !numbers.includes(name))
+    .filter((name) => !table.key.includes(name) && !numbers.has(name))
     .map(quoteIdentifier);
   const key = table.key.map(quoteIdentifier).join(', ');
   const conflict =

@@ -277,14 +277,14 @@ describe.skipIf(noServer)('writes that are stopped on a server', () => {
   test('come to no writer as a deadlock, whichever tables it writes in whichever order', async () => {
     const errors: unknown[] = [];
     let written = 0;
-    let going = true;
+    const stopping = new AbortController();
     const writers = [
       ['app_public.tasks', 'app_public.threads'],
       ['app_public.threads', 'app_public.tasks'],
       ['app_public.workflows', 'app_public.tasks'],
     ].map(async (tables) => {
       const client = await connected();
-      while (going) {
+      while (!stopping.signal.aborted) {
         try {
           await client.query('begin');
           for (const table of tables)
@@ -317,7 +317,7 @@ describe.skipIf(noServer)('writes that are stopped on a server', () => {
       await startWrites(owner, patient);
       await expect.poll(() => written).toBeGreaterThan(at);
     }
-    going = false;
+    stopping.abort();
     await Promise.all(writers);
     expect(errors).toEqual([]);
   });

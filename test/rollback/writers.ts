@@ -35,7 +35,7 @@ export function startWriters(
 ): Writers {
   const acknowledged: Acknowledged[] = [];
   const refusals = new Map<string, Refusal>();
-  let going = true;
+  const stopping = new AbortController();
   const doors: Readonly<Record<string, Write>> = {
     REST: () => insert(url, token, 'tasks', { description: 'by REST' }),
     'REST, another table': () => insert(url, token, 'threads', {}),
@@ -45,7 +45,7 @@ export function startWriters(
     ...others,
   };
   const running = Object.entries(doors).map(async ([door, write]) => {
-    while (going) {
+    while (!stopping.signal.aborted) {
       const outcome = await write().catch(() => null);
       if (outcome !== null && 'id' in outcome) acknowledged.push(outcome);
       // Everything else is a refusal of another reason, such as a process that starts.
@@ -57,7 +57,7 @@ export function startWriters(
     acknowledged,
     refusals,
     stop: async () => {
-      going = false;
+      stopping.abort();
       await Promise.all(running);
     },
   };
