@@ -1,5 +1,5 @@
 --! Previous: sha1:9026b063199c75adb4725174b9e21b8177f0f3dc
---! Hash: sha1:dbe5a94e68a4677f7da0217933f6f8db1163ba2d
+--! Hash: sha1:4128bd799a2d415c9048e6f1d8cad58465773534
 --! Message: stopped_writes
 
 -- Writes can be stopped by the database, for every door, login and job.
@@ -232,7 +232,7 @@ comment on function app_private.start_writes() is 'Lets writes in again, and ret
 -- No grant: only the owner calls it, as the login of migrations does.
 --! EndIncluded writes/start_writes.sql
 --! Included writes/check_stopped_writes.sql
--- Writes that are stopped: somebody has to let them in again.
+-- Writes that are stopped: an operator has to let them in again.
 create or replace view ops.check_stopped_writes with (security_barrier) as
 select
   s.id::text as subject,

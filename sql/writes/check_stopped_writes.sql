@@ -1,4 +1,4 @@
--- Writes that are stopped: somebody has to let them in again.
+-- Writes that are stopped: an operator has to let them in again.
 create or replace view ops.check_stopped_writes with (security_barrier) as
 select
   s.id::text as subject,

@@ -1,4 +1,4 @@
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Command } from 'commander';
@@ -12,12 +12,13 @@ import { readReferences } from '../export/load-plan.ts';
 import { isExport, openExport } from '../export/open-export.ts';
 import { ConnectionsError } from '../open-database.ts';
 import { OperationalError } from '../operational-error.ts';
-import { announceLoad, endLoad, isLoadAwaited } from '../rollback/awaited-load.ts';
+import { announceLoad, endLoad, isImported } from '../rollback/awaited-load.ts';
 import { applyBack } from '../rollback/apply-back.ts';
 import { choosePart } from '../rollback/part.ts';
 import type { Part } from '../rollback/part.ts';
 import {
   backFolder,
+  hasOtherFiles,
   partFolder,
   readRollback,
   RollbackRefused,
@@ -111,7 +112,7 @@ async function toMemory(given: CommandContext, folder: string, flags: RollbackFl
   const { dataDirectory } = configure(context);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const begun = await readRollback(folder);
-  if (begun === null && (await readdir(folder)).length > 0)
+  if (begun === null && (await hasOtherFiles(folder)))
     throw new UsageError(`${folder} has other files; expected a new folder, or that of a rollback`);
   const tables = begun === null ? (flags.table ?? null) : begun.tables;
   if (begun !== null && flags.table !== undefined && flags.table.join() !== tables?.join())
@@ -140,8 +141,8 @@ async function toMemory(given: CommandContext, folder: string, flags: RollbackFl
   );
 
   const critical = path.join(folder, partFolder);
+  await announceLoad(dataDirectory, await idOfExport(critical, context));
   if (!(await isServedFromMemory(context))) {
-    await announceLoad(dataDirectory, critical);
     print('3/5 switch: end lightning start, serve and work, wherever they run');
     print(
       '4/5 start: USE_DATABASE=false lightning start, with the same DATA_DIR and the same keys of tokens',
@@ -149,7 +150,6 @@ async function toMemory(given: CommandContext, folder: string, flags: RollbackFl
   }
   await untilServed(context, waitSeconds, wait);
   await importPart(context, critical, wait);
-  await endLoad(dataDirectory);
   print(`    to come back: lightning rollback to-database ${path.relative(process.cwd(), folder) || '.'}`);
 }
 
@@ -236,24 +236,27 @@ async function untilServed(context: CommandContext, seconds: number, { signal }:
   }
 }
 
+/** Loads the critical data, unless the process in memory has them. One that has other rows already is refused by name. */
 async function importPart(context: CommandContext, folder: string, { signal }: WaitOptions): Promise<void> {
   const { print, showProgress: onProgress } = context;
   const memory = choosing(context, false);
-  const { backup, dataDirectory } = configure(memory);
-  if (!isLoadAwaited(dataDirectory)) {
-    print('5/5 the critical data were imported before');
-    return;
-  }
-  const opened = await openExport(folder, backupKeys(backup), onProgress, signal);
+  const opened = await openExport(folder, backupKeys(configure(memory).backup), onProgress, signal);
+  const { id, tables } = opened.manifest;
   await asOperator(memory, 'change', async (installation) => {
-    const { rows } = await asOwner(installation).query({
-      text: "select from audit.log where operation = 'import' and table_name = $1",
-      values: [opened.manifest.id],
-    });
-    if (rows.length === 0) await loadExport({ installation, opened, tenant: null, onProgress, signal });
+    if (await isImported(asOwner(installation), id)) {
+      print('5/5 the critical data were imported before');
+      return;
+    }
+    await loadExport({ installation, opened, tenant: null, onProgress, signal });
+    for (const { table, rows } of tables) if (rows > 0) print(`    ${table}\t${rows}`);
+    print('5/5 the critical data are in memory; each row was read back and is what the export has');
   });
-  for (const { table, rows } of opened.manifest.tables) if (rows > 0) print(`    ${table}\t${rows}`);
-  print('5/5 the critical data are in memory; each row was read back and is what the export has');
+}
+
+/** The id of an export. Its files are checked. */
+async function idOfExport(folder: string, context: CommandContext): Promise<string> {
+  const { manifest } = await openExport(folder, backupKeys(configure(context).backup), context.showProgress);
+  return manifest.id;
 }
 
 async function toDatabase(given: CommandContext, folder: string, flags: WaitFlags): Promise<void> {
@@ -265,12 +268,15 @@ async function toDatabase(given: CommandContext, folder: string, flags: WaitFlag
   if (begun === null)
     throw new UsageError(`${folder} has no rollback; expected the folder of lightning rollback to-memory`);
   const { backup, dataDirectory } = configure(database);
-  if (isLoadAwaited(dataDirectory))
-    throw new UsageError(
-      `the critical data are not in memory yet: run lightning rollback to-memory ${folder} to its end first`,
-    );
+  const imported = await idOfExport(path.join(folder, partFolder), database);
   await asOperator(memory, 'change', async (installation) => {
-    const { stop } = await stopWrites(asOwner(installation), 'the way back to the database', wait);
+    const owner = asOwner(installation);
+    if (!(await isImported(owner, imported))) {
+      throw new RollbackRefused(
+        `the process in memory does not have the critical data of ${folder}: they have not been loaded, or it was started anew and has lost them with everything that was written there. Load them with lightning rollback to-memory ${folder}, or leave the database as it was with lightning writes start`,
+      );
+    }
+    const { stop } = await stopWrites(owner, 'the way back to the database', wait);
     print(`1/4 writes in memory are stopped since ${stop.stoppedAt}`);
   });
   const back = path.join(folder, `${backFolder}-${new Date().toISOString().replaceAll(/[-:]|\.\d+/g, '')}`);
@@ -301,6 +307,7 @@ async function toDatabase(given: CommandContext, folder: string, flags: WaitFlag
         installation,
         opened,
         part,
+        imported,
         stop: begun.stop,
         onProgress,
         signal: wait.signal,
@@ -316,6 +323,7 @@ async function toDatabase(given: CommandContext, folder: string, flags: WaitFlag
     },
     'imports',
   );
+  await endLoad(dataDirectory);
   print(
     '4/4 switch back: end the process in memory, and start lightning start, or serve and work, as before',
   );

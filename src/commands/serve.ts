@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { isLoadAwaited, untilLoaded } from '../rollback/awaited-load.ts';
+import { awaitedLoad, untilLoaded } from '../rollback/awaited-load.ts';
 import { openBackups } from '../backup/open-backups.ts';
 import { anonymous } from '../auth/claims.ts';
 import { makeVerifyToken } from '../auth/jwt.ts';
@@ -9,6 +9,7 @@ import { MigrationsReplaced, migrationState } from '../db/migrations.ts';
 import type { MigrationState } from '../db/migrations.ts';
 import { clientExecutor } from '../db/client-executor.ts';
 import { refuseUnsafeLogin } from '../db/login-check.ts';
+import { asOwner } from '../db/installation.ts';
 import { boundedClient } from '../db/pool.ts';
 import { asRequester } from '../auth/requester.ts';
 import type { Database } from '../db/database.ts';
@@ -24,7 +25,13 @@ import { seeWalReceiver } from '../jobs/see-wal-receiver.ts';
 import { keepTellingTroubles } from '../jobs/tell-troubles.ts';
 import { startWorker } from '../jobs/worker.ts';
 import type { RunningWorker } from '../jobs/worker.ts';
-import { apiDatabase, openConnections, waitForLogins, workerDatabase } from '../open-database.ts';
+import {
+  apiDatabase,
+  openConnections,
+  operatorDatabase,
+  waitForLogins,
+  workerDatabase,
+} from '../open-database.ts';
 import type { Connections, NeededLogin } from '../open-database.ts';
 import { requireOwnSession } from '../own-session.ts';
 import { sayWhileSlow } from '../say-while-slow.ts';
@@ -40,6 +47,7 @@ import { abortedBy, logSignal, logStop, untilSignal } from './signals.ts';
 import { tellFirstToken } from './first-token.ts';
 import { NotForProduction, unfitForProduction, unfitLogins } from './refuse-in-production.ts';
 import { signedToken } from './token.ts';
+import { closing } from './with-connections.ts';
 import { claimRules, openTokenKeys, requireSecret, sharedSecrets } from './token-keys.ts';
 
 /** The duties of a process. `start` has all of them. */
@@ -96,7 +104,7 @@ export async function run(
     if (unfit.length === 0) await waitForLogins(connections, needed, config, log, signal);
     if (config.production) await refuseUnfit(connections, needed, config, unfit);
     if (duties.migrate) await migrateTo(connections, config, log);
-    if (!config.useDatabase && isLoadAwaited(config.dataDirectory)) await awaitLoad(config, log, signal);
+    if (!config.useDatabase) await awaitLoad(connections, config, log, signal);
     const url = duties.api ? await beginApi(connections, config, log, begun) : null;
     if (duties.worker) await beginWorker(connections, config, log, begun);
     const token =
@@ -122,13 +130,27 @@ export async function run(
 /** How long a process in memory keeps its doors closed for data that a rollback is to load. */
 const loadWaitMs = 3_600_000;
 
-async function awaitLoad(config: Config, log: Log, signal: AbortSignal | undefined): Promise<void> {
+/** Waits for the data of a rollback, if there is one. */
+async function awaitLoad(
+  connections: Connections,
+  config: Config,
+  log: Log,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if ((await awaitedLoad(config.dataDirectory)) === null) return;
   log({
     level: 'info',
     event: 'load-awaited',
-    message: 'waiting for lightning rollback, which loads the critical data; the API opens then',
+    message:
+      'waiting for the critical data: run lightning rollback to-memory, also once more if this process was started anew; the API opens then',
   });
-  await untilLoaded(config.dataDirectory, { withinMs: loadWaitMs, signal });
+  const database = operatorDatabase(connections, config, log);
+  await closing(database, () =>
+    untilLoaded(asOwner({ database, rolePrefix: config.rolePrefix }), config.dataDirectory, {
+      withinMs: loadWaitMs,
+      signal,
+    }),
+  );
   log({ level: 'info', event: 'load-ended', message: 'the critical data are in memory' });
 }
 

@@ -3,6 +3,7 @@ import type { Transaction } from '../db/database.ts';
 import type { Installation } from '../db/installation.ts';
 import { quoteIdentifier, sql } from '../db/statement.ts';
 import { auditTables } from '../export/left-out.ts';
+import { cellsOf, linesOf } from '../export/json-line.ts';
 import { printSettings, readLines } from '../export/lines.ts';
 import { planLoad } from '../export/load-plan.ts';
 import type { Target } from '../export/load-plan.ts';
@@ -25,6 +26,8 @@ export interface BackOptions {
   readonly opened: OpenedExport;
   /** The rows that went into memory. */
   readonly part: Part;
+  /** The id of the export that went into memory. */
+  readonly imported: string;
   /** The stop with which the rollback began. */
   readonly stop: string;
   readonly onProgress: OnProgress;
@@ -49,6 +52,7 @@ export interface Change {
 export async function applyBack(options: BackOptions): Promise<readonly Change[] | null> {
   const { installation, opened, part, stop } = options;
   const { manifest } = opened;
+  await refuseOtherMemory(options);
   return installation.database.transaction(printSettings, async (transaction) => {
     await become(transaction, installation, 'owner');
     if (await isBack(transaction, stop)) return null;
@@ -104,6 +108,27 @@ async function isBack(transaction: Transaction, stop: string): Promise<boolean> 
     sql`select from audit.log where operation = 'back from memory' and table_name = ${stop}`,
   );
   return rows.length > 0;
+}
+
+/**
+ * Refuses the export of a process in memory that was started anew: what it has lost would be taken for deleted. Its audit log says what it has
+ * imported.
+ */
+async function refuseOtherMemory({ opened, imported }: BackOptions): Promise<void> {
+  const log = opened.manifest.tables.find(({ table }) => table === 'audit.log');
+  if (log !== undefined) {
+    const { columns } = log;
+    const what = (cells: readonly string[], name: string): string | undefined => cells[columns.indexOf(name)];
+    for await (const lines of linesOf(opened.read(log)))
+      for (const line of lines) {
+        if (!line.includes(imported)) continue;
+        const { cells } = cellsOf(line, columns);
+        if (what(cells, 'operation') === '"import"' && what(cells, 'table_name') === `"${imported}"`) return;
+      }
+  }
+  throw new RollbackRefused(
+    `the process in memory never had the critical data (${imported}): it was started anew and has lost them, so nothing is brought back`,
+  );
 }
 
 /** Refuses a database that was written to since the rows went into memory. */

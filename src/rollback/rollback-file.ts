@@ -1,4 +1,4 @@
-import { open, readFile, rename } from 'node:fs/promises';
+import { open, readdir, readFile, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { OperationalError } from '../operational-error.ts';
 
@@ -17,6 +17,9 @@ export class RollbackRefused extends OperationalError {
 
 const fileName = 'rollback.json';
 const version = 1;
+
+/** What a write that was killed leaves behind. */
+const unfinishedName = `${fileName}.unfinished`;
 
 /** Subfolders: the whole export, the part that goes into memory, and what comes back from there. */
 export const wholeFolder = 'everything';
@@ -40,10 +43,15 @@ export async function readRollback(folder: string): Promise<Rollback | null> {
   );
 }
 
+/** Whether a folder has files that no rollback put there. */
+export async function hasOtherFiles(folder: string): Promise<boolean> {
+  return (await readdir(folder)).some((name) => name !== unfinishedName);
+}
+
 /** Writes the file as a whole, for its owner only. */
 export async function writeRollback(folder: string, { stop, tables }: Rollback): Promise<void> {
   const file = path.join(folder, fileName);
-  const unfinished = `${file}.unfinished`;
+  const unfinished = path.join(folder, unfinishedName);
   const handle = await open(unfinished, 'w', 0o600);
   try {
     await handle.writeFile(`${JSON.stringify({ version, stop, tables }, null, 2)}\n`);

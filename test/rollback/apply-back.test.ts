@@ -31,6 +31,8 @@ interface Way {
   readonly memory: CarriedDatabase;
   readonly stop: string;
   readonly part: Part;
+  /** The id of the export that went into memory. */
+  readonly imported: string;
 }
 
 describe.skipIf(noServer)('what was written in memory', { timeout: 180_000 }, () => {
@@ -82,19 +84,21 @@ describe.skipIf(noServer)('what was written in memory', { timeout: 180_000 }, ()
     const memory = await ofKind('embedded');
     if (tables !== null) await makeExtremes(memory.admin, false);
     const loader = operatorOf(memory);
-    await loadExport({
-      installation: installationIn(loader),
-      opened: await openExport(folder, noKeys, () => {}),
-      tenant: null,
-      onProgress: () => {},
-    });
+    const opened = await openExport(folder, noKeys, () => {});
+    await loadExport({ installation: installationIn(loader), opened, tenant: null, onProgress: () => {} });
     await loader.close();
-    return { database, memory, stop: stop.id, part };
+    return { database, memory, stop: stop.id, part, imported: opened.manifest.id };
   };
   const operatorUrl = (database: CarriedDatabase): string =>
     `postgres://postgres@localhost:5432/postgres?host=${encodeURIComponent(database.env['DATA_DIR'] ?? '')}`;
 
-  const comeBack = async ({ database, memory, stop, part }: Way): Promise<readonly Change[] | null> => {
+  const comeBack = async ({
+    database,
+    memory,
+    stop,
+    part,
+    imported,
+  }: Way): Promise<readonly Change[] | null> => {
     const { folder } = await memory.exported('--audit');
     const operator = operatorOf(database);
     try {
@@ -102,6 +106,7 @@ describe.skipIf(noServer)('what was written in memory', { timeout: 180_000 }, ()
         installation: installationIn(operator),
         opened: await openExport(folder, noKeys, () => {}),
         part,
+        imported,
         stop,
         onProgress: () => {},
       });
@@ -204,6 +209,16 @@ describe.skipIf(noServer)('what was written in memory', { timeout: 180_000 }, ()
     expect(rows).toEqual([]);
     const { rows: stops } = await database.admin.query('select id from ops.stopped_writes');
     expect(stops, 'writes stay stopped').toEqual([{ id: way.stop }]);
+  });
+
+  test('is refused when the process in memory was started anew: what it has lost was not deleted', async () => {
+    const { rows: before } = await way.database.admin.query('select count(*) from app_public.agents');
+    const memory = await ofKind('embedded');
+    await expect(comeBack({ ...way, memory })).rejects.toMatchObject({
+      name: 'RollbackRefused',
+      message: expect.stringMatching(/^the process in memory never had the critical data \(\S+-export-\S+\)/),
+    });
+    expect((await way.database.admin.query('select count(*) from app_public.agents')).rows).toEqual(before);
   });
 
   test('is refused where the database has taken writes since, or was stopped anew', async () => {
