@@ -32,6 +32,7 @@ declare
   v_floor bigint;
   v_ceiling bigint;
   v_below xid8;
+  v_is_over boolean;
 begin
   if most_rows not between 1 and 20000 or version is null or octet_length(version) not between 1 and 64 then
     raise exception 'a seal takes 1 to 20000 rows and a version of 1 to 64 bytes'
@@ -89,12 +90,14 @@ begin
   limit 1;
 
   if not found then
-    -- All below xmin is sealed: what was written before the noted moment, once every transaction of then has ended.
+    -- All below xmin is sealed: what was written before the noted moment, once every transaction of then has ended. A note from above what this
+    -- server has reached came with a dump: all transactions of the other server have ended.
+    v_is_over := (select g.seen_xmax <= v_xmin or g.seen_xmax > v_xmax from audit.sealing g);
     update audit.sealing g
     set
-      sealed_through = case when g.seen_xmax <= v_xmin then g.seen_at else g.sealed_through end,
-      seen_xmax = case when g.seen_xmax <= v_xmin then v_xmax else g.seen_xmax end,
-      seen_at = case when g.seen_xmax <= v_xmin then clock_timestamp() else g.seen_at end;
+      sealed_through = case when v_is_over then g.seen_at else g.sealed_through end,
+      seen_xmax = case when v_is_over then v_xmax else g.seen_xmax end,
+      seen_at = case when v_is_over then clock_timestamp() else g.seen_at end;
     return;
   end if;
 

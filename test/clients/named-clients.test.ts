@@ -53,6 +53,8 @@ const clients: readonly Client[] = [
   python(null, 'requests', 'task-worker.test.ts'),
   program(/\bcurl\b/, 'curl', 'pages.test.ts', /lacks\('curl'\)/),
   program(/\bpsql\b/, 'psql', 'pages.test.ts', /lacks\('postgresql-client'\)/),
+  program(/\bpg_dump\b/, 'pg_dump', '../backup/dump.test.ts', /docs\/backup\.md/),
+  program(/\bpg_restore\b/, 'pg_restore', '../backup/dump.test.ts', /docs\/backup\.md/),
 ];
 
 /** Well-known clients, to notice when prose names one that `clients` lacks. */

@@ -1,5 +1,6 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { migratedDatabase } from '../support/db.ts';
@@ -18,12 +19,17 @@ const unavailable = noServer || (await pgbouncerLacking()) !== null;
 // The PgBouncer that tracks nothing is the hardest; behind-pooler.ts runs the others.
 const [setup] = pgbouncerSetups;
 
+/** Something to import. */
+const table = join(tmpdir(), `pooler-test-${process.pid}`, 'tasks.jsonl');
+
 describe.skipIf(unavailable)('behind a pooler', () => {
   let fresh: MigratedDatabase;
   let pooler: Pgbouncer;
   let env: Record<string, string>;
 
   beforeAll(async () => {
+    await mkdir(dirname(table));
+    await writeFile(table, '{"id": "00000000-0000-4000-8000-000000000001", "description": "one"}\n');
     fresh = await migratedDatabase();
     const { api, migrate, worker, backup } = fresh.urls;
     pooler = await startPgbouncer(setup!, [api, migrate, worker, backup, fresh.adminUrl]);
@@ -39,6 +45,7 @@ describe.skipIf(unavailable)('behind a pooler', () => {
   afterAll(async () => {
     await pooler?.stop();
     await fresh?.drop();
+    await rm(dirname(table), { recursive: true, force: true });
   });
 
   test('two serves beside each other answer correctly, and report every change once', async () => {
@@ -55,7 +62,7 @@ describe.skipIf(unavailable)('behind a pooler', () => {
   test.each([
     [['work'], 2, 'WORKER_DATABASE_URL leads to a connection pooler'],
     [['migrate'], 2, 'MIGRATE_DATABASE_URL leads to a connection pooler'],
-    [['import', '/nowhere'], 2, 'MIGRATE_DATABASE_URL leads to a connection pooler'],
+    [['import', table], 2, 'MIGRATE_DATABASE_URL leads to a connection pooler'],
     [['backup'], 2, 'WORKER_DATABASE_URL leads to a connection pooler'],
   ])(
     '%j is refused with the variable to set',

@@ -14,6 +14,7 @@ export class TotalsReporter implements Reporter {
   #vitest: Vitest | undefined;
   #retries: number;
   readonly #modules = new Map<string, TestModule>();
+  #errors = 0;
   readonly #failedBefore = new Set<string>();
   /** The files to be run again, each in a process of its own. Empty at the end of the last run. */
   runAgain: readonly TestModule[] = [];
@@ -35,8 +36,11 @@ export class TotalsReporter implements Reporter {
   ): void {
     for (const module of modules) this.#modules.set(module.moduleId, module);
     const red = modules.filter((module) => !module.ok());
-    // An error outside of any test belongs to no file that could be run again.
-    if (red.length > 0 && unhandledErrors.length === 0 && reason === 'failed' && this.#retries > 0) {
+    // An error outside of any test, such as a connection that a failed test left behind, counts unless its file is run again.
+    this.#errors += unhandledErrors.filter(
+      (error) => !red.some(({ moduleId }) => moduleId === error['VITEST_TEST_PATH']),
+    ).length;
+    if (red.length > 0 && reason === 'failed' && this.#retries > 0) {
       this.#retries -= 1;
       this.runAgain = red;
       for (const name of red.flatMap((module) => namesOf(module, 'failed'))) this.#failedBefore.add(name);
@@ -44,7 +48,8 @@ export class TotalsReporter implements Reporter {
       return;
     }
     this.runAgain = [];
-    this.#end(unhandledErrors.length, reason);
+    // In the last run, those of red files count as well.
+    this.#end(Math.max(this.#errors, unhandledErrors.length), reason);
   }
 
   #end(unhandledErrors: number, reason: TestRunEndReason): void {
