@@ -9,6 +9,7 @@ import { readCatalog, select } from '../export/catalog.ts';
 import { exportDatabase } from '../export/export-database.ts';
 import { loadExport } from '../export/load-export.ts';
 import { readReferences } from '../export/load-plan.ts';
+import type { Manifest } from '../export/manifest.ts';
 import { isExport, openExport } from '../export/open-export.ts';
 import { ConnectionsError } from '../open-database.ts';
 import { OperationalError } from '../operational-error.ts';
@@ -118,7 +119,7 @@ async function toMemory(given: CommandContext, folder: string, flags: RollbackFl
   if (begun !== null && flags.table !== undefined && flags.table.join() !== tables?.join())
     throw new UsageError(`${folder} was begun with other tables; leave out --table to go on with it`);
 
-  await asOperator(
+  const id = await asOperator(
     context,
     'change',
     async (installation) => {
@@ -135,13 +136,13 @@ async function toMemory(given: CommandContext, folder: string, flags: RollbackFl
       for (const table of notStopped)
         print(`    ${table} belongs to another role, and goes on taking writes`);
       await writeRollback(folder, { stop: stop.id, tables });
-      await exportBoth(context, folder, part);
+      return exportBoth(context, folder, part);
     },
     'imports',
   );
 
   const critical = path.join(folder, partFolder);
-  await announceLoad(dataDirectory, await idOfExport(critical, context));
+  await announceLoad(dataDirectory, id);
   if (!(await isServedFromMemory(context))) {
     print('3/5 switch: end lightning start, serve and work, wherever they run');
     print(
@@ -165,10 +166,10 @@ async function partOf(
   );
 }
 
-/** The whole export, which is kept, and the part that goes into memory. Writes are stopped, so both are of the same rows. */
-async function exportBoth(context: CommandContext, folder: string, part: Part): Promise<void> {
+/** The whole export, which is kept, and the part that goes into memory. Writes are stopped, so both are of the same rows. Returns the id of the part. */
+async function exportBoth(context: CommandContext, folder: string, part: Part): Promise<string> {
   const { print, showProgress: onProgress } = context;
-  await asExporter(context, async ({ database, config }) => {
+  return asExporter(context, async ({ database, config }) => {
     const keys = backupKeys(config.backup);
     const common = {
       database,
@@ -181,34 +182,41 @@ async function exportBoth(context: CommandContext, folder: string, part: Part): 
       onProgress,
     } as const;
     const whole = path.join(folder, wholeFolder);
-    if (!(await isExport(whole))) await exportDatabase({ ...common, folder: whole, tables: null });
     const critical = path.join(folder, partFolder);
-    if (!(await isExport(critical))) {
-      const conditions = new Map([...part].filter(([, where]) => where !== ''));
-      await exportDatabase({ ...common, folder: critical, tables: [...part.keys()], conditions });
-    }
-    const [all, some] = await Promise.all([
-      sizeOf(whole, keys, onProgress),
-      sizeOf(critical, keys, onProgress),
-    ]);
+    const conditions = new Map([...part].filter(([, where]) => where !== ''));
+    const all = sizeOf(
+      await madeExport(whole, keys, onProgress, () =>
+        exportDatabase({ ...common, folder: whole, tables: null }),
+      ),
+    );
+    const manifest = await madeExport(critical, keys, onProgress, () =>
+      exportDatabase({ ...common, folder: critical, tables: [...part.keys()], conditions }),
+    );
+    const some = sizeOf(manifest);
     print(`2/5 exported ${all.rows} rows to ${whole}, and ${some.rows} of them to ${critical} to go along`);
     if (some.bytes > mostBytesInMemory)
       throw new UsageError(
         `${some.bytes} bytes would go into memory, and ${mostBytesInMemory} fit: begin anew in another folder with fewer tables (--table), after lightning writes start`,
       );
+    return manifest.id;
   });
 }
 
-async function sizeOf(
+/** The export in a folder, which is checked; one that is missing is made. */
+async function madeExport(
   folder: string,
   keys: BackupKeys,
   onProgress: WaitOptions['onProgress'],
-): Promise<{ readonly rows: number; readonly bytes: number }> {
-  const { manifest } = await openExport(folder, keys, onProgress);
-  return manifest.tables.reduce(
-    (sum, { rows, bytes }) => ({ rows: sum.rows + rows, bytes: sum.bytes + bytes }),
-    { rows: 0, bytes: 0 },
-  );
+  make: () => Promise<Manifest>,
+): Promise<Manifest> {
+  return (await isExport(folder)) ? (await openExport(folder, keys, onProgress)).manifest : make();
+}
+
+function sizeOf({ tables }: Manifest): { readonly rows: number; readonly bytes: number } {
+  return tables.reduce((sum, { rows, bytes }) => ({ rows: sum.rows + rows, bytes: sum.bytes + bytes }), {
+    rows: 0,
+    bytes: 0,
+  });
 }
 
 /** Whether the process in memory is there with its schema. */
@@ -253,12 +261,6 @@ async function importPart(context: CommandContext, folder: string, { signal }: W
   });
 }
 
-/** The id of an export. Its files are checked. */
-async function idOfExport(folder: string, context: CommandContext): Promise<string> {
-  const { manifest } = await openExport(folder, backupKeys(configure(context).backup), context.showProgress);
-  return manifest.id;
-}
-
 async function toDatabase(given: CommandContext, folder: string, flags: WaitFlags): Promise<void> {
   const { print, showProgress: onProgress } = given;
   const database = choosing(given, true);
@@ -268,7 +270,14 @@ async function toDatabase(given: CommandContext, folder: string, flags: WaitFlag
   if (begun === null)
     throw new UsageError(`${folder} has no rollback; expected the folder of lightning rollback to-memory`);
   const { backup, dataDirectory } = configure(database);
-  const imported = await idOfExport(path.join(folder, partFolder), database);
+  const keys = backupKeys(backup);
+  const critical = path.join(folder, partFolder);
+  if (!(await isExport(critical)))
+    throw new UsageError(
+      `nothing has gone into memory yet: run lightning rollback to-memory ${folder} to its end first`,
+    );
+  const { manifest: went } = await openExport(critical, keys, onProgress);
+  const imported = went.id;
   await asOperator(memory, 'change', async (installation) => {
     const owner = asOwner(installation);
     if (!(await isImported(owner, imported))) {
@@ -280,7 +289,6 @@ async function toDatabase(given: CommandContext, folder: string, flags: WaitFlag
     print(`1/4 writes in memory are stopped since ${stop.stoppedAt}`);
   });
   const back = path.join(folder, `${backFolder}-${new Date().toISOString().replaceAll(/[-:]|\.\d+/g, '')}`);
-  const keys = backupKeys(backup);
   await asExporter(memory, async ({ database: source }) => {
     const { tables } = await exportDatabase({
       database: source,

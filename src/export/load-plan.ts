@@ -117,13 +117,20 @@ export interface Opened {
   readonly forced: boolean;
   /** Triggers that would number rows, mark them, tell of them, or refuse them. */
   readonly triggers: readonly string[];
+  /** Those among them that always fire. */
+  readonly always: readonly string[];
 }
 
 /**
  * The triggers that fire for new rows, of each table. Those of the audit log stay, so that what is loaded is recorded row by row,
- * unless the log comes with the rows.
+ * unless the log comes with the rows. `changes`: rows will be updated and deleted, too, so the triggers of these are among them, and those that always fire; the one
+ * by which points are rolled up stays.
  */
-export async function readGuards(executor: Executor, tables: readonly Table[]): Promise<readonly Opened[]> {
+export async function readGuards(
+  executor: Executor,
+  tables: readonly Table[],
+  changes = false,
+): Promise<readonly Opened[]> {
   const withLog = tables.some(({ name }) => name === 'audit.log');
   const opened: Opened[] = [];
   for (const table of tables) {
@@ -131,10 +138,16 @@ export async function readGuards(executor: Executor, tables: readonly Table[]): 
       select ${table.relation}::text as relation, c.relforcerowsecurity as forced, array(
         select t.tgname::text
         from pg_catalog.pg_trigger t
-        where t.tgrelid = c.oid and not t.tgisinternal and t.tgparentid = 0 and t.tgenabled = 'O' and t.tgtype & 4 = 4
+        where t.tgrelid = c.oid and not t.tgisinternal and t.tgparentid = 0
+          and case
+            when ${changes} then t.tgenabled in ('O', 'A') and t.tgfoid <> 'app_private.tg_metrics__mark_changes'::regproc
+            else t.tgenabled = 'O' and t.tgtype & 4 = 4
+          end
           and (${withLog} or t.tgname not like '\\_800\\_%')
         order by t.tgname
-      ) as triggers
+      ) as triggers, array(
+        select t.tgname::text from pg_catalog.pg_trigger t where t.tgrelid = c.oid and t.tgenabled = 'A'
+      ) as always
       from pg_catalog.pg_class c
       where c.oid = ${table.relation}::regclass`);
     opened.push(...rows);
@@ -143,10 +156,13 @@ export async function readGuards(executor: Executor, tables: readonly Table[]): 
 }
 
 /** The statement that opens a table for its owner, or closes it again. Null: there is nothing to open. */
-export function alterOf({ relation, forced, triggers }: Opened, open: boolean): string | null {
+export function alterOf({ relation, forced, triggers, always }: Opened, open: boolean): string | null {
   const parts = [
     ...(forced ? [`${open ? 'no force' : 'force'} row level security`] : []),
-    ...triggers.map((name) => `${open ? 'disable' : 'enable'} trigger ${quoteIdentifier(name)}`),
+    ...triggers.map((name) => {
+      const how = open ? 'disable' : always.includes(name) ? 'enable always' : 'enable';
+      return `${how} trigger ${quoteIdentifier(name)}`;
+    }),
   ];
   return parts.length === 0 ? null : `alter table ${relation} ${parts.join(', ')}`;
 }

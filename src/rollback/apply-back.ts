@@ -5,7 +5,7 @@ import { quoteIdentifier, sql } from '../db/statement.ts';
 import { auditTables } from '../export/left-out.ts';
 import { cellsOf, linesOf } from '../export/json-line.ts';
 import { printSettings, readLines } from '../export/lines.ts';
-import { planLoad } from '../export/load-plan.ts';
+import { alterOf, planLoad, readGuards } from '../export/load-plan.ts';
 import type { Target } from '../export/load-plan.ts';
 import { makePartitions, moveSequences } from '../export/load-places.ts';
 import { ExportRefused } from '../export/manifest.ts';
@@ -13,7 +13,6 @@ import type { Manifest } from '../export/manifest.ts';
 import type { OpenedExport } from '../export/open-export.ts';
 import { become, explained, insertStaged, stageTables } from '../export/stage-tables.ts';
 import type { OnProgress } from '../on-progress.ts';
-import { readOpenings } from './open-tables.ts';
 import { computedTables } from './part.ts';
 import type { Part } from './part.ts';
 import { RollbackRefused } from './rollback-file.ts';
@@ -65,12 +64,15 @@ export async function applyBack(options: BackOptions): Promise<readonly Change[]
     // locked.
     await explained('the tables', () => transaction.query(sql`select from app_private.start_writes()`));
     await transaction.query({ text: "set local lock_timeout = '10s'" });
-    const openings = await readOpenings(
+    const guards = await readGuards(
       transaction,
       targets.map(({ table }) => table),
+      true,
     );
-    for (const { relation, open } of openings)
-      await explained(relation, () => transaction.query({ text: open }));
+    for (const guard of guards) {
+      const text = alterOf(guard, true);
+      if (text !== null) await explained(guard.relation, () => transaction.query({ text }));
+    }
     await makePartitions(transaction, targets);
     await moveSequences(transaction, withoutLog(manifest), targets);
     const deleted = new Map<string, number>();
@@ -88,7 +90,10 @@ export async function applyBack(options: BackOptions): Promise<readonly Change[]
     }
     for (const target of targets) await verify(transaction, target, staged, part);
     await transaction.query({ text: 'set constraints all immediate' });
-    for (const { close } of openings) await transaction.query({ text: close });
+    for (const guard of guards) {
+      const text = alterOf(guard, false);
+      if (text !== null) await transaction.query({ text });
+    }
     await transaction.query(
       sql`select audit.record_event('back from memory', ${stop}, null, ${JSON.stringify({ export: manifest.id })}::jsonb)`,
     );
