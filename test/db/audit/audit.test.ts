@@ -67,10 +67,15 @@ describe.skipIf(noServer)('the audit log', () => {
   /** As a superuser, for what nobody else may do. */
   const runAsSuperuser = async (...statements: string[]): Promise<LogRow[]> => {
     await world.admin.query('begin');
-    for (const statement of statements) await world.admin.query(statement);
-    const { rows } = await world.admin.query('select pg_current_xact_id()::text as id');
-    await world.admin.query('commit');
-    return rowsOf(rows[0].id);
+    try {
+      for (const statement of statements) await world.admin.query(statement);
+      const { rows } = await world.admin.query('select pg_current_xact_id()::text as id');
+      await world.admin.query('commit');
+      return await rowsOf(rows[0].id);
+    } catch (error) {
+      await world.admin.query('rollback');
+      throw error;
+    }
   };
 
   const tables: readonly (readonly [table: string, insert: string, update: string, key: string])[] = [
@@ -166,11 +171,11 @@ describe.skipIf(noServer)('the audit log', () => {
   );
 
   test('has what is done to a partition by its own name', async () => {
-    const today = new Date().toISOString().slice(0, 10).replaceAll('-', '');
-    const partition = `app_public.metrics_p${today}`;
+    const now = new Date().toISOString();
+    const partition = `app_public.metrics_p${now.slice(0, 10).replaceAll('-', '')}`;
     expect(await partitionsOf(world.admin, 'app_public.metrics')).toContain(partition);
     const rows = await runAsSuperuser(
-      `insert into ${partition} (tenant_id, id, service_name, metric_name, value) values ('${own}', -1, 's', 'm', 1)`,
+      `insert into ${partition} (tenant_id, id, service_name, metric_name, value, "timestamp") values ('${own}', -1, 's', 'm', 1, '${now}')`,
       `update ${partition} set value = 2 where id = -1`,
       `delete from ${partition} where id = -1`,
     );
