@@ -71,9 +71,11 @@ export async function main(
   processVariables: Record<string, string | undefined>,
 ): Promise<number> {
   let result: number = exitStatus.ok;
+  const now = () => new Date();
   const program = makeProgram({
     environment: takeEnvironment(processVariables, process.cwd()),
-    log: makeLog(process.stderr, () => new Date()),
+    log: makeLog(process.stderr, now),
+    logAs: (choice) => makeLog(process.stderr, now, choice),
     print: (line) => {
       process.stdout.write(`${line}\n`);
     },

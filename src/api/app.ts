@@ -1,7 +1,5 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import express from 'express';
-import type { Express, RequestHandler } from 'express';
 import { ofTenants } from '../auth/authenticate.ts';
 import type { Authenticate } from '../auth/authenticate.ts';
 import { watchIdentities } from './identities.ts';
@@ -15,27 +13,29 @@ import type { Embed } from '../embeddings/embedding-client.ts';
 import { searchCallSettings } from './rest-search-settings.ts';
 import { makeGraphqlEngine } from '../graphql/engine.ts';
 import { tenantsExposure } from '../graphql/exposure.ts';
-import { graphiql } from '../graphql/graphiql.ts';
 import { graphqlHandler } from '../graphql/http-handler.ts';
 import { makeGraphqlWebsockets } from '../graphql/websocket.ts';
 import { authenticated } from '../http/authenticate.ts';
 import { authorizationOf } from '../http/credentials.ts';
-import { makeCorsPolicy, withCors } from '../http/cors.ts';
+import { makeCorsPolicy } from '../http/cors.ts';
 import type { CorsPolicy } from '../http/cors.ts';
-import { errorHandler, notFound } from './error-handler.ts';
-import { healthz, readyz, storageHeaders } from './health.ts';
+import { expressDoors } from './express-doors.ts';
+import { storageHeaders } from './health.ts';
 import { publicAddress, restPath } from './public-address.ts';
 import type { Readiness } from './health.ts';
-import { arriving, counted } from '../http/count-requests.ts';
+import { counted } from '../http/count-requests.ts';
 import { keepRefusals } from '../http/refusals.ts';
 import { Traffic } from '../http/traffic.ts';
+import { restAnswered } from './rest-answered.ts';
 import { restTraffic } from './rest-traffic.ts';
-import { methods } from '../http/methods.ts';
-import { newRequestId, requestId } from '../http/request-id.ts';
-import { hasHost, withHost, withOriginForm } from '../http/request-target.ts';
+import { newRequestId } from '../http/request-id.ts';
+import { hasHost, withOriginForm } from '../http/request-target.ts';
 import { answerUnreadable } from '../http/unreadable-request.ts';
+import type { UnreadableAnswer } from '../http/unreadable-request.ts';
 import { answerRaw } from '../http/raw-answer.ts';
 import { securityHeaders } from '../http/security-headers.ts';
+import { countedMethod, unknownRoute } from '../http/answered-request.ts';
+import type { OnAnswered } from '../http/answered-request.ts';
 import { refuseUpgrade, takeUpgrades } from '../http/upgrades.ts';
 import type { TakeUpgrade } from '../http/upgrades.ts';
 import { makeEventStreams } from '../live/events-handler.ts';
@@ -50,8 +50,8 @@ import { makeRestHandler } from '../rest/handler.ts';
 import type { RestHandler } from '../rest/handler.ts';
 import { ownRestOptions } from './rest-options.ts';
 import type { RestConfig, TrafficConfig } from '../config/config.ts';
-import { insteadOf, makeRealtimeRefusals, supabaseServices } from '../rest/supabase-services.ts';
-import { nameKey } from '../schema-cache/identifier.ts';
+import { routeOf } from '../rest/route-of.ts';
+import { makeRealtimeRefusals } from '../rest/supabase-services.ts';
 import type { SchemaCacheOptions } from '../schema-cache/load.ts';
 import { SchemaCacheWatcher } from '../schema-cache/watch.ts';
 import { version } from '../version.ts';
@@ -85,6 +85,8 @@ export interface AppDependencies {
   readonly isReady: () => Promise<Readiness>;
   /** Gets the full errors that clients do not see, with the request id that clients see instead. */
   readonly log: Log;
+  /** Called for every request of every door. Default: nobody is told. */
+  readonly onAnswered?: OnAnswered;
 }
 
 /** The API over HTTP and WebSockets. It serves once it is attached to a server. */
@@ -103,6 +105,7 @@ export interface App {
 /** Builds the API on a migrated database: introspects it, and starts to listen for suspended tenants. */
 export async function makeApp(dependencies: AppDependencies): Promise<App> {
   const { installation, verifyToken, watchKey, secrets, budgets, embed, isReady, log } = dependencies;
+  const { onAnswered = () => {} } = dependencies;
   const { database } = installation;
   const { basePath, origin, restUrl } = publicAddress(dependencies.publicUrl);
   const cors = corsOf(dependencies, origin);
@@ -117,7 +120,9 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
   const { credentials } = identities;
   const websockets = makeGraphqlWebsockets(engine, authenticate, credentials, traffic, budgets, {
     onInternalError,
-    refuse: (request, socket, error) => refuseUpgrade(request, socket, cors, error),
+    onAnswered,
+    refuse: (request, socket, error) =>
+      refuseUpgrade(request, socket, { cors, route: '/graphql', error, onAnswered }),
   });
   const eventStreams = makeEventStreams(
     live,
@@ -147,6 +152,7 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
     basePath,
     url: dependencies.publicUrl && dependencies.publicUrl + operatorsRestPath,
     onInternalError,
+    onAnswered,
   });
   await schemaCache.firstLoad;
   // The catalog may have changed between the two reads.
@@ -166,8 +172,9 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
     events: [authenticated(authenticate), eventStreams.handler],
     operators: operators.graphql,
     isReady,
-    restPathOf: (path) => restPathOf(path, schemaCache),
+    restPathOf: (path) => restPathOf(path, schemaCache, restOptions.schemas),
     onInternalError,
+    onAnswered,
   });
 
   const realtime = makeRealtimeRefusals();
@@ -192,23 +199,34 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
     await engine.close();
   };
   return {
-    ...onServer(cors, traffic, serve, (path) => webSocketDoors.get(path)),
+    ...onServer({ cors, traffic, serve, onAnswered, webSocketDoorOf: (path) => webSocketDoors.get(path) }),
     close: () => (closing ??= close()),
   };
 }
 
 /** The ways in which a server hands over what reaches it. */
-function onServer(
-  cors: CorsPolicy,
-  traffic: Traffic,
-  serve: (request: IncomingMessage, response: ServerResponse) => void,
-  webSocketDoorOf: (path: string) => TakeUpgrade | undefined,
-): Pick<App, 'attach' | 'refusePlain'> {
-  const headers = () => [['X-Request-Id', newRequestId()] as const, ...cors.unreadable];
+function onServer({
+  cors,
+  traffic,
+  serve,
+  onAnswered,
+  webSocketDoorOf,
+}: {
+  readonly cors: CorsPolicy;
+  readonly traffic: Traffic;
+  readonly serve: (request: IncomingMessage, response: ServerResponse) => void;
+  readonly onAnswered: OnAnswered;
+  readonly webSocketDoorOf: (path: string) => TakeUpgrade | undefined;
+}): Pick<App, 'attach' | 'refusePlain'> {
+  const headers = ({ status, code }: UnreadableAnswer) => {
+    const requestId = newRequestId();
+    onAnswered({ ...unreadable, status, code, requestId });
+    return [['X-Request-Id', requestId] as const, ...cors.unreadable];
+  };
   return {
     refusePlain: (socket) => {
-      const { status, body } = unreadableAnswer({ kind: 'not-encrypted' });
-      answerRaw(socket, status, headers(), body);
+      const answer = unreadableAnswer({ kind: 'not-encrypted' });
+      answerRaw(socket, answer.status, headers(answer), answer.body);
       socket.resume();
     },
     attach: (server) => {
@@ -216,11 +234,21 @@ function onServer(
       // Ignores the expectation, as RFC 9110, 10.1.1 allows; node would answer 417 without a body.
       server.on('checkExpectation', serve);
       traffic.boundConnections(server);
-      takeUpgrades(server, cors, webSocketDoorOf, traffic);
+      takeUpgrades(server, { cors, doorOf: webSocketDoorOf, traffic, onAnswered });
       answerUnreadable(server, unreadableAnswer, headers);
     },
   };
 }
+
+/** What is known of a request that could not be read. */
+const unreadable = {
+  kind: 'request',
+  method: countedMethod(undefined),
+  route: unknownRoute,
+  durationMs: 0,
+  claims: null,
+  headers: null,
+} as const;
 
 /** CORS and the security headers, which go the same ways. */
 function corsOf({ corsOrigins, isHttps, isKept }: AppDependencies, origin: string | null): CorsPolicy {
@@ -247,7 +275,14 @@ function failureLogs(log: Log) {
 
 /** REST of tenants, on the schema `app_public`. */
 function tenantsRest(
-  { installation: { database, rolePrefix }, embed, rest, showsSchemaToAll, log }: AppDependencies,
+  {
+    installation: { database, rolePrefix },
+    embed,
+    rest,
+    showsSchemaToAll,
+    log,
+    onAnswered = () => {},
+  }: AppDependencies,
   parts: {
     readonly schemaCache: SchemaCacheWatcher;
     readonly authenticate: Authenticate;
@@ -274,7 +309,7 @@ function tenantsRest(
     cacheControl: 'no-store',
     traffic: restTraffic(traffic),
     showsSchemaToAll,
-    onAnswered: null,
+    onAnswered: restAnswered(restPath, onAnswered),
   });
 }
 
@@ -290,67 +325,6 @@ function servedBy(rest: RestHandler, operatorsRest: RestHandler, others: Request
     others(request, response);
   };
 }
-
-/** The parts that Express routes to. */
-interface Doors {
-  /** The part of the path that a proxy removes, without a trailing slash; mostly empty. */
-  readonly basePath: string;
-  readonly cors: CorsPolicy;
-  readonly traffic: Traffic;
-  readonly showsPages: boolean;
-  readonly isKept: boolean;
-  readonly graphql: readonly RequestHandler[];
-  readonly events: readonly RequestHandler[];
-  /** GraphQL of operators. */
-  readonly operators: readonly RequestHandler[];
-  readonly isReady: AppDependencies['isReady'];
-  /** The path in REST of the relation or function that a path names; null: REST has nothing of that name. */
-  readonly restPathOf: (path: string) => string | null;
-  readonly onInternalError: (error: unknown, id: string) => void;
-}
-
-/** All doors except REST's. */
-function expressDoors({
-  basePath,
-  cors,
-  traffic,
-  showsPages,
-  isKept,
-  graphql,
-  events,
-  operators,
-  isReady,
-  restPathOf: findInRest,
-  onInternalError,
-}: Doors): Express {
-  const handler: Express = express();
-  handler.disable('x-powered-by');
-  handler.disable('etag');
-  handler.disable('query parser');
-  handler.enable('case sensitive routing');
-  handler.use(requestId, withCors(cors), withHost);
-  handler.all('/healthz', methods('GET'), healthz(isKept));
-  handler.all('/readyz', methods('GET'), readyz(isReady));
-  handler.use(arriving(traffic));
-  handler.all('/graphql', methods('GET', 'POST'), ...graphql);
-  handler.all('/ops/graphql', methods('GET', 'POST'), ...operators);
-  handler.all('/events', methods('GET'), ...events);
-  handler.all('/favicon.ico', methods('GET'), noIcon);
-  if (showsPages)
-    handler.all('/', methods('GET'), (_request, response) => response.redirect(`${basePath}/graphiql`));
-  if (showsPages) handler.use(graphiql(basePath));
-  for (const path of Object.keys(supabaseServices) as (keyof typeof supabaseServices)[]) {
-    handler.use(path, insteadOf(path));
-  }
-  handler.use(notFound(findInRest, basePath));
-  handler.use(errorHandler(onInternalError));
-  return handler;
-}
-
-/** A browser asks for an icon beside every answer that it shows as a page, so that there is none is remembered for a day. */
-const noIcon: RequestHandler = (_request, response) => {
-  response.writeHead(204, { 'Cache-Control': 'public, max-age=86400' }).end();
-};
 
 /** Any login may notify, so a notification only has the catalog looked at. */
 function watchCatalog(
@@ -372,14 +346,13 @@ function watchCatalog(
 }
 
 /** The path in REST for a path whose mount point was forgotten; null: REST has nothing of that name. */
-function restPathOf(path: string, schemaCache: SchemaCacheWatcher): string | null {
-  const [, first = '', second, third] = path.split('/');
-  if (third !== undefined) return null;
-  const cache = schemaCache.current;
-  if (cache === null) return null;
-  const key = nameKey('app_public', second ?? first);
-  const isThere = second === undefined ? cache.tables.has(key) : first === 'rpc' && cache.routines.has(key);
-  return isThere ? restPath + path : null;
+function restPathOf(
+  path: string,
+  { current }: SchemaCacheWatcher,
+  schemas: readonly string[],
+): string | null {
+  const route = current && routeOf(path, current, schemas);
+  return route ? restPath + path : null;
 }
 
 /** Path and query below a mount point; null: the request is not for what is mounted there. */

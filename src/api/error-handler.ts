@@ -6,6 +6,7 @@ import { errorBody } from '../http/error-body.ts';
 import type { OnInternalError } from '../http/error-body.ts';
 import { requestIdOf } from '../http/request-id.ts';
 import { sendJson } from '../http/send-json.ts';
+import { noteRefusal } from '../http/tell-answered.ts';
 
 /**
  * Answers paths that nothing else answered.
@@ -45,6 +46,7 @@ export function errorHandler(onInternalError: OnInternalError): ErrorRequestHand
         `something broke on our side; the log has it under ${requestId}`,
       );
     }
+    noteRefusal(response, shown.code);
     if (shown.status === 401) response.setHeader('WWW-Authenticate', `Bearer error="invalid_token"`);
     sendJson(response, shown.status, errorBody(shown));
   };

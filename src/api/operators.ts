@@ -7,6 +7,7 @@ import { makeGraphqlEngine } from '../graphql/engine.ts';
 import type { GraphqlEngine } from '../graphql/engine.ts';
 import { operatorsExposure } from '../graphql/exposure.ts';
 import { graphqlHandler } from '../graphql/http-handler.ts';
+import type { OnAnswered } from '../http/answered-request.ts';
 import { authenticated } from '../http/authenticate.ts';
 import type { CorsPolicy } from '../http/cors.ts';
 import { authorizationOf } from '../http/credentials.ts';
@@ -21,6 +22,7 @@ import { SchemaCacheWatcher } from '../schema-cache/watch.ts';
 import { version } from '../version.ts';
 import { identifyByClaims } from './rest-identity.ts';
 import { operatorsRestOptions } from './rest-options.ts';
+import { restAnswered } from './rest-answered.ts';
 import { restTraffic } from './rest-traffic.ts';
 
 /** The path of the operators' REST. */
@@ -42,6 +44,7 @@ export interface OperatorsParts {
   /** The address of the operators' REST that clients see; null: the one that they ask. */
   readonly url: string | null;
   readonly onInternalError: (error: unknown, id: string) => void;
+  readonly onAnswered: OnAnswered;
   readonly log: Log;
 }
 
@@ -107,7 +110,7 @@ export function makeOperatorsDoors(parts: OperatorsParts): OperatorsDoors {
     logStatements: parts.rest.logStatements,
     cacheControl: 'no-store',
     traffic: restTraffic(parts.traffic),
-    onAnswered: null,
+    onAnswered: restAnswered(operatorsRestPath, parts.onAnswered),
   });
   const answerGraphql: RequestHandler = async (request, response, next) => {
     await catalogRead();

@@ -1,11 +1,13 @@
 import type { Environment } from '../environment.ts';
-import type { Log } from '../log.ts';
+import type { Log, LogChoice } from '../log.ts';
 import type { OnProgress } from '../on-progress.ts';
 
 /** The process's services for a command. */
 export interface CommandContext {
   readonly environment: Environment;
   readonly log: Log;
+  /** The same log as a process that runs on wants it. The choice is asked for each entry. */
+  readonly logAs: (choice: () => LogChoice) => Log;
   /** Writes a line to stdout. */
   readonly print: (line: string) => void;
   /** Whether stdout is a terminal, so that a person reads it and nothing keeps it. */

@@ -22,7 +22,8 @@ import type { ListenAddress } from '../postgrest/listen-address.ts';
 import { PostgrestService, ServiceFailed } from '../postgrest/service.ts';
 import { endAll } from '../ending.ts';
 import { makeRestHandler } from '../rest/handler.ts';
-import type { Answered, RestHandler } from '../rest/handler.ts';
+import type { Answered } from '../rest/answered.ts';
+import type { RestHandler } from '../rest/handler.ts';
 import { unreadableAnswer } from '../rest/response/unreadable-answer.ts';
 import { version } from '../version.ts';
 

@@ -14,6 +14,7 @@ import { boundedClient } from '../db/pool.ts';
 import { asRequester } from '../auth/requester.ts';
 import type { Database } from '../db/database.ts';
 import type { Readiness } from '../api/health.ts';
+import { logRequests } from '../api/request-log.ts';
 import { logRenewal } from '../http/certificate.ts';
 import { logUnread } from '../http/limits.ts';
 import { startHttpServer } from '../api/server.ts';
@@ -211,6 +212,7 @@ async function beginApi(connections: Connections, config: Config, log: Log, begu
       isReady: async () =>
         deafness(database) ?? keysUnknown(tokenKeys) ?? readiness(await migrationState(anyone)),
       log,
+      onAnswered: logRequests(log, config.log.slowRequestMs),
     });
   });
   begun.ground.push({ name: 'the API', end: () => app.close() });
@@ -335,9 +337,11 @@ export function addServe(program: Command, context: CommandContext): void {
 }
 
 async function runUntilSignal(given: CommandContext, flags: OptionFlags, duties: Duties): Promise<void> {
-  const context = contextWithFlags(given, flags);
-  const { log, print, setExitStatus } = context;
-  const config = namingFlags(flags, () => configure(context));
+  const named = contextWithFlags(given, flags);
+  const config = namingFlags(flags, () => configure(named));
+  const log = named.logAs(() => config.log);
+  const context = { ...named, log };
+  const { print, setExitStatus } = context;
   announceDatabase(context, config);
   const stopped = untilSignal();
   const signal = abortedBy(stopped);

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { TlsChoice } from '../db/tls-parameters.ts';
 import type { PoolerMode } from '../db/pooler.ts';
+import type { LogChoice } from '../log.ts';
 import type { PageSizes, RequestBudgets } from '../request-budget.ts';
 import type { Secret } from './secret.ts';
 
@@ -28,6 +29,7 @@ export interface Config {
   readonly jwt: JwtConfig;
   readonly http: HttpConfig;
   readonly rest: RestConfig;
+  readonly log: LogConfig;
   /** Null: knowledge is not embedded. */
   readonly embeddings: EmbeddingsConfig | null;
   /**
@@ -38,6 +40,12 @@ export interface Config {
   /** Where the heads of the sealed audit log go. The URL is a secret like that of alerts. */
   readonly anchors: { readonly file: string | null; readonly webhook: Secret | null };
   readonly backup: BackupConfig;
+}
+
+/** What `start`, `serve` and `work` log. */
+export interface LogConfig extends LogChoice {
+  /** Requests that take so long are warnings. */
+  readonly slowRequestMs: number;
 }
 
 /** The keys of tokens, and what a token has to claim. */

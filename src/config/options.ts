@@ -227,6 +227,22 @@ export const configOptions = [
     meaning: 'origins whose pages may use the API, separated by commas; by default any (docs/doors.md)',
   },
   {
+    name: 'LOG_LEVEL',
+    fallback: 'info',
+    meaning:
+      'the least level that `start`, `serve` and `work` log: `debug`, `info`, `warning` or `error` (docs/logs.md)',
+  },
+  {
+    name: 'LOG_FORMAT',
+    fallback: 'auto',
+    meaning: '`json` for collectors, `text` for people; `auto` is text on a terminal, otherwise JSON',
+  },
+  {
+    name: 'SLOW_REQUEST_MS',
+    fallback: '1000',
+    meaning: 'a request that takes so long is logged as a warning',
+  },
+  {
     name: 'REST_LOG_STATEMENTS',
     fallback: 'false',
     meaning: '`true` writes the statements of REST to the log',

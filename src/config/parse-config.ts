@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { rolePrefixProblem } from '../db/roles.ts';
 import type { Variables } from '../environment.ts';
+import { logFormats, logLevels, usualLog } from '../log.ts';
 import { OperationalError } from '../operational-error.ts';
 import { backupConfig } from './backup-config.ts';
 import type { Config, EmbeddingsConfig } from './config.ts';
@@ -45,6 +46,11 @@ export function parseConfig(env: Variables): Config {
       maxRows: values.integer('REST_MAX_ROWS', 1, 1_000_000),
       logStatements: values.flag('REST_LOG_STATEMENTS'),
       plans: values.flag('REST_PLANS'),
+    },
+    log: {
+      level: values.choice('LOG_LEVEL', logLevels) ?? usualLog.level,
+      format: values.choice('LOG_FORMAT', logFormats) ?? usualLog.format,
+      slowRequestMs: values.integer('SLOW_REQUEST_MS', 1, 3_600_000),
     },
     embeddings: embeddingsConfig(values),
     alertWebhook: values.httpUrl('ALERT_WEBHOOK_URL') === null ? null : values.secret('ALERT_WEBHOOK_URL'),

@@ -44,8 +44,13 @@ export function formatGraphqlError(
 
 /** The HTTP status of a request that got only errors: the status of the first. */
 export function statusOf(errors: readonly GraphQLFormattedError[]): number {
+  return errorCodes[codeOf(errors)].status;
+}
+
+/** The code of the first error. */
+export function codeOf(errors: readonly GraphQLFormattedError[]): ErrorCode {
   const code = errors[0]?.extensions?.['code'];
-  return isErrorCode(code) ? errorCodes[code].status : 500;
+  return isErrorCode(code) ? code : 'INTERNAL_ERROR';
 }
 
 interface ShownError {

@@ -9,10 +9,11 @@ import { departureOf } from '../http/departure.ts';
 import { readBody } from '../http/read-body.ts';
 import { requestIdOf } from '../http/request-id.ts';
 import { sendJson } from '../http/send-json.ts';
+import { noteRefusal } from '../http/tell-answered.ts';
 import { budgetFor } from '../request-budget.ts';
 import type { RequestBudgets } from '../request-budget.ts';
 import type { GraphqlEngine } from './engine.ts';
-import { formatGraphqlError, statusOf } from './error-format.ts';
+import { codeOf, formatGraphqlError, statusOf } from './error-format.ts';
 import { parseGraphqlQueryString, parseGraphqlRequest } from './graphql-request.ts';
 
 /**
@@ -53,6 +54,7 @@ export function graphqlHandler(
     stopwatch.lap('parse');
     if (prepared.errors) {
       const errors = prepared.errors.map(format);
+      noteRefusal(response, codeOf(errors));
       send(statusOf(errors), JSON.stringify({ errors }));
       return;
     }
@@ -92,6 +94,7 @@ export function graphqlHandler(
       return;
     }
     const errors = result.errors.map(format);
+    noteRefusal(response, codeOf(errors));
     // The status is 200 where other fields have values, and the client may try again all the same.
     if (errors.some(({ extensions }) => extensions?.['code'] === 'WRITES_STOPPED'))
       response.setHeader('Retry-After', stoppedRetryAfterSeconds);

@@ -12,8 +12,9 @@ import type { Claims } from '../auth/claims.ts';
 import type { WatchedCredentials } from '../auth/watch-credentials.ts';
 import { databaseErrorToAppError } from '../db/errors.ts';
 import { AppError } from '../errors.ts';
-import type { ErrorCode } from '../errors.ts';
 import { hasLongNumber, parseExactNumbers } from '../exact-json.ts';
+import { countedMethod } from '../http/answered-request.ts';
+import type { OnAnswered } from '../http/answered-request.ts';
 import { authorizationOf } from '../http/credentials.ts';
 import type { OnInternalError } from '../http/error-body.ts';
 import { newRequestId, requestIdFrom } from '../http/request-id.ts';
@@ -22,10 +23,12 @@ import type { Leave, Traffic } from '../http/traffic.ts';
 import { refusalOf } from '../http/upgrades.ts';
 import type { RequestBudgets } from '../request-budget.ts';
 import type { GraphqlEngine, Operation } from './engine.ts';
-import { formatGraphqlError } from './error-format.ts';
+import { codeOf, formatGraphqlError, statusOf } from './error-format.ts';
 import { storableJson } from '../storable-text.ts';
 import { wideObjectError } from './graphql-request.ts';
 import { checkGraphqlRequest } from './graphql-request.ts';
+import { closeCodeOf, closeCodes, closeWith, dropSlow, refusalOfClose } from './socket-closing.ts';
+import { SocketOperations } from './socket-operations.ts';
 import { untilCompleted } from './until-completed.ts';
 
 /** Bytes that a client may leave unread before it is dropped. */
@@ -34,19 +37,6 @@ const maxUnreadBytes = 1_048_576;
 const pingEveryMs = 15_000;
 /** The longest delay that setTimeout accepts. */
 const longestTimeoutMs = 2_147_483_647;
-
-/**
- * Close codes; our own, 4400 to 4429, follow HTTP, as in graphql-ws, whose clients come again after the others. The
- * reason starts with a code of src/errors.ts.
- */
-const closeCodes = {
-  unauthorized: 4401,
-  forbidden: 4403,
-  tooSlow: 4429,
-  tooMany: 4429,
-  goingAway: 1001,
-  tryAgainLater: 1013,
-} as const;
 
 /** GraphQL over WebSocket. */
 export interface GraphqlWebsockets {
@@ -58,9 +48,11 @@ export interface GraphqlWebsockets {
   close(): void;
 }
 
-/** Handlers of failures. */
-export interface WebsocketFailures {
+/** What is told of WebSockets. */
+export interface WebsocketEvents {
   readonly onInternalError: OnInternalError;
+  /** Gets each operation, and each connection, once it ends. */
+  readonly onAnswered: OnAnswered;
   /** Answers an invalid handshake. */
   readonly refuse: (request: IncomingMessage, socket: Duplex, error: AppError) => void;
 }
@@ -69,8 +61,7 @@ interface Connection {
   readonly socket: WebSocket;
   readonly request: IncomingMessage;
   claims?: Claims;
-  /** The operations that are counted, by id, with what ends that. */
-  readonly operations: Map<string, Leave>;
+  readonly operations: SocketOperations;
   /** The message that is being read. graphql-ws asks for its operation before it waits for anything. */
   message?: string;
 }
@@ -86,7 +77,7 @@ export function makeGraphqlWebsockets(
   credentials: WatchedCredentials,
   traffic: Traffic,
   budgets: RequestBudgets,
-  { onInternalError, refuse }: WebsocketFailures,
+  { onInternalError, onAnswered, refuse }: WebsocketEvents,
 ): GraphqlWebsockets {
   const connections = new Set<Connection>();
   const protocol = makeServer<Record<string, unknown>, Connection>(
@@ -103,7 +94,8 @@ export function makeGraphqlWebsockets(
   );
 
   const open = (socket: WebSocket, request: IncomingMessage): void => {
-    const connection: Connection = { socket, request, operations: new Map() };
+    const connection: Connection = { socket, request, operations: new SocketOperations(onAnswered) };
+    const tell = tellingOf(connection, onAnswered);
     connections.add(connection);
     let alive = true;
     const ping = setInterval(() => {
@@ -159,9 +151,9 @@ export function makeGraphqlWebsockets(
     socket.once('close', (code, reason) => {
       clearInterval(ping);
       connections.delete(connection);
-      for (const leave of connection.operations.values()) leave();
-      connection.operations.clear();
+      connection.operations.endAll();
       void closed(code, String(reason));
+      tell(code, reason);
     });
   };
 
@@ -241,7 +233,7 @@ function protocolOptions(
     onSubscribe: ({ extra }, id, payload) => {
       try {
         const args = argumentsOf(engine, extra, exactPayload(extra.message, payload), requestIdOf(payload));
-        asRefusal(() => count(traffic, extra, id, args));
+        asRefusal(() => begin(traffic, extra, id, args, requestIdOf(payload)));
         return args;
       } catch (error) {
         if (error instanceof RefusedOperation) return error.errors;
@@ -252,25 +244,36 @@ function protocolOptions(
       untilCompleted((left) => engine.execute({ ...(args as OperationArguments).operation, left })),
     subscribe: (args) => engine.subscribe((args as OperationArguments).operation) as Promise<ExecutionResult>,
     onComplete: ({ extra }, id) => {
-      extra.operations.get(id)?.();
-      extra.operations.delete(id);
+      extra.operations.end(id);
     },
-    onError: (_context, _id, payload, errors) =>
-      errors.map((error) => format(error as GraphQLError, requestIdOf(payload))),
-    onNext: (_context, _id, payload, _args, { errors, data }) =>
-      errors && {
-        data: data ?? null,
-        errors: errors.map((error) => format(error as GraphQLError, requestIdOf(payload))),
-      },
+    onError: ({ extra }, id, payload, errors) => {
+      const formatted = errors.map((error) => format(error as GraphQLError, requestIdOf(payload)));
+      const code = codeOf(formatted);
+      if (extra.operations.has(id)) extra.operations.noteErrors(id, code);
+      else extra.operations.refuse(requestIdOf(payload), extra.claims ?? null, statusOf(formatted), code);
+      return formatted;
+    },
+    onNext: ({ extra }, id, payload, _args, { errors, data }) => {
+      if (!errors) return undefined;
+      const formatted = errors.map((error) => format(error as GraphQLError, requestIdOf(payload)));
+      extra.operations.noteErrors(id, codeOf(formatted));
+      return { data: data ?? null, errors: formatted };
+    },
   };
 }
 
 /** Counts an operation until it is complete. Throws TOO_MANY_REQUESTS. */
-function count(traffic: Traffic, connection: Connection, id: string, args: OperationArguments): void {
-  const { claims, operations } = connection;
+function begin(
+  traffic: Traffic,
+  { claims, operations }: Connection,
+  id: string,
+  args: OperationArguments,
+  requestId: string,
+): void {
   if (claims === undefined) return;
-  const kind = getOperationAST(args.document, args.operationName)?.operation;
-  operations.set(id, kind === 'subscription' ? traffic.subscription(claims) : traffic.work(claims));
+  const isSubscription = getOperationAST(args.document, args.operationName)?.operation === 'subscription';
+  const leave = isSubscription ? traffic.subscription(claims) : traffic.work(claims);
+  operations.begin(id, { requestId, claims, isSubscription, leave });
 }
 
 /** Null: the connection is one too many, and is closed. */
@@ -343,12 +346,6 @@ function sizeOf(data: RawData): number {
   return Array.isArray(data) ? data.reduce((sum, part) => sum + part.length, 0) : data.byteLength;
 }
 
-/** The close code for a connection whose requester is not let in. */
-function closeCodeOf({ status }: AppError): number {
-  if (status >= 500) return closeCodes.tryAgainLater;
-  return status === 403 ? closeCodes.forbidden : closeCodes.unauthorized;
-}
-
 /** Connection parameters serve as headers: browsers cannot send headers with a WebSocket. */
 function credentialsOf(parameters: Record<string, unknown> | undefined, request: IncomingMessage) {
   const headers = Object.entries(parameters ?? {})
@@ -376,14 +373,24 @@ function endWithCredential(socket: WebSocket, claims: Claims, credentials: Watch
   socket.once('close', unwatch);
 }
 
-function dropSlow(socket: WebSocket): void {
-  if (socket.readyState !== socket.OPEN) return;
-  closeWith(socket, closeCodes.tooSlow, 'SUBSCRIBER_TOO_SLOW');
-  // The frame that says so waits behind the unread ones, and all of that must not be kept for ever.
-  setTimeout(() => socket.terminate(), 1_000).unref();
-}
-
-function closeWith(socket: WebSocket, closeCode: number, code: ErrorCode, message?: string): void {
-  // The reason in a close frame has at most 123 bytes.
-  socket.close(closeCode, message === undefined ? code : `${code}: ${message}`.slice(0, 120));
+/** Begins to measure a connection; the returned function tells of it once it has closed. */
+function tellingOf(
+  connection: Connection,
+  onAnswered: OnAnswered,
+): (closeCode: number, reason: Buffer) => void {
+  const { method, headers } = connection.request;
+  const began = performance.now();
+  const requestId = requestIdFrom(headers['x-request-id']);
+  return (closeCode, reason) =>
+    onAnswered({
+      kind: 'stream',
+      method: countedMethod(method),
+      route: '/graphql',
+      status: 101,
+      code: refusalOfClose(closeCode, reason),
+      durationMs: performance.now() - began,
+      requestId,
+      claims: connection.claims ?? null,
+      headers,
+    });
 }

@@ -20,6 +20,11 @@ export function claimsOf(response: Response): Claims {
   return response.locals['claims'] as Claims;
 }
 
+/** The same where a request may have been refused before; null: it was. */
+export function findClaims(response: Response): Claims | null {
+  return (response.locals['claims'] as Claims | undefined) ?? null;
+}
+
 /** The stopwatch of the request, started when it came; its first lap is the identification of the caller. */
 export function stopwatchOf(response: Response): Stopwatch {
   return response.locals['stopwatch'] as Stopwatch;

@@ -18,6 +18,7 @@ export type UnreadableRequest =
 /** The answer to such a request. */
 export interface UnreadableAnswer {
   readonly status: number;
+  readonly code: string;
   /** JSON */
   readonly body: string;
 }
@@ -26,12 +27,12 @@ export interface UnreadableAnswer {
  * Makes the server answer unreadable requests; node would send the bare status line. Closes the connection, because
  * it is unknown where the next request begins.
  *
- * @param headersOf makes further headers of an answer
+ * @param headersOf makes further headers of an answer, and is called once for each
  */
 export function answerUnreadable(
   server: Server,
   answerOf: (request: UnreadableRequest) => UnreadableAnswer,
-  headersOf: () => readonly (readonly [name: string, value: string])[] = () => [],
+  headersOf: (answer: UnreadableAnswer) => readonly (readonly [name: string, value: string])[] = () => [],
 ): void {
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
     // A handshake of TLS that failed was told so by TLS itself.
@@ -44,8 +45,8 @@ export function answerUnreadable(
       socket.destroy();
       return;
     }
-    const { status, body } = answerOf(requestOf(error));
-    answerRaw(socket, status, headersOf(), body);
+    const answer = answerOf(requestOf(error));
+    answerRaw(socket, answer.status, headersOf(answer), answer.body);
   });
 }
 

@@ -1,6 +1,8 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { AppError, retryAfterSeconds } from '../errors.ts';
+import { countedMethod, unknownRoute } from './answered-request.ts';
+import type { OnAnswered } from './answered-request.ts';
 import type { CorsPolicy } from './cors.ts';
 import { errorBody } from './error-body.ts';
 import { answerRaw } from './raw-answer.ts';
@@ -10,51 +12,83 @@ import type { Traffic } from './traffic.ts';
 /** Takes over the connection of a WebSocket's handshake. */
 export type TakeUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
+/** What handshakes of WebSockets go through. */
+export interface UpgradeDoors {
+  readonly cors: CorsPolicy;
+  /** Counts every handshake for its address. */
+  readonly traffic: Traffic;
+  /** Finds the door of a path without a trailing slash; undefined: the path has no door. */
+  readonly doorOf: (path: string) => TakeUpgrade | undefined;
+  /** Gets the refused ones; the door tells of the others. */
+  readonly onAnswered: OnAnswered;
+}
+
 /**
  * Hands WebSockets to the door of their path, if the page that opens them may use the API. A refusal carries a
  * request id and JSON, as any answer does.
- *
- * @param traffic counts every handshake for its address
- * @param doorOf finds the door of a path without a trailing slash; undefined: the path has no door
  */
-export function takeUpgrades(
-  server: Server,
-  cors: CorsPolicy,
-  doorOf: (path: string) => TakeUpgrade | undefined,
-  traffic: Traffic,
-): void {
+export function takeUpgrades(server: Server, { cors, traffic, doorOf, onAnswered }: UpgradeDoors): void {
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const path = (request.url ?? '/').replace(/\/*(\?.*)?$/s, '');
     const door = doorOf(path);
+    const refuse = (error: AppError): void =>
+      refuseUpgrade(request, socket, {
+        cors,
+        route: door === undefined ? unknownRoute : path,
+        error,
+        onAnswered,
+      });
     const refusal = refusalOf(() => traffic.arrive(request));
     if (refusal !== null) {
-      refuseUpgrade(request, socket, cors, refusal);
+      refuse(refusal);
     } else if (!isWebSocket(request)) {
       // Reached only where this Node does not call `shouldUpgrade`: the connection is no longer read as HTTP.
-      refuseUpgrade(request, socket, cors, notWebSocket(request.headers.upgrade ?? ''));
+      refuse(notWebSocket(request.headers.upgrade ?? ''));
     } else if (!cors.allowsWebSocket(request.headers)) {
-      refuseUpgrade(request, socket, cors, originRefused(request.headers.origin ?? ''));
+      refuse(originRefused(request.headers.origin ?? ''));
     } else if (door === undefined) {
-      refuseUpgrade(request, socket, cors, noDoor(path));
+      refuse(noDoor(path));
     } else {
       door(request, socket, head);
     }
   });
 }
 
+/** A handshake that is refused. */
+export interface RefusedUpgrade {
+  readonly cors: CorsPolicy;
+  /** See AnsweredRequest. */
+  readonly route: string;
+  readonly error: AppError;
+  readonly onAnswered: OnAnswered;
+}
+
 /** Refuses a WebSocket before it is opened. */
 export function refuseUpgrade(
   request: IncomingMessage,
   socket: Duplex,
-  { crossOrigin }: CorsPolicy,
-  error: AppError,
+  { cors, route, error, onAnswered }: RefusedUpgrade,
 ): void {
+  const requestId = requestIdFrom(request.headers['x-request-id']);
+  const { status, code } = error;
   const headers = [
-    ['X-Request-Id', requestIdFrom(request.headers['x-request-id'])] as const,
-    ...crossOrigin('GET', request.headers).headers,
-    ...(error.status === 429 ? [['Retry-After', retryAfterSeconds] as const] : []),
+    ['X-Request-Id', requestId] as const,
+    ...cors.crossOrigin('GET', request.headers).headers,
+    ...(status === 429 ? [['Retry-After', retryAfterSeconds] as const] : []),
   ];
-  answerRaw(socket, error.status, headers, errorBody(error));
+  answerRaw(socket, status, headers, errorBody(error));
+  const method = countedMethod(request.method);
+  onAnswered({
+    kind: 'request',
+    method,
+    route,
+    status,
+    code,
+    durationMs: 0,
+    requestId,
+    claims: null,
+    headers: request.headers,
+  });
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { Answered } from '../rest/handler.ts';
+import type { Answered } from '../rest/answered.ts';
 import type { PostgrestConfig } from './config.ts';
 
 /** The lowest status that each level logs; `crit` logs none. */
@@ -14,7 +14,7 @@ const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', '
  * does not log it. The body's size is unknown here and stays `-`.
  */
 export function accessLogLine(
-  { request, status, role }: Answered,
+  { request, status, requester }: Answered,
   level: PostgrestConfig['logLevel'],
   now: Date,
 ): string | null {
@@ -22,7 +22,7 @@ export function accessLogLine(
   const { method, url, httpVersion, headers, socket } = request;
   const line = `${method} ${url} HTTP/${httpVersion}`;
   const address = (socket.remoteAddress ?? '-').replace(/^::ffff:/, '');
-  return `${address} - ${role ?? '-'} [${apacheTime(now)}] "${line}" ${status} - "${headers.referer ?? ''}" "${headers['user-agent'] ?? ''}"`;
+  return `${address} - ${requester?.role ?? '-'} [${apacheTime(now)}] "${line}" ${status} - "${headers.referer ?? ''}" "${headers['user-agent'] ?? ''}"`;
 }
 
 function apacheTime(now: Date): string {

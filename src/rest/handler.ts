@@ -14,6 +14,7 @@ import { namedMessage, refusedNames } from '../refused-value.ts';
 import type { GivenValue } from '../refused-value.ts';
 import { budgetFor } from '../request-budget.ts';
 import type { RoleSettings, SchemaCache } from '../schema-cache/schema-cache.ts';
+import type { Answered } from './answered.ts';
 import type { PlannedRequest } from './compile.ts';
 import { RestError } from './errors.ts';
 import { legacyWarning } from './legacy-warning.ts';
@@ -26,6 +27,7 @@ import { rawRequestOf } from './raw-request-of.ts';
 import type { ApiRequest } from './request/query.ts';
 import type { RawRequest } from './request/raw-request.ts';
 import type { IdentifyRequester, Requester } from './requester.ts';
+import { routeOf } from './route-of.ts';
 import { answer, answerOptions } from './response/answer.ts';
 import type { Outcome } from './response/answer.ts';
 import { databaseError } from './response/database-error.ts';
@@ -83,15 +85,6 @@ export interface RestTraffic {
   begin(requester: Requester): () => void;
 }
 
-/** An answered request, for access logs and metrics. */
-export interface Answered {
-  readonly request: IncomingMessage;
-  readonly status: number;
-  /** Null: the request was refused before its role was known. */
-  readonly role: string | null;
-  readonly durationMs: number;
-}
-
 /** Answers requests. `target` is the URL's path and query, without the mount point. */
 export type RestHandler = (request: IncomingMessage, response: ServerResponse, target: string) => void;
 
@@ -141,12 +134,19 @@ class Exchange {
     const cors = this.#dependencies.crossOrigin(method, headers);
     const departure = departureOf(this.#request);
     let reply: RestResponse;
+    let code: string | null = null;
     try {
       reply = cors.preflight
         ? { status: 200, headers: cors.preflight, body: null }
         : await this.#reply(target, cors, departure.left);
     } catch (error) {
-      reply = error instanceof CallerLeft ? unsent : this.#refusal(error);
+      if (error instanceof CallerLeft) {
+        reply = unsent;
+      } else {
+        const shown = this.#refusal(error);
+        ({ code } = shown);
+        reply = errorResponse(shown, this.#options.errorVerbosity);
+      }
     } finally {
       departure.end();
       this.#leave?.();
@@ -154,10 +154,20 @@ class Exchange {
     send(this.#response, reply, [...cors.headers, ...this.#traces(), ...this.#caching(reply)]);
     this.#dependencies.onAnswered?.({
       request: this.#request,
+      route: this.#routeOf(target),
       status: reply.status,
-      role: this.#requester?.role ?? null,
+      code,
+      requester: this.#requester,
+      requestId: this.#requestId,
       durationMs: performance.now() - this.#began,
     });
+  }
+
+  #routeOf(target: string): string | null {
+    if (target.startsWith(referencePrefix)) return referencePrefix.slice(1, -1);
+    const cache = this.#dependencies.schemaCache();
+    const end = target.indexOf('?');
+    return cache && routeOf(end === -1 ? target : target.slice(0, end), cache, this.#options.schemas);
   }
 
   /** One request: who asks, what it compiles to, under which settings, in one transaction, and the answer. */
@@ -310,14 +320,14 @@ class Exchange {
     return traces;
   }
 
-  #refusal(error: unknown): RestResponse {
+  #refusal(error: unknown): ShownError {
     const shown =
       error instanceof RestError
         ? error
         : (refusedWrite(error) ??
           databaseError(error, this.#requester?.isAnonymous ?? true, this.#options.budgets !== null) ??
           this.#bug(error));
-    return errorResponse(this.#withName(shown, error), this.#options.errorVerbosity);
+    return this.#withName(shown, error);
   }
 
   /** The error with the name of the value that Postgres refused, which Postgres does not say. */

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { RequestHandler } from 'express';
 import { WebSocketServer } from 'ws';
 import type { RawData } from 'ws';
+import { noteRefusal } from '../http/tell-answered.ts';
 import { RestError } from './errors.ts';
 import { errorResponse } from './response/error-response.ts';
 import { send } from './send.ts';
@@ -38,6 +39,7 @@ export function insteadOf(path: ServicePath): RequestHandler {
     const { lacks, instead } = supabaseServices[path];
     const error = new RestError('LTR404', `${lacks}: ${instead}`, { details: `there is nothing at ${path}` });
     const answer = errorResponse(error, 'verbose');
+    noteRefusal(response, error.code);
     send(response, request.method === 'HEAD' ? { ...answer, body: null } : answer, [
       ['Cache-Control', 'no-store'],
     ]);

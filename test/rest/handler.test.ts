@@ -9,7 +9,8 @@ import { postgrestCors } from '../../src/postgrest/cors.ts';
 import type { LogEntry } from '../../src/log.ts';
 import { RestError } from '../../src/rest/errors.ts';
 import { makeRestHandler } from '../../src/rest/handler.ts';
-import type { Answered, RestDependencies } from '../../src/rest/handler.ts';
+import type { Answered } from '../../src/rest/answered.ts';
+import type { RestDependencies } from '../../src/rest/handler.ts';
 import type { RestOptions } from '../../src/rest/options.ts';
 import { loadSchemaCache } from '../../src/schema-cache/load.ts';
 import type { SchemaCache } from '../../src/schema-cache/schema-cache.ts';
@@ -175,7 +176,7 @@ describeOnBoth('the handler', (target, kind) => {
     });
     expect(batches).toBe(3);
     expect(await stored()).toEqual([1, 2, 3]);
-    expect(answered.slice(0, 2).map(({ status, role: by }) => [status, by])).toEqual([
+    expect(answered.slice(0, 2).map(({ status, requester }) => [status, requester?.role])).toEqual([
       [200, role],
       [201, role],
     ]);
@@ -301,7 +302,7 @@ describeOnBoth('the handler', (target, kind) => {
       status: 401,
       headers: { 'www-authenticate': 'Bearer x' },
     });
-    expect(answered.at(-1)).toMatchObject({ status: 401, role: null });
+    expect(answered.at(-1)).toMatchObject({ status: 401, requester: null });
   });
 
   test('refuses a body that is too large, announced or not', async () => {

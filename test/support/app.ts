@@ -6,6 +6,7 @@ import { parseConfig } from '../../src/config/parse-config.ts';
 import type { Database } from '../../src/db/database.ts';
 import type { Embed } from '../../src/embeddings/embedding-client.ts';
 import type { Readiness } from '../../src/api/health.ts';
+import type { OnAnswered } from '../../src/http/answered-request.ts';
 import { logRenewal } from '../../src/http/certificate.ts';
 import type { CertificateFiles } from '../../src/http/certificate.ts';
 import { logUnread } from '../../src/http/limits.ts';
@@ -59,6 +60,7 @@ export interface AppOptions {
   readonly traffic?: Partial<TrafficConfig>;
   readonly showsSchemaToAll?: boolean;
   readonly embed?: Embed;
+  readonly onAnswered?: OnAnswered;
   /** Default: the key of `testSecret`. */
   readonly tokenKeys?: TokenKeys;
 }
@@ -88,6 +90,7 @@ export async function startApp(database: Database, options: AppOptions = {}): Pr
     embed: options.embed ?? null,
     isReady: options.isReady ?? (async () => ({ ready: true })),
     log: (entry) => logged.push(entry),
+    ...(options.onAnswered && { onAnswered: options.onAnswered }),
   });
   const server = await startHttpServer(app, {
     host: '127.0.0.1',

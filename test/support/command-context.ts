@@ -11,6 +11,7 @@ export function commandContext(variables: Readonly<Record<string, string>>): {
     context: {
       environment: { variables, exported: variables, dotEnv: { kind: 'absent', path: '/nowhere/.env' } },
       log: () => {},
+      logAs: () => () => {},
       print: (line) => printed.push(line),
       outputIsTerminal: false,
       outputIsExposed: () => false,

@@ -5,7 +5,7 @@ import { errorBody } from './error-response.ts';
 /** The answer to a request that could not be read, in REST's form. It is unknown which door the request was for. */
 export function unreadableAnswer(request: UnreadableRequest): UnreadableAnswer {
   const error = refusalOf(request);
-  return { status: error.status, body: errorBody(error, 'verbose') };
+  return { status: error.status, code: error.code, body: errorBody(error, 'verbose') };
 }
 
 function refusalOf(request: UnreadableRequest): RestError {
