@@ -3,6 +3,7 @@ import { TokenError } from './auth/token-error.ts';
 import { askAtTerminal } from './commands/ask.ts';
 import { addAlerts } from './commands/alerts.ts';
 import { addBackup } from './commands/backup.ts';
+import { addConfig } from './commands/config.ts';
 import type { CommandContext } from './commands/command-context.ts';
 import { exitStatus } from './commands/exit-status.ts';
 import { addExport } from './commands/export.ts';
@@ -43,6 +44,7 @@ const commands: readonly ((program: Command, context: CommandContext) => void)[]
   addMigrate,
   addSetup,
   addStatus,
+  addConfig,
   addToken,
   addKey,
   addJobs,
@@ -103,7 +105,7 @@ function makeProgram(context: CommandContext): Command {
     .showHelpAfterError('(--help lists what is allowed)')
     .addHelpText(
       'after',
-      '\nThe configuration comes from the environment and from .env: lightning status --config shows it.\n' +
+      '\nThe configuration comes from the environment and from .env: lightning config shows it.\n' +
         'lightning <command> --help has the variables of a command and examples.\n\n' +
         'Example:\n  lightning start  # an embedded database in ./data, and the API on http://127.0.0.1:3000',
     );

@@ -37,7 +37,7 @@ import type { Connections, NeededLogin } from '../open-database.ts';
 import { requireOwnSession } from '../own-session.ts';
 import { sayWhileSlow } from '../say-while-slow.ts';
 import type { CommandContext } from './command-context.ts';
-import { announceDatabase, configure } from './configure.ts';
+import { announceDatabase, configure, warnOfUnknownVariables } from './configure.ts';
 import { exitStatus } from './exit-status.ts';
 import { databaseVariables, explain } from './explain.ts';
 import { migrateTo } from './migrate.ts';
@@ -343,6 +343,7 @@ async function runUntilSignal(given: CommandContext, flags: OptionFlags, duties:
   const context = { ...named, log };
   const { print, setExitStatus } = context;
   announceDatabase(context, config);
+  warnOfUnknownVariables(context);
   const stopped = untilSignal();
   const signal = abortedBy(stopped);
   let running: Running;

@@ -1,8 +1,7 @@
 import type { Command } from 'commander';
 import { openBackups } from '../backup/open-backups.ts';
 import type { Config } from '../config/config.ts';
-import { configOptions } from '../config/options.ts';
-import { parseConfig } from '../config/parse-config.ts';
+import { describeUnknown, unknownVariables } from '../config/unknown-variables.ts';
 import { describeChoice } from '../database-choice.ts';
 import type { Executor } from '../db/database.ts';
 import { databaseIsReplaced, migrationState } from '../db/migrations.ts';
@@ -106,42 +105,6 @@ function formatStatus(lines: readonly StatusLine[]): string {
     .map(({ name, ok, found, mend }) => {
       const first = `${ok ? 'ok  ' : 'MEND'} ${name.padEnd(width)}  ${found}`;
       return mend === undefined ? first : `${first}\n     ${' '.repeat(width)}  -> ${mend}`;
-    })
-    .join('\n');
-}
-
-/** An option as `lightning status --config --json` shows it. */
-interface OptionInEffect {
-  readonly name: string;
-  /** Null: the option is not set and has no default, or it is a secret. */
-  readonly value: string | null;
-  readonly origin: 'default' | 'environment' | '.env';
-  readonly secret: boolean;
-}
-
-/** The configuration in effect, with secrets hidden. */
-function configInEffect({ variables, exported }: Environment): OptionInEffect[] {
-  return configOptions.map(({ name, fallback }) => {
-    const given = variables[name] || null;
-    const secret = /SECRET|PASSWORD|URL|KEY|TOKEN/.test(name);
-    return {
-      name,
-      value: given === null ? fallback || null : secret ? null : given,
-      origin: given === null ? 'default' : exported[name] === undefined ? '.env' : 'environment',
-      secret: given !== null && secret,
-    };
-  });
-}
-
-/** The configuration in effect for people, with values from `.env` marked. */
-function formatConfig(environment: Environment): string {
-  return configInEffect(environment)
-    .map(({ name, value, origin, secret }) => {
-      const shown = secret ? '[secret]' : (value ?? '(unset)');
-      const from = { default: ' (default)', environment: '', '.env': ` (${environment.dotEnv.path})` }[
-        origin
-      ];
-      return `${name.padEnd(24)} ${shown}${from}`;
     })
     .join('\n');
 }
@@ -283,23 +246,35 @@ interface Status {
   readonly answered: boolean;
 }
 
+/** The variables whose names are those of options with a slip in them: the options have their defaults. */
+function variableLines(environment: Environment): StatusLine[] {
+  return unknownVariables(environment)
+    .filter(({ isSlip }) => isSlip)
+    .map((variable) =>
+      line('variables', false, describeUnknown(variable, environment.dotEnv.path), 'rename it, or remove it'),
+    );
+}
+
 async function statusOf(context: CommandContext, config: Config): Promise<Status> {
-  const chosen = line('configured', true, describeChoice(config, context.environment));
+  const found = [
+    line('configured', true, describeChoice(config, context.environment)),
+    ...variableLines(context.environment),
+  ];
   try {
     if (!config.useDatabase || !config.server) {
-      const found = await asApi(context, config, (access) => look(access, config, context.log));
-      return { lines: [chosen, ...found], answered: true };
+      const looked = await asApi(context, config, (access) => look(access, config, context.log));
+      return { lines: [...found, ...looked], answered: true };
     }
     const { lines: logins, usable } = await loginsStatus(config);
-    const found = await asApi(context, config, (access) => look(access, config, context.log), usable);
+    const looked = await asApi(context, config, (access) => look(access, config, context.log), usable);
     const answered = (['api', 'worker', 'migrate'] as const).some((kind) => usable.has(kind));
     return {
-      lines: [chosen, ...logins, ...secretLines(config), ...productionLines(config), ...found],
+      lines: [...found, ...logins, ...secretLines(config), ...productionLines(config), ...looked],
       answered,
     };
   } catch (error) {
     if (!(error instanceof NoDatabase)) throw error;
-    return { lines: [chosen, line('database', false, 'none', error.message)], answered: true };
+    return { lines: [...found, line('database', false, 'none', error.message)], answered: true };
   }
 }
 
@@ -325,25 +300,17 @@ async function look(access: ApiAccess, config: Config, log: Log): Promise<Status
 
 /** `lightning status` */
 export function addStatus(program: Command, context: CommandContext): void {
-  const { environment, print, setExitStatus } = context;
+  const { print, setExitStatus } = context;
   explain(withJson(program.command('status')), {
     variables: [...databaseVariables, 'WORKER_DATABASE_URL', 'BACKUP_STORE'],
     examples: [
       ['lightning status', 'what is found, and how to mend what is wrong'],
       ['lightning status --check', 'for a script: the exit status says whether all is well'],
-      ['lightning status --config --json', 'every option with its value, for a program'],
     ],
   })
     .description('show the state of the database, and what has to be fixed')
     .option('--check', `exit with ${exitStatus.notReady} if anything has to be fixed`)
-    .option('--config', 'show the configuration instead, with secrets hidden')
-    .action(async (flags: ListingFlags & { check?: true; config?: true }) => {
-      if (flags.config) {
-        parseConfig(environment.variables);
-        if (flags.json) printJson(context, configInEffect(environment));
-        else print(formatConfig(environment));
-        return;
-      }
+    .action(async (flags: ListingFlags & { check?: true }) => {
       const { lines, answered } = await statusOf(context, configure(context));
       if (flags.json) printJson(context, lines);
       else print(formatStatus(lines));

@@ -44,7 +44,12 @@ describe('without an embedded database', () => {
     expect(looked.stdout).toMatch(/^MEND database +none$/m);
     expect(looked.status).toBe(0);
     expect((await run(['status', '--check'])).status).toBe(3);
-    expect((await run(['status', '--config'])).status).toBe(0);
+    expect((await run(['config'])).status).toBe(0);
+    const slip = await run(['status'], { DB_POOLSIZE: '7', DB_OF_OTHERS: '7' });
+    expect(slip.stdout).toMatch(
+      /^MEND variables +DB_POOLSIZE in the environment is not an option: did you mean/m,
+    );
+    expect(slip.stdout).not.toContain('DB_OF_OTHERS');
     expect(readdirSync(home)).toEqual([]);
   });
 
