@@ -46,6 +46,13 @@ export function takeEnvironment(
   return { variables, exported, dotEnv };
 }
 
+/** The environment with `.env` read again. Exported variables are those that the process was started with. */
+export function readAgain({ exported, dotEnv }: Environment): Environment {
+  const fresh = readDotEnv(path.dirname(dotEnv.path));
+  const variables = { ...(fresh.kind === 'read' ? fresh.variables : {}), ...exported };
+  return { variables, exported, dotEnv: fresh };
+}
+
 /**
  * Reads `.env` of a directory. A directory with that name (Python's virtual environments have one) does not
  * count.

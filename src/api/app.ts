@@ -17,7 +17,7 @@ import { graphqlHandler } from '../graphql/http-handler.ts';
 import { makeGraphqlWebsockets } from '../graphql/websocket.ts';
 import { authenticated } from '../http/authenticate.ts';
 import { authorizationOf } from '../http/credentials.ts';
-import { makeCorsPolicy } from '../http/cors.ts';
+import { makeCorsPolicy, renewableCors } from '../http/cors.ts';
 import type { CorsPolicy } from '../http/cors.ts';
 import { expressDoors } from './express-doors.ts';
 import { storageHeaders } from './health.ts';
@@ -45,9 +45,10 @@ import type { Log } from '../log.ts';
 import { stackOfBug } from '../operational-error.ts';
 import { unreadableAnswer } from '../rest/response/unreadable-answer.ts';
 import type { PageSizes, RequestBudgets } from '../request-budget.ts';
-import type { RestOptions } from '../rest/options.ts';
 import { makeRestHandler } from '../rest/handler.ts';
 import type { RestHandler } from '../rest/handler.ts';
+import { renewableRest } from './renewable-rest.ts';
+import type { RenewableRest } from './renewable-rest.ts';
 import { ownRestOptions } from './rest-options.ts';
 import type { RestConfig, TrafficConfig } from '../config/config.ts';
 import { routeOf } from '../rest/route-of.ts';
@@ -89,12 +90,17 @@ export interface AppDependencies {
   readonly onAnswered?: OnAnswered;
 }
 
+/** The settings that may change while the API serves. */
+export type AppSettings = Pick<AppDependencies, 'corsOrigins' | 'rest' | 'traffic'>;
+
 /** The API over HTTP and WebSockets. It serves once it is attached to a server. */
 export interface App {
   /** Serves requests and WebSocket upgrades of the server. */
   attach(server: Server): void;
   /** Answers a client that speaks plain HTTP where HTTPS is served. */
   readonly refusePlain: (socket: Socket) => void;
+  /** Serves with other settings from the next request on. What is in progress goes on. */
+  adopt(settings: AppSettings): void;
   /**
    * Stops watching the catalog, ends subscriptions and WebSockets (1001). Call it once no new connection is accepted;
    * a second call does nothing.
@@ -108,8 +114,8 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
   const { onAnswered = () => {} } = dependencies;
   const { database } = installation;
   const { basePath, origin, restUrl } = publicAddress(dependencies.publicUrl);
-  const cors = corsOf(dependencies, origin);
-  const restOptions = ownRestOptions(dependencies.rest, { budgets, url: restUrl });
+  const cors = renewableCors(corsOf(dependencies, origin));
+  const settings = renewableRest(dependencies.rest, (to) => ownRestOptions(to, { budgets, url: restUrl }));
   const { onInternalError, onFailure } = failureLogs(log);
   const refusals = keepRefusals(installation, onFailure('refusals-untold'));
   const traffic = new Traffic(dependencies.traffic, log, refusals.note);
@@ -138,11 +144,11 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
 
   const schemaCache = watchCatalog(
     database,
-    () => restOptions,
+    () => settings.options,
     () => engine.reload(),
     log,
   );
-  const rest = tenantsRest(dependencies, { schemaCache, authenticate, cors, traffic, restOptions, basePath });
+  const rest = tenantsRest(dependencies, { schemaCache, authenticate, cors, traffic, settings, basePath });
   const operators = makeOperatorsDoors({
     ...dependencies,
     authenticate: identities.authenticate,
@@ -172,7 +178,7 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
     events: [authenticated(authenticate), eventStreams.handler],
     operators: operators.graphql,
     isReady,
-    restPathOf: (path) => restPathOf(path, schemaCache, restOptions.schemas),
+    restPathOf: (path) => restPathOf(path, schemaCache, settings.options.schemas),
     onInternalError,
     onAnswered,
   });
@@ -189,17 +195,16 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
     websockets.close();
     realtime.close();
     eventStreams.close();
-    await Promise.all([
-      live.close(),
-      identities.close(),
-      refusals.close(),
-      schemaCache.close(),
-      operators.close(),
-    ]);
+    await Promise.all([live, identities, refusals, schemaCache, operators].map((part) => part.close()));
     await engine.close();
   };
   return {
     ...onServer({ cors, traffic, serve, onAnswered, webSocketDoorOf: (path) => webSocketDoors.get(path) }),
+    adopt: (next) => {
+      traffic.adopt(next.traffic);
+      cors.renew(corsOf({ ...dependencies, ...next }, origin));
+      for (const part of [settings, operators]) part.adopt(next.rest);
+    },
     close: () => (closing ??= close()),
   };
 }
@@ -278,7 +283,6 @@ function tenantsRest(
   {
     installation: { database, rolePrefix },
     embed,
-    rest,
     showsSchemaToAll,
     log,
     onAnswered = () => {},
@@ -288,24 +292,26 @@ function tenantsRest(
     readonly authenticate: Authenticate;
     readonly cors: CorsPolicy;
     readonly traffic: Traffic;
-    readonly restOptions: RestOptions;
+    readonly settings: RenewableRest;
     readonly basePath: string;
   },
 ): RestHandler {
-  const { schemaCache, authenticate, cors, traffic, restOptions, basePath } = parts;
+  const { schemaCache, authenticate, cors, traffic, settings, basePath } = parts;
   return makeRestHandler({
     database,
     schemaCache: () => schemaCache.current,
     identify: identifyByClaims(authenticate, rolePrefix),
     authorizationOf,
     crossOrigin: cors.crossOrigin,
-    options: () => restOptions,
+    options: () => settings.options,
     mountPath: basePath + restPath,
     version,
     log,
     requestIdSetting: 'app.request_id',
     furtherSettings: (raw, requester) => searchCallSettings(embed, raw, requester),
-    logStatements: rest.logStatements,
+    get logStatements() {
+      return settings.logsStatements;
+    },
     cacheControl: 'no-store',
     traffic: restTraffic(traffic),
     showsSchemaToAll,

@@ -21,6 +21,7 @@ import type { RestHandler } from '../rest/handler.ts';
 import { SchemaCacheWatcher } from '../schema-cache/watch.ts';
 import { version } from '../version.ts';
 import { identifyByClaims } from './rest-identity.ts';
+import { renewableRest } from './renewable-rest.ts';
 import { operatorsRestOptions } from './rest-options.ts';
 import { restAnswered } from './rest-answered.ts';
 import { restTraffic } from './rest-traffic.ts';
@@ -52,6 +53,8 @@ export interface OperatorsParts {
 export interface OperatorsDoors {
   readonly rest: RestHandler;
   readonly graphql: readonly RequestHandler[];
+  /** Serves with another configuration from the next request on. */
+  adopt(rest: RestConfig): void;
   /** Stops following the catalog. Call it before the database is closed. */
   close(): Promise<void>;
 }
@@ -64,7 +67,7 @@ export function makeOperatorsDoors(parts: OperatorsParts): OperatorsDoors {
   const { installation, budgets, log } = parts;
   const { database, rolePrefix } = installation;
   const authenticate = ofOperators(parts.authenticate);
-  const options = operatorsRestOptions(parts.rest, { budgets, url: parts.url });
+  const settings = renewableRest(parts.rest, (to) => operatorsRestOptions(to, { budgets, url: parts.url }));
   let catalog: SchemaCacheWatcher | null = null;
   let engine: Promise<GraphqlEngine> | null = null;
   let closed = false;
@@ -72,7 +75,7 @@ export function makeOperatorsDoors(parts: OperatorsParts): OperatorsDoors {
   const catalogRead = async (): Promise<void> => {
     if (closed) return;
     catalog ??= new SchemaCacheWatcher(database, {
-      scope: () => options,
+      scope: () => settings.options,
       channel: 'pgrst',
       whenNotified: 'look',
       onReplaced: () => void engine?.then((made) => made.reload()).catch(() => {}),
@@ -102,12 +105,14 @@ export function makeOperatorsDoors(parts: OperatorsParts): OperatorsDoors {
     },
     authorizationOf,
     crossOrigin: parts.cors.crossOrigin,
-    options: () => options,
+    options: () => settings.options,
     mountPath: parts.basePath + operatorsRestPath,
     version,
     log,
     requestIdSetting: 'app.request_id',
-    logStatements: parts.rest.logStatements,
+    get logStatements() {
+      return settings.logsStatements;
+    },
     cacheControl: 'no-store',
     traffic: restTraffic(parts.traffic),
     onAnswered: restAnswered(operatorsRestPath, parts.onAnswered),
@@ -119,6 +124,7 @@ export function makeOperatorsDoors(parts: OperatorsParts): OperatorsDoors {
   return {
     rest,
     graphql: [authenticated(authenticate), counted(parts.traffic), answerGraphql],
+    adopt: settings.adopt,
     close: async () => {
       closed = true;
       await catalog?.close();

@@ -5,12 +5,12 @@ import type { Log, LogEntry } from '../log.ts';
  * Writes one entry for each request. It has the template of the path and never the path itself, a query, a header or a value,
  * so nothing that a client sends can put a secret into the log; only the request's id is the client's own, and that is checked.
  *
- * @param slowMs requests that took so long are warnings
+ * @param slowMs requests that took so long are warnings; asked for each
  */
-export function logRequests(log: Log, slowMs: number): OnAnswered {
+export function logRequests(log: Log, slowMs: () => number): OnAnswered {
   return (answered) => {
     const { kind, method, route, status, code, durationMs, requestId, claims } = answered;
-    const isSlow = kind === 'request' && durationMs >= slowMs;
+    const isSlow = kind === 'request' && durationMs >= slowMs();
     log({
       level: levelOf(answered, isSlow),
       event: 'request',

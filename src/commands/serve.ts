@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { awaitedLoad, untilLoaded } from '../rollback/awaited-load.ts';
 import { openBackups } from '../backup/open-backups.ts';
 import { anonymous } from '../auth/claims.ts';
 import { makeVerifyToken } from '../auth/jwt.ts';
@@ -9,7 +8,6 @@ import { MigrationsReplaced, migrationState } from '../db/migrations.ts';
 import type { MigrationState } from '../db/migrations.ts';
 import { clientExecutor } from '../db/client-executor.ts';
 import { refuseUnsafeLogin } from '../db/login-check.ts';
-import { asOwner } from '../db/installation.ts';
 import { boundedClient } from '../db/pool.ts';
 import { asRequester } from '../auth/requester.ts';
 import type { Database } from '../db/database.ts';
@@ -26,29 +24,24 @@ import { seeWalReceiver } from '../jobs/see-wal-receiver.ts';
 import { keepTellingTroubles } from '../jobs/tell-troubles.ts';
 import { startWorker } from '../jobs/worker.ts';
 import type { RunningWorker } from '../jobs/worker.ts';
-import {
-  apiDatabase,
-  openConnections,
-  operatorDatabase,
-  waitForLogins,
-  workerDatabase,
-} from '../open-database.ts';
+import { apiDatabase, openConnections, waitForLogins, workerDatabase } from '../open-database.ts';
 import type { Connections, NeededLogin } from '../open-database.ts';
 import { requireOwnSession } from '../own-session.ts';
 import { sayWhileSlow } from '../say-while-slow.ts';
 import type { CommandContext } from './command-context.ts';
+import { awaitLoad } from './await-load.ts';
 import { announceDatabase, configure, warnOfUnknownVariables } from './configure.ts';
 import { exitStatus } from './exit-status.ts';
 import { databaseVariables, explain } from './explain.ts';
 import { migrateTo } from './migrate.ts';
 import { contextWithFlags, namingFlags, withOptionFlags } from './option-flags.ts';
 import type { OptionFlags } from './option-flags.ts';
+import { followHangups } from './reload.ts';
 import { requireSchema } from './require-schema.ts';
 import { abortedBy, logSignal, logStop, untilSignal } from './signals.ts';
 import { tellFirstToken } from './first-token.ts';
 import { NotForProduction, unfitForProduction, unfitLogins } from './refuse-in-production.ts';
 import { signedToken } from './token.ts';
-import { closing } from './with-connections.ts';
 import { claimRules, openTokenKeys, requireSecret, sharedSecrets } from './token-keys.ts';
 
 /** The duties of a process. `start` has all of them. */
@@ -64,6 +57,8 @@ export interface Running {
   readonly url: string | null;
   /** A token that works, for an embedded database's first user; null on a server. */
   readonly token: string | null;
+  /** Goes on with the options of this configuration that may change while a process runs. */
+  adopt(config: Config): void;
   /**
    * Drains requests, lets jobs end and closes the database, all within SHUTDOWN_MS. Returns a sentence for each
    * part that did not end in time; such a part ends with the process.
@@ -73,6 +68,8 @@ export interface Running {
 
 /** The parts that were started and have to be ended. */
 interface Begun {
+  /** Those that are told of a configuration that was read anew. */
+  readonly adopting: ((config: Config) => void)[];
   readonly atWork: Part[];
   readonly ground: Part[];
 }
@@ -91,7 +88,7 @@ export async function run(
   now: () => Date,
   signal?: AbortSignal,
 ): Promise<Running> {
-  const begun: Begun = { atWork: [], ground: [] };
+  const begun: Begun = { adopting: [], atWork: [], ground: [] };
   const stop = (): Promise<readonly string[]> =>
     endAll(config.http.shutdownMs, begun.atWork.splice(0), begun.ground.splice(0));
   if (duties.api) requireSecret(config);
@@ -121,38 +118,12 @@ export async function run(
             now(),
           )
         : null;
-    return { url, token, stop };
+    const adopt = (next: Config): void => begun.adopting.forEach((tell) => tell(next));
+    return { url, token, adopt, stop };
   } catch (error) {
     await stop();
     throw error;
   }
-}
-
-/** How long a process in memory keeps its doors closed for data that a rollback is to load. */
-const loadWaitMs = 3_600_000;
-
-/** Waits for the data of a rollback, if there is one. */
-async function awaitLoad(
-  connections: Connections,
-  config: Config,
-  log: Log,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  if ((await awaitedLoad(config.dataDirectory)) === null) return;
-  log({
-    level: 'info',
-    event: 'load-awaited',
-    message:
-      'waiting for the critical data: run lightning rollback to-memory, also once more if this process was started anew; the API opens then',
-  });
-  const database = operatorDatabase(connections, config, log);
-  await closing(database, () =>
-    untilLoaded(asOwner({ database, rolePrefix: config.rolePrefix }), config.dataDirectory, {
-      withinMs: loadWaitMs,
-      signal,
-    }),
-  );
-  log({ level: 'info', event: 'load-ended', message: 'the critical data are in memory' });
 }
 
 /** Throws NotForProduction with every reason, those of the logins included where they can be asked. */
@@ -184,6 +155,7 @@ async function refuseUnfit(
 }
 
 async function beginApi(connections: Connections, config: Config, log: Log, begun: Begun): Promise<string> {
+  let { slowRequestMs } = config.log;
   const database = apiDatabase(connections, config, log);
   begun.ground.push({ name: "the API's database", end: (withinMs) => database.close(withinMs / 2) });
   const installation = { database, rolePrefix: config.rolePrefix };
@@ -212,10 +184,14 @@ async function beginApi(connections: Connections, config: Config, log: Log, begu
       isReady: async () =>
         deafness(database) ?? keysUnknown(tokenKeys) ?? readiness(await migrationState(anyone)),
       log,
-      onAnswered: logRequests(log, config.log.slowRequestMs),
+      onAnswered: logRequests(log, () => slowRequestMs),
     });
   });
   begun.ground.push({ name: 'the API', end: () => app.close() });
+  begun.adopting.push(({ http, rest, log: { slowRequestMs: next } }) => {
+    slowRequestMs = next;
+    app.adopt({ traffic: http.traffic, corsOrigins: http.corsOrigins, rest });
+  });
   const server = await startHttpServer(app, {
     ...config.http,
     shutdownMs: workMs(config.http.shutdownMs),
@@ -233,19 +209,34 @@ async function beginWorker(connections: Connections, config: Config, log: Log, b
   begun.ground.push({ name: "the worker's database", end: (withinMs) => close(withinMs / 2) });
   await requireSchema(database, 'accepted');
   const { backups } = openBackups(config, log, () => new Date());
+  let current = config;
+  begun.adopting.push((next) => {
+    current = next;
+  });
   const worker: RunningWorker = await startWorker({
     pool,
     executor: database,
     kind: connections.kind,
     embed: config.embeddings && makeEmbed(config.embeddings, patient),
-    alertWebhook: config.alertWebhook,
-    anchors: config.anchors,
+    get alertWebhook() {
+      return current.alertWebhook;
+    },
+    get anchors() {
+      return current.anchors;
+    },
     backups,
     log,
   });
   begun.atWork.push({ name: 'the worker', end: () => worker.stop() });
   const { troubles } = connections;
-  const telling = keepTellingTroubles({ database, troubles, alertWebhook: config.alertWebhook, log });
+  const telling = keepTellingTroubles({
+    database,
+    troubles,
+    get alertWebhook() {
+      return current.alertWebhook;
+    },
+    log,
+  });
   begun.atWork.push({ name: "the alerts of the server's troubles", end: () => telling.stop() });
   if (backups?.receiving) {
     const { slot, start } = backups.receiving;
@@ -339,11 +330,13 @@ export function addServe(program: Command, context: CommandContext): void {
 async function runUntilSignal(given: CommandContext, flags: OptionFlags, duties: Duties): Promise<void> {
   const named = contextWithFlags(given, flags);
   const config = namingFlags(flags, () => configure(named));
-  const log = named.logAs(() => config.log);
+  let { log: logChoice } = config;
+  const log = named.logAs(() => logChoice);
   const context = { ...named, log };
   const { print, setExitStatus } = context;
   announceDatabase(context, config);
   warnOfUnknownVariables(context);
+  const hangups = followHangups(context);
   const stopped = untilSignal();
   const signal = abortedBy(stopped);
   let running: Running;
@@ -364,7 +357,12 @@ async function runUntilSignal(given: CommandContext, flags: OptionFlags, duties:
     if (config.http.showsSchemaToAll) print(`GraphiQL  ${running.url}/graphiql`);
   }
   if (tokenLine) print(tokenLine);
+  hangups.begin((next) => {
+    logChoice = next.log;
+    running.adopt(next);
+  });
   logSignal(log, await stopped);
+  hangups.end();
   const unfinished = await running.stop();
   if (unfinished.length > 0) setExitStatus(exitStatus.failed);
   logStop(log, unfinished);

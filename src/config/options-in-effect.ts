@@ -1,6 +1,6 @@
 import type { Environment, Variables } from '../environment.ts';
 import { OptionValues } from './option-values.ts';
-import { configOptions, fileVariable, secretNames } from './options.ts';
+import { configOptions, fileVariable, reloadOf, secretNames } from './options.ts';
 import type { OptionName, SecretName } from './options.ts';
 import { ConfigError, parseConfig } from './parse-config.ts';
 import { shownSecret, withoutPasswords } from './shown-value.ts';
@@ -16,6 +16,8 @@ export interface OptionInEffect {
   readonly file: string | null;
   /** Whether it is set and its value is a secret. */
   readonly secret: boolean;
+  /** What SIGHUP does with a new value: options.ts. */
+  readonly reload: 'live' | 'file' | 'restart';
   /** A sentence for each fault that has to do with this option. */
   readonly problems: readonly string[];
 }
@@ -46,6 +48,7 @@ export function configurationInEffect(environment: Environment): ConfigurationIn
       value: name === 'BACKUP_PUBLIC_KEY' && own.length > 0 ? null : value,
       ...place,
       secret: given !== '' && secret,
+      reload: reloadOf(name),
       problems: own,
     };
   });

@@ -1,3 +1,4 @@
+// oxlint-disable max-lines -- one table, which is read from top to bottom
 /** An option of the environment. `parseConfig` and the table of docs/configuration.md are both made from these. */
 export interface ConfigOption {
   readonly name: string;
@@ -5,6 +6,11 @@ export interface ConfigOption {
   readonly meaning: string;
   /** A secret may also come from the file that `<name>_FILE` names, and is never printed. */
   readonly secret?: true;
+  /**
+   * What SIGHUP does. `live`: a new value takes effect. `file`: the option names a file, or is read from one, that is followed without a
+   * signal. Left out: a new value takes effect when the process is started again.
+   */
+  readonly reload?: 'live' | 'file';
 }
 
 /** Every option, in the order of the table of docs/configuration.md. */
@@ -28,15 +34,17 @@ export const configOptions = [
   },
   {
     name: 'DB_SSL_ROOT_CERT',
+    reload: 'file',
     fallback: '',
     meaning: "file of the authorities that sign the server's certificate; by default those that Node brings",
   },
   {
     name: 'DB_SSL_CERT',
+    reload: 'file',
     fallback: '',
     meaning: "file of the logins' own certificate, for a server that asks for one",
   },
-  { name: 'DB_SSL_KEY', fallback: '', meaning: 'file of the key of that certificate' },
+  { name: 'DB_SSL_KEY', reload: 'file', fallback: '', meaning: 'file of the key of that certificate' },
   {
     name: 'DB_POOLER',
     fallback: 'auto',
@@ -113,6 +121,7 @@ export const configOptions = [
   },
   {
     name: 'JWT_SECRET',
+    reload: 'file',
     fallback: '',
     secret: true,
     meaning:
@@ -146,10 +155,11 @@ export const configOptions = [
   { name: 'PORT', fallback: '3000', meaning: 'port that the API listens on; 0 takes a free one' },
   {
     name: 'TLS_CERT',
+    reload: 'file',
     fallback: '',
     meaning: 'file of a certificate; with it and TLS_KEY the API speaks HTTPS (docs/doors.md)',
   },
-  { name: 'TLS_KEY', fallback: '', meaning: 'file of the key of that certificate' },
+  { name: 'TLS_KEY', reload: 'file', fallback: '', meaning: 'file of the key of that certificate' },
   {
     name: 'PUBLIC_URL',
     fallback: '',
@@ -180,7 +190,12 @@ export const configOptions = [
     fallback: '25',
     meaning: 'share of these limits that a request without a token gets',
   },
-  { name: 'REST_MAX_ROWS', fallback: '1000', meaning: 'most rows that REST returns at once, on every level' },
+  {
+    name: 'REST_MAX_ROWS',
+    reload: 'live',
+    fallback: '1000',
+    meaning: 'most rows that REST returns at once, on every level',
+  },
   {
     name: 'ANONYMOUS_INTROSPECTION',
     fallback: '',
@@ -189,66 +204,88 @@ export const configOptions = [
   },
   {
     name: 'TRUSTED_PROXIES',
+    reload: 'live',
     fallback: '',
     meaning:
       'addresses and networks of the proxies whose X-Forwarded-For counts, e.g. `10.0.0.0/8` (docs/limits.md)',
   },
   {
     name: 'RATE_PER_ADDRESS',
+    reload: 'live',
     fallback: '5000',
     meaning: 'most requests a second from one address; 0 for any number',
   },
-  { name: 'RATE_PER_TENANT', fallback: '5000', meaning: 'the same of one tenant' },
-  { name: 'RATE_PER_SUBJECT', fallback: '3000', meaning: 'the same of one subject of a tenant' },
+  { name: 'RATE_PER_TENANT', reload: 'live', fallback: '5000', meaning: 'the same of one tenant' },
+  {
+    name: 'RATE_PER_SUBJECT',
+    reload: 'live',
+    fallback: '3000',
+    meaning: 'the same of one subject of a tenant',
+  },
   {
     name: 'MAX_REQUESTS_PER_TENANT',
+    reload: 'live',
     fallback: '1000',
     meaning: 'most requests of one tenant in progress; 0 for any number',
   },
-  { name: 'MAX_REQUESTS_PER_SUBJECT', fallback: '500', meaning: 'the same of one subject of a tenant' },
+  {
+    name: 'MAX_REQUESTS_PER_SUBJECT',
+    reload: 'live',
+    fallback: '500',
+    meaning: 'the same of one subject of a tenant',
+  },
   {
     name: 'MAX_STREAMS_PER_TENANT',
+    reload: 'live',
     fallback: '2000',
     meaning: 'most streams of events and WebSockets of one tenant; 0 for any number',
   },
   {
     name: 'MAX_SUBSCRIPTIONS_PER_TENANT',
+    reload: 'live',
     fallback: '10000',
     meaning: 'most subscriptions of one tenant; 0 for any number',
   },
   {
     name: 'MAX_CONNECTIONS_PER_ADDRESS',
+    reload: 'live',
     fallback: '2000',
     meaning: 'most connections from one address; 0 for any number',
   },
   {
     name: 'CORS_ORIGINS',
+    reload: 'live',
     fallback: '',
     meaning: 'origins whose pages may use the API, separated by commas; by default any (docs/doors.md)',
   },
   {
     name: 'LOG_LEVEL',
+    reload: 'live',
     fallback: 'info',
     meaning:
       'the least level that `start`, `serve` and `work` log: `debug`, `info`, `warning` or `error` (docs/logs.md)',
   },
   {
     name: 'LOG_FORMAT',
+    reload: 'live',
     fallback: 'auto',
     meaning: '`json` for collectors, `text` for people; `auto` is text on a terminal, otherwise JSON',
   },
   {
     name: 'SLOW_REQUEST_MS',
+    reload: 'live',
     fallback: '1000',
     meaning: 'a request that takes so long is logged as a warning',
   },
   {
     name: 'REST_LOG_STATEMENTS',
+    reload: 'live',
     fallback: 'false',
     meaning: '`true` writes the statements of REST to the log',
   },
   {
     name: 'REST_PLANS',
+    reload: 'live',
     fallback: 'false',
     meaning: '`true` lets REST show query plans, which tell a tenant how many rows others have',
   },
@@ -336,17 +373,20 @@ export const configOptions = [
   },
   {
     name: 'ALERT_WEBHOOK_URL',
+    reload: 'live',
     fallback: '',
     secret: true,
     meaning: 'URL that alerts are posted to as JSON (docs/worker.md)',
   },
   {
     name: 'AUDIT_ANCHOR_FILE',
+    reload: 'live',
     fallback: '',
     meaning: 'file to which the worker appends the head of the sealed audit log (docs/audit.md)',
   },
   {
     name: 'AUDIT_ANCHOR_URL',
+    reload: 'live',
     fallback: '',
     secret: true,
     meaning: 'URL that the head of the sealed audit log is posted to as JSON (docs/audit.md)',
@@ -386,3 +426,9 @@ export function fileVariable(name: string): string {
 
 /** Former names of options. A process that still sets one would silently get the default, so it is reported. */
 export const formerNames: Readonly<Record<string, OptionName>> = { REST_CORS_ORIGINS: 'CORS_ORIGINS' };
+
+/** What SIGHUP does with an option; see `ConfigOption.reload`. */
+export function reloadOf(name: OptionName): 'live' | 'file' | 'restart' {
+  const option: ConfigOption | undefined = configOptions.find((each) => each.name === name);
+  return option?.reload ?? 'restart';
+}

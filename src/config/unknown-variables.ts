@@ -24,6 +24,7 @@ const sharedWords: ReadonlySet<string> = new Set([
   'DATA',
   'HTTP',
   'LISTEN',
+  'LOG',
   'MAX',
   'PUBLIC',
   'TLS',

@@ -112,6 +112,26 @@ export function makeCorsPolicy(
   };
 }
 
+/** A policy that another one replaces while requests run. */
+export interface RenewableCorsPolicy extends CorsPolicy {
+  renew(next: CorsPolicy): void;
+}
+
+/** Makes a policy that can be replaced. */
+export function renewableCors(first: CorsPolicy): RenewableCorsPolicy {
+  let current = first;
+  return {
+    crossOrigin: (method, headers) => current.crossOrigin(method, headers),
+    allowsWebSocket: (headers) => current.allowsWebSocket(headers),
+    get unreadable() {
+      return current.unreadable;
+    },
+    renew: (next) => {
+      current = next;
+    },
+  };
+}
+
 /** Answers preflights, and sets the cross-origin headers of other answers. */
 export function withCors({ crossOrigin }: CorsPolicy): RequestHandler {
   return (request, response, next) => {

@@ -8,7 +8,7 @@ const mostKeys = 50_000;
  * of rate-limiter-flexible, whose limiters in memory take a promise and a timer for each request.
  */
 export class Rate {
-  readonly #intervalMs: number;
+  #intervalMs = 0;
   /** The moment at which each key has nothing left to answer for. */
   #young = new Map<string, number>();
   #old = new Map<string, number>();
@@ -16,6 +16,11 @@ export class Rate {
 
   /** @param perSecond 0: no limit */
   constructor(perSecond: number) {
+    this.limit(perSecond);
+  }
+
+  /** Sets another limit; what was counted stays counted. 0: none */
+  limit(perSecond: number): void {
     this.#intervalMs = perSecond === 0 ? 0 : 1000 / perSecond;
   }
 
@@ -38,11 +43,16 @@ export class Rate {
 
 /** Numbers of things that go on at the same time, with a most for each key. */
 export class Tally {
-  readonly #most: number;
+  #most = 0;
   readonly #counts = new Map<string, number>();
 
   /** @param most 0: no limit */
   constructor(most: number) {
+    this.limit(most);
+  }
+
+  /** Sets another limit; those who are in stay in. 0: none */
+  limit(most: number): void {
     this.#most = most;
   }
 

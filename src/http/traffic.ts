@@ -27,7 +27,7 @@ const nothing: Leave = () => {};
  * refuses throws TOO_MANY_REQUESTS. A request without a token counts for its address alone.
  */
 export class Traffic {
-  readonly #addresses: ClientAddresses;
+  #addresses: ClientAddresses;
   readonly #perAddress: Rate;
   readonly #perTenant: Rate;
   readonly #perSubject: Rate;
@@ -54,6 +54,19 @@ export class Traffic {
     this.#connections = new Tally(config.connectionsOfAddress);
     this.#log = log;
     this.#note = note;
+  }
+
+  /** Sets other limits, for what comes from now on. */
+  adopt(config: TrafficConfig): void {
+    this.#addresses = makeClientAddresses(config.trustedProxies);
+    this.#perAddress.limit(config.perAddress);
+    this.#perTenant.limit(config.perTenant);
+    this.#perSubject.limit(config.perSubject);
+    this.#requests.limit(config.requestsOfTenant);
+    this.#requestsOfSubject.limit(config.requestsOfSubject);
+    this.#streams.limit(config.streamsOfTenant);
+    this.#subscriptions.limit(config.subscriptionsOfTenant);
+    this.#connections.limit(config.connectionsOfAddress);
   }
 
   /** Closes connections beyond the most that an address may have. Proxies may have any number. */

@@ -19,7 +19,7 @@ export interface TellOptions {
   readonly database: Database;
   /** What this process met. */
   readonly troubles: ServerTroubles;
-  /** Null: alerts are not sent. */
+  /** Read each time. Null: alerts are not sent. */
   readonly alertWebhook: Secret | null;
   readonly log: Log;
 }

@@ -30,9 +30,9 @@ export interface WorkerOptions {
   readonly kind: 'embedded' | 'server';
   /** Null: knowledge without an embedding stays without one. */
   readonly embed: Embed | null;
-  /** Address for alerts. Null: alerts are only in ops.alerts and in the log. */
+  /** Address for alerts, read each time that it is used. Null: alerts are only in ops.alerts and in the log. */
   readonly alertWebhook: Secret | null;
-  /** Where the heads of the sealed audit log go. Left out: only into the log. */
+  /** Where the heads of the sealed audit log go, read each time. Left out: only into the log. */
   readonly anchors?: AnchorTargets;
   /** Left out or null: no store is configured. */
   readonly backups?: Backups | null;
@@ -58,28 +58,31 @@ export interface RunningWorker {
  * Starts graphile-worker with every job of the project and the crontab. Makes graphile-worker's schema if it is
  * missing.
  */
-export async function startWorker({
-  pool,
-  executor,
-  kind,
-  embed,
-  alertWebhook,
-  anchors = { file: null, webhook: null },
-  backups = null,
-  log,
-  concurrency = 4,
-  reapEveryMs = 5_000,
-  watchEveryMs = 3_000,
-  presenceEveryMs = 15_000,
-  listenerPingMs = 12_000,
-}: WorkerOptions): Promise<RunningWorker> {
+export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
+  const {
+    pool,
+    executor,
+    kind,
+    embed,
+    backups = null,
+    log,
+    concurrency = 4,
+    reapEveryMs = 5_000,
+    watchEveryMs = 3_000,
+    presenceEveryMs = 15_000,
+    listenerPingMs = 12_000,
+  } = options;
   const stopping = new AbortController();
   const resources: JobResources = {
     executor,
     kind,
     embed,
-    alertWebhook,
-    anchors,
+    get alertWebhook() {
+      return options.alertWebhook;
+    },
+    get anchors() {
+      return options.anchors ?? { file: null, webhook: null };
+    },
     backups,
     log,
     now: () => new Date(),
@@ -135,10 +138,11 @@ export async function startWorker({
   };
 }
 
-function keepWatch({ executor, alertWebhook, log }: JobResources, everyMs: number): Repeating {
+function keepWatch(resources: JobResources, everyMs: number): Repeating {
+  const { executor, log } = resources;
   return repeat(
     async () => {
-      await watchLogins(executor, alertWebhook !== null, log);
+      await watchLogins(executor, resources.alertWebhook !== null, log);
     },
     everyMs,
     (error) =>

@@ -25,7 +25,12 @@ describe.skipIf(noServer)('the log of requests', () => {
   beforeAll(async () => {
     fresh = await migratedDatabase();
     database = serverDatabase(fresh.urls.api);
-    app = await startApp(database, { onAnswered: logRequests((entry) => entries.push(entry), slowMs) });
+    app = await startApp(database, {
+      onAnswered: logRequests(
+        (entry) => entries.push(entry),
+        () => slowMs,
+      ),
+    });
     token = await testToken('admin');
   });
   afterAll(async () => {

@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { configOptions } from '../../src/config/options.ts';
+import { configOptions, reloadOf } from '../../src/config/options.ts';
 import { ConfigError, parseConfig } from '../../src/config/parse-config.ts';
 
 const secret = 'x'.repeat(32);
@@ -261,9 +261,10 @@ function optionsTable(): string[] {
   const rows = configOptions.map(({ name, fallback, meaning }) => [
     `\`${name}\``,
     fallback && `\`${fallback}\``,
+    { live: 'live', file: 'its file', restart: '' }[reloadOf(name)],
     meaning.replaceAll(/docs\/(\w+\.md)/g, '[$1]($1)'),
   ]);
-  return [['variable', 'default', 'meaning'], ['---', '---', '---'], ...rows].map(
+  return [['variable', 'default', 'SIGHUP', 'meaning'], ['---', '---', '---', '---'], ...rows].map(
     (cells) => `| ${cells.join(' | ')} |`,
   );
 }

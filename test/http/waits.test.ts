@@ -38,6 +38,7 @@ describe('a client', { concurrent: true }, () => {
         });
       },
       refusePlain: (socket) => socket.destroy(),
+      adopt: () => {},
       close: async () => {},
     };
     server = await startHttpServer(app, {

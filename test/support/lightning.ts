@@ -66,22 +66,25 @@ export interface Started {
   readonly url: string;
   /** The first user's token; empty on a server. */
   readonly token: string;
+  /** Its stderr so far, which is the log. */
+  log(): string;
   /** Sends the signal and waits for the process to end. */
   stop(signal?: NodeJS.Signals): Promise<Finished>;
 }
 
 /**
  * Starts `lightning` on a free port and resolves once it listens. Rejects with its output when it ends first. `program`
- * is the path of another copy of bin/lightning.
+ * is the path of another copy of bin/lightning; `cwd` has its `.env`.
  */
 export async function startLightning(
   env: Record<string, string>,
   args: readonly string[] = ['start'],
   program = bin,
+  cwd = neutralDirectory,
 ): Promise<Started> {
   const child = spawn(process.execPath, [program, ...args], {
     env: environment({ PORT: '0', ...env }),
-    cwd: neutralDirectory,
+    cwd,
   });
   const end = finished(child);
   let output = '';
@@ -103,6 +106,7 @@ export async function startLightning(
     process: child,
     url,
     token: await firstTokenOf(log),
+    log: () => log,
     stop: (signal = 'SIGTERM') => {
       child.kill(signal);
       return end;
