@@ -62,6 +62,11 @@ export const debianTools = [
     tests: "backups in object storage, on OpenStack Swift's S3 API",
     probe: [debianPython, '-c', 'import swift.common.middleware.s3api'],
   },
+  {
+    name: 'systemd',
+    tests: 'the units of docs/deploy',
+    probe: ['systemd-analyze', '--version'],
+  },
 ] as const satisfies readonly DebianTool[];
 
 export type DebianToolName = (typeof debianTools)[number]['name'];
