@@ -1,9 +1,9 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { Agent, get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startLightning } from '../support/lightning.ts';
+import { lightning, startLightning } from '../support/lightning.ts';
 import type { Started } from '../support/lightning.ts';
 
 describe('SIGHUP to a process that serves', { timeout: 60_000 }, () => {
@@ -139,6 +139,18 @@ describe('SIGHUP to a process that serves', { timeout: 60_000 }, () => {
     });
     expect(await rows()).toBe(2);
     expect(sockets.size, 'no connection was dropped').toBe(1);
+  });
+
+  test('the worker takes a new place for the heads of the audit log', async () => {
+    const anchors = join(folder, 'anchors.jsonl');
+    await setUp(['USE_DATABASE=false', 'RATE_PER_SUBJECT=0', `AUDIT_ANCHOR_FILE=${anchors}`]);
+    expect(await reload('configuration-read')).toMatchObject({ inEffect: ['AUDIT_ANCHOR_FILE'] });
+    const run = await lightning(['jobs', 'run', 'seal_audit'], {
+      DATA_DIR: join(folder, 'data'),
+      USE_DATABASE: 'false',
+    });
+    expect(run.status, run.stderr).toBe(0);
+    expect(await readFile(anchors, 'utf8')).toMatch(/^\{.*"hash"/);
   });
 });
 

@@ -48,3 +48,18 @@ test('a tally counts each key for itself, and takes back what leaves', () => {
   tally.leave('a');
   expect([tally.enter('a'), tally.enter('a')]).toEqual([true, false]);
 });
+
+test('another limit holds from then on, and what was counted stays counted', () => {
+  const rate = new Rate(0);
+  rate.limit(1);
+  // Two seconds' worth may come at once.
+  expect(taken(rate, 'a', spread(10, 0, 0))).toBe(2);
+  rate.limit(0);
+  expect(taken(rate, 'a', spread(10, 0, 0))).toBe(10);
+  const tally = new Tally(0);
+  expect([tally.enter('a'), tally.enter('a')]).toEqual([true, true]);
+  tally.limit(2);
+  expect(tally.enter('a')).toBe(false);
+  tally.leave('a');
+  expect(tally.enter('a')).toBe(true);
+});
