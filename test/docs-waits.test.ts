@@ -74,6 +74,10 @@ const tested: Readonly<Record<string, readonly [file: string, test: string]>> = 
   'the headers of a request': ['http/waits.test.ts', 'that sends %s is refused in time'],
   'a request with its body': ['http/waits.test.ts', 'that sends its body a byte at a time'],
   'an answer that nobody reads': ['http/waits.test.ts', 'that leaves the answer at %s unread'],
+  'the database, in a scrape of `/metrics`': [
+    'monitoring/database-metrics.test.ts',
+    'a database that is silent holds a scrape up',
+  ],
   'the next request of a connection': ['http/waits.test.ts', 'that keeps a connection and asks nothing'],
 };
 

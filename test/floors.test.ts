@@ -25,6 +25,8 @@ const floors: readonly (readonly string[])[] = [
   // The server with all doors of the API, and all logins of the configuration.
   ['api', 'open-database.ts'],
   ['jobs', 'own-session.ts'],
+  // What is measured of all of these.
+  ['monitoring'],
   ['commands'],
   ['cli.ts'],
 ];

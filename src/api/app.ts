@@ -26,6 +26,7 @@ import type { Readiness } from './health.ts';
 import { counted } from '../http/count-requests.ts';
 import { keepRefusals } from '../http/refusals.ts';
 import { Traffic } from '../http/traffic.ts';
+import type { TrafficState } from '../http/traffic.ts';
 import { restAnswered } from './rest-answered.ts';
 import { restTraffic } from './rest-traffic.ts';
 import { newRequestId } from '../http/request-id.ts';
@@ -97,6 +98,8 @@ export type AppSettings = Pick<AppDependencies, 'corsOrigins' | 'rest' | 'traffi
 export interface App {
   /** Serves requests and WebSocket upgrades of the server. */
   attach(server: Server): void;
+  /** What goes on at its doors now. */
+  readonly traffic: () => TrafficState;
   /** Answers a client that speaks plain HTTP where HTTPS is served. */
   readonly refusePlain: (socket: Socket) => void;
   /** Serves with other settings from the next request on. What is in progress goes on. */
@@ -222,13 +225,14 @@ function onServer({
   readonly serve: (request: IncomingMessage, response: ServerResponse) => void;
   readonly onAnswered: OnAnswered;
   readonly webSocketDoorOf: (path: string) => TakeUpgrade | undefined;
-}): Pick<App, 'attach' | 'refusePlain'> {
+}): Pick<App, 'attach' | 'refusePlain' | 'traffic'> {
   const headers = ({ status, code }: UnreadableAnswer) => {
     const requestId = newRequestId();
     onAnswered({ ...unreadable, status, code, requestId });
     return [['X-Request-Id', requestId] as const, ...cors.unreadable];
   };
   return {
+    traffic: () => traffic.state,
     refusePlain: (socket) => {
       const answer = unreadableAnswer({ kind: 'not-encrypted' });
       answerRaw(socket, answer.status, headers(answer), answer.body);

@@ -12,7 +12,6 @@ import { boundedClient } from '../db/pool.ts';
 import { asRequester } from '../auth/requester.ts';
 import type { Database } from '../db/database.ts';
 import type { Readiness } from '../api/health.ts';
-import { logRequests } from '../api/request-log.ts';
 import { logRenewal } from '../http/certificate.ts';
 import { logUnread } from '../http/limits.ts';
 import { startHttpServer } from '../api/server.ts';
@@ -27,7 +26,9 @@ import type { RunningWorker } from '../jobs/worker.ts';
 import { apiDatabase, openConnections, waitForLogins, workerDatabase } from '../open-database.ts';
 import type { Connections, NeededLogin } from '../open-database.ts';
 import { requireOwnSession } from '../own-session.ts';
+import type { Monitor } from '../monitoring/monitor.ts';
 import { sayWhileSlow } from '../say-while-slow.ts';
+import { beginMonitor, onAnsweredOf } from './begin-monitor.ts';
 import type { CommandContext } from './command-context.ts';
 import { awaitLoad } from './await-load.ts';
 import { announceDatabase, configure, warnOfUnknownVariables } from './configure.ts';
@@ -97,14 +98,16 @@ export async function run(
     if (unfit.length > 0 && !(config.server && config.useDatabase)) throw new NotForProduction(unfit);
     const connections = await openConnections(config, log, { attach: false });
     begun.ground.push({ name: 'the embedded database', end: () => connections.close() });
+    const monitor = await beginMonitor(config, duties.api ? 'api' : 'worker', log);
+    if (monitor) begun.ground.push({ name: 'the metrics', end: () => monitor.stop() });
     const needed = (['migrate', 'api', 'worker'] as const).filter((duty) => duties[duty]);
     // A configuration that is refused anyway is refused at once.
     if (unfit.length === 0) await waitForLogins(connections, needed, config, log, signal);
     if (config.production) await refuseUnfit(connections, needed, config, unfit);
     if (duties.migrate) await migrateTo(connections, config, log);
     if (!config.useDatabase) await awaitLoad(connections, config, log, signal);
-    const url = duties.api ? await beginApi(connections, config, log, begun) : null;
-    if (duties.worker) await beginWorker(connections, config, log, begun);
+    const url = duties.api ? await beginApi(connections, config, log, begun, monitor) : null;
+    if (duties.worker) await beginWorker(connections, config, log, begun, monitor);
     const token =
       duties.api && connections.kind === 'embedded'
         ? await signedToken(
@@ -154,10 +157,17 @@ async function refuseUnfit(
   if (reasons.length > 0) throw new NotForProduction(reasons);
 }
 
-async function beginApi(connections: Connections, config: Config, log: Log, begun: Begun): Promise<string> {
+async function beginApi(
+  connections: Connections,
+  config: Config,
+  log: Log,
+  begun: Begun,
+  monitor: Monitor | null,
+): Promise<string> {
   let { slowRequestMs } = config.log;
   const database = apiDatabase(connections, config, log);
   begun.ground.push({ name: "the API's database", end: (withinMs) => database.close(withinMs / 2) });
+  monitor?.watchPool('api', () => database.poolState());
   const installation = { database, rolePrefix: config.rolePrefix };
   if (connections.kind === 'server') await refuseUnsafeLogin(installation);
   const anyone = asRequester(installation, anonymous);
@@ -184,10 +194,11 @@ async function beginApi(connections: Connections, config: Config, log: Log, begu
       isReady: async () =>
         deafness(database) ?? keysUnknown(tokenKeys) ?? readiness(await migrationState(anyone)),
       log,
-      onAnswered: logRequests(log, () => slowRequestMs),
+      onAnswered: onAnsweredOf(log, () => slowRequestMs, monitor),
     });
   });
   begun.ground.push({ name: 'the API', end: () => app.close() });
+  monitor?.watchTraffic(app.traffic);
   begun.adopting.push(({ http, rest, log: { slowRequestMs: next } }) => {
     slowRequestMs = next;
     app.adopt({ traffic: http.traffic, corsOrigins: http.corsOrigins, rest });
@@ -203,11 +214,19 @@ async function beginApi(connections: Connections, config: Config, log: Log, begu
   return server.url;
 }
 
-async function beginWorker(connections: Connections, config: Config, log: Log, begun: Begun): Promise<void> {
+async function beginWorker(
+  connections: Connections,
+  config: Config,
+  log: Log,
+  begun: Begun,
+  monitor: Monitor | null,
+): Promise<void> {
   await requireOwnSession(connections, 'worker');
   const { pool, database, close } = workerDatabase(connections, config, log);
   begun.ground.push({ name: "the worker's database", end: (withinMs) => close(withinMs / 2) });
   await requireSchema(database, 'accepted');
+  monitor?.watchPool('worker', () => database.poolState());
+  monitor?.watchDatabase(database);
   const { backups } = openBackups(config, log, () => new Date());
   let current = config;
   begun.adopting.push((next) => {
@@ -226,6 +245,7 @@ async function beginWorker(connections: Connections, config: Config, log: Log, b
     },
     backups,
     log,
+    onRunEnded: monitor?.watchRuns(),
   });
   begun.atWork.push({ name: 'the worker', end: () => worker.stop() });
   const { troubles } = connections;

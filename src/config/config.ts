@@ -30,6 +30,8 @@ export interface Config {
   readonly http: HttpConfig;
   readonly rest: RestConfig;
   readonly log: LogConfig;
+  /** Null: no metrics are served. */
+  readonly metrics: MetricsConfig | null;
   /** Null: knowledge is not embedded. */
   readonly embeddings: EmbeddingsConfig | null;
   /**
@@ -46,6 +48,13 @@ export interface Config {
 export interface LogConfig extends LogChoice {
   /** Requests that take so long are warnings. */
   readonly slowRequestMs: number;
+}
+
+/** The address of `/metrics`. */
+export interface MetricsConfig {
+  readonly host: string;
+  /** Null: the usual port of the command. */
+  readonly port: number | null;
 }
 
 /** The keys of tokens, and what a token has to claim. */

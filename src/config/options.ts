@@ -277,6 +277,13 @@ export const configOptions = [
     fallback: '1000',
     meaning: 'a request that takes so long is logged as a warning',
   },
+  { name: 'METRICS_HOST', fallback: '127.0.0.1', meaning: 'address that `/metrics` listens on' },
+  {
+    name: 'METRICS_PORT',
+    fallback: '',
+    meaning:
+      'port of `/metrics` (docs/monitoring.md); 0 takes a free one, `off` for none; by default 9464, and 9465 for `work`',
+  },
   {
     name: 'REST_LOG_STATEMENTS',
     reload: 'live',

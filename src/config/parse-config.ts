@@ -4,7 +4,7 @@ import type { Variables } from '../environment.ts';
 import { logFormats, logLevels, usualLog } from '../log.ts';
 import { OperationalError } from '../operational-error.ts';
 import { backupConfig } from './backup-config.ts';
-import type { Config, EmbeddingsConfig } from './config.ts';
+import type { Config, EmbeddingsConfig, MetricsConfig } from './config.ts';
 import { httpConfig } from './http-config.ts';
 import { jwtConfig } from './jwt-config.ts';
 import { OptionValues } from './option-values.ts';
@@ -52,6 +52,7 @@ export function parseConfig(env: Variables): Config {
       format: values.choice('LOG_FORMAT', logFormats) ?? usualLog.format,
       slowRequestMs: values.integer('SLOW_REQUEST_MS', 1, 3_600_000),
     },
+    metrics: metricsConfig(values),
     embeddings: embeddingsConfig(values),
     alertWebhook: values.httpUrl('ALERT_WEBHOOK_URL') === null ? null : values.secret('ALERT_WEBHOOK_URL'),
     anchors: {
@@ -78,6 +79,15 @@ function rolePrefix(values: OptionValues): string {
 function isProduction(values: OptionValues, env: Variables, isServer: boolean): boolean {
   const said = values.choice('DEPLOYMENT', ['production', 'development']);
   return said === undefined ? isServer || env['NODE_ENV'] === 'production' : said === 'production';
+}
+
+function metricsConfig(values: OptionValues): MetricsConfig | null {
+  const port = values.text('METRICS_PORT');
+  if (port === 'off') return null;
+  return {
+    host: values.text('METRICS_HOST'),
+    port: port === '' ? null : values.integer('METRICS_PORT', 0, 65_535),
+  };
 }
 
 function embeddingsConfig(values: OptionValues): EmbeddingsConfig | null {

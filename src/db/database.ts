@@ -119,6 +119,10 @@ export interface PoolState {
   readonly total: number;
   readonly idle: number;
   readonly waiting: number;
+  /** Most connections that it opens. */
+  readonly max: number;
+  /** Callers that got no connection in time, since the pool was made. */
+  readonly timeouts: number;
 }
 
 /**

@@ -4,6 +4,7 @@ import { BoundedClient } from './bounded-client.ts';
 import type { ConnectionLimits } from './bounded-client.ts';
 import { ConnectionWatch } from './connection-watch.ts';
 import { CallerLeft, ConnectionLost, DatabaseUnavailable } from './database.ts';
+import type { PoolState } from './database.ts';
 import { millisecondsOf } from './duration.ts';
 import { isWorkedOn } from './is-worked-on.ts';
 import { findLink } from './pooler.ts';
@@ -78,6 +79,7 @@ export class ConnectionPool {
   /** Connections made before the last `renew` are closed instead of used. */
   #outdated = new WeakSet<PoolClient>();
   readonly #all = new Set<PoolClient>();
+  #timeouts = 0;
   /** The links of connections that do not lead to a session of their own. */
   readonly #links = new WeakMap<PoolClient, Link>();
 
@@ -231,8 +233,15 @@ export class ConnectionPool {
     this.#links.set(client, 'transaction');
   }
 
-  get state(): { total: number; idle: number; waiting: number } {
-    return { total: this.#pool.totalCount, idle: this.#pool.idleCount, waiting: this.#pool.waitingCount };
+  get state(): PoolState {
+    const { totalCount, idleCount, waitingCount, options } = this.#pool;
+    return {
+      total: totalCount,
+      idle: idleCount,
+      waiting: waitingCount,
+      max: options.max,
+      timeouts: this.#timeouts,
+    };
   }
 
   /** node-postgres' own pool, for libraries that take one (graphile-worker). Only `close` closes it. */
@@ -265,6 +274,7 @@ export class ConnectionPool {
   }
 
   #busy(cause?: unknown): DatabaseUnavailable {
+    this.#timeouts += 1;
     const { total, waiting } = this.state;
     return new DatabaseUnavailable(
       `no connection became free within ${this.#waitMs / 1000} s (${total} open, ${waiting} others waiting)`,

@@ -45,6 +45,7 @@ export class Rate {
 export class Tally {
   #most = 0;
   readonly #counts = new Map<string, number>();
+  #total = 0;
 
   /** @param most 0: no limit */
   constructor(most: number) {
@@ -56,16 +57,23 @@ export class Tally {
     this.#most = most;
   }
 
+  /** The number for all keys together. */
+  get total(): number {
+    return this.#total;
+  }
+
   /** False: it is one too many, and is not counted. */
   enter(key: string): boolean {
     const count = this.#counts.get(key) ?? 0;
     if (this.#most > 0 && count >= this.#most) return false;
     this.#counts.set(key, count + 1);
+    this.#total += 1;
     return true;
   }
 
   /** Takes one back that `enter` counted. */
   leave(key: string): void {
+    this.#total -= 1;
     const count = this.#counts.get(key) ?? 0;
     if (count <= 1) this.#counts.delete(key);
     else this.#counts.set(key, count - 1);

@@ -18,6 +18,14 @@ interface Caller {
   readonly subject: string;
 }
 
+/** How many of these go on now, for callers of every tenant. Requests without a token are not counted. */
+export interface TrafficState {
+  readonly connections: number;
+  readonly requests: number;
+  readonly streams: number;
+  readonly subscriptions: number;
+}
+
 /** How often the same caller is named in the log. */
 const sayEveryMs = 60_000;
 const nothing: Leave = () => {};
@@ -67,6 +75,15 @@ export class Traffic {
     this.#streams.limit(config.streamsOfTenant);
     this.#subscriptions.limit(config.subscriptionsOfTenant);
     this.#connections.limit(config.connectionsOfAddress);
+  }
+
+  get state(): TrafficState {
+    return {
+      connections: this.#connections.total,
+      requests: this.#requests.total,
+      streams: this.#streams.total,
+      subscriptions: this.#subscriptions.total,
+    };
   }
 
   /** Closes connections beyond the most that an address may have. Proxies may have any number. */

@@ -5,6 +5,19 @@ import type { JobResources } from './job-resources.ts';
 import { PayloadError } from './payload.ts';
 import { areWritesStopped, isWriteStopped } from './stopped-writes.ts';
 
+/**
+ * The end of a run of a job in this process. `idle`: it had nothing to do. `waiting`: its lock was taken or writes are stopped, and it comes
+ * again. `stopped`: the worker was told to stop.
+ */
+export interface RunEnd {
+  readonly task: string;
+  readonly outcome: 'succeeded' | 'idle' | 'failed' | 'waiting' | 'stopped';
+  readonly durationMs: number;
+}
+
+/** Gets each run once, after its end. It must not throw. */
+export type OnRunEnded = (end: RunEnd) => void;
+
 export interface RunJobsOptions {
   /** The executor commits each statement by itself. */
   readonly resources: JobResources;
@@ -12,6 +25,7 @@ export interface RunJobsOptions {
   readonly signal: AbortSignal;
   /** See recordRun. */
   readonly leaseMs?: number;
+  readonly onRunEnded?: OnRunEnded | undefined;
 }
 
 /** Pause before a job that found its lock taken is tried again. */
@@ -25,9 +39,27 @@ export function taskListOf(jobs: readonly Job[], options: RunJobsOptions): TaskL
   return Object.fromEntries(
     jobs.map((job) => [
       job.task,
-      (payload: unknown, helpers: JobHelpers) => runJob(job, payload, helpers, options),
+      (payload: unknown, helpers: JobHelpers) => toldOf(job, payload, helpers, options),
     ]),
   );
+}
+
+async function toldOf(
+  job: Job,
+  payload: unknown,
+  helpers: JobHelpers,
+  options: RunJobsOptions,
+): Promise<void> {
+  const { onRunEnded = () => {} } = options;
+  const began = performance.now();
+  const end = (outcome: RunEnd['outcome']): void =>
+    onRunEnded({ task: job.task, outcome, durationMs: performance.now() - began });
+  try {
+    end(await runJob(job, payload, helpers, options));
+  } catch (error) {
+    end('failed');
+    throw error;
+  }
 }
 
 async function runJob(
@@ -35,16 +67,17 @@ async function runJob(
   payload: unknown,
   helpers: JobHelpers,
   { resources, signal, leaseMs = 60_000 }: RunJobsOptions,
-): Promise<void> {
+): Promise<RunEnd['outcome']> {
   const { executor, log } = resources;
   const { task } = job;
   const { id, locked_by: worker } = helpers.job;
   // An unreadable payload is recorded as a run that failed, because operators look for it there.
   const work = prepare(job, payload);
-  const waitForWrites = async (): Promise<void> => {
+  const waitForWrites = async (): Promise<'waiting'> => {
     const runAt = new Date(Date.now() + stoppedPauseMs);
     await comeAgain(helpers, payload, { runAt, jobKey: `wait:writes:${task}` });
     log({ level: 'info', event: 'job-waits', message: `${task}: writes are stopped`, task, job: id });
+    return 'waiting';
   };
   if (job.changesData && (await areWritesStopped(executor))) return waitForWrites();
   try {
@@ -66,22 +99,27 @@ async function runJob(
         return summary;
       },
     );
-    if (did !== null) log({ level: 'info', event: 'job-done', message: `${task}: ${did}`, task, job: id });
+    if (did === null) return 'idle';
+    log({ level: 'info', event: 'job-done', message: `${task}: ${did}`, task, job: id });
+    return 'succeeded';
   } catch (error) {
     if (error instanceof JobBusy) {
       // However many jobs of a kind find the lock taken, one comes again.
       const runAt = new Date(Date.now() + busyPauseMs);
       await comeAgain(helpers, payload, { runAt, jobKey: `wait:${job.lock}:${task}` });
       log({ level: 'info', event: 'job-waits', message: `${task}: ${error.message}`, task, job: id });
-    } else if (isWriteStopped(error)) {
-      // They were stopped while it ran.
-      await waitForWrites();
-    } else if (error instanceof RunStopped) {
+      return 'waiting';
+    }
+    // They were stopped while it ran.
+    if (isWriteStopped(error)) return waitForWrites();
+    if (error instanceof RunStopped) {
       const { key } = helpers.job;
       await comeAgain(helpers, payload, key === null ? {} : { jobKey: key });
       const message = `${task}: ${error.message}, and the job is left to the next worker`;
       log({ level: 'info', event: 'job-stopped', message, task, job: id });
-    } else throw error;
+      return 'stopped';
+    }
+    throw error;
   }
 }
 

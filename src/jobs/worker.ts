@@ -17,6 +17,7 @@ import { isWriteStopped } from './stopped-writes.ts';
 import { repeat } from '../repeat.ts';
 import type { Repeating } from '../repeat.ts';
 import { taskListOf } from './run-jobs.ts';
+import type { OnRunEnded } from './run-jobs.ts';
 import { lookAfterStart } from './schedule-backups.ts';
 import { watchLogins } from './watch-logins.ts';
 import { sweepWorkers } from './worker-presence.ts';
@@ -37,6 +38,7 @@ export interface WorkerOptions {
   /** Left out or null: no store is configured. */
   readonly backups?: Backups | null;
   readonly log: Log;
+  readonly onRunEnded?: OnRunEnded | undefined;
   readonly concurrency?: number;
   /** Pause between two looks for expired leases. */
   readonly reapEveryMs?: number;
@@ -66,6 +68,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
     embed,
     backups = null,
     log,
+    onRunEnded,
     concurrency = 4,
     reapEveryMs = 5_000,
     watchEveryMs = 3_000,
@@ -92,6 +95,7 @@ export async function startWorker(options: WorkerOptions): Promise<RunningWorker
   const tasks = taskListOf(jobs, {
     resources,
     signal: stopping.signal,
+    onRunEnded,
     // On an embedded database one long statement, such as vacuum, keeps all others waiting, lease renewals
     // included.
     leaseMs: kind === 'embedded' ? 600_000 : 60_000,

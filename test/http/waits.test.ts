@@ -24,6 +24,7 @@ describe('a client', { concurrent: true }, () => {
 
   beforeAll(async () => {
     const app: App = {
+      traffic: () => ({ connections: 0, requests: 0, streams: 0, subscriptions: 0 }),
       attach: (http) => {
         answerUnreadable(http, unreadableAnswer);
         http.on('request', (request, response) => {

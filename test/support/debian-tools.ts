@@ -38,6 +38,12 @@ export const debianTools = [
     probe: ['psql', '--version'],
   },
   {
+    name: 'prometheus',
+    tests:
+      'the metrics as Prometheus scrapes them, the rules of alerts and the dashboard (promtool is in it)',
+    probe: ['promtool', '--version'],
+  },
+  {
     name: 'python3-psycopg',
     tests: "psycopg's quick start, on an analyst's login and on the embedded database",
     probe: [debianPython, '-c', 'import psycopg'],

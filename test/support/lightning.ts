@@ -29,6 +29,8 @@ function environment(env: Record<string, string>): Record<string, string> {
     PATH: process.env['PATH'] ?? '',
     HOME: process.env['HOME'] ?? '',
     NODE_COMPILE_CACHE: compileCache,
+    // Processes of tests run side by side; those of test/monitoring choose a port.
+    METRICS_PORT: 'off',
     ...store,
     ...env,
   };
