@@ -115,6 +115,8 @@ async function measure(adminUrl: string, options: Options): Promise<MetricsRepor
     const api = await startServer([fileURLToPath(new URL('../../bin/lightning', import.meta.url)), 'serve'], {
       DATABASE_URL: made.api,
       DB_ROLE_PREFIX: prefix,
+      // The log names one address, that of the API.
+      METRICS_PORT: 'off',
       JWT_SECRET: secret,
       PORT: '0',
     });

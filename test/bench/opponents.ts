@@ -48,6 +48,8 @@ export async function startOpponents(
       DATABASE_URL: databases.protectedUrl,
       DB_ROLE_PREFIX: databases.rolePrefix,
       DB_POOL_OVERFLOW: '0',
+      // The log names one address, that of the API.
+      METRICS_PORT: 'off',
       JWT_SECRET: secret,
       PORT: '0',
     });
