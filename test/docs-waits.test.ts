@@ -34,6 +34,7 @@ const tested: Readonly<Record<string, readonly [file: string, test: string]>> = 
     'takes new jobs although the end of one',
   ],
   '`/readyz`': ['api/server.test.ts', '/readyz gives the reason when it is not'],
+  'the drain at SIGTERM': ['api/server.test.ts', 'a drain says no at /readyz'],
   'everything at SIGTERM': ['ending.test.ts', 'one limit holds for all of it'],
   'a connection to object storage': ['backup/store/s3-waits.test.ts', 'a storage that makes no connections'],
   'object storage that is silent in a request': ['backup/store/s3-waits.test.ts', 'ends every call in time'],

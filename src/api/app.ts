@@ -1,4 +1,10 @@
-import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
+import type {
+  IncomingHttpHeaders,
+  IncomingMessage,
+  RequestListener,
+  Server,
+  ServerResponse,
+} from 'node:http';
 import type { Socket } from 'node:net';
 import { ofTenants } from '../auth/authenticate.ts';
 import type { Authenticate } from '../auth/authenticate.ts';
@@ -20,9 +26,9 @@ import { authorizationOf } from '../http/credentials.ts';
 import { makeCorsPolicy, renewableCors } from '../http/cors.ts';
 import type { CorsPolicy } from '../http/cors.ts';
 import { expressDoors } from './express-doors.ts';
-import { storageHeaders } from './health.ts';
+import { makeHealth, storageHeaders } from './health.ts';
 import { publicAddress, restPath } from './public-address.ts';
-import type { Readiness } from './health.ts';
+import type { Health, Readiness } from './health.ts';
 import { counted } from '../http/count-requests.ts';
 import { keepRefusals } from '../http/refusals.ts';
 import { Traffic } from '../http/traffic.ts';
@@ -83,12 +89,14 @@ export interface AppDependencies {
   readonly traffic: TrafficConfig;
   /** Makes embeddings for search_knowledge_text; null: that function is refused. */
   readonly embed: Embed | null;
-  /** Called for each `/readyz`. */
+  /** Asks whether requests can be served, for `/readyz` and `/healthz`. */
   readonly isReady: () => Promise<Readiness>;
+  /** Whether requests without an operator's token get the details of `/healthz`. */
+  readonly showsHealthToAll: boolean;
   /** Gets the full errors that clients do not see, with the request id that clients see instead. */
   readonly log: Log;
-  /** Called for every request of every door. Default: nobody is told. */
-  readonly onAnswered?: OnAnswered;
+  /** Called for every request of every door. */
+  readonly onAnswered: OnAnswered;
 }
 
 /** The settings that may change while the API serves. */
@@ -104,6 +112,8 @@ export interface App {
   readonly refusePlain: (socket: Socket) => void;
   /** Serves with other settings from the next request on. What is in progress goes on. */
   adopt(settings: AppSettings): void;
+  /** Says where requests are to go. */
+  readonly health: Pick<Health, 'beginDrain' | 'isWatched'>;
   /**
    * Stops watching the catalog, ends subscriptions and WebSockets (1001). Call it once no new connection is accepted;
    * a second call does nothing.
@@ -113,8 +123,7 @@ export interface App {
 
 /** Builds the API on a migrated database: introspects it, and starts to listen for suspended tenants. */
 export async function makeApp(dependencies: AppDependencies): Promise<App> {
-  const { installation, verifyToken, watchKey, secrets, budgets, embed, isReady, log } = dependencies;
-  const { onAnswered = () => {} } = dependencies;
+  const { installation, verifyToken, watchKey, secrets, budgets, embed, log, onAnswered } = dependencies;
   const { database } = installation;
   const { basePath, origin, restUrl } = publicAddress(dependencies.publicUrl);
   const cors = renewableCors(corsOf(dependencies, origin));
@@ -167,12 +176,13 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
   // The catalog may have changed between the two reads.
   engine.reload();
 
+  const health = healthOf(dependencies, identities.authenticate);
   const handler = expressDoors({
     basePath,
     cors,
     traffic,
     showsPages: dependencies.showsSchemaToAll,
-    isKept: dependencies.isKept,
+    health,
     graphql: [
       authenticated(authenticate),
       counted(traffic),
@@ -180,7 +190,6 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
     ],
     events: [authenticated(authenticate), eventStreams.handler],
     operators: operators.graphql,
-    isReady,
     restPathOf: (path) => restPathOf(path, schemaCache, settings.options.schemas),
     onInternalError,
     onAnswered,
@@ -208,8 +217,30 @@ export async function makeApp(dependencies: AppDependencies): Promise<App> {
       cors.renew(corsOf({ ...dependencies, ...next }, origin));
       for (const part of [settings, operators]) part.adopt(next.rest);
     },
+    health,
     close: () => (closing ??= close()),
   };
+}
+
+function healthOf(
+  { installation, isReady, isKept, showsHealthToAll }: AppDependencies,
+  authenticate: Authenticate,
+): Health {
+  return makeHealth({
+    isReady,
+    isKept,
+    connections: () => installation.database.poolState(),
+    maySeeHealth: async ({ headers }) => showsHealthToAll || (await isOperator(authenticate, headers)),
+  });
+}
+
+/** A token that is refused belongs to nobody. */
+async function isOperator(authenticate: Authenticate, headers: IncomingHttpHeaders): Promise<boolean> {
+  try {
+    return (await authenticate(authorizationOf(headers))).role === 'operator';
+  } catch {
+    return false;
+  }
 }
 
 /** The ways in which a server hands over what reaches it. */
@@ -284,13 +315,7 @@ function failureLogs(log: Log) {
 
 /** REST of tenants, on the schema `app_public`. */
 function tenantsRest(
-  {
-    installation: { database, rolePrefix },
-    embed,
-    showsSchemaToAll,
-    log,
-    onAnswered = () => {},
-  }: AppDependencies,
+  { installation: { database, rolePrefix }, embed, showsSchemaToAll, log, onAnswered }: AppDependencies,
   parts: {
     readonly schemaCache: SchemaCacheWatcher;
     readonly authenticate: Authenticate;

@@ -13,8 +13,7 @@ import { door, tellingAnswered } from '../http/tell-answered.ts';
 import type { Traffic } from '../http/traffic.ts';
 import { insteadOf, supabaseServices } from '../rest/supabase-services.ts';
 import { errorHandler, notFound } from './error-handler.ts';
-import { healthz, readyz } from './health.ts';
-import type { Readiness } from './health.ts';
+import type { Health } from './health.ts';
 
 /** The parts that Express routes to. */
 export interface ExpressDoors {
@@ -23,12 +22,11 @@ export interface ExpressDoors {
   readonly cors: CorsPolicy;
   readonly traffic: Traffic;
   readonly showsPages: boolean;
-  readonly isKept: boolean;
+  readonly health: Pick<Health, 'livez' | 'readyz' | 'healthz'>;
   readonly graphql: readonly RequestHandler[];
   readonly events: readonly RequestHandler[];
   /** GraphQL of operators. */
   readonly operators: readonly RequestHandler[];
-  readonly isReady: () => Promise<Readiness>;
   /** The path in REST of the relation or function that a path names; null: REST has nothing of that name. */
   readonly restPathOf: (path: string) => string | null;
   readonly onInternalError: OnInternalError;
@@ -41,11 +39,10 @@ export function expressDoors({
   cors,
   traffic,
   showsPages,
-  isKept,
+  health,
   graphql,
   events,
   operators,
-  isReady,
   restPathOf: findInRest,
   onInternalError,
   onAnswered,
@@ -56,8 +53,9 @@ export function expressDoors({
   handler.disable('query parser');
   handler.enable('case sensitive routing');
   handler.use(requestId, tellingAnswered(onAnswered), withCors(cors), withHost);
-  handler.all('/healthz', door('/healthz', 'probe'), methods('GET'), healthz(isKept));
-  handler.all('/readyz', door('/readyz', 'probe'), methods('GET'), readyz(isReady));
+  for (const name of ['livez', 'readyz', 'healthz'] as const) {
+    handler.all(`/${name}`, door(`/${name}`, 'probe'), methods('GET'), health[name]);
+  }
   handler.use(arriving(traffic));
   handler.all('/graphql', door('/graphql'), methods('GET', 'POST'), ...graphql);
   handler.all('/ops/graphql', door('/ops/graphql'), methods('GET', 'POST'), ...operators);

@@ -1,7 +1,10 @@
+import type { IncomingMessage } from 'node:http';
 import type { RequestHandler } from 'express';
+import type { PoolState } from '../db/database.ts';
 import { databaseErrorToAppError } from '../db/errors.ts';
 import { sendJson } from '../http/send-json.ts';
 import { Stopwatch } from '../http/stopwatch.ts';
+import { version } from '../version.ts';
 
 /** Whether requests can be served, and if not, why. */
 export interface Readiness {
@@ -9,8 +12,35 @@ export interface Readiness {
   readonly reason?: string;
 }
 
-/** How long `/readyz` waits for an answer before it answers 503. */
+/** What the doors of health look at. */
+export interface HealthSources {
+  /** Asks the database. A call that throws or takes over a second counts as a no. */
+  readonly isReady: () => Promise<Readiness>;
+  /** Whether what is written outlives this process. */
+  readonly isKept: boolean;
+  readonly connections: () => PoolState;
+  /** Whether a request may have the details of `/healthz`. Never rejects. */
+  readonly maySeeHealth: (request: IncomingMessage) => Promise<boolean>;
+}
+
+/** The three doors that say how a process is. */
+export interface Health {
+  /** The process runs. Asks nothing else, so it also answers while the database does not. */
+  readonly livez: RequestHandler;
+  /** Whether to send requests here: 200, or 503 with the reason. */
+  readonly readyz: RequestHandler;
+  /** The state of the process for people: always 200, with one word where the details are for operators. */
+  readonly healthz: RequestHandler;
+  /** From now on this process is about to end: `/readyz` says no. */
+  beginDrain(): void;
+  /** Whether `/readyz` was asked within the last minute: something decides by it where requests go. */
+  readonly isWatched: boolean;
+}
+
+/** How long a check may take before it counts as a no. */
 const readyWithinMs = 1_000;
+/** A balancer asks every few seconds. */
+const watchedMs = 60_000;
 
 /**
  * Headers of every answer of every door, and of nothing else: what is written is lost with the process. Empty where it is kept, so
@@ -20,24 +50,50 @@ export function storageHeaders(isKept: boolean): readonly (readonly [name: strin
   return isKept ? [] : [['Lightning-Storage', 'memory']];
 }
 
-/** The process is alive. Asks nothing else, so it also answers while the database does not. */
-export function healthz(isKept: boolean): RequestHandler {
-  const body = JSON.stringify({ status: 'ok', ...(isKept ? {} : { storage: 'memory' }) });
-  return (_request, response) => sendJson(response, 200, body);
-}
-
-/**
- * Whether to send requests here: 200, or 503 with the reason. A check that throws or takes over a second counts as a
- * no.
- */
-export function readyz(isReady: () => Promise<Readiness>): RequestHandler {
-  return async (_request, response) => {
-    const stopwatch = new Stopwatch();
-    const { ready, reason } = await withinTime(isReady);
-    stopwatch.lap('database');
-    response.setHeader('Server-Timing', stopwatch.header);
-    const body = ready ? { status: 'ready' } : { status: 'not ready', reason };
-    sendJson(response, ready ? 200 : 503, JSON.stringify(body));
+/** Makes the doors of health. */
+export function makeHealth({ isReady, isKept, connections, maySeeHealth }: HealthSources): Health {
+  let isDraining = false;
+  let askedAt = -Infinity;
+  const drained: Readiness = { ready: false, reason: 'this process is about to end' };
+  // These doors are not counted for their callers, so any number of them costs one look at the database at a time.
+  let looking: Promise<Readiness> | null = null;
+  const readiness = async (): Promise<Readiness> => {
+    if (isDraining) return drained;
+    looking ??= withinTime(isReady).finally(() => {
+      looking = null;
+    });
+    const found = await looking;
+    return isDraining ? drained : found;
+  };
+  return {
+    livez: (_request, response) => sendJson(response, 200, '{"status":"ok"}'),
+    readyz: async (_request, response) => {
+      askedAt = performance.now();
+      const stopwatch = new Stopwatch();
+      const { ready, reason } = await readiness();
+      stopwatch.lap('database');
+      response.setHeader('Server-Timing', stopwatch.header);
+      const body = ready ? { status: 'ready' } : { status: 'not ready', reason };
+      sendJson(response, ready ? 200 : 503, JSON.stringify(body));
+    },
+    healthz: async (request, response) => {
+      const [{ ready, reason }, inDetail] = await Promise.all([readiness(), maySeeHealth(request)]);
+      const status = isDraining ? 'draining' : ready ? 'ok' : 'degraded';
+      const details = {
+        ...(ready ? {} : { reason }),
+        version,
+        uptimeSeconds: Math.round(process.uptime()),
+        storage: isKept ? 'kept' : 'memory',
+        connections: connections(),
+      };
+      sendJson(response, 200, JSON.stringify({ status, ...(inDetail && details) }));
+    },
+    beginDrain: () => {
+      isDraining = true;
+    },
+    get isWatched() {
+      return performance.now() - askedAt < watchedMs;
+    },
   };
 }
 

@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { App } from './app.ts';
 import { readCertificate, watchCertificate } from '../http/certificate.ts';
 import type { CertificateFiles } from '../http/certificate.ts';
@@ -18,7 +19,7 @@ export interface HttpServerOptions {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
-  /** How long requests in flight may still run once the server closes. */
+  /** How long requests in flight may still run once the server closes, what it drains included. */
   readonly shutdownMs: number;
   /** Default: `defaultHttpLimits`. */
   readonly limits?: HttpLimits;
@@ -35,10 +36,11 @@ export interface HttpServer {
   /** The root's URL, without a trailing slash. */
   readonly url: string;
   /**
-   * Drains: accepts no new connection, ends WebSockets with 1001, lets requests in flight finish for `shutdownMs`, then
-   * cuts off the rest. Closes the app too. May be called more than once.
+   * Drains, for `drainMs` (default: 0) at most: `/readyz` says no, and every answer ends its connection, while all else goes on, so
+   * that balancers and clients turn elsewhere before anything is refused. Then accepts no new connection, ends WebSockets with 1001,
+   * lets requests in flight finish, and cuts off the rest. Closes the app too. Later calls wait for the first.
    */
-  close(): Promise<void>;
+  close(drainMs?: number): Promise<void>;
 }
 
 /** Starts to listen. Rejects when the address is not available (EADDRINUSE, EACCES). */
@@ -54,7 +56,7 @@ export async function startHttpServer(app: App, options: HttpServerOptions): Pro
   let closing: Promise<void> | undefined;
   return {
     url: `${tls === null ? 'http' : 'https'}://${host}:${port}`,
-    close: () => (closing ??= drain(server, app, options.shutdownMs, beforeEnd)),
+    close: (drainMs = 0) => (closing ??= end({ server, app, beforeEnd }, drainMs, options.shutdownMs)),
   };
 }
 
@@ -92,9 +94,37 @@ function makeServer(
   };
 }
 
-async function drain(server: Server, app: App, shutdownMs: number, beforeEnd: () => void): Promise<void> {
+interface Ended {
+  readonly server: Server;
+  readonly app: App;
+  readonly beforeEnd: () => void;
+}
+
+async function end({ server, app, beforeEnd }: Ended, drainMs: number, shutdownMs: number): Promise<void> {
+  const began = performance.now();
+  if (drainMs > 0) await drain(server, app, Math.min(drainMs, shutdownMs / 2));
   beforeEnd();
-  const ended = endServer(server, shutdownMs);
+  const ended = endServer(server, began + shutdownMs - performance.now());
   await app.close();
   await ended;
+}
+
+/** How often a drain looks whether a connection is left. */
+const lookEveryMs = 50;
+
+/** Ends early where nothing is left to wait for: no connection is open, and no balancer asks. */
+async function drain(server: Server, app: App, drainMs: number): Promise<void> {
+  const by = performance.now() + drainMs;
+  app.health.beginDrain();
+  server.prependListener('request', (_request, response) => {
+    response.shouldKeepAlive = false;
+  });
+  const isUsed = async (): Promise<boolean> => app.health.isWatched || (await connectionsOf(server)) > 0;
+  while (performance.now() < by && (await isUsed())) await pause(lookEveryMs);
+}
+
+function connectionsOf(server: Server): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.getConnections((error, count) => (error ? reject(error) : resolve(count)));
+  });
 }

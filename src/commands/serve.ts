@@ -1,17 +1,11 @@
 import type { Command } from 'commander';
 import { openBackups } from '../backup/open-backups.ts';
-import { anonymous } from '../auth/claims.ts';
 import { makeVerifyToken } from '../auth/jwt.ts';
-import type { TokenKeys } from '../auth/token-keys.ts';
 import type { Config } from '../config/config.ts';
-import { MigrationsReplaced, migrationState } from '../db/migrations.ts';
-import type { MigrationState } from '../db/migrations.ts';
 import { clientExecutor } from '../db/client-executor.ts';
 import { refuseUnsafeLogin } from '../db/login-check.ts';
 import { boundedClient } from '../db/pool.ts';
-import { asRequester } from '../auth/requester.ts';
-import type { Database } from '../db/database.ts';
-import type { Readiness } from '../api/health.ts';
+import { makeReadiness } from '../api/readiness.ts';
 import { logRenewal } from '../http/certificate.ts';
 import { logUnread } from '../http/limits.ts';
 import { startHttpServer } from '../api/server.ts';
@@ -63,8 +57,10 @@ export interface Running {
   /**
    * Drains requests, lets jobs end and closes the database, all within SHUTDOWN_MS. Returns a sentence for each
    * part that did not end in time; such a part ends with the process.
+   *
+   * @param drains whether balancers and clients get DRAIN_MS to turn elsewhere; default: no
    */
-  stop(): Promise<readonly string[]>;
+  stop(drains?: boolean): Promise<readonly string[]>;
 }
 
 /** The parts that were started and have to be ended. */
@@ -73,6 +69,8 @@ interface Begun {
   readonly adopting: ((config: Config) => void)[];
   readonly atWork: Part[];
   readonly ground: Part[];
+  /** How long the API drains when it ends. */
+  drainMs: number;
 }
 
 /** A day: long enough to try things out, too short to come to depend on. */
@@ -89,9 +87,11 @@ export async function run(
   now: () => Date,
   signal?: AbortSignal,
 ): Promise<Running> {
-  const begun: Begun = { adopting: [], atWork: [], ground: [] };
-  const stop = (): Promise<readonly string[]> =>
-    endAll(config.http.shutdownMs, begun.atWork.splice(0), begun.ground.splice(0));
+  const begun: Begun = { adopting: [], atWork: [], ground: [], drainMs: 0 };
+  const stop = (drains = false): Promise<readonly string[]> => {
+    if (drains) begun.drainMs = config.http.drainMs;
+    return endAll(config.http.shutdownMs, begun.atWork.splice(0), begun.ground.splice(0));
+  };
   if (duties.api) requireSecret(config);
   const unfit = duties.api && config.production ? unfitForProduction(config) : [];
   try {
@@ -170,7 +170,6 @@ async function beginApi(
   monitor?.watchPool('api', () => database.poolState());
   const installation = { database, rolePrefix: config.rolePrefix };
   if (connections.kind === 'server') await refuseUnsafeLogin(installation);
-  const anyone = asRequester(installation, anonymous);
   const tokenKeys = await openTokenKeys(config, log);
   begun.ground.push({ name: 'the keys of tokens', end: () => tokenKeys.close() });
   // Loaded only when needed: PostGraphile takes a second, which `token` should not pay.
@@ -189,10 +188,10 @@ async function beginApi(
       isKept: config.useDatabase,
       rest: config.rest,
       showsSchemaToAll: config.http.showsSchemaToAll,
+      showsHealthToAll: !config.production,
       traffic: config.http.traffic,
       embed: config.embeddings && makeEmbed(config.embeddings, impatient),
-      isReady: async () =>
-        deafness(database) ?? keysUnknown(tokenKeys) ?? readiness(await migrationState(anyone)),
+      isReady: makeReadiness(installation, tokenKeys),
       log,
       onAnswered: onAnsweredOf(log, () => slowRequestMs, monitor),
     });
@@ -210,7 +209,7 @@ async function beginApi(
     onUnread: (address) => logUnread(address, log),
     onRenewal: (failure) => logRenewal(failure, log),
   });
-  begun.atWork.push({ name: 'the HTTP server', end: () => server.close() });
+  begun.atWork.push({ name: 'the HTTP server', end: () => server.close(begun.drainMs) });
   return server.url;
 }
 
@@ -266,43 +265,6 @@ async function beginWorker(
       onStatus: (status) => seeWalReceiver(database, slot, status),
     });
     begun.atWork.push({ name: 'receiving WAL', end: () => receiving.stop() });
-  }
-}
-
-/** Null: notifications are heard. */
-function deafness({ deafSince }: Database): Readiness | null {
-  if (deafSince === null) return null;
-  const seconds = Math.round((Date.now() - deafSince) / 1000);
-  return {
-    ready: false,
-    reason: `the connection that listens for notifications was lost ${seconds} s ago and is being restored`,
-  };
-}
-
-/** Null: every key is known. */
-function keysUnknown({ current }: TokenKeys): Readiness | null {
-  if (current.complete) return null;
-  return {
-    ready: false,
-    reason: 'the published keys of JWT_KEYS_URL could not be read yet; the log says why',
-  };
-}
-
-function readiness(state: MigrationState): Readiness {
-  switch (state.kind) {
-    case 'current':
-      return { ready: true };
-    case 'behind':
-      return { ready: false, reason: `the schema lacks ${state.missing.join(', ')}: run lightning migrate` };
-    case 'ahead':
-      return {
-        ready: false,
-        reason: `the schema has ${state.unknown.join(', ')}, which this version does not know`,
-      };
-    case 'replaced':
-      return { ready: false, reason: new MigrationsReplaced().message };
-    default:
-      return state satisfies never;
   }
 }
 
@@ -381,9 +343,11 @@ async function runUntilSignal(given: CommandContext, flags: OptionFlags, duties:
     logChoice = next.log;
     running.adopt(next);
   });
-  logSignal(log, await stopped);
+  const asked = await stopped;
+  logSignal(log, asked);
   hangups.end();
-  const unfinished = await running.stop();
+  // Ctrl-C comes from a person who waits; SIGTERM from what restarts processes behind a balancer.
+  const unfinished = await running.stop(asked === 'SIGTERM');
   if (unfinished.length > 0) setExitStatus(exitStatus.failed);
   logStop(log, unfinished);
 }

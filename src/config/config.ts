@@ -202,6 +202,8 @@ export interface HttpConfig {
   readonly corsOrigins: readonly string[] | null;
   /** Time for a whole process to end. */
   readonly shutdownMs: number;
+  /** The part of it in which the API still serves, so that balancers and clients can turn elsewhere; at most half. */
+  readonly drainMs: number;
   /** Time for a request to arrive, its body included. */
   readonly requestMs: number;
   /** Time for a client to take the next part of an answer. */

@@ -41,6 +41,7 @@ export function httpConfig(values: OptionValues, production: boolean): HttpConfi
     publicUrl: publicUrl(values),
     corsOrigins: corsOrigins(values),
     shutdownMs: values.integer('SHUTDOWN_MS', 0, 3_600_000),
+    drainMs: values.integer('DRAIN_MS', 0, 1_800_000),
     requestMs: values.integer('HTTP_REQUEST_MS', 100, 3_600_000),
     unreadMs: values.integer('HTTP_UNREAD_MS', 100, 3_600_000),
   };

@@ -413,6 +413,12 @@ export const configOptions = [
     fallback: '25000',
     meaning: 'longest time for requests and jobs to end after SIGTERM',
   },
+  {
+    name: 'DRAIN_MS',
+    fallback: '7000',
+    meaning:
+      'how long after SIGTERM the API still serves while `/readyz` says no; at most half of SHUTDOWN_MS (docs/restarts.md)',
+  },
 ] as const satisfies readonly ConfigOption[];
 
 /** The name of an option. */

@@ -1,4 +1,4 @@
-import { request } from 'node:http';
+import { Agent, request } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { DatabaseUnavailable } from '../../src/db/database.ts';
@@ -10,6 +10,7 @@ import { migratedDatabase } from '../support/db.ts';
 import type { MigratedDatabase } from '../support/db.ts';
 import { serverDatabase } from '../support/server-database.ts';
 import { noServer } from '../support/server.ts';
+import { version } from '../../src/version.ts';
 
 describe.skipIf(noServer)('the HTTP server', () => {
   let fresh: MigratedDatabase;
@@ -40,8 +41,57 @@ describe.skipIf(noServer)('the HTTP server', () => {
   const get = (path: string, headers: Record<string, string> = {}) =>
     fetch(`${app.url}${path}`, { headers, redirect: 'manual' });
 
-  test('/healthz is fine whatever the database does', async () => {
-    expect((await get('/healthz')).status).toBe(200);
+  test('/livez is fine whatever the database does, and /healthz says for people how it is', async () => {
+    const health = async (headers: Record<string, string> = {}) => {
+      const answer = await get('/healthz', headers);
+      return [answer.status, await answer.json()];
+    };
+    expect(await health()).toEqual([
+      200,
+      {
+        status: 'ok',
+        version,
+        uptimeSeconds: expect.any(Number),
+        storage: 'kept',
+        connections: expect.objectContaining({ total: expect.any(Number), waiting: 0 }),
+      },
+    ]);
+    readiness = async () => ({ ready: false, reason: 'behind' });
+    expect(await health()).toMatchObject([200, { status: 'degraded', reason: 'behind' }]);
+    readiness = () => new Promise(() => {});
+    expect((await get('/livez')).status).toBe(200);
+    expect(await health()).toMatchObject([
+      200,
+      { status: 'degraded', reason: expect.stringMatching(/did not answer/) },
+    ]);
+    readiness = async () => ({ ready: true });
+  });
+
+  test('in production /healthz has one word for all but operators', async () => {
+    const own = await startApp(database, { showsHealthToAll: false });
+    const health = async (token: string | null) => {
+      const headers = token === null ? {} : { authorization: `Bearer ${token}` };
+      return (await fetch(`${own.url}/healthz`, { headers })).json();
+    };
+    for (const token of [null, 'forged', await testToken('admin'), await testToken('service')]) {
+      expect(await health(token)).toEqual({ status: 'ok' });
+    }
+    expect(await health(await testToken('operator'))).toMatchObject({ status: 'ok', version });
+    await own.close();
+  });
+
+  test('any number of looks at its health is one look at the database at a time', async () => {
+    let looks = 0;
+    readiness = async () => {
+      looks += 1;
+      await pause(100);
+      return { ready: true };
+    };
+    const statuses = await Promise.all(Array.from({ length: 50 }, async () => (await get('/readyz')).status));
+    expect(new Set(statuses)).toEqual(new Set([200]));
+    // Those who came when the first had ended share the next one.
+    expect(looks).toBeLessThan(5);
+    readiness = async () => ({ ready: true });
   });
 
   test('a browser that shows an answer as a page is told once a day that there is no icon', async () => {
@@ -118,6 +168,41 @@ describe.skipIf(noServer)('the HTTP server', () => {
       expect([file, response.status]).toEqual([file, 200]);
       expect((await response.text()).length).toBeGreaterThan(1_000);
     }
+  });
+
+  test('a drain says no at /readyz, goes on serving, and ends each connection with its next answer', async () => {
+    const own = await startApp(database);
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const ask = (path: string): Promise<[status: number | undefined, connection: string | undefined]> =>
+      new Promise((resolve, reject) => {
+        request(`${own.url}${path}`, { agent }, (response) => {
+          response.resume().on('end', () => resolve([response.statusCode, response.headers.connection]));
+        })
+          .on('error', reject)
+          .end();
+      });
+    expect(await ask('/readyz')).toEqual([200, 'keep-alive']);
+    const closed = own.close(1_000);
+    // The connection that was kept is not reset, and new ones are accepted.
+    expect(await ask('/rest/v1/')).toEqual([200, 'close']);
+    for (const path of ['/graphql?query={__typename}', '/livez', '/nothing', '/graphiql']) {
+      expect([path, (await ask(path))[1]]).toEqual([path, 'close']);
+    }
+    expect(await ask('/readyz')).toEqual([503, 'close']);
+    expect(await (await fetch(`${own.url}/healthz`)).json()).toMatchObject({ status: 'draining' });
+    const began = Date.now();
+    await closed;
+    expect(Date.now() - began).toBeGreaterThan(100);
+    await expect(ask('/livez')).rejects.toThrow('ECONNREFUSED');
+    agent.destroy();
+  });
+
+  test('a drain ends at once where no connection is open and nothing asks /readyz', async () => {
+    const own = await startApp(database);
+    await (await fetch(`${own.url}/livez`, { headers: { connection: 'close' } })).text();
+    const began = Date.now();
+    await own.close(2_000);
+    expect(Date.now() - began).toBeLessThan(1_500);
   });
 
   test('closing lets a request in flight finish and accepts no new one', async () => {

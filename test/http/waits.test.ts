@@ -40,6 +40,7 @@ describe('a client', { concurrent: true }, () => {
       },
       refusePlain: (socket) => socket.destroy(),
       adopt: () => {},
+      health: { beginDrain: () => {}, isWatched: false },
       close: async () => {},
     };
     server = await startHttpServer(app, {

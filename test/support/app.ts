@@ -29,7 +29,8 @@ export interface RunningApp {
   readonly logged: LogEntry[];
   /** Posts a GraphQL request, without a token when `token` is null. */
   graphql(token: string | null, query: string, variables?: object): Promise<GraphqlAnswer>;
-  close(): Promise<void>;
+  /** @param drainMs see HttpServer */
+  close(drainMs?: number): Promise<void>;
 }
 
 /** The parts of an answer that tests look at. */
@@ -59,6 +60,7 @@ export interface AppOptions {
   readonly rest?: Partial<RestConfig>;
   readonly traffic?: Partial<TrafficConfig>;
   readonly showsSchemaToAll?: boolean;
+  readonly showsHealthToAll?: boolean;
   readonly embed?: Embed;
   readonly onAnswered?: OnAnswered;
   /** Default: the key of `testSecret`. */
@@ -85,12 +87,13 @@ export async function startApp(database: Database, options: AppOptions = {}): Pr
     isHttps: options.tls !== undefined,
     isKept: true,
     showsSchemaToAll: options.showsSchemaToAll ?? true,
+    showsHealthToAll: options.showsHealthToAll ?? true,
     traffic: { ...config.traffic, ...options.traffic },
     rest: { maxRows: 1000, logStatements: false, plans: false, ...options.rest },
     embed: options.embed ?? null,
     isReady: options.isReady ?? (async () => ({ ready: true })),
     log: (entry) => logged.push(entry),
-    ...(options.onAnswered && { onAnswered: options.onAnswered }),
+    onAnswered: options.onAnswered ?? (() => {}),
   });
   const server = await startHttpServer(app, {
     host: '127.0.0.1',
@@ -105,7 +108,7 @@ export async function startApp(database: Database, options: AppOptions = {}): Pr
     url: server.url,
     logged,
     graphql: (token, query, variables) => post(server.url, token, JSON.stringify({ query, variables })),
-    close: () => server.close(),
+    close: (drainMs) => server.close(drainMs),
   };
 }
 

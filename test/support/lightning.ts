@@ -31,6 +31,8 @@ function environment(env: Record<string, string>): Record<string, string> {
     NODE_COMPILE_CACHE: compileCache,
     // Processes of tests run side by side; those of test/monitoring choose a port.
     METRICS_PORT: 'off',
+    // Tests that ask /readyz would otherwise count as balancers, which each SIGTERM waits for.
+    DRAIN_MS: '0',
     ...store,
     ...env,
   };
