@@ -21,6 +21,15 @@ const jobFunctions = functionsOf('jobs');
 /** Tables of tenants whose changes are not logged: those whose files say that they are exempt. */
 const unlogged = "'app_public.task_leases'";
 
+/** Tables outside of the tenants' schemas that hold decisions: who may enter, and what is kept. */
+const decided = [
+  'app_private.api_keys',
+  'app_private.tenant_logins',
+  'ops.retention_holds',
+  'ops.retention_overrides',
+  'ops.retention_policies',
+];
+
 /** What the catalog says of the product's objects; each check gives the name of an object and whether it keeps the rule, and says what to do where it does not. */
 const checks: readonly (readonly [rule: string, mend: string, query: string])[] = [
   [
@@ -375,7 +384,7 @@ const checks: readonly (readonly [rule: string, mend: string, query: string])[] 
        and (a.attname ~ '_at$' or a.attname in ('at', 'timestamp'))`,
   ],
   [
-    "every tenant's table is audited, every event; of what is exempt, truncates",
+    "every tenant's table is audited, and what operators decide, every event; of what is exempt, truncates",
     'select audit.enable_tracking(...) at the end of its file, or -- Exempt from audit with the reason',
     `select c.oid::regclass || ' ' || e.event as name, exists (
        select from pg_trigger t
@@ -383,7 +392,8 @@ const checks: readonly (readonly [rule: string, mend: string, query: string])[] 
          and t.tgtype & 2 = 0
      ) = (e.event = 'truncate' or c.relnamespace::regnamespace || '.' || c.relname <> all (array[${unlogged}])) as kept
      from pg_class c, (values ('insert', 4), ('delete', 8), ('update', 16), ('truncate', 32)) e(event, bit)
-     where c.relnamespace::regnamespace::text in ('app_public', 'legacy') and c.relkind in ('r', 'p')`,
+     where (c.relnamespace::regnamespace::text in ('app_public', 'legacy') or c.oid = any ('{${decided.join(',')}}'::regclass[]))
+       and c.relkind in ('r', 'p')`,
   ],
   [
     'what is logged of an updated row is every column that changed',

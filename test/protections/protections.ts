@@ -42,7 +42,12 @@ const alsoTests: Readonly<Record<string, readonly string[]>> = {
     'test/retention/retention',
     'test/security/worker-login',
   ],
-  retention: ['test/retention/retention', 'test/retention/remove-audit-months', 'test/security/worker-login'],
+  retention: [
+    'test/retention/retention',
+    'test/retention/remove-audit-months',
+    'test/db/conventions',
+    'test/security/worker-login',
+  ],
   rows: [
     'test/db/tenancy',
     'test/db/tasks/enqueue',
