@@ -28,6 +28,11 @@ export const debianTools = [
     probe: ['curl', '--version'],
   },
   {
+    name: 'haproxy',
+    tests: 'a rolling restart behind a balancer',
+    probe: ['/usr/sbin/haproxy', '-v'],
+  },
+  {
     name: 'openssl',
     tests: 'TLS, to the database and to the API, with an authority made on the spot',
     probe: ['openssl', 'version'],
