@@ -53,6 +53,7 @@ const others: Readonly<Record<string, string>> = {
   setup: 'makes roles and logins before there is a schema',
   rest: 'serves any database, whoever made it',
   token: 'signs, and opens no database',
+  config: 'shows the configuration, and opens no database',
   backups: 'reads the store alone',
   'rollback to-database': 'asks for the folder of a rollback first, and none can begin',
   'audit verify': 'verifies the log as it is, also in a copy of another version',
