@@ -23,7 +23,7 @@ export type LogLevel = (typeof logLevels)[number];
 /** The forms of an entry; `auto` is `text` for a terminal, otherwise `json`. */
 export const logFormats = ['auto', 'json', 'text'] as const;
 
-/** What a log writes, and how. */
+/** The choice of entries that a log writes, and of their form. */
 export interface LogChoice {
   readonly level: LogLevel;
   readonly format: (typeof logFormats)[number];

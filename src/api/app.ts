@@ -106,7 +106,7 @@ export type AppSettings = Pick<AppDependencies, 'corsOrigins' | 'rest' | 'traffi
 export interface App {
   /** Serves requests and WebSocket upgrades of the server. */
   attach(server: Server): void;
-  /** What goes on at its doors now. */
+  /** The numbers of connections, requests and streams at its doors now. */
   readonly traffic: () => TrafficState;
   /** Answers a client that speaks plain HTTP where HTTPS is served. */
   readonly refusePlain: (socket: Socket) => void;
@@ -234,7 +234,7 @@ function healthOf(
   });
 }
 
-/** A token that is refused belongs to nobody. */
+/** A token that is refused is not an operator's. */
 async function isOperator(authenticate: Authenticate, headers: IncomingHttpHeaders): Promise<boolean> {
   try {
     return (await authenticate(authorizationOf(headers))).role === 'operator';
@@ -280,7 +280,7 @@ function onServer({
   };
 }
 
-/** What is known of a request that could not be read. */
+/** The parts of an AnsweredRequest that are the same for every request that could not be read. */
 const unreadable = {
   kind: 'request',
   method: countedMethod(undefined),

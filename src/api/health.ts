@@ -12,7 +12,7 @@ export interface Readiness {
   readonly reason?: string;
 }
 
-/** What the doors of health look at. */
+/** The sources of what the doors of health say. */
 export interface HealthSources {
   /** Asks the database. A call that throws or takes over a second counts as a no. */
   readonly isReady: () => Promise<Readiness>;

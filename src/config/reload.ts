@@ -15,7 +15,7 @@ interface ValueInEffect {
   readonly file: string | null;
 }
 
-/** What became of a configuration that was read anew. */
+/** The outcome of reading the configuration anew. */
 export type Reload =
   | { readonly kind: 'refused'; readonly problems: readonly string[] }
   | {

@@ -1,4 +1,4 @@
-/** What stands in place of a secret, as `Secret` prints itself. */
+/** The text in place of a secret, as `Secret` prints itself. */
 const hidden = '[secret]';
 
 /** Parameters of a database's URL that say nothing secret. */

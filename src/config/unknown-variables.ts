@@ -78,7 +78,7 @@ export function unknownVariables({ variables, exported }: Environment): UnknownV
     });
 }
 
-/** What is said of an unknown variable; `dotEnvPath` names the file. */
+/** The sentence about an unknown variable; `dotEnvPath` names the file. */
 export function describeUnknown(
   { name, origin, nearest, isSlip }: UnknownVariable,
   dotEnvPath: string,
@@ -92,7 +92,7 @@ export function nearestOption(name: string): string {
   return closestTo(name.toUpperCase());
 }
 
-/** Of the options with the same first word, if there are any: that much is not a slip. */
+/** The nearest option, among those with the same first word where there are any: a first word is rarely a slip. */
 function closestTo(written: string): string {
   const alike = nameable.filter((name) => firstWord(name) === firstWord(written));
   return closestMatch(written, alike.length > 0 ? alike : nameable) ?? '';

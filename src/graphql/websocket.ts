@@ -48,7 +48,7 @@ export interface GraphqlWebsockets {
   close(): void;
 }
 
-/** What is told of WebSockets. */
+/** The listeners of a WebSocket's events. */
 export interface WebsocketEvents {
   readonly onInternalError: OnInternalError;
   /** Gets each operation, and each connection, once it ends. */

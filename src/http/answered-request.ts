@@ -30,7 +30,7 @@ export interface AnsweredRequest {
 /** Gets each request once, after its answer. It must not throw. */
 export type OnAnswered = (answered: AnsweredRequest) => void;
 
-/** What a path is called that no door knows. */
+/** The route of a path that no door knows. */
 export const unknownRoute = '{unknown}';
 
 const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);

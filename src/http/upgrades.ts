@@ -12,7 +12,7 @@ import type { Traffic } from './traffic.ts';
 /** Takes over the connection of a WebSocket's handshake. */
 export type TakeUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
-/** What handshakes of WebSockets go through. */
+/** The parts that take or refuse handshakes of WebSockets. */
 export interface UpgradeDoors {
   readonly cors: CorsPolicy;
   /** Counts every handshake for its address. */

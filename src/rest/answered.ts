@@ -4,7 +4,7 @@ import type { Requester } from './requester.ts';
 /** An answered request, for access logs and metrics. */
 export interface Answered {
   readonly request: IncomingMessage;
-  /** What was asked for, as `routeOf` names it; null: nothing that the catalog knows. */
+  /** The relation or function, as `routeOf` names it; null: the catalog knows nothing of that name. */
   readonly route: string | null;
   readonly status: number;
   /** The code of a refusal, PostgREST's, ours or an SQLSTATE; null: the request was not refused. */
@@ -13,6 +13,6 @@ export interface Answered {
   readonly requester: Requester | null;
   /** Null: requests have no ids here. */
   readonly requestId: string | null;
-  /** From the request's headers to the answer's last byte that was handed to the socket. */
+  /** From the request's headers until its answer was handed to the socket. */
   readonly durationMs: number;
 }

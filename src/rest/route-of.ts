@@ -3,7 +3,7 @@ import type { SchemaCache } from '../schema-cache/schema-cache.ts';
 import { decodePathSegment } from './request/percent-encoding.ts';
 
 /**
- * What a path below REST's root names, in the catalog's own words: `tasks`, `rpc/claim_task`, and an empty text for the
+ * The relation or function that a path below REST's root names, in the catalog's own words: `tasks`, `rpc/claim_task`, and an empty text for the
  * root. Null: the catalog has nothing of that name in these schemas. So the number of values is that of relations and
  * functions, whatever clients ask for.
  *
